@@ -1,0 +1,95 @@
+//! Records from files or standard input, with the one policy for lines that cannot be read.
+
+use super::Talk;
+use crate::ndjson::{Bad, Line, Lines};
+use crate::record::{self, Record};
+use anyhow::{Context, bail};
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+/// The records of a program's inputs. A bad line is reported as `prog: file:line: why`, skipped and counted, or ends the
+/// program under `--strict`. A newer contract is passed on with one warning.
+pub struct Input {
+    lines: Lines,
+    talk: Talk,
+    strict: bool,
+    newer_said: bool,
+    bad: u64,
+}
+
+impl Input {
+    /// Opens the operands of a program; none, or `-`, is standard input.
+    ///
+    /// # Errors
+    /// When a file cannot be opened.
+    pub fn open(files: &[PathBuf], strict: bool, talk: Talk) -> anyhow::Result<Self> {
+        let stdin = files.is_empty() || files.iter().any(|file| file.as_os_str() == "-");
+        if stdin && io::stdin().is_terminal() {
+            talk.warn("reading records from the terminal; end with ^D, or see --help for a pipeline");
+        }
+        Ok(Self::from_lines(Lines::open(files)?, strict, talk))
+    }
+
+    /// The records of `lines`.
+    pub fn from_lines(lines: Lines, strict: bool, talk: Talk) -> Self {
+        Self { lines, talk, strict, newer_said: false, bad: 0 }
+    }
+
+    /// The next line that is a JSON object, with what it is.
+    ///
+    /// # Errors
+    /// When the input fails, or, under `--strict`, when a line cannot be read.
+    pub fn next(&mut self) -> anyhow::Result<Option<(Line, Record)>> {
+        while let Some(line) = self.next_line()? {
+            match record::read(&line.text) {
+                Ok(record) => {
+                    if let Record::Newer(v) = record {
+                        if !std::mem::replace(&mut self.newer_said, true) {
+                            self.talk.warn(format!(
+                                "{}: record of contract version {v}, newer than {}: passed on unread",
+                                line.place,
+                                record::V
+                            ));
+                        }
+                    }
+                    return Ok(Some((line, record)));
+                }
+                Err(why) => self.refuse(&format!("{}: {why}", line.place))?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next line of text, whatever is in it.
+    ///
+    /// # Errors
+    /// When the input fails, or, under `--strict`, when a line is not text.
+    pub fn next_line(&mut self) -> anyhow::Result<Option<Line>> {
+        loop {
+            match self.lines.next() {
+                None => return Ok(None),
+                Some(Ok(line)) => return Ok(Some(line)),
+                Some(Err(Bad::Line(place, why))) => self.refuse(&format!("{place}: {why}"))?,
+                Some(Err(Bad::Input(place, why))) => return Err(why).with_context(|| place.to_string()),
+            }
+        }
+    }
+
+    /// Reports a line as unreadable, for a reason the caller found.
+    ///
+    /// # Errors
+    /// Under `--strict`, always.
+    pub fn refuse(&mut self, why: &str) -> anyhow::Result<()> {
+        if self.strict {
+            bail!("{why}");
+        }
+        self.talk.error(why);
+        self.bad += 1;
+        Ok(())
+    }
+
+    /// How many lines were refused.
+    pub fn bad(&self) -> u64 {
+        self.bad
+    }
+}

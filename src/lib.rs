@@ -1,0 +1,27 @@
+//! llm-bench: six filters and one contract.
+//!
+//! ```text
+//! llm-models ──model──▶ llm-run ──result──▶ bench-join ──result + power, memory──▶ bench-report ──▶ html json text
+//!                                             ▲     ▲
+//!                            power-sample ────┘     └──── mem-sample
+//! ```
+//!
+//! Each program is a thin file in `src/bin` over the modules here. Who may import whom (`tests/layering.rs` holds it):
+//! programs import [`cli`], [`ndjson`], [`record`] and their own module; the modules of a domain import [`record`],
+//! [`clock`], [`stats`] and `http`; `runner` imports `chat`, `loader`, `prompts`, `pace` and `artifacts`; `report`
+//! imports `summary`; [`record`], [`ndjson`], [`clock`] and [`stats`] import nothing of ours. Only programs and [`cli`]
+//! know standard input, standard output, arguments and the environment.
+
+pub mod cli;
+pub mod clock;
+pub mod join;
+pub mod memory;
+pub mod ndjson;
+pub mod power;
+pub mod record;
+pub mod report;
+pub mod stats;
+pub mod summary;
+
+#[cfg(feature = "sim")]
+pub mod sim;

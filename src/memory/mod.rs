@@ -1,0 +1,1 @@
+//! Memory: selection of processes, one file per platform.

@@ -1,0 +1,267 @@
+//! Lines in, lines out. Nothing here knows what a record means.
+//!
+//! In: files or standard input as one stream of lines that remember where they stood. A byte-order mark, CRLF, blank
+//! lines and a last line without a newline are forgiven; bytes that are not UTF-8 and lines beyond [`MAX_LINE`] are
+//! handed out as [`Bad`], so that one of them does not end the stream. Out: one `write` per line.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
+
+/// The longest line that is read, in bytes: longer ones are not records but accidents, and memory is bounded by this.
+pub const MAX_LINE: usize = 256 << 20;
+
+/// Where a line stood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file's name as it was given; `-` for standard input.
+    pub file: String,
+    /// The line's number, from 1.
+    pub number: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.number)
+    }
+}
+
+/// A line without its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The text.
+    pub text: String,
+    /// Where it stood.
+    pub place: Place,
+}
+
+/// Why a line could not be handed out.
+#[derive(Debug)]
+pub enum Bad {
+    /// This line is unreadable; the next may not be.
+    Line(Place, String),
+    /// The input itself failed.
+    Input(Place, io::Error),
+}
+
+/// The lines of several inputs, in order, as one stream.
+pub struct Lines {
+    waiting: VecDeque<(String, Box<dyn BufRead + Send>)>,
+    current: Option<(String, Box<dyn BufRead + Send>)>,
+    number: u64,
+}
+
+impl Lines {
+    /// The lines of `files` in order; `-`, or no file at all, is standard input. Every file is opened now, so that a
+    /// misspelt name is told before any work is done.
+    ///
+    /// # Errors
+    /// When a file cannot be opened, or `-` stands twice; the message names the file.
+    pub fn open<P: AsRef<Path>>(files: &[P]) -> io::Result<Self> {
+        let mut waiting = VecDeque::new();
+        let mut stdin_taken = false;
+        for path in files {
+            let path = path.as_ref();
+            let name = path.display().to_string();
+            if name == "-" {
+                if stdin_taken {
+                    return Err(io::Error::other("-: standard input can be read only once"));
+                }
+                stdin_taken = true;
+                waiting.push_back((name, stdin()));
+            } else {
+                let file = File::open(path).map_err(|why| io::Error::new(why.kind(), format!("{name}: {why}")))?;
+                if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+                    return Err(io::Error::new(io::ErrorKind::IsADirectory, format!("{name}: is a directory")));
+                }
+                waiting.push_back((name, Box::new(BufReader::with_capacity(1 << 16, file))));
+            }
+        }
+        if files.is_empty() {
+            waiting.push_back(("-".into(), stdin()));
+        }
+        Ok(Self { waiting, current: None, number: 0 })
+    }
+
+    /// The lines of one reader, under `name` in messages.
+    pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Self {
+        Self { waiting: VecDeque::from([(name.to_owned(), buffered(reader))]), current: None, number: 0 }
+    }
+}
+
+fn stdin() -> Box<dyn BufRead + Send> {
+    // A private handle rather than the locked one: the stream may be read on any thread.
+    buffered(io::stdin())
+}
+
+fn buffered(reader: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
+    Box::new(BufReader::with_capacity(1 << 16, reader))
+}
+
+impl Iterator for Lines {
+    type Item = Result<Line, Bad>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if self.current.is_none() {
+                self.current = Some(self.waiting.pop_front()?);
+                self.number = 0;
+            }
+            let (name, reader) = self.current.as_mut()?;
+            self.number += 1;
+            let place = Place { file: name.clone(), number: self.number };
+            let mut bytes = Vec::new();
+            let read = reader.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut bytes);
+            match read {
+                Err(why) if why.kind() == io::ErrorKind::Interrupted => continue,
+                Err(why) => {
+                    self.current = None;
+                    return Some(Err(Bad::Input(place, why)));
+                }
+                Ok(0) => {
+                    self.current = None;
+                    continue;
+                }
+                Ok(_) => {}
+            }
+            if bytes.len() > MAX_LINE && bytes.last() != Some(&b'\n') {
+                let skipped = reader.skip_until(b'\n');
+                let why = format!("longer than {MAX_LINE} bytes");
+                return Some(Err(
+                    skipped.map_or_else(|e| Bad::Input(place.clone(), e), |_| Bad::Line(place.clone(), why))
+                ));
+            }
+            while matches!(bytes.last(), Some(b'\n' | b'\r')) {
+                bytes.pop();
+            }
+            if self.number == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
+                bytes.drain(..3);
+            }
+            match String::from_utf8(bytes) {
+                Ok(text) if text.trim().is_empty() => continue,
+                Ok(text) => return Some(Ok(Line { text, place })),
+                Err(why) => return Some(Err(Bad::Line(place, format!("not UTF-8: {}", why.utf8_error())))),
+            }
+        }
+    }
+}
+
+/// Where lines go: each with its newline in one `write`, so that programs that share an output never tear each other's
+/// lines, and each at once, so that whoever follows the stream sees it.
+pub struct Out {
+    to: Box<dyn Write + Send>,
+    buffer: Vec<u8>,
+}
+
+impl Out {
+    /// Writes to `to`.
+    pub fn new(to: impl Write + Send + 'static) -> Self {
+        Self { to: Box::new(to), buffer: Vec::with_capacity(4096) }
+    }
+
+    /// Writes to standard output, or to the file of that name.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn open(file: Option<&Path>) -> io::Result<Self> {
+        match file {
+            Some(path) if path.as_os_str() != "-" => File::create(path)
+                .map(Self::new)
+                .map_err(|why| io::Error::new(why.kind(), format!("{}: {why}", path.display()))),
+            _ => Ok(Self::new(io::stdout())),
+        }
+    }
+
+    /// Writes one line; `text` has no newline of its own.
+    ///
+    /// # Errors
+    /// When the output is closed or full.
+    pub fn line(&mut self, text: &str) -> io::Result<()> {
+        debug_assert!(!text.contains('\n'), "a record is one line");
+        self.buffer.clear();
+        self.buffer.extend_from_slice(text.as_bytes());
+        self.buffer.push(b'\n');
+        self.to.write_all(&self.buffer)?;
+        self.to.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::{Arc, Mutex};
+
+    fn read(bytes: &[u8]) -> Vec<Result<(String, u64), String>> {
+        Lines::from_reader("x", io::Cursor::new(bytes.to_vec()))
+            .map(|line| match line {
+                Ok(line) => Ok((line.text, line.place.number)),
+                Err(Bad::Line(place, why)) => Err(format!("{place}: {why}")),
+                Err(Bad::Input(place, why)) => Err(format!("{place}: input: {why}")),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn lines_are_read_as_people_write_them() {
+        let ok = |text: &str, n| Ok((text.to_owned(), n));
+        for (bytes, expect) in [
+            (&b""[..], vec![]),
+            (b"\n\n", vec![]),
+            (b"a\nb\n", vec![ok("a", 1), ok("b", 2)]),
+            (b"a\nb", vec![ok("a", 1), ok("b", 2)]),
+            (b"a\r\n\r\nb\r\n", vec![ok("a", 1), ok("b", 3)]),
+            (b"\xef\xbb\xbfa\n", vec![ok("a", 1)]),
+            (b"\xef\xbb\xbf\na\n", vec![ok("a", 2)]),
+            (
+                b"a\n\xff\xfe\nb\n",
+                vec![
+                    ok("a", 1),
+                    Err("x:2: not UTF-8: invalid utf-8 sequence of 1 bytes from index 0".into()),
+                    ok("b", 3),
+                ],
+            ),
+        ] {
+            assert_eq!(read(bytes), expect, "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let why = Lines::open(&["/no/such/file"]).err().unwrap().to_string();
+        assert!(why.starts_with("/no/such/file: "), "{why}");
+        assert!(Lines::open(&["-", "-"]).is_err());
+        assert!(Lines::open(&["/"]).is_err());
+    }
+
+    #[derive(Clone, Default)]
+    struct Writes(Arc<Mutex<Vec<Vec<u8>>>>);
+    impl Write for Writes {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().push(bytes.to_vec());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again_and_each_line_is_one_write(
+            texts in proptest::collection::vec("[^\r\n\u{feff}]*[^\\s\u{feff}]", 0..20),
+        ) {
+            let writes = Writes::default();
+            let mut out = Out::new(writes.clone());
+            for text in &texts {
+                out.line(text).unwrap();
+            }
+            let writes = writes.0.lock().unwrap();
+            prop_assert_eq!(writes.len(), texts.len());
+            let back: Vec<String> = read(&writes.concat()).into_iter().map(|line| line.unwrap().0).collect();
+            prop_assert_eq!(back, texts);
+        }
+    }
+}

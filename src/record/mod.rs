@@ -1,0 +1,179 @@
+//! The contract between the programs: one JSON object per line, `"type"` first, `"v":1` next, then the fields.
+//!
+//! `docs/records.md` says it to people, this module says it to the compiler, and `tests/contract.rs` holds one against
+//! the other. Here is only the shape of the records and how a line becomes one; where lines come from is
+//! [`crate::ndjson`]'s business, and what a number means is the business of the module that measures it.
+//!
+//! Three rules run through every type. *Absent* means not measured, `null` means tried and failed, `0` means measured
+//! zero: so a field that is always attempted is an `Option` that is written as `null`, and a field that is attempted
+//! only on request is an `Option` that is left out. Units are in the names, in full, base units only. A program that
+//! adds to a record works on [`Object`], never on the struct, so that fields it does not know survive byte for byte.
+
+mod load;
+mod memory;
+mod model;
+mod object;
+mod power;
+mod prompt;
+mod result;
+mod run;
+mod sampler;
+pub mod schema;
+mod start;
+
+pub use load::{Load, LoadTimeSource, Loader};
+pub use memory::{GpuMemory, Memory, SystemMemory};
+pub use model::{Model, Pricing, Source};
+pub use object::Object;
+pub use power::{Power, PowerKind};
+pub use prompt::Prompt;
+pub use result::{
+    Attempt, Chunks, Client, Cost, CostSource, Derived, EnergyCost, Errors, Failure, FailureKind, Files, FirstTokens,
+    Itl, JoinedMemory, JoinedPower, LagSeconds, MemoryFigures, MemoryPoint, Outcome, Phase, PhaseEnergy, PromptUsed,
+    Quality, Timing, TokenSource, Tokens, Truth, Watts,
+};
+pub use run::{Host, Run, Tool};
+pub use sampler::{Sampler, SamplerEvent};
+pub use start::Start;
+
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// The version of the contract that this program speaks. Adding a field keeps it; renaming, removing or re-meaning one
+/// raises it.
+pub const V: u64 = 1;
+
+/// A record type of the contract: its name on the wire.
+pub trait Body: Serialize {
+    /// The value of `"type"`.
+    const TYPE: &'static str;
+}
+
+/// A line, understood as far as this version of the contract understands it.
+#[derive(Debug)]
+pub enum Record {
+    /// What a server offers.
+    Model(Box<Model>),
+    /// The head of a run.
+    Run(Box<Run>),
+    /// The text of a prompt.
+    Prompt(Box<Prompt>),
+    /// A model was loaded, or failed to.
+    Load(Box<Load>),
+    /// A request was sent.
+    Start(Start),
+    /// A request ended.
+    Result(Box<Outcome>),
+    /// What a power meter read.
+    Power(Box<Power>),
+    /// What the process table read.
+    Memory(Box<Memory>),
+    /// A sampler began or ended.
+    Sampler(Box<Sampler>),
+    /// A JSON object of a type that this version does not know: pass it on as it came.
+    Unknown,
+    /// A record of a newer contract, with its `v`: pass it on unread, and say so once.
+    Newer(u64),
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(rename = "type", borrow, default)]
+    kind: Option<Cow<'a, str>>,
+    #[serde(default)]
+    v: Option<u64>,
+}
+
+/// Reads one line.
+///
+/// # Errors
+/// When the line is not a JSON object, or says a known type and does not keep that type's shape.
+pub fn read(line: &str) -> Result<Record, serde_json::Error> {
+    let head: Head = serde_json::from_str(line)?;
+    let Some(kind) = head.kind else { return Ok(Record::Unknown) };
+    if let Some(v) = head.v.filter(|&v| v > V) {
+        return Ok(Record::Newer(v));
+    }
+    Ok(match kind.as_ref() {
+        Model::TYPE => Record::Model(serde_json::from_str(line)?),
+        Run::TYPE => Record::Run(serde_json::from_str(line)?),
+        Prompt::TYPE => Record::Prompt(serde_json::from_str(line)?),
+        Load::TYPE => Record::Load(serde_json::from_str(line)?),
+        Start::TYPE => Record::Start(serde_json::from_str(line)?),
+        Outcome::TYPE => Record::Result(serde_json::from_str(line)?),
+        Power::TYPE => Record::Power(serde_json::from_str(line)?),
+        Memory::TYPE => Record::Memory(serde_json::from_str(line)?),
+        Sampler::TYPE => Record::Sampler(serde_json::from_str(line)?),
+        _ => Record::Unknown,
+    })
+}
+
+/// A record as it goes on the wire: the type and the version before the fields.
+#[derive(Serialize)]
+struct Tagged<'a, T: Body> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    v: u64,
+    #[serde(flatten)]
+    body: &'a T,
+}
+
+/// The line of a record, without its newline.
+///
+/// # Errors
+/// When a map in the record has a key that is no string; no record of the contract has one.
+pub fn line<T: Body>(body: &T) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Tagged { kind: T::TYPE, v: V, body })
+}
+
+/// Reads a field that tells "tried and failed" (null, `Some(None)`) from "not measured" (absent, `None`).
+fn tried<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// `true` for `false`: for flags that are only written when set.
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_by_its_type_and_refused_by_its_shape() {
+        for (line, expect) in [
+            (r#"{"type":"start","v":1,"id":3,"start_ts":1.5,"start_mono":2.5}"#, "start"),
+            (r#"{"v":1,"id":3,"start_ts":1.5,"start_mono":2.5,"type":"start"}"#, "start"),
+            (r#"{"type":"weather","v":1}"#, "unknown"),
+            (r#"{"type":"weather","v":"one"}"#, "error"),
+            (r#"{"id":3}"#, "unknown"),
+            (r#"{"type":"start","v":2,"id":"now a string"}"#, "newer"),
+            (r#"{"type":"start","v":1,"id":"three"}"#, "error"),
+            (r#"{"type":"start","v":1}"#, "error"),
+            ("[1]", "error"),
+            ("3", "error"),
+            ("", "error"),
+            (r#"{"type":"start""#, "error"),
+        ] {
+            let got = match read(line) {
+                Ok(Record::Start(_)) => "start",
+                Ok(Record::Unknown) => "unknown",
+                Ok(Record::Newer(2)) => "newer",
+                Ok(_) => "other",
+                Err(_) => "error",
+            };
+            assert_eq!(got, expect, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_type_and_the_version_come_first() {
+        let start = Start { id: 7, run: None, start_ts: 1.25, start_mono: 0.5 };
+        assert_eq!(line(&start).unwrap(), r#"{"type":"start","v":1,"id":7,"start_ts":1.25,"start_mono":0.5}"#);
+    }
+}

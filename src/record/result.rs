@@ -1,0 +1,703 @@
+//! `result`: one request, failed ones included. Written by llm-run, enriched by bench-join, read by bench-report.
+//!
+//! A superset of the per-model JSON of the scripts before us, so that their names still work in `jq`.
+
+use super::{Body, Source};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// One request and all that is known of it. (The record is called `result`; the type is not, because Rust has one.)
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Outcome {
+    /// The run's id.
+    #[serde(default)]
+    pub run: String,
+    /// The request's number in its run, from 1.
+    #[serde(default)]
+    pub id: u64,
+    /// A hash of server, model, prompt, settings and repeat: the same for the same question in another run.
+    #[serde(default)]
+    pub key: String,
+    /// The kind of server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// The model that was asked for.
+    pub model: String,
+    /// The model that the server says answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served_model: Option<String>,
+    /// Who served it, behind a router.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The address the request was sent to, without secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// The dialect that was spoken: `openai`, `lmstudio-v1`, `lmstudio-v0`, `ollama`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
+    /// The server's own id of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation_id: Option<String>,
+    /// RFC 3339 of the start, UTC, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<String>,
+    /// When the request was written: Unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_ts: Option<f64>,
+    /// The same on the host's monotonic clock, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_mono: Option<f64>,
+    /// Moments of the request, as offsets from its start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timing_seconds: Option<Timing>,
+    /// Time to first token: from the start to the first non-empty content, reasoning or tool argument. Never headers,
+    /// comments, role-only or usage chunks. Null when none came.
+    #[serde(default)]
+    pub ttft_seconds: Option<f64>,
+    /// The same from the scheduled moment of sending (open loop): free of coordinated omission.
+    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    pub ttft_scheduled_seconds: Option<Option<f64>>,
+    /// Time to the first text that is not reasoning; null when none came.
+    #[serde(default)]
+    pub time_to_first_answer_token_seconds: Option<f64>,
+    /// The whole request, from its start to the end of the answer; null when it never got that far.
+    #[serde(default)]
+    pub generation_time_seconds: Option<f64>,
+    /// Time per output token after the first chunk: (last token − first token) / (output − tokens of the first chunk).
+    /// Null for fewer than two tokens, one chunk, or an unknown number of tokens.
+    #[serde(default)]
+    pub tpot_seconds: Option<f64>,
+    /// The form other tools use: (last token − first token) / (output − 1).
+    #[serde(default)]
+    pub tpot_simple_seconds: Option<f64>,
+    /// Inter-token latency: the gaps between chunks with text. Null for fewer than two chunks.
+    #[serde(default)]
+    pub itl_seconds: Option<Itl>,
+    /// Token counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
+    /// How the stream was cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunks: Option<Chunks>,
+    /// With `--save-stream`, per chunk: offset from the start in seconds, bytes of text, kind (`reasoning`, `answer`, `tool`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Vec<(f64, u64, String)>>,
+    /// The server's usage, raw.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Value>,
+    /// The server's statistics, raw: LM Studio's `stats` with its load and prompt events, Ollama's durations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rest_stats: Option<Value>,
+    /// LM Studio's `model_info`, raw.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_info: Option<Value>,
+    /// LM Studio's `runtime`, raw.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<Value>,
+    /// llama.cpp's `timings` or vLLM's `metrics`, raw.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timings: Option<Value>,
+    /// Rates that follow from the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub derived: Option<Derived>,
+    /// What it cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+    /// How long the model took to load, as in its `load` record.
+    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    pub load_time_seconds: Option<Option<f64>>,
+    /// How many requests were to run at once (closed loop).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u64>,
+    /// How many requests per second were to be sent (open loop).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// Whether the request counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// Which repetition of the same question it is, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<u64>,
+    /// How many requests of this run were running when it was sent, itself included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<u64>,
+    /// Why the answer ended, in OpenAI's words: `stop`, `length` …
+    #[serde(default)]
+    pub finish_reason: Option<String>,
+    /// The same in the provider's own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub native_finish_reason: Option<String>,
+    /// The prompt and the parameters that were sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<PromptUsed>,
+    /// Paths of what was written, relative to the run folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<Files>,
+    /// The answer itself, with `--save-text`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Tries before this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// Errors as sentences, as the scripts before us wrote them.
+    #[serde(default)]
+    pub errors: Errors,
+    /// The error, for programs; null when there is none.
+    #[serde(default)]
+    pub error: Option<Failure>,
+    /// Doubts, in short words: `cached_prompt`, `truncated_by_length`, `served_other_model`, `buffered_stream` …
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// How honest the client could be while this request ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<Client>,
+    /// Against llm-sim only: what the server really did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truth: Option<Truth>,
+    /// What the machine drew; null when a meter was given and measured nothing. Added by bench-join.
+    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    pub power: Option<Option<JoinedPower>>,
+    /// What the machine held; null when a sampler was given and measured nothing. Added by bench-join.
+    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    pub memory: Option<Option<JoinedMemory>>,
+}
+
+impl Body for Outcome {
+    const TYPE: &'static str = "result";
+}
+
+/// Moments of a request, in seconds from its start.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Timing {
+    /// When it should have been sent (open loop): zero or negative.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<f64>,
+    /// How long opening the connection took, before the start; absent for a connection that was open already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect: Option<f64>,
+    /// The response's headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<f64>,
+    /// The first event of any kind; comments are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_event: Option<f64>,
+    /// The first token of any kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_token: Option<f64>,
+    /// The first token that is not reasoning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_answer_token: Option<f64>,
+    /// The last token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_token: Option<f64>,
+    /// The end of the answer, or of the attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<f64>,
+}
+
+/// The gaps between chunks with text, in seconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Itl {
+    /// How many gaps.
+    pub count: u64,
+    /// Their mean.
+    pub mean: f64,
+    /// The shortest.
+    pub min: f64,
+    /// The median.
+    pub p50: f64,
+    /// The 90th percentile.
+    pub p90: f64,
+    /// The 95th percentile.
+    pub p95: f64,
+    /// The 99th percentile.
+    pub p99: f64,
+    /// The longest.
+    pub max: f64,
+    /// All of them as an HdrHistogram of microseconds, format V2, base64: histograms of any runs add up exactly.
+    pub histogram: String,
+}
+
+/// Token counts. An unknown count is absent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Tokens {
+    /// Tokens of the prompt, cached ones included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<u64>,
+    /// Tokens of the answer, reasoning included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<u64>,
+    /// The part of the output that was reasoning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<u64>,
+    /// The part of the input that came from a prompt cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached: Option<u64>,
+    /// Who counted.
+    pub source: TokenSource,
+}
+
+/// Who counted the tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenSource {
+    /// The `usage` of the answer.
+    Usage,
+    /// The server's statistics: llama.cpp's timings, Ollama's counts, LM Studio's stats.
+    ServerStats,
+    /// Nobody: chunks with text were counted, and a chunk is not a token.
+    #[default]
+    Chunks,
+}
+
+/// How the stream was cut.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Chunks {
+    /// Chunks with text.
+    pub count: u64,
+    /// Reads from the connection that brought body bytes.
+    pub reads: u64,
+    /// The most chunks with text that one read brought.
+    pub max_per_read: u64,
+    /// Tokens in the first chunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_tokens: Option<FirstTokens>,
+}
+
+/// How many tokens the first chunk held.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FirstTokens {
+    /// The number.
+    pub tokens: f64,
+    /// Whether the server said so; otherwise it is the first chunk's share of the bytes.
+    pub exact: bool,
+}
+
+/// Rates, in tokens per second.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Derived {
+    /// Output tokens ÷ the whole request's time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_second: Option<f64>,
+    /// 1 ÷ `tpot_seconds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decode_tokens_per_second: Option<f64>,
+    /// (Input − cached tokens) ÷ time to first token: queue and network included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens_per_second: Option<f64>,
+    /// Output tokens ÷ the whole request's time, where the server gave no rate of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_second_fallback: Option<f64>,
+}
+
+/// What a request cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Cost {
+    /// US dollars.
+    pub usd: f64,
+    /// Who says so.
+    pub source: CostSource,
+}
+
+/// Where a cost comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CostSource {
+    /// The server's usage.
+    Usage,
+    /// Tokens times the model's prices.
+    Pricing,
+}
+
+/// Whether a request counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// It only warmed the server.
+    Warmup,
+    /// It counts.
+    Measure,
+}
+
+/// The prompt and the parameters that were sent; what was not sent is absent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PromptUsed {
+    /// The id of the `prompt` record.
+    pub id: String,
+    /// The prompt's text, inlined by `bench-join --json-dir`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Sampling temperature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Nucleus sampling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// The most tokens to answer with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    /// The context length that was asked for, in tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_ctx: Option<u64>,
+    /// The sampling seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    /// How hard to think.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<String>,
+    /// The GPU offload with which the model was loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_setting: Option<String>,
+}
+
+/// What was written for a request, relative to the run folder.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Files {
+    /// The page taken from the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub html: Option<String>,
+    /// The answer as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The joined result, by `bench-join --json-dir`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub json: Option<String>,
+    /// The power meter's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power_log: Option<String>,
+}
+
+/// A try before the one that counts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Attempt {
+    /// The HTTP status, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Why it did not count.
+    pub error: String,
+    /// How long was waited after it.
+    pub wait_seconds: f64,
+}
+
+/// Errors as sentences.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Errors {
+    /// Why the model did not load; null when it did, or was not loaded by us.
+    #[serde(default)]
+    pub load: Option<String>,
+    /// Why the request failed; null when it did not.
+    #[serde(default)]
+    pub generation: Option<String>,
+}
+
+/// Why a request failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Failure {
+    /// What kind of failure it is.
+    pub kind: FailureKind,
+    /// The HTTP status, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// What the server, or the system, said. Secrets are never in it.
+    pub message: String,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+}
+
+/// Kinds of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// No connection: refused, unreachable, no such host, TLS.
+    Connect,
+    /// The whole request took too long.
+    Timeout,
+    /// Nothing came for too long.
+    IdleTimeout,
+    /// An HTTP status that is an error and none of the others.
+    Http,
+    /// Too many requests.
+    RateLimit,
+    /// The answer is not what the protocol says: no stream, no JSON, nothing at all.
+    Protocol,
+    /// The answer stopped before its end.
+    Truncated,
+    /// The server failed: 5xx, or an error inside the stream.
+    Server,
+    /// The server would not: bad key, no credit, moderation, unknown model, context too long.
+    Refused,
+    /// We stopped it.
+    Cancelled,
+    /// The answer outgrew what we are ready to hold.
+    TooLarge,
+    /// The model did not load.
+    Load,
+}
+
+/// The client's own honesty.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Client {
+    /// How late the client's event loop was while the request ran: an upper bound of what it adds to a stamp.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag_seconds: Option<LagSeconds>,
+}
+
+/// Lateness of the event loop, in seconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LagSeconds {
+    /// The median.
+    pub p50: f64,
+    /// The 99th percentile.
+    pub p99: f64,
+    /// The worst.
+    pub max: f64,
+}
+
+/// What llm-sim really did, joined by `x-request-id`; the difference to what was measured is the tool's own error.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Truth {
+    /// From the arrival of the request to the first token's write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_seconds: Option<f64>,
+    /// The mean gap between writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_seconds: Option<f64>,
+    /// From the arrival to the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_seconds: Option<f64>,
+    /// Measured less true time to first token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_error_seconds: Option<f64>,
+    /// Measured less true mean gap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_error_seconds: Option<f64>,
+    /// Measured less true end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_error_seconds: Option<f64>,
+}
+
+/// What the machine drew while a request ran.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JoinedPower {
+    /// The processor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_watts: Option<Watts>,
+    /// The graphics processor, or all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_watts: Option<Watts>,
+    /// The neural engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ane_watts: Option<Watts>,
+    /// The total, as the meter defines it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_watts: Option<Watts>,
+    /// Every domain, by its own name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub domains: BTreeMap<String, Watts>,
+    /// Energy of the total over the covered part of the request; null when nothing was covered.
+    #[serde(default)]
+    pub energy_joules: Option<f64>,
+    /// It is at least this: windows that lie wholly inside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy_lower_joules: Option<f64>,
+    /// It is at most this: every window that is touched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy_upper_joules: Option<f64>,
+    /// What the machine draws when idle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_watts: Option<f64>,
+    /// Energy less what idling would have taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub net_energy_joules: Option<f64>,
+    /// Energy ÷ output tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joules_per_output_token: Option<f64>,
+    /// Energy ÷ (input + output tokens).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joules_per_total_token: Option<f64>,
+    /// Output tokens ÷ energy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tokens_per_joule: Option<f64>,
+    /// The covered part of the request, 0 to 1.
+    pub coverage: f64,
+    /// How far to trust the energy.
+    pub quality: Quality,
+    /// How energy was shared among concurrent requests: `time`, `tokens`, `exclusive`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<String>,
+    /// How many readings touch the request.
+    pub samples: u64,
+    /// Which clock joined them: `mono` or `wall`.
+    pub clock: String,
+    /// The meters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
+    /// The domain that `energy_joules` is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_domain: Option<String>,
+    /// Whether a meter estimates.
+    #[serde(default, skip_serializing_if = "super::is_false")]
+    pub estimated: bool,
+    /// Whether a meter is simulated.
+    #[serde(default, skip_serializing_if = "super::is_false")]
+    pub simulated: bool,
+    /// Why something is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The load of the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<PhaseEnergy>,
+    /// From the start to the first token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefill: Option<PhaseEnergy>,
+    /// From the first to the last token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decode: Option<PhaseEnergy>,
+    /// What the energy cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<EnergyCost>,
+    /// What the energy emitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carbon: Option<EnergyCost>,
+}
+
+/// Watts of one domain over a request.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Watts {
+    /// Energy ÷ covered time.
+    pub avg: f64,
+    /// The lowest reading that touches the request.
+    pub min: f64,
+    /// The highest.
+    pub max: f64,
+    /// How many readings touch the request.
+    pub samples: u64,
+}
+
+/// Energy of a part of a request.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PhaseEnergy {
+    /// Energy of the total over the covered part.
+    pub energy_joules: Option<f64>,
+    /// At least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy_lower_joules: Option<f64>,
+    /// At most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy_upper_joules: Option<f64>,
+    /// Mean power over the covered part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub avg_watts: Option<f64>,
+    /// The covered part, 0 to 1.
+    pub coverage: f64,
+    /// How far to trust it.
+    pub quality: Quality,
+}
+
+/// Money or carbon of the energy, with what it was computed from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EnergyCost {
+    /// The amount: of money for `cost`, of grams of CO₂ equivalent for `carbon`.
+    pub amount: f64,
+    /// The price or the grams per kWh that it was computed with.
+    pub per_kwh: f64,
+    /// The power usage effectiveness it was multiplied by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pue: Option<f64>,
+}
+
+/// How far to trust an energy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Quality {
+    /// The bounds are equal: the request ends on the edges of windows.
+    Exact,
+    /// The bounds are within 10 % of each other.
+    Good,
+    /// They are not.
+    Coarse,
+    /// The request is shorter than two windows.
+    SubInterval,
+    /// Less than 95 % of the request is covered.
+    Partial,
+    /// Nothing is covered.
+    #[default]
+    None,
+}
+
+/// What the machine held before, after and while a request ran. Every point is the nearest reading, never an interpolation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JoinedMemory {
+    /// Before the model was loaded; before the request where nothing was loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<MemoryPoint>,
+    /// After the model was loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after_load: Option<MemoryPoint>,
+    /// After the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after_generation: Option<MemoryPoint>,
+    /// The highest of each figure from the start of the load, or of the request, to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high_water: Option<MemoryFigures>,
+    /// After the load less the baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta_load: Option<MemoryFigures>,
+    /// After the answer less after the load, or less the baseline where nothing was loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta_generation: Option<MemoryFigures>,
+    /// Which figure says best what the model takes here: `footprint`, `pss`, `rss`, `gpu` or `system_used`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub primary: Option<String>,
+    /// How many readings fall into the request.
+    pub samples: u64,
+    /// Why something is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A reading, and how far from the wanted moment it is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MemoryPoint {
+    /// When it was read: Unix seconds.
+    pub ts: f64,
+    /// How long after (before, if negative) the wanted moment it was read.
+    pub distance_seconds: f64,
+    /// The figures.
+    #[serde(flatten)]
+    pub figures: MemoryFigures,
+}
+
+/// Memory figures; differences of them may be negative.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MemoryFigures {
+    /// The whole machine: total less available.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_used_bytes: Option<i64>,
+    /// The processes: resident.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rss_bytes: Option<i64>,
+    /// The processes: anonymous.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anon_bytes: Option<i64>,
+    /// The processes: mapped files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_bytes: Option<i64>,
+    /// The processes: proportional.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pss_bytes: Option<i64>,
+    /// The processes: physical footprint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub footprint_bytes: Option<i64>,
+    /// The processes: the kernel's own high-water mark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_bytes: Option<i64>,
+    /// All graphics processors together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_used_bytes: Option<i64>,
+    /// The processes' part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_process_bytes: Option<i64>,
+}

@@ -1,0 +1,59 @@
+//! `run`: the head of a run. The first line that llm-run writes.
+
+use super::Body;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// What was run, when, by what, on what and with which settings: enough to do it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Run {
+    /// The run's id: `lmstudio-bench-20261121-155300`.
+    pub run: String,
+    /// When the run began: Unix seconds.
+    pub started_ts: f64,
+    /// The id of the host's present boot, under which monotonic stamps of different programs can be compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot: Option<String>,
+    /// The program.
+    pub tool: Tool,
+    /// The machine that the client ran on.
+    pub host: Host,
+    /// Everything that shapes the load and the requests, by the names of the flags.
+    pub settings: Map<String, Value>,
+    /// The command line, secrets removed.
+    pub argv: Vec<String>,
+}
+
+impl Body for Run {
+    const TYPE: &'static str = "run";
+}
+
+/// A program and its version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Tool {
+    /// The program's name.
+    pub name: String,
+    /// The program's version.
+    pub version: String,
+}
+
+/// The machine.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Host {
+    /// The processor's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<String>,
+    /// The number of logical processors this process may use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores: Option<u64>,
+    /// The graphics processor's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<String>,
+    /// Installed memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ram_bytes: Option<u64>,
+    /// The operating system and its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os: Option<String>,
+}

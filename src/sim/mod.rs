@@ -1,0 +1,1 @@
+//! llm-sim: a simulated server with known timing and faults.

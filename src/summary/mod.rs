@@ -1,0 +1,1 @@
+//! Results to groups: what a report shows, computed once.
