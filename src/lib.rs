@@ -12,6 +12,7 @@
 //! imports `summary`; [`record`], [`ndjson`], [`clock`] and [`stats`] import nothing of ours. Only programs and [`cli`]
 //! know standard input, standard output, arguments and the environment.
 
+pub mod artifacts;
 pub mod cli;
 pub mod clock;
 pub mod join;

@@ -1,0 +1,7 @@
+//! The run folder: safe names, the page taken from an answer, files that are whole or not there.
+
+mod names;
+mod write;
+
+pub use names::Names;
+pub use write::write_atomic;
