@@ -24,5 +24,9 @@ pub mod report;
 pub mod stats;
 pub mod summary;
 
+#[cfg(feature = "http")]
+pub mod chat;
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "sim")]
 pub mod sim;
