@@ -8,11 +8,13 @@
 mod api;
 mod failure;
 mod secret;
+mod service;
 pub mod wire;
 
 pub use api::{Api, Reply};
 pub use failure::{Refusal, failure_of, io_failure, retry_after};
 pub use secret::{KeyRule, Secret, is_loopback};
+pub use service::{Service, service};
 
 use reqwest::Url;
 
@@ -44,6 +46,19 @@ pub fn shown(url: &str) -> String {
 pub fn authority(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
     Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+}
+
+/// The base with a version: `/v1` unless the base ends in one already (`…/v1`, `…/api/paas/v4`).
+pub fn versioned(base: &str) -> String {
+    let last = base.rsplit('/').next().unwrap_or_default();
+    let is_version = last.strip_prefix('v').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+    if is_version { base.to_owned() } else { format!("{base}/v1") }
+}
+
+/// The base without the API path that people paste along with it.
+pub fn root_of(base: &str) -> &str {
+    let base = base.trim_end_matches('/');
+    ["/api/v1", "/api/v0", "/v1", "/api"].iter().find_map(|path| base.strip_suffix(path)).unwrap_or(base)
 }
 
 #[cfg(test)]

@@ -28,5 +28,7 @@ pub mod summary;
 pub mod chat;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "http")]
+pub mod models;
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -16,6 +16,7 @@ mod think;
 pub use answer::{Answer, Arrival, Chunk, Kind};
 pub use ask::{Call, Limits, Told, ask};
 
+use crate::http::{root_of, versioned};
 use crate::record::{Model, Source};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -87,19 +88,6 @@ impl Dialect {
         }
         missing
     }
-}
-
-/// The base with a version: `/v1` unless the base ends in one already (`…/v1`, `…/api/paas/v4`).
-pub fn versioned(base: &str) -> String {
-    let last = base.rsplit('/').next().unwrap_or_default();
-    let is_version = last.strip_prefix('v').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
-    if is_version { base.to_owned() } else { format!("{base}/v1") }
-}
-
-/// The base without the API path that people paste along with it.
-pub fn root_of(base: &str) -> &str {
-    let base = base.trim_end_matches('/');
-    ["/api/v1", "/api/v0", "/v1", "/api"].iter().find_map(|path| base.strip_suffix(path)).unwrap_or(base)
 }
 
 /// The parameters of a request. What is `None` is not sent.
