@@ -19,6 +19,7 @@ pub mod join;
 pub mod memory;
 pub mod ndjson;
 pub mod power;
+pub mod prompts;
 pub mod record;
 pub mod report;
 pub mod stats;

@@ -125,19 +125,14 @@ pub fn failure_of(status: u16, body: &str) -> Failure {
     Refusal::read(body).failure(status)
 }
 
-/// The failure of a connection or a transfer.
+/// The failure of a connection or a transfer. Of a chain of causes the deepest is told: it is the one that says what to mend.
 pub fn io_failure(kind: FailureKind, what: &str, why: &dyn std::error::Error) -> Failure {
-    let mut message = format!("{what}: {why}");
-    let mut cause = why.source();
-    while let Some(why) = cause {
-        let text = why.to_string();
-        if !message.contains(&text) {
-            message = format!("{message}: {text}");
-        }
-        cause = why.source();
+    let mut deepest = why;
+    while let Some(cause) = deepest.source() {
+        deepest = cause;
     }
     let retryable = !matches!(kind, FailureKind::TooLarge | FailureKind::Cancelled);
-    Failure { kind, status: None, message: short(&message), retryable }
+    Failure { kind, status: None, message: short(&format!("{what}: {deepest}")), retryable }
 }
 
 /// `Retry-After`: seconds, or a date of HTTP. A date that has passed is no wait.
