@@ -23,11 +23,15 @@ use reqwest::Url;
 /// # Errors
 /// When it is no http or https URL, with what to do.
 pub fn base_url(text: &str) -> Result<String, String> {
-    let text = text.trim().trim_end_matches('/');
+    let text = text.trim();
     let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let full = full.trim_end_matches('/').to_owned();
     let url = Url::parse(&full).map_err(|why| format!("{text}: not a URL ({why}): write http://HOST:PORT"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(format!("{text}: not an http or https URL: write http://HOST:PORT"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a URL with a user or a password in it: put the key into a file and give --api-key-file".into());
     }
     Ok(full)
 }
@@ -76,6 +80,7 @@ mod tests {
             ("http://", None),
             ("", None),
             ("http://a b", None),
+            ("http://me:pw@host", None),
         ] {
             assert_eq!(base_url(text).ok().as_deref(), expect, "{text:?}");
         }

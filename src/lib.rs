@@ -18,6 +18,7 @@ pub mod clock;
 pub mod join;
 pub mod memory;
 pub mod ndjson;
+pub mod pace;
 pub mod power;
 pub mod prompts;
 pub mod record;
@@ -30,6 +31,10 @@ pub mod chat;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "http")]
+pub mod loader;
+#[cfg(feature = "http")]
 pub mod models;
+#[cfg(feature = "http")]
+pub mod runner;
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Request, Response, Uri};
+use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -66,12 +67,13 @@ pub struct Told {
     pub retry_after: Option<Duration>,
 }
 
-/// Asks. `on_start` is told when the request is written, which may be twice when a kept connection was dead; `on_piece`
-/// after each piece of the answer that brought text.
+/// Asks. When `cancelled` comes first, what has arrived until then is kept. `on_start` is told when the request is
+/// written, which may be twice when a kept connection was dead; `on_piece` after each piece of the answer that brought text.
 pub async fn ask(
     connections: &Connections,
     call: &Call,
     limits: Limits,
+    cancelled: impl Future<Output = ()>,
     mut on_start: impl FnMut(Stamp),
     mut on_piece: impl FnMut(&Answer),
 ) -> Told {
@@ -86,7 +88,15 @@ pub async fn ask(
         error: None,
         retry_after: None,
     };
-    let outcome = attempt(connections, call, limits, &mut told, &mut on_start, &mut on_piece).await;
+    let outcome = tokio::select! {
+        outcome = attempt(connections, call, limits, &mut told, &mut on_start, &mut on_piece) => outcome,
+        () = cancelled => Err(Failure {
+            kind: FailureKind::Cancelled,
+            status: None,
+            message: "cancelled before its end".into(),
+            retryable: true,
+        }),
+    };
     if told.end_ns == 0 {
         told.end_ns = clock::mono_ns();
     }

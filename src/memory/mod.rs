@@ -1,1 +1,4 @@
 //! Memory: selection of processes, one file per platform.
+
+mod host;
+pub use host::host;
