@@ -5,9 +5,11 @@
 
 mod args;
 mod input;
+mod sampling;
 
 pub use args::{duration, duration_in, regex};
 pub use input::Input;
+pub use sampling::{Sampling, Stop};
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
 use std::io::{self, IsTerminal, Write};
