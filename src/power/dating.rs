@@ -82,9 +82,9 @@ impl Dating {
         out.extend(held.into_iter().zip(ends).map(|(sample, end)| Dated { sample, ts: micros(end), mono: None }));
     }
 
-    /// Whether what comes out is of this moment and this host.
-    pub fn is_live(&self) -> bool {
-        matches!(self, Dating::Live)
+    /// Whether what comes out is known to be of another moment or host.
+    pub fn is_recorded(&self) -> bool {
+        matches!(self, Dating::Recorded(_))
     }
 }
 

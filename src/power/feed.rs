@@ -20,6 +20,8 @@ pub enum Item {
     Sample(Sample),
     /// A reading that was cut off.
     Torn,
+    /// The meter says that it will not read, and why.
+    Refused(String),
 }
 
 /// A reading as a text has it, not yet dated.
@@ -95,6 +97,8 @@ pub enum Fed {
     Sample(Dated),
     /// Readings that were cut off.
     Torn(u64),
+    /// The meter says that it will not read, and why.
+    Refused(String),
 }
 
 /// A text on its way to be samples.
@@ -161,6 +165,7 @@ impl Feed {
             match item {
                 Item::Machine(name) => fed.push(Fed::Machine(name)),
                 Item::Torn => fed.push(Fed::Torn(1)),
+                Item::Refused(why) => fed.push(Fed::Refused(why)),
                 Item::Sample(sample) => {
                     let mut dated = Vec::new();
                     self.dating.take(sample, &mut dated);
@@ -172,7 +177,7 @@ impl Feed {
     }
 
     /// Reads a text to its end, stamping every read before a byte of it is looked at, and hands on the meter's name,
-    /// whether it is live, and what it says; stops when `tell` answers that nobody listens any more.
+    /// whether it may be live, and what it says; stops when `tell` answers that nobody listens any more.
     ///
     /// # Errors
     /// When the input fails.
@@ -191,12 +196,12 @@ impl Feed {
             };
             let at = Stamp::now();
             let fed = self.push(&bytes[..read], at);
-            if !fed.is_empty() && !tell(self.format.source(), self.dating.is_live(), fed) {
+            if !fed.is_empty() && !tell(self.format.source(), !self.dating.is_recorded(), fed) {
                 return Ok(());
             }
         }
         let fed = self.end(Stamp::now());
-        tell(self.format.source(), self.dating.is_live(), fed);
+        tell(self.format.source(), !self.dating.is_recorded(), fed);
         Ok(())
     }
 }

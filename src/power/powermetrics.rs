@@ -91,6 +91,8 @@ impl Powermetrics {
             if let Some(machine) = line.strip_prefix("Machine model: ") {
                 self.machine = Some(machine.trim().to_owned());
                 out.push(Item::Machine(machine.trim().to_owned()));
+            } else if line.contains("must be invoked as the superuser") {
+                out.push(Item::Refused(explain(line)));
             }
             return;
         };
@@ -234,6 +236,7 @@ fn strip_ansi(line: &str) -> String {
 mod tests {
     use super::*;
     use indoc::indoc;
+    use proptest::prelude::*;
 
     fn read(log: &str) -> (Vec<Sample>, u64, Option<String>) {
         let mut reader = Powermetrics::default();
@@ -249,7 +252,7 @@ mod tests {
                 torn += 1;
                 None
             }
-            Item::Machine(_) => None,
+            Item::Machine(_) | Item::Refused(_) => None,
         });
         let samples = samples.collect();
         (samples, torn, reader.machine().map(str::to_owned))
@@ -392,6 +395,28 @@ mod tests {
             "*** Sampled system activity (Fri Feb  6 23:59:59 2026 -0130) (NaNms elapsed) ***",
         ] {
             assert_eq!(header(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn without_root_it_says_so_and_so_do_we() {
+        let mut items = Vec::new();
+        let line = "powermetrics must be invoked as the superuser";
+        Powermetrics::default().line(line, Stamp { mono_ns: 0, ts: 0.0 }, &mut items);
+        assert!(matches!(items.as_slice(), [Item::Refused(why)] if why.contains("sudo")));
+    }
+
+    proptest! {
+        #[test]
+        fn wherever_a_log_is_cut_what_was_read_stands(cut in 0..3_000usize) {
+            let block = format!("{HEAD}\n**** Processor usage ****\n\nCPU Power: 900 mW\nGPU Power: 2500 mW\nCombined Power (CPU + GPU + ANE): 3400 mW\n\n**** GPU usage ****\n\nGPU Power: 9999 mW\n\n");
+            let log = format!("Machine model: X\n\n{}", block.repeat(9));
+            let cut = &log[..cut.min(log.len())];
+            let (samples, torn, _) = read(cut);
+            prop_assert!(samples.len() <= cut.matches("Combined").count() && torn <= 1);
+            for sample in samples {
+                prop_assert_eq!(watts_of(&sample), vec![("cpu", 0.9), ("gpu", 2.5), ("soc", 3.4)]);
+            }
         }
     }
 

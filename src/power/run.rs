@@ -178,6 +178,8 @@ pub fn sample(
             }
         }
     }
+    // What the meter said of itself says more than how it ended.
+    ended.reason = stream.refused.take().or(ended.reason);
     // A meter that never gave a reading is no stream: the caller says what is wrong.
     if stream.seq > 0 || ended.reason.is_none() {
         stream.close(ended.reason.clone(), &mut write)?;
@@ -199,6 +201,7 @@ struct Stream<'a> {
     seq: u64,
     gaps: u64,
     torn: u64,
+    refused: Option<String>,
     /// Per meter: readings, and the end of the last.
     counts: Vec<u64>,
     ends: Vec<Option<f64>>,
@@ -220,6 +223,7 @@ impl<'a> Stream<'a> {
             seq: 0,
             gaps: 0,
             torn: 0,
+            refused: None,
             counts: vec![0; feeds],
             ends: vec![None; feeds],
         }
@@ -234,6 +238,7 @@ impl<'a> Stream<'a> {
     fn take(&mut self, feed: usize, fed: Fed, write: &mut impl FnMut(&str) -> io::Result<()>) -> anyhow::Result<()> {
         match fed {
             Fed::Machine(name) => self.machine = Some(name),
+            Fed::Refused(why) => self.refused = Some(why),
             Fed::Torn(torn) => self.torn += torn,
             Fed::Sample(dated) => {
                 if let (Some(last), Some(window)) = (self.ends[feed], dated.sample.window_seconds) {
