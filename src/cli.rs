@@ -7,11 +7,13 @@ mod args;
 mod input;
 #[cfg(feature = "http")]
 mod keys;
+mod sampling;
 
 pub use args::{duration, duration_in, regex};
 pub use input::Input;
 #[cfg(feature = "http")]
 pub use keys::{KeyArgs, base_url_of};
+pub use sampling::{Sampling, Stop};
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
 use std::io::{self, IsTerminal, Write};

@@ -22,7 +22,7 @@ pub mod schema;
 mod start;
 
 pub use load::{Load, LoadTimeSource, Loader};
-pub use memory::{GpuMemory, Memory, SystemMemory};
+pub use memory::{GpuMemory, Memory, ProcessMemory, SystemMemory};
 pub use model::{Model, Pricing, Source};
 pub use object::Object;
 pub use power::{Power, PowerKind};
