@@ -29,8 +29,8 @@ pub use power::{Power, PowerKind};
 pub use prompt::Prompt;
 pub use result::{
     Attempt, Chunks, Client, Cost, CostSource, Derived, EnergyCost, Errors, Failure, FailureKind, Files, FirstTokens,
-    Itl, JoinedMemory, JoinedPower, LagSeconds, MemoryFigures, MemoryPoint, Outcome, Phase, PhaseEnergy, PromptUsed,
-    Quality, Timing, TokenSource, Tokens, Truth, Watts,
+    Idle, Itl, JoinedMemory, JoinedPower, LagSeconds, MemoryFigures, MemoryPhase, MemoryPoint, Outcome, Phase,
+    PhaseEnergy, PromptUsed, Quality, Timing, TokenSource, Tokens, Truth, Watts,
 };
 pub use run::{Host, Run, Tool};
 pub use sampler::{Sampler, SamplerEvent};

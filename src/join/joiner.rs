@@ -1,0 +1,471 @@
+//! The core of the join: lines and readings in, lines out, in order. It knows no thread and no clock: whoever drives it
+//! says what time it is.
+//!
+//! What it holds is bounded by the requests in flight and the readings of the longest of them: what no request can need
+//! any more is forgotten at once. Results without `start` records are the exception, and it says so.
+
+use super::axis::{Axis, Stamped, Steps};
+use super::enrich::{Fields, enrich};
+use super::flights::{Claim, Flights, Flow};
+use super::heard::{Asked, Heard, Start};
+use super::memory::Held;
+use super::power::Meters;
+use super::source::{Role, Source};
+use super::verdict::{self, Loaded, Loading};
+use crate::record::{Load, Record, SamplerEvent};
+use clap::ValueEnum;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// The most readings per domain that are kept while nothing is in flight to need them.
+const SPARE: usize = 1 << 16;
+
+/// Lines may be this late, in seconds: starts and ends are in order of time but for that much.
+const DISORDER: f64 = 1.0;
+
+/// The most lines that wait behind a result before no more are asked for.
+const WAITING: usize = 4096;
+
+/// How energy is shared among requests that ran at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Attribution {
+    /// Equal parts of every moment.
+    Time,
+    /// By the tokens that each emitted; equal parts where nobody did. Waits for all that overlapped.
+    Tokens,
+    /// Nothing is shared: only a request that ran alone has an energy.
+    Exclusive,
+}
+
+/// What the join is asked to do.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How energy is shared.
+    pub attribution: Attribution,
+    /// How long to wait for a reading, in seconds; three intervals when not given.
+    pub wait: Option<f64>,
+    /// Seconds that are added to the time of every reading.
+    pub offset: f64,
+}
+
+/// A line that goes out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Emission {
+    /// What it is.
+    pub kind: Kind,
+    /// The line, without its newline.
+    pub line: String,
+}
+
+/// What goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A result, joined.
+    Result,
+    /// A prompt, as it came.
+    Prompt,
+    /// Anything else, as it came.
+    Other,
+}
+
+/// Something that goes out when its time has come.
+#[derive(Debug)]
+enum Waiting {
+    Line(Kind, String),
+    Load(String, Loading),
+    Result(String, Box<Asked>, Option<Span>),
+}
+
+/// When a request ran, on the axis.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub from: f64,
+    pub to: f64,
+    pub mono: bool,
+}
+
+/// The join of one stream of results with any number of sample streams.
+#[derive(Debug)]
+pub struct Joiner {
+    pub(super) settings: Settings,
+    pub(super) axis: Axis,
+    pub(super) sources: Vec<Source>,
+    pub(super) meters: Meters,
+    pub(super) held: Held,
+    pub(super) flights: Flights,
+    pub(super) loaded: HashMap<(String, String), Loaded>,
+    queue: VecDeque<(f64, Waiting)>,
+    /// What is in flight, by run and number: since when.
+    open: HashMap<(String, u64), f64>,
+    /// The beginnings of everything whose readings are still needed.
+    needed: Moments,
+    /// The beginnings of what is in flight.
+    flying: Moments,
+    boots: HashMap<String, Option<String>>,
+    run: String,
+    last_event: f64,
+    wall: Steps,
+    /// Whether results come without starts, and so wait for the end of the input.
+    buffering: bool,
+    input_ended: bool,
+    notes: Vec<String>,
+}
+
+impl Joiner {
+    /// A join of streams that are read for `roles`; of each, whether it is a file, whose present contents are read first.
+    pub fn new(settings: Settings, roles: &[(Role, bool)], now: f64) -> Self {
+        let mut counts = HashMap::new();
+        let sources = roles
+            .iter()
+            .map(|&(role, grows)| {
+                let count = counts.entry(role as u8).or_insert(0);
+                *count += 1;
+                Source::new(role, *count - 1, grows, now)
+            })
+            .collect::<Vec<_>>();
+        let of = |role: Role| sources.iter().filter(|source| source.role == role).count();
+        Self {
+            settings,
+            axis: Axis::default(),
+            meters: Meters::new(of(Role::Power)),
+            held: Held::new(of(Role::Memory)),
+            sources,
+            flights: Flights::default(),
+            loaded: HashMap::new(),
+            queue: VecDeque::new(),
+            open: HashMap::new(),
+            needed: Moments::default(),
+            flying: Moments::default(),
+            boots: HashMap::new(),
+            run: String::new(),
+            last_event: f64::NEG_INFINITY,
+            wall: Steps::default(),
+            buffering: false,
+            input_ended: false,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Takes a line of results.
+    pub fn line(&mut self, line: String, heard: Heard, now: f64) {
+        let waiting = match heard {
+            Heard::Start(start) => return self.start(start),
+            Heard::Run { run, boot, .. } => {
+                self.boots.insert(run.clone(), boot);
+                self.run = run;
+                Waiting::Line(Kind::Other, line)
+            }
+            Heard::Load(load) => self.load(line, &load),
+            Heard::Result(asked) => self.result(line, asked),
+            Heard::Prompt => Waiting::Line(Kind::Prompt, line),
+            Heard::Newer(_) | Heard::Other => Waiting::Line(Kind::Other, line),
+        };
+        self.queue.push_back((now, waiting));
+    }
+
+    fn place(&mut self, run: &str, ts: f64, mono: Option<f64>) -> (f64, bool) {
+        let boot = self.boots.get(run).cloned().flatten();
+        let at = self.axis.place(Stamped { ts, mono, boot: boot.as_deref() });
+        (at, mono.is_some() && boot.is_some())
+    }
+
+    fn start(&mut self, start: Start) {
+        let run = start.run.unwrap_or_else(|| self.run.clone());
+        let (at, _) = self.place(&run, start.start_ts, start.start_mono);
+        self.flights.fly(at, 1);
+        self.needed.insert(at);
+        self.flying.insert(at);
+        self.last_event = self.last_event.max(at);
+        if let Some(again) = self.open.insert((run, start.id), at) {
+            // The same number anew: the former try ended, at the latest, now.
+            self.flights.fly(at.max(again), -1);
+            self.needed.remove(again);
+            self.flying.remove(again);
+        }
+    }
+
+    fn load(&mut self, line: String, load: &Load) -> Waiting {
+        let (from, mono) = self.place(&load.run, load.started_ts, Some(load.started_mono));
+        let (to, _) = self.place(&load.run, load.ended_ts, Some(load.ended_mono));
+        let baseline = load.baseline_ts.map(|ts| {
+            let mono = load.baseline_mono;
+            let mut place = |i: usize| self.place(&load.run, ts[i], mono.map(|mono| mono[i])).0;
+            (place(0), place(1))
+        });
+        let since = baseline.map_or(from, |(since, _)| since.min(from));
+        self.needed.insert(since);
+        self.last_event = self.last_event.max(to);
+        let key = (load.run.clone(), load.model.clone());
+        Waiting::Load(line, Loading { key, span: Span { from, to, mono }, baseline, since })
+    }
+
+    fn result(&mut self, line: String, asked: Box<Asked>) -> Waiting {
+        let run = asked.run.clone().unwrap_or_else(|| self.run.clone());
+        let started = self.open.remove(&(run.clone(), asked.id));
+        let placed = asked.start_ts.map(|ts| self.place(&run, ts, asked.start_mono));
+        let span = placed
+            .zip(asked.end)
+            .map(|((from, mono), length)| Span { from: started.unwrap_or(from), to: from + length, mono })
+            .filter(|span| span.to >= span.from);
+        if let Some(at) = started {
+            self.flying.remove(at);
+        }
+        match (started, span) {
+            (Some(at), None) => {
+                // It says no end: it cannot be counted as company of others.
+                self.flights.fly(at, -1);
+                self.needed.remove(at);
+            }
+            (None, Some(span)) => {
+                self.flights.fly(span.from, 1);
+                self.needed.insert(span.from);
+                if !std::mem::replace(&mut self.buffering, true) {
+                    self.notes.push(
+                        "results without start records: held until the input ends, and memory grows with them".into(),
+                    );
+                }
+            }
+            _ => {}
+        }
+        if let Some(span) = span {
+            self.flights.fly(span.to, -1);
+            self.last_event = self.last_event.max(span.to);
+            if let (Attribution::Tokens, Some(flow)) = (self.settings.attribution, flow(&asked, span)) {
+                self.flights.flow(flow);
+            }
+        }
+        if let (Some(ts), true) = (asked.start_ts, self.boots.get(&run).is_some_and(Option::is_some)) {
+            if let Some(step) = self.wall.see(ts, asked.start_mono) {
+                self.notes.push(format!("the wall clock stepped by {step:.3} s during run {run}"));
+            }
+        }
+        Waiting::Result(line, asked, span)
+    }
+
+    /// Takes a reading, or a sampler's word, of the stream with that number.
+    pub fn sample(&mut self, source: usize, record: &Record, now: f64) {
+        let from = &mut self.sources[source];
+        let (role, index) = (from.role, from.index);
+        match (record, role) {
+            (Record::Sampler(sampler), _) if sampler.event == SamplerEvent::Start => {
+                from.starts(sampler.boot.clone(), sampler.interval_seconds, now);
+                if role == Role::Power {
+                    self.meters.sampler(index, sampler);
+                }
+            }
+            (Record::Power(power), Role::Power) => {
+                let at = self.stamp(source, power.ts, power.mono);
+                self.meters.add(index, at, power);
+                self.sources[source].read(&power.source, at, now);
+            }
+            (Record::Memory(memory), Role::Memory) => {
+                let at = self.stamp(source, memory.ts, memory.mono);
+                self.held.add(index, at, memory);
+                self.sources[source].read("", at, now);
+            }
+            _ => {}
+        }
+        // Nobody may ever need it: a sampler that runs for days before the first request must not fill the memory.
+        if self.needed.first().is_none() {
+            match role {
+                Role::Power => self.meters.cap(index, SPARE),
+                Role::Memory => self.held.cap(index, SPARE),
+                Role::Truth => {}
+            }
+        }
+    }
+
+    fn stamp(&mut self, source: usize, ts: f64, mono: Option<f64>) -> f64 {
+        let from = &mut self.sources[source];
+        if let Some(step) = from.steps.see(ts, mono) {
+            if !std::mem::replace(&mut from.stepped, true) {
+                self.notes.push(format!("the wall clock stepped by {step:.3} s while it was sampled"));
+            }
+        }
+        from.mono = mono.is_some() && from.boot.is_some();
+        let boot = from.boot.clone();
+        self.axis.place(Stamped { ts, mono, boot: boot.as_deref() }) + self.settings.offset
+    }
+
+    /// The stream with that number was read to its present end; it was last written to `quiet` seconds ago.
+    pub fn caught_up(&mut self, source: usize, quiet: f64, now: f64) {
+        self.sources[source].caught_up(quiet, now);
+    }
+
+    /// The stream with that number has ended.
+    pub fn source_ended(&mut self, source: usize) {
+        self.sources[source].end();
+    }
+
+    /// No more lines of results will come.
+    pub fn input_ended(&mut self) {
+        self.input_ended = true;
+    }
+
+    /// Whether that has been said.
+    pub fn input_has_ended(&self) -> bool {
+        self.input_ended
+    }
+
+    /// Whether all that will ever go out has gone.
+    pub fn finished(&self) -> bool {
+        self.input_ended && self.queue.is_empty()
+    }
+
+    /// Whether more lines of results are of use now; otherwise they would only wait.
+    pub fn wants_lines(&self) -> bool {
+        self.queue.len() < WAITING || self.buffering || self.settings.attribution == Attribution::Tokens
+    }
+
+    /// Whether more readings of the stream with that number are of use now.
+    pub fn wants(&self, source: usize) -> bool {
+        self.head().is_some_and(|until| !self.sources[source].reaches(until))
+    }
+
+    /// To where the readings must have come for the next line to go out.
+    fn head(&self) -> Option<f64> {
+        match &self.queue.front()?.1 {
+            Waiting::Line(..) => None,
+            Waiting::Load(_, loading) => Some(loading.span.to),
+            Waiting::Result(_, _, span) => {
+                if self.buffering && !self.input_ended {
+                    return None;
+                }
+                span.map(|span| span.to)
+            }
+        }
+    }
+
+    /// What is to be said to people, since it was last asked for.
+    pub fn notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Whether the next line may go out; otherwise, when to ask again (for ever, when only a new line or reading can
+    /// change it).
+    fn ready(&mut self, now: f64) -> Result<(), f64> {
+        let Some((arrived, waiting)) = self.queue.front() else { return Err(f64::INFINITY) };
+        let arrived = *arrived;
+        let until = match waiting {
+            Waiting::Line(..) => return Ok(()),
+            Waiting::Load(_, loading) => loading.span.to,
+            Waiting::Result(_, _, span) => {
+                if self.buffering && !self.input_ended {
+                    return Err(f64::INFINITY);
+                }
+                let Some(span) = span else { return Ok(()) };
+                let company = self.flying.first().is_some_and(|since| since < span.to);
+                if self.settings.attribution == Attribution::Tokens && company && !self.input_ended {
+                    return Err(f64::INFINITY);
+                }
+                span.to
+            }
+        };
+        let wait = self.settings.wait;
+        let due = self.sources.iter_mut().filter_map(|source| source.awaited(until, arrived, wait, now));
+        match due.min_by(f64::total_cmp) {
+            Some(due) => Err(due),
+            None => Ok(()),
+        }
+    }
+
+    /// The next line that may go out at `now`; otherwise, when to ask again.
+    ///
+    /// # Errors
+    /// When a record cannot be written as JSON.
+    pub fn next(&mut self, now: f64) -> Result<Result<Emission, f64>, serde_json::Error> {
+        if let Err(due) = self.ready(now) {
+            return Ok(Err(due));
+        }
+        let Some((_, waiting)) = self.queue.pop_front() else { return Ok(Err(f64::INFINITY)) };
+        Ok(Ok(match waiting {
+            Waiting::Line(kind, line) => Emission { kind, line },
+            Waiting::Load(line, loading) => {
+                let loaded = verdict::load(self, &loading);
+                self.loaded.insert(loading.key, loaded);
+                self.release(loading.since);
+                Emission { kind: Kind::Other, line }
+            }
+            Waiting::Result(line, asked, span) => {
+                let mut fields = Fields::default();
+                if !self.sources.is_empty() {
+                    verdict::result(self, &asked, span, &mut fields)?;
+                }
+                if let Some(span) = span {
+                    self.release(span.from);
+                }
+                Emission { kind: Kind::Result, line: enrich(line, &fields, asked.enriched)? }
+            }
+        }))
+    }
+
+    /// Forgets what only something that began at `from` needed.
+    fn release(&mut self, from: f64) {
+        self.needed.remove(from);
+        let before = self.needed.first().unwrap_or(self.last_event).min(self.last_event) - DISORDER;
+        self.meters.forget(before);
+        self.held.forget(before);
+        self.flights.forget(before);
+    }
+
+    /// The claim of a request on the power while it ran.
+    pub(super) fn claim(&self, asked: &Asked, span: Span) -> Claim {
+        match self.settings.attribution {
+            Attribution::Time => Claim::Time,
+            Attribution::Tokens => Claim::Tokens(flow(asked, span)),
+            Attribution::Exclusive => Claim::Whole,
+        }
+    }
+
+    /// The run that a result is of.
+    pub(super) fn run_of<'a>(&'a self, asked: &'a Asked) -> &'a str {
+        asked.run.as_deref().unwrap_or(&self.run)
+    }
+}
+
+/// The tokens of a request, spread evenly from its first to its last; from its start to its end where it does not say.
+fn flow(asked: &Asked, span: Span) -> Option<Flow> {
+    let tokens = asked.output.filter(|&tokens| tokens > 0)? as f64;
+    let (from, to) = match (asked.first_token, asked.last_token) {
+        (Some(first), Some(last)) if last > first => (span.from + first, (span.from + last).min(span.to)),
+        _ => (span.from, span.to),
+    };
+    (to > from).then(|| Flow { from, to, rate: tokens / (to - from) })
+}
+
+/// A set of moments, each as often as it was put in.
+#[derive(Debug, Default)]
+struct Moments(BTreeMap<Moment, u64>);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Moment(f64);
+
+impl Eq for Moment {}
+impl PartialOrd for Moment {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Moment {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl Moments {
+    fn insert(&mut self, at: f64) {
+        *self.0.entry(Moment(at)).or_default() += 1;
+    }
+
+    fn remove(&mut self, at: f64) {
+        if let Some(count) = self.0.get_mut(&Moment(at)) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(&Moment(at));
+            }
+        }
+    }
+
+    fn first(&self) -> Option<f64> {
+        self.0.first_key_value().map(|(at, _)| at.0)
+    }
+}
