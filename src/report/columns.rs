@@ -162,6 +162,32 @@ pub const COLUMNS: &[Column] = &[
     column!("warnings", "doubts", Answer, None, Neither, "What is doubtful about requests, and how often.", |g| Cell::text(tally(g.warnings.iter()))),
 ];
 
+/// The columns that a page shows at first, where there is anything to show.
+pub const MAIN: [&str; 22] = [
+    "model",
+    "ok",
+    "failed",
+    "load_s",
+    "ttft_p50",
+    "ttft_p95",
+    "answer_p50",
+    "decode_tok_s",
+    "tok_s",
+    "itl_p99",
+    "gen_s",
+    "gpu_w",
+    "total_w",
+    "j_tok",
+    "mem_load",
+    "mem_high",
+    "usd",
+    "usd_1m",
+    "out_tok",
+    "reasoning_tok",
+    "finish",
+    "warnings",
+];
+
 /// A column by its key.
 pub fn column(key: &str) -> Option<&'static Column> {
     COLUMNS.iter().find(|column| column.key == key)

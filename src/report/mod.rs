@@ -4,6 +4,7 @@
 //! [`columns`]. Text from models, servers and files is hostile in every format.
 
 mod columns;
+pub mod html;
 pub mod input;
 mod json;
 mod number;
@@ -42,7 +43,7 @@ pub struct Places {
 /// When the output is closed or full.
 pub fn write(format: Format, summary: &Summary, places: &Places, to: &mut dyn Write) -> io::Result<()> {
     match format {
-        Format::Html => Ok(()),
+        Format::Html => html::write(summary, places, to),
         Format::Json => json::write(summary, to),
         Format::Text => text::write(summary, to),
     }

@@ -60,6 +60,9 @@ fn small(value: f64) -> String {
 
 /// A number on its own, with its unit.
 pub fn alone(value: f64, unit: Unit) -> String {
+    if unit == Unit::Seconds && value != 0.0 && value.abs() < 0.1 {
+        return format!("{} ms", write(value * 1e3, unit, 1 + usize::from(value.abs() < 0.01)));
+    }
     let text = write(value, unit, decimals(unit, [value]));
     match (unit, scale(unit).0) {
         (Unit::Usd, sign) => format!("{sign}{text}"),
