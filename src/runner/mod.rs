@@ -22,7 +22,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+
+/// How long a model stays loaded after its last answer, at most: `--settle` shortens it.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Something that happened.
 #[derive(Debug)]
@@ -152,7 +156,15 @@ impl Shared {
             self.tell(Event::Load(Box::new(load)));
             match error {
                 Some(why) => self.failed_load(first, why),
-                None => self.levels(&stage, Some(seconds), wanted.gpu.clone()).await,
+                None => {
+                    self.levels(&stage, Some(seconds), wanted.gpu.clone()).await;
+                    // A sampler that reads once a second must find the model still loaded after its last answer.
+                    let linger = wanted.settle.min(LINGER);
+                    tokio::select! {
+                        () = tokio::time::sleep(linger) => {}
+                        () = self.left() => {}
+                    }
+                }
             }
             if let Err(why) = loader::unload_all(&first.api, first.source).await {
                 self.tell(Event::Notice(format!("{}: could not be unloaded: {why}", first.model.id)));
@@ -249,7 +261,7 @@ impl Shared {
         if self.settings.load.is_none() {
             return;
         }
-        let limit = std::time::Duration::from_secs(5);
+        let limit = Duration::from_secs(5);
         for target in self.targets.iter().filter(|target| loader::has_life_cycle(target.source)) {
             if let Ok(Ok(())) = tokio::time::timeout(limit, loader::unload_all(&target.api, target.source)).await {
                 return;
