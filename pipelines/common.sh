@@ -82,12 +82,12 @@ run_flags() {
     flags+=("${more[@]}")
 }
 
-# keep [each]: writes the joined stream to results.ndjson; with `each`, makes the page anew after each result.
+# keep each|once: writes the joined stream to results.ndjson; with `each`, makes the page anew after each result.
 keep() {
     local line
     while IFS= read -r line || [ -n "$line" ]; do
         printf '%s\n' "$line" >> "$dir/results.ndjson"
-        if [ "${1:-}" = each ] && [[ $line == '{"type":"result"'* ]]; then
+        if [ "$1" = each ] && [[ $line == '{"type":"result"'* ]]; then
             bench-report "$dir" --output "$dir/index.html" || say "the report could not be refreshed"
         fi
     done

@@ -15,6 +15,7 @@ stop() {
     wait
     rm -rf "$work"
 }
+# shellcheck disable=SC2154 # the trap sets it itself
 trap 'status=$?; trap - EXIT; stop; exit $status' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM

@@ -17,7 +17,7 @@ set +e
 llm-run "${flags[@]}" --artifacts "$dir" "$dir/models.ndjson" |
     tee -i "$dir/run.ndjson" |
     bench-join "${join[@]}" --json-dir "$dir" |
-    keep
+    keep once
 judge "${PIPESTATUS[@]}"
 set -e
 report

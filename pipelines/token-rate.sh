@@ -14,13 +14,13 @@ case $mode in
         model=${MODEL:-openrouter/auto} ;;
     minimax)
         [ -n "${MINIMAX_API_KEY:-}" ] || [ -n "${BASE_URL:-}" ] ||
-            fail "no server: BASE_URL=http://HOST:PORT for a local MiniMax model, or export MINIMAX_API_KEY=… for the service"
-        model=${MODEL:-MiniMax-M2.5} ;;
-    openai | lmstudio | ollama)
-        model=${MODEL:-$(llm-models "$mode" ${BASE_URL:+--base-url "$BASE_URL"} --format ids | head -1)}
-        [ -n "$model" ] || fail "which model? MODEL=ID; see llm-models $mode --format ids" ;;
+            fail "no server: BASE_URL=http://HOST:PORT for a local MiniMax model, or export MINIMAX_API_KEY=… for the service" ;;
+    openai | lmstudio | ollama) ;;
     *) fail "MODE=$mode: one of openrouter, minimax, openai, lmstudio, ollama" ;;
 esac
+# The first model that the server lists, unless one is named.
+model=${model:-${MODEL:-$(llm-models "$mode" ${BASE_URL:+--base-url "$BASE_URL"} --format ids | sed -n 1p)}}
+[ -n "$model" ] || fail "which model? MODEL=ID; see llm-models $mode --format ids"
 
 SUITE=${SUITE-token-rate} RETRIES=${RETRIES:-0} run_flags
 set +e
@@ -28,7 +28,7 @@ printf '%s\n' "$model" |
     llm-run "${flags[@]}" --source "$mode" ${BASE_URL:+--base-url "$BASE_URL"} --save-text |
     tee -i "$dir/run.ndjson" |
     bench-join |
-    keep
+    keep once
 judge "${PIPESTATUS[@]}"
 set -e
 [ -z "${OUTPUT:-}" ] || bench-report "$dir" --format json --output "$OUTPUT"

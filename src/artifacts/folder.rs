@@ -38,6 +38,7 @@ impl Folder {
         if !self.one_per_model {
             stem = format!("{stem}-{:03}", outcome.id);
         }
+        let stem = self.free(&stem, outcome);
         let mut files = Files { text: Some(format!("{stem}.txt")), ..Files::default() };
         write_atomic(&self.path.join(format!("{stem}.txt")), text.as_bytes())?;
         let (page, found) = page(text, &outcome.model);
@@ -47,11 +48,23 @@ impl Folder {
         }
         Ok(Some(files))
     }
+
+    /// A stem that no file has: what another source, or an earlier run, left here is never overwritten.
+    fn free(&self, stem: &str, outcome: &Outcome) -> String {
+        let is_free =
+            |stem: &String| ["txt", "html"].iter().all(|end| !self.path.join(format!("{stem}.{end}")).exists());
+        let source = outcome.source.map_or_else(String::new, |source| format!("@{source}"));
+        std::iter::once(stem.to_owned())
+            .chain((1..).map(|n| if n == 1 { format!("{stem}{source}") } else { format!("{stem}{source}-{n}") }))
+            .find(is_free)
+            .unwrap_or_else(|| stem.to_owned())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Source;
 
     fn outcome(model: &str, id: u64) -> Outcome {
         Outcome { model: model.into(), id, ..Outcome::default() }
@@ -65,6 +78,18 @@ mod tests {
         assert_eq!((files.text.as_deref(), files.html.as_deref()), (Some("a_b.txt"), Some("a_b.html")));
         assert_eq!(std::fs::read_to_string(folder.path().join("run/a_b.html")).unwrap(), "<p>x</p>\n");
         assert_eq!(kept.keep(&outcome("a/b", 2), "").unwrap(), None);
+    }
+
+    #[test]
+    fn nothing_that_lies_there_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut stems = Vec::new();
+        for source in [Source::Lmstudio, Source::Openrouter, Source::Openrouter] {
+            let mut kept = Folder::open(folder.path(), true).unwrap();
+            let outcome = Outcome { source: Some(source), ..outcome("a/b", 1) };
+            stems.push(kept.keep(&outcome, "Hello").unwrap().unwrap().text.unwrap());
+        }
+        assert_eq!(stems, ["a_b.txt", "a_b@openrouter.txt", "a_b@openrouter-2.txt"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Add to each result what the machine drew and held while the request ran
 #[derive(Debug, Clone, Parser)]
-#[command(name = "bench-join", version, about, after_long_help = EXIT_STATUS)]
+#[command(name = "bench-join", version, after_long_help = EXIT_STATUS)]
 struct Args {
     /// Results of llm-run; none, or -, is standard input
     files: Vec<PathBuf>,

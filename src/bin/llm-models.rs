@@ -32,7 +32,7 @@ Memory: one listing, at most 64 MiB.
 
 /// List the models of a server as records
 #[derive(Parser)]
-#[command(name = "llm-models", version, about, after_long_help = format!("{AFTER}\n{}", cli::EXIT_STATUS))]
+#[command(name = "llm-models", version, after_long_help = format!("{AFTER}\n{}", cli::EXIT_STATUS))]
 struct Cli {
     #[command(subcommand)]
     place: Place,

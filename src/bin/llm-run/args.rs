@@ -39,7 +39,7 @@ Memory: the models and prompts of the run, and the answers in flight (--max-answ
 /// measured one after another; LM Studio's and Ollama's are loaded first, timed, and unloaded afterwards. Remote models
 /// share one pool of --concurrency requests.
 #[derive(Parser)]
-#[command(name = "llm-run", version, about, long_about, after_long_help = format!("{AFTER}\n{}", cli::EXIT_STATUS))]
+#[command(name = "llm-run", version, after_long_help = format!("{AFTER}\n{}", cli::EXIT_STATUS))]
 pub struct Cli {
     /// Files of model records or ids; standard input when there is none, or `-`
     #[arg(value_name = "FILE")]

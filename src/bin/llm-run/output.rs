@@ -22,7 +22,11 @@ pub struct Sink {
     pieces: u64,
     tokens: u64,
     usd: Option<f64>,
+    failures_told: u64,
 }
+
+/// How many failures are told one by one; the rest are in the records, and counted in the last line.
+const FAILURES_TOLD: u64 = 10;
 
 impl Sink {
     pub fn new(out: Out, artifacts: Option<&Path>, one_per_model: bool, planned: u64, talk: Talk) -> io::Result<Self> {
@@ -32,7 +36,7 @@ impl Sink {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(250));
-        Ok(Self { out, folder, bar, talk, pieces: 0, tokens: 0, usd: None })
+        Ok(Self { out, folder, bar, talk, pieces: 0, tokens: 0, usd: None, failures_told: 0 })
     }
 
     pub fn take(&mut self, event: Event) -> io::Result<()> {
@@ -64,7 +68,12 @@ impl Sink {
                     outcome.files = folder.keep(&outcome, &text)?;
                 }
                 if let Some(why) = outcome.errors.generation.as_ref().filter(|_| outcome.error.is_some()) {
-                    self.say(format!("{}: request {}: {why}", outcome.model, outcome.id));
+                    self.failures_told += 1;
+                    match self.failures_told {
+                        0..=FAILURES_TOLD => self.say(format!("{}: request {}: {why}", outcome.model, outcome.id)),
+                        n if n == FAILURES_TOLD + 1 => self.say("more requests fail: see the records".into()),
+                        _ => {}
+                    }
                 }
                 self.tokens += outcome.tokens.as_ref().and_then(|tokens| tokens.output).unwrap_or(0);
                 if let Some(cost) = &outcome.cost {
