@@ -220,3 +220,58 @@ fn a_model_that_is_bigger_is_slower() {
     assert!(of(1, "end_seconds") >= 0.08 + 9.0 * 0.022);
     assert_eq!(user("hi")[0]["role"], "user");
 }
+
+#[test]
+fn a_reader_of_the_power_log_may_leave_and_another_may_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("power");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let flags = ["--profile", "openai", "--power-interval", "10ms", "--power-log"];
+    let mut sim = Sim::start(&[&flags[..], &[fifo.to_str().unwrap()]].concat());
+    for _ in 0..2 {
+        let mut log = std::fs::File::open(&fifo).unwrap();
+        let mut text = Vec::new();
+        while !String::from_utf8_lossy(&text).contains("Combined Power") {
+            let mut part = [0; 4096];
+            let n = log.read(&mut part).unwrap();
+            assert!(n > 0, "{}", String::from_utf8_lossy(&text));
+            text.extend_from_slice(&part[..n]);
+        }
+        assert!(text.starts_with(b"Machine model: llm-sim\n"));
+        drop(log);
+        sim.get("/health").ok();
+        // The writer notices at its next sample that nobody reads any more.
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    assert_eq!(sim.signal("INT").0, Some(0));
+}
+
+#[test]
+fn every_fault_and_every_field_of_the_truth_is_documented() {
+    use clap::ValueEnum;
+    let docs = std::fs::read_to_string(crate::common::root().join("docs/sim.md")).unwrap();
+    let help = run("llm-sim", ["--help"], "").exits(0).stdout;
+    for kind in llm_bench::sim::faults::Kind::value_variants() {
+        assert!(docs.contains(&format!("| `{kind}` |")), "{kind}");
+        let after = help.split("Faults:\n  before").nth(1).unwrap();
+        assert!(after.split_whitespace().any(|word| word == kind.to_string()), "{kind} in --help");
+    }
+    let sim = Sim::with_truth(&[
+        "--profile",
+        "lmstudio",
+        "--ttft",
+        "1ms",
+        "--itl",
+        "1ms",
+        "--load-time",
+        "1ms",
+        "--slots",
+        "1",
+    ]);
+    let body = chat("aviary/finch-4b", "hi", true).to_string();
+    sim.request("POST", "/v1/chat/completions", &["x-request-id: a"], &body).ok();
+    let truth = &sim.truth(1)[0];
+    for field in truth.as_object().unwrap().keys() {
+        assert!(docs.contains(field.trim_start_matches("first_token").trim_start_matches("last_token")), "{field}");
+    }
+}

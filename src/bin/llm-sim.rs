@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// exactly what the flags say; the others are slower, larger or think first. Standard output is one line, the base URL:
 /// this program writes no records there. It serves until SIGINT or SIGTERM.
 #[derive(Parser)]
-#[command(name = "llm-sim", version, about, long_about, after_long_help = AFTER)]
+#[command(name = "llm-sim", version, after_long_help = AFTER)]
 struct Args {
     /// Where to listen; port 0 is any free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
