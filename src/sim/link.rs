@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -46,6 +46,8 @@ pub struct Link {
     state: Mutex<State>,
     severed: AtomicBool,
     closes: AtomicBool,
+    /// Who reads from the connection, and would sleep through its end.
+    reader: Mutex<Option<Waker>>,
 }
 
 impl Link {
@@ -116,6 +118,10 @@ impl Link {
         if state.closing && state.last_ns.is_some() && state.awaiting.is_empty() {
             state.finish(self.log.as_deref());
         }
+        if self.closes.load(Ordering::Acquire) {
+            let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+            reader.into_iter().for_each(Waker::wake);
+        }
     }
 
     fn gone(&self) {
@@ -151,7 +157,11 @@ impl AsyncRead for Wire {
         if self.link.closes.load(Ordering::Acquire) {
             return Poll::Ready(Ok(())); // the end of what the client sends, as far as we care
         }
-        Pin::new(&mut self.socket).poll_read(cx, buf)
+        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+        if read.is_pending() {
+            *self.link.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        }
+        read
     }
 }
 

@@ -9,9 +9,12 @@ use super::profile::Dialect;
 use super::turn::Turn;
 use axum::body::Body;
 use std::io;
+use std::time::Duration;
 
 /// How often an answer is padded while it is made.
 const PADDING_NS: u64 = 100_000_000;
+/// How long half an answer is out before the connection dies.
+pub const BEFORE_ABORT: Duration = Duration::from_millis(2);
 const PADDING: &[u8] = b"\n         ";
 
 /// The body of a plain answer, once it is made; or at once, padded with blanks until it is made.
@@ -33,7 +36,7 @@ pub async fn body(request: Request, leaving: Leaving) -> Result<Body, Refusal> {
             }
             make(&turn, &mut running).await;
             pen.write(text(&turn, dialect)).await;
-            end(&turn, &running, dialect)
+            end(&turn, &running, dialect).await
         })));
     }
     make(&turn, &mut running).await;
@@ -42,12 +45,12 @@ pub async fn body(request: Request, leaving: Leaving) -> Result<Body, Refusal> {
     }
     let text = text(&turn, dialect);
     if !turn.has(Kind::Abort) {
-        end(&turn, &running, dialect).map_err(|_| Refusal::Internal)?;
+        end(&turn, &running, dialect).await.map_err(|_| Refusal::Internal)?;
         return Ok(text.into());
     }
     Ok(Body::from_stream(Script::new(move |pen| async move {
         pen.write(text).await;
-        end(&turn, &running, dialect)
+        end(&turn, &running, dialect).await
     })))
 }
 
@@ -73,8 +76,10 @@ fn text(turn: &Turn, dialect: Dialect) -> Vec<u8> {
     text
 }
 
-fn end(turn: &Turn, running: &Running, dialect: Dialect) -> io::Result<()> {
+async fn end(turn: &Turn, running: &Running, dialect: Dialect) -> io::Result<()> {
     if turn.has(Kind::Abort) {
+        // What was handed over leaves before the connection dies.
+        tokio::time::sleep(BEFORE_ABORT).await;
         running.link.close("cut");
         return Err(io::ErrorKind::ConnectionAborted.into());
     }

@@ -24,10 +24,14 @@ pub fn start(path: PathBuf, interval: Duration, meter: Arc<Meter>) -> std::io::R
         std::fs::File::create(&path)?;
     }
     let began = wall();
+    // The first window of a file begins here, not when the thread wakes up: no energy is drawn between the two unseen.
+    let mut since_ns = (!is_fifo).then(mono_ns);
+    let first = meter.read(since_ns.unwrap_or_else(mono_ns));
     std::thread::Builder::new().name("power".into()).spawn(move || {
         loop {
             let log = OpenOptions::new().append(true).open(&path);
-            if log.and_then(|mut log| write(&mut log, began, interval, &meter)).is_err() && !is_fifo {
+            let from = since_ns.take().map(|ns| (ns, first));
+            if log.and_then(|mut log| write(&mut log, began, interval, &meter, from)).is_err() && !is_fifo {
                 return;
             }
             // A FIFO without a reader opens only when one comes; any other failure must not spin.
@@ -37,11 +41,20 @@ pub fn start(path: PathBuf, interval: Duration, meter: Arc<Meter>) -> std::io::R
     Ok(())
 }
 
-fn write(log: &mut dyn Write, began: f64, interval: Duration, meter: &Meter) -> std::io::Result<()> {
+fn write(
+    log: &mut dyn Write,
+    began: f64,
+    interval: Duration,
+    meter: &Meter,
+    from: Option<(u64, Picojoules)>,
+) -> std::io::Result<()> {
     log.write_all(preamble(began).as_bytes())?;
     let step = interval.as_nanos() as u64;
-    let (mut last_ns, mut due_ns) = (mono_ns(), mono_ns() + step);
-    let mut before = meter.read(last_ns);
+    let (mut last_ns, mut before) = from.unwrap_or_else(|| {
+        let now_ns = mono_ns();
+        (now_ns, meter.read(now_ns))
+    });
+    let mut due_ns = last_ns + step;
     loop {
         std::thread::sleep(Duration::from_nanos(due_ns.saturating_sub(mono_ns())));
         let (now_ns, ts) = (mono_ns(), wall());

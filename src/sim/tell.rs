@@ -3,6 +3,7 @@
 use super::admit::Running;
 use super::faults::{Kind, awkward_cut, with_crlf};
 use super::pen::Pen;
+use super::plain::BEFORE_ABORT;
 use super::profile::Dialect;
 use super::turn::Turn;
 use std::io;
@@ -45,9 +46,14 @@ pub async fn tell(turn: &Turn, mut running: Running, dialect: Dialect, pen: &Pen
                 link.close("cut");
                 return Ok(());
             }
-            if turn.has(Kind::Truncate) || turn.has(Kind::Abort) {
+            if turn.has(Kind::Truncate) {
                 link.close("cut");
-                return if turn.has(Kind::Abort) { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) };
+                return Ok(());
+            }
+            if turn.has(Kind::Abort) {
+                tokio::time::sleep(BEFORE_ABORT).await;
+                link.close("cut");
+                return Err(io::ErrorKind::ConnectionAborted.into());
             }
             if turn.has(Kind::Stall) {
                 std::future::pending::<()>().await;
