@@ -8,7 +8,7 @@
 //!
 //! Each program is a thin file in `src/bin` over the modules here. Who may import whom (`tests/layering.rs` holds it):
 //! programs import [`cli`], [`ndjson`], [`record`] and their own module; the modules of a domain import [`record`],
-//! [`clock`], [`stats`] and `http`; [`power`] and [`memory`] also import [`schedule`]; `runner` imports `chat`, `loader`,
+//! [`clock`], [`stats`] and `http`; [`power`] and [`memory`] also import [`schedule`] and [`nvml`]; `runner` imports `chat`, `loader`,
 //! `prompts`, `pace` and `artifacts`; `report` imports `summary`; [`record`], [`ndjson`], [`clock`], [`schedule`] and
 //! [`stats`] import nothing of ours. Only programs and [`cli`] know standard input, standard output, arguments and the
 //! environment.
@@ -20,6 +20,7 @@ pub mod join;
 pub mod memory;
 pub mod ndjson;
 pub mod pace;
+pub mod nvml;
 pub mod power;
 pub mod prompts;
 pub mod record;

@@ -1,14 +1,15 @@
 //! power-sample: watts over time, from whatever power meter there is.
 
 use anyhow::{Context, anyhow, bail};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use llm_bench::cli::{self, Common, Exit, Sampling, Stop, Talk};
 use llm_bench::ndjson::Out;
-use llm_bench::power::{self, Event, Meters, Settings, Setup, Source, Text};
+use llm_bench::power::{self, Event, Meters, Settings, Setup, Source, Text, Unit};
 use llm_bench::record::Tool;
+use regex::Regex;
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc::sync_channel;
 
@@ -30,9 +31,33 @@ struct Args {
     from: Option<PathBuf>,
     #[command(flatten)]
     sampling: Sampling,
+    /// Say of each meter whether it can be read here, and if not, why and what to do; then leave
+    #[arg(long)]
+    probe: bool,
+    /// List the meters, then leave
+    #[arg(long)]
+    list: bool,
+    /// The program of --source command, as the shell reads it: one that runs on, or one that is run for each reading
+    #[arg(long, value_name = "COMMAND")]
+    command: Option<String>,
+    /// Where in a line the number stands: group `value`, or the first; group `domain` names what it is of
+    #[arg(long, value_name = "REGEX", value_parser = cli::regex)]
+    pattern: Option<Regex>,
+    /// What the number is
+    #[arg(long, value_enum, default_value = "watts")]
+    unit: Unit,
+    /// What it is of
+    #[arg(long, value_name = "NAME", default_value = "wall")]
+    domain: String,
+    /// What the processor draws at most, for --source estimate
+    #[arg(long, value_name = "WATTS", value_parser = watts)]
+    tdp_watts: Option<f64>,
     /// Where the kernel shows devices
     #[arg(long, value_name = "DIR", default_value = "/sys", hide_short_help = true)]
     sysfs_root: PathBuf,
+    /// Where the kernel shows processes
+    #[arg(long, value_name = "DIR", default_value = "/proc", hide_short_help = true)]
+    proc_root: PathBuf,
     #[command(flatten)]
     common: Common,
 }
@@ -43,6 +68,8 @@ Examples:
   power-sample --interval 500ms --for 1m | jq -c .watts
   sudo powermetrics -s cpu_power,gpu_power -i 1000 | power-sample --from -
   power-sample --from old_powermetrics.log
+  power-sample --source command --command 'ipmitool dcmi power reading' --pattern 'Instantaneous.*?([0-9]+) Watts'
+  power-sample --source command --command 'curl -s localhost:9400/metrics'
 
 Times: a meter that runs is stamped on arrival. A finished log is dated by its own headers, to a few milliseconds where
 its windows follow each other, and carries no monotonic time and no boot.
@@ -65,13 +92,25 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
-    let setup = Setup { interval: args.sampling.interval, sysfs: args.sysfs_root.clone() };
+    let setup = Setup {
+        interval: args.sampling.interval,
+        sysfs: args.sysfs_root.clone(),
+        proc: args.proc_root.clone(),
+        command: args.command.clone(),
+        pattern: args.pattern.clone(),
+        unit: args.unit,
+        domain: args.domain.clone(),
+        tdp_watts: args.tdp_watts,
+    };
+    let mut out = Out::open(args.common.output.as_deref())?;
+    if args.list || args.probe {
+        return tell_meters(&args, &setup, &mut out);
+    }
     let meters = match &args.from {
         None => power::open(args.source, &setup),
-        Some(from) => text(from, args.source).map(|text| Meters { texts: vec![text], ..Meters::default() }),
+        Some(from) => text(from, args.source, &setup).map(|text| Meters { texts: vec![text], ..Meters::default() }),
     };
     let meters = meters.map_err(|why| anyhow!(why))?;
-    let mut out = Out::open(args.common.output.as_deref())?;
     let (tell, events) = sync_channel(64);
     let on_stop = tell.clone();
     args.sampling
@@ -100,6 +139,7 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
             talk.error(format!("the meter ended early: {why}"));
             Ok(Exit::SomeFailed)
         }
+        None if ended.no_meter => bail!("nothing was read that a known meter writes: see --list and --source"),
         None if ended.torn > 0 && args.common.strict => bail!("{} readings were cut off", ended.torn),
         None => {
             if ended.samples == 0 {
@@ -110,13 +150,35 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     }
 }
 
-fn text(from: &std::path::Path, source: Source) -> Result<Text, String> {
-    let format = power::format(source)?;
+fn text(from: &Path, source: Source, setup: &Setup) -> Result<Text, String> {
+    let format = power::format(source, setup)?;
     if from.as_os_str() != "-" {
         return Text::file(from, format);
     }
     let stdin = std::io::stdin();
     let file = stdin.as_fd().try_clone_to_owned().map(File::from).map_err(|why| format!("-: {why}"))?;
     let recorded = file.metadata().is_ok_and(|meta| meta.is_file());
-    Ok(Text::reader(file, recorded, format))
+    Text::reader(file, recorded, format)
+}
+
+/// One line per meter: its name, and, when probed, whether it can be read; then its domains, or why not, or what it is.
+fn tell_meters(args: &Args, setup: &Setup, out: &mut Out) -> anyhow::Result<Exit> {
+    for source in Source::value_variants().iter().filter(|source| **source != Source::Auto) {
+        let Some(value) = source.to_possible_value() else { continue };
+        let name = value.get_name();
+        let line = match args.probe.then(|| power::probe(*source, setup)) {
+            None => format!("{name}\t{}", value.get_help().map(ToString::to_string).unwrap_or_default()),
+            Some(Ok(domains)) => format!("{name}\tyes\t{domains}"),
+            Some(Err(why)) => {
+                format!("{name}\tno\t{}", cli::plain(why.strip_prefix(&format!("{name}: ")).unwrap_or(&why)))
+            }
+        };
+        out.line(&line)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn watts(text: &str) -> Result<f64, String> {
+    let watts: f64 = text.parse().map_err(|_| "not a number of watts".to_owned())?;
+    if watts > 0.0 && watts <= 5000.0 { Ok(watts) } else { Err("not between 0 and 5000 W".into()) }
 }

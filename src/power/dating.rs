@@ -5,7 +5,7 @@
 //! milliseconds. Where the windows do not follow each other (the machine slept), the bounds contradict each other, and a
 //! new stretch begins.
 
-use super::feed::Sample;
+use super::feed::{Clock, Sample};
 use crate::clock::{Stamp, between, micros};
 
 /// A header this close to the present is one that was written just now: up to a second of cut-off and some delay.
@@ -73,8 +73,10 @@ impl Dating {
             Dating::Unknown(first) => first.take().map(|sample| vec![*sample]).unwrap_or_default(),
         };
         *self = Dating::Recorded(Vec::new());
-        let coarse: Option<Vec<(f64, f64)>> =
-            held.iter().map(|sample| sample.logged.filter(|_| sample.coarse).zip(sample.window_seconds)).collect();
+        let coarse: Option<Vec<(f64, f64)>> = held
+            .iter()
+            .map(|sample| sample.logged.filter(|_| sample.clock == Clock::Cut).zip(sample.window_seconds))
+            .collect();
         let ends = match coarse {
             Some(headers) => window_ends(&headers),
             None => held.iter().map(|sample| sample.logged.unwrap_or(sample.at.ts)).collect(),
@@ -142,7 +144,7 @@ mod tests {
             source: "powermetrics",
             kind: PowerKind::Window,
             logged: Some(logged),
-            coarse: true,
+            clock: Clock::Cut,
             window_seconds: Some(window),
             at: Stamp { mono_ns: (arrived * 1e9) as u64, ts: 5_000.0 + arrived },
             watts: BTreeMap::new(),

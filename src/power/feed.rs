@@ -1,12 +1,18 @@
 //! Meters that are texts: what comes in is cut into lines, each is stamped on arrival, and the meter's own parser turns
 //! them into samples.
 
+use super::asitop::Asitop;
 use super::dating::{Dated, Dating};
+use super::macmon::Macmon;
+use super::plist::Plist;
 use super::powermetrics::Powermetrics;
+use super::printed::Printed;
+use super::smi::Smi;
 use crate::clock::Stamp;
 use crate::record::PowerKind;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::time::Duration;
 
 /// The longest line that is kept, in bytes: longer ones are no meter's, and memory is bounded by this.
 const MAX_LINE: usize = 4 << 20;
@@ -33,8 +39,8 @@ pub struct Sample {
     pub kind: PowerKind,
     /// The end of its window by the text, in Unix seconds.
     pub logged: Option<f64>,
-    /// Whether that is cut to the second while the windows follow each other without a gap.
-    pub coarse: bool,
+    /// How far that can be trusted.
+    pub clock: Clock,
     /// The length of its window.
     pub window_seconds: Option<f64>,
     /// When it arrived here.
@@ -49,6 +55,17 @@ pub struct Sample {
     pub label: Option<String>,
 }
 
+/// What a text's times are good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// To the millisecond or better.
+    Fine,
+    /// Cut to the second; but the windows follow each other without a gap, which tells the rest.
+    Cut,
+    /// Cut to the second, and the windows are not exact either.
+    Loose,
+}
+
 /// The texts that are understood.
 #[derive(Debug)]
 pub enum Format {
@@ -56,6 +73,16 @@ pub enum Format {
     Unknown,
     /// macOS powermetrics.
     Powermetrics(Powermetrics),
+    /// The same as property lists.
+    Plist(Plist),
+    /// macmon.
+    Macmon(Macmon),
+    /// asitop_csv_logger.
+    Asitop(Asitop),
+    /// nvidia-smi.
+    Smi(Smi),
+    /// Any program that prints numbers.
+    Printed(Printed),
 }
 
 impl Format {
@@ -63,27 +90,53 @@ impl Format {
     pub fn source(&self) -> Option<&'static str> {
         match self {
             Format::Unknown => None,
-            Format::Powermetrics(_) => Some("powermetrics"),
+            Format::Powermetrics(_) | Format::Plist(_) => Some("powermetrics"),
+            Format::Macmon(_) => Some("macmon"),
+            Format::Asitop(_) => Some("asitop"),
+            Format::Smi(_) => Some("nvidia-smi"),
+            Format::Printed(_) => Some("command"),
         }
     }
 
     fn line(&mut self, line: &str, at: Stamp, out: &mut Vec<Item>) {
+        if matches!(self, Format::Unknown | Format::Powermetrics(_)) && Plist::begins(line) {
+            *self = Format::Plist(Plist::default());
+        }
         if let Format::Unknown = self {
-            if line.trim().is_empty() {
-                return;
+            match Format::of(line) {
+                Some(format) => *self = format,
+                None => return,
             }
-            *self = Format::Powermetrics(Powermetrics::default());
         }
         match self {
             Format::Unknown => {}
             Format::Powermetrics(parser) => parser.line(line, at, out),
+            Format::Plist(parser) => parser.line(line, at, out),
+            Format::Macmon(parser) => parser.line(line, at, out),
+            Format::Asitop(parser) => parser.line(line, at, out),
+            Format::Smi(parser) => parser.line(line, at, out),
+            Format::Printed(parser) => parser.line(line, at, out),
         }
     }
 
     fn end(&mut self, out: &mut Vec<Item>) {
         match self {
-            Format::Unknown => {}
             Format::Powermetrics(parser) => parser.end(out),
+            Format::Plist(parser) => parser.end(out),
+            Format::Printed(parser) => parser.end(out),
+            // One line, one reading.
+            Format::Unknown | Format::Macmon(_) | Format::Asitop(_) | Format::Smi(_) => {}
+        }
+    }
+
+    /// The format of a text that begins with this line; `None` for a blank one.
+    fn of(line: &str) -> Option<Self> {
+        match line.trim() {
+            "" => None,
+            json if json.starts_with('{') => Some(Format::Macmon(Macmon::default())),
+            _ if Asitop::begins(line) => Some(Format::Asitop(Asitop::new(Duration::from_secs(1)))),
+            _ if Smi::begins(line) => Some(Format::Smi(Smi::default())),
+            _ => Some(Format::Powermetrics(Powermetrics::default())),
         }
     }
 }
@@ -129,7 +182,8 @@ impl Feed {
                 self.skipping = true;
                 items.push(Item::Torn);
             }
-            if whole {
+            // A property list ends with its own mark; the newline after it comes with the next one.
+            if whole || self.tail.ends_with(b"</plist>") {
                 if !std::mem::take(&mut self.skipping) {
                     self.take_line(at, &mut items);
                 }

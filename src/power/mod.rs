@@ -4,19 +4,32 @@
 //! text that comes by itself, from a spawned program, a pipe or a recorded file, and is a pure parser of lines. What
 //! both must obey is in `honest`: a missing reading never becomes 0 W.
 
+mod asitop;
+mod battery;
 mod child;
 mod counter;
 mod dating;
+mod estimate;
 mod feed;
 mod honest;
+mod hwmon;
+mod macmon;
+mod nvml;
+mod plist;
 mod powermetrics;
+mod printed;
 mod rapl;
 mod run;
+mod smi;
 mod source;
+mod table;
+mod text;
 mod total;
 
+pub use printed::Unit;
 pub use run::{Ended, Event, Settings, sample};
-pub use source::{Meters, Setup, Source, Text, format, open};
+pub use source::{Meters, Setup, Source, format, open, probe};
+pub use text::Text;
 
 use crate::record::{Power, PowerKind};
 use std::collections::BTreeMap;

@@ -7,12 +7,13 @@
 //! before macOS 12, "Package" (with it); Intel's one line of watts. Percentages, frequencies and clusters, which change
 //! with every chip, are not looked at.
 
-use super::feed::{Item, Sample};
+use super::feed::{Clock, Item, Sample};
+use super::text::on_path;
 use crate::clock::Stamp;
 use crate::record::PowerKind;
 use jiff::fmt::strtime::BrokenDownTime;
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// How to be allowed to run it.
@@ -32,9 +33,24 @@ pub fn command(interval: Duration) -> Command {
     command
 }
 
+/// Whether it is there and may be run without asking anyone.
+pub fn allowed() -> bool {
+    let sudo = || Command::new("sudo").args(["-n", "-l", "powermetrics"]).stdin(Stdio::null()).output();
+    on_path("powermetrics")
+        && (rustix::process::geteuid().is_root() || sudo().is_ok_and(|output| output.status.success()))
+}
+
 /// What its end means to whoever wanted to measure.
 pub fn explain(why: &str) -> String {
-    if why.contains("superuser") || why.contains("password is required") || why.contains("not allowed") {
+    if !on_path("powermetrics") {
+        return "powermetrics: not on this machine: it is a part of macOS; a log from a Mac is read with --from FILE"
+            .into();
+    }
+    if why.is_empty()
+        || why.contains("superuser")
+        || why.contains("password is required")
+        || why.contains("not allowed")
+    {
         return format!("powermetrics needs root: {ALLOW}");
     }
     why.to_owned()
@@ -92,7 +108,7 @@ impl Powermetrics {
                 self.machine = Some(machine.trim().to_owned());
                 out.push(Item::Machine(machine.trim().to_owned()));
             } else if line.contains("must be invoked as the superuser") {
-                out.push(Item::Refused(explain(line)));
+                out.push(Item::Refused(format!("powermetrics needs root: {ALLOW}")));
             }
             return;
         };
@@ -169,7 +185,7 @@ impl Powermetrics {
             source: "powermetrics",
             kind: PowerKind::Window,
             logged: Some(block.ended),
-            coarse: true,
+            clock: Clock::Cut,
             window_seconds: Some(block.window),
             at: block.at,
             watts: std::mem::take(&mut block.watts).into_iter().map(|(domain, watts)| (domain, Some(watts))).collect(),

@@ -1,9 +1,13 @@
 //! The stream of a power sampler: reads what is due, takes what comes, and writes one record for each reading between a
 //! `sampler` record that opens and one that closes.
 
+use super::battery::Battery;
 use super::dating::{Dated, GAP};
-use super::feed::Fed;
+use super::estimate::Estimate;
+use super::feed::{Clock, Fed};
 use super::honest::honest;
+use super::hwmon::Hwmon;
+use super::nvml::Nvml;
 use super::rapl::Rapl;
 use super::reading;
 use super::total::total;
@@ -24,30 +28,54 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub enum Polled {
     /// The processors' counters.
     Rapl(Rapl),
+    /// NVIDIA's cards.
+    Nvml(Nvml),
+    /// The kernel's sensors.
+    Hwmon(Hwmon),
+    /// The battery.
+    Battery(Battery),
+    /// A guess.
+    Estimate(Estimate),
 }
 
 impl Polled {
     fn source(&self) -> &'static str {
         match self {
             Polled::Rapl(_) => "rapl",
+            Polled::Nvml(_) => "nvml",
+            Polled::Hwmon(_) => "hwmon",
+            Polled::Battery(_) => "battery",
+            Polled::Estimate(_) => "estimate",
         }
     }
 
-    fn domains(&self) -> Vec<String> {
+    /// What it measures.
+    pub fn domains(&self) -> Vec<String> {
         match self {
             Polled::Rapl(rapl) => rapl.domains(),
+            Polled::Nvml(nvml) => nvml.domains(),
+            Polled::Hwmon(hwmon) => hwmon.domains(),
+            Polled::Battery(_) => vec!["system".into()],
+            Polled::Estimate(_) => vec!["cpu".into()],
         }
     }
 
+    /// Looks at counters that wrap around.
     fn look(&mut self, at: Stamp) {
         match self {
             Polled::Rapl(rapl) => rapl.look(at),
+            Polled::Hwmon(hwmon) => hwmon.look(at),
+            Polled::Nvml(_) | Polled::Battery(_) | Polled::Estimate(_) => {}
         }
     }
 
     fn read(&mut self, at: Stamp) -> Vec<Power> {
         match self {
             Polled::Rapl(rapl) => vec![rapl.read(at)],
+            Polled::Nvml(nvml) => nvml.read(at),
+            Polled::Hwmon(hwmon) => hwmon.read(at),
+            Polled::Battery(battery) => vec![battery.read(at)],
+            Polled::Estimate(estimate) => estimate.read(at).into_iter().collect(),
         }
     }
 }
@@ -103,6 +131,8 @@ pub struct Ended {
     pub reason: Option<String>,
     /// Whether it ended because nobody reads.
     pub reader_left: bool,
+    /// Whether a text was read to its end and said nothing that a meter says.
+    pub no_meter: bool,
 }
 
 /// Samples until told to stop, until all texts have ended, or until a limit is reached; `write` takes the lines.
@@ -117,10 +147,11 @@ pub fn sample(
     mut write: impl FnMut(&str) -> io::Result<()>,
 ) -> anyhow::Result<Ended> {
     let begun = Stamp::now();
-    let mut stream = Stream::new(settings, begun, feeds);
+    let mut stream = Stream::new(settings, begun, feeds, polled.len());
     for meter in &polled {
         stream.sources.insert(meter.source().to_owned());
         stream.domains.extend(meter.domains());
+        stream.estimated |= matches!(meter, Polled::Estimate(_));
     }
     let mut schedule = Schedule::new(begun.mono_ns, settings.interval);
     let mut looks = Schedule::new(begun.mono_ns, LOOK);
@@ -131,13 +162,15 @@ pub fn sample(
     if feeds == 0 {
         stream.open(&mut write)?;
     }
-    while !stream.full(&polled) && (running > 0 || !polled.is_empty()) {
+    while !stream.full() && (running > 0 || !polled.is_empty()) {
         let now = mono_ns();
         if !polled.is_empty() && schedule.is_due(now) {
             stream.gaps += schedule.take(now);
             for (place, meter) in polled.iter_mut().enumerate() {
-                for power in meter.read(Stamp::now()) {
-                    stream.put(feeds + place, power, &mut write)?;
+                let powers = meter.read(Stamp::now());
+                stream.counts[feeds + place] += u64::from(!powers.is_empty());
+                for power in powers {
+                    stream.put(power, &mut write)?;
                 }
             }
             continue;
@@ -180,11 +213,12 @@ pub fn sample(
     }
     // What the meter said of itself says more than how it ended.
     ended.reason = stream.refused.take().or(ended.reason);
+    let no_meter = stream.seq == 0 && stream.machine.is_none() && feeds > 0 && running == 0;
     // A meter that never gave a reading is no stream: the caller says what is wrong.
-    if stream.seq > 0 || ended.reason.is_none() {
+    if stream.opened || (ended.reason.is_none() && !no_meter) {
         stream.close(ended.reason.clone(), &mut write)?;
     }
-    Ok(Ended { samples: stream.seq, torn: stream.torn, ..ended })
+    Ok(Ended { samples: stream.seq, torn: stream.torn, no_meter, ..ended })
 }
 
 struct Stream<'a> {
@@ -208,7 +242,7 @@ struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    fn new(settings: &'a Settings, begun: Stamp, feeds: usize) -> Self {
+    fn new(settings: &'a Settings, begun: Stamp, feeds: usize, polled: usize) -> Self {
         Self {
             settings,
             begun,
@@ -224,15 +258,14 @@ impl<'a> Stream<'a> {
             gaps: 0,
             torn: 0,
             refused: None,
-            counts: vec![0; feeds],
+            counts: vec![0; feeds + polled],
             ends: vec![None; feeds],
         }
     }
 
     /// Whether every meter has given as many readings as were asked for.
-    fn full(&self, polled: &[Polled]) -> bool {
-        let all = self.ends.len() + polled.len();
-        self.settings.count.is_some_and(|most| self.counts.len() == all && self.counts.iter().all(|&n| n >= most))
+    fn full(&self) -> bool {
+        self.settings.count.is_some_and(|most| self.counts.iter().all(|&n| n >= most))
     }
 
     fn take(&mut self, feed: usize, fed: Fed, write: &mut impl FnMut(&str) -> io::Result<()>) -> anyhow::Result<()> {
@@ -244,33 +277,27 @@ impl<'a> Stream<'a> {
                 if let (Some(last), Some(window)) = (self.ends[feed], dated.sample.window_seconds) {
                     // What lies between the end of one window and the start of the next was not measured.
                     let between = dated.ts - window - last;
-                    if between > GAP * window {
+                    // Of a clock cut to the second, a second is no gap.
+                    let slack = if dated.sample.clock == Clock::Loose { 1.0 } else { 0.0 };
+                    if between > GAP * window + slack {
                         self.gaps += (between / window).round().max(1.0) as u64;
                     }
                 }
                 self.ends[feed] = Some(dated.ts);
                 self.label = self.label.take().or_else(|| dated.sample.label.clone());
                 self.window = self.window.or(dated.sample.window_seconds);
-                self.put(feed, power_of(dated), write)?;
+                // Asked for so many of this meter, and another is not done yet.
+                if self.settings.count.is_none_or(|most| self.counts[feed] < most) {
+                    self.counts[feed] += 1;
+                    self.put(power_of(dated), write)?;
+                }
             }
         }
         Ok(())
     }
 
-    fn put(
-        &mut self,
-        meter: usize,
-        mut power: Power,
-        write: &mut impl FnMut(&str) -> io::Result<()>,
-    ) -> anyhow::Result<()> {
-        if self.counts.len() <= meter {
-            self.counts.resize(meter + 1, 0);
-        }
-        if self.settings.count.is_some_and(|most| self.counts[meter] >= most) {
-            return Ok(());
-        }
+    fn put(&mut self, mut power: Power, write: &mut impl FnMut(&str) -> io::Result<()>) -> anyhow::Result<()> {
         honest(&mut power);
-        self.counts[meter] += 1;
         self.seq += 1;
         power.seq = self.seq;
         self.estimated |= power.estimated;

@@ -1,17 +1,22 @@
 //! Which meters there are, and how each is opened. A new meter is its own file and one arm here.
 
-use super::child::Child;
-use super::dating::Dating;
-use super::feed::{Feed, Format};
+use super::asitop::Asitop;
+use super::battery::Battery;
+use super::estimate::Estimate;
+use super::feed::Format;
+use super::hwmon::Hwmon;
+use super::macmon::{self, Macmon};
+use super::nvml::Nvml;
 use super::powermetrics::{self, Powermetrics};
+use super::printed::{Printed, Unit};
 use super::rapl::Rapl;
-use super::run::{Event, Polled};
+use super::run::Polled;
+use super::smi::{self, Smi};
+use super::text::{Text, on_path};
 use clap::ValueEnum;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex};
+use regex::Regex;
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 /// The meters.
@@ -19,10 +24,26 @@ use std::time::Duration;
 pub enum Source {
     /// All that this machine has
     Auto,
-    /// macOS powermetrics
+    /// macOS powermetrics: the chip's processor, graphics and neural engine; needs root
     Powermetrics,
-    /// The energy counters of Intel and AMD processors (Linux powercap)
+    /// macmon: the same without root, and the whole machine
+    Macmon,
+    /// CSV of asitop_csv_logger; only with --from
+    Asitop,
+    /// Energy counters of Intel's and AMD's processors (Linux powercap); needs root or a rule
     Rapl,
+    /// NVIDIA's cards by their driver's library
+    Nvml,
+    /// NVIDIA's cards by nvidia-smi
+    NvidiaSmi,
+    /// Linux's sensors: AMD's and Intel's graphics, Grace, Jetson, ACPI's meters
+    Hwmon,
+    /// The battery of a laptop
+    Battery,
+    /// Any program that prints watts or joules: --command
+    Command,
+    /// How busy the processors are, times --tdp-watts: no meter, and marked as estimated
+    Estimate,
 }
 
 /// What meters are opened with.
@@ -32,6 +53,18 @@ pub struct Setup {
     pub interval: Duration,
     /// Where the kernel shows devices: `/sys`.
     pub sysfs: PathBuf,
+    /// Where the kernel shows processes: `/proc`.
+    pub proc: PathBuf,
+    /// The program that prints numbers, as the shell reads it.
+    pub command: Option<String>,
+    /// Where in its lines they stand.
+    pub pattern: Option<Regex>,
+    /// What they are.
+    pub unit: Unit,
+    /// What they are of.
+    pub domain: String,
+    /// What the processor draws at most.
+    pub tdp_watts: Option<f64>,
 }
 
 /// What was opened.
@@ -43,105 +76,137 @@ pub struct Meters {
     pub texts: Vec<Text>,
 }
 
-/// A meter that speaks by itself.
-pub struct Text {
-    feed: Feed,
-    from: Box<dyn Read + Send>,
-    child: Option<Arc<Mutex<Child>>>,
-    explain: fn(&str) -> String,
-}
-
 /// Opens a meter, or with [`Source::Auto`] all that there are.
 ///
 /// # Errors
 /// `what: why: what to do`, when there is nothing to read.
 pub fn open(source: Source, setup: &Setup) -> Result<Meters, String> {
+    let interval = setup.interval;
     let mut meters = Meters::default();
     match source {
-        Source::Auto => {
-            for source in [Source::Powermetrics, Source::Rapl] {
-                if let Ok(more) = open(source, setup) {
-                    meters.polled.extend(more.polled);
-                    meters.texts.extend(more.texts);
-                }
-            }
-            if meters.polled.is_empty() && meters.texts.is_empty() {
-                return Err("no power meter: none of those that are known is readable here: see why with \
-                            power-sample --probe, or name another with --source"
-                    .into());
-            }
+        Source::Auto => return all(setup),
+        Source::Powermetrics => {
+            let format = Format::Powermetrics(Powermetrics::default());
+            meters.texts.push(Text::spawned(powermetrics::command(interval), format, powermetrics::explain)?);
         }
-        Source::Powermetrics => meters.texts.push(Text::child(
-            powermetrics::command(setup.interval),
-            Format::Powermetrics(Powermetrics::default()),
-            powermetrics::explain,
-        )?),
-        Source::Rapl => {
-            meters.polled.push(Polled::Rapl(Rapl::open(&setup.sysfs).map_err(|why| format!("rapl: {why}"))?))
+        Source::Macmon => meters.texts.push(macmon::text(interval)?),
+        Source::Asitop => return Err("asitop: it writes a file: name it with --from".into()),
+        Source::NvidiaSmi => {
+            meters.texts.push(Text::spawned(smi::command(interval), Format::Smi(Smi::default()), str::to_owned)?);
+        }
+        Source::Command => {
+            let command = setup.command.clone().ok_or("command: no program: name it with --command")?;
+            let shell = move || {
+                let mut shell = Command::new("sh");
+                shell.arg("-c").arg(&command);
+                shell
+            };
+            meters.texts.push(Text::repeated(shell, interval, Format::Printed(printed(setup)?)));
+        }
+        Source::Rapl => meters.polled.push(Polled::Rapl(Rapl::open(&setup.sysfs).map_err(named("rapl"))?)),
+        Source::Nvml => meters.polled.push(Polled::Nvml(Nvml::open().map_err(named("nvml"))?)),
+        Source::Hwmon => meters.polled.push(Polled::Hwmon(Hwmon::open(&setup.sysfs, 0).map_err(named("hwmon"))?)),
+        Source::Battery => meters.polled.push(Polled::Battery(Battery::open(&setup.sysfs).map_err(named("battery"))?)),
+        Source::Estimate => {
+            let watts = setup.tdp_watts.ok_or("estimate: how much the processor draws at most: say --tdp-watts")?;
+            meters.polled.push(Polled::Estimate(Estimate::open(&setup.proc, watts).map_err(named("estimate"))?));
         }
     }
     Ok(meters)
+}
+
+/// All that this machine has, each thing by its best meter: what two would measure alike is measured once.
+fn all(setup: &Setup) -> Result<Meters, String> {
+    let mut meters = Meters::default();
+    if powermetrics::allowed() {
+        meters.add(open(Source::Powermetrics, setup));
+    }
+    if meters.texts.is_empty() && (cfg!(target_os = "macos") || on_path("macmon")) {
+        meters.add(open(Source::Macmon, setup));
+    }
+    meters.add(open(Source::Rapl, setup));
+    let before = meters.polled.len();
+    meters.add(open(Source::Nvml, setup));
+    let cards = meters.polled[before..].iter().map(|meter| meter.domains().len()).sum();
+    if cards == 0 && smi::answers() {
+        meters.add(open(Source::NvidiaSmi, setup));
+    }
+    if let Ok(mut hwmon) = Hwmon::open(&setup.sysfs, cards) {
+        let taken: Vec<String> = meters.polled.iter().flat_map(Polled::domains).collect();
+        hwmon.leave_out(&taken);
+        if !hwmon.domains().is_empty() {
+            meters.polled.push(Polled::Hwmon(hwmon));
+        }
+    }
+    // On the mains a battery tells nothing, and must not be the total that everything waits for.
+    meters.polled.extend(Battery::open(&setup.sysfs).ok().filter(Battery::speaks).map(Polled::Battery));
+    if meters.polled.is_empty() && meters.texts.is_empty() {
+        return Err(
+            "no power meter: none that is known can be read here: power-sample --probe says why and what to do, \
+                    --source command takes any program that prints watts"
+                .into(),
+        );
+    }
+    Ok(meters)
+}
+
+/// What stands between this machine and a meter: its domains where nothing does.
+///
+/// # Errors
+/// Why it cannot be read, and what to do.
+pub fn probe(source: Source, setup: &Setup) -> Result<String, String> {
+    match source {
+        Source::Powermetrics if powermetrics::allowed() => Ok("cpu gpu ane soc".into()),
+        Source::Powermetrics => Err(powermetrics::explain("")),
+        Source::NvidiaSmi if smi::answers() => Ok("gpu0 …".into()),
+        Source::NvidiaSmi => Err("nvidia-smi is not installed or finds no card: install NVIDIA's driver".into()),
+        Source::Macmon if cfg!(target_os = "macos") || on_path("macmon") => Ok("cpu gpu ane dram soc system".into()),
+        Source::Macmon => Err("only on Macs with Apple's chips".into()),
+        Source::Battery => Battery::open(&setup.sysfs).and_then(|battery| match battery.speaks() {
+            true => Ok("system".into()),
+            false => Err("the battery is not discharging: unplug the machine".into()),
+        }),
+        Source::Command if setup.command.is_some() => Ok(setup.domain.clone()),
+        Source::Command => Err("name a program with --command".into()),
+        Source::Auto | Source::Asitop | Source::Rapl | Source::Nvml | Source::Hwmon | Source::Estimate => {
+            let meters = open(source, setup)?;
+            let domains: Vec<String> = meters.polled.iter().flat_map(Polled::domains).collect();
+            Ok(domains.join(" "))
+        }
+    }
 }
 
 /// The parser of a text of `source`; with [`Source::Auto`] the text shows what it is.
 ///
 /// # Errors
 /// When this meter has no text.
-pub fn format(source: Source) -> Result<Format, String> {
+pub fn format(source: Source, setup: &Setup) -> Result<Format, String> {
     match source {
         Source::Auto => Ok(Format::Unknown),
         Source::Powermetrics => Ok(Format::Powermetrics(Powermetrics::default())),
-        Source::Rapl => Err("--from: rapl is read from the kernel, not from a text: leave --from out".into()),
+        Source::Macmon => Ok(Format::Macmon(Macmon::default())),
+        Source::Asitop => Ok(Format::Asitop(Asitop::new(setup.interval))),
+        Source::NvidiaSmi => Ok(Format::Smi(Smi::default())),
+        Source::Command => printed(setup).map(Format::Printed),
+        Source::Rapl | Source::Nvml | Source::Hwmon | Source::Battery | Source::Estimate => {
+            Err("--from: this meter is read from the system, not from a text: leave --from out".into())
+        }
     }
 }
 
-impl Text {
-    /// A file: a finished one is a record; a FIFO or a device is a meter's until it turns out to be a record.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
-    pub fn file(path: &Path, format: Format) -> Result<Self, String> {
-        let file = File::open(path).map_err(|why| format!("{}: {why}", path.display()))?;
-        let meta = file.metadata().map_err(|why| format!("{}: {why}", path.display()))?;
-        if meta.is_dir() {
-            return Err(format!("{}: is a directory", path.display()));
-        }
-        Ok(Self::reader(file, meta.is_file(), format))
-    }
-
-    /// Any reader; `recorded` when it is a finished file.
-    pub fn reader(from: impl Read + Send + 'static, recorded: bool, format: Format) -> Self {
-        let dating = if recorded { Dating::Recorded(Vec::new()) } else { Dating::Unknown(None) };
-        Self { feed: Feed::new(format, dating), from: Box::new(from), child: None, explain: str::to_owned }
-    }
-
-    fn child(command: std::process::Command, format: Format, explain: fn(&str) -> String) -> Result<Self, String> {
-        let name = command.get_program().to_string_lossy().into_owned();
-        let (child, from) = Child::start(command).map_err(|why| format!("{name}: {why}"))?;
-        let child = Some(Arc::new(Mutex::new(child)));
-        Ok(Self { feed: Feed::new(format, Dating::Live), from: Box::new(from), child, explain })
-    }
-
-    /// Starts to read it on a thread of its own, as number `place`; the answer ends the meter, where it is a program.
-    pub fn listen(self, place: usize, tell: SyncSender<Event>) -> impl FnOnce() {
-        let Text { mut feed, mut from, child, explain } = self;
-        let ended = child.clone();
-        std::thread::spawn(move || {
-            let failed = feed
-                .read(&mut from, |source, live, fed| tell.send(Event::Fed { feed: place, source, live, fed }).is_ok());
-            let why = match (failed.err(), &ended) {
-                (Some(why), _) => Some(why.to_string()),
-                (None, Some(child)) => child.lock().ok().and_then(|mut child| {
-                    Some(child.verdict().map_or_else(|| "the meter ended by itself".into(), |why| explain(&why)))
-                }),
-                (None, None) => None,
-            };
-            let _ = tell.send(Event::Ended { feed: place, why });
-        });
-        move || {
-            if let Some(mut child) = child.as_ref().and_then(|child| child.lock().ok()) {
-                child.stop();
-            }
+impl Meters {
+    fn add(&mut self, more: Result<Meters, String>) {
+        if let Ok(more) = more {
+            self.polled.extend(more.polled);
+            self.texts.extend(more.texts);
         }
     }
+}
+
+fn printed(setup: &Setup) -> Result<Printed, String> {
+    Printed::new(setup.pattern.clone(), setup.unit, &setup.domain)
+}
+
+fn named(meter: &'static str) -> impl Fn(String) -> String {
+    move |why| format!("{meter}: {why}")
 }

@@ -11,11 +11,16 @@ pub fn total<'a>(domains: impl IntoIterator<Item = &'a str>) -> Option<String> {
             return Some(whole.to_owned());
         }
     }
+    // A module holds its processor and its graphics.
+    let modules: Vec<&str> = domains.iter().copied().filter(|domain| domain.starts_with("module-")).collect();
+    if !modules.is_empty() {
+        return Some(modules.join("+"));
+    }
     let of = |stem: &'static str| domains.iter().copied().filter(move |domain| domain.starts_with(stem));
     let mut parts: Vec<&str> = of("package-").chain(of("dram-")).collect();
     if parts.is_empty() {
         // A processor estimated or measured as a whole, or an accelerator alone.
-        parts.extend(domains.iter().filter(|domain| ["cpu", "module"].contains(*domain)));
+        parts.extend(domains.iter().filter(|domain| **domain == "cpu"));
     }
     parts.extend(domains.iter().filter(|domain| numbered(domain, "gpu")));
     if parts.is_empty() {
@@ -31,7 +36,9 @@ fn numbered(domain: &str, stem: &str) -> bool {
 
 /// Whether a domain can never truly draw nothing, because whoever reads it is running on it.
 pub fn always_draws(domain: &str) -> bool {
-    ["cpu", "soc", "psys", "system", "wall", "module"].contains(&domain) || domain.starts_with("package-")
+    ["cpu", "soc", "psys", "system", "wall"].contains(&domain)
+        || domain.starts_with("package-")
+        || domain.starts_with("module-")
 }
 
 #[cfg(test)]
@@ -49,6 +56,7 @@ mod tests {
             (&["dram-0", "gpu0", "gpu1", "package-0"], Some("package-0+dram-0+gpu0+gpu1")),
             (&["cpu", "gpu", "soc", "system"], Some("system")),
             (&["system", "wall"], Some("wall")),
+            (&["gpu0", "module-0", "module-1", "package-0"], Some("module-0+module-1")),
             (&["gpu0"], Some("gpu0")),
             (&["cpu"], Some("cpu")),
             (&["cpu", "gpu0"], Some("cpu+gpu0")),
