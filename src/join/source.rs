@@ -111,11 +111,6 @@ impl Source {
         self.ended = true;
     }
 
-    /// Whether nothing more will come.
-    pub fn ended(&self) -> bool {
-        self.ended
-    }
-
     /// The moment to which every meter of it has come.
     pub fn covered(&self) -> Option<f64> {
         self.latest.iter().map(|(_, at)| *at).min_by(f64::total_cmp)
