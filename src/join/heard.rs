@@ -172,6 +172,10 @@ struct WireTokens {
 /// # Errors
 /// When it is no JSON object, or says a type that the join reads and does not keep that type's shape.
 pub fn hear(line: &str) -> Result<Heard, serde_json::Error> {
+    if !line.trim_start().starts_with('{') {
+        // A list would be taken for the fields of a record in their order.
+        return Err(serde::de::Error::custom("not a JSON object"));
+    }
     // What llm-run writes begins like this, and needs no second look at its head.
     if line.starts_with(r#"{"type":"result","v":1,"#) {
         return asked(line);

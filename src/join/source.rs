@@ -103,7 +103,7 @@ impl Source {
     /// Everything that was there has been read; it was last written to `quiet` seconds ago.
     pub fn caught_up(&mut self, quiet: f64, now: f64) {
         self.caught_up = Some(now);
-        self.active = self.active.min(now - quiet);
+        self.active = now - quiet;
     }
 
     /// Nothing more will come.
