@@ -566,6 +566,11 @@ impl Joiner {
     pub(super) fn run_of<'a>(&'a self, asked: &'a Asked) -> &'a str {
         asked.run.as_deref().unwrap_or(&self.run)
     }
+
+    /// The boot that the stamps of a result are of.
+    pub(super) fn boot_of(&self, asked: &Asked) -> Option<&str> {
+        self.boots.get(self.run_of(asked))?.as_deref()
+    }
 }
 
 /// The tokens of a request, spread evenly from its first to its last; from its start to its end where it does not say.
@@ -615,3 +620,6 @@ impl Moments {
         self.0.first_key_value().map(|(at, _)| at.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

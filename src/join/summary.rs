@@ -80,8 +80,7 @@ impl Joiner {
             self.ledger.account(end, true, &self.meters, &self.flights);
         }
         let of = |role: Role| self.sources.iter().filter(move |source| source.role == role);
-        let samples = |role: Role| of(role).map(|source| source.samples).sum::<u64>();
-        let power = of(Role::Power).next().map(|_| self.run_power(samples(Role::Power)));
+        let power = of(Role::Power).next().map(|_| self.run_power());
         let memory = of(Role::Memory).next().map(|_| {
             self.totals.highest.clone().map(|high_water| {
                 let primary = memory::primary(&high_water);
@@ -89,7 +88,6 @@ impl Joiner {
                     peak_bytes: primary.and_then(|name| memory::figure(&high_water, name)),
                     primary: primary.map(str::to_owned),
                     high_water,
-                    samples: samples(Role::Memory),
                 }
             })
         });
@@ -110,7 +108,7 @@ impl Joiner {
         }
     }
 
-    fn run_power(&self, samples: u64) -> Option<RunPower> {
+    fn run_power(&self) -> Option<RunPower> {
         let (busy, between) = (&self.ledger.busy, &self.ledger.between);
         let estimate = busy.estimate()?;
         let energy = estimate.energy;
@@ -145,7 +143,7 @@ impl Joiner {
             carbon: rates.carbon(Some(energy)),
             attribution: self.settings.attribution.name().to_owned(),
             total_domain: self.meters.total_name(),
-            samples,
+            samples: estimate.samples,
         })
     }
 }

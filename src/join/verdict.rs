@@ -73,7 +73,7 @@ pub fn result(join: &mut Joiner, asked: &Asked, span: Option<Span>, line: &mut P
         }
     }
     if has(join, Role::Memory) {
-        match held(join, span, loaded) {
+        match held(join, asked, span, loaded) {
             Ok((memory, highest)) => {
                 join.totals.memory(&highest);
                 line.set("memory", &memory)?;
@@ -103,9 +103,11 @@ fn nothing(join: &Joiner, role: Role, what: &str) -> String {
     }
 }
 
-fn clock(join: &Joiner, role: Role, span: Span) -> String {
+fn clock(join: &Joiner, role: Role, asked: &Asked, span: Span) -> String {
+    let boot = join.boot_of(asked);
     let mut used = join.sources.iter().filter(|source| source.role == role && source.samples > 0);
-    if span.mono && used.all(|source| source.mono) { "mono" } else { "wall" }.to_owned()
+    if span.mono && used.all(|source| source.mono && source.boot.as_deref() == boot) { "mono" } else { "wall" }
+        .to_owned()
 }
 
 const NO_TIME: &str = "the result does not say when it began and ended";
@@ -160,7 +162,7 @@ fn power(
     if most > 1 {
         warnings.push("phase_mixed".to_owned());
     }
-    let clock = clock(join, Role::Power, span);
+    let clock = clock(join, Role::Power, asked, span);
     if clock == "wall" && join.sources.iter().any(|source| source.role == Role::Power && source.stepped) {
         warnings.push("clock_step".to_owned());
     }
@@ -201,7 +203,12 @@ fn power(
     Ok((power, energy))
 }
 
-fn held(join: &Joiner, span: Option<Span>, loaded: Option<&Loaded>) -> Result<(JoinedMemory, MemoryFigures), String> {
+fn held(
+    join: &Joiner,
+    asked: &Asked,
+    span: Option<Span>,
+    loaded: Option<&Loaded>,
+) -> Result<(JoinedMemory, MemoryFigures), String> {
     let span = span.ok_or(NO_TIME)?;
     let none = || nothing(join, Role::Memory, "memory sampler");
     let after = join.held.nearest(span.to).ok_or_else(none)?;
@@ -227,7 +234,7 @@ fn held(join: &Joiner, span: Option<Span>, loaded: Option<&Loaded>) -> Result<(J
         load,
         primary,
         samples,
-        clock: clock(join, Role::Memory, span),
+        clock: clock(join, Role::Memory, asked, span),
         reason: None,
     };
     Ok((memory, own))

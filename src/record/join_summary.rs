@@ -117,7 +117,7 @@ pub struct RunPower {
     /// The domain that the energies are of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_domain: Option<String>,
-    /// How many readings came.
+    /// How many readings touch the time in which any request was in flight.
     pub samples: u64,
 }
 
@@ -132,6 +132,4 @@ pub struct RunMemory {
     /// The highest of that figure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<i64>,
-    /// How many readings came.
-    pub samples: u64,
 }
