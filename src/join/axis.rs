@@ -4,6 +4,7 @@
 //! boot, or without one, by the wall. The shift between the two is taken once per boot, from the first stamp that
 //! carries both, so that within a boot every distance is a distance of the monotonic clock.
 
+use crate::clock::micros;
 use std::collections::HashMap;
 
 /// A step of the wall clock that is worth telling, in seconds.
@@ -28,8 +29,12 @@ pub struct Stamped<'a> {
 }
 
 impl Axis {
-    /// The place of a stamp, in seconds.
+    /// The place of a stamp, in seconds, to the microsecond: what stamps call the same moment is the same number.
     pub fn place(&mut self, stamp: Stamped) -> f64 {
+        micros(self.exact(stamp))
+    }
+
+    fn exact(&mut self, stamp: Stamped) -> f64 {
         let Some((mono, boot)) = stamp.mono.zip(stamp.boot) else {
             // Whole seconds, so that the difference is exact whichever stamp comes first.
             return stamp.ts - *self.base.get_or_insert(stamp.ts.floor());
@@ -98,10 +103,11 @@ mod tests {
     }
 
     #[test]
-    fn differences_of_wall_times_are_exact() {
+    fn wall_times_keep_their_microseconds() {
         let mut axis = Axis::default();
-        let (a, b) = (axis.place(at(1_758_184_983.637, None, None)), axis.place(at(1_758_184_984.637, None, None)));
-        assert_eq!(b - a, 1_758_184_984.637_f64 - 1_758_184_983.637_f64);
+        for (ts, expect) in [(1_758_184_983.637_001, 0.637_001), (1_758_184_984.637, 1.637), (1_758_184_980.0, -3.0)] {
+            assert_eq!(axis.place(at(ts, None, None)), expect, "{ts}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use super::heard::Heard;
 use super::joiner::{Emission, Joiner};
 use super::source::Role;
+use super::truth::Written;
 use crate::clock;
 use crate::record::Record;
 use std::collections::VecDeque;
@@ -23,11 +24,20 @@ const AHEAD_BYTES: usize = 1 << 20;
 /// How many readings of the present may wait while the output is blocked.
 const BACKLOG: usize = 1 << 16;
 
-/// Readings older than this, in seconds, are of the past.
+/// Readings further from now than this, in seconds, are not of the present.
 const PRESENT: f64 = 10.0;
 
-/// Reads the next record of a stream of samples; `None` at its end.
-pub type NextSample = Box<dyn FnMut() -> anyhow::Result<Option<Record>> + Send>;
+/// Something that a stream of samples says.
+#[derive(Debug)]
+pub enum Sample {
+    /// A reading, or a sampler's word.
+    Record(Record),
+    /// What llm-sim did with a request.
+    Truth(Box<Written>),
+}
+
+/// Reads what a stream of samples says next; `None` at its end.
+pub type NextSample = Box<dyn FnMut() -> anyhow::Result<Option<Sample>> + Send>;
 
 /// Reads the next line of results; `None` at its end.
 pub type NextLine = Box<dyn FnMut() -> anyhow::Result<Option<(String, Heard)>> + Send>;
@@ -61,7 +71,7 @@ impl Feed {
 
 #[derive(Default)]
 struct Lane {
-    records: VecDeque<Record>,
+    records: VecDeque<Sample>,
     present: bool,
     caught_up: Option<(f64, f64)>,
     ended: bool,
@@ -76,6 +86,8 @@ struct Inbox {
     failed: Option<anyhow::Error>,
     /// The core waits for something to come.
     idle: bool,
+    /// How many readers wait for room.
+    waiting: usize,
     /// Nobody listens any more.
     done: bool,
 }
@@ -105,7 +117,9 @@ impl Hub {
         full: impl Fn(&Inbox) -> bool,
     ) -> Option<MutexGuard<'a, Inbox>> {
         while full(&inbox) && !inbox.done {
+            inbox.waiting += 1;
             inbox = self.taken.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+            inbox.waiting -= 1;
         }
         (!inbox.done).then_some(inbox)
     }
@@ -146,6 +160,10 @@ fn work(
     say: &dyn Fn(&str),
 ) -> anyhow::Result<()> {
     loop {
+        // Asked often: a signal sets it without waking anyone.
+        if stop.load(Ordering::Relaxed) {
+            hub.lock().lines_ended = true;
+        }
         let took = take(core, hub)?;
         let now = now();
         let due = loop {
@@ -162,10 +180,6 @@ fn work(
             continue;
         }
         let mut inbox = hub.lock();
-        if stop.load(Ordering::Relaxed) {
-            inbox.lines_ended = true;
-        }
-        // A signal sets `stop` without waking anyone.
         let wait = (due - now).clamp(0.001, 0.25);
         if inbox.failed.is_none() && nothing_new(core, &inbox) {
             inbox.idle = true;
@@ -204,12 +218,15 @@ fn take(core: &mut Joiner, hub: &Hub) -> anyhow::Result<bool> {
         let caught_up = if whole { lane.caught_up.take() } else { None };
         lanes.push((i, records, caught_up, whole && std::mem::take(&mut lane.ended)));
     }
+    let waiting = inbox.waiting > 0;
     drop(inbox);
-    hub.taken.notify_all();
+    if waiting {
+        hub.taken.notify_all();
+    }
     let mut took = !lines.is_empty();
     for (i, records, caught_up, ended) in lanes {
         took |= !records.is_empty() || caught_up.is_some() || ended;
-        records.iter().for_each(|record| core.sample(i, record, now));
+        records.into_iter().for_each(|record| core.sample(i, record, now));
         if let Some((quiet, at)) = caught_up {
             core.caught_up(i, quiet, at);
         }
@@ -234,6 +251,9 @@ fn read(hub: &Hub, mut lines: NextLine) {
         else {
             return;
         };
+        if inbox.lines_ended {
+            return;
+        }
         match next {
             Ok(Some((line, heard))) => {
                 inbox.bytes += line.len();
@@ -294,14 +314,15 @@ fn sample(hub: &Arc<Hub>, i: usize, feed: Feed) {
     }
 }
 
-fn is_present(record: &Record) -> bool {
-    let ts = match record {
-        Record::Power(power) => power.ts,
-        Record::Memory(memory) => memory.ts,
-        Record::Sampler(sampler) => sampler.ts,
-        _ => return false,
+fn is_present(sample: &Sample) -> bool {
+    let ts = match sample {
+        Sample::Record(Record::Power(power)) => power.ts,
+        Sample::Record(Record::Memory(memory)) => memory.ts,
+        Sample::Record(Record::Sampler(sampler)) => sampler.ts,
+        Sample::Truth(written) => written.end_ts(),
+        Sample::Record(_) => return false,
     };
-    ts + PRESENT >= clock::wall()
+    (ts - clock::wall()).abs() <= PRESENT
 }
 
 /// Seconds of the monotonic clock.

@@ -140,11 +140,6 @@ impl Flights {
             self.steps.pop_front();
         }
     }
-
-    /// How many steps are held.
-    pub fn len(&self) -> usize {
-        self.steps.len()
-    }
 }
 
 fn share(step: &Step, claim: Claim, at: f64) -> f64 {

@@ -27,6 +27,8 @@ pub enum Heard {
     Result(Box<Asked>),
     /// A record of a newer contract, with its `v`.
     Newer(u64),
+    /// A summary of an earlier join, which this one replaces.
+    Summary,
     /// Anything else.
     Other,
 }
@@ -73,6 +75,8 @@ pub struct Asked {
     pub ttft: Option<f64>,
     /// Measured mean gap between chunks with text, in seconds.
     pub gap: Option<f64>,
+    /// Measured 99th percentile of those gaps, in seconds.
+    pub gap_p99: Option<f64>,
     /// Whether the line has a field that the join writes.
     pub enriched: bool,
 }
@@ -151,6 +155,8 @@ struct WireTiming {
 struct WireItl {
     #[serde(default)]
     mean: Option<f64>,
+    #[serde(default)]
+    p99: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -166,6 +172,10 @@ struct WireTokens {
 /// # Errors
 /// When it is no JSON object, or says a type that the join reads and does not keep that type's shape.
 pub fn hear(line: &str) -> Result<Heard, serde_json::Error> {
+    if !line.trim_start().starts_with('{') {
+        // A list would be taken for the fields of a record in their order.
+        return Err(serde::de::Error::custom("not a JSON object"));
+    }
     // What llm-run writes begins like this, and needs no second look at its head.
     if line.starts_with(r#"{"type":"result","v":1,"#) {
         return asked(line);
@@ -184,6 +194,7 @@ pub fn hear(line: &str) -> Result<Heard, serde_json::Error> {
         "load" => Heard::Load(serde_json::from_str(line)?),
         "start" => Heard::Start(serde_json::from_str(line)?),
         "result" => return asked(line),
+        "join_summary" => Heard::Summary,
         _ => Heard::Other,
     })
 }
@@ -206,7 +217,8 @@ fn asked(line: &str) -> Result<Heard, serde_json::Error> {
         input: tokens.and_then(|tokens| tokens.input),
         output: tokens.and_then(|tokens| tokens.output),
         ttft: wire.ttft_seconds,
-        gap: wire.itl_seconds.and_then(|itl| itl.mean),
+        gap: wire.itl_seconds.as_ref().and_then(|itl| itl.mean),
+        gap_p99: wire.itl_seconds.as_ref().and_then(|itl| itl.p99),
         enriched: [wire.power, wire.power_reason, wire.memory, wire.memory_reason, wire.truth]
             .iter()
             .any(|field| field.0),

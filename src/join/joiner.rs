@@ -5,14 +5,20 @@
 //! any more is forgotten at once. Results without `start` records are the exception, and it says so.
 
 use super::axis::{Axis, Stamped, Steps};
-use super::enrich::{Fields, enrich};
+use super::drive::Sample;
+use super::enrich::Patch;
 use super::flights::{Claim, Flights, Flow};
 use super::heard::{Asked, Heard, Start};
+use super::idle::{IdleFrom, Level};
+use super::ledger::Ledger;
 use super::memory::Held;
-use super::power::Meters;
+use super::power::{Meters, round};
 use super::source::{Role, Source};
+use super::summary::Totals;
+use super::truth::Writs;
 use super::verdict::{self, Loaded, Loading};
-use crate::record::{Load, Record, SamplerEvent};
+use crate::clock::micros;
+use crate::record::{self, EnergyCost, Load, Record, SamplerEvent};
 use clap::ValueEnum;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -24,6 +30,12 @@ const DISORDER: f64 = 1.0;
 
 /// The most lines that wait behind a result before no more are asked for.
 const WAITING: usize = 4096;
+
+/// The most doubts that are remembered.
+const NOTES: usize = 100;
+
+/// An arrival that is so much older than the start of a request, in seconds, is that of an earlier try.
+const TRIES: f64 = 0.1;
 
 /// How energy is shared among requests that ran at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -45,7 +57,42 @@ pub struct Settings {
     pub wait: Option<f64>,
     /// Seconds that are added to the time of every reading.
     pub offset: f64,
+    /// Where the idle power is taken from.
+    pub idle: IdleFrom,
+    /// What energy costs and emits.
+    pub rates: Rates,
 }
+
+/// What energy costs and emits; what is not known is not computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Rates {
+    /// Money per kilowatt-hour.
+    pub price_per_kwh: Option<f64>,
+    /// Grams of CO₂ equivalent per kilowatt-hour.
+    pub carbon_g_per_kwh: Option<f64>,
+    /// Power usage effectiveness: what the building draws for each joule that the machine does.
+    pub pue: Option<f64>,
+}
+
+impl Rates {
+    fn amount(&self, energy: Option<f64>, per_kwh: Option<f64>) -> Option<EnergyCost> {
+        let (energy, per_kwh) = energy.zip(per_kwh)?;
+        let amount = round(energy / JOULES_PER_KWH * per_kwh * self.pue.unwrap_or(1.0));
+        Some(EnergyCost { amount, per_kwh, pue: self.pue })
+    }
+
+    /// What `energy` joules cost.
+    pub(super) fn cost(&self, energy: Option<f64>) -> Option<EnergyCost> {
+        self.amount(energy, self.price_per_kwh)
+    }
+
+    /// What `energy` joules emit.
+    pub(super) fn carbon(&self, energy: Option<f64>) -> Option<EnergyCost> {
+        self.amount(energy, self.carbon_g_per_kwh)
+    }
+}
+
+const JOULES_PER_KWH: f64 = 3.6e6;
 
 /// A line that goes out.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +110,8 @@ pub enum Kind {
     Result,
     /// A prompt, as it came.
     Prompt,
+    /// The summary of the join.
+    Summary,
     /// Anything else, as it came.
     Other,
 }
@@ -93,21 +142,28 @@ pub struct Joiner {
     pub(super) held: Held,
     pub(super) flights: Flights,
     pub(super) loaded: HashMap<(String, String), Loaded>,
+    pub(super) ledger: Ledger,
+    pub(super) totals: Totals,
+    pub(super) writs: Writs,
+    /// The idle power by the latest load's baseline.
+    pub(super) baseline: Option<Level>,
     queue: VecDeque<(f64, Waiting)>,
     /// What is in flight, by run and number: since when.
-    open: HashMap<(String, u64), f64>,
+    pub(super) open: HashMap<(String, u64), f64>,
     /// The beginnings of everything whose readings are still needed.
     needed: Moments,
     /// The beginnings of what is in flight.
     flying: Moments,
     boots: HashMap<String, Option<String>>,
     run: String,
-    last_event: f64,
+    pub(super) last_event: f64,
     wall: Steps,
     /// Whether results come without starts, and so wait for the end of the input.
     buffering: bool,
     input_ended: bool,
+    summarised: bool,
     notes: Vec<String>,
+    said: Vec<String>,
 }
 
 impl Joiner {
@@ -131,6 +187,10 @@ impl Joiner {
             sources,
             flights: Flights::default(),
             loaded: HashMap::new(),
+            ledger: Ledger::default(),
+            totals: Totals::default(),
+            writs: Writs::default(),
+            baseline: None,
             queue: VecDeque::new(),
             open: HashMap::new(),
             needed: Moments::default(),
@@ -141,7 +201,9 @@ impl Joiner {
             wall: Steps::default(),
             buffering: false,
             input_ended: false,
+            summarised: false,
             notes: Vec::new(),
+            said: Vec::new(),
         }
     }
 
@@ -151,13 +213,16 @@ impl Joiner {
             Heard::Start(start) => return self.start(start),
             Heard::Run { run, boot, .. } => {
                 self.boots.insert(run.clone(), boot);
+                self.totals.run(&run);
                 self.run = run;
                 Waiting::Line(Kind::Other, line)
             }
             Heard::Load(load) => self.load(line, &load),
             Heard::Result(asked) => self.result(line, asked),
             Heard::Prompt => Waiting::Line(Kind::Prompt, line),
-            Heard::Newer(_) | Heard::Other => Waiting::Line(Kind::Other, line),
+            // A summary of what this join replaces would be wrong after it.
+            Heard::Summary if !self.sources.is_empty() => return,
+            Heard::Newer(_) | Heard::Other | Heard::Summary => Waiting::Line(Kind::Other, line),
         };
         self.queue.push_back((now, waiting));
     }
@@ -172,15 +237,21 @@ impl Joiner {
         let run = start.run.unwrap_or_else(|| self.run.clone());
         let (at, _) = self.place(&run, start.start_ts, start.start_mono);
         self.flights.fly(at, 1);
-        self.needed.insert(at);
+        self.begin(at);
         self.flying.insert(at);
-        self.last_event = self.last_event.max(at);
         if let Some(again) = self.open.insert((run, start.id), at) {
             // The same number anew: the former try ended, at the latest, now.
             self.flights.fly(at.max(again), -1);
             self.needed.remove(again);
             self.flying.remove(again);
         }
+    }
+
+    /// Something begins whose readings are needed.
+    fn begin(&mut self, at: f64) {
+        self.needed.insert(at);
+        self.last_event = self.last_event.max(at);
+        self.ledger.begun = Some(self.ledger.begun.map_or(at, |begun| begun.min(at)));
     }
 
     fn load(&mut self, line: String, load: &Load) -> Waiting {
@@ -194,6 +265,10 @@ impl Joiner {
         let since = baseline.map_or(from, |(since, _)| since.min(from));
         self.needed.insert(since);
         self.last_event = self.last_event.max(to);
+        if to > from {
+            self.ledger.loads.fly(from, 1);
+            self.ledger.loads.fly(to, -1);
+        }
         let key = (load.run.clone(), load.model.clone());
         Waiting::Load(line, Loading { key, span: Span { from, to, mono }, baseline, since })
     }
@@ -204,7 +279,7 @@ impl Joiner {
         let placed = asked.start_ts.map(|ts| self.place(&run, ts, asked.start_mono));
         let span = placed
             .zip(asked.end)
-            .map(|((from, mono), length)| Span { from: started.unwrap_or(from), to: from + length, mono })
+            .map(|((from, mono), length)| Span { from: started.unwrap_or(from), to: micros(from + length), mono })
             .filter(|span| span.to >= span.from);
         if let Some(at) = started {
             self.flying.remove(at);
@@ -217,9 +292,9 @@ impl Joiner {
             }
             (None, Some(span)) => {
                 self.flights.fly(span.from, 1);
-                self.needed.insert(span.from);
+                self.begin(span.from);
                 if !std::mem::replace(&mut self.buffering, true) {
-                    self.notes.push(
+                    self.note(
                         "results without start records: held until the input ends, and memory grows with them".into(),
                     );
                 }
@@ -235,17 +310,28 @@ impl Joiner {
         }
         if let (Some(ts), true) = (asked.start_ts, self.boots.get(&run).is_some_and(Option::is_some)) {
             if let Some(step) = self.wall.see(ts, asked.start_mono) {
-                self.notes.push(format!("the wall clock stepped by {step:.3} s during run {run}"));
+                self.note(format!("the wall clock stepped by {step:.3} s during run {run}"));
             }
         }
         Waiting::Result(line, asked, span)
     }
 
     /// Takes a reading, or a sampler's word, of the stream with that number.
-    pub fn sample(&mut self, source: usize, record: &Record, now: f64) {
+    pub fn sample(&mut self, source: usize, sample: Sample, now: f64) {
+        let record = match sample {
+            Sample::Record(record) => record,
+            Sample::Truth(written) => {
+                let at = self.axis.place(Stamped { ts: written.arrival_ts, mono: None, boot: None });
+                let end = at + (written.end_ts() - written.arrival_ts);
+                // The log is written in the order of ends, but for the time that threads take to get there.
+                self.sources[source].read("", end - DISORDER, now);
+                self.writs.add(at, *written);
+                return;
+            }
+        };
         let from = &mut self.sources[source];
         let (role, index) = (from.role, from.index);
-        match (record, role) {
+        match (&record, role) {
             (Record::Sampler(sampler), _) if sampler.event == SamplerEvent::Start => {
                 from.starts(sampler.boot.clone(), sampler.interval_seconds, now);
                 if role == Role::Power {
@@ -276,14 +362,14 @@ impl Joiner {
 
     fn stamp(&mut self, source: usize, ts: f64, mono: Option<f64>) -> f64 {
         let from = &mut self.sources[source];
-        if let Some(step) = from.steps.see(ts, mono) {
-            if !std::mem::replace(&mut from.stepped, true) {
-                self.notes.push(format!("the wall clock stepped by {step:.3} s while it was sampled"));
-            }
-        }
         from.mono = mono.is_some() && from.boot.is_some();
+        let stepped = from.steps.see(ts, mono).filter(|_| !std::mem::replace(&mut from.stepped, true));
+        if let Some(step) = stepped {
+            self.note(format!("the wall clock stepped by {step:.3} s while it was sampled"));
+        }
+        let from = &self.sources[source];
         let boot = from.boot.clone();
-        self.axis.place(Stamped { ts, mono, boot: boot.as_deref() }) + self.settings.offset
+        micros(self.axis.place(Stamped { ts, mono, boot: boot.as_deref() }) + self.settings.offset)
     }
 
     /// The stream with that number was read to its present end; it was last written to `quiet` seconds ago.
@@ -308,7 +394,7 @@ impl Joiner {
 
     /// Whether all that will ever go out has gone.
     pub fn finished(&self) -> bool {
-        self.input_ended && self.queue.is_empty()
+        self.input_ended && self.queue.is_empty() && (self.summarised || self.sources.is_empty())
     }
 
     /// Whether more lines of results are of use now; otherwise they would only wait.
@@ -318,7 +404,19 @@ impl Joiner {
 
     /// Whether more readings of the stream with that number are of use now.
     pub fn wants(&self, source: usize) -> bool {
-        self.head().is_some_and(|until| !self.sources[source].reaches(until))
+        self.head().is_some_and(|until| !self.sources[source].reaches(until)) && !self.told(source)
+    }
+
+    /// Whether a log of the truth has told already what the next result needs.
+    fn told(&self, source: usize) -> bool {
+        let Some((_, Waiting::Result(_, asked, Some(span)))) = self.queue.front() else { return false };
+        let told = |name: &str| self.writs.arrival(name).is_some_and(|at| at >= span.from - TRIES);
+        self.sources[source].role == Role::Truth && told(&self.request_name(asked))
+    }
+
+    /// The name under which a request was sent.
+    pub(super) fn request_name(&self, asked: &Asked) -> String {
+        format!("{}-{}", self.run_of(asked), asked.id)
     }
 
     /// To where the readings must have come for the next line to go out.
@@ -335,9 +433,22 @@ impl Joiner {
         }
     }
 
-    /// What is to be said to people, since it was last asked for.
+    /// What is to be said to people, since it was last asked for. Nothing is said twice.
     pub fn notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
+    }
+
+    /// Notes something doubtful, once.
+    fn note(&mut self, text: String) {
+        if self.said.len() < NOTES && !self.said.contains(&text) {
+            self.said.push(text.clone());
+            self.notes.push(text);
+        }
+    }
+
+    /// Everything doubtful that was noted.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        self.said.clone()
     }
 
     /// Whether the next line may go out; otherwise, when to ask again (for ever, when only a new line or reading can
@@ -361,11 +472,16 @@ impl Joiner {
             }
         };
         let wait = self.settings.wait;
-        let due = self.sources.iter_mut().filter_map(|source| source.awaited(until, arrived, wait, now));
-        match due.min_by(f64::total_cmp) {
-            Some(due) => Err(due),
-            None => Ok(()),
+        let mut soonest: Option<f64> = None;
+        for i in 0..self.sources.len() {
+            if self.sources[i].reaches(until) || self.told(i) {
+                continue;
+            }
+            if let Some(due) = self.sources[i].awaited(until, arrived, wait, now) {
+                soonest = Some(soonest.map_or(due, |soonest| soonest.min(due)));
+            }
         }
+        soonest.map_or(Ok(()), Err)
     }
 
     /// The next line that may go out at `now`; otherwise, when to ask again.
@@ -373,6 +489,11 @@ impl Joiner {
     /// # Errors
     /// When a record cannot be written as JSON.
     pub fn next(&mut self, now: f64) -> Result<Result<Emission, f64>, serde_json::Error> {
+        if self.input_ended && self.queue.is_empty() && !self.finished() {
+            self.summarised = true;
+            let line = record::line(&self.summary())?;
+            return Ok(Ok(Emission { kind: Kind::Summary, line }));
+        }
         if let Err(due) = self.ready(now) {
             return Ok(Err(due));
         }
@@ -381,30 +502,55 @@ impl Joiner {
             Waiting::Line(kind, line) => Emission { kind, line },
             Waiting::Load(line, loading) => {
                 let loaded = verdict::load(self, &loading);
+                self.totals.load(&loaded);
+                if let (IdleFrom::Auto, Some((from, to))) = (&self.settings.idle, loading.baseline) {
+                    self.baseline =
+                        Level::of(&self.meters.idle_readings(from, to), "baseline").or(self.baseline.take());
+                }
                 self.loaded.insert(loading.key, loaded);
                 self.release(loading.since);
                 Emission { kind: Kind::Other, line }
             }
             Waiting::Result(line, asked, span) => {
-                let mut fields = Fields::default();
+                let mut line = Patch::new(line, asked.enriched)?;
                 if !self.sources.is_empty() {
-                    verdict::result(self, &asked, span, &mut fields)?;
+                    // The gaps up to here are known now, and with them the idle power.
+                    self.account();
+                    verdict::result(self, &asked, span, &mut line)?;
                 }
                 if let Some(span) = span {
                     self.release(span.from);
                 }
-                Emission { kind: Kind::Result, line: enrich(line, &fields, asked.enriched)? }
+                Emission { kind: Kind::Result, line: line.line()? }
             }
         }))
+    }
+
+    /// Keeps the account up to where nothing can change any more, and says where that is.
+    fn account(&mut self) -> f64 {
+        let before = self.needed.first().unwrap_or(self.last_event).min(self.last_event) - DISORDER;
+        self.ledger.account(before, false, &self.meters, &self.flights);
+        before
     }
 
     /// Forgets what only something that began at `from` needed.
     fn release(&mut self, from: f64) {
         self.needed.remove(from);
-        let before = self.needed.first().unwrap_or(self.last_event).min(self.last_event) - DISORDER;
-        self.meters.forget(before);
+        let before = self.account();
+        let accounted = self.ledger.cursor().map_or(before, |cursor| cursor.min(before));
+        self.meters.forget(accounted);
         self.held.forget(before);
-        self.flights.forget(before);
+        self.flights.forget(accounted);
+        self.writs.forget(before);
+    }
+
+    /// The idle power, as far as it is known now.
+    pub(super) fn idle(&self) -> Option<Level> {
+        match &self.settings.idle {
+            IdleFrom::Nowhere => None,
+            IdleFrom::Level(level) => Some(level.clone()),
+            IdleFrom::Auto => self.baseline.clone().or_else(|| self.ledger.gaps.level()),
+        }
     }
 
     /// The claim of a request on the power while it ran.
@@ -420,13 +566,18 @@ impl Joiner {
     pub(super) fn run_of<'a>(&'a self, asked: &'a Asked) -> &'a str {
         asked.run.as_deref().unwrap_or(&self.run)
     }
+
+    /// The boot that the stamps of a result are of.
+    pub(super) fn boot_of(&self, asked: &Asked) -> Option<&str> {
+        self.boots.get(self.run_of(asked))?.as_deref()
+    }
 }
 
 /// The tokens of a request, spread evenly from its first to its last; from its start to its end where it does not say.
 fn flow(asked: &Asked, span: Span) -> Option<Flow> {
     let tokens = asked.output.filter(|&tokens| tokens > 0)? as f64;
     let (from, to) = match (asked.first_token, asked.last_token) {
-        (Some(first), Some(last)) if last > first => (span.from + first, (span.from + last).min(span.to)),
+        (Some(first), Some(last)) if last > first => (micros(span.from + first), micros(span.from + last).min(span.to)),
         _ => (span.from, span.to),
     };
     (to > from).then(|| Flow { from, to, rate: tokens / (to - from) })
@@ -469,3 +620,6 @@ impl Moments {
         self.0.first_key_value().map(|(at, _)| at.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,11 +108,6 @@ impl Held {
             readings.pop_front();
         }
     }
-
-    /// How many readings are held.
-    pub fn len(&self) -> usize {
-        self.streams.iter().map(VecDeque::len).sum()
-    }
 }
 
 fn merge(to: &mut [Option<i64>; FIGURES], from: &[Option<i64>; FIGURES], both: impl Fn(i64, i64) -> i64) {

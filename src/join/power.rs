@@ -4,8 +4,10 @@
 //! and among equals the stream that was named first. The total is the one that the samplers name; where they name
 //! several, or none, it is the largest that contains the others.
 
-use super::series::{Estimate, Piece, Reading, Series};
-use crate::record::{PhaseEnergy, Power, PowerKind, Quality, Sampler, Watts};
+use super::idle::Level;
+use super::series::{EDGE, Estimate, Piece, Reading, Series};
+use crate::clock::micros;
+use crate::record::{PhaseEnergy, Power, PowerKind, Quality, Record, Sampler, SamplerEvent, Watts};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Less than this covered part of a request is called partial.
@@ -353,7 +355,7 @@ pub fn quality(estimate: Option<&Estimate>, length: f64) -> Quality {
 
 /// The covered part of `length` seconds, 0 to 1.
 pub fn coverage(estimate: Option<&Estimate>, length: f64) -> f64 {
-    estimate.map_or(0.0, |estimate| round(estimate.covered / length).min(1.0))
+    estimate.map_or(0.0, |estimate| micros(estimate.covered / length).min(1.0))
 }
 
 /// Watts over the covered part.
@@ -389,6 +391,24 @@ pub fn together(domains: &BTreeMap<String, Estimate>, plain: &str, stem: &str) -
     let mut sum = None;
     domains.iter().filter(|(domain, _)| numbered(domain)).for_each(|(_, estimate)| add(&mut sum, *estimate));
     sum.map(|estimate| watts(&estimate))
+}
+
+/// The idle power that a recording of an idle machine tells: the median of the readings of its total.
+pub fn idle_of(records: impl IntoIterator<Item = Record>) -> Option<Level> {
+    let mut meters = Meters::new(1);
+    let (mut first, mut last) = (f64::INFINITY, f64::NEG_INFINITY);
+    for record in records {
+        match record {
+            Record::Sampler(sampler) if sampler.event == SamplerEvent::Start => meters.sampler(0, &sampler),
+            Record::Power(power) => {
+                // One recording has one clock; the wall will do.
+                meters.add(0, power.ts, &power);
+                (first, last) = (first.min(power.ts - power.window_seconds.unwrap_or(0.0)), last.max(power.ts));
+            }
+            _ => {}
+        }
+    }
+    Level::of(&meters.idle_readings(first - EDGE, last + EDGE), "file")
 }
 
 /// Twelve significant digits: more than any meter has, and few enough to be read.

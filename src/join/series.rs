@@ -156,19 +156,9 @@ impl Series {
         if at == self.readings.len() { self.readings.push_back(reading) } else { self.readings.insert(at, reading) }
     }
 
-    /// The moment of the last reading.
-    pub fn last(&self) -> Option<f64> {
-        self.readings.back().map(|reading| reading.at)
-    }
-
     /// The moment of the first reading that is held.
     pub fn first(&self) -> Option<f64> {
         self.readings.front().map(|reading| reading.at - reading.span)
-    }
-
-    /// How many readings are held.
-    pub fn len(&self) -> usize {
-        self.readings.len()
     }
 
     /// Drops readings that end before `before`, but for two, by which the first that stays is understood.
@@ -185,10 +175,10 @@ impl Series {
         }
     }
 
-    /// The latest end of a stretch at or before `at`.
+    /// The latest end of a reading at or before `at`.
     pub fn edge(&self, at: f64) -> Option<f64> {
-        let after = self.readings.partition_point(|reading| reading.at <= at + EDGE);
-        after.checked_sub(1).map(|i| self.readings[i].at.min(at))
+        let after = self.readings.partition_point(|reading| reading.at <= at);
+        after.checked_sub(1).map(|i| self.readings[i].at)
     }
 
     fn stretch(&self, i: usize) -> Option<Stretch> {
@@ -284,7 +274,9 @@ impl Series {
                     sum.upper += high * (to - from) * piece.share;
                 }
             }
-            if seen <= 0.0 {
+            sum.covered += seen;
+            if seen <= EDGE {
+                // Two edges that are the same moment, written differently: the reading is the neighbour's.
                 continue;
             }
             if stretch.to.min(b) > reached + EDGE {
@@ -294,7 +286,6 @@ impl Series {
                 sum.lower += stretch.least * least;
                 sum.upper += stretch.most * most;
             }
-            sum.covered += seen;
             sum.touched += stretch.to - stretch.from;
             sum.samples += 1;
             sum.contained += u64::from(inside);

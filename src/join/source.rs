@@ -103,17 +103,12 @@ impl Source {
     /// Everything that was there has been read; it was last written to `quiet` seconds ago.
     pub fn caught_up(&mut self, quiet: f64, now: f64) {
         self.caught_up = Some(now);
-        self.active = self.active.min(now - quiet);
+        self.active = now - quiet;
     }
 
     /// Nothing more will come.
     pub fn end(&mut self) {
         self.ended = true;
-    }
-
-    /// Whether nothing more will come.
-    pub fn ended(&self) -> bool {
-        self.ended
     }
 
     /// The moment to which every meter of it has come.

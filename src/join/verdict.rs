@@ -1,14 +1,16 @@
 //! What is said of a request: the fields that go into its result.
 
-use super::enrich::Fields;
+use super::enrich::Patch;
 use super::flights::Claim;
 use super::heard::Asked;
-use super::joiner::{Attribution, Joiner, Span};
+use super::idle::Level;
+use super::joiner::{Joiner, Span};
 use super::memory;
 use super::power::{self, round};
 use super::series::Piece;
 use super::source::Role;
-use crate::record::{JoinedMemory, JoinedPower, MemoryPhase, MemoryPoint, PhaseEnergy};
+use crate::clock::micros;
+use crate::record::{JoinedMemory, JoinedPower, MemoryFigures, MemoryPhase, MemoryPoint, PhaseEnergy};
 
 /// A load whose readings are awaited.
 #[derive(Debug)]
@@ -26,10 +28,12 @@ pub struct Loading {
 /// What a load drew and held.
 #[derive(Debug, Clone, Default)]
 pub struct Loaded {
-    power: Option<PhaseEnergy>,
+    /// What it drew.
+    pub power: Option<PhaseEnergy>,
     baseline: Option<MemoryPoint>,
     after: Option<MemoryPoint>,
-    memory: Option<MemoryPhase>,
+    /// What it held.
+    pub memory: Option<MemoryPhase>,
 }
 
 /// What a load drew and held.
@@ -52,24 +56,39 @@ fn has(join: &Joiner, role: Role) -> bool {
 ///
 /// # Errors
 /// When a value cannot be written as JSON.
-pub fn result(join: &Joiner, asked: &Asked, span: Option<Span>, fields: &mut Fields) -> Result<(), serde_json::Error> {
-    let loaded = join.loaded.get(&(join.run_of(asked).to_owned(), asked.model.clone()));
+pub fn result(join: &mut Joiner, asked: &Asked, span: Option<Span>, line: &mut Patch) -> Result<(), serde_json::Error> {
+    let loaded = join.loaded.get(&(join.run_of(asked).to_owned(), asked.model.clone())).cloned();
+    let loaded = loaded.as_ref();
+    join.totals.result(asked);
     if has(join, Role::Power) {
         match power(join, asked, span, loaded) {
-            Ok(power) => fields.set("power", &power)?,
+            Ok((power, energy)) => {
+                join.totals.energy(energy);
+                line.set("power", &power)?;
+            }
             Err(why) => {
-                fields.set("power", &())?;
-                fields.set("power_reason", &why)?;
+                line.set("power", &())?;
+                line.set("power_reason", &why)?;
             }
         }
     }
     if has(join, Role::Memory) {
-        match held(join, span, loaded) {
-            Ok(memory) => fields.set("memory", &memory)?,
-            Err(why) => {
-                fields.set("memory", &())?;
-                fields.set("memory_reason", &why)?;
+        match held(join, asked, span, loaded) {
+            Ok((memory, highest)) => {
+                join.totals.memory(&highest);
+                line.set("memory", &memory)?;
             }
+            Err(why) => {
+                line.set("memory", &())?;
+                line.set("memory_reason", &why)?;
+            }
+        }
+    }
+    if has(join, Role::Truth) {
+        let name = join.request_name(asked);
+        if let Some(written) = join.writs.take(&name) {
+            join.totals.truth();
+            line.set("truth", &written.judge(asked))?;
         }
     }
     Ok(())
@@ -84,14 +103,21 @@ fn nothing(join: &Joiner, role: Role, what: &str) -> String {
     }
 }
 
-fn clock(join: &Joiner, role: Role, span: Span) -> String {
+fn clock(join: &Joiner, role: Role, asked: &Asked, span: Span) -> String {
+    let boot = join.boot_of(asked);
     let mut used = join.sources.iter().filter(|source| source.role == role && source.samples > 0);
-    if span.mono && used.all(|source| source.mono) { "mono" } else { "wall" }.to_owned()
+    if span.mono && used.all(|source| source.mono && source.boot.as_deref() == boot) { "mono" } else { "wall" }
+        .to_owned()
 }
 
 const NO_TIME: &str = "the result does not say when it began and ended";
 
-fn power(join: &Joiner, asked: &Asked, span: Option<Span>, loaded: Option<&Loaded>) -> Result<JoinedPower, String> {
+fn power(
+    join: &Joiner,
+    asked: &Asked,
+    span: Option<Span>,
+    loaded: Option<&Loaded>,
+) -> Result<(JoinedPower, Option<f64>), String> {
     let span = span.ok_or(NO_TIME)?;
     let length = span.to - span.from;
     let claim = join.claim(asked, span);
@@ -104,7 +130,7 @@ fn power(join: &Joiner, asked: &Asked, span: Option<Span>, loaded: Option<&Loade
     let total = drawn.total;
     let alone = claim != Claim::Whole || most <= 1;
     let phase = |from: Option<f64>, to: Option<f64>| {
-        let (from, to) = (span.from + from?, (span.from + to?).min(span.to));
+        let (from, to) = (micros(span.from + from?), micros(span.from + to?).min(span.to));
         let (pieces, _) = join.flights.pieces(from, to, claim);
         (to > from).then(|| {
             let mut phase = power::phase(join.meters.total(&pieces), to - from);
@@ -129,7 +155,18 @@ fn power(join: &Joiner, asked: &Asked, span: Option<Span>, loaded: Option<&Loade
         None
     };
     let samples = total.as_ref().map(|total| total.samples);
-    Ok(JoinedPower {
+    let idle = join.idle();
+    let net = total.filter(|_| alone).zip(idle.as_ref());
+    let rates = join.settings.rates;
+    let mut warnings: Vec<String> = idle.iter().flat_map(Level::warnings).map(str::to_owned).collect();
+    if most > 1 {
+        warnings.push("phase_mixed".to_owned());
+    }
+    let clock = clock(join, Role::Power, asked, span);
+    if clock == "wall" && join.sources.iter().any(|source| source.role == Role::Power && source.stepped) {
+        warnings.push("clock_step".to_owned());
+    }
+    let power = JoinedPower {
         cpu_watts: power::together(&drawn.domains, "cpu", "package-"),
         gpu_watts: power::together(&drawn.domains, "gpu", "gpu"),
         ane_watts: power::together(&drawn.domains, "ane", "ane"),
@@ -144,17 +181,10 @@ fn power(join: &Joiner, asked: &Asked, span: Option<Span>, loaded: Option<&Loade
         wh_per_1k_output_tokens: output.zip(energy).map(|(count, energy)| round(energy / count / 3.6)),
         coverage: power::coverage(total.as_ref(), length),
         quality: power::quality(total.as_ref(), length),
-        attribution: Some(
-            match join.settings.attribution {
-                Attribution::Time => "time",
-                Attribution::Tokens => "tokens",
-                Attribution::Exclusive => "exclusive",
-            }
-            .to_owned(),
-        ),
+        attribution: Some(join.settings.attribution.name().to_owned()),
         in_flight_max: Some(most),
         samples: samples.or(drawn.domains.values().map(|e| e.samples).max()).unwrap_or(0),
-        clock: clock(join, Role::Power, span),
+        clock,
         sources: drawn.meters.into_iter().collect(),
         total_domain: join.meters.total_name(),
         estimated: drawn.estimated,
@@ -163,11 +193,22 @@ fn power(join: &Joiner, asked: &Asked, span: Option<Span>, loaded: Option<&Loade
         load,
         prefill: phase(Some(0.0), asked.first_token),
         decode: phase(asked.first_token, asked.last_token),
-        ..JoinedPower::default()
-    })
+        net_energy_joules: net.map(|(total, idle)| round(total.energy - idle.watts * total.share_seconds)),
+        idle_watts: idle.as_ref().map(|idle| idle.watts),
+        idle: idle.map(|idle| idle.idle),
+        cost: rates.cost(energy),
+        carbon: rates.carbon(energy),
+        warnings,
+    };
+    Ok((power, energy))
 }
 
-fn held(join: &Joiner, span: Option<Span>, loaded: Option<&Loaded>) -> Result<JoinedMemory, String> {
+fn held(
+    join: &Joiner,
+    asked: &Asked,
+    span: Option<Span>,
+    loaded: Option<&Loaded>,
+) -> Result<(JoinedMemory, MemoryFigures), String> {
     let span = span.ok_or(NO_TIME)?;
     let none = || nothing(join, Role::Memory, "memory sampler");
     let after = join.held.nearest(span.to).ok_or_else(none)?;
@@ -176,13 +217,14 @@ fn held(join: &Joiner, span: Option<Span>, loaded: Option<&Loaded>) -> Result<Jo
     let baseline = loaded.map_or_else(|| join.held.nearest(span.from), |loaded| loaded.baseline.clone());
     let after_load = loaded.and_then(|loaded| loaded.after.clone());
     let load = loaded.and_then(|loaded| loaded.memory.clone());
+    let own = highest.clone();
     let highest = load.as_ref().map_or_else(|| highest.clone(), |load| memory::higher(&load.high_water, &highest));
     let less = |a: &Option<MemoryPoint>, b: &Option<MemoryPoint>| {
         a.as_ref().zip(b.as_ref()).map(|(a, b)| memory::less(&a.figures, &b.figures))
     };
     let before = after_load.clone().or_else(|| baseline.clone());
     let primary = memory::primary(&highest).map(str::to_owned);
-    Ok(JoinedMemory {
+    let memory = JoinedMemory {
         delta_load: less(&after_load, &baseline),
         delta_generation: less(&Some(after.clone()), &before),
         baseline,
@@ -192,7 +234,8 @@ fn held(join: &Joiner, span: Option<Span>, loaded: Option<&Loaded>) -> Result<Jo
         load,
         primary,
         samples,
-        clock: clock(join, Role::Memory, span),
+        clock: clock(join, Role::Memory, asked, span),
         reason: None,
-    })
+    };
+    Ok((memory, own))
 }

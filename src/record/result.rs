@@ -473,6 +473,9 @@ pub struct Truth {
     /// The mean gap between writes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap_seconds: Option<f64>,
+    /// The 99th percentile of the gaps between writes, where the log has every chunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_p99_seconds: Option<f64>,
     /// From the arrival to the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_seconds: Option<f64>,
@@ -482,6 +485,9 @@ pub struct Truth {
     /// Measured less true mean gap.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap_error_seconds: Option<f64>,
+    /// Measured less true 99th percentile of the gaps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_p99_error_seconds: Option<f64>,
     /// Measured less true end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_error_seconds: Option<f64>,
