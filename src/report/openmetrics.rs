@@ -17,9 +17,7 @@ pub fn write(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
     for metric in Metric::ALL {
         let name = format!("llm_bench_{}", exposed(metric));
         let help = format!("Over requests that did not fail: {}.", metric.name());
-        family(summary, to, &name, unit(metric), &help, |group| {
-            group.stat(metric).map(quantiles).unwrap_or_default()
-        })?;
+        family(summary, to, &name, unit(metric), &help, |group| group.stat(metric).map(quantiles).unwrap_or_default())?;
     }
     family(summary, to, "llm_bench_itl_seconds", "seconds", "Gaps between chunks with text, merged.", |group| {
         let Some(gaps) = &group.itl_seconds else { return Vec::new() };

@@ -133,7 +133,8 @@ fn failures(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
 
 /// Text that cannot drive a terminal, nor turn its reading order around.
 fn plain(text: &str) -> String {
-    let text: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !super::number::hidden(*c)).collect();
+    let text: String =
+        text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !super::number::hidden(*c)).collect();
     text.trim().to_owned()
 }
 
