@@ -8,6 +8,7 @@ mod csv;
 pub mod html;
 pub mod input;
 mod json;
+pub mod legacy;
 mod markdown;
 mod number;
 mod openmetrics;
