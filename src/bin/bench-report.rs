@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::Parser;
 use llm_bench::cli::{self, Common, Exit, Input, Talk};
-use llm_bench::report::{self, Format, Places, input};
+use llm_bench::report::{self, Format, Places, input, legacy};
 use llm_bench::summary::Collector;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 /// that the sample cannot support is marked.
 ///
 /// FILE is a file of records, `-` for standard input, or a run folder: then its results.ndjson, and the models.ndjson,
-/// power.ndjson and memory.ndjson beside it.
+/// power.ndjson and memory.ndjson beside it. A folder of MODEL.json files by the earlier Python scripts is read too.
 #[derive(Parser)]
 #[command(name = "bench-report", version, after_long_help = AFTER)]
 struct Args {
@@ -59,8 +59,16 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     let inputs = sources.files.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
     let (mut collector, mut bad) = (Collector::default(), 0);
     for (mut input, source) in inputs.into_iter().zip(&sources.files) {
-        while let Some((_, record)) = input.next()? {
-            collector.add(record, source.folder);
+        if source.legacy {
+            let text = std::fs::read_to_string(&source.path).with_context(|| source.path.display().to_string())?;
+            match legacy::records(&text) {
+                Ok(records) => records.into_iter().for_each(|record| collector.add(record, source.folder)),
+                Err(why) => input.refuse(&format!("{}: {why:#}", source.path.display()))?,
+            }
+        } else {
+            while let Some((_, record)) = input.next()? {
+                collector.add(record, source.folder);
+            }
         }
         bad += input.bad();
     }

@@ -4,10 +4,14 @@
 //! [`columns`]. Text from models, servers and files is hostile in every format.
 
 mod columns;
+mod csv;
 pub mod html;
 pub mod input;
 mod json;
+pub mod legacy;
+mod markdown;
 mod number;
+mod openmetrics;
 mod text;
 
 pub use columns::{COLUMNS, Column, Set, column};
@@ -24,8 +28,16 @@ pub enum Format {
     Html,
     /// The summary fields of the token-rate harness, and the groups with all their spreads.
     Json,
+    /// A line per model, source, provider and load.
+    Csv,
+    /// A line per request.
+    CsvRequests,
+    /// A table for a README or the summary of a CI job.
+    Markdown,
     /// An aligned table for a terminal.
     Text,
+    /// Gauges for Prometheus and its relatives.
+    Openmetrics,
 }
 
 /// Where things are, for the links of a page.
@@ -45,6 +57,10 @@ pub fn write(format: Format, summary: &Summary, places: &Places, to: &mut dyn Wr
     match format {
         Format::Html => html::write(summary, places, to),
         Format::Json => json::write(summary, to),
+        Format::Csv => csv::groups(summary, to),
+        Format::CsvRequests => csv::requests(summary, to),
+        Format::Markdown => markdown::write(summary, to),
         Format::Text => text::write(summary, to),
+        Format::Openmetrics => openmetrics::write(summary, to),
     }
 }

@@ -71,6 +71,20 @@ pub fn alone(value: f64, unit: Unit) -> String {
     }
 }
 
+/// At most `most` characters of a text, for places that have no room for what servers can say.
+pub fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", text[..at].trim_end()),
+        None => text.to_owned(),
+    }
+}
+
+/// Control characters, and the marks that reorder or hide what stands around them.
+pub fn hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// A length of time as people say it.
 pub fn lasting(seconds: f64) -> String {
     let whole = seconds.round().max(0.0) as u64;

@@ -7,8 +7,8 @@ use crate::summary::{Summary, Unit};
 use std::io::{self, Write};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// The columns of the table, where any group has them.
-const SHOWN: [&str; 19] = [
+/// The columns of a short table, where any group has them.
+pub const SHOWN: [&str; 19] = [
     "model",
     "source",
     "provider",
@@ -68,9 +68,10 @@ pub fn write(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn headline(summary: &Summary) -> String {
+/// What was run, in one line.
+pub fn headline(summary: &Summary) -> String {
     let totals = &summary.totals;
-    let mut parts = vec![format!("{} requests", totals.requests)];
+    let mut parts = vec![format!("{} request{}", totals.requests, if totals.requests == 1 { "" } else { "s" })];
     if totals.failed > 0 {
         parts.push(format!("{} failed", totals.failed));
     }
@@ -87,7 +88,7 @@ fn headline(summary: &Summary) -> String {
 }
 
 /// Whether a cell is reason enough to show its column.
-fn worth(cell: Cell, key: &str) -> bool {
+pub fn worth(cell: Cell, key: &str) -> bool {
     match cell {
         Cell::Absent => false,
         Cell::Number { value, .. } => key != "failed" || value > 0.0,
@@ -132,14 +133,9 @@ fn failures(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
 
 /// Text that cannot drive a terminal, nor turn its reading order around.
 fn plain(text: &str) -> String {
-    let text: String = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !hidden(*c)).collect();
+    let text: String =
+        text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !super::number::hidden(*c)).collect();
     text.trim().to_owned()
-}
-
-/// Control characters, and the marks that reorder or hide what stands around them.
-pub fn hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// At most `width` columns of a text.

@@ -121,7 +121,7 @@ fn meter(summary: &Summary) -> Vec<Badge> {
     names.sort_unstable();
     names.dedup();
     let covered = meters.iter().filter_map(|m| m.coverage_min).fold(1.0, f64::min);
-    let text = if names.is_empty() { "power meter".to_owned() } else { names.join(", ") };
+    let text = if names.is_empty() { "power meter".to_owned() } else { number::shortened(&names.join(", "), 60) };
     let mut badges = vec![if covered >= 0.95 {
         badge(
             "good",

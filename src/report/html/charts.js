@@ -203,6 +203,8 @@ function loadCurve() {
       const left = 50, right = width - 14, panel = 118;
       const xs = flat.map((p) => p.x);
       const x = Math.max(...xs) / Math.min(...xs) > 6 ? logarithmic(Math.min(...xs) * 0.9, Math.max(...xs) * 1.1, left, right) : linear(0, Math.max(...xs) * 1.05, left, right);
+      const levels = [...new Set(xs)].sort((a, b) => a - b);
+      if (levels.length <= 9) x.ticks = () => levels;
       const image = canvas(width, 2 * panel + 94);
       [["throughput", "all together, tok/s", 22], [key, columns.get(key).label + ", s", panel + 58]].forEach(([name, label, top], at) => {
         const bottom = top + panel;

@@ -1,7 +1,7 @@
 //! The rows behind the page, as JSON that is safe inside a script element: columns of numbers, each word once.
 
 use super::links::href;
-use super::names;
+use super::{names, unseen};
 use crate::report::Places;
 use crate::report::columns::{COLUMNS, Cell};
 use crate::summary::{Columns, Metric, Row, Summary};
@@ -13,7 +13,9 @@ use std::collections::HashMap;
 /// `<`, `>`, `&` and the two line separators of Unicode can stand only inside strings, and are written there as escapes:
 /// no string can end the script element or begin markup.
 pub fn embedded(summary: &Summary, places: &Places) -> String {
-    let text = document(summary, places).to_string();
+    let mut value = document(summary, places);
+    show_hidden(&mut value);
+    let text = value.to_string();
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -96,6 +98,16 @@ fn document(summary: &Summary, places: &Places) -> Value {
         "rows": rows(&summary.rows, places, t0),
         "power": series(&summary.power, t0), "memory": series(&summary.memory, t0),
     })
+}
+
+/// Puts a visible sign in the place of characters that hide or reorder what stands around them.
+fn show_hidden(value: &mut Value) {
+    match value {
+        Value::String(text) if text.chars().any(unseen) => *text = super::visible(text),
+        Value::Array(items) => items.iter_mut().for_each(show_hidden),
+        Value::Object(fields) => fields.values_mut().for_each(show_hidden),
+        _ => {}
+    }
 }
 
 /// What the numbers of a group do not say.

@@ -1,9 +1,9 @@
 // Drawing: scales, axes, figures, and the one tip that tells the values, by pointer or by arrow keys.
 
-function linear(from, to, a, b) {
+function linear(from, to, a, b, whole) {
   const span = to - from || 1;
   const scale = (v) => a + ((v - from) / span) * (b - a);
-  scale.ticks = (n) => niceTicks(from, to, n);
+  scale.ticks = (n) => niceTicks(from, to, n, whole);
   return scale;
 }
 function logarithmic(from, to, a, b) {
@@ -20,12 +20,12 @@ function logarithmic(from, to, a, b) {
   };
   return scale;
 }
-function niceTicks(from, to, n) {
+function niceTicks(from, to, n, whole) {
   const span = to - from;
   if (!(span > 0)) return [from];
   const raw = span / n;
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.999);
+  const step = [1, 2, whole ? 2 : 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.999 && (!whole || s >= 1)) ?? 1;
   const ticks = [];
   for (let t = Math.ceil(from / step - 1e-9) * step; t <= to + step * 1e-9; t += step) ticks.push(Math.abs(t) < step * 1e-9 ? 0 : t);
   return ticks;
@@ -81,6 +81,7 @@ function axisY(scale, { left, right, label, top, n = 5 }) {
 // A name in the room it has; the whole of it is in the tip.
 function fit(words, room) {
   const most = Math.max(4, Math.floor(room / 6.2));
+  if (words.length > most && words.includes("/")) words = words.slice(words.indexOf("/") + 1);
   return words.length <= most ? words : `${words.slice(0, Math.ceil(most * 0.45))}…${words.slice(words.length - Math.floor(most * 0.5))}`;
 }
 

@@ -10,7 +10,7 @@ mod data;
 mod links;
 mod view;
 
-use super::Places;
+use super::{Places, number};
 use crate::summary::{Group, Summary};
 use askama::Template;
 use base64::Engine as _;
@@ -47,7 +47,17 @@ pub fn write(summary: &Summary, places: &Places, to: &mut dyn Write) -> io::Resu
         hash(SCRIPT)
     );
     let text = page.render().map_err(io::Error::other)?;
-    to.write_all(text.as_bytes())
+    to.write_all(visible(&text).as_bytes())
+}
+
+/// Characters that hide or reorder what stands around them; a page needs lines and tabs.
+fn unseen(c: char) -> bool {
+    number::hidden(c) && !matches!(c, '\n' | '\r' | '\t')
+}
+
+/// The text with a visible sign in the place of each of them: a model's name cannot turn a sentence around.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if unseen(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 fn hash(text: &str) -> String {

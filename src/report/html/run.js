@@ -77,7 +77,7 @@ function axisOfRun(width, mine, loads, from, to) {
     const [top, bottom] = panel(one.label, tall);
     const lists = one.many ?? [{ name: one.unit, points: one.points, color: one.color }];
     const most = Math.max(...lists.flatMap((list) => list.points.map((p) => p[1])));
-    const scale = linear(0, most * 1.08 || 1, bottom, top);
+    const scale = linear(0, most * 1.08 || 1, bottom, top, one.unit === "at once");
     const parts = [axisY(scale, { left, right, label: "", top, n: one.many ? 4 : 2 })];
     // The names of lines stand above them, in their colours.
     if (one.many) {

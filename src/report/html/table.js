@@ -190,6 +190,11 @@ function spreads(group) {
   const names = ["n", "mean", "± sd", "min", "p50", "p90", "p95", "p99", "max"];
   const known = data.metrics.filter((metric) => group.stats[metric.name]);
   if (!known.length) return null;
+  const label = (metric) => [metric.name.replaceAll("_", " "), metric.unit === "GB" ? el("small", {}, " in GB") : null];
+  // Of one request there is no spread: its numbers fit into a few lines.
+  if (known.every((metric) => group.stats[metric.name][0] === 1)) {
+    return el("div", { class: "values" }, known.map((metric) => el("div", {}, el("span", {}, label(metric)), el("span", {}, digits(group.stats[metric.name][1] / metric.scale)))));
+  }
   const cell = (value, i, metric, n) => {
     // A percentile needs five measurements beyond it.
     const quant = { 4: 0.5, 5: 0.9, 6: 0.95, 7: 0.99 }[i];
@@ -200,7 +205,7 @@ function spreads(group) {
   return el("div", {}, el("table", { class: "plain" },
     el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "spread"), names.map((name) => el("th", { scope: "col", class: "n" }, name)))),
     el("tbody", {}, known.map((metric) => el("tr", {},
-      el("th", { scope: "row" }, metric.name.replaceAll("_", " "), metric.unit === "GB" ? el("small", {}, " in GB") : null),
+      el("th", { scope: "row" }, label(metric)),
       group.stats[metric.name].map((value, i) => cell(value, i, metric, group.stats[metric.name][0])))))));
 }
 

@@ -47,6 +47,7 @@ struct Standout {
     what: &'static str,
     value: String,
     unit: &'static str,
+    doubted: bool,
     who: String,
 }
 
@@ -151,9 +152,9 @@ impl Page {
 
 fn title(summary: &Summary) -> String {
     match &summary.runs[..] {
-        [one] => one.run.clone(),
+        [one] => number::shortened(&one.run, 120),
         [] => "Benchmark of language models".into(),
-        [first, rest @ ..] => format!("{} and {} more runs", first.run, rest.len()),
+        [first, rest @ ..] => format!("{} and {} more runs", number::shortened(&first.run, 100), rest.len()),
     }
 }
 
@@ -179,7 +180,7 @@ fn facts(summary: &Summary) -> Vec<String> {
     if let Some(run) = summary.runs.first() {
         facts.push(format!("{} {}", run.tool.name, run.tool.version));
     }
-    facts
+    facts.iter().map(|fact| number::shortened(fact, 80)).collect()
 }
 
 /// A moment, for people, in universal time: the page says the same wherever it is read.
@@ -203,8 +204,10 @@ fn standouts(groups: &[Group], names: &[String]) -> Vec<Standout> {
             _ => values.iter().min_by(order),
         }?;
         let unit = column.unit?;
+        let doubted = matches!((column.of)(&groups[*at]), Cell::Number { doubt: Some(_), .. });
         let text = number::write(*value, unit, number::decimals(unit, [*value]));
-        Some(Standout { what, value: text, unit: number::scale(unit).0, who: names[*at].clone() })
+        let (before, after) = if unit == Unit::Usd { ("$", "") } else { ("", number::scale(unit).0) };
+        Some(Standout { what, value: format!("{before}{text}"), unit: after, doubted, who: names[*at].clone() })
     };
     [
         ("fastest decode", "decode_tok_s"),
@@ -247,12 +250,14 @@ fn head(column: &Column) -> Head {
 }
 
 fn lines(summary: &Summary, places: &Places, shown: &[&Column], marked: &mut bool) -> Vec<Line> {
+    // One request at once goes without saying, unless there are other levels.
+    let levels = summary.groups.iter().any(|group| group.concurrency != summary.groups[0].concurrency);
     let mut lines: Vec<Line> = summary
         .groups
         .iter()
         .enumerate()
         .map(|(at, group)| Line {
-            sub: sub(group),
+            sub: sub(group, levels),
             links: first_files(summary, at).map(|row| links(row, places)).unwrap_or_default(),
             cells: Vec::new(),
         })
@@ -287,7 +292,12 @@ fn cell_text(column: &Column, cell: Cell, decimals: usize, marked: &mut bool) ->
             text.text = "–".into();
             text.title = "not measured".into();
         }
-        Cell::Text(words) => text.text = words,
+        Cell::Text(words) => {
+            text.text = number::shortened(&words, if column.key == "model" { 160 } else { 90 });
+            if text.text != words {
+                text.title = number::shortened(&words, 2000);
+            }
+        }
         Cell::Number { value, doubt, more } => {
             text.value = format!("{value}");
             text.text = number::write(value, column.unit.unwrap_or(Unit::Count), decimals);
@@ -303,14 +313,14 @@ fn cell_text(column: &Column, cell: Cell, decimals: usize, marked: &mut bool) ->
 }
 
 /// What a group is besides its model.
-fn sub(group: &Group) -> String {
+fn sub(group: &Group, levels: bool) -> String {
     let mut parts: Vec<String> = Vec::new();
     parts.extend(group.source.map(|source| source.to_string()));
     parts.extend(group.provider.clone());
     parts.extend(group.details.quantization.clone());
     parts.extend(group.details.parameters.clone());
-    parts.extend(group.key().load().filter(|_| group.rate.is_some() || group.concurrency != Some(1)));
-    parts.join(" · ")
+    parts.extend(group.key().load().filter(|_| levels || group.rate.is_some() || group.concurrency != Some(1)));
+    parts.iter().map(|part| number::shortened(part, 48)).collect::<Vec<_>>().join(" · ")
 }
 
 /// The first request of a group that has files.
@@ -356,7 +366,7 @@ fn gallery(summary: &Summary, places: &Places, names: &[String]) -> (Vec<Answer>
         let sub = if several(row) {
             format!("request {}{}", row.id, row.prompt.as_ref().map(|p| format!(" · {p}")).unwrap_or_default())
         } else {
-            sub(&summary.groups[row.group])
+            sub(&summary.groups[row.group], false)
         };
         answers.push(Answer {
             model: names[row.group].clone(),

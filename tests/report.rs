@@ -1,0 +1,443 @@
+//! bench-report as a user meets it: every format over every kind of input, and the page in a real browser.
+
+mod browser;
+
+use crate::common::{Ran, bash, root, run, testdata};
+use browser::Browser;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What reports are made from in these tests: a run folder with power and memory, and files of results.
+const INPUTS: [&str; 9] = [
+    "run-folder",
+    "openrouter.ndjson",
+    "token-rate.ndjson",
+    "levels.ndjson",
+    "only-failures.ndjson",
+    "one.ndjson",
+    "missing.ndjson",
+    "empty.ndjson",
+    "hostile.ndjson",
+];
+
+fn input(name: &str) -> PathBuf {
+    testdata("report").join(name)
+}
+
+#[track_caller]
+fn report(args: &[&str], name: &str) -> Ran {
+    let mut all: Vec<&std::ffi::OsStr> = args.iter().map(std::ffi::OsStr::new).collect();
+    let path = input(name);
+    all.push(path.as_os_str());
+    run("bench-report", all, "")
+}
+
+fn page(name: &str) -> String {
+    report(&[], name).exits(0).stdout
+}
+
+/// The embedded data of a page.
+fn data(page: &str) -> Value {
+    let start = page.find(r#"<script type="application/json" id="data">"#).unwrap();
+    let text = &page[start..];
+    let text = &text[text.find('>').unwrap() + 1..text.find("</script>").unwrap()];
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn every_format_of_every_input_is_as_it_was_looked_at() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    for name in INPUTS {
+        // Of the long ones only what the others do not show.
+        let formats: &[(&str, &str)] = match name {
+            "hostile.ndjson" => &[("text", "txt"), ("csv", "csv"), ("markdown", "md")],
+            "levels.ndjson" | "token-rate.ndjson" => &[("text", "txt"), ("markdown", "md")],
+            _ => &[
+                ("text", "txt"),
+                ("json", "json"),
+                ("csv", "csv"),
+                ("csv-requests", "requests.csv"),
+                ("markdown", "md"),
+                ("openmetrics", "prom"),
+            ],
+        };
+        for (format, ending) in formats {
+            let got = report(&["--format", format], name).exits(0).stdout;
+            let stem = name.trim_end_matches(".ndjson");
+            let golden = input("golden").join(format!("{stem}.{ending}"));
+            if update {
+                fs::create_dir_all(golden.parent().unwrap()).unwrap();
+                fs::write(&golden, &got).unwrap();
+            }
+            let expect = fs::read_to_string(&golden).unwrap_or_default();
+            assert!(
+                got == expect,
+                "{} is another now; UPDATE_GOLDEN=1 writes it, git diff shows it:\n{got}",
+                golden.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_json_summary_has_the_fields_of_the_token_rate_harness() {
+    let summary: Value = serde_json::from_str(&report(&["-f", "json"], "token-rate.ndjson").exits(0).stdout).unwrap();
+    assert_eq!(summary["mode"], "minimax");
+    assert_eq!(summary["concurrency"], 4);
+    // Of 34 results two were warm-up.
+    assert_eq!(summary["num_prompts"], 32);
+    assert_eq!(summary["successful_runs"], 32);
+    assert_eq!(summary["failed_runs"], 0);
+    let results = summary["results"].as_array().unwrap();
+    assert_eq!(results.len(), 32);
+    let mean = |field: &str| results.iter().map(|r| r[field].as_f64().unwrap()).sum::<f64>() / 32.0;
+    for (field, of) in [
+        ("avg_latency_ms", "latency_ms"),
+        ("avg_input_tokens", "input_tokens"),
+        ("avg_output_tokens", "output_tokens"),
+        ("avg_total_tokens", "total_tokens"),
+        ("avg_tokens_per_second", "tokens_per_second"),
+    ] {
+        assert!((summary[field].as_f64().unwrap() - mean(of)).abs() < 1e-6, "{field}");
+    }
+    let mut latencies: Vec<f64> = results.iter().map(|r| r["latency_ms"].as_f64().unwrap()).collect();
+    latencies.sort_by(f64::total_cmp);
+    let near = |field: &str, expect: f64| assert!((summary[field].as_f64().unwrap() - expect).abs() < 1e-6, "{field}");
+    near("min_latency_ms", latencies[0]);
+    near("max_latency_ms", latencies[31]);
+    near("p50_latency_ms", (latencies[15] + latencies[16]) / 2.0);
+    near("p95_latency_ms", latencies[29] + (latencies[30] - latencies[29]) * 0.45);
+    assert!(summary["total_time_ms"].as_f64().unwrap() > latencies[31]);
+    assert!(summary["timestamp"].as_str().unwrap().starts_with("2026-11-21T"));
+}
+
+#[test]
+fn standard_input_a_file_and_several_files_say_the_same() {
+    let path = input("token-rate.ndjson");
+    let whole = fs::read_to_string(&path).unwrap();
+    let file = report(&["-f", "json"], "token-rate.ndjson").exits(0).stdout;
+    assert_eq!(run("bench-report", ["-f", "json"], &whole).exits(0).stdout, file);
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+    let lines: Vec<&str> = whole.lines().collect();
+    fs::write(&a, lines[..40].join("\n")).unwrap();
+    fs::write(&b, lines[40..].join("\r\n")).unwrap();
+    let two = run("bench-report", ["-f".as_ref(), "json".as_ref(), a.as_os_str(), b.as_os_str()], "").exits(0).stdout;
+    assert_eq!(two, file);
+}
+
+#[test]
+fn the_same_input_gives_the_same_page() {
+    for name in ["run-folder", "openrouter.ndjson"] {
+        assert_eq!(page(name), page(name));
+    }
+}
+
+#[test]
+fn a_line_that_cannot_be_read_is_reported_and_the_rest_counts() {
+    let good = fs::read_to_string(input("one.ndjson")).unwrap();
+    let text = format!("not json\n{good}{{\"type\":\"weather\"}}\n");
+    let ran = run("bench-report", ["-f", "text"], &text).exits(1);
+    assert!(ran.stderr.contains("bench-report: -:1: "), "{}", ran.stderr);
+    assert!(ran.stdout.contains("llama3:8b"));
+    run("bench-report", ["-f", "text", "--strict"], &text).exits(2);
+}
+
+#[test]
+fn what_cannot_be_done_is_said_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for (args, expect) in [
+        (vec!["/no/such/file"], "/no/such/file: "),
+        (vec![folder.path().to_str().unwrap()], "no results.ndjson"),
+        (vec!["--out", "a", "--output", "b"], "cannot be used with"),
+        (vec!["--format", "pdf"], "pdf"),
+    ] {
+        let ran = run("bench-report", &args, "").exits(2);
+        assert!(ran.stderr.starts_with("bench-report: ") && ran.stderr.contains(expect), "{args:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "");
+    }
+}
+
+#[test]
+fn a_file_is_written_whole_by_either_name_of_the_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    for flag in ["-o", "--output", "--out"] {
+        let to = folder.path().join(format!("new{flag}/index.html"));
+        let ran = report(&[flag, to.to_str().unwrap()], "one.ndjson").exits(0);
+        assert_eq!(ran.stdout, "");
+        assert_eq!(fs::read_to_string(&to).unwrap(), page("one.ndjson"), "{flag}");
+        assert_eq!(fs::read_dir(to.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure_and_a_full_disk_is_one() {
+    let name = input("openrouter.ndjson");
+    let mut command = bash("bench-report \"$INPUT\" | head -c 10 > /dev/null");
+    command.env("INPUT", &name);
+    crate::common::run_with(command, "").exits(0);
+    if Path::new("/dev/full").exists() {
+        let mut command = bash("bench-report \"$INPUT\" > /dev/full");
+        command.env("INPUT", &name);
+        let ran = crate::common::run_with(command, "").exits(2);
+        assert!(ran.stderr.contains("standard output"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_page_is_small_and_asks_for_nothing() {
+    for name in INPUTS {
+        let page = page(name);
+        let of_data = page.len() - page.find(r#"id="data">"#).unwrap();
+        assert!(page.starts_with("<!doctype html>"));
+        if name == "empty.ndjson" {
+            assert!(page.len() < 300_000, "{} bytes before data", page.len());
+            assert!(page.contains("No results"));
+        }
+        assert!(of_data < 200_000, "{name}");
+        // Only its own style and script, by their hashes; no address that a browser would load by itself.
+        assert_eq!(page.matches("<script").count(), 2, "{name}");
+        assert_eq!(page.matches("<style").count(), 1, "{name}");
+        for loads in ["<link", "<img", "<iframe", "<object", "<embed", "<base", "<form", "@import", "url("] {
+            assert!(!page.contains(loads), "{name}: {loads}");
+        }
+        let policy = page.split("Content-Security-Policy\" content=\"").nth(1).unwrap().split('"').next().unwrap();
+        assert!(policy.contains("default-src &#39;none&#39;"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+    }
+}
+
+#[test]
+fn what_servers_say_is_never_markup() {
+    let page = page("hostile.ndjson");
+    for attack in [
+        "<script>window",
+        "<img src",
+        "<svg onload",
+        "</style><style>*",
+        "<iframe src",
+        "href=\"javascript",
+        "src=\"http",
+    ] {
+        assert!(!page.contains(attack), "{attack}");
+    }
+    for c in ['\u{202e}', '\u{2028}', '\u{2029}', '\u{1b}', '\u{7}', '\0'] {
+        assert!(!page.contains(c), "{c:?}");
+    }
+    let data = data(&page);
+    assert!(data["groups"].as_array().unwrap().iter().any(|group| group["model"] == "<script>window.pwned=1</script>"));
+    assert!(data["rows"]["columns"].get("page").is_none(), "no artifact has a link");
+}
+
+#[test]
+fn artifacts_are_linked_from_wherever_the_page_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let reports = folder.path().join("reports/x");
+    fs::create_dir_all(&reports).unwrap();
+    for entry in fs::read_dir(input("run-folder")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, reports.join(path.file_name().unwrap())).unwrap();
+    }
+    for (output, expect) in [
+        ("reports/x/index.html", "href=\"openai_gpt-oss-20b.html\""),
+        ("report.html", "href=\"reports/x/openai_gpt-oss-20b.html\""),
+        ("elsewhere/report.html", "href=\"../reports/x/openai_gpt-oss-20b.html\""),
+    ] {
+        let to = folder.path().join(output);
+        run("bench-report", [reports.as_os_str(), "-o".as_ref(), to.as_os_str()], "").exits(0);
+        let page = fs::read_to_string(&to).unwrap();
+        assert!(page.contains(expect), "{output}");
+        assert!(!page.contains("google_gemma-4-27b-it.html\""), "a file that is not there has no link");
+    }
+}
+
+#[test]
+fn the_documentation_names_every_column() {
+    let text = fs::read_to_string(root().join("docs/reporting.md")).unwrap();
+    for column in llm_bench::report::COLUMNS {
+        let line = format!("| `{}` |", column.key);
+        assert!(text.contains(&line), "docs/reporting.md does not have {line}");
+        assert!(text.contains(column.help), "docs/reporting.md does not say of {}: {}", column.key, column.help);
+    }
+}
+
+/// A page in a file of its own, as a reader has it.
+fn written(name: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let source = input(name);
+    let place = folder.path().join("run");
+    fs::create_dir_all(&place).unwrap();
+    if source.is_dir() {
+        for entry in fs::read_dir(&source).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, place.join(path.file_name().unwrap())).unwrap();
+        }
+        run("bench-report", [place.as_os_str(), "-o".as_ref(), place.join("index.html").as_os_str()], "").exits(0);
+    } else {
+        run("bench-report", [source.as_os_str(), "-o".as_ref(), place.join("index.html").as_os_str()], "").exits(0);
+    }
+    (folder, place.join("index.html"))
+}
+
+#[test]
+fn in_a_browser_every_page_opens_without_a_complaint_and_without_a_request() {
+    let Some(mut browser) = Browser::start() else { return };
+    for name in INPUTS {
+        let (_folder, file) = written(name);
+        browser.open(&file, "");
+        let (asked, said) = browser.requests_and_complaints();
+        assert_eq!(said, Vec::<String>::new(), "{name}");
+        assert_eq!(asked, [format!("file://{}", file.display())], "{name}");
+        // Every row opened, every detail unfolded: what the script writes is as harmless as what the template wrote.
+        browser.eval("document.querySelectorAll('tr.group .open').forEach((e) => e.click())");
+        browser.eval("document.querySelectorAll('details').forEach((e) => { e.open = true; })");
+        let (asked_more, said_more) = browser.requests_and_complaints();
+        assert_eq!((asked_more.len(), said_more), (1, Vec::new()), "{name}");
+        assert_eq!(browser.eval("window.pwned === undefined"), true, "{name}");
+        let charts = browser.eval("document.querySelectorAll('figure svg').length").as_u64().unwrap();
+        assert!(charts > 0 || matches!(name, "empty.ndjson" | "missing.ndjson"), "{name} has no chart");
+        // Nothing is wider than the screen, not even on a phone.
+        let phone = serde_json::json!({ "width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": true });
+        browser.call("Emulation.setDeviceMetricsOverride", phone);
+        browser.open(&file, "");
+        let wide = browser.eval("document.documentElement.scrollWidth").as_u64().unwrap();
+        assert!(wide <= 390, "{name} is {wide} wide on a phone");
+        browser.call("Emulation.clearDeviceMetricsOverride", serde_json::json!({}));
+    }
+}
+
+#[test]
+fn in_a_browser_the_table_sorts_filters_opens_and_remembers_it_in_the_hash() {
+    let Some(mut browser) = Browser::start() else { return };
+    let (_folder, file) = written("run-folder");
+    browser.open(&file, "");
+    let names =
+        "[...document.querySelectorAll('tr.group:not([hidden]) .name')].map((e) => e.textContent.split('/')[0]).join()";
+    assert_eq!(browser.eval(names), "deepseek,google,meta,mistralai,openai,qwen");
+    browser.point("document.querySelector('th[data-key=tok_s] button')", true);
+    // Best first; what failed has no rate and comes last, also the other way around.
+    assert_eq!(browser.eval(names), "meta,qwen,openai,google,deepseek,mistralai");
+    assert_eq!(browser.eval("location.hash"), "#sort=-tok_s");
+    browser.point("document.querySelector('th[data-key=tok_s] button')", true);
+    assert_eq!(browser.eval(names), "deepseek,google,openai,qwen,meta,mistralai");
+    browser.eval("(() => { const f = document.querySelector('#filter'); f.value = 'tok_s>50 e'; f.dispatchEvent(new Event('input')); })()");
+    assert_eq!(browser.eval(names), "openai,qwen,meta");
+    assert_eq!(browser.eval("document.querySelector('#count').textContent"), "3 of 6 rows");
+    browser.eval("(() => { const f = document.querySelector('#filter'); f.value = 'speeed>50'; f.dispatchEvent(new Event('input')); })()");
+    assert_eq!(browser.eval("document.querySelector('#count').textContent"), "no column speeed");
+    browser.eval(
+        "(() => { const f = document.querySelector('#filter'); f.value = ''; f.dispatchEvent(new Event('input')); })()",
+    );
+
+    browser.point("document.querySelectorAll('tr.group .open')[0]", true);
+    assert_eq!(browser.eval("document.querySelectorAll('tr.detail').length"), 1);
+    assert!(
+        browser
+            .eval("document.querySelector('tr.detail').textContent")
+            .as_str()
+            .unwrap()
+            .contains("truncated_by_length")
+    );
+    let shown = "[...document.querySelectorAll('thead th[data-set=energy]:not(.hidden)')].length";
+    assert!(browser.eval(shown).as_u64().unwrap() > 0);
+    browser.point("document.querySelector('input[name=set][value=energy]').parentElement", true);
+    assert_eq!(browser.eval(shown), 0);
+    browser.point("document.querySelector('#theme')", true);
+    browser.wait("document.documentElement.dataset.theme === 'dark'");
+    let hash = browser.eval("location.hash").as_str().unwrap().to_owned();
+
+    browser.open(&file, &hash);
+    assert_eq!(browser.eval(names), "deepseek,google,openai,qwen,meta,mistralai");
+    assert_eq!(browser.eval("document.querySelectorAll('tr.detail').length"), 1);
+    assert_eq!(browser.eval(shown), 0);
+    assert_eq!(browser.eval("document.documentElement.dataset.theme"), "dark");
+    let (_, said) = browser.requests_and_complaints();
+    assert_eq!(said, Vec::<String>::new());
+}
+
+#[test]
+fn in_a_browser_charts_tell_their_values_to_the_pointer_and_to_the_keyboard() {
+    let Some(mut browser) = Browser::start() else { return };
+    let (_folder, file) = written("run-folder");
+    browser.open(&file, "");
+    browser.point("document.querySelector('#charts svg [data-tip]')", false);
+    browser.wait("!document.querySelector('#tip').hidden");
+    assert!(browser.eval("document.querySelector('#tip').textContent").as_str().unwrap().contains("first token"));
+    browser.eval("document.querySelector('#charts svg').focus()");
+    for kind in ["keyDown", "keyUp"] {
+        browser.call(
+            "Input.dispatchKeyEvent",
+            serde_json::json!({ "type": kind, "key": "ArrowRight", "code": "ArrowRight" }),
+        );
+    }
+    assert_eq!(browser.eval("document.querySelectorAll('#charts svg .on').length"), 1);
+    // On the time axis a moment tells the watts.
+    browser.eval("document.querySelector('#run').scrollIntoView({ behavior: 'instant' })");
+    let glass = "[...document.querySelectorAll('#run svg rect[fill=transparent]')].at(-1)";
+    browser.point(glass, false);
+    browser.wait("/ W$/m.test(document.querySelector('#tip').textContent)");
+}
+
+#[test]
+fn in_a_browser_a_produced_page_loads_when_asked_for_and_runs_when_asked_for() {
+    let Some(mut browser) = Browser::start() else { return };
+    let (_folder, file) = written("run-folder");
+    browser.open(&file, "");
+    assert_eq!(browser.eval("document.querySelectorAll('iframe').length"), 0);
+    browser.point("document.querySelector('.frame [data-mode=still]')", true);
+    browser.wait("document.querySelectorAll('iframe').length === 1");
+    assert_eq!(browser.eval("document.querySelector('iframe').getAttribute('sandbox')"), "");
+    browser.point("document.querySelector('.over button')", true);
+    browser.wait("document.querySelector('iframe').getAttribute('sandbox') === 'allow-scripts'");
+    // It is loaded, and it is a stranger: the page around it cannot look inside, nor it out.
+    browser.wait("document.querySelector('iframe').contentDocument === null");
+    let (asked, said) = browser.requests_and_complaints();
+    assert!(asked.iter().any(|url| url.ends_with("openai_gpt-oss-20b.html")), "{asked:?}");
+    assert_eq!(said, Vec::<String>::new());
+}
+
+#[test]
+fn in_a_browser_what_is_downloaded_is_what_is_shown() {
+    let Some(mut browser) = Browser::start() else { return };
+    let (_folder, file) = written("hostile.ndjson");
+    browser.open(&file, "");
+    browser.eval(
+        "window.saved = []; URL.createObjectURL = (blob) => { window.saved.push(blob); return 'about:blank#'; }; \
+         HTMLAnchorElement.prototype.click = () => {}; document.querySelector('#get-csv').click(); \
+         document.querySelector('#get-ndjson').click();",
+    );
+    let csv = browser.eval("saved[0].text()").as_str().unwrap().to_owned();
+    assert!(csv.starts_with("model,ok,failed,"), "{csv}");
+    assert!(csv.contains("\n'=cmd|"), "a formula is defused: {csv}");
+    let ndjson = browser.eval("saved[1].text()").as_str().unwrap().to_owned();
+    let rows: Vec<Value> = ndjson.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.len(), 35);
+    assert!(rows.iter().all(|row| row["type"] == "row"));
+}
+
+#[test]
+fn in_a_browser_five_thousand_requests_are_no_burden() {
+    let Some(mut browser) = Browser::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let line = fs::read_to_string(input("one.ndjson")).unwrap();
+    let one: Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
+    let many: String = (0..5000)
+        .map(|i| {
+            let mut row = one.clone();
+            row["id"] = i.into();
+            row["start_ts"] = (1_795_278_202.5 + f64::from(i) * 0.7).into();
+            row["ttft_seconds"] = (0.2 + f64::from(i % 97) / 100.0).into();
+            row["model"] = format!("model-{}", i % 60).into();
+            format!("{row}\n")
+        })
+        .collect();
+    let file = folder.path().join("index.html");
+    run("bench-report", ["-o", file.to_str().unwrap()], many).exits(0);
+    browser.open(&file, "#sort=ttft_p50");
+    assert_eq!(browser.eval("document.querySelectorAll('tr.group').length"), 60);
+    browser.point("document.querySelector('tr.group .open')", true);
+    assert_eq!(browser.eval("document.querySelectorAll('tr.detail .plain tbody tr').length > 80"), true);
+    let (_, said) = browser.requests_and_complaints();
+    assert_eq!(said, Vec::<String>::new());
+}
