@@ -3,8 +3,6 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on says so by panicking
 
 mod common;
-mod join;
-mod mem;
 mod power;
 mod report;
 mod sim;
