@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on says so by panicking
 
 mod common;
+mod contract;
+mod filters;
+mod layering;
 mod power;
 mod report;
 mod sim;
