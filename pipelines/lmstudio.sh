@@ -7,9 +7,7 @@
 . "$(dirname "$0")/common.sh"
 begin lmstudio-bench
 
-llm-models lmstudio ${BASE_URL:+--base-url "$BASE_URL"} |
-    { grep -E "\"id\":\"[^\"]*${MATCH:-}" || fail "no model's id matches ${MATCH:-}: see llm-models lmstudio --format ids"; } \
-        > "$dir/models.ndjson"
+llm-models lmstudio ${BASE_URL:+--base-url "$BASE_URL"} ${MATCH:+--match "$MATCH"} > "$dir/models.ndjson"
 
 start_samplers "--preset lmstudio"
 SUITE=${SUITE-website} run_flags

@@ -7,9 +7,7 @@
 . "$(dirname "$0")/common.sh"
 begin ollama-bench
 
-llm-models ollama ${BASE_URL:+--base-url "$BASE_URL"} |
-    { grep -E "\"id\":\"[^\"]*${MATCH:-}" || fail "no model's id matches ${MATCH:-}: see llm-models ollama --format ids"; } \
-        > "$dir/models.ndjson"
+llm-models ollama ${BASE_URL:+--base-url "$BASE_URL"} ${MATCH:+--match "$MATCH"} > "$dir/models.ndjson"
 
 start_samplers "--preset ollama"
 SUITE=${SUITE-token-rate} CONCURRENCY=${CONCURRENCY:-1,2,4} PROMPTS=${PROMPTS:-8} run_flags

@@ -5,6 +5,7 @@
 mod common;
 mod contract;
 mod filters;
+mod flows;
 mod layering;
 mod power;
 mod report;

@@ -39,6 +39,9 @@ struct Cli {
     /// How to write the list
     #[arg(long, value_enum, default_value = "ndjson", global = true)]
     format: Format,
+    /// Only ids that match
+    #[arg(long = "match", value_name = "REGEX", value_parser = cli::regex, global = true)]
+    matching: Option<Regex>,
     #[command(flatten)]
     keys: KeyArgs,
     #[command(flatten)]
@@ -126,9 +129,6 @@ struct Catalogue {
     /// Only the models of this list, in its order: one id per line, `#` comments; `-` is standard input
     #[arg(long, value_name = "FILE")]
     models_file: Option<PathBuf>,
-    /// Only ids that match
-    #[arg(long = "match", value_name = "REGEX", value_parser = cli::regex)]
-    matching: Option<Regex>,
     /// Only models that cost nothing
     #[arg(long)]
     free: bool,
@@ -152,7 +152,13 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (models, failed) = runtime.block_on(list(&cli, talk))?;
+    let (mut models, failed) = runtime.block_on(list(&cli, talk))?;
+    if let Some(regex) = &cli.matching {
+        models.retain(|model| regex.is_match(&model.id));
+        if models.is_empty() && failed == 0 {
+            bail!("no model's id matches {regex}: see --format ids without --match");
+        }
+    }
     let mut out = Out::open(cli.common.output.as_deref())?;
     match cli.format {
         Format::Ndjson => models.iter().try_for_each(|model| anyhow::Ok(out.line(&record::line(model)?)?))?,
@@ -293,7 +299,7 @@ async fn openrouter_models(cli: &Cli, catalogue: &Catalogue, talk: Talk) -> anyh
     }
     let wanted = openrouter::Wanted {
         ids,
-        matching: catalogue.matching.clone(),
+        matching: cli.matching.clone(),
         free: catalogue.free,
         max_price: catalogue.max_price,
         supports: catalogue.supports.clone(),
