@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// A folder with the Makefile and the pipelines in it, where reports do no harm.
-pub fn desk() -> TempDir {
+pub(crate) fn desk() -> TempDir {
     let desk = tempfile::tempdir().unwrap();
     for name in ["Makefile", "pipelines"] {
         std::os::unix::fs::symlink(root().join(name), desk.path().join(name)).unwrap();

@@ -8,5 +8,7 @@ mod filters;
 mod flows;
 mod layering;
 mod power;
+mod readme;
 mod report;
+mod run;
 mod sim;
