@@ -4,6 +4,8 @@
 //! else sysinfo reads the portable part. Nothing here adds up what cannot be added: a sum is null when one of its parts
 //! could not be read, and processes that nobody found hold null, not 0.
 
+mod gpu;
+mod macos;
 mod portable;
 mod preset;
 mod procfs;
@@ -11,6 +13,7 @@ mod run;
 mod select;
 mod table;
 
+pub use gpu::Gpus;
 pub use preset::Preset;
 pub use run::{Ended, Event, Settings, sample, snapshot};
 pub use select::Wanted;

@@ -3,6 +3,7 @@
 //! The table is read in full only every few seconds, or when a process that was followed is gone: that is what keeps the
 //! sampler cheap on a machine with many processes.
 
+use super::gpu::Gpus;
 use super::select::{Wanted, select};
 use super::table::{Figures, Process, Table};
 use crate::clock::{Stamp, between, boot_id, cpu_seconds, mono_ns};
@@ -60,14 +61,16 @@ pub enum Ended {
 /// When a line cannot be written.
 pub fn sample(
     table: Table,
+    gpus: Option<Gpus>,
     settings: &Settings,
     events: &Receiver<Event>,
     mut write: impl FnMut(&str) -> io::Result<()>,
     mut say: impl FnMut(&str),
 ) -> anyhow::Result<Ended> {
     let begun = Stamp::now();
-    let mut follower = Follower::new(table, settings);
-    let mut opening = sampler(settings, SamplerEvent::Start, begun);
+    let mut follower = Follower::new(table, gpus, settings);
+    let sources = follower.sources();
+    let mut opening = sampler(settings, &sources, SamplerEvent::Start, begun);
     opening.interval_seconds = Some(settings.interval.as_secs_f64());
     write(&record::line(&opening)?)?;
     let mut schedule = Schedule::new(begun.mono_ns, settings.interval);
@@ -102,20 +105,20 @@ pub fn sample(
         samples: Some(samples),
         gaps: Some(gaps),
         cpu_seconds: Some(cpu_seconds()),
-        ..sampler(settings, SamplerEvent::End, Stamp::now())
+        ..sampler(settings, &sources, SamplerEvent::End, Stamp::now())
     };
     write(&record::line(&closing)?)?;
     Ok(Ended::Asked(found))
 }
 
 /// One reading, and nothing around it.
-pub fn snapshot(table: Table, settings: &Settings) -> Memory {
-    let mut memory = Follower::new(table, settings).read(Stamp::now());
+pub fn snapshot(table: Table, gpus: Option<Gpus>, settings: &Settings) -> Memory {
+    let mut memory = Follower::new(table, gpus, settings).read(Stamp::now());
     memory.seq = 1;
     memory
 }
 
-fn sampler(settings: &Settings, event: SamplerEvent, at: Stamp) -> Sampler {
+fn sampler(settings: &Settings, sources: &[String], event: SamplerEvent, at: Stamp) -> Sampler {
     let measures = std::iter::once("system".to_owned()).chain(settings.wanted.as_ref().map(Wanted::describe));
     Sampler {
         event,
@@ -123,7 +126,7 @@ fn sampler(settings: &Settings, event: SamplerEvent, at: Stamp) -> Sampler {
         ts: at.ts,
         mono: Some(at.mono()),
         boot: boot_id(),
-        sources: vec!["process table".into()],
+        sources: sources.to_vec(),
         measures: Some(measures.collect()),
         total_domain: None,
         total_label: None,
@@ -142,6 +145,7 @@ fn sampler(settings: &Settings, event: SamplerEvent, at: Stamp) -> Sampler {
 /// The processes that are followed.
 struct Follower<'a> {
     table: Table,
+    gpus: Option<Gpus>,
     settings: &'a Settings,
     tracked: Vec<Process>,
     scanned_ns: Option<u64>,
@@ -150,14 +154,22 @@ struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    fn new(table: Table, settings: &'a Settings) -> Self {
-        Self { table, settings, tracked: Vec::new(), scanned_ns: None, pss_ns: None, listeners: Vec::new() }
+    fn new(table: Table, gpus: Option<Gpus>, settings: &'a Settings) -> Self {
+        Self { table, gpus, settings, tracked: Vec::new(), scanned_ns: None, pss_ns: None, listeners: Vec::new() }
+    }
+
+    fn sources(&self) -> Vec<String> {
+        let gpus = self.gpus.as_ref().map(Gpus::sources).unwrap_or_default();
+        std::iter::once("process table".to_owned()).chain(gpus).collect()
     }
 
     fn read(&mut self, at: Stamp) -> Memory {
         let mut memory = Memory { ts: at.ts, mono: Some(at.mono()), ..Memory::default() };
         memory.system = self.table.system();
-        let Some(wanted) = &self.settings.wanted else { return memory };
+        let Some(wanted) = &self.settings.wanted else {
+            memory.gpu = self.gpus.as_ref().map(|gpus| gpus.read(None));
+            return memory;
+        };
         let due = if self.tracked.is_empty() { SEARCH_SECONDS } else { RESCAN_SECONDS };
         // A millisecond of grace, so that a rescan falls on the reading it belongs to.
         if self.scanned_ns.is_none_or(|then| between(then, at.mono_ns) > due - 1e-3) {
@@ -184,6 +196,10 @@ impl<'a> Follower<'a> {
         memory.pss_bytes = sum(|f| f.pss).filter(|_| pss);
         memory.footprint_bytes = sum(|f| f.footprint).filter(|_| has.footprint);
         memory.peak_bytes = sum(|f| f.peak).filter(|_| has.peak);
+        if let Some(gpus) = &self.gpus {
+            let pids: Vec<u32> = held.iter().map(|(process, _)| process.pid).collect();
+            memory.gpu = Some(gpus.read(Some(&pids).filter(|pids| !pids.is_empty()).map(Vec::as_slice)));
+        }
         if self.settings.per_process {
             memory.process_list = Some(held.iter().map(|(process, figures)| entry(process, figures)).collect());
         }
