@@ -2,4 +2,5 @@
 
 mod common;
 mod mem;
+mod meters;
 mod power;

@@ -21,5 +21,9 @@ pub use table::Table;
 
 /// What is followed when nothing was asked for: LM Studio, where it runs.
 pub fn usual(table: &mut Table) -> Option<Wanted> {
-    table.processes().iter().any(|process| Preset::Lmstudio.means(process)).then_some(Wanted::Preset(Preset::Lmstudio))
+    table
+        .processes(true)
+        .iter()
+        .any(|process| Preset::Lmstudio.means(process))
+        .then_some(Wanted::Preset(Preset::Lmstudio))
 }

@@ -4,6 +4,7 @@ use super::macos;
 use super::table::{Figures, Process};
 use crate::clock::{between, mono_ns};
 use crate::record::SystemMemory;
+use std::rc::Rc;
 use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 /// sysinfo's view of the machine.
@@ -25,13 +26,13 @@ impl Portable {
     }
 
     /// All processes.
-    pub fn processes(&mut self) -> Vec<Process> {
+    pub fn processes(&mut self) -> Vec<Rc<Process>> {
         let what = ProcessRefreshKind::nothing()
             .without_tasks()
             .with_exe(UpdateKind::OnlyIfNotSet)
             .with_cmd(UpdateKind::OnlyIfNotSet);
         self.system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
-        let mut all: Vec<Process> = self.system.processes().values().map(describe).collect();
+        let mut all: Vec<Rc<Process>> = self.system.processes().values().map(|one| Rc::new(describe(one))).collect();
         all.sort_by_key(|process| process.pid);
         all
     }

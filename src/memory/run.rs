@@ -1,7 +1,7 @@
 //! The stream of mem-sample: finds the processes, keeps to them, and writes one record for each reading.
 //!
-//! The table is read in full only every few seconds, or when a process that was followed is gone: that is what keeps the
-//! sampler cheap on a machine with many processes.
+//! The table is looked through only every few seconds, or when a process that was followed is gone: that is what keeps
+//! the sampler cheap on a machine with many processes.
 
 use super::gpu::Gpus;
 use super::select::{Wanted, select};
@@ -10,12 +10,15 @@ use crate::clock::{Stamp, between, boot_id, cpu_seconds, mono_ns};
 use crate::record::{self, Memory, ProcessMemory, Sampler, SamplerEvent, Tool};
 use crate::schedule::Schedule;
 use std::io;
+use std::rc::Rc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-/// How often the table is read in full: while processes are followed, and while none is found.
-const RESCAN_SECONDS: f64 = 5.0;
+/// How often the table is looked through: while processes are followed, and while none is found.
+const RESCAN_SECONDS: f64 = 2.0;
 const SEARCH_SECONDS: f64 = 1.0;
+/// How often it is read thoroughly: not only for who came and went, but for what each has become.
+const THOROUGH_SECONDS: f64 = 30.0;
 /// How often the proportional share is read at most: the kernel walks every page for it.
 const PSS_SECONDS: f64 = 10.0;
 
@@ -147,15 +150,25 @@ struct Follower<'a> {
     table: Table,
     gpus: Option<Gpus>,
     settings: &'a Settings,
-    tracked: Vec<Process>,
+    tracked: Vec<Rc<Process>>,
     scanned_ns: Option<u64>,
+    thorough_ns: Option<u64>,
     pss_ns: Option<u64>,
     listeners: Vec<u32>,
 }
 
 impl<'a> Follower<'a> {
     fn new(table: Table, gpus: Option<Gpus>, settings: &'a Settings) -> Self {
-        Self { table, gpus, settings, tracked: Vec::new(), scanned_ns: None, pss_ns: None, listeners: Vec::new() }
+        Self {
+            table,
+            gpus,
+            settings,
+            tracked: Vec::new(),
+            scanned_ns: None,
+            thorough_ns: None,
+            pss_ns: None,
+            listeners: Vec::new(),
+        }
     }
 
     fn sources(&self) -> Vec<String> {
@@ -173,13 +186,13 @@ impl<'a> Follower<'a> {
         let due = if self.tracked.is_empty() { SEARCH_SECONDS } else { RESCAN_SECONDS };
         // A millisecond of grace, so that a rescan falls on the reading it belongs to.
         if self.scanned_ns.is_none_or(|then| between(then, at.mono_ns) > due - 1e-3) {
-            self.scan(wanted, at.mono_ns);
+            self.scan(wanted, at.mono_ns, false);
         }
         let pss = self.settings.pss && self.pss_ns.is_none_or(|then| between(then, at.mono_ns) > PSS_SECONDS - 1e-3);
         let mut held = self.figures(pss);
         if held.len() < self.tracked.len() {
             // Someone is gone: perhaps the server was started again.
-            self.scan(wanted, at.mono_ns);
+            self.scan(wanted, at.mono_ns, true);
             held = self.figures(pss);
         }
         if pss && !held.is_empty() {
@@ -206,20 +219,25 @@ impl<'a> Follower<'a> {
         memory
     }
 
-    fn figures(&mut self, pss: bool) -> Vec<(Process, Figures)> {
+    fn figures(&mut self, pss: bool) -> Vec<(Rc<Process>, Figures)> {
         let table = &mut self.table;
-        let of = |process: &Process| Some((process.clone(), table.figures(process.pid, process.start, pss)?));
+        let of = |process: &Rc<Process>| Some((Rc::clone(process), table.figures(process.pid, process.start, pss)?));
         self.tracked.iter().filter_map(of).collect()
     }
 
-    fn scan(&mut self, wanted: &Wanted, now_ns: u64) {
-        let all = self.table.processes();
+    fn scan(&mut self, wanted: &Wanted, now_ns: u64, lost: bool) {
+        let thorough = lost || self.thorough_ns.is_none_or(|then| between(then, now_ns) > THOROUGH_SECONDS);
+        if thorough {
+            self.thorough_ns = Some(now_ns);
+        }
+        let all = self.table.processes(thorough);
         if let Some(port) = wanted.port() {
             // Looked up anew only when nobody who listened is left: it takes a look at every open file.
             self.listeners.retain(|pid| {
                 self.tracked.iter().any(|t| t.pid == *pid && all.iter().any(|p| p.pid == t.pid && p.start == t.start))
             });
-            if self.listeners.is_empty() {
+            // A preset is known by more than its port.
+            if self.listeners.is_empty() && (self.tracked.is_empty() || matches!(wanted, Wanted::Port(_))) {
                 self.listeners = self.table.listeners(port);
             }
         }
