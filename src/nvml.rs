@@ -15,8 +15,8 @@ pub struct Card {
 pub struct CardMemory {
     /// In use by everyone, in bytes.
     pub used: u64,
-    /// Bytes in use per process; `None` for one that the driver does not tell.
-    pub processes: Vec<(u32, Option<u64>)>,
+    /// Bytes in use per process; `None` for one that the driver does not tell, or for all where it lists none at all.
+    pub processes: Option<Vec<(u32, Option<u64>)>>,
 }
 
 #[cfg(feature = "nvml")]
@@ -68,19 +68,20 @@ mod library {
         pub fn memory(&self, index: u32) -> Result<CardMemory, String> {
             let device = self.nvml.device_by_index(index).map_err(|why| why.to_string())?;
             let used = device.memory_info().map_err(|why| why.to_string())?.used;
-            let compute = device.running_compute_processes().unwrap_or_default();
+            // Cards of data centres may have no list of those that draw.
             let graphics = device.running_graphics_processes().unwrap_or_default();
-            let mut processes: Vec<(u32, Option<u64>)> = compute
-                .into_iter()
-                .chain(graphics)
-                .map(|process| match process.used_gpu_memory {
-                    UsedGpuMemory::Used(bytes) => (process.pid, Some(bytes)),
-                    UsedGpuMemory::Unavailable => (process.pid, None),
-                })
-                .collect();
-            // One that computes and draws is in both lists, with the same number.
-            processes.sort_unstable();
-            processes.dedup_by_key(|(pid, _)| *pid);
+            let processes = device.running_compute_processes().ok().map(|compute| {
+                let bytes = |used| match used {
+                    UsedGpuMemory::Used(bytes) => Some(bytes),
+                    UsedGpuMemory::Unavailable => None,
+                };
+                let mut processes: Vec<(u32, Option<u64>)> =
+                    compute.into_iter().chain(graphics).map(|one| (one.pid, bytes(one.used_gpu_memory))).collect();
+                // One that computes and draws is in both lists, with the same number.
+                processes.sort_unstable();
+                processes.dedup_by_key(|(pid, _)| *pid);
+                processes
+            });
             Ok(CardMemory { used, processes })
         }
     }

@@ -7,6 +7,8 @@ mod contract;
 mod filters;
 mod flows;
 mod layering;
+mod mem;
+mod meters;
 mod power;
 mod readme;
 mod report;

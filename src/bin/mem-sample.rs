@@ -3,7 +3,7 @@
 use anyhow::{Context, anyhow};
 use clap::{ArgGroup, Parser};
 use llm_bench::cli::{self, Common, Exit, Sampling, Stop, Talk};
-use llm_bench::memory::{self, Ended, Event, Preset, Settings, Table, Wanted};
+use llm_bench::memory::{self, Ended, Event, Gpus, Preset, Settings, Table, Wanted};
 use llm_bench::ndjson::Out;
 use llm_bench::record::{self, Tool};
 use regex::Regex;
@@ -51,6 +51,9 @@ struct Args {
     /// Where the kernel shows processes
     #[arg(long, value_name = "DIR", default_value = "/proc", hide_short_help = true)]
     proc_root: PathBuf,
+    /// Where the kernel shows devices
+    #[arg(long, value_name = "DIR", default_value = "/sys", hide_short_help = true)]
+    sysfs_root: PathBuf,
     #[command(flatten)]
     common: Common,
 }
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
 
 fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     let mut table = Table::open(&args.proc_root).map_err(|why| anyhow!(why))?;
+    let gpus = Gpus::open(&args.sysfs_root, &args.proc_root);
     let settings = Settings {
         tool: Tool { name: NAME.into(), version: env!("CARGO_PKG_VERSION").into() },
         wanted: wanted(&args).or_else(|| memory::usual(&mut table)),
@@ -93,7 +97,7 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     }
     let mut out = Out::open(args.common.output.as_deref())?;
     if args.once {
-        out.line(&record::line(&memory::snapshot(table, &settings))?)?;
+        out.line(&record::line(&memory::snapshot(table, gpus, &settings))?)?;
         return Ok(Exit::Done);
     }
     let (tell, events) = sync_channel(8);
@@ -103,7 +107,7 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
             let _ = tell.send(event);
         })
         .context("signals")?;
-    match memory::sample(table, &settings, &events, |line| out.line(line), |text| talk.warn(text))? {
+    match memory::sample(table, gpus, &settings, &events, |line| out.line(line), |text| talk.warn(text))? {
         Ended::Asked(0) if settings.wanted.is_some() => talk.warn("no process was found: its fields are null"),
         Ended::Asked(_) | Ended::ReaderLeft => {}
     }

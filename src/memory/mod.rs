@@ -5,6 +5,8 @@
 //! could not be read, and processes that nobody found hold null, not 0.
 
 mod host;
+mod gpu;
+mod macos;
 mod portable;
 mod preset;
 mod procfs;
@@ -13,6 +15,7 @@ mod select;
 mod table;
 
 pub use host::host;
+pub use gpu::Gpus;
 pub use preset::Preset;
 pub use run::{Ended, Event, Settings, sample, snapshot};
 pub use select::Wanted;
@@ -20,5 +23,9 @@ pub use table::Table;
 
 /// What is followed when nothing was asked for: LM Studio, where it runs.
 pub fn usual(table: &mut Table) -> Option<Wanted> {
-    table.processes().iter().any(|process| Preset::Lmstudio.means(process)).then_some(Wanted::Preset(Preset::Lmstudio))
+    table
+        .processes(true)
+        .iter()
+        .any(|process| Preset::Lmstudio.means(process))
+        .then_some(Wanted::Preset(Preset::Lmstudio))
 }

@@ -1,13 +1,20 @@
 //! Every system that has no `/proc`: discovery, resident memory and the machine's totals by sysinfo.
 
+use super::macos;
 use super::table::{Figures, Process};
+use crate::clock::{between, mono_ns};
 use crate::record::SystemMemory;
+use std::rc::Rc;
 use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 /// sysinfo's view of the machine.
 pub struct Portable {
     system: System,
+    pages_ns: Option<u64>,
 }
+
+/// How often the machine's pages are looked at, at most.
+const PAGES_SECONDS: f64 = 0.95;
 
 impl Portable {
     /// The machine's view.
@@ -15,17 +22,17 @@ impl Portable {
     /// # Errors
     /// When this system is none that sysinfo reads.
     pub fn open() -> Result<Self, String> {
-        System::new().map(|system| Self { system }).map_err(|why| format!("no process table: {why}"))
+        System::new().map(|system| Self { system, pages_ns: None }).map_err(|why| format!("no process table: {why}"))
     }
 
     /// All processes.
-    pub fn processes(&mut self) -> Vec<Process> {
+    pub fn processes(&mut self) -> Vec<Rc<Process>> {
         let what = ProcessRefreshKind::nothing()
             .without_tasks()
             .with_exe(UpdateKind::OnlyIfNotSet)
             .with_cmd(UpdateKind::OnlyIfNotSet);
         self.system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
-        let mut all: Vec<Process> = self.system.processes().values().map(describe).collect();
+        let mut all: Vec<Rc<Process>> = self.system.processes().values().map(|one| Rc::new(describe(one))).collect();
         all.sort_by_key(|process| process.pid);
         all
     }
@@ -46,20 +53,28 @@ impl Portable {
         let what = ProcessRefreshKind::nothing().without_tasks().with_memory();
         self.system.refresh_processes_specifics(ProcessesToUpdate::Some(&[Pid::from_u32(pid)]), true, what);
         let process = self.system.process(Pid::from_u32(pid)).filter(|process| process.start_time() == start)?;
-        Some(Figures { rss: Some(process.memory()), ..Figures::default() })
+        let (footprint, peak) = macos::footprint(pid).unzip();
+        Some(Figures { rss: Some(process.memory()), footprint, peak, ..Figures::default() })
     }
 
     /// The whole machine.
     pub fn system(&mut self) -> Option<SystemMemory> {
         self.system.refresh_memory_specifics(MemoryRefreshKind::everything());
         let (total, available) = (self.system.total_memory(), self.system.available_memory());
-        (total > 0).then(|| SystemMemory {
+        let mut memory = SystemMemory {
             used_bytes: total.saturating_sub(available),
             available_bytes: available,
             total_bytes: total,
             swap_used_bytes: Some(self.system.used_swap()),
             ..SystemMemory::default()
-        })
+        };
+        // A program of its own for each look: not more often than once a second.
+        let now = mono_ns();
+        if self.pages_ns.is_none_or(|then| between(then, now) > PAGES_SECONDS) {
+            self.pages_ns = Some(now);
+            macos::add_pages(&mut memory);
+        }
+        (total > 0).then_some(memory)
     }
 }
 

@@ -8,13 +8,25 @@ use crate::record::SystemMemory;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// `/proc`, and what is remembered of processes that were seen before.
 #[derive(Debug)]
 pub struct ProcFs {
     root: PathBuf,
-    known: HashMap<u32, Process>,
+    known: HashMap<u32, Known>,
 }
+
+/// A process that was seen, and how often it was looked at.
+#[derive(Debug)]
+struct Known {
+    process: Rc<Process>,
+    looks: u32,
+}
+
+/// A process that was looked at so often is what it will be: it has become what it was started for. Only its number can
+/// come to mean another, which a thorough reading sees.
+const SETTLED: u32 = 3;
 
 impl ProcFs {
     /// The table at `root`.
@@ -22,23 +34,38 @@ impl ProcFs {
         Self { root: root.to_owned(), known: HashMap::new() }
     }
 
-    /// All processes but the kernel's own and the dead.
-    pub fn processes(&mut self) -> Vec<Process> {
+    /// All processes but the kernel's own and the dead. Unless `thorough`, those that are long known are only looked for,
+    /// not looked at.
+    pub fn processes(&mut self, thorough: bool) -> Vec<Rc<Process>> {
         let mut found = HashMap::with_capacity(self.known.len());
         for entry in fs::read_dir(&self.root).into_iter().flatten().flatten() {
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+            let known = self.known.remove(&pid);
+            if let Some(settled) = known.as_ref().filter(|known| !thorough && known.looks >= SETTLED) {
+                found.insert(pid, Known { process: Rc::clone(&settled.process), looks: settled.looks });
+                continue;
+            }
             let Some((start, parent, comm)) = self.stat(pid) else { continue };
             // Another executable in the same process has another name, so that what was known still holds when the
             // name does.
-            let process = match self.known.remove(&pid) {
-                Some(known) if known.start == start && known.comm == comm => Process { parent, ..known },
-                _ => self.describe(Process { pid, start, parent, comm, ..Process::default() }),
+            let seen = match known {
+                Some(known) if known.process.start == start && known.process.comm == comm => {
+                    let same = known.process.parent == parent;
+                    let process =
+                        if same { known.process } else { Rc::new(Process { parent, ..(*known.process).clone() }) };
+                    Known { process, looks: known.looks + 1 }
+                }
+                _ => {
+                    let process = self.describe(Process { pid, start, parent, comm, ..Process::default() });
+                    Known { process: Rc::new(process), looks: 1 }
+                }
             };
-            found.insert(pid, process);
+            found.insert(pid, seen);
         }
         self.known = found;
-        let mut all: Vec<Process> =
-            self.known.values().filter(|p| p.exe.is_some() || !p.args.is_empty()).cloned().collect();
+        let named = |process: &Process| process.exe.is_some() || !process.args.is_empty();
+        let mut all: Vec<Rc<Process>> =
+            self.known.values().filter(|known| named(&known.process)).map(|known| Rc::clone(&known.process)).collect();
         all.sort_by_key(|process| process.pid);
         all
     }
@@ -210,7 +237,7 @@ mod tests {
         fs::write(root.path().join("8/stat"), "8 (gone) Z 1 0").unwrap();
         fs::create_dir_all(root.path().join("9")).unwrap();
         fs::write(root.path().join("self"), "").unwrap();
-        let all = ProcFs::new(root.path()).processes();
+        let all = ProcFs::new(root.path()).processes(false);
         assert_eq!(all.len(), 1, "the dead and the vanished are no processes: {all:?}");
         assert_eq!((all[0].pid, all[0].parent, all[0].start, all[0].name()), (7, 1, 55, "x"));
         assert_eq!(all[0].args, ["/opt/x (deleted)", "--port", "1"]);
@@ -237,9 +264,23 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         process(root.path(), 7, 1, 55, "sh", "/bin/sh");
         let mut table = ProcFs::new(root.path());
-        assert_eq!(table.processes()[0].name(), "sh");
+        assert_eq!(table.processes(false)[0].name(), "sh");
         process(root.path(), 7, 1, 55, "server", "/opt/server");
-        assert_eq!(table.processes()[0].name(), "server");
+        assert_eq!(table.processes(false)[0].name(), "server");
+    }
+
+    #[test]
+    fn a_number_that_came_to_mean_another_is_seen_by_a_thorough_reading() {
+        let root = tempfile::tempdir().unwrap();
+        process(root.path(), 7, 1, 55, "sh", "/bin/sh");
+        let mut table = ProcFs::new(root.path());
+        for _ in 0..5 {
+            table.processes(false);
+        }
+        process(root.path(), 7, 1, 99, "server", "/opt/server");
+        process(root.path(), 8, 7, 100, "worker", "/opt/worker");
+        assert_eq!(table.processes(false).iter().map(|p| p.name()).collect::<Vec<_>>(), ["sh", "worker"]);
+        assert_eq!(table.processes(true)[0].name(), "server");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::preset::Preset;
 use super::table::Process;
 use regex::Regex;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 /// What was asked for.
 #[derive(Debug, Clone)]
@@ -65,8 +66,8 @@ impl Wanted {
 }
 
 /// Those of `all` that are meant, with all their descendants, in order of their numbers. `own` is this program.
-pub fn select<'a>(all: &'a [Process], wanted: &Wanted, listeners: &[u32], own: u32) -> Vec<&'a Process> {
-    let by_pid: HashMap<u32, &Process> = all.iter().map(|process| (process.pid, process)).collect();
+pub fn select<'a>(all: &'a [Rc<Process>], wanted: &Wanted, listeners: &[u32], own: u32) -> Vec<&'a Rc<Process>> {
+    let by_pid: HashMap<u32, &Rc<Process>> = all.iter().map(|process| (process.pid, process)).collect();
     let ours = ancestors(&by_pid, own);
     let mut roots: Vec<u32> = all.iter().filter(|p| wanted.means(p, listeners)).map(|p| p.pid).collect();
     match wanted {
@@ -93,7 +94,7 @@ pub fn select<'a>(all: &'a [Process], wanted: &Wanted, listeners: &[u32], own: u
 }
 
 /// This program and all above it.
-fn ancestors(by_pid: &HashMap<u32, &Process>, own: u32) -> HashSet<u32> {
+fn ancestors(by_pid: &HashMap<u32, &Rc<Process>>, own: u32) -> HashSet<u32> {
     let mut ours = HashSet::new();
     let mut next = Some(own);
     while let Some(pid) = next {
@@ -106,7 +107,7 @@ fn ancestors(by_pid: &HashMap<u32, &Process>, own: u32) -> HashSet<u32> {
 }
 
 /// The topmost ancestor that still is the same program.
-fn top(by_pid: &HashMap<u32, &Process>, pid: u32, ours: &HashSet<u32>) -> u32 {
+fn top(by_pid: &HashMap<u32, &Rc<Process>>, pid: u32, ours: &HashSet<u32>) -> u32 {
     let mut top = pid;
     // As many steps as there are processes at most: a table read while it changes may hold a loop.
     for _ in 0..by_pid.len() {
@@ -126,19 +127,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn process(pid: u32, parent: u32, exe: &str) -> Process {
-        Process {
+    fn process(pid: u32, parent: u32, exe: &str) -> Rc<Process> {
+        Rc::new(Process {
             pid,
             parent,
             start: u64::from(pid),
             exe: Some(exe.into()),
             args: vec![exe.into()],
             comm: String::new(),
-        }
+        })
     }
 
     /// init ─ shell ─ mem-sample, shell ─ server ─ node ─ node, init ─ python ─ python (listens) + python
-    fn table() -> Vec<Process> {
+    fn table() -> Vec<Rc<Process>> {
         vec![
             process(1, 0, "/sbin/init"),
             process(10, 1, "/bin/bash"),
@@ -187,7 +188,7 @@ mod tests {
         fn any_table_even_one_with_loops_gives_an_answer_without_us(
             parents in proptest::collection::vec(0..12u32, 1..12), own in 0..12u32,
         ) {
-            let all: Vec<Process> = parents.iter().zip(0..).map(|(&parent, pid)| process(pid, parent, "/x")).collect();
+            let all: Vec<Rc<Process>> = parents.iter().zip(0..).map(|(&parent, pid)| process(pid, parent, "/x")).collect();
             for wanted in [Wanted::Exe("x".into()), Wanted::Port(1), Wanted::Pids(vec![0, 3])] {
                 let chosen = select(&all, &wanted, &[0, 1], own);
                 prop_assert!(chosen.iter().all(|process| process.pid != own));

@@ -4,6 +4,7 @@ use super::portable::Portable;
 use super::procfs::ProcFs;
 use crate::record::SystemMemory;
 use std::path::Path;
+use std::rc::Rc;
 
 /// A process, as far as it takes to choose it and to know it again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,10 +75,10 @@ impl Table {
         Portable::open().map(|portable| Table::Portable(Box::new(portable)))
     }
 
-    /// All processes.
-    pub fn processes(&mut self) -> Vec<Process> {
+    /// All processes; when not `thorough`, those that are long known may be what they were a while ago.
+    pub fn processes(&mut self, thorough: bool) -> Vec<Rc<Process>> {
         match self {
-            Table::ProcFs(table) => table.processes(),
+            Table::ProcFs(table) => table.processes(thorough),
             Table::Portable(table) => table.processes(),
         }
     }

@@ -183,10 +183,9 @@ impl Feed {
                 items.push(Item::Torn);
             }
             // A property list ends with its own mark; the newline after it comes with the next one.
-            if whole || self.tail.ends_with(b"</plist>") {
-                if !std::mem::take(&mut self.skipping) {
-                    self.take_line(at, &mut items);
-                }
+            let over = whole || self.tail.ends_with(b"</plist>");
+            if over && !std::mem::take(&mut self.skipping) {
+                self.take_line(at, &mut items);
             }
         }
         self.date(items)

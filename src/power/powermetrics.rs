@@ -8,53 +8,11 @@
 //! with every chip, are not looked at.
 
 use super::feed::{Clock, Item, Sample};
-use super::text::on_path;
+use super::root;
 use crate::clock::Stamp;
 use crate::record::PowerKind;
 use jiff::fmt::strtime::BrokenDownTime;
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
-use std::time::Duration;
-
-/// How to be allowed to run it.
-const ALLOW: &str = "run power-sample with sudo, or let sudo run the meter: \
-                     sudo powermetrics -s cpu_power,gpu_power -i 1000 | power-sample --from -";
-
-/// The command that writes the log, through sudo where this program is not root: without a password or not at all.
-pub fn command(interval: Duration) -> Command {
-    let mut command = if rustix::process::geteuid().is_root() {
-        Command::new("powermetrics")
-    } else {
-        let mut sudo = Command::new("sudo");
-        sudo.args(["-n", "powermetrics"]);
-        sudo
-    };
-    command.args(["-s", "cpu_power,gpu_power,ane_power", "-b", "1", "-i"]).arg(interval.as_millis().to_string());
-    command
-}
-
-/// Whether it is there and may be run without asking anyone.
-pub fn allowed() -> bool {
-    let sudo = || Command::new("sudo").args(["-n", "-l", "powermetrics"]).stdin(Stdio::null()).output();
-    on_path("powermetrics")
-        && (rustix::process::geteuid().is_root() || sudo().is_ok_and(|output| output.status.success()))
-}
-
-/// What its end means to whoever wanted to measure.
-pub fn explain(why: &str) -> String {
-    if !on_path("powermetrics") {
-        return "powermetrics: not on this machine: it is a part of macOS; a log from a Mac is read with --from FILE"
-            .into();
-    }
-    if why.is_empty()
-        || why.contains("superuser")
-        || why.contains("password is required")
-        || why.contains("not allowed")
-    {
-        return format!("powermetrics needs root: {ALLOW}");
-    }
-    why.to_owned()
-}
 
 /// The state of reading one log, line by line.
 #[derive(Debug, Default)]
@@ -108,7 +66,7 @@ impl Powermetrics {
                 self.machine = Some(machine.trim().to_owned());
                 out.push(Item::Machine(machine.trim().to_owned()));
             } else if line.contains("must be invoked as the superuser") {
-                out.push(Item::Refused(format!("powermetrics needs root: {ALLOW}")));
+                out.push(Item::Refused(root::needed()));
             }
             return;
         };

@@ -1,14 +1,10 @@
 //! The stream of a power sampler: reads what is due, takes what comes, and writes one record for each reading between a
 //! `sampler` record that opens and one that closes.
 
-use super::battery::Battery;
 use super::dating::{Dated, GAP};
-use super::estimate::Estimate;
 use super::feed::{Clock, Fed};
 use super::honest::honest;
-use super::hwmon::Hwmon;
-use super::nvml::Nvml;
-use super::rapl::Rapl;
+use super::polled::Polled;
 use super::reading;
 use super::total::total;
 use crate::clock::{Stamp, boot_id, cpu_seconds, mono_ns};
@@ -23,62 +19,6 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_secs(30);
 /// How long the opening record waits for the first reading to say what is measured.
 const PATIENCE: Duration = Duration::from_secs(3);
-
-/// A meter that is read when a reading is due.
-pub enum Polled {
-    /// The processors' counters.
-    Rapl(Rapl),
-    /// NVIDIA's cards.
-    Nvml(Nvml),
-    /// The kernel's sensors.
-    Hwmon(Hwmon),
-    /// The battery.
-    Battery(Battery),
-    /// A guess.
-    Estimate(Estimate),
-}
-
-impl Polled {
-    fn source(&self) -> &'static str {
-        match self {
-            Polled::Rapl(_) => "rapl",
-            Polled::Nvml(_) => "nvml",
-            Polled::Hwmon(_) => "hwmon",
-            Polled::Battery(_) => "battery",
-            Polled::Estimate(_) => "estimate",
-        }
-    }
-
-    /// What it measures.
-    pub fn domains(&self) -> Vec<String> {
-        match self {
-            Polled::Rapl(rapl) => rapl.domains(),
-            Polled::Nvml(nvml) => nvml.domains(),
-            Polled::Hwmon(hwmon) => hwmon.domains(),
-            Polled::Battery(_) => vec!["system".into()],
-            Polled::Estimate(_) => vec!["cpu".into()],
-        }
-    }
-
-    /// Looks at counters that wrap around.
-    fn look(&mut self, at: Stamp) {
-        match self {
-            Polled::Rapl(rapl) => rapl.look(at),
-            Polled::Hwmon(hwmon) => hwmon.look(at),
-            Polled::Nvml(_) | Polled::Battery(_) | Polled::Estimate(_) => {}
-        }
-    }
-
-    fn read(&mut self, at: Stamp) -> Vec<Power> {
-        match self {
-            Polled::Rapl(rapl) => vec![rapl.read(at)],
-            Polled::Nvml(nvml) => nvml.read(at),
-            Polled::Hwmon(hwmon) => hwmon.read(at),
-            Polled::Battery(battery) => vec![battery.read(at)],
-            Polled::Estimate(estimate) => estimate.read(at).into_iter().collect(),
-        }
-    }
-}
 
 /// What comes from other threads.
 pub enum Event {

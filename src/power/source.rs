@@ -7,10 +7,11 @@ use super::feed::Format;
 use super::hwmon::Hwmon;
 use super::macmon::{self, Macmon};
 use super::nvml::Nvml;
-use super::powermetrics::{self, Powermetrics};
+use super::polled::Polled;
+use super::powermetrics::Powermetrics;
 use super::printed::{Printed, Unit};
 use super::rapl::Rapl;
-use super::run::Polled;
+use super::root;
 use super::smi::{self, Smi};
 use super::text::{Text, on_path};
 use clap::ValueEnum;
@@ -87,7 +88,7 @@ pub fn open(source: Source, setup: &Setup) -> Result<Meters, String> {
         Source::Auto => return all(setup),
         Source::Powermetrics => {
             let format = Format::Powermetrics(Powermetrics::default());
-            meters.texts.push(Text::spawned(powermetrics::command(interval), format, powermetrics::explain)?);
+            meters.texts.push(Text::spawned(root::command(interval), format, root::explain)?);
         }
         Source::Macmon => meters.texts.push(macmon::text(interval)?),
         Source::Asitop => return Err("asitop: it writes a file: name it with --from".into()),
@@ -104,7 +105,7 @@ pub fn open(source: Source, setup: &Setup) -> Result<Meters, String> {
             meters.texts.push(Text::repeated(shell, interval, Format::Printed(printed(setup)?)));
         }
         Source::Rapl => meters.polled.push(Polled::Rapl(Rapl::open(&setup.sysfs).map_err(named("rapl"))?)),
-        Source::Nvml => meters.polled.push(Polled::Nvml(Nvml::open().map_err(named("nvml"))?)),
+        Source::Nvml => meters.polled.push(Polled::Nvml(Box::new(Nvml::open().map_err(named("nvml"))?))),
         Source::Hwmon => meters.polled.push(Polled::Hwmon(Hwmon::open(&setup.sysfs, 0).map_err(named("hwmon"))?)),
         Source::Battery => meters.polled.push(Polled::Battery(Battery::open(&setup.sysfs).map_err(named("battery"))?)),
         Source::Estimate => {
@@ -118,7 +119,7 @@ pub fn open(source: Source, setup: &Setup) -> Result<Meters, String> {
 /// All that this machine has, each thing by its best meter: what two would measure alike is measured once.
 fn all(setup: &Setup) -> Result<Meters, String> {
     let mut meters = Meters::default();
-    if powermetrics::allowed() {
+    if root::allowed() {
         meters.add(open(Source::Powermetrics, setup));
     }
     if meters.texts.is_empty() && (cfg!(target_os = "macos") || on_path("macmon")) {
@@ -156,8 +157,8 @@ fn all(setup: &Setup) -> Result<Meters, String> {
 /// Why it cannot be read, and what to do.
 pub fn probe(source: Source, setup: &Setup) -> Result<String, String> {
     match source {
-        Source::Powermetrics if powermetrics::allowed() => Ok("cpu gpu ane soc".into()),
-        Source::Powermetrics => Err(powermetrics::explain("")),
+        Source::Powermetrics if root::allowed() => Ok("cpu gpu ane soc".into()),
+        Source::Powermetrics => Err(root::explain("")),
         Source::NvidiaSmi if smi::answers() => Ok("gpu0 …".into()),
         Source::NvidiaSmi => Err("nvidia-smi is not installed or finds no card: install NVIDIA's driver".into()),
         Source::Macmon if cfg!(target_os = "macos") || on_path("macmon") => Ok("cpu gpu ane dram soc system".into()),
