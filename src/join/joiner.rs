@@ -149,7 +149,9 @@ pub struct Joiner {
     pub(super) baseline: Option<Level>,
     queue: VecDeque<(f64, Waiting)>,
     /// What is in flight, by run and number: since when.
-    pub(super) open: HashMap<(String, u64), f64>,
+    open: HashMap<(String, u64), f64>,
+    /// What was in flight when another run began: since when, and until when it is counted.
+    abandoned: HashMap<(String, u64), (f64, f64)>,
     /// The beginnings of everything whose readings are still needed.
     needed: Moments,
     /// The beginnings of what is in flight.
@@ -193,6 +195,7 @@ impl Joiner {
             baseline: None,
             queue: VecDeque::new(),
             open: HashMap::new(),
+            abandoned: HashMap::new(),
             needed: Moments::default(),
             flying: Moments::default(),
             boots: HashMap::new(),
@@ -211,9 +214,10 @@ impl Joiner {
     pub fn line(&mut self, line: String, heard: Heard, now: f64) {
         let waiting = match heard {
             Heard::Start(start) => return self.start(start),
-            Heard::Run { run, boot, .. } => {
+            Heard::Run { run, boot, started_ts } => {
                 self.boots.insert(run.clone(), boot);
                 self.totals.run(&run);
+                self.abandon(&run, started_ts);
                 self.run = run;
                 Waiting::Line(Kind::Other, line)
             }
@@ -247,6 +251,39 @@ impl Joiner {
         }
     }
 
+    /// A run begins: what other runs have in flight will, most likely, never be heard of again, and must not count as
+    /// company for ever. Should it be heard of after all, as with runs that are merged line by line, it is taken back.
+    fn abandon(&mut self, run: &str, ts: f64) {
+        if !self.open.keys().any(|(of, _)| of != run) {
+            return;
+        }
+        let now = self.axis.place(Stamped { ts, mono: None, boot: None });
+        let (gone, open) = std::mem::take(&mut self.open).into_iter().partition(|((of, _), _)| of != run);
+        self.open = open;
+        let gone: HashMap<(String, u64), f64> = gone;
+        for (key, from) in gone {
+            let until = now.max(from);
+            self.flights.fly(until, -1);
+            self.needed.remove(from);
+            self.flying.remove(from);
+            self.abandoned.insert(key, (from, until));
+        }
+    }
+
+    /// Takes back what was abandoned too early.
+    fn resume(&mut self, key: &(String, u64)) -> Option<f64> {
+        let (from, until) = self.abandoned.remove(key)?;
+        self.flights.fly(until, 1);
+        self.needed.insert(from);
+        self.flying.insert(from);
+        Some(from)
+    }
+
+    /// How many requests were started and not heard of again.
+    pub(super) fn unfinished(&self) -> u64 {
+        (self.open.len() + self.abandoned.len()) as u64
+    }
+
     /// Something begins whose readings are needed.
     fn begin(&mut self, at: f64) {
         self.needed.insert(at);
@@ -275,7 +312,9 @@ impl Joiner {
 
     fn result(&mut self, line: String, asked: Box<Asked>) -> Waiting {
         let run = asked.run.clone().unwrap_or_else(|| self.run.clone());
-        let started = self.open.remove(&(run.clone(), asked.id));
+        let key = (run, asked.id);
+        let started = self.open.remove(&key).or_else(|| self.resume(&key));
+        let run = key.0;
         let placed = asked.start_ts.map(|ts| self.place(&run, ts, asked.start_mono));
         let span = placed
             .zip(asked.end)

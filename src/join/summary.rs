@@ -94,7 +94,7 @@ impl Joiner {
         JoinSummary {
             runs: self.totals.runs.clone(),
             results: self.totals.results,
-            unfinished: self.open.len() as u64,
+            unfinished: self.unfinished(),
             started_ts: span.and(self.ledger.begun).map(|at| micros(self.axis.ts(at))),
             ended_ts: span.map(|_| micros(self.axis.ts(end))),
             span_seconds: span.map(micros),

@@ -320,6 +320,24 @@ fn a_request_that_is_never_heard_of_again_still_had_its_part() {
 }
 
 #[test]
+fn a_run_that_was_killed_is_no_company_of_the_next_but_merged_runs_are_of_each_other() {
+    let of = |run: &str, mut line: Value| {
+        line["run"] = json!(run);
+        line
+    };
+    let mut second = of("s", run("b"));
+    second["started_ts"] = json!(T + 2.0);
+    let killed = [run("b"), start(1, 0.0), second.clone(), of("s", start(1, 4.0)), of("s", result(1, 4.0, 6.0))];
+    let streams = [(Role::Power, power("b", &[10.0; 9]))];
+    assert_eq!(energies(&join(settings(), &killed, &streams, true)), [Some(20.0)]);
+    let mut merged = killed.to_vec();
+    merged.insert(4, result(1, 0.0, 4.5));
+    merged.push(of("s", start(2, 6.0)));
+    merged.push(of("s", result(2, 6.0, 7.0)));
+    assert_eq!(energies(&join(settings(), &merged, &streams, true)), [Some(42.5), Some(17.5), Some(10.0)]);
+}
+
+#[test]
 fn results_without_starts_wait_for_the_end_and_are_joined_then() {
     let mut lines = told(&[(0.0, 4.0), (2.0, 6.0)]);
     lines.retain(|line| line["type"] != "start");
