@@ -21,6 +21,7 @@ use crate::clock::micros;
 use crate::record::{self, EnergyCost, Load, Record, SamplerEvent};
 use clap::ValueEnum;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
 
 /// The most readings per domain that are kept while nothing is in flight to need them.
 const SPARE: usize = 1 << 16;
@@ -141,7 +142,7 @@ pub struct Joiner {
     pub(super) meters: Meters,
     pub(super) held: Held,
     pub(super) flights: Flights,
-    pub(super) loaded: HashMap<(String, String), Loaded>,
+    pub(super) loaded: HashMap<String, HashMap<String, Rc<Loaded>>>,
     pub(super) ledger: Ledger,
     pub(super) totals: Totals,
     pub(super) writs: Writs,
@@ -232,8 +233,8 @@ impl Joiner {
     }
 
     fn place(&mut self, run: &str, ts: f64, mono: Option<f64>) -> (f64, bool) {
-        let boot = self.boots.get(run).cloned().flatten();
-        let at = self.axis.place(Stamped { ts, mono, boot: boot.as_deref() });
+        let boot = self.boots.get(run).and_then(Option::as_deref);
+        let at = self.axis.place(Stamped { ts, mono, boot });
         (at, mono.is_some() && boot.is_some())
     }
 
@@ -407,8 +408,7 @@ impl Joiner {
             self.note(format!("the wall clock stepped by {step:.3} s while it was sampled"));
         }
         let from = &self.sources[source];
-        let boot = from.boot.clone();
-        micros(self.axis.place(Stamped { ts, mono, boot: boot.as_deref() }) + self.settings.offset)
+        micros(self.axis.place(Stamped { ts, mono, boot: from.boot.as_deref() }) + self.settings.offset)
     }
 
     /// The stream with that number was read to its present end; it was last written to `quiet` seconds ago.
@@ -546,7 +546,8 @@ impl Joiner {
                     self.baseline =
                         Level::of(&self.meters.idle_readings(from, to), "baseline").or(self.baseline.take());
                 }
-                self.loaded.insert(loading.key, loaded);
+                let (run, model) = loading.key;
+                self.loaded.entry(run).or_default().insert(model, Rc::new(loaded));
                 self.release(loading.since);
                 Emission { kind: Kind::Other, line }
             }

@@ -40,6 +40,8 @@ struct Stream {
 pub struct Meters {
     streams: Vec<Stream>,
     channels: Vec<Channel>,
+    /// The channels of each domain, by name, the best first.
+    domains: Vec<(String, Vec<usize>)>,
     /// Domains of the total, and the name under which it goes.
     total: Vec<String>,
     seen_domains: usize,
@@ -62,8 +64,6 @@ pub struct Drawn {
     pub estimated: bool,
     /// See `estimated`.
     pub simulated: bool,
-    /// The streams that were used.
-    pub streams: BTreeSet<usize>,
 }
 
 impl Meters {
@@ -72,6 +72,7 @@ impl Meters {
         Self {
             streams: (0..streams).map(|_| Stream::default()).collect(),
             channels: Vec::new(),
+            domains: Vec::new(),
             total: Vec::new(),
             seen_domains: 0,
             unusable: 0,
@@ -124,6 +125,7 @@ impl Meters {
         *estimated |= power.estimated;
         if self.channels.len() != self.seen_domains {
             self.seen_domains = self.channels.len();
+            self.sort();
             self.name_total();
         }
     }
@@ -184,22 +186,36 @@ impl Meters {
         (!self.total.is_empty()).then(|| self.total.join("+"))
     }
 
-    /// The channels of a domain, the best first.
-    fn of<'a>(&'a self, domain: &'a str) -> impl Iterator<Item = &'a Channel> {
-        let mut channels: Vec<&Channel> =
-            self.channels.iter().filter(move |channel| channel.domain == domain).collect();
-        channels.sort_by_key(|channel| {
-            let kind = match channel.series.kind() {
-                PowerKind::Counter => 0,
-                PowerKind::Window => 1,
-                PowerKind::Instant => 2,
-            };
-            (kind, channel.stream)
-        });
-        channels.into_iter()
+    /// Sorts the channels by domain, the best of each first.
+    fn sort(&mut self) {
+        self.domains.clear();
+        for (i, channel) in self.channels.iter().enumerate() {
+            match self.domains.iter_mut().find(|(domain, _)| *domain == channel.domain) {
+                Some((_, channels)) => channels.push(i),
+                None => self.domains.push((channel.domain.clone(), vec![i])),
+            }
+        }
+        self.domains.sort();
+        let channels = &self.channels;
+        for (_, of) in &mut self.domains {
+            of.sort_by_key(|&i| {
+                let kind = match channels[i].series.kind() {
+                    PowerKind::Counter => 0,
+                    PowerKind::Window => 1,
+                    PowerKind::Instant => 2,
+                };
+                (kind, channels[i].stream)
+            });
+        }
     }
 
-    fn best<'a>(&'a self, domain: &'a str, pieces: &[Piece]) -> Option<(&'a Channel, Estimate)> {
+    /// The channels of a domain, the best first.
+    fn of(&self, domain: &str) -> impl Iterator<Item = &Channel> {
+        let found = self.domains.iter().find(|(name, _)| name == domain);
+        found.into_iter().flat_map(|(_, channels)| channels).map(|&i| &self.channels[i])
+    }
+
+    fn best(&self, domain: &str, pieces: &[Piece]) -> Option<(&Channel, Estimate)> {
         self.of(domain).find_map(|channel| channel.series.estimate(pieces).map(|estimate| (channel, estimate)))
     }
 
@@ -222,14 +238,13 @@ impl Meters {
             missing: Vec::new(),
             estimated: false,
             simulated: false,
-            streams: BTreeSet::new(),
         };
-        let names: BTreeSet<&str> = self.channels.iter().map(|channel| channel.domain.as_str()).collect();
-        for name in names {
+        for (name, _) in &self.domains {
             let Some((channel, estimate)) = self.best(name, pieces) else { continue };
-            drawn.domains.insert(name.to_owned(), estimate);
-            drawn.meters.insert(channel.meter.clone());
-            drawn.streams.insert(channel.stream);
+            drawn.domains.insert(name.clone(), estimate);
+            if !drawn.meters.contains(&channel.meter) {
+                drawn.meters.insert(channel.meter.clone());
+            }
             drawn.estimated |= self.streams[channel.stream].estimated;
             drawn.simulated |= self.streams[channel.stream].simulated;
         }
@@ -416,7 +431,8 @@ pub fn round(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;
     }
-    let digits = 11 - value.abs().log10().floor() as i32;
+    let size = value.abs();
+    let digits = 11 - size.log10().floor() as i32;
     if !(-300..=300).contains(&digits) {
         return value;
     }

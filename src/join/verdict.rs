@@ -57,8 +57,8 @@ fn has(join: &Joiner, role: Role) -> bool {
 /// # Errors
 /// When a value cannot be written as JSON.
 pub fn result(join: &mut Joiner, asked: &Asked, span: Option<Span>, line: &mut Patch) -> Result<(), serde_json::Error> {
-    let loaded = join.loaded.get(&(join.run_of(asked).to_owned(), asked.model.clone())).cloned();
-    let loaded = loaded.as_ref();
+    let loaded = join.loaded.get(join.run_of(asked)).and_then(|of| of.get(&asked.model)).cloned();
+    let loaded = loaded.as_deref();
     join.totals.result(asked);
     if has(join, Role::Power) {
         match power(join, asked, span, loaded) {
