@@ -1,5 +1,6 @@
 use super::*;
-use crate::join::heard::hear;
+use crate::join::figures::round;
+use crate::join::{Heard, Rates, Sample, hear};
 use crate::record as rec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
