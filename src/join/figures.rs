@@ -66,13 +66,13 @@ pub fn together(domains: &BTreeMap<String, Estimate>, plain: &str, stem: &str) -
     sum.map(|estimate| watts(&estimate))
 }
 
-/// Twelve significant digits: more than any meter has, and few enough to be read.
+/// Ten significant digits: more than any meter has, and enough for parts to add up to their whole.
 pub fn round(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;
     }
     let size = value.abs();
-    let digits = 11 - size.log10().floor() as i32;
+    let digits = 9 - size.log10().floor() as i32;
     if !(-300..=300).contains(&digits) {
         return value;
     }
@@ -115,12 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn twelve_digits_are_kept() {
+    fn ten_digits_are_kept() {
         for (value, expect) in [
             (0.1 + 0.2, 0.3),
             (0.0, 0.0),
-            (123_456_789_012_345.6, 123_456_789_012_000.0),
-            (-1.0 / 3.0, -0.333_333_333_333),
+            (123_456_789_012_345.6, 123_456_789_000_000.0),
+            (-1.0 / 3.0, -0.333_333_333_3),
             (1e-300, 1e-300),
             (5e-324, 5e-324),
         ] {
