@@ -221,7 +221,7 @@ fn energy_is_shared_by_time_by_tokens_or_not_at_all() {
     let tokens = with(Attribution::Tokens);
     let third = 10.0 * (20.0 / 3.0) / (20.0 / 3.0 + 40.0 / 3.0);
     let got = energies(&tokens);
-    assert!((got[0].unwrap() - (30.0 + third)).abs() < 1e-9 && (got[1].unwrap() - (30.0 - third)).abs() < 1e-9);
+    assert!((got[0].unwrap() - (30.0 + third)).abs() < 1e-7 && (got[1].unwrap() - (30.0 - third)).abs() < 1e-7);
     let exclusive = with(Attribution::Exclusive);
     assert_eq!(energies(&exclusive), [None, None, Some(10.0)]);
     let power = &results(&exclusive)[0]["power"];
