@@ -6,6 +6,7 @@ mod common;
 mod contract;
 mod filters;
 mod flows;
+mod join;
 mod layering;
 mod mem;
 mod meters;

@@ -1,7 +1,9 @@
 //! What the machine draws when nobody asks it anything.
 
-use super::power::round;
-use crate::record::Idle;
+use super::figures::round;
+use super::power::Meters;
+use super::series::EDGE;
+use crate::record::{Idle, Record, SamplerEvent};
 use crate::stats;
 use std::collections::VecDeque;
 
@@ -76,6 +78,24 @@ impl Level {
     }
 }
 
+/// The idle power that a recording of an idle machine tells: the median of the readings of its total.
+pub fn idle_of(records: impl IntoIterator<Item = Record>) -> Option<Level> {
+    let mut meters = Meters::new(1);
+    let (mut first, mut last) = (f64::INFINITY, f64::NEG_INFINITY);
+    for record in records {
+        match record {
+            Record::Sampler(sampler) if sampler.event == SamplerEvent::Start => meters.sampler(0, &sampler),
+            Record::Power(power) => {
+                // One recording has one clock; the wall will do.
+                meters.add(0, power.ts, &power);
+                (first, last) = (first.min(power.ts - power.window_seconds.unwrap_or(0.0)), last.max(power.ts));
+            }
+            _ => {}
+        }
+    }
+    Level::of(&meters.idle_readings(first - EDGE, last + EDGE), "file")
+}
+
 /// The latest readings of the gaps between requests.
 #[derive(Debug, Default)]
 pub struct Gaps {
@@ -101,6 +121,8 @@ impl Gaps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record;
+    use serde_json::json;
 
     #[test]
     fn idle_is_a_median_with_its_spread_and_its_length_and_says_when_it_is_doubtful() {
@@ -118,5 +140,22 @@ mod tests {
             assert_eq!(got, expect, "{watts:?}");
         }
         assert!(Level::given(3.0).warnings().is_empty());
+    }
+
+    #[test]
+    fn the_idle_power_of_a_recording_is_the_median_of_its_total() {
+        let records = |watts: &[f64]| {
+            let power = |(i, &watts): (usize, &f64)| {
+                let line = json!({
+                    "type": "power", "v": 1, "ts": 1000.0 + i as f64, "seq": 1, "source": "m", "kind": "window",
+                    "window_seconds": 1.0, "watts": {"cpu": watts, "gpu": 1.0},
+                });
+                record::read(&line.to_string()).unwrap()
+            };
+            watts.iter().enumerate().map(power).collect::<Vec<_>>()
+        };
+        let level = idle_of(records(&[4.0, 5.0, 90.0])).unwrap();
+        assert_eq!((level.watts, level.idle.source.as_str(), level.idle.samples), (6.0, "file", Some(3)));
+        assert_eq!(idle_of(records(&[4.0, 5.0])), None);
     }
 }

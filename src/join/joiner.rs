@@ -4,29 +4,27 @@
 //! What it holds is bounded by the requests in flight and the readings of the longest of them: what no request can need
 //! any more is forgotten at once. Results without `start` records are the exception, and it says so.
 
-use super::axis::{Axis, Stamped, Steps};
-use super::drive::Sample;
+use super::axis::{Axis, Steps};
 use super::enrich::Patch;
-use super::flights::{Claim, Flights, Flow};
-use super::heard::{Asked, Heard, Start};
+use super::flights::{Claim, Flights};
+use super::heard::Asked;
 use super::idle::{IdleFrom, Level};
+use super::intake::flow;
 use super::ledger::Ledger;
 use super::memory::Held;
-use super::power::{Meters, round};
+use super::moments::Moments;
+use super::power::Meters;
+use super::settings::{Attribution, Settings};
 use super::source::{Role, Source};
 use super::summary::Totals;
 use super::truth::Writs;
 use super::verdict::{self, Loaded, Loading};
-use crate::clock::micros;
-use crate::record::{self, EnergyCost, Load, Record, SamplerEvent};
-use clap::ValueEnum;
-use std::collections::{BTreeMap, HashMap, VecDeque};
-
-/// The most readings per domain that are kept while nothing is in flight to need them.
-const SPARE: usize = 1 << 16;
+use crate::record;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 
 /// Lines may be this late, in seconds: starts and ends are in order of time but for that much.
-const DISORDER: f64 = 1.0;
+pub(super) const DISORDER: f64 = 1.0;
 
 /// The most lines that wait behind a result before no more are asked for.
 const WAITING: usize = 4096;
@@ -36,63 +34,6 @@ const NOTES: usize = 100;
 
 /// An arrival that is so much older than the start of a request, in seconds, is that of an earlier try.
 const TRIES: f64 = 0.1;
-
-/// How energy is shared among requests that ran at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Attribution {
-    /// Equal parts of every moment.
-    Time,
-    /// By the tokens that each emitted; equal parts where nobody did. Waits for all that overlapped.
-    Tokens,
-    /// Nothing is shared: only a request that ran alone has an energy.
-    Exclusive,
-}
-
-/// What the join is asked to do.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// How energy is shared.
-    pub attribution: Attribution,
-    /// How long to wait for a reading, in seconds; three intervals when not given.
-    pub wait: Option<f64>,
-    /// Seconds that are added to the time of every reading.
-    pub offset: f64,
-    /// Where the idle power is taken from.
-    pub idle: IdleFrom,
-    /// What energy costs and emits.
-    pub rates: Rates,
-}
-
-/// What energy costs and emits; what is not known is not computed.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Rates {
-    /// Money per kilowatt-hour.
-    pub price_per_kwh: Option<f64>,
-    /// Grams of CO₂ equivalent per kilowatt-hour.
-    pub carbon_g_per_kwh: Option<f64>,
-    /// Power usage effectiveness: what the building draws for each joule that the machine does.
-    pub pue: Option<f64>,
-}
-
-impl Rates {
-    fn amount(&self, energy: Option<f64>, per_kwh: Option<f64>) -> Option<EnergyCost> {
-        let (energy, per_kwh) = energy.zip(per_kwh)?;
-        let amount = round(energy / JOULES_PER_KWH * per_kwh * self.pue.unwrap_or(1.0));
-        Some(EnergyCost { amount, per_kwh, pue: self.pue })
-    }
-
-    /// What `energy` joules cost.
-    pub(super) fn cost(&self, energy: Option<f64>) -> Option<EnergyCost> {
-        self.amount(energy, self.price_per_kwh)
-    }
-
-    /// What `energy` joules emit.
-    pub(super) fn carbon(&self, energy: Option<f64>) -> Option<EnergyCost> {
-        self.amount(energy, self.carbon_g_per_kwh)
-    }
-}
-
-const JOULES_PER_KWH: f64 = 3.6e6;
 
 /// A line that goes out.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,7 +59,7 @@ pub enum Kind {
 
 /// Something that goes out when its time has come.
 #[derive(Debug)]
-enum Waiting {
+pub(super) enum Waiting {
     Line(Kind, String),
     Load(String, Loading),
     Result(String, Box<Asked>, Option<Span>),
@@ -141,25 +82,27 @@ pub struct Joiner {
     pub(super) meters: Meters,
     pub(super) held: Held,
     pub(super) flights: Flights,
-    pub(super) loaded: HashMap<(String, String), Loaded>,
+    pub(super) loaded: HashMap<String, HashMap<String, Rc<Loaded>>>,
     pub(super) ledger: Ledger,
     pub(super) totals: Totals,
     pub(super) writs: Writs,
     /// The idle power by the latest load's baseline.
     pub(super) baseline: Option<Level>,
-    queue: VecDeque<(f64, Waiting)>,
+    pub(super) queue: VecDeque<(f64, Waiting)>,
     /// What is in flight, by run and number: since when.
     pub(super) open: HashMap<(String, u64), f64>,
+    /// What was in flight when another run began: since when, and until when it is counted.
+    pub(super) abandoned: HashMap<(String, u64), (f64, f64)>,
     /// The beginnings of everything whose readings are still needed.
-    needed: Moments,
+    pub(super) needed: Moments,
     /// The beginnings of what is in flight.
-    flying: Moments,
-    boots: HashMap<String, Option<String>>,
-    run: String,
+    pub(super) flying: Moments,
+    pub(super) boots: HashMap<String, Option<String>>,
+    pub(super) run: String,
     pub(super) last_event: f64,
-    wall: Steps,
+    pub(super) wall: Steps,
     /// Whether results come without starts, and so wait for the end of the input.
-    buffering: bool,
+    pub(super) buffering: bool,
     input_ended: bool,
     summarised: bool,
     notes: Vec<String>,
@@ -193,6 +136,7 @@ impl Joiner {
             baseline: None,
             queue: VecDeque::new(),
             open: HashMap::new(),
+            abandoned: HashMap::new(),
             needed: Moments::default(),
             flying: Moments::default(),
             boots: HashMap::new(),
@@ -205,171 +149,6 @@ impl Joiner {
             notes: Vec::new(),
             said: Vec::new(),
         }
-    }
-
-    /// Takes a line of results.
-    pub fn line(&mut self, line: String, heard: Heard, now: f64) {
-        let waiting = match heard {
-            Heard::Start(start) => return self.start(start),
-            Heard::Run { run, boot, .. } => {
-                self.boots.insert(run.clone(), boot);
-                self.totals.run(&run);
-                self.run = run;
-                Waiting::Line(Kind::Other, line)
-            }
-            Heard::Load(load) => self.load(line, &load),
-            Heard::Result(asked) => self.result(line, asked),
-            Heard::Prompt => Waiting::Line(Kind::Prompt, line),
-            // A summary of what this join replaces would be wrong after it.
-            Heard::Summary if !self.sources.is_empty() => return,
-            Heard::Newer(_) | Heard::Other | Heard::Summary => Waiting::Line(Kind::Other, line),
-        };
-        self.queue.push_back((now, waiting));
-    }
-
-    fn place(&mut self, run: &str, ts: f64, mono: Option<f64>) -> (f64, bool) {
-        let boot = self.boots.get(run).cloned().flatten();
-        let at = self.axis.place(Stamped { ts, mono, boot: boot.as_deref() });
-        (at, mono.is_some() && boot.is_some())
-    }
-
-    fn start(&mut self, start: Start) {
-        let run = start.run.unwrap_or_else(|| self.run.clone());
-        let (at, _) = self.place(&run, start.start_ts, start.start_mono);
-        self.flights.fly(at, 1);
-        self.begin(at);
-        self.flying.insert(at);
-        if let Some(again) = self.open.insert((run, start.id), at) {
-            // The same number anew: the former try ended, at the latest, now.
-            self.flights.fly(at.max(again), -1);
-            self.needed.remove(again);
-            self.flying.remove(again);
-        }
-    }
-
-    /// Something begins whose readings are needed.
-    fn begin(&mut self, at: f64) {
-        self.needed.insert(at);
-        self.last_event = self.last_event.max(at);
-        self.ledger.begun = Some(self.ledger.begun.map_or(at, |begun| begun.min(at)));
-    }
-
-    fn load(&mut self, line: String, load: &Load) -> Waiting {
-        let (from, mono) = self.place(&load.run, load.started_ts, Some(load.started_mono));
-        let (to, _) = self.place(&load.run, load.ended_ts, Some(load.ended_mono));
-        let baseline = load.baseline_ts.map(|ts| {
-            let mono = load.baseline_mono;
-            let mut place = |i: usize| self.place(&load.run, ts[i], mono.map(|mono| mono[i])).0;
-            (place(0), place(1))
-        });
-        let since = baseline.map_or(from, |(since, _)| since.min(from));
-        self.needed.insert(since);
-        self.last_event = self.last_event.max(to);
-        if to > from {
-            self.ledger.loads.fly(from, 1);
-            self.ledger.loads.fly(to, -1);
-        }
-        let key = (load.run.clone(), load.model.clone());
-        Waiting::Load(line, Loading { key, span: Span { from, to, mono }, baseline, since })
-    }
-
-    fn result(&mut self, line: String, asked: Box<Asked>) -> Waiting {
-        let run = asked.run.clone().unwrap_or_else(|| self.run.clone());
-        let started = self.open.remove(&(run.clone(), asked.id));
-        let placed = asked.start_ts.map(|ts| self.place(&run, ts, asked.start_mono));
-        let span = placed
-            .zip(asked.end)
-            .map(|((from, mono), length)| Span { from: started.unwrap_or(from), to: micros(from + length), mono })
-            .filter(|span| span.to >= span.from);
-        if let Some(at) = started {
-            self.flying.remove(at);
-        }
-        match (started, span) {
-            (Some(at), None) => {
-                // It says no end: it cannot be counted as company of others.
-                self.flights.fly(at, -1);
-                self.needed.remove(at);
-            }
-            (None, Some(span)) => {
-                self.flights.fly(span.from, 1);
-                self.begin(span.from);
-                if !std::mem::replace(&mut self.buffering, true) {
-                    self.note(
-                        "results without start records: held until the input ends, and memory grows with them".into(),
-                    );
-                }
-            }
-            _ => {}
-        }
-        if let Some(span) = span {
-            self.flights.fly(span.to, -1);
-            self.last_event = self.last_event.max(span.to);
-            if let (Attribution::Tokens, Some(flow)) = (self.settings.attribution, flow(&asked, span)) {
-                self.flights.flow(flow);
-            }
-        }
-        if let (Some(ts), true) = (asked.start_ts, self.boots.get(&run).is_some_and(Option::is_some)) {
-            if let Some(step) = self.wall.see(ts, asked.start_mono) {
-                self.note(format!("the wall clock stepped by {step:.3} s during run {run}"));
-            }
-        }
-        Waiting::Result(line, asked, span)
-    }
-
-    /// Takes a reading, or a sampler's word, of the stream with that number.
-    pub fn sample(&mut self, source: usize, sample: Sample, now: f64) {
-        let record = match sample {
-            Sample::Record(record) => record,
-            Sample::Truth(written) => {
-                let at = self.axis.place(Stamped { ts: written.arrival_ts, mono: None, boot: None });
-                let end = at + (written.end_ts() - written.arrival_ts);
-                // The log is written in the order of ends, but for the time that threads take to get there.
-                self.sources[source].read("", end - DISORDER, now);
-                self.writs.add(at, *written);
-                return;
-            }
-        };
-        let from = &mut self.sources[source];
-        let (role, index) = (from.role, from.index);
-        match (&record, role) {
-            (Record::Sampler(sampler), _) if sampler.event == SamplerEvent::Start => {
-                from.starts(sampler.boot.clone(), sampler.interval_seconds, now);
-                if role == Role::Power {
-                    self.meters.sampler(index, sampler);
-                }
-            }
-            (Record::Power(power), Role::Power) => {
-                let at = self.stamp(source, power.ts, power.mono);
-                self.meters.add(index, at, power);
-                self.sources[source].read(&power.source, at, now);
-            }
-            (Record::Memory(memory), Role::Memory) => {
-                let at = self.stamp(source, memory.ts, memory.mono);
-                self.held.add(index, at, memory);
-                self.sources[source].read("", at, now);
-            }
-            _ => {}
-        }
-        // Nobody may ever need it: a sampler that runs for days before the first request must not fill the memory.
-        if self.needed.first().is_none() {
-            match role {
-                Role::Power => self.meters.cap(index, SPARE),
-                Role::Memory => self.held.cap(index, SPARE),
-                Role::Truth => {}
-            }
-        }
-    }
-
-    fn stamp(&mut self, source: usize, ts: f64, mono: Option<f64>) -> f64 {
-        let from = &mut self.sources[source];
-        from.mono = mono.is_some() && from.boot.is_some();
-        let stepped = from.steps.see(ts, mono).filter(|_| !std::mem::replace(&mut from.stepped, true));
-        if let Some(step) = stepped {
-            self.note(format!("the wall clock stepped by {step:.3} s while it was sampled"));
-        }
-        let from = &self.sources[source];
-        let boot = from.boot.clone();
-        micros(self.axis.place(Stamped { ts, mono, boot: boot.as_deref() }) + self.settings.offset)
     }
 
     /// The stream with that number was read to its present end; it was last written to `quiet` seconds ago.
@@ -439,7 +218,7 @@ impl Joiner {
     }
 
     /// Notes something doubtful, once.
-    fn note(&mut self, text: String) {
+    pub(super) fn note(&mut self, text: String) {
         if self.said.len() < NOTES && !self.said.contains(&text) {
             self.said.push(text.clone());
             self.notes.push(text);
@@ -507,7 +286,8 @@ impl Joiner {
                     self.baseline =
                         Level::of(&self.meters.idle_readings(from, to), "baseline").or(self.baseline.take());
                 }
-                self.loaded.insert(loading.key, loaded);
+                let (run, model) = loading.key;
+                self.loaded.entry(run).or_default().insert(model, Rc::new(loaded));
                 self.release(loading.since);
                 Emission { kind: Kind::Other, line }
             }
@@ -570,54 +350,6 @@ impl Joiner {
     /// The boot that the stamps of a result are of.
     pub(super) fn boot_of(&self, asked: &Asked) -> Option<&str> {
         self.boots.get(self.run_of(asked))?.as_deref()
-    }
-}
-
-/// The tokens of a request, spread evenly from its first to its last; from its start to its end where it does not say.
-fn flow(asked: &Asked, span: Span) -> Option<Flow> {
-    let tokens = asked.output.filter(|&tokens| tokens > 0)? as f64;
-    let (from, to) = match (asked.first_token, asked.last_token) {
-        (Some(first), Some(last)) if last > first => (micros(span.from + first), micros(span.from + last).min(span.to)),
-        _ => (span.from, span.to),
-    };
-    (to > from).then(|| Flow { from, to, rate: tokens / (to - from) })
-}
-
-/// A set of moments, each as often as it was put in.
-#[derive(Debug, Default)]
-struct Moments(BTreeMap<Moment, u64>);
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Moment(f64);
-
-impl Eq for Moment {}
-impl PartialOrd for Moment {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Moment {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-impl Moments {
-    fn insert(&mut self, at: f64) {
-        *self.0.entry(Moment(at)).or_default() += 1;
-    }
-
-    fn remove(&mut self, at: f64) {
-        if let Some(count) = self.0.get_mut(&Moment(at)) {
-            *count -= 1;
-            if *count == 0 {
-                self.0.remove(&Moment(at));
-            }
-        }
-    }
-
-    fn first(&self) -> Option<f64> {
-        self.0.first_key_value().map(|(at, _)| at.0)
     }
 }
 

@@ -4,17 +4,9 @@
 //! and among equals the stream that was named first. The total is the one that the samplers name; where they name
 //! several, or none, it is the largest that contains the others.
 
-use super::idle::Level;
-use super::series::{EDGE, Estimate, Piece, Reading, Series};
-use crate::clock::micros;
-use crate::record::{PhaseEnergy, Power, PowerKind, Quality, Record, Sampler, SamplerEvent, Watts};
+use super::series::{Estimate, Piece, Reading, Series};
+use crate::record::{Power, PowerKind, Sampler};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Less than this covered part of a request is called partial.
-const COVERED: f64 = 0.95;
-
-/// Bounds within this part of the estimate are called good.
-const GOOD: f64 = 0.10;
 
 /// One domain of one meter of one stream.
 #[derive(Debug)]
@@ -40,6 +32,8 @@ struct Stream {
 pub struct Meters {
     streams: Vec<Stream>,
     channels: Vec<Channel>,
+    /// The channels of each domain, by name, the best first.
+    domains: Vec<(String, Vec<usize>)>,
     /// Domains of the total, and the name under which it goes.
     total: Vec<String>,
     seen_domains: usize,
@@ -62,8 +56,6 @@ pub struct Drawn {
     pub estimated: bool,
     /// See `estimated`.
     pub simulated: bool,
-    /// The streams that were used.
-    pub streams: BTreeSet<usize>,
 }
 
 impl Meters {
@@ -72,6 +64,7 @@ impl Meters {
         Self {
             streams: (0..streams).map(|_| Stream::default()).collect(),
             channels: Vec::new(),
+            domains: Vec::new(),
             total: Vec::new(),
             seen_domains: 0,
             unusable: 0,
@@ -124,6 +117,7 @@ impl Meters {
         *estimated |= power.estimated;
         if self.channels.len() != self.seen_domains {
             self.seen_domains = self.channels.len();
+            self.sort();
             self.name_total();
         }
     }
@@ -184,22 +178,36 @@ impl Meters {
         (!self.total.is_empty()).then(|| self.total.join("+"))
     }
 
-    /// The channels of a domain, the best first.
-    fn of<'a>(&'a self, domain: &'a str) -> impl Iterator<Item = &'a Channel> {
-        let mut channels: Vec<&Channel> =
-            self.channels.iter().filter(move |channel| channel.domain == domain).collect();
-        channels.sort_by_key(|channel| {
-            let kind = match channel.series.kind() {
-                PowerKind::Counter => 0,
-                PowerKind::Window => 1,
-                PowerKind::Instant => 2,
-            };
-            (kind, channel.stream)
-        });
-        channels.into_iter()
+    /// Sorts the channels by domain, the best of each first.
+    fn sort(&mut self) {
+        self.domains.clear();
+        for (i, channel) in self.channels.iter().enumerate() {
+            match self.domains.iter_mut().find(|(domain, _)| *domain == channel.domain) {
+                Some((_, channels)) => channels.push(i),
+                None => self.domains.push((channel.domain.clone(), vec![i])),
+            }
+        }
+        self.domains.sort();
+        let channels = &self.channels;
+        for (_, of) in &mut self.domains {
+            of.sort_by_key(|&i| {
+                let kind = match channels[i].series.kind() {
+                    PowerKind::Counter => 0,
+                    PowerKind::Window => 1,
+                    PowerKind::Instant => 2,
+                };
+                (kind, channels[i].stream)
+            });
+        }
     }
 
-    fn best<'a>(&'a self, domain: &'a str, pieces: &[Piece]) -> Option<(&'a Channel, Estimate)> {
+    /// The channels of a domain, the best first.
+    fn of(&self, domain: &str) -> impl Iterator<Item = &Channel> {
+        let found = self.domains.iter().find(|(name, _)| name == domain);
+        found.into_iter().flat_map(|(_, channels)| channels).map(|&i| &self.channels[i])
+    }
+
+    fn best(&self, domain: &str, pieces: &[Piece]) -> Option<(&Channel, Estimate)> {
         self.of(domain).find_map(|channel| channel.series.estimate(pieces).map(|estimate| (channel, estimate)))
     }
 
@@ -222,14 +230,13 @@ impl Meters {
             missing: Vec::new(),
             estimated: false,
             simulated: false,
-            streams: BTreeSet::new(),
         };
-        let names: BTreeSet<&str> = self.channels.iter().map(|channel| channel.domain.as_str()).collect();
-        for name in names {
+        for (name, _) in &self.domains {
             let Some((channel, estimate)) = self.best(name, pieces) else { continue };
-            drawn.domains.insert(name.to_owned(), estimate);
-            drawn.meters.insert(channel.meter.clone());
-            drawn.streams.insert(channel.stream);
+            drawn.domains.insert(name.clone(), estimate);
+            if !drawn.meters.contains(&channel.meter) {
+                drawn.meters.insert(channel.meter.clone());
+            }
             drawn.estimated |= self.streams[channel.stream].estimated;
             drawn.simulated |= self.streams[channel.stream].simulated;
         }
@@ -288,7 +295,7 @@ impl Meters {
 }
 
 /// Adds another part of a total: energies add up, and the total is covered only where its parts are.
-fn add(sum: &mut Option<Estimate>, part: Estimate) {
+pub fn add(sum: &mut Option<Estimate>, part: Estimate) {
     let Some(sum) = sum else {
         *sum = Some(part);
         return;
@@ -314,10 +321,7 @@ fn largest(domains: &BTreeSet<&str>) -> Vec<String> {
             return vec![whole.to_owned()];
         }
     }
-    let is = |domain: &str, stem: &str| {
-        domain.strip_prefix(stem).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
-    };
-    let of = |stem: &str| domains.iter().filter(|d| is(d, stem)).map(|&d| d.to_owned()).collect::<Vec<_>>();
+    let of = |stem: &str| domains.iter().filter(|d| numbered(d, stem)).map(|&d| d.to_owned()).collect::<Vec<_>>();
     let mut parts = if domains.contains("soc") {
         vec!["soc".to_owned()]
     } else {
@@ -331,97 +335,14 @@ fn largest(domains: &BTreeSet<&str>) -> Vec<String> {
     parts
 }
 
+/// Whether a domain is one of several: `gpu0`, of `gpu`.
+pub fn numbered(domain: &str, stem: &str) -> bool {
+    domain.strip_prefix(stem).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Domains that cannot draw nothing while the sampler itself runs: their exact zero is a meter that is stuck.
 fn never_zero(domain: &str) -> bool {
     matches!(domain, "cpu" | "soc" | "psys" | "system" | "wall") || domain.starts_with("package-")
-}
-
-/// How far to trust an estimate for a request of `length` seconds.
-pub fn quality(estimate: Option<&Estimate>, length: f64) -> Quality {
-    let Some(estimate) = estimate.filter(|estimate| estimate.covered > 0.0) else { return Quality::None };
-    let near = |a: f64, b: f64, part: f64| (a - b).abs() <= part * b.abs();
-    if estimate.covered < COVERED * length {
-        Quality::Partial
-    } else if near(estimate.lower, estimate.upper, 1e-9) {
-        Quality::Exact
-    } else if length < 2.0 * estimate.touched / estimate.samples as f64 {
-        Quality::SubInterval
-    } else if near(estimate.lower, estimate.energy, GOOD) && near(estimate.upper, estimate.energy, GOOD) {
-        Quality::Good
-    } else {
-        Quality::Coarse
-    }
-}
-
-/// The covered part of `length` seconds, 0 to 1.
-pub fn coverage(estimate: Option<&Estimate>, length: f64) -> f64 {
-    estimate.map_or(0.0, |estimate| micros(estimate.covered / length).min(1.0))
-}
-
-/// Watts over the covered part.
-pub fn watts(estimate: &Estimate) -> Watts {
-    Watts {
-        avg: round(estimate.gross / estimate.covered),
-        min: round(estimate.min),
-        max: round(estimate.max),
-        samples: estimate.samples,
-    }
-}
-
-/// The energy of a phase of `length` seconds.
-pub fn phase(estimate: Option<Estimate>, length: f64) -> PhaseEnergy {
-    PhaseEnergy {
-        energy_joules: estimate.map(|e| round(e.energy)),
-        energy_lower_joules: estimate.map(|e| round(e.lower)),
-        energy_upper_joules: estimate.map(|e| round(e.upper)),
-        avg_watts: estimate.map(|e| round(e.gross / e.covered)),
-        coverage: coverage(estimate.as_ref(), length),
-        quality: quality(estimate.as_ref(), length),
-    }
-}
-
-/// Watts of several domains that add up to one: `package-0` and `package-1` to the processor.
-pub fn together(domains: &BTreeMap<String, Estimate>, plain: &str, stem: &str) -> Option<Watts> {
-    if let Some(estimate) = domains.get(plain) {
-        return Some(watts(estimate));
-    }
-    let numbered = |domain: &str| {
-        domain.strip_prefix(stem).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
-    };
-    let mut sum = None;
-    domains.iter().filter(|(domain, _)| numbered(domain)).for_each(|(_, estimate)| add(&mut sum, *estimate));
-    sum.map(|estimate| watts(&estimate))
-}
-
-/// The idle power that a recording of an idle machine tells: the median of the readings of its total.
-pub fn idle_of(records: impl IntoIterator<Item = Record>) -> Option<Level> {
-    let mut meters = Meters::new(1);
-    let (mut first, mut last) = (f64::INFINITY, f64::NEG_INFINITY);
-    for record in records {
-        match record {
-            Record::Sampler(sampler) if sampler.event == SamplerEvent::Start => meters.sampler(0, &sampler),
-            Record::Power(power) => {
-                // One recording has one clock; the wall will do.
-                meters.add(0, power.ts, &power);
-                (first, last) = (first.min(power.ts - power.window_seconds.unwrap_or(0.0)), last.max(power.ts));
-            }
-            _ => {}
-        }
-    }
-    Level::of(&meters.idle_readings(first - EDGE, last + EDGE), "file")
-}
-
-/// Twelve significant digits: more than any meter has, and few enough to be read.
-pub fn round(value: f64) -> f64 {
-    if value == 0.0 || !value.is_finite() {
-        return value;
-    }
-    let digits = 11 - value.abs().log10().floor() as i32;
-    if !(-300..=300).contains(&digits) {
-        return value;
-    }
-    let scale = 10f64.powi(digits.abs());
-    if digits >= 0 { (value * scale).round() / scale } else { (value / scale).round() * scale }
 }
 
 #[cfg(test)]

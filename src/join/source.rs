@@ -149,7 +149,7 @@ impl Source {
         let progress = self.covered().zip(from).map_or(0.0, |(to, from)| to - from);
         if progress > 0.0 && progress >= 2.0 * (now - marked) && now > marked {
             self.mark = self.covered().map(|at| (now, at));
-            self.extended = now + patience.min(1.0).max(0.05);
+            self.extended = now + patience.clamp(0.05, 1.0);
             return Some(self.extended);
         }
         None

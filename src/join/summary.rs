@@ -1,9 +1,9 @@
 //! The last line: the run as a whole.
 
+use super::figures::{self, round};
 use super::heard::Asked;
-use super::joiner::{Attribution, Joiner};
+use super::joiner::Joiner;
 use super::memory;
-use super::power::{self, round};
 use super::source::Role;
 use super::verdict::Loaded;
 use crate::clock::micros;
@@ -94,7 +94,7 @@ impl Joiner {
         JoinSummary {
             runs: self.totals.runs.clone(),
             results: self.totals.results,
-            unfinished: self.open.len() as u64,
+            unfinished: self.unfinished(),
             started_ts: span.and(self.ledger.begun).map(|at| micros(self.axis.ts(at))),
             ended_ts: span.map(|_| micros(self.axis.ts(end))),
             span_seconds: span.map(micros),
@@ -125,8 +125,8 @@ impl Joiner {
             energy_upper_joules: Some(round(estimate.upper)),
             avg_watts: Some(round(energy / estimate.covered)),
             max_watts: Some(round(estimate.max)),
-            coverage: power::coverage(Some(&estimate), busy.seconds),
-            quality: power::quality(Some(&estimate), busy.seconds),
+            coverage: figures::coverage(Some(&estimate), busy.seconds),
+            quality: figures::quality(Some(&estimate), busy.seconds),
             span_energy_joules: Some(round(whole)),
             attributed_joules: Some(round(attributed)),
             unattributed_joules: Some(round(whole - attributed)),
@@ -145,16 +145,5 @@ impl Joiner {
             total_domain: self.meters.total_name(),
             samples: estimate.samples,
         })
-    }
-}
-
-impl Attribution {
-    /// Its name on the wire.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Attribution::Time => "time",
-            Attribution::Tokens => "tokens",
-            Attribution::Exclusive => "exclusive",
-        }
     }
 }

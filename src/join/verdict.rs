@@ -1,12 +1,12 @@
 //! What is said of a request: the fields that go into its result.
 
 use super::enrich::Patch;
+use super::figures::{self, round};
 use super::flights::Claim;
 use super::heard::Asked;
 use super::idle::Level;
 use super::joiner::{Joiner, Span};
 use super::memory;
-use super::power::{self, round};
 use super::series::Piece;
 use super::source::Role;
 use crate::clock::micros;
@@ -41,7 +41,7 @@ pub fn load(join: &Joiner, loading: &Loading) -> Loaded {
     let Span { from, to, .. } = loading.span;
     let marked = loading.baseline.and_then(|(from, to)| join.held.last_between(from, to));
     Loaded {
-        power: has(join, Role::Power).then(|| power::phase(join.meters.total(&Piece::whole(from, to)), to - from)),
+        power: has(join, Role::Power).then(|| figures::phase(join.meters.total(&Piece::whole(from, to)), to - from)),
         baseline: marked.or_else(|| join.held.nearest(from)),
         after: join.held.nearest(to),
         memory: join.held.highest(from, to).map(|(high_water, samples)| MemoryPhase { high_water, samples }),
@@ -57,8 +57,8 @@ fn has(join: &Joiner, role: Role) -> bool {
 /// # Errors
 /// When a value cannot be written as JSON.
 pub fn result(join: &mut Joiner, asked: &Asked, span: Option<Span>, line: &mut Patch) -> Result<(), serde_json::Error> {
-    let loaded = join.loaded.get(&(join.run_of(asked).to_owned(), asked.model.clone())).cloned();
-    let loaded = loaded.as_ref();
+    let loaded = join.loaded.get(join.run_of(asked)).and_then(|of| of.get(&asked.model)).cloned();
+    let loaded = loaded.as_deref();
     join.totals.result(asked);
     if has(join, Role::Power) {
         match power(join, asked, span, loaded) {
@@ -133,7 +133,7 @@ fn power(
         let (from, to) = (micros(span.from + from?), micros(span.from + to?).min(span.to));
         let (pieces, _) = join.flights.pieces(from, to, claim);
         (to > from).then(|| {
-            let mut phase = power::phase(join.meters.total(&pieces), to - from);
+            let mut phase = figures::phase(join.meters.total(&pieces), to - from);
             if !alone {
                 (phase.energy_joules, phase.energy_lower_joules, phase.energy_upper_joules) = (None, None, None);
             }
@@ -167,11 +167,11 @@ fn power(
         warnings.push("clock_step".to_owned());
     }
     let power = JoinedPower {
-        cpu_watts: power::together(&drawn.domains, "cpu", "package-"),
-        gpu_watts: power::together(&drawn.domains, "gpu", "gpu"),
-        ane_watts: power::together(&drawn.domains, "ane", "ane"),
-        total_watts: total.as_ref().map(power::watts),
-        domains: drawn.domains.iter().map(|(name, estimate)| (name.clone(), power::watts(estimate))).collect(),
+        cpu_watts: figures::together(&drawn.domains, "cpu", "package-"),
+        gpu_watts: figures::together(&drawn.domains, "gpu", "gpu"),
+        ane_watts: figures::together(&drawn.domains, "ane", "ane"),
+        total_watts: total.as_ref().map(figures::watts),
+        domains: drawn.domains.iter().map(|(name, estimate)| (name.clone(), figures::watts(estimate))).collect(),
         energy_joules: energy.map(round),
         energy_lower_joules: total.filter(|_| alone).map(|total| round(total.lower)),
         energy_upper_joules: total.filter(|_| alone).map(|total| round(total.upper)),
@@ -179,8 +179,8 @@ fn power(
         joules_per_total_token: per(both),
         output_tokens_per_joule: output.zip(energy).filter(|(_, e)| *e > 0.0).map(|(count, e)| round(count / e)),
         wh_per_1k_output_tokens: output.zip(energy).map(|(count, energy)| round(energy / count / 3.6)),
-        coverage: power::coverage(total.as_ref(), length),
-        quality: power::quality(total.as_ref(), length),
+        coverage: figures::coverage(total.as_ref(), length),
+        quality: figures::quality(total.as_ref(), length),
         attribution: Some(join.settings.attribution.name().to_owned()),
         in_flight_max: Some(most),
         samples: samples.or(drawn.domains.values().map(|e| e.samples).max()).unwrap_or(0),

@@ -1,5 +1,6 @@
 use super::*;
-use crate::join::heard::hear;
+use crate::join::figures::round;
+use crate::join::{Heard, Rates, Sample, hear};
 use crate::record as rec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -220,7 +221,7 @@ fn energy_is_shared_by_time_by_tokens_or_not_at_all() {
     let tokens = with(Attribution::Tokens);
     let third = 10.0 * (20.0 / 3.0) / (20.0 / 3.0 + 40.0 / 3.0);
     let got = energies(&tokens);
-    assert!((got[0].unwrap() - (30.0 + third)).abs() < 1e-9 && (got[1].unwrap() - (30.0 - third)).abs() < 1e-9);
+    assert!((got[0].unwrap() - (30.0 + third)).abs() < 1e-7 && (got[1].unwrap() - (30.0 - third)).abs() < 1e-7);
     let exclusive = with(Attribution::Exclusive);
     assert_eq!(energies(&exclusive), [None, None, Some(10.0)]);
     let power = &results(&exclusive)[0]["power"];
@@ -317,6 +318,24 @@ fn a_request_that_is_never_heard_of_again_still_had_its_part() {
     assert_eq!(energies(&joined), [Some(10.0)]);
     let summary = joined.last().unwrap();
     assert_eq!((&summary["unfinished"], &summary["power"]["unattributed_joules"]), (&json!(1), &json!(10.0)));
+}
+
+#[test]
+fn a_run_that_was_killed_is_no_company_of_the_next_but_merged_runs_are_of_each_other() {
+    let of = |run: &str, mut line: Value| {
+        line["run"] = json!(run);
+        line
+    };
+    let mut second = of("s", run("b"));
+    second["started_ts"] = json!(T + 2.0);
+    let killed = [run("b"), start(1, 0.0), second.clone(), of("s", start(1, 4.0)), of("s", result(1, 4.0, 6.0))];
+    let streams = [(Role::Power, power("b", &[10.0; 9]))];
+    assert_eq!(energies(&join(settings(), &killed, &streams, true)), [Some(20.0)]);
+    let mut merged = killed.to_vec();
+    merged.insert(4, result(1, 0.0, 4.5));
+    merged.push(of("s", start(2, 6.0)));
+    merged.push(of("s", result(2, 6.0, 7.0)));
+    assert_eq!(energies(&join(settings(), &merged, &streams, true)), [Some(42.5), Some(17.5), Some(10.0)]);
 }
 
 #[test]

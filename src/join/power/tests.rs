@@ -1,5 +1,6 @@
 use super::*;
-use crate::record::{self, Record};
+use crate::join::figures::watts;
+use crate::record::{self, Record, Watts};
 use serde_json::json;
 
 fn power(kind: &str, source: &str, ts: f64, watts: serde_json::Value, joules: serde_json::Value) -> Power {
@@ -96,68 +97,4 @@ fn an_exact_zero_of_what_cannot_be_zero_is_a_stuck_meter_and_no_measurement() {
         windows(&mut meters, 0, &json!({domain: 0.0}));
         assert_eq!(meters.drawn(&Piece::whole(2.0, 4.0)).domains.contains_key(domain), measured, "{domain}");
     }
-}
-
-#[test]
-fn quality_says_how_far_to_trust() {
-    let e = |lower: f64, upper: f64, covered: f64, samples: u64, touched: f64| Estimate {
-        energy: 100.0,
-        lower,
-        upper,
-        gross: 100.0,
-        covered,
-        share_seconds: covered,
-        min: 1.0,
-        max: 1.0,
-        samples,
-        contained: 0,
-        touched,
-    };
-    for (estimate, length, expect) in [
-        (None, 10.0, Quality::None),
-        (Some(e(100.0, 100.0, 10.0, 10, 10.0)), 10.0, Quality::Exact),
-        (Some(e(92.0, 109.0, 10.0, 11, 11.0)), 10.0, Quality::Good),
-        (Some(e(89.0, 109.0, 10.0, 11, 11.0)), 10.0, Quality::Coarse),
-        (Some(e(92.0, 111.0, 10.0, 11, 11.0)), 10.0, Quality::Coarse),
-        (Some(e(0.0, 200.0, 1.5, 3, 3.0)), 1.5, Quality::SubInterval),
-        (Some(e(100.0, 100.0, 1.0, 1, 1.0)), 1.0, Quality::Exact),
-        (Some(e(100.0, 100.0, 9.4, 10, 10.0)), 10.0, Quality::Partial),
-        (Some(e(100.0, 100.0, 0.0, 0, 0.0)), 10.0, Quality::None),
-    ] {
-        assert_eq!(quality(estimate.as_ref(), length), expect, "{estimate:?}");
-    }
-}
-
-#[test]
-fn twelve_digits_are_kept() {
-    for (value, expect) in [
-        (0.1 + 0.2, 0.3),
-        (0.0, 0.0),
-        (123_456_789_012_345.6, 123_456_789_012_000.0),
-        (-1.0 / 3.0, -0.333_333_333_333),
-        (1e-300, 1e-300),
-        (5e-324, 5e-324),
-    ] {
-        assert_eq!(round(value), expect);
-    }
-    assert!(round(f64::INFINITY).is_infinite());
-}
-
-#[test]
-fn the_idle_power_of_a_recording_is_the_median_of_its_total() {
-    let records = |watts: &[f64]| {
-        let power = |(i, &watts): (usize, &f64)| {
-            Record::Power(Box::new(power(
-                "window",
-                "m",
-                1000.0 + i as f64,
-                json!({"cpu": watts, "gpu": 1.0}),
-                json!(null),
-            )))
-        };
-        watts.iter().enumerate().map(power).collect::<Vec<_>>()
-    };
-    let level = idle_of(records(&[4.0, 5.0, 90.0])).unwrap();
-    assert_eq!((level.watts, level.idle.source.as_str(), level.idle.samples), (6.0, "file", Some(3)));
-    assert_eq!(idle_of(records(&[4.0, 5.0])), None);
 }

@@ -1,0 +1,131 @@
+//! Estimates as the record tells them: watts, phases, coverage, and how far to trust them.
+
+use super::power::{add, numbered};
+use super::series::Estimate;
+use crate::clock::micros;
+use crate::record::{PhaseEnergy, Quality, Watts};
+use std::collections::BTreeMap;
+
+/// Less than this covered part of a request is called partial.
+const COVERED: f64 = 0.95;
+
+/// Bounds within this part of the estimate are called good.
+const GOOD: f64 = 0.10;
+
+/// How far to trust an estimate for a request of `length` seconds.
+pub fn quality(estimate: Option<&Estimate>, length: f64) -> Quality {
+    let Some(estimate) = estimate.filter(|estimate| estimate.covered > 0.0) else { return Quality::None };
+    let near = |a: f64, b: f64, part: f64| (a - b).abs() <= part * b.abs();
+    if estimate.covered < COVERED * length {
+        Quality::Partial
+    } else if near(estimate.lower, estimate.upper, 1e-9) {
+        Quality::Exact
+    } else if length < 2.0 * estimate.touched / estimate.samples as f64 {
+        Quality::SubInterval
+    } else if near(estimate.lower, estimate.energy, GOOD) && near(estimate.upper, estimate.energy, GOOD) {
+        Quality::Good
+    } else {
+        Quality::Coarse
+    }
+}
+
+/// The covered part of `length` seconds, 0 to 1.
+pub fn coverage(estimate: Option<&Estimate>, length: f64) -> f64 {
+    estimate.map_or(0.0, |estimate| micros(estimate.covered / length).min(1.0))
+}
+
+/// Watts over the covered part.
+pub fn watts(estimate: &Estimate) -> Watts {
+    Watts {
+        avg: round(estimate.gross / estimate.covered),
+        min: round(estimate.min),
+        max: round(estimate.max),
+        samples: estimate.samples,
+    }
+}
+
+/// The energy of a phase of `length` seconds.
+pub fn phase(estimate: Option<Estimate>, length: f64) -> PhaseEnergy {
+    PhaseEnergy {
+        energy_joules: estimate.map(|e| round(e.energy)),
+        energy_lower_joules: estimate.map(|e| round(e.lower)),
+        energy_upper_joules: estimate.map(|e| round(e.upper)),
+        avg_watts: estimate.map(|e| round(e.gross / e.covered)),
+        coverage: coverage(estimate.as_ref(), length),
+        quality: quality(estimate.as_ref(), length),
+    }
+}
+
+/// Watts of several domains that add up to one: `package-0` and `package-1` to the processor.
+pub fn together(domains: &BTreeMap<String, Estimate>, plain: &str, stem: &str) -> Option<Watts> {
+    if let Some(estimate) = domains.get(plain) {
+        return Some(watts(estimate));
+    }
+    let mut sum = None;
+    domains.iter().filter(|(domain, _)| numbered(domain, stem)).for_each(|(_, estimate)| add(&mut sum, *estimate));
+    sum.map(|estimate| watts(&estimate))
+}
+
+/// Ten significant digits: more than any meter has, and enough for parts to add up to their whole.
+pub fn round(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let size = value.abs();
+    let digits = 9 - size.log10().floor() as i32;
+    if !(-300..=300).contains(&digits) {
+        return value;
+    }
+    let scale = 10f64.powi(digits.abs());
+    if digits >= 0 { (value * scale).round() / scale } else { (value / scale).round() * scale }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quality_says_how_far_to_trust() {
+        let e = |lower: f64, upper: f64, covered: f64, samples: u64, touched: f64| Estimate {
+            energy: 100.0,
+            lower,
+            upper,
+            gross: 100.0,
+            covered,
+            share_seconds: covered,
+            min: 1.0,
+            max: 1.0,
+            samples,
+            contained: 0,
+            touched,
+        };
+        for (estimate, length, expect) in [
+            (None, 10.0, Quality::None),
+            (Some(e(100.0, 100.0, 10.0, 10, 10.0)), 10.0, Quality::Exact),
+            (Some(e(92.0, 109.0, 10.0, 11, 11.0)), 10.0, Quality::Good),
+            (Some(e(89.0, 109.0, 10.0, 11, 11.0)), 10.0, Quality::Coarse),
+            (Some(e(92.0, 111.0, 10.0, 11, 11.0)), 10.0, Quality::Coarse),
+            (Some(e(0.0, 200.0, 1.5, 3, 3.0)), 1.5, Quality::SubInterval),
+            (Some(e(100.0, 100.0, 1.0, 1, 1.0)), 1.0, Quality::Exact),
+            (Some(e(100.0, 100.0, 9.4, 10, 10.0)), 10.0, Quality::Partial),
+            (Some(e(100.0, 100.0, 0.0, 0, 0.0)), 10.0, Quality::None),
+        ] {
+            assert_eq!(quality(estimate.as_ref(), length), expect, "{estimate:?}");
+        }
+    }
+
+    #[test]
+    fn ten_digits_are_kept() {
+        for (value, expect) in [
+            (0.1 + 0.2, 0.3),
+            (0.0, 0.0),
+            (123_456_789_012_345.6, 123_456_789_000_000.0),
+            (-1.0 / 3.0, -0.333_333_333_3),
+            (1e-300, 1e-300),
+            (5e-324, 5e-324),
+        ] {
+            assert_eq!(round(value), expect);
+        }
+        assert!(round(f64::INFINITY).is_infinite());
+    }
+}

@@ -1,0 +1,228 @@
+//! What comes in, put in its place on the axis.
+
+use super::axis::Stamped;
+use super::drive::Sample;
+use super::flights::Flow;
+use super::heard::{Asked, Heard, Start};
+use super::joiner::{DISORDER, Joiner, Kind, Span, Waiting};
+use super::settings::Attribution;
+use super::source::Role;
+use super::verdict::Loading;
+use crate::clock::micros;
+use crate::record::{Load, Record, SamplerEvent};
+use std::collections::HashMap;
+
+/// The most readings per domain that are kept while nothing is in flight to need them.
+const SPARE: usize = 1 << 16;
+
+impl Joiner {
+    /// Takes a line of results.
+    pub fn line(&mut self, line: String, heard: Heard, now: f64) {
+        let waiting = match heard {
+            Heard::Start(start) => return self.start(start),
+            Heard::Run { run, boot, started_ts } => {
+                self.boots.insert(run.clone(), boot);
+                self.totals.run(&run);
+                self.abandon(&run, started_ts);
+                self.run = run;
+                Waiting::Line(Kind::Other, line)
+            }
+            Heard::Load(load) => self.load(line, &load),
+            Heard::Result(asked) => self.result(line, asked),
+            Heard::Prompt => Waiting::Line(Kind::Prompt, line),
+            // A summary of what this join replaces would be wrong after it.
+            Heard::Summary if !self.sources.is_empty() => return,
+            Heard::Newer(_) | Heard::Other | Heard::Summary => Waiting::Line(Kind::Other, line),
+        };
+        self.queue.push_back((now, waiting));
+    }
+
+    fn place(&mut self, run: &str, ts: f64, mono: Option<f64>) -> (f64, bool) {
+        let boot = self.boots.get(run).and_then(Option::as_deref);
+        let at = self.axis.place(Stamped { ts, mono, boot });
+        (at, mono.is_some() && boot.is_some())
+    }
+
+    fn start(&mut self, start: Start) {
+        let run = start.run.unwrap_or_else(|| self.run.clone());
+        let (at, _) = self.place(&run, start.start_ts, start.start_mono);
+        self.flights.fly(at, 1);
+        self.begin(at);
+        self.flying.insert(at);
+        if let Some(again) = self.open.insert((run, start.id), at) {
+            // The same number anew: the former try ended, at the latest, now.
+            self.flights.fly(at.max(again), -1);
+            self.needed.remove(again);
+            self.flying.remove(again);
+        }
+    }
+
+    /// A run begins: what other runs have in flight will, most likely, never be heard of again, and must not count as
+    /// company for ever. Should it be heard of after all, as with runs that are merged line by line, it is taken back.
+    fn abandon(&mut self, run: &str, ts: f64) {
+        if !self.open.keys().any(|(of, _)| of != run) {
+            return;
+        }
+        let now = self.axis.place(Stamped { ts, mono: None, boot: None });
+        let (gone, open) = std::mem::take(&mut self.open).into_iter().partition(|((of, _), _)| of != run);
+        self.open = open;
+        let gone: HashMap<(String, u64), f64> = gone;
+        for (key, from) in gone {
+            let until = now.max(from);
+            self.flights.fly(until, -1);
+            self.needed.remove(from);
+            self.flying.remove(from);
+            self.abandoned.insert(key, (from, until));
+        }
+    }
+
+    /// Takes back what was abandoned too early.
+    fn resume(&mut self, key: &(String, u64)) -> Option<f64> {
+        let (from, until) = self.abandoned.remove(key)?;
+        self.flights.fly(until, 1);
+        self.needed.insert(from);
+        self.flying.insert(from);
+        Some(from)
+    }
+
+    /// How many requests were started and not heard of again.
+    pub(super) fn unfinished(&self) -> u64 {
+        (self.open.len() + self.abandoned.len()) as u64
+    }
+
+    /// Something begins whose readings are needed.
+    fn begin(&mut self, at: f64) {
+        self.needed.insert(at);
+        self.last_event = self.last_event.max(at);
+        self.ledger.begun = Some(self.ledger.begun.map_or(at, |begun| begun.min(at)));
+    }
+
+    fn load(&mut self, line: String, load: &Load) -> Waiting {
+        let (from, mono) = self.place(&load.run, load.started_ts, Some(load.started_mono));
+        let (to, _) = self.place(&load.run, load.ended_ts, Some(load.ended_mono));
+        let baseline = load.baseline_ts.map(|ts| {
+            let mono = load.baseline_mono;
+            let mut place = |i: usize| self.place(&load.run, ts[i], mono.map(|mono| mono[i])).0;
+            (place(0), place(1))
+        });
+        let since = baseline.map_or(from, |(since, _)| since.min(from));
+        self.needed.insert(since);
+        self.last_event = self.last_event.max(to);
+        if to > from {
+            self.ledger.loads.fly(from, 1);
+            self.ledger.loads.fly(to, -1);
+        }
+        let key = (load.run.clone(), load.model.clone());
+        Waiting::Load(line, Loading { key, span: Span { from, to, mono }, baseline, since })
+    }
+
+    fn result(&mut self, line: String, asked: Box<Asked>) -> Waiting {
+        let run = asked.run.clone().unwrap_or_else(|| self.run.clone());
+        let key = (run, asked.id);
+        let started = self.open.remove(&key).or_else(|| self.resume(&key));
+        let run = key.0;
+        let placed = asked.start_ts.map(|ts| self.place(&run, ts, asked.start_mono));
+        let span = placed
+            .zip(asked.end)
+            .map(|((from, mono), length)| Span { from: started.unwrap_or(from), to: micros(from + length), mono })
+            .filter(|span| span.to >= span.from);
+        if let Some(at) = started {
+            self.flying.remove(at);
+        }
+        match (started, span) {
+            (Some(at), None) => {
+                // It says no end: it cannot be counted as company of others.
+                self.flights.fly(at, -1);
+                self.needed.remove(at);
+            }
+            (None, Some(span)) => {
+                self.flights.fly(span.from, 1);
+                self.begin(span.from);
+                if !std::mem::replace(&mut self.buffering, true) {
+                    self.note(
+                        "results without start records: held until the input ends, and memory grows with them".into(),
+                    );
+                }
+            }
+            _ => {}
+        }
+        if let Some(span) = span {
+            self.flights.fly(span.to, -1);
+            self.last_event = self.last_event.max(span.to);
+            if let (Attribution::Tokens, Some(flow)) = (self.settings.attribution, flow(&asked, span)) {
+                self.flights.flow(flow);
+            }
+        }
+        let same_clock = self.boots.get(&run).is_some_and(Option::is_some);
+        let stamp = asked.start_ts.filter(|_| same_clock);
+        if let Some(step) = stamp.and_then(|ts| self.wall.see(ts, asked.start_mono)) {
+            self.note(format!("the wall clock stepped by {step:.3} s during run {run}"));
+        }
+        Waiting::Result(line, asked, span)
+    }
+
+    /// Takes a reading, or a sampler's word, of the stream with that number.
+    pub fn sample(&mut self, source: usize, sample: Sample, now: f64) {
+        let record = match sample {
+            Sample::Record(record) => record,
+            Sample::Truth(written) => {
+                let at = self.axis.place(Stamped { ts: written.arrival_ts, mono: None, boot: None });
+                let end = at + (written.end_ts() - written.arrival_ts);
+                // The log is written in the order of ends, but for the time that threads take to get there.
+                self.sources[source].read("", end - DISORDER, now);
+                self.writs.add(at, *written);
+                return;
+            }
+        };
+        let from = &mut self.sources[source];
+        let (role, index) = (from.role, from.index);
+        match (&record, role) {
+            (Record::Sampler(sampler), _) if sampler.event == SamplerEvent::Start => {
+                from.starts(sampler.boot.clone(), sampler.interval_seconds, now);
+                if role == Role::Power {
+                    self.meters.sampler(index, sampler);
+                }
+            }
+            (Record::Power(power), Role::Power) => {
+                let at = self.stamp(source, power.ts, power.mono);
+                self.meters.add(index, at, power);
+                self.sources[source].read(&power.source, at, now);
+            }
+            (Record::Memory(memory), Role::Memory) => {
+                let at = self.stamp(source, memory.ts, memory.mono);
+                self.held.add(index, at, memory);
+                self.sources[source].read("", at, now);
+            }
+            _ => {}
+        }
+        // Nobody may ever need it: a sampler that runs for days before the first request must not fill the memory.
+        if self.needed.first().is_none() {
+            match role {
+                Role::Power => self.meters.cap(index, SPARE),
+                Role::Memory => self.held.cap(index, SPARE),
+                Role::Truth => {}
+            }
+        }
+    }
+
+    fn stamp(&mut self, source: usize, ts: f64, mono: Option<f64>) -> f64 {
+        let from = &mut self.sources[source];
+        from.mono = mono.is_some() && from.boot.is_some();
+        let stepped = from.steps.see(ts, mono).filter(|_| !std::mem::replace(&mut from.stepped, true));
+        if let Some(step) = stepped {
+            self.note(format!("the wall clock stepped by {step:.3} s while it was sampled"));
+        }
+        let from = &self.sources[source];
+        micros(self.axis.place(Stamped { ts, mono, boot: from.boot.as_deref() }) + self.settings.offset)
+    }
+}
+
+/// The tokens of a request, spread evenly from its first to its last; from its start to its end where it does not say.
+pub(super) fn flow(asked: &Asked, span: Span) -> Option<Flow> {
+    let tokens = asked.output.filter(|&tokens| tokens > 0)? as f64;
+    let (from, to) = match (asked.first_token, asked.last_token) {
+        (Some(first), Some(last)) if last > first => (micros(span.from + first), micros(span.from + last).min(span.to)),
+        _ => (span.from, span.to),
+    };
+    (to > from).then(|| Flow { from, to, rate: tokens / (to - from) })
+}

@@ -1,0 +1,74 @@
+//! What the join is asked to do.
+
+use super::figures::round;
+use super::idle::IdleFrom;
+use crate::record::EnergyCost;
+use clap::ValueEnum;
+
+/// How energy is shared among requests that ran at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Attribution {
+    /// Equal parts of every moment.
+    Time,
+    /// By the tokens that each emitted; equal parts where nobody did. Waits for all that overlapped.
+    Tokens,
+    /// Nothing is shared: only a request that ran alone has an energy.
+    Exclusive,
+}
+
+/// What the join is asked to do.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How energy is shared.
+    pub attribution: Attribution,
+    /// How long to wait for a reading, in seconds; three intervals when not given.
+    pub wait: Option<f64>,
+    /// Seconds that are added to the time of every reading.
+    pub offset: f64,
+    /// Where the idle power is taken from.
+    pub idle: IdleFrom,
+    /// What energy costs and emits.
+    pub rates: Rates,
+}
+
+/// What energy costs and emits; what is not known is not computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Rates {
+    /// Money per kilowatt-hour.
+    pub price_per_kwh: Option<f64>,
+    /// Grams of CO₂ equivalent per kilowatt-hour.
+    pub carbon_g_per_kwh: Option<f64>,
+    /// Power usage effectiveness: what the building draws for each joule that the machine does.
+    pub pue: Option<f64>,
+}
+
+impl Rates {
+    fn amount(&self, energy: Option<f64>, per_kwh: Option<f64>) -> Option<EnergyCost> {
+        let (energy, per_kwh) = energy.zip(per_kwh)?;
+        let amount = round(energy / JOULES_PER_KWH * per_kwh * self.pue.unwrap_or(1.0));
+        Some(EnergyCost { amount, per_kwh, pue: self.pue })
+    }
+
+    /// What `energy` joules cost.
+    pub fn cost(&self, energy: Option<f64>) -> Option<EnergyCost> {
+        self.amount(energy, self.price_per_kwh)
+    }
+
+    /// What `energy` joules emit.
+    pub fn carbon(&self, energy: Option<f64>) -> Option<EnergyCost> {
+        self.amount(energy, self.carbon_g_per_kwh)
+    }
+}
+
+const JOULES_PER_KWH: f64 = 3.6e6;
+
+impl Attribution {
+    /// Its name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Attribution::Time => "time",
+            Attribution::Tokens => "tokens",
+            Attribution::Exclusive => "exclusive",
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! bench-join as a user runs it: files, pipes, FIFOs, signals.
+
+use crate::common::{self, bash, command, run, run_with, wait_until};
+use serde_json::{Value, json};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const T: f64 = 1_700_000_000.0;
+
+fn head(boot: &str) -> Value {
+    json!({"type": "run", "v": 1, "run": "r", "started_ts": T, "boot": boot, "tool": {"name": "llm-run", "version": "0"},
+        "host": {}, "settings": {}, "argv": []})
+}
+
+fn start(id: u64, at: f64) -> Value {
+    json!({"type": "start", "v": 1, "id": id, "run": "r", "start_ts": T + at, "start_mono": at})
+}
+
+fn result(id: u64, model: &str, from: f64, to: f64) -> Value {
+    json!({"type": "result", "v": 1, "run": "r", "id": id, "model": model, "start_ts": T + from, "start_mono": from,
+        "timing_seconds": {"first_token": 0.25, "last_token": to - from, "end": to - from},
+        "tokens": {"input": 5, "output": 20, "source": "usage"}, "prompt": {"id": "p"}})
+}
+
+fn sampler(event: &str) -> Value {
+    json!({"type": "sampler", "v": 1, "event": event, "tool": {"name": "power-sample", "version": "0"}, "ts": T, "mono": 0.0,
+        "boot": "b", "sources": ["fake"], "total_domain": "cpu", "interval_seconds": 0.5})
+}
+
+fn power(at: f64, watts: f64) -> Value {
+    json!({"type": "power", "v": 1, "ts": T + at, "mono": at, "seq": 1, "source": "fake", "kind": "window",
+        "window_seconds": 0.5, "watts": {"cpu": watts}})
+}
+
+fn memory(at: f64, rss: u64) -> Value {
+    json!({"type": "memory", "v": 1, "ts": T + at, "mono": at, "seq": 1, "processes": 1, "rss_bytes": rss})
+}
+
+fn text(lines: &[Value]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// Ten seconds of 20 W, from 0; `ended` as a sampler ends.
+fn powers(ended: bool) -> String {
+    let mut lines = vec![sampler("start")];
+    lines.extend((1..=20).map(|i| power(f64::from(i) / 2.0, 20.0)));
+    if ended {
+        lines.push(sampler("end"));
+    }
+    text(&lines)
+}
+
+fn requests() -> String {
+    let prompt = json!({"type": "prompt", "v": 1, "id": "p", "text": "Say <b>\"hi\"</b>\n", "sha256": "0"});
+    let (a, b) = (result(1, "org/model:8b", 1.0, 3.0), result(2, "org/model:8b", 4.0, 5.0));
+    text(&[head("b"), prompt, start(1, 1.0), a, start(2, 4.0), b])
+}
+
+fn spawn(mut command: Command) -> (Child, impl Iterator<Item = Value>) {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()))
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn finished_files_are_joined_at_once_and_the_summary_is_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("power"), powers(true)).unwrap();
+    fs::write(path("mem"), text(&[memory(0.9, 100), memory(2.0, 300), memory(3.1, 200), memory(5.2, 250)])).unwrap();
+    fs::write(path("results"), requests()).unwrap();
+    let mut command = command("bench-join");
+    command
+        .arg("--power")
+        .arg(path("power"))
+        .arg("--mem")
+        .arg(path("mem"))
+        .args(["--wait", "30s"])
+        .arg(path("results"));
+    // The memory file has no end record, and its last reading covers the last result: nothing is waited for.
+    let started = Instant::now();
+    let ran = run_with(command, "").exits(0);
+    assert!(started.elapsed() < Duration::from_secs(15));
+    let kinds: Vec<_> = ran.records().iter().map(|r| r["type"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(kinds, ["run", "prompt", "result", "result", "join_summary"]);
+    let first = &ran.of_type("result")[0];
+    assert_eq!(first["power"]["energy_joules"], 40.0);
+    assert_eq!(first["power"]["clock"], "mono");
+    assert_eq!(first["memory"]["baseline"]["rss_bytes"], 100);
+    assert_eq!(first["memory"]["high_water"]["rss_bytes"], 300);
+    assert_eq!(first["memory"]["after_generation"]["distance_seconds"], 0.1);
+    assert_eq!(ran.of_type("join_summary")[0]["power"]["span_energy_joules"], 80.0);
+}
+
+#[test]
+fn a_result_goes_out_while_the_run_goes_on_as_soon_as_a_growing_file_covers_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("power");
+    fs::write(&path, text(&[sampler("start"), power(0.5, 20.0)])).unwrap();
+    let mut command = command("bench-join");
+    command.args(["--wait", "60s", "--power"]).arg(&path);
+    let (mut child, mut lines) = spawn(command);
+    let mut to = child.stdin.take().unwrap();
+    to.write_all(text(&[head("b"), start(1, 0.0), result(1, "m", 0.0, 2.0)]).as_bytes()).unwrap();
+    assert_eq!(lines.next().unwrap()["type"], "run");
+    let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+    for i in 2..=4 {
+        std::thread::sleep(Duration::from_millis(60));
+        // Torn in the middle of a line, as a reader may see it.
+        let line = format!("{}\n", power(f64::from(i) / 2.0, 20.0));
+        let (one, two) = line.split_at(30);
+        file.write_all(one.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(60));
+        file.write_all(two.as_bytes()).unwrap();
+    }
+    let joined = lines.next().unwrap();
+    assert_eq!((&joined["power"]["energy_joules"], &joined["power"]["coverage"]), (&json!(40.0), &json!(1.0)));
+    drop(to);
+    assert_eq!(lines.next().unwrap()["type"], "join_summary");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_sampler_that_falls_silent_is_not_waited_for_beyond_the_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("power");
+    fs::write(&path, text(&[sampler("start"), power(0.5, 20.0)])).unwrap();
+    let input = text(&[head("b"), start(1, 0.0), result(1, "m", 0.0, 1.0)]);
+    let started = Instant::now();
+    let mut command = command("bench-join");
+    command.args(["--wait", "300ms", "--power"]).arg(&path);
+    let ran = run_with(command, &input).exits(0);
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    let power = &ran.of_type("result")[0]["power"];
+    assert_eq!((&power["quality"], &power["coverage"]), (&json!("partial"), &json!(0.5)));
+}
+
+#[test]
+fn process_substitution_and_fifos_are_read_like_files() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("power"), powers(true)).unwrap();
+    fs::write(folder.path().join("results"), requests()).unwrap();
+    let mut script = bash(
+        "cd \"$DIR\"; mkfifo fifo; cat power > fifo & \
+         bench-join --wait 30s --power <(cat power) results > a; bench-join --wait 30s --power fifo < results > b; \
+         bench-join --power power results > c; cmp a b; cmp a c; wc -l < a",
+    );
+    script.env("DIR", folder.path());
+    assert_eq!(run_with(script, "").exits(0).stdout.trim(), "5");
+}
+
+#[test]
+fn several_meters_are_merged_and_no_total_is_counted_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("a"), powers(true)).unwrap();
+    fs::write(path("b"), powers(true)).unwrap();
+    let gpu = powers(true).replace("\"cpu\"", "\"gpu0\"").replace("20.0", "100.0");
+    fs::write(path("c"), gpu).unwrap();
+    for (files, joules, total) in
+        [(&["a", "b"][..], 40.0, "cpu"), (&["a", "c"], 240.0, "cpu+gpu0"), (&["c", "b", "a"], 240.0, "cpu+gpu0")]
+    {
+        let mut command = command("bench-join");
+        for name in files {
+            command.arg("--power").arg(path(name));
+        }
+        let power = run_with(command, requests()).exits(0).of_type("result")[0]["power"].clone();
+        assert_eq!((&power["energy_joules"], &power["total_domain"]), (&json!(joules), &json!(total)), "{files:?}");
+        assert_eq!(power["coverage"], 1.0);
+    }
+}
+
+#[test]
+fn each_result_becomes_a_file_with_its_prompt() {
+    let folder = tempfile::tempdir().unwrap();
+    let power = folder.path().join("power");
+    fs::write(&power, powers(true)).unwrap();
+    let run = folder.path().join("run");
+    let mut command = command("bench-join");
+    command.arg("--power").arg(&power).arg("--json-dir").arg(&run);
+    let results = run_with(command, requests()).exits(0).of_type("result");
+    let names: Vec<_> = results.iter().map(|r| r["files"]["json"].as_str().unwrap()).collect();
+    assert_eq!(names, ["org_model-8b.json", "org_model-8b.2.json"]);
+    for (name, line) in names.iter().zip(&results) {
+        let file = fs::read_to_string(run.join(name)).unwrap();
+        assert!(file.starts_with("{\n  \"type\": \"result\",\n"), "{file}");
+        let mut value: Value = serde_json::from_str(&file).unwrap();
+        assert_eq!(value["prompt"]["text"], "Say <b>\"hi\"</b>\n");
+        value["prompt"].as_object_mut().unwrap().remove("text");
+        assert_eq!(&value, line, "all else is what went down the stream");
+    }
+    assert_eq!(fs::read_dir(&run).unwrap().count(), 2, "no temporary file is left");
+}
+
+#[test]
+fn without_a_source_the_stream_passes_and_only_starts_are_consumed() {
+    let weather = "{\"type\":\"weather\",  \"v\":1}\n";
+    let newer = "{\"type\":\"result\",\"v\":99,\"model\":3}\n";
+    let ran = run("bench-join", [] as [&str; 0], format!("{}{weather}{newer}", requests())).exits(0);
+    let expect: String = requests().lines().filter(|l| !l.contains("\"start\"")).map(|l| format!("{l}\n")).collect();
+    assert_eq!(ran.stdout, format!("{expect}{weather}{newer}"));
+    assert!(ran.stderr.contains("version 99"), "{}", ran.stderr);
+}
+
+#[test]
+fn bad_lines_are_told_counted_and_skipped_on_both_sides() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("power");
+    fs::write(&path, powers(true).replacen('\n', "\n{\"type\":\"power\",\"v\":1}\n", 1)).unwrap();
+    let ran = run("bench-join", ["--power", path.to_str().unwrap()], format!("nonsense\n{}", requests())).exits(1);
+    assert!(ran.stderr.contains("bench-join: -:1: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("bench-join: {}:2: ", path.display())), "{}", ran.stderr);
+    assert_eq!(ran.of_type("result")[1]["power"]["energy_joules"], 20.0);
+    let strict = run("bench-join", ["--strict", "--power", path.to_str().unwrap()], requests()).exits(2);
+    assert!(strict.stderr.contains(":2: "), "{}", strict.stderr);
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_the_reason() {
+    for (args, why) in [
+        (&["--power", "/no/such/file"][..], "/no/such/file"),
+        (&["--power", "/"], "is a directory"),
+        (&["--power", "-"], "samples are read from files"),
+        (&["--follow"], "needs one file of results"),
+        (&["--wait", "3"], "needs its unit"),
+        (&["--wait", "-3s"], "'-3'"),
+        (&["--idle-watts", "-1"], "-1"),
+        (&["--idle-watts=-1"], "not 0 or more"),
+        (&["--pue", "0.5"], "not 1 or more"),
+        (&["--offset", "NaN"], "not a number"),
+        (&["--price-per-kwh", "dear"], "not a number"),
+        (&["--idle", "auto", "--idle-watts", "3"], "cannot be used with"),
+        (&["--attribution", "luck"], "time, tokens, exclusive"),
+        (&["--idle-file", "/dev/null"], "fewer than three power readings"),
+    ] {
+        let ran = run("bench-join", args, "").exits(2);
+        assert!(ran.stderr.starts_with("bench-join: ") && ran.stderr.contains(why), "{args:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "");
+    }
+}
+
+#[test]
+fn net_energy_money_and_carbon_are_told_on_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("power"), powers(true)).unwrap();
+    fs::write(path("idle"), powers(true).replace("20.0", "5.0")).unwrap();
+    let mut command = command("bench-join");
+    command.arg("--power").arg(path("power")).arg("--idle-file").arg(path("idle"));
+    command.args(["--price-per-kwh", "0.36", "--carbon-g-per-kwh", "360"]);
+    let ran = run_with(command, requests()).exits(0);
+    let power = ran.of_type("result")[0]["power"].clone();
+    assert_eq!((&power["idle_watts"], &power["net_energy_joules"]), (&json!(5.0), &json!(30.0)));
+    assert_eq!(power["idle"]["source"], "file");
+    assert_eq!(power["cost"], json!({"amount": 4e-6, "per_kwh": 0.36}));
+    assert_eq!(power["carbon"], json!({"amount": 0.004, "per_kwh": 360.0}));
+}
+
+#[test]
+fn a_file_of_results_is_followed_until_a_signal_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("power"), powers(false)).unwrap();
+    fs::write(path("results"), "").unwrap();
+    let mut command = command("bench-join");
+    command.args(["--follow", "--power"]).arg(path("power")).arg(path("results"));
+    let (mut child, mut lines) = spawn(command);
+    let mut file = OpenOptions::new().append(true).open(path("results")).unwrap();
+    file.write_all(requests().as_bytes()).unwrap();
+    let kinds: Vec<_> = lines.by_ref().take(4).map(|line| line["type"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(kinds, ["run", "prompt", "result", "result"]);
+    file.write_all(text(&[start(3, 6.0), result(3, "m", 6.0, 7.0)]).as_bytes()).unwrap();
+    assert_eq!(lines.next().unwrap()["power"]["energy_joules"], 20.0);
+    signal(&child, "-INT");
+    assert_eq!(lines.next().unwrap()["results"], 3);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn an_interrupt_loses_nothing_of_a_run_that_is_still_being_written() {
+    let (mut child, mut lines) = spawn(command("bench-join"));
+    let mut to = child.stdin.take().unwrap();
+    to.write_all(text(&[head("b")]).as_bytes()).unwrap();
+    assert_eq!(lines.next().unwrap()["type"], "run");
+    signal(&child, "-INT");
+    std::thread::sleep(Duration::from_millis(100));
+    to.write_all(text(&[start(1, 1.0), result(1, "m", 1.0, 2.0)]).as_bytes()).unwrap();
+    assert_eq!(lines.next().unwrap()["type"], "result");
+    drop(to);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_termination_ends_the_input_and_what_has_come_goes_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("power");
+    fs::write(&path, powers(true)).unwrap();
+    let mut command = command("bench-join");
+    command.arg("--power").arg(&path);
+    let (mut child, mut lines) = spawn(command);
+    let mut to = child.stdin.take().unwrap();
+    to.write_all(requests().as_bytes()).unwrap();
+    assert_eq!(lines.by_ref().take(4).count(), 4);
+    signal(&child, "-TERM");
+    assert_eq!(lines.next().unwrap()["type"], "join_summary");
+    assert!(child.wait().unwrap().success());
+    drop(to);
+}
+
+#[test]
+fn a_reader_that_leaves_ends_it_quietly_and_a_full_disk_does_not() {
+    let ran = run_with(
+        bash("set +e +o pipefail; yes '{\"type\":\"weather\"}' | bench-join | head -1; echo \"${PIPESTATUS[1]}\""),
+        "",
+    );
+    assert_eq!(ran.stdout.lines().last(), Some("0"));
+    assert_eq!(ran.stderr, "");
+    let full = run_with(bash("bench-join > /dev/full"), requests()).exits(2);
+    assert!(full.stderr.contains("No space left"), "{}", full.stderr);
+}
+
+/// The peak of resident memory while `n` requests are joined with six readings each, in bytes.
+fn peak(folder: &Path, n: u64) -> u64 {
+    let path = folder.join(format!("power-{n}"));
+    let mut to = std::io::BufWriter::new(File::create(&path).unwrap());
+    writeln!(to, "{}", sampler("start")).unwrap();
+    (1..=n * 3 + 3).for_each(|i| writeln!(to, "{}", power(i as f64 / 2.0, 20.0)).unwrap());
+    writeln!(to, "{}", sampler("end")).unwrap();
+    drop(to);
+    let mut command = command("bench-join");
+    command.args(["--wait", "60s", "--power"]).arg(&path);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut to = child.stdin.take().unwrap();
+    let feeder = std::thread::spawn(move || {
+        writeln!(to, "{}", head("b")).unwrap();
+        for id in 1..=n {
+            let at = id as f64 * 1.5;
+            to.write_all(text(&[start(id, at), result(id, "m", at, at + 1.75)]).as_bytes()).unwrap();
+        }
+        to
+    });
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let last = lines.by_ref().nth(n as usize).unwrap().unwrap();
+    assert!(last.contains("\"coverage\":1.0"), "{last}");
+    // It still waits for its input, so that its memory can be looked at.
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let high = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kilobytes: u64 = high.trim().trim_end_matches(" kB").parse().unwrap();
+    drop(feeder.join().unwrap());
+    assert_eq!(lines.count(), 1, "the summary");
+    assert!(child.wait().unwrap().success());
+    kilobytes * 1024
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_does_not_grow_with_the_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let (few, many) = (peak(folder.path(), 4_000), peak(folder.path(), 24_000));
+    eprintln!("peak resident memory: {few} bytes for 4 000 results, {many} for 24 000");
+    assert!(many < 64 << 20, "{many}");
+    assert!(many < few + (4 << 20), "{few} bytes for 4 000 results, {many} for 24 000");
+}
+
+#[test]
+fn a_live_sampler_is_never_blocked_by_us() {
+    // More than a pipe holds, all of the present, and no result that needs it.
+    let folder = tempfile::tempdir().unwrap();
+    let script = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo \"{\\\"type\\\":\\\"power\\\",\\\"v\\\":1,\\\"ts\\\":$(date +%s),\\\"seq\\\":$i,\\\"source\\\":\\\"x\\\",\\\"kind\\\":\\\"instant\\\",\\\"watts\\\":{\\\"cpu\\\":1}}\"; done; touch \"$DIR/done\"";
+    let script = script.replace("$(date +%s)", "$EPOCHSECONDS");
+    let mut script = bash(&format!("bench-join --power <({script}; true)"));
+    script.env("DIR", folder.path()).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = script.spawn().unwrap();
+    wait_until("the sampler to have written everything", || folder.path().join("done").exists());
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn help_says_what_it_holds_and_how_it_ends() {
+    let help = run("bench-join", ["--help"], "").exits(0).stdout;
+    for word in ["Examples:", "Exit status:", "Memory:", "--attribution", "--json-dir"] {
+        assert!(help.contains(word), "{word}");
+    }
+    assert!(common::root().join("docs/joining.md").is_file());
+}
