@@ -262,6 +262,134 @@ fn the_documentation_names_every_column() {
     }
 }
 
+/// The token-rate results with every ttft 18 % longer.
+fn slower() -> String {
+    let text = fs::read_to_string(input("token-rate.ndjson")).unwrap();
+    text.lines()
+        .map(|line| {
+            let mut record: Value = serde_json::from_str(line).unwrap();
+            if let Some(ttft) = record["ttft_seconds"].as_f64() {
+                record["ttft_seconds"] = (ttft * 1.18).into();
+            }
+            format!("{record}\n")
+        })
+        .collect()
+}
+
+#[test]
+fn a_baseline_tells_what_changed_in_every_format_that_has_room() {
+    let baseline = input("token-rate.ndjson");
+    let args =
+        |format: &'static str| ["-f".into(), format.into(), "--baseline".into(), baseline.clone().into_os_string()];
+    for format in ["text", "markdown", "html"] {
+        let ran = run("bench-report", args(format), slower()).exits(0);
+        assert!(ran.stdout.contains("+18.0 %") && ran.stdout.contains("worse"), "{format}: {}", ran.stdout);
+    }
+    let summary: Value = serde_json::from_str(&run("bench-report", args("json"), slower()).exits(0).stdout).unwrap();
+    let changes = summary["comparison"]["changes"].as_array().unwrap();
+    let of = |metric: &str| changes.iter().find(|change| change["metric"] == metric).unwrap();
+    assert_eq!(of("ttft_seconds")["verdict"], "worse");
+    assert_eq!(of("ttft_seconds")["paired"], true);
+    assert_eq!(of("generation_time_seconds")["verdict"], "same");
+}
+
+#[test]
+fn a_gate_that_fails_is_told_and_exits_with_3_and_the_report_is_there() {
+    let old = input("token-rate.ndjson");
+    let old = old.to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.txt");
+    let out = out.to_str().unwrap();
+    let base = ["-f", "text", "-o", out, "--baseline", old];
+    let gated = |gates: &[&str]| {
+        let mut args: Vec<&str> = base.to_vec();
+        gates.iter().for_each(|gate| args.extend(["--fail-if", gate]));
+        run("bench-report", args, slower())
+    };
+    gated(&["ttft_p95 > 5s", "failed > 0", "tok_s < 0.95 * baseline"]).exits(0);
+    let ran = gated(&["ttft_p50 > 1.1 * baseline", "ttft_p95 > 300ms", "failed > 0", "j_tok > 3"]).exits(3);
+    assert_eq!(ran.stderr.lines().count(), 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("bench-report: ttft_p50 > 1.1 * baseline: MiniMax-M3: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("j_tok > 3: MiniMax-M3: not measured"), "{}", ran.stderr);
+    assert!(fs::read_to_string(out).unwrap().contains("MiniMax-M3"));
+    let ran = gated(&["tttf > 3s"]).exits(2);
+    assert!(ran.stderr.contains("ttft_p95"), "a typo is told with what there is: {}", ran.stderr);
+    let ran = run("bench-report", ["--fail-if", "tok_s < baseline"], "").exits(2);
+    assert!(ran.stderr.contains("--baseline"), "{}", ran.stderr);
+}
+
+#[test]
+fn limits_are_counted_over_all_requests_that_were_tried() {
+    let summary = report(&["-f", "json", "--slo", "ttft=1s,e2e=1m"], "openrouter.ndjson").exits(0).stdout;
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    let grok = summary["groups"].as_array().unwrap().iter().find(|g| g["model"] == "x-ai/grok-5").unwrap();
+    assert_eq!(grok["goodput"]["good"], 2, "{grok}");
+    assert_eq!(grok["goodput"]["tried"], 3);
+    assert_eq!(summary["slo_seconds"]["e2e"], 60);
+    let ran = report(&["--slo", "ttft=500"], "openrouter.ndjson").exits(2);
+    assert!(ran.stderr.contains("unit"), "{}", ran.stderr);
+}
+
+#[test]
+fn groups_and_columns_come_as_they_are_asked_for() {
+    let ran = report(&["-f", "csv", "--columns", "model,tok_s", "--sort", "-tok_s"], "run-folder").exits(0);
+    let models: Vec<&str> = ran.stdout.lines().map(|line| line.split(['/', ',']).next().unwrap()).collect();
+    assert_eq!(models, ["model", "meta", "qwen", "openai", "google", "deepseek", "mistralai"]);
+    assert!(ran.stdout.starts_with("model,tok_s\n"));
+    for bad in [["--columns", "model,speed"], ["--sort", "speed"]] {
+        assert!(report(&bad, "run-folder").exits(2).stderr.contains("tok_s"));
+    }
+}
+
+#[test]
+fn the_folders_of_the_scripts_before_us_are_read() {
+    let ran = report(&["-f", "json"], "python-folder").exits(0);
+    let summary: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let groups = summary["groups"].as_array().unwrap();
+    let of = |model: &str| groups.iter().find(|g| g["model"] == model).unwrap();
+    assert_eq!(of("lab/local-7b@q4")["metrics"]["load_time_seconds"]["p50"], 4.25);
+    assert_eq!(of("lab/local-7b@q4")["metrics"]["memory_high_water_bytes"]["max"], 6_400_000_000u64);
+    assert_eq!(of("lab/local-7b@q4")["warnings"]["server_timing"], 1);
+    assert_eq!(of("lab/hosted")["source"], "openrouter");
+    assert_eq!(of("lab/hosted")["cost"]["usd"], 0.0125);
+    assert_eq!(of("lab/broken")["failed"], 1);
+    assert!(page("python-folder").contains("href=\"lab_local-7b_q4.html\""));
+}
+
+#[test]
+fn a_report_that_follows_is_written_anew_until_it_is_interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (growing, out) = (folder.path().join("results.ndjson"), folder.path().join("index.html"));
+    let text = fs::read_to_string(input("token-rate.ndjson")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    fs::write(&growing, format!("{}\n", lines[..36].join("\n"))).unwrap();
+    let mut command = crate::common::command("bench-report");
+    command.args(["--follow", "--interval", "100ms", "-o"]).args([&out, &growing]);
+    let mut child = command.spawn().unwrap();
+    let page = || fs::read_to_string(&out).unwrap_or_default();
+    crate::common::wait_until("the first report", || page().contains("refresh-seconds"));
+    assert!(page().contains("1 request"));
+    fs::write(&growing, &text).unwrap();
+    crate::common::wait_until("the second report", || page().contains("32 requests"));
+    let asked = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(asked.success() && child.wait().unwrap().success());
+    assert!(!page().contains("<meta name=\"refresh-seconds\""), "the last report is done");
+    let ran = run("bench-report", ["--follow", "-o", "x.html"], "").exits(2);
+    assert!(ran.stderr.contains("standard input"), "{}", ran.stderr);
+}
+
+#[test]
+fn in_a_browser_sliders_count_goodput_anew() {
+    let Some(mut browser) = Browser::start() else { return };
+    let (_folder, file) = written("token-rate.ndjson");
+    browser.open(&file, "#slo=ttft=9,itl=9,e2e=9");
+    let shares = "[...document.querySelector('.limits').parentElement.querySelectorAll('svg [data-tip]')].map((e) => e.dataset.tip).join()";
+    assert!(browser.eval(shares).as_str().unwrap().contains("32 of 32 good"));
+    browser.eval("(() => { const s = document.querySelector('.limits input'); s.value = 0; s.dispatchEvent(new Event('input')); })()");
+    assert!(browser.eval(shares).as_str().unwrap().contains("0 of 32 good"));
+    assert!(browser.eval("location.hash").as_str().unwrap().contains("slo="));
+}
+
 /// A page in a file of its own, as a reader has it.
 fn written(name: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();

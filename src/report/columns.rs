@@ -1,6 +1,7 @@
 //! The columns of a report: one list for every format, so that a name means the same in all of them.
 
 use crate::summary::{Better, Group, Metric, Stat, Unit};
+use std::cmp::Ordering;
 
 /// What belongs together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +102,7 @@ const J: Option<Unit> = Some(Unit::Joules);
 const JT: Option<Unit> = Some(Unit::JoulesPerToken);
 const GB: Option<Unit> = Some(Unit::Bytes);
 const USD: Option<Unit> = Some(Unit::Usd);
+const SHARE: Option<Unit> = Some(Unit::Share);
 const N: Option<Unit> = Some(Unit::Count);
 
 /// Every column, in order.
@@ -130,6 +132,7 @@ pub const COLUMNS: &[Column] = &[
     column!("gen_s", "time", Speed, S, Lower, "The whole request, from its start to the end of the answer: median.", |g| p50(g, Metric::GenerationTime)),
     column!("gen_s_p95", "time p95", Speed, S, Lower, "The whole request: 95th percentile.", |g| percentile(g, Metric::GenerationTime, "p95")),
     column!("throughput", "together", Speed, RATE, Higher, "Output tokens of all requests together ÷ the time from the first start to the last end.", |g| Cell::number(g.throughput.as_ref().and_then(|t| t.output_tokens_per_second))),
+    column!("goodput", "goodput", Speed, SHARE, Higher, "The share of all requests, failed ones included, that kept every limit of --slo.", |g| Cell::number(g.goodput.map(|good| good.share))),
 
     column!("cpu_w", "CPU", Energy, W, Lower, "Mean power of the processor during a request: median of requests.", |g| watts(g, Metric::CpuWatts)),
     column!("gpu_w", "GPU", Energy, W, Lower, "Mean power of the graphics processor during a request: median of requests.", |g| watts(g, Metric::GpuWatts)),
@@ -163,10 +166,11 @@ pub const COLUMNS: &[Column] = &[
 ];
 
 /// The columns that a page shows at first, where there is anything to show.
-pub const MAIN: [&str; 22] = [
+pub const MAIN: [&str; 23] = [
     "model",
     "ok",
     "failed",
+    "goodput",
     "load_s",
     "ttft_p50",
     "ttft_p95",
@@ -191,6 +195,52 @@ pub const MAIN: [&str; 22] = [
 /// A column by its key.
 pub fn column(key: &str) -> Option<&'static Column> {
     COLUMNS.iter().find(|column| column.key == key)
+}
+
+/// Reads a list of columns: `model,tok_s,j_tok`.
+///
+/// # Errors
+/// When one of them is no column; the sentence lists them.
+pub fn parse(text: &str) -> Result<Vec<&'static Column>, String> {
+    text.split(',').map(|key| one(key.trim())).collect()
+}
+
+/// Reads an order of groups: a column, with `-` before it for the largest first.
+///
+/// # Errors
+/// When it is no column; the sentence lists them.
+pub fn parse_order(text: &str) -> Result<Order, String> {
+    let (down, key) = text.strip_prefix('-').map_or((false, text), |key| (true, key));
+    Ok(Order { column: one(key)?, down })
+}
+
+fn one(key: &str) -> Result<&'static Column, String> {
+    column(key).ok_or_else(|| {
+        let keys: Vec<&str> = COLUMNS.iter().map(|column| column.key).collect();
+        format!("no column is called {key}; there are {}", keys.join(", "))
+    })
+}
+
+/// An order of groups.
+#[derive(Clone, Copy)]
+pub struct Order {
+    column: &'static Column,
+    down: bool,
+}
+
+impl Order {
+    /// Which of two groups comes first; what was not measured comes last, whichever way.
+    pub fn of(&self, a: &Group, b: &Group) -> Ordering {
+        let turned = |order: Ordering| if self.down { order.reverse() } else { order };
+        match ((self.column.of)(a), (self.column.of)(b)) {
+            (Cell::Absent, Cell::Absent) => Ordering::Equal,
+            (Cell::Absent, _) => Ordering::Greater,
+            (_, Cell::Absent) => Ordering::Less,
+            (Cell::Number { value: a, .. }, Cell::Number { value: b, .. }) => turned(a.total_cmp(&b)),
+            (Cell::Text(a), Cell::Text(b)) => turned(a.cmp(&b)),
+            _ => Ordering::Equal,
+        }
+    }
 }
 
 /// Counted words as people read them: `stop`, or `stop 30, length 2`.

@@ -7,8 +7,8 @@ use super::{answers, names};
 use crate::clock;
 use crate::record::{Load, Prompt, Run, Sampler};
 use crate::report::columns::{COLUMNS, Cell, Column, MAIN, Set};
-use crate::report::{Places, number};
-use crate::summary::{Better, Group, Row, Summary, Unit};
+use crate::report::{Options, changes, number};
+use crate::summary::{Better, Group, Row, Summary, Unit, Verdict};
 use askama::Template;
 use serde_json::Value;
 
@@ -34,6 +34,10 @@ pub struct Page {
     columns: Vec<Head>,
     rows: Vec<Line>,
     marked: bool,
+    refresh: u64,
+    compared: Vec<ChangeText>,
+    compared_tally: String,
+    compared_missing: Vec<String>,
     failures: Vec<Failure>,
     answers: Vec<Answer>,
     answers_left: usize,
@@ -87,6 +91,17 @@ struct CellText {
     doubt: bool,
 }
 
+struct ChangeText {
+    model: String,
+    metric: String,
+    old: String,
+    new: String,
+    percent: String,
+    interval: String,
+    class: &'static str,
+    verdict: &'static str,
+}
+
 struct Failure {
     n: u64,
     kind: String,
@@ -117,14 +132,14 @@ struct RunText {
 
 impl Page {
     /// The texts of a page, all but its frame: policy, style, script and data.
-    pub fn of(summary: &Summary, places: &Places) -> Self {
+    pub fn of(summary: &Summary, options: &Options) -> Self {
         let shown: Vec<&Column> = COLUMNS
             .iter()
             .filter(|column| summary.groups.iter().any(|group| (column.of)(group) != Cell::Absent))
             .collect();
         let mut marked = false;
         let names = names(&summary.groups);
-        let (answers, answers_left) = gallery(summary, places, &names);
+        let (answers, answers_left) = gallery(summary, options, &names);
         Self {
             policy: String::new(),
             style: "",
@@ -137,8 +152,12 @@ impl Page {
             standouts: standouts(&summary.groups, &names),
             sets: sets(&shown),
             columns: shown.iter().map(|column| head(column)).collect(),
-            rows: lines(summary, places, &shown, &mut marked),
+            rows: lines(summary, options, &shown, &mut marked),
             marked,
+            refresh: options.refresh.unwrap_or(0),
+            compared: summary.comparison.iter().flat_map(|c| changes::said(summary, c)).map(change).collect(),
+            compared_tally: summary.comparison.as_ref().map(changes::tally).unwrap_or_default(),
+            compared_missing: summary.comparison.as_ref().map(changes::missing).unwrap_or_default(),
             failures: failures(summary, &names),
             answers,
             answers_left,
@@ -249,7 +268,7 @@ fn head(column: &Column) -> Head {
     }
 }
 
-fn lines(summary: &Summary, places: &Places, shown: &[&Column], marked: &mut bool) -> Vec<Line> {
+fn lines(summary: &Summary, options: &Options, shown: &[&Column], marked: &mut bool) -> Vec<Line> {
     // One request at once goes without saying, unless there are other levels.
     let levels = summary.groups.iter().any(|group| group.concurrency != summary.groups[0].concurrency);
     let mut lines: Vec<Line> = summary
@@ -258,7 +277,7 @@ fn lines(summary: &Summary, places: &Places, shown: &[&Column], marked: &mut boo
         .enumerate()
         .map(|(at, group)| Line {
             sub: sub(group, levels),
-            links: first_files(summary, at).map(|row| links(row, places)).unwrap_or_default(),
+            links: first_files(summary, at).map(|row| links(row, options)).unwrap_or_default(),
             cells: Vec::new(),
         })
         .collect();
@@ -331,8 +350,26 @@ fn first_files(summary: &Summary, group: usize) -> Option<&Row> {
         .or_else(|| rows().find(|row| FILES.iter().any(|(_, file)| file(row).is_some())))
 }
 
-fn links(row: &Row, places: &Places) -> Vec<Link> {
-    FILES.iter().filter_map(|(text, file)| Some(Link { text, href: href(places, row.folder, file(row)?)? })).collect()
+fn links(row: &Row, options: &Options) -> Vec<Link> {
+    FILES.iter().filter_map(|(text, file)| Some(Link { text, href: href(options, row.folder, file(row)?)? })).collect()
+}
+
+fn change(said: changes::Said) -> ChangeText {
+    let class = match said.change.verdict {
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
+        Verdict::Same | Verdict::NotEnoughData => "",
+    };
+    ChangeText {
+        model: said.model,
+        metric: said.metric,
+        old: said.old,
+        new: said.new,
+        percent: said.percent,
+        interval: said.interval,
+        class,
+        verdict: said.change.verdict.word(),
+    }
 }
 
 fn failures(summary: &Summary, names: &[String]) -> Vec<Failure> {
@@ -350,12 +387,12 @@ fn failures(summary: &Summary, names: &[String]) -> Vec<Failure> {
     failures
 }
 
-fn gallery(summary: &Summary, places: &Places, names: &[String]) -> (Vec<Answer>, usize) {
+fn gallery(summary: &Summary, options: &Options, names: &[String]) -> (Vec<Answer>, usize) {
     let several = |row: &Row| summary.groups[row.group].requests() > 1;
     let mut answers = Vec::new();
     let mut left = 0;
     for row in summary.rows.iter().filter(|row| !row.warmup) {
-        let html = row.html.as_deref().and_then(|file| href(places, row.folder, file));
+        let html = row.html.as_deref().and_then(|file| href(options, row.folder, file));
         if html.is_none() && row.text.is_none() {
             continue;
         }
@@ -373,7 +410,7 @@ fn gallery(summary: &Summary, places: &Places, names: &[String]) -> (Vec<Answer>
             sub,
             html: html.unwrap_or_default(),
             markdown: row.text.as_deref().map(answers::safe).unwrap_or_default(),
-            links: links(row, places),
+            links: links(row, options),
         });
     }
     (answers, left)
