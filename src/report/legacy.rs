@@ -192,7 +192,8 @@ mod tests {
             "usage":{"prompt_tokens":258,"completion_tokens":2850},"errors":{"load":null,"generation":null},
             "power":{"cpu_watts":{"avg":5.5,"min":3.0,"max":6.0,"samples":25}},
             "files":{"html":"/Users/x/reports/y/a_b.html"},"prompt":{"text":"hello","max_tokens":-1}}"#;
-        let Ok([Record::Prompt(prompt), Record::Result(o)]) = records(text).as_deref() else { panic!() };
+        let read = records(text).unwrap();
+        let [Record::Prompt(prompt), Record::Result(o)] = &read[..] else { panic!() };
         assert_eq!(prompt.text, "hello");
         assert_eq!(o.source, Some(Source::Lmstudio));
         assert_eq!(o.derived.as_ref().unwrap().tokens_per_second, Some(114.0));

@@ -4,6 +4,7 @@
 //! [`columns`]. Text from models, servers and files is hostile in every format.
 
 mod changes;
+mod choose;
 mod columns;
 mod csv;
 mod follow;
@@ -17,7 +18,8 @@ mod number;
 mod openmetrics;
 mod text;
 
-pub use columns::{COLUMNS, Column, Order, Set, column, parse, parse_order};
+pub use choose::{Order, parse, parse_order};
+pub use columns::{COLUMNS, Column, Set, column};
 pub use follow::follow;
 pub use gates::Gate;
 

@@ -5,15 +5,10 @@ use super::group::{Details, Energy, ErrorCount, Gaps, Group, Key, Meter, Money, 
 use super::metric::Metric;
 use super::row::Row;
 use super::sample::Sample;
+use super::words::{LONGEST_WORD, WORDS, Words, note};
 use crate::record::{CostSource, JoinedPower, Outcome, PromptUsed, Quality, TokenSource, Watts};
 use crate::stats::Histogram;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-
-/// How many different words one count tells apart; what servers say more is counted as `other`.
-const WORDS: usize = 40;
-
-/// The longest word that is counted as itself, in characters.
-const LONGEST_WORD: usize = 300;
 
 /// What a group is made from.
 pub struct Building {
@@ -48,30 +43,6 @@ pub struct Building {
     served_models: BTreeSet<String>,
     endpoints: BTreeSet<String>,
     parameters: BTreeSet<String>,
-}
-
-/// Counts of words that servers choose: bounded, whatever they say.
-#[derive(Default)]
-struct Words(BTreeMap<String, u64>);
-
-impl Words {
-    fn add(&mut self, word: &str, n: u64) {
-        let word: String = word.chars().take(LONGEST_WORD).collect();
-        let word = if self.0.len() >= WORDS && !self.0.contains_key(&word) { "other".into() } else { word };
-        *self.0.entry(word).or_default() += n;
-    }
-
-    fn merge(&mut self, other: Words) {
-        other.0.into_iter().for_each(|(word, n)| self.add(&word, n));
-    }
-}
-
-fn note(set: &mut BTreeSet<String>, word: Option<&str>) {
-    if let Some(word) = word
-        && set.len() < WORDS
-    {
-        set.insert(word.chars().take(LONGEST_WORD).collect());
-    }
 }
 
 impl Building {

@@ -10,12 +10,14 @@
 mod building;
 mod collect;
 mod compare;
+mod describe;
 mod goodput;
 mod group;
 mod metric;
 mod row;
 mod sample;
 mod series;
+mod words;
 
 pub use collect::{Collector, ROWS};
 pub use compare::{Change, Comparison, Verdict, compare};

@@ -184,8 +184,10 @@ fn rows(rows: &[Row], options: &Options, t0: f64) -> Value {
     json!({ "n": rows.len(), "words": words.list, "columns": columns })
 }
 
+type FileOf = fn(&Row) -> Option<&str>;
+
 /// The artifacts of a request by the names of their links.
-pub const FILES: [(&str, fn(&Row) -> Option<&str>); 4] = [
+pub const FILES: [(&str, FileOf); 4] = [
     ("page", |r| r.html.as_deref()),
     ("text", |r| r.text_file.as_deref()),
     ("json", |r| r.json.as_deref()),

@@ -8,6 +8,7 @@ mod answers;
 mod badges;
 mod data;
 mod links;
+mod parts;
 mod view;
 
 use super::{Options, number};
