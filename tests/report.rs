@@ -325,7 +325,7 @@ fn limits_are_counted_over_all_requests_that_were_tried() {
     let grok = summary["groups"].as_array().unwrap().iter().find(|g| g["model"] == "x-ai/grok-5").unwrap();
     assert_eq!(grok["goodput"]["good"], 2, "{grok}");
     assert_eq!(grok["goodput"]["tried"], 3);
-    assert_eq!(summary["slo_seconds"]["e2e"], 60);
+    assert_eq!(summary["slo_seconds"]["e2e"].as_f64(), Some(60.0));
     let ran = report(&["--slo", "ttft=500"], "openrouter.ndjson").exits(2);
     assert!(ran.stderr.contains("unit"), "{}", ran.stderr);
 }
@@ -376,16 +376,4 @@ fn a_report_that_follows_is_written_anew_until_it_is_interrupted() {
     assert!(!page().contains("<meta name=\"refresh-seconds\""), "the last report is done");
     let ran = run("bench-report", ["--follow", "-o", "x.html"], "").exits(2);
     assert!(ran.stderr.contains("standard input"), "{}", ran.stderr);
-}
-
-#[test]
-fn in_a_browser_sliders_count_goodput_anew() {
-    let Some(mut browser) = Browser::start() else { return };
-    let (_folder, file) = written("token-rate.ndjson");
-    browser.open(&file, "#slo=ttft=9,itl=9,e2e=9");
-    let shares = "[...document.querySelector('.limits').parentElement.querySelectorAll('svg [data-tip]')].map((e) => e.dataset.tip).join()";
-    assert!(browser.eval(shares).as_str().unwrap().contains("32 of 32 good"));
-    browser.eval("(() => { const s = document.querySelector('.limits input'); s.value = 0; s.dispatchEvent(new Event('input')); })()");
-    assert!(browser.eval(shares).as_str().unwrap().contains("0 of 32 good"));
-    assert!(browser.eval("location.hash").as_str().unwrap().contains("slo="));
 }

@@ -183,3 +183,15 @@ fn in_a_browser_five_thousand_requests_are_no_burden() {
     let (_, said) = browser.requests_and_complaints();
     assert_eq!(said, Vec::<String>::new());
 }
+
+#[test]
+fn in_a_browser_sliders_count_goodput_anew() {
+    let Some(mut browser) = Browser::start() else { return };
+    let (_folder, file) = written("token-rate.ndjson");
+    browser.open(&file, "#slo=ttft=9,itl=9,e2e=9");
+    let shares = "[...document.querySelector('.limits').parentElement.querySelectorAll('svg [data-tip]')].map((e) => e.dataset.tip).join()";
+    assert!(browser.eval(shares).as_str().unwrap().contains("32 of 32 good"));
+    browser.eval("(() => { const s = document.querySelector('.limits input'); s.value = 0; s.dispatchEvent(new Event('input')); })()");
+    assert!(browser.eval(shares).as_str().unwrap().contains("0 of 32 good"));
+    assert!(browser.eval("location.hash").as_str().unwrap().contains("slo="));
+}

@@ -167,8 +167,8 @@ fn standouts(groups: &[Group], names: &[String]) -> Vec<Standout> {
         let column = COLUMNS.iter().find(|column| column.key == key)?;
         let values: Vec<(f64, usize)> =
             groups.iter().enumerate().filter_map(|(at, group)| Some(((column.of)(group).value()?, at))).collect();
-        // The best of one is no news.
-        if values.len() < 2 {
+        // The best of one, or of equals, is no news.
+        if values.iter().all(|(value, _)| *value == values[0].0) {
             return None;
         }
         let order = |a: &&(f64, usize), b: &&(f64, usize)| a.0.total_cmp(&b.0);
