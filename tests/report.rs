@@ -1,9 +1,9 @@
 //! bench-report as a user meets it: every format over every kind of input, and the page in a real browser.
 
 mod browser;
+mod page;
 
 use crate::common::{Ran, bash, root, run, testdata};
-use browser::Browser;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -262,182 +262,118 @@ fn the_documentation_names_every_column() {
     }
 }
 
-/// A page in a file of its own, as a reader has it.
-fn written(name: &str) -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let source = input(name);
-    let place = folder.path().join("run");
-    fs::create_dir_all(&place).unwrap();
-    if source.is_dir() {
-        for entry in fs::read_dir(&source).unwrap() {
-            let path = entry.unwrap().path();
-            fs::copy(&path, place.join(path.file_name().unwrap())).unwrap();
-        }
-        run("bench-report", [place.as_os_str(), "-o".as_ref(), place.join("index.html").as_os_str()], "").exits(0);
-    } else {
-        run("bench-report", [source.as_os_str(), "-o".as_ref(), place.join("index.html").as_os_str()], "").exits(0);
-    }
-    (folder, place.join("index.html"))
-}
-
-#[test]
-fn in_a_browser_every_page_opens_without_a_complaint_and_without_a_request() {
-    let Some(mut browser) = Browser::start() else { return };
-    for name in INPUTS {
-        let (_folder, file) = written(name);
-        browser.open(&file, "");
-        let (asked, said) = browser.requests_and_complaints();
-        assert_eq!(said, Vec::<String>::new(), "{name}");
-        assert_eq!(asked, [format!("file://{}", file.display())], "{name}");
-        // Every row opened, every detail unfolded: what the script writes is as harmless as what the template wrote.
-        browser.eval("document.querySelectorAll('tr.group .open').forEach((e) => e.click())");
-        browser.eval("document.querySelectorAll('details').forEach((e) => { e.open = true; })");
-        let (asked_more, said_more) = browser.requests_and_complaints();
-        assert_eq!((asked_more.len(), said_more), (1, Vec::new()), "{name}");
-        assert_eq!(browser.eval("window.pwned === undefined"), true, "{name}");
-        let charts = browser.eval("document.querySelectorAll('figure svg').length").as_u64().unwrap();
-        assert!(charts > 0 || matches!(name, "empty.ndjson" | "missing.ndjson"), "{name} has no chart");
-        // Nothing is wider than the screen, not even on a phone.
-        let phone = serde_json::json!({ "width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": true });
-        browser.call("Emulation.setDeviceMetricsOverride", phone);
-        browser.open(&file, "");
-        let wide = browser.eval("document.documentElement.scrollWidth").as_u64().unwrap();
-        assert!(wide <= 390, "{name} is {wide} wide on a phone");
-        browser.call("Emulation.clearDeviceMetricsOverride", serde_json::json!({}));
-    }
-}
-
-#[test]
-fn in_a_browser_the_table_sorts_filters_opens_and_remembers_it_in_the_hash() {
-    let Some(mut browser) = Browser::start() else { return };
-    let (_folder, file) = written("run-folder");
-    browser.open(&file, "");
-    let names =
-        "[...document.querySelectorAll('tr.group:not([hidden]) .name')].map((e) => e.textContent.split('/')[0]).join()";
-    assert_eq!(browser.eval(names), "deepseek,google,meta,mistralai,openai,qwen");
-    browser.point("document.querySelector('th[data-key=tok_s] button')", true);
-    // Best first; what failed has no rate and comes last, also the other way around.
-    assert_eq!(browser.eval(names), "meta,qwen,openai,google,deepseek,mistralai");
-    assert_eq!(browser.eval("location.hash"), "#sort=-tok_s");
-    browser.point("document.querySelector('th[data-key=tok_s] button')", true);
-    assert_eq!(browser.eval(names), "deepseek,google,openai,qwen,meta,mistralai");
-    browser.eval("(() => { const f = document.querySelector('#filter'); f.value = 'tok_s>50 e'; f.dispatchEvent(new Event('input')); })()");
-    assert_eq!(browser.eval(names), "openai,qwen,meta");
-    assert_eq!(browser.eval("document.querySelector('#count').textContent"), "3 of 6 rows");
-    browser.eval("(() => { const f = document.querySelector('#filter'); f.value = 'speeed>50'; f.dispatchEvent(new Event('input')); })()");
-    assert_eq!(browser.eval("document.querySelector('#count').textContent"), "no column speeed");
-    browser.eval(
-        "(() => { const f = document.querySelector('#filter'); f.value = ''; f.dispatchEvent(new Event('input')); })()",
-    );
-
-    browser.point("document.querySelectorAll('tr.group .open')[0]", true);
-    assert_eq!(browser.eval("document.querySelectorAll('tr.detail').length"), 1);
-    assert!(
-        browser
-            .eval("document.querySelector('tr.detail').textContent")
-            .as_str()
-            .unwrap()
-            .contains("truncated_by_length")
-    );
-    let shown = "[...document.querySelectorAll('thead th[data-set=energy]:not(.hidden)')].length";
-    assert!(browser.eval(shown).as_u64().unwrap() > 0);
-    browser.point("document.querySelector('input[name=set][value=energy]').parentElement", true);
-    assert_eq!(browser.eval(shown), 0);
-    browser.point("document.querySelector('#theme')", true);
-    browser.wait("document.documentElement.dataset.theme === 'dark'");
-    let hash = browser.eval("location.hash").as_str().unwrap().to_owned();
-
-    browser.open(&file, &hash);
-    assert_eq!(browser.eval(names), "deepseek,google,openai,qwen,meta,mistralai");
-    assert_eq!(browser.eval("document.querySelectorAll('tr.detail').length"), 1);
-    assert_eq!(browser.eval(shown), 0);
-    assert_eq!(browser.eval("document.documentElement.dataset.theme"), "dark");
-    let (_, said) = browser.requests_and_complaints();
-    assert_eq!(said, Vec::<String>::new());
-}
-
-#[test]
-fn in_a_browser_charts_tell_their_values_to_the_pointer_and_to_the_keyboard() {
-    let Some(mut browser) = Browser::start() else { return };
-    let (_folder, file) = written("run-folder");
-    browser.open(&file, "");
-    browser.point("document.querySelector('#charts svg [data-tip]')", false);
-    browser.wait("!document.querySelector('#tip').hidden");
-    assert!(browser.eval("document.querySelector('#tip').textContent").as_str().unwrap().contains("first token"));
-    browser.eval("document.querySelector('#charts svg').focus()");
-    for kind in ["keyDown", "keyUp"] {
-        browser.call(
-            "Input.dispatchKeyEvent",
-            serde_json::json!({ "type": kind, "key": "ArrowRight", "code": "ArrowRight" }),
-        );
-    }
-    assert_eq!(browser.eval("document.querySelectorAll('#charts svg .on').length"), 1);
-    // On the time axis a moment tells the watts.
-    browser.eval("document.querySelector('#run').scrollIntoView({ behavior: 'instant' })");
-    let glass = "[...document.querySelectorAll('#run svg rect[fill=transparent]')].at(-1)";
-    browser.point(glass, false);
-    browser.wait("/ W$/m.test(document.querySelector('#tip').textContent)");
-}
-
-#[test]
-fn in_a_browser_a_produced_page_loads_when_asked_for_and_runs_when_asked_for() {
-    let Some(mut browser) = Browser::start() else { return };
-    let (_folder, file) = written("run-folder");
-    browser.open(&file, "");
-    assert_eq!(browser.eval("document.querySelectorAll('iframe').length"), 0);
-    browser.point("document.querySelector('.frame [data-mode=still]')", true);
-    browser.wait("document.querySelectorAll('iframe').length === 1");
-    assert_eq!(browser.eval("document.querySelector('iframe').getAttribute('sandbox')"), "");
-    browser.point("document.querySelector('.over button')", true);
-    browser.wait("document.querySelector('iframe').getAttribute('sandbox') === 'allow-scripts'");
-    // It is loaded, and it is a stranger: the page around it cannot look inside, nor it out.
-    browser.wait("document.querySelector('iframe').contentDocument === null");
-    let (asked, said) = browser.requests_and_complaints();
-    assert!(asked.iter().any(|url| url.ends_with("openai_gpt-oss-20b.html")), "{asked:?}");
-    assert_eq!(said, Vec::<String>::new());
-}
-
-#[test]
-fn in_a_browser_what_is_downloaded_is_what_is_shown() {
-    let Some(mut browser) = Browser::start() else { return };
-    let (_folder, file) = written("hostile.ndjson");
-    browser.open(&file, "");
-    browser.eval(
-        "window.saved = []; URL.createObjectURL = (blob) => { window.saved.push(blob); return 'about:blank#'; }; \
-         HTMLAnchorElement.prototype.click = () => {}; document.querySelector('#get-csv').click(); \
-         document.querySelector('#get-ndjson').click();",
-    );
-    let csv = browser.eval("saved[0].text()").as_str().unwrap().to_owned();
-    assert!(csv.starts_with("model,ok,failed,"), "{csv}");
-    assert!(csv.contains("\n'=cmd|"), "a formula is defused: {csv}");
-    let ndjson = browser.eval("saved[1].text()").as_str().unwrap().to_owned();
-    let rows: Vec<Value> = ndjson.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(rows.len(), 35);
-    assert!(rows.iter().all(|row| row["type"] == "row"));
-}
-
-#[test]
-fn in_a_browser_five_thousand_requests_are_no_burden() {
-    let Some(mut browser) = Browser::start() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let line = fs::read_to_string(input("one.ndjson")).unwrap();
-    let one: Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
-    let many: String = (0..5000)
-        .map(|i| {
-            let mut row = one.clone();
-            row["id"] = i.into();
-            row["start_ts"] = (1_795_278_202.5 + f64::from(i) * 0.7).into();
-            row["ttft_seconds"] = (0.2 + f64::from(i % 97) / 100.0).into();
-            row["model"] = format!("model-{}", i % 60).into();
-            format!("{row}\n")
+/// The token-rate results with every ttft 18 % longer.
+fn slower() -> String {
+    let text = fs::read_to_string(input("token-rate.ndjson")).unwrap();
+    text.lines()
+        .map(|line| {
+            let mut record: Value = serde_json::from_str(line).unwrap();
+            if let Some(ttft) = record["ttft_seconds"].as_f64() {
+                record["ttft_seconds"] = (ttft * 1.18).into();
+            }
+            format!("{record}\n")
         })
-        .collect();
-    let file = folder.path().join("index.html");
-    run("bench-report", ["-o", file.to_str().unwrap()], many).exits(0);
-    browser.open(&file, "#sort=ttft_p50");
-    assert_eq!(browser.eval("document.querySelectorAll('tr.group').length"), 60);
-    browser.point("document.querySelector('tr.group .open')", true);
-    assert_eq!(browser.eval("document.querySelectorAll('tr.detail .plain tbody tr').length > 80"), true);
-    let (_, said) = browser.requests_and_complaints();
-    assert_eq!(said, Vec::<String>::new());
+        .collect()
+}
+
+#[test]
+fn a_baseline_tells_what_changed_in_every_format_that_has_room() {
+    let baseline = input("token-rate.ndjson");
+    let args =
+        |format: &'static str| ["-f".into(), format.into(), "--baseline".into(), baseline.clone().into_os_string()];
+    for format in ["text", "markdown", "html"] {
+        let ran = run("bench-report", args(format), slower()).exits(0);
+        assert!(ran.stdout.contains("+18.0 %") && ran.stdout.contains("worse"), "{format}: {}", ran.stdout);
+    }
+    let summary: Value = serde_json::from_str(&run("bench-report", args("json"), slower()).exits(0).stdout).unwrap();
+    let changes = summary["comparison"]["changes"].as_array().unwrap();
+    let of = |metric: &str| changes.iter().find(|change| change["metric"] == metric).unwrap();
+    assert_eq!(of("ttft_seconds")["verdict"], "worse");
+    assert_eq!(of("ttft_seconds")["paired"], true);
+    assert_eq!(of("generation_time_seconds")["verdict"], "same");
+}
+
+#[test]
+fn a_gate_that_fails_is_told_and_exits_with_3_and_the_report_is_there() {
+    let old = input("token-rate.ndjson");
+    let old = old.to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.txt");
+    let out = out.to_str().unwrap();
+    let base = ["-f", "text", "-o", out, "--baseline", old];
+    let gated = |gates: &[&str]| {
+        let mut args: Vec<&str> = base.to_vec();
+        gates.iter().for_each(|gate| args.extend(["--fail-if", gate]));
+        run("bench-report", args, slower())
+    };
+    gated(&["ttft_p95 > 5s", "failed > 0", "tok_s < 0.95 * baseline"]).exits(0);
+    let ran = gated(&["ttft_p50 > 1.1 * baseline", "ttft_p95 > 300ms", "failed > 0", "j_tok > 3"]).exits(3);
+    assert_eq!(ran.stderr.lines().count(), 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("bench-report: ttft_p50 > 1.1 * baseline: MiniMax-M3: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("j_tok > 3: MiniMax-M3: not measured"), "{}", ran.stderr);
+    assert!(fs::read_to_string(out).unwrap().contains("MiniMax-M3"));
+    let ran = gated(&["tttf > 3s"]).exits(2);
+    assert!(ran.stderr.contains("ttft_p95"), "a typo is told with what there is: {}", ran.stderr);
+    let ran = run("bench-report", ["--fail-if", "tok_s < baseline"], "").exits(2);
+    assert!(ran.stderr.contains("--baseline"), "{}", ran.stderr);
+}
+
+#[test]
+fn limits_are_counted_over_all_requests_that_were_tried() {
+    let summary = report(&["-f", "json", "--slo", "ttft=1s,e2e=1m"], "openrouter.ndjson").exits(0).stdout;
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    let grok = summary["groups"].as_array().unwrap().iter().find(|g| g["model"] == "x-ai/grok-5").unwrap();
+    assert_eq!(grok["goodput"]["good"], 2, "{grok}");
+    assert_eq!(grok["goodput"]["tried"], 3);
+    assert_eq!(summary["slo_seconds"]["e2e"].as_f64(), Some(60.0));
+    let ran = report(&["--slo", "ttft=500"], "openrouter.ndjson").exits(2);
+    assert!(ran.stderr.contains("unit"), "{}", ran.stderr);
+}
+
+#[test]
+fn groups_and_columns_come_as_they_are_asked_for() {
+    let ran = report(&["-f", "csv", "--columns", "model,tok_s", "--sort", "-tok_s"], "run-folder").exits(0);
+    let models: Vec<&str> = ran.stdout.lines().map(|line| line.split(['/', ',']).next().unwrap()).collect();
+    assert_eq!(models, ["model", "meta", "qwen", "openai", "google", "deepseek", "mistralai"]);
+    assert!(ran.stdout.starts_with("model,tok_s\n"));
+    for bad in [["--columns", "model,speed"], ["--sort", "speed"]] {
+        assert!(report(&bad, "run-folder").exits(2).stderr.contains("tok_s"));
+    }
+}
+
+#[test]
+fn the_folders_of_the_scripts_before_us_are_read() {
+    let ran = report(&["-f", "json"], "python-folder").exits(0);
+    let summary: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let groups = summary["groups"].as_array().unwrap();
+    let of = |model: &str| groups.iter().find(|g| g["model"] == model).unwrap();
+    assert_eq!(of("lab/local-7b@q4")["metrics"]["load_time_seconds"]["p50"], 4.25);
+    assert_eq!(of("lab/local-7b@q4")["metrics"]["memory_high_water_bytes"]["max"], 6_400_000_000u64);
+    assert_eq!(of("lab/local-7b@q4")["warnings"]["server_timing"], 1);
+    assert_eq!(of("lab/hosted")["source"], "openrouter");
+    assert_eq!(of("lab/hosted")["cost"]["usd"], 0.0125);
+    assert_eq!(of("lab/broken")["failed"], 1);
+    assert!(page("python-folder").contains("href=\"lab_local-7b_q4.html\""));
+}
+
+#[test]
+fn a_report_that_follows_is_written_anew_until_it_is_interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (growing, out) = (folder.path().join("results.ndjson"), folder.path().join("index.html"));
+    let text = fs::read_to_string(input("token-rate.ndjson")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    fs::write(&growing, format!("{}\n", lines[..36].join("\n"))).unwrap();
+    let mut command = crate::common::command("bench-report");
+    command.args(["--follow", "--interval", "100ms", "-o"]).args([&out, &growing]);
+    let mut child = command.spawn().unwrap();
+    let page = || fs::read_to_string(&out).unwrap_or_default();
+    crate::common::wait_until("the first report", || page().contains("refresh-seconds"));
+    assert!(page().contains("1 request"));
+    fs::write(&growing, &text).unwrap();
+    crate::common::wait_until("the second report", || page().contains("32 requests"));
+    let asked = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(asked.success() && child.wait().unwrap().success());
+    assert!(!page().contains("<meta name=\"refresh-seconds\""), "the last report is done");
+    let ran = run("bench-report", ["--follow", "-o", "x.html"], "").exits(2);
+    assert!(ran.stderr.contains("standard input"), "{}", ran.stderr);
 }

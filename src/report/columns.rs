@@ -101,6 +101,7 @@ const J: Option<Unit> = Some(Unit::Joules);
 const JT: Option<Unit> = Some(Unit::JoulesPerToken);
 const GB: Option<Unit> = Some(Unit::Bytes);
 const USD: Option<Unit> = Some(Unit::Usd);
+const SHARE: Option<Unit> = Some(Unit::Share);
 const N: Option<Unit> = Some(Unit::Count);
 
 /// Every column, in order.
@@ -130,6 +131,7 @@ pub const COLUMNS: &[Column] = &[
     column!("gen_s", "time", Speed, S, Lower, "The whole request, from its start to the end of the answer: median.", |g| p50(g, Metric::GenerationTime)),
     column!("gen_s_p95", "time p95", Speed, S, Lower, "The whole request: 95th percentile.", |g| percentile(g, Metric::GenerationTime, "p95")),
     column!("throughput", "together", Speed, RATE, Higher, "Output tokens of all requests together ÷ the time from the first start to the last end.", |g| Cell::number(g.throughput.as_ref().and_then(|t| t.output_tokens_per_second))),
+    column!("goodput", "goodput", Speed, SHARE, Higher, "The share of all requests, failed ones included, that kept every limit of --slo.", |g| Cell::number(g.goodput.map(|good| good.share))),
 
     column!("cpu_w", "CPU", Energy, W, Lower, "Mean power of the processor during a request: median of requests.", |g| watts(g, Metric::CpuWatts)),
     column!("gpu_w", "GPU", Energy, W, Lower, "Mean power of the graphics processor during a request: median of requests.", |g| watts(g, Metric::GpuWatts)),
@@ -163,10 +165,11 @@ pub const COLUMNS: &[Column] = &[
 ];
 
 /// The columns that a page shows at first, where there is anything to show.
-pub const MAIN: [&str; 22] = [
+pub const MAIN: [&str; 23] = [
     "model",
     "ok",
     "failed",
+    "goodput",
     "load_s",
     "ttft_p50",
     "ttft_p95",

@@ -1,19 +1,21 @@
 //! CSV: a line per group, or per request, for spreadsheets and for programs that read nothing else.
 
+use super::Options;
 use super::columns::{COLUMNS, Cell};
 use crate::summary::{Metric, Row, Summary};
 use csv::Writer;
 use std::io::{self, Write};
 
-/// Writes a line per group: every column, numbers in base units, empty where nothing was measured.
+/// Writes a line per group: every column, or those that are asked for; numbers in base units, empty where nothing was measured.
 ///
 /// # Errors
 /// When the output is closed or full.
-pub fn groups(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
+pub fn groups(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
+    let columns = options.columns.clone().unwrap_or_else(|| COLUMNS.iter().collect());
     let mut csv = Writer::from_writer(to);
-    csv.write_record(COLUMNS.iter().map(|column| column.key)).map_err(plain)?;
+    csv.write_record(columns.iter().map(|column| column.key)).map_err(plain)?;
     for group in &summary.groups {
-        let cells = COLUMNS.iter().map(|column| match (column.of)(group) {
+        let cells = columns.iter().map(|column| match (column.of)(group) {
             Cell::Absent => String::new(),
             Cell::Text(text) => defused(&text),
             Cell::Number { value, .. } => number(value),

@@ -62,6 +62,29 @@ pub fn sources(operands: &[PathBuf]) -> anyhow::Result<Sources> {
     Ok(sources)
 }
 
+/// How long each input is now, so that a change is seen; a file that is not there yet has no length.
+///
+/// # Errors
+/// When an operand is standard input, which cannot be read twice.
+pub fn sizes(operands: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, Option<u64>)>> {
+    if operands.is_empty() || operands.iter().any(|operand| operand.as_os_str() == "-") {
+        anyhow::bail!("--follow: standard input cannot be read again: name a file that grows, or a run folder");
+    }
+    let mut sizes = Vec::new();
+    for operand in operands {
+        let files: Vec<PathBuf> = if operand.is_dir() {
+            STREAMS.iter().map(|name| operand.join(name)).collect()
+        } else {
+            vec![operand.clone()]
+        };
+        sizes.extend(files.into_iter().map(|file| {
+            let length = std::fs::metadata(&file).ok().map(|meta| meta.len());
+            (file, length)
+        }));
+    }
+    Ok(sizes)
+}
+
 /// The JSON files of a folder, by name.
 fn documents(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;

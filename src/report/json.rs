@@ -1,7 +1,7 @@
 //! The JSON summary: the fields of the token-rate harness that people already read, then our groups.
 
 use crate::clock;
-use crate::summary::{Group, Metric, Row, Stat, Summary};
+use crate::summary::{Comparison, Group, Metric, Row, Stat, Summary};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
@@ -41,10 +41,37 @@ fn document(summary: &Summary) -> Value {
     put("warmup_runs", json!(summary.warmups));
     put("runs", json!(summary.runs.iter().map(|run| &run.run).collect::<Vec<_>>()));
     put("groups", Value::Array(summary.groups.iter().map(group).collect()));
+    if let Some(slo) = &summary.slo {
+        put("slo_seconds", json!(slo));
+    }
+    if let Some(comparison) = &summary.comparison {
+        put("comparison", compared(summary, comparison));
+    }
     put("results_sampled", json!(summary.sampled()));
     let rows = summary.rows.iter().filter(|row| !row.warmup);
     put("results", Value::Array(rows.map(|row| result(summary, row)).collect()));
     Value::Object(top)
+}
+
+/// The comparison with the baseline, groups by their model and what tells them apart.
+fn compared(summary: &Summary, comparison: &Comparison) -> Value {
+    let changes = comparison.changes.iter().map(|change| {
+        let group = &summary.groups[change.group];
+        let mut value = serde_json::to_value(change).unwrap_or(Value::Null);
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("model".into(), json!(group.model));
+            fields.insert("provider".into(), json!(group.provider));
+            fields.insert("concurrency".into(), json!(group.concurrency));
+            fields.insert("rate".into(), json!(group.rate));
+        }
+        round_all(&mut value);
+        value
+    });
+    json!({
+        "changes": changes.collect::<Vec<_>>(),
+        "only_before": comparison.only_before,
+        "only_now": comparison.only_now,
+    })
 }
 
 /// A group, its long floats cut where measurement ends and arithmetic noise begins.

@@ -195,6 +195,8 @@ mod tests {
             "files":{"html":"/Users/x/reports/y/a_b.html"},"prompt":{"text":"hello","max_tokens":-1}}"#;
         let all = records(text);
         let Ok([Record::Prompt(prompt), Record::Result(o)]) = all.as_deref() else { panic!() };
+        let read = records(text).unwrap();
+        let [Record::Prompt(prompt), Record::Result(o)] = &read[..] else { panic!() };
         assert_eq!(prompt.text, "hello");
         assert_eq!(o.source, Some(Source::Lmstudio));
         assert_eq!(o.derived.as_ref().unwrap().tokens_per_second, Some(114.0));

@@ -1,8 +1,10 @@
 //! Markdown: a table for a README or the summary of a CI job.
 
-use super::columns::{COLUMNS, Cell, Column};
+use super::Options;
+use super::changes;
+use super::columns::Cell;
 use super::number;
-use super::text::{SHOWN, headline, worth};
+use super::text::{columns, headline};
 use crate::summary::{Summary, Unit};
 use std::io::{self, Write};
 
@@ -10,7 +12,7 @@ use std::io::{self, Write};
 ///
 /// # Errors
 /// When the output is closed or full.
-pub fn write(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
+pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
     if summary.groups.is_empty() {
         return writeln!(to, "No results.");
     }
@@ -19,11 +21,7 @@ pub fn write(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
         writeln!(to, "**{}**\n", runs.join(", "))?;
     }
     writeln!(to, "{}\n", plain(&headline(summary)))?;
-    let columns: Vec<&Column> = COLUMNS
-        .iter()
-        .filter(|column| SHOWN.contains(&column.key))
-        .filter(|column| summary.groups.iter().any(|group| worth((column.of)(group), column.key)))
-        .collect();
+    let columns = columns(summary, options);
     let head = columns.iter().map(|column| match column.unit.map(|unit| number::scale(unit).0) {
         Some(unit) if !unit.is_empty() => format!("{} ({unit})", column.label),
         _ => column.label.to_owned(),
@@ -54,6 +52,23 @@ pub fn write(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
                 let message = plain(&number::shortened(&error.message, 200));
                 writeln!(to, "- {} × {}: {}: {message}", error.n, plain(&error.kind), plain(&group.model))?;
             }
+        }
+    }
+    if let Some(comparison) = &summary.comparison {
+        writeln!(to, "\nCompared with the baseline: {}.\n", changes::tally(comparison))?;
+        writeln!(to, "| model | metric | before | now | change | 95 % interval | verdict |")?;
+        writeln!(to, "| --- | --- | ---: | ---: | ---: | ---: | --- |")?;
+        for said in changes::said(summary, comparison) {
+            let (model, verdict) = (plain(&said.model), plain(said.change.verdict.word()));
+            let (old, new) = (plain(&said.old), plain(&said.new));
+            writeln!(
+                to,
+                "| {model} | {} | {old} | {new} | {} | {} | {verdict} |",
+                said.metric, said.percent, said.interval
+            )?;
+        }
+        for line in changes::missing(comparison) {
+            writeln!(to, "\n{}.", plain(&line))?;
         }
     }
     if marked {

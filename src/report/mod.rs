@@ -3,9 +3,13 @@
 //! A format only writes: what a number is was decided by [`crate::summary`], and which columns there are by
 //! [`columns`]. Text from models, servers and files is hostile in every format.
 
+mod changes;
+mod choose;
 mod columns;
 mod csv;
-pub mod html;
+mod follow;
+mod gates;
+mod html;
 pub mod input;
 mod json;
 pub mod legacy;
@@ -14,7 +18,10 @@ mod number;
 mod openmetrics;
 mod text;
 
+pub use choose::{Order, parse, parse_order};
 pub use columns::{COLUMNS, Column, Set, column};
+pub use follow::follow;
+pub use gates::Gate;
 
 use crate::summary::Summary;
 use clap::ValueEnum;
@@ -40,27 +47,31 @@ pub enum Format {
     Openmetrics,
 }
 
-/// Where things are, for the links of a page.
-#[derive(Debug, Default)]
-pub struct Places {
+/// What a report needs to know besides its numbers.
+#[derive(Default)]
+pub struct Options {
     /// The folders of the inputs, by the numbers that the rows carry.
     pub folders: Vec<PathBuf>,
     /// The folder that the report is written to; `None` when it goes to standard output.
     pub output: Option<PathBuf>,
+    /// The columns of a table or of a CSV; `None` for those that it has by itself.
+    pub columns: Option<Vec<&'static Column>>,
+    /// After how many seconds an open page looks whether it was written anew; `None` for a page that is done.
+    pub refresh: Option<u64>,
 }
 
 /// Writes a report.
 ///
 /// # Errors
 /// When the output is closed or full.
-pub fn write(format: Format, summary: &Summary, places: &Places, to: &mut dyn Write) -> io::Result<()> {
+pub fn write(format: Format, summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
     match format {
-        Format::Html => html::write(summary, places, to),
+        Format::Html => html::write(summary, options, to),
         Format::Json => json::write(summary, to),
-        Format::Csv => csv::groups(summary, to),
+        Format::Csv => csv::groups(summary, options, to),
         Format::CsvRequests => csv::requests(summary, to),
-        Format::Markdown => markdown::write(summary, to),
-        Format::Text => text::write(summary, to),
+        Format::Markdown => markdown::write(summary, options, to),
+        Format::Text => text::write(summary, options, to),
         Format::Openmetrics => openmetrics::write(summary, to),
     }
 }

@@ -49,7 +49,7 @@ pub fn write(value: f64, unit: Unit, decimals: usize) -> String {
     if shown == 0.0 && value != 0.0 {
         return if value.abs() < 1e-6 { format!("{value:.1e}") } else { small(value) };
     }
-    if shown == 0.0 { format!("{:.decimals$}", 0.0) } else { text }
+    if shown == 0.0 { "0".into() } else { text }
 }
 
 /// A number between 10⁻⁶ and 1 with two significant digits.
@@ -106,7 +106,7 @@ mod tests {
             (Unit::Seconds, vec![0.2513, 1.5], vec!["0.251", "1.500"]),
             (Unit::Seconds, vec![0.2513, 150.0], vec!["0.3", "150.0"]),
             (Unit::Seconds, vec![0.00012, 150.0], vec!["0.00012", "150.0"]),
-            (Unit::Seconds, vec![0.0, 150.0], vec!["0.0", "150.0"]),
+            (Unit::Seconds, vec![0.0, 150.0], vec!["0", "150.0"]),
             (Unit::Bytes, vec![-1.5e9, 12.34e9], vec!["-1.50", "12.34"]),
             (Unit::Tokens, vec![1234.0, 3.0], vec!["1234", "3"]),
             (Unit::Usd, vec![2e-9], vec!["2.0e-9"]),

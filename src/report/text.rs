@@ -1,14 +1,16 @@
 //! The table for a terminal: what a run prints when it is over.
 
+use super::Options;
+use super::changes;
 use super::columns::{COLUMNS, Cell, Column};
 use super::number;
 use crate::clock;
-use crate::summary::{Summary, Unit};
+use crate::summary::{Comparison, Summary, Unit, Verdict};
 use std::io::{self, Write};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The columns of a short table, where any group has them.
-pub const SHOWN: [&str; 19] = [
+const SHOWN: [&str; 20] = [
     "model",
     "source",
     "provider",
@@ -21,6 +23,7 @@ pub const SHOWN: [&str; 19] = [
     "decode_tok_s",
     "tok_s",
     "gen_s",
+    "goodput",
     "out_tok",
     "total_w",
     "j_tok",
@@ -37,22 +40,40 @@ const WIDEST: usize = 44;
 ///
 /// # Errors
 /// When the output is closed or full.
-pub fn write(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
+pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
     if summary.groups.is_empty() {
         return writeln!(to, "no results");
     }
     writeln!(to, "{}\n", headline(summary))?;
-    let columns: Vec<&Column> = COLUMNS
-        .iter()
-        .filter(|column| SHOWN.contains(&column.key))
-        .filter(|column| summary.groups.iter().any(|group| worth((column.of)(group), column.key)))
-        .collect();
+    let columns = columns(summary, options);
     let mut marked = false;
     let table: Vec<(bool, Vec<String>)> =
         columns.iter().map(|column| (column.unit.is_some(), written(summary, column, &mut marked))).collect();
+    aligned(&table, to)?;
+    failures(summary, to)?;
+    if let Some(comparison) = &summary.comparison {
+        compared(summary, comparison, to)?;
+    }
+    if marked {
+        writeln!(to, "\n? the sample is too small, or the meter too coarse, to be sure of this number")?;
+    }
+    Ok(())
+}
+
+/// The columns that were asked for; else those of [`SHOWN`] that any group has.
+pub fn columns(summary: &Summary, options: &Options) -> Vec<&'static Column> {
+    let shown = COLUMNS
+        .iter()
+        .filter(|column| SHOWN.contains(&column.key))
+        .filter(|column| summary.groups.iter().any(|group| worth((column.of)(group), column.key)));
+    options.columns.clone().unwrap_or_else(|| shown.collect())
+}
+
+/// Writes columns of equal length side by side: numbers to the right, words to the left.
+fn aligned(table: &[(bool, Vec<String>)], to: &mut dyn Write) -> io::Result<()> {
     let widths: Vec<usize> =
         table.iter().map(|(_, cells)| cells.iter().map(|cell| cell.width()).max().unwrap_or(0)).collect();
-    for line in 0..summary.groups.len() + 2 {
+    for line in 0..table.first().map_or(0, |(_, cells)| cells.len()) {
         let mut text = String::new();
         for ((right, cells), width) in table.iter().zip(&widths) {
             let space = " ".repeat(width.saturating_sub(cells[line].width()));
@@ -61,9 +82,31 @@ pub fn write(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
         }
         writeln!(to, "{}", text.trim_end())?;
     }
-    failures(summary, to)?;
-    if marked {
-        writeln!(to, "\n? the sample is too small, or the meter too coarse, to be sure of this number")?;
+    Ok(())
+}
+
+/// The changes against the baseline; of very many only those that are more than noise.
+fn compared(summary: &Summary, comparison: &Comparison, to: &mut dyn Write) -> io::Result<()> {
+    writeln!(to, "\ncompared with the baseline: {}\n", changes::tally(comparison))?;
+    let all = changes::said(summary, comparison);
+    let many = all.len() > 60;
+    let told = |said: &&changes::Said| !many || matches!(said.change.verdict, Verdict::Better | Verdict::Worse);
+    let shown: Vec<&changes::Said> = all.iter().filter(told).collect();
+    let column = |right: bool, head: &str, of: fn(&changes::Said) -> String| {
+        (right, [head.to_owned()].into_iter().chain(shown.iter().map(|said| of(said))).collect())
+    };
+    let table = [
+        column(false, "model", |said| cut(&plain(&said.model), WIDEST)),
+        column(false, "metric", |said| said.metric.clone()),
+        column(true, "before", |said| said.old.clone()),
+        column(true, "now", |said| said.new.clone()),
+        column(true, "change", |said| said.percent.clone()),
+        column(true, "95 % interval", |said| said.interval.clone()),
+        column(false, "verdict", |said| said.change.verdict.word().to_owned()),
+    ];
+    aligned(&table, to)?;
+    for line in changes::missing(comparison) {
+        writeln!(to, "\n{}", cut(&plain(&line), 200))?;
     }
     Ok(())
 }
@@ -88,7 +131,7 @@ pub fn headline(summary: &Summary) -> String {
 }
 
 /// Whether a cell is reason enough to show its column.
-pub fn worth(cell: Cell, key: &str) -> bool {
+fn worth(cell: Cell, key: &str) -> bool {
     match cell {
         Cell::Absent => false,
         Cell::Number { value, .. } => key != "failed" || value > 0.0,

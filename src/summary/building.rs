@@ -1,18 +1,14 @@
 //! A group while its requests come in: sums, samples and counts, never the requests themselves.
 
+use super::goodput::Goodput;
 use super::group::{Details, Energy, ErrorCount, Gaps, Group, Key, Meter, Money, Range, Throughput};
 use super::metric::Metric;
 use super::row::Row;
 use super::sample::Sample;
+use super::words::{LONGEST_WORD, WORDS, Words, note};
 use crate::record::{CostSource, JoinedPower, Outcome, PromptUsed, Quality, TokenSource, Watts};
 use crate::stats::Histogram;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-
-/// How many different words one count tells apart; what servers say more is counted as `other`.
-const WORDS: usize = 40;
-
-/// The longest word that is counted as itself, in characters.
-const LONGEST_WORD: usize = 300;
 
 /// What a group is made from.
 pub struct Building {
@@ -35,6 +31,7 @@ pub struct Building {
     paid_usd: f64,
     spans: HashMap<String, (f64, f64)>,
     output_tokens: Option<f64>,
+    good: u64,
     finish_reasons: Words,
     errors: Words,
     messages: HashMap<(String, Option<u16>, String), u64>,
@@ -46,30 +43,6 @@ pub struct Building {
     served_models: BTreeSet<String>,
     endpoints: BTreeSet<String>,
     parameters: BTreeSet<String>,
-}
-
-/// Counts of words that servers choose: bounded, whatever they say.
-#[derive(Default)]
-struct Words(BTreeMap<String, u64>);
-
-impl Words {
-    fn add(&mut self, word: &str, n: u64) {
-        let word: String = word.chars().take(LONGEST_WORD).collect();
-        let word = if self.0.len() >= WORDS && !self.0.contains_key(&word) { "other".into() } else { word };
-        *self.0.entry(word).or_default() += n;
-    }
-
-    fn merge(&mut self, other: Words) {
-        other.0.into_iter().for_each(|(word, n)| self.add(&word, n));
-    }
-}
-
-fn note(set: &mut BTreeSet<String>, word: Option<&str>) {
-    if let Some(word) = word
-        && set.len() < WORDS
-    {
-        set.insert(word.chars().take(LONGEST_WORD).collect());
-    }
 }
 
 impl Building {
@@ -93,6 +66,7 @@ impl Building {
             paid_usd: 0.0,
             spans: HashMap::new(),
             output_tokens: None,
+            good: 0,
             finish_reasons: Words::default(),
             errors: Words::default(),
             messages: HashMap::new(),
@@ -107,8 +81,9 @@ impl Building {
         }
     }
 
-    /// Counts a request that was measured.
-    pub fn add(&mut self, o: &Outcome, row: &Row) {
+    /// Counts a request that was measured, and whether it was good.
+    pub fn add(&mut self, o: &Outcome, row: &Row, good: bool) {
+        self.good += u64::from(good);
         if let (Some(from), Some(length)) = (row.start_ts, row.end_seconds) {
             let span = self.spans.entry(row.run.clone()).or_insert((from, from + length));
             *span = (span.0.min(from), span.1.max(from + length));
@@ -127,7 +102,9 @@ impl Building {
             // Failures can cost money too.
             self.pay(cost.usd, cost.source, row.value(Metric::TokensOut));
         }
-        for metric in Metric::ALL.into_iter().filter(|metric| metric.once_per_run()) {
+        // A load that failed took no time and no memory that anybody wants compared.
+        let loaded = row.failure.as_ref().is_none_or(|failure| failure.kind != "load");
+        for metric in Metric::ALL.into_iter().filter(|metric| loaded && metric.once_per_run()) {
             if let Some(value) = row.value(metric)
                 && self.once.insert((metric, row.run.clone()))
             {
@@ -211,9 +188,6 @@ impl Building {
         note(&mut meter.attribution, power.attribution.as_deref());
         meter.estimated |= power.estimated;
         meter.simulated |= power.simulated;
-        let lowest = meter.coverage_min.get_or_insert(power.coverage);
-        *lowest = lowest.min(power.coverage);
-        *meter.quality.entry(quality_name(power.quality).into()).or_default() += 1;
         if let Some(reason) = &power.reason
             && (meter.reasons.len() < WORDS || meter.reasons.contains_key(reason))
         {
@@ -222,6 +196,10 @@ impl Building {
     }
 
     fn energy(&mut self, power: &JoinedPower, row: &Row) {
+        let meter = self.meter.get_or_insert_default();
+        let lowest = meter.coverage_min.get_or_insert(power.coverage);
+        *lowest = lowest.min(power.coverage);
+        *meter.quality.entry(quality_name(power.quality).into()).or_default() += 1;
         let domains: [(Metric, &Option<Watts>); 4] = [
             (Metric::CpuWatts, &power.cpu_watts),
             (Metric::GpuWatts, &power.gpu_watts),
@@ -258,6 +236,7 @@ impl Building {
     pub fn merge(&mut self, other: Building) {
         self.ok += other.ok;
         self.failed += other.failed;
+        self.good += other.good;
         for (metric, sample) in other.samples {
             self.samples.entry(metric).or_default().merge(sample);
         }
@@ -288,13 +267,20 @@ impl Building {
         self.ok == 0
     }
 
-    /// The finished group.
-    pub fn finish(self) -> Group {
+    /// The finished group; with its goodput where there were limits to keep.
+    pub fn finish(self, limits: bool) -> Group {
         let span_seconds: f64 = self.spans.values().map(|(from, to)| to - from).sum();
         let throughput = (span_seconds > 0.0 && self.ok > 0).then(|| Throughput {
             span_seconds,
             output_tokens_per_second: self.output_tokens.map(|tokens| tokens / span_seconds),
             requests_per_second: self.ok as f64 / span_seconds,
+        });
+        let tried = self.ok + self.failed;
+        let goodput = (limits && tried > 0).then(|| Goodput {
+            good: self.good,
+            tried,
+            share: self.good as f64 / tried as f64,
+            requests_per_second: (span_seconds > 0.0).then(|| self.good as f64 / span_seconds),
         });
         let energy = self.energy.map(|mut energy| {
             if !self.bounds_known {
@@ -338,6 +324,7 @@ impl Building {
             memory_primary: self.memory_primary,
             cost,
             throughput,
+            goodput,
             finish_reasons: self.finish_reasons.0,
             errors: self.errors.0,
             error_messages,

@@ -1,7 +1,9 @@
 //! Records in, a summary out: each record is folded into what is kept of it and dropped.
 
 use super::building::Building;
-use super::group::{Details, Key};
+use super::describe::{listed, told};
+use super::goodput::Slo;
+use super::group::Key;
 use super::metric::{Metric, counts};
 use super::row::Row;
 use super::sample::Sample;
@@ -45,9 +47,15 @@ pub struct Collector {
     first: Option<f64>,
     last: Option<f64>,
     failed: u64,
+    slo: Option<Slo>,
 }
 
 impl Collector {
+    /// A collector that also counts how many requests keep these limits.
+    pub fn with_slo(slo: Option<Slo>) -> Self {
+        Self { slo, ..Self::default() }
+    }
+
     /// Folds one record in. `folder` is the number of the folder that its relative paths are of, in the caller's count.
     pub fn add(&mut self, record: Record, folder: Option<usize>) {
         match record {
@@ -79,7 +87,7 @@ impl Collector {
         let building = &mut self.groups[group];
         told(&mut building.details, o);
         if counts(o) {
-            building.add(o, &row);
+            building.add(o, &row, self.slo.is_some_and(|slo| slo.keeps(&row)));
             self.total(o, &row);
         } else {
             self.warmups += 1;
@@ -169,7 +177,8 @@ impl Collector {
             time(a).total_cmp(&time(b)).then_with(|| (&a.run, a.id).cmp(&(&b.run, b.id)))
         });
         let mut groups: Vec<Option<Building>> = self.groups.into_iter().map(Some).collect();
-        let groups = order.iter().filter_map(|at| groups[*at].take()).map(Building::finish).collect();
+        let groups =
+            order.iter().filter_map(|at| groups[*at].take()).map(|group| group.finish(self.slo.is_some())).collect();
         let stat = |metric| self.all.get(&metric).and_then(Sample::stat);
         let levels: Vec<Option<u64>> = self.levels.into_iter().collect();
         Summary {
@@ -190,6 +199,8 @@ impl Collector {
                 tokens_both: self.all_tokens.stat(),
                 token_rate: stat(Metric::TokenRate),
             },
+            slo: self.slo,
+            comparison: None,
             runs: self.runs,
             prompts: self.prompts,
             loads: self.loads,
@@ -221,16 +232,20 @@ impl Collector {
     /// one provider at that load, it is counted there. Says for every group where its requests are now.
     fn fold_homeless_failures(&mut self) -> Vec<usize> {
         let mut place: Vec<usize> = (0..self.groups.len()).collect();
-        for at in 0..self.groups.len() {
+        for (at, place) in place.iter_mut().enumerate() {
             let homeless = &self.groups[at];
             if homeless.key.provider.is_some() || !homeless.only_failures() {
                 continue;
             }
-            let mut homes = (0..self.groups.len())
-                .filter(|home| *home != at && self.groups[*home].key.without_provider() == homeless.key);
+            let key = homeless.key.clone();
+            let mut homes = self
+                .groups
+                .iter()
+                .enumerate()
+                .filter(|(home, group)| *home != at && group.key.without_provider() == key)
+                .map(|(home, _)| home);
             if let (Some(home), None) = (homes.next(), homes.next()) {
-                place[at] = home;
-                let key = homeless.key.clone();
+                *place = home;
                 let gone = std::mem::replace(&mut self.groups[at], Building::new(key));
                 self.groups[home].merge(gone);
             }
@@ -245,49 +260,13 @@ fn keep<T>(kept: &mut Vec<T>, one: T) {
     }
 }
 
-/// What the server said of the model with its answer (LM Studio's `model_info`).
-fn told(details: &mut Details, o: &Outcome) {
-    let Some(info) = &o.model_info else { return };
-    let word = |name: &str| info.get(name).and_then(|v| v.as_str()).map(str::to_owned);
-    details.arch = details.arch.take().or_else(|| word("arch"));
-    details.quantization = details.quantization.take().or_else(|| word("quant").or_else(|| word("quantization")));
-    details.format = details.format.take().or_else(|| word("format"));
-    details.context_length = details.context_length.or_else(|| info.get("context_length").and_then(|v| v.as_u64()));
-}
-
-/// What the server's listing said of the model.
-fn listed(details: &mut Details, model: &Model) {
-    let fill = |mine: &mut Option<String>, theirs: &Option<String>| {
-        if mine.is_none() {
-            mine.clone_from(theirs);
-        }
-    };
-    fill(&mut details.name, &model.name);
-    fill(&mut details.arch, &model.arch);
-    fill(&mut details.format, &model.format);
-    fill(&mut details.quantization, &model.quantization);
-    fill(&mut details.parameters, &model.parameters);
-    details.size_bytes = details.size_bytes.or(model.size_bytes);
-    details.context_length = details.context_length.or(model.loaded_context_length).or(model.context_length);
-    let million = |price: &Option<String>| {
-        price
-            .as_deref()
-            .and_then(|price| price.parse::<f64>().ok())
-            .filter(|v| v.is_finite() && *v >= 0.0)
-            .map(|v| v * 1e6)
-    };
-    if let Some(pricing) = &model.pricing {
-        details.listed_usd_per_million_input_tokens =
-            details.listed_usd_per_million_input_tokens.or(million(&pricing.prompt_usd_per_token));
-        details.listed_usd_per_million_output_tokens =
-            details.listed_usd_per_million_output_tokens.or(million(&pricing.completion_usd_per_token));
-    }
-}
-
 /// The finalizer of SplitMix64 (Steele, Lea, Flood: OOPSLA 2014): a number that looks random from its place.
-fn scramble(place: u64) -> u64 {
+pub(super) fn scramble(place: u64) -> u64 {
     let z = place.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests;

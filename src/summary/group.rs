@@ -1,5 +1,6 @@
 //! A group: what the requests of one model, from one source and provider, at one load, say together.
 
+use super::goodput::Goodput;
 use super::metric::Metric;
 use super::sample::{Stat, unsupported};
 use crate::record::Source;
@@ -273,6 +274,9 @@ pub struct Group {
     /// What it got through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub throughput: Option<Throughput>,
+    /// How many of its requests were good; absent where nobody asked for limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goodput: Option<Goodput>,
     /// How often answers ended for which reason.
     pub finish_reasons: BTreeMap<String, u64>,
     /// How often requests failed, by kind.

@@ -9,13 +9,19 @@
 
 mod building;
 mod collect;
+mod compare;
+mod describe;
+mod goodput;
 mod group;
 mod metric;
 mod row;
 mod sample;
 mod series;
+mod words;
 
 pub use collect::{Collector, ROWS};
+pub use compare::{Change, Comparison, Verdict, compare};
+pub use goodput::{Goodput, Slo};
 pub use group::{Details, Energy, ErrorCount, Gaps, Group, Key, Meter, Money, Range, Throughput};
 pub use metric::{Better, Metric, Unit};
 pub use row::{Row, RowFailure};
@@ -37,6 +43,10 @@ pub struct Summary {
     pub warmups: u64,
     /// All measured requests together.
     pub totals: Totals,
+    /// What a request had to keep to be good.
+    pub slo: Option<Slo>,
+    /// What it is compared with.
+    pub comparison: Option<Comparison>,
     /// The heads of the runs.
     pub runs: Vec<Run>,
     /// The prompts, each text once.
@@ -79,6 +89,18 @@ pub struct Totals {
 }
 
 impl Summary {
+    /// Puts the groups into another order; rows and changes go with them.
+    pub fn order_groups(&mut self, order: impl FnMut(&Group, &Group) -> std::cmp::Ordering) {
+        let mut order = order;
+        let mut places: Vec<usize> = (0..self.groups.len()).collect();
+        places.sort_by(|a, b| order(&self.groups[*a], &self.groups[*b]));
+        let mut rank = vec![0; places.len()];
+        places.iter().enumerate().for_each(|(new, old)| rank[*old] = new);
+        let mut groups: Vec<Option<Group>> = std::mem::take(&mut self.groups).into_iter().map(Some).collect();
+        self.groups = places.iter().filter_map(|old| groups[*old].take()).collect();
+        self.rows.iter_mut().for_each(|row| row.group = rank[row.group]);
+    }
+
     /// Whether the rows are a sample rather than all results.
     pub fn sampled(&self) -> bool {
         (self.rows.len() as u64) < self.results

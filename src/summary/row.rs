@@ -30,6 +30,8 @@ pub struct Row {
     pub values: BTreeMap<Metric, f64>,
     /// Its median and 99th percentile gap between chunks, in seconds.
     pub itl: Option<(f64, f64)>,
+    /// Its mean gap between chunks, in seconds.
+    pub itl_mean: Option<f64>,
     /// At least and at most its energy, in joules.
     pub energy_bounds: Option<(f64, f64)>,
     /// How far to trust its energy.
@@ -90,6 +92,7 @@ impl Row {
             end_seconds: o.generation_time_seconds.or(timing.and_then(|t| t.end)).filter(|end| end.is_finite()),
             values: Metric::ALL.iter().filter_map(|&metric| Some((metric, metric.of(o)?))).collect(),
             itl: o.itl_seconds.as_ref().map(|itl| (itl.p50, itl.p99)),
+            itl_mean: o.itl_seconds.as_ref().map(|itl| itl.mean),
             energy_bounds: power.and_then(|p| Some((p.energy_lower_joules?, p.energy_upper_joules?))),
             quality: power.map(|p| p.quality),
             in_flight: o.in_flight,

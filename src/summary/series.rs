@@ -96,8 +96,8 @@ impl Series {
     /// The points, in order of time.
     pub fn columns(mut self) -> Columns {
         self.points.sort_by(|a, b| a.from.total_cmp(&b.from));
-        let mut columns = Columns::default();
-        columns.channels = self.channels.into_iter().map(|name| (name, Vec::new())).collect();
+        let channels = self.channels.into_iter().map(|name| (name, Vec::new())).collect();
+        let mut columns = Columns { ts: Vec::new(), channels };
         for point in self.points {
             columns.ts.push((point.from + point.to) / 2.0);
             for (at, (_, values)) in columns.channels.iter_mut().enumerate() {

@@ -16,7 +16,7 @@ pub fn safe(markdown: &str) -> String {
         Event::Start(Tag::Link { link_type, dest_url, id, .. }) => {
             let open = opens(&dest_url, link_type);
             refused.push(!open);
-            open.then(|| Event::Start(Tag::Link { link_type, dest_url, title: CowStr::Borrowed(""), id }))
+            open.then_some(Event::Start(Tag::Link { link_type, dest_url, title: CowStr::Borrowed(""), id }))
         }
         Event::End(TagEnd::Link) => (!refused.pop().unwrap_or(true)).then_some(Event::End(TagEnd::Link)),
         // A language's name becomes a class: only names that are one.
@@ -57,7 +57,7 @@ mod tests {
             ("[x](data:text/html,y)", "<p>x</p>\n"),
             ("[x](/etc/passwd)", "<p>x</p>\n"),
             ("[a [b](file:///x)](vbscript:y)", "<p>[a b](vbscript:y)</p>\n"),
-            ("[x](https://e.example/\" onclick=\"y)", "<p>[x](https://e.example/&quot; onclick=&quot;y)</p>\n"),
+            ("[x](https://e.example/\" onclick=\"y)", "<p>[x](https://e.example/\" onclick=\"y)</p>\n"),
             (
                 "[x](https://e.example/ \"t\")",
                 "<p><a rel=\"noopener noreferrer nofollow\" target=\"_blank\" href=\"https://e.example/\">x</a></p>\n",

@@ -14,7 +14,7 @@ function initCharts() {
   const section = $("#charts");
   if (!section) return;
   const grid = $(".grid", section);
-  for (const make of [timeBars, strips, scatter, pareto, loadCurve, tails, energySplit, health]) {
+  for (const make of [timeBars, strips, scatter, pareto, loadCurve, tails, energySplit, goodput, health]) {
     const chart = make();
     if (chart) drawn.push(() => chart);
     if (chart) section.hidden = false;
@@ -167,7 +167,7 @@ function pareto() {
   return {
     title: "Speed against cost", note: "line: nobody is both faster and cheaper", options,
     draw(width, key) {
-      const points = shownGroups().filter(({ group }) => has(group.cells[key]) && has(group.cells.tok_s)).map(({ group, at }) => ({
+      const points = shownGroups().filter(({ group }) => group.cells[key] > 0 && has(group.cells.tok_s)).map(({ group, at }) => ({
         at, name: group.name, x: group.cells[key], y: group.cells.tok_s,
         tip: `${group.name}\n${cellOf(group, "tok_s")}\n${cellOf(group, key)}`,
       }));

@@ -2,7 +2,7 @@
 
 use super::links::href;
 use super::{names, unseen};
-use crate::report::Places;
+use crate::report::Options;
 use crate::report::columns::{COLUMNS, Cell};
 use crate::summary::{Columns, Metric, Row, Summary};
 use serde_json::{Map, Value, json};
@@ -12,8 +12,8 @@ use std::collections::HashMap;
 ///
 /// `<`, `>`, `&` and the two line separators of Unicode can stand only inside strings, and are written there as escapes:
 /// no string can end the script element or begin markup.
-pub fn embedded(summary: &Summary, places: &Places) -> String {
-    let mut value = document(summary, places);
+pub fn embedded(summary: &Summary, options: &Options) -> String {
+    let mut value = document(summary, options);
     show_hidden(&mut value);
     let text = value.to_string();
     let mut safe = String::with_capacity(text.len());
@@ -30,7 +30,7 @@ pub fn embedded(summary: &Summary, places: &Places) -> String {
     safe
 }
 
-fn document(summary: &Summary, places: &Places) -> Value {
+fn document(summary: &Summary, options: &Options) -> Value {
     // Times are counted from the first stamp, so that they need few digits.
     let starts = summary.rows.iter().filter_map(|row| row.start_ts);
     let t0 = starts.chain(summary.loads.iter().map(|load| load.started_ts)).fold(f64::INFINITY, f64::min);
@@ -94,8 +94,8 @@ fn document(summary: &Summary, places: &Places) -> Value {
         })
         .collect();
     json!({
-        "v": 1, "t0": t0, "columns": columns, "metrics": metrics, "groups": groups, "loads": loads,
-        "rows": rows(&summary.rows, places, t0),
+        "v": 1, "t0": t0, "slo": summary.slo, "columns": columns, "metrics": metrics, "groups": groups, "loads": loads,
+        "rows": rows(&summary.rows, options, t0),
         "power": series(&summary.power, t0), "memory": series(&summary.memory, t0),
     })
 }
@@ -143,7 +143,7 @@ fn facts(group: &crate::summary::Group) -> Vec<(&'static str, String)> {
 }
 
 /// The requests: one array per field, words by their number in a list.
-fn rows(rows: &[Row], places: &Places, t0: f64) -> Value {
+fn rows(rows: &[Row], options: &Options, t0: f64) -> Value {
     let mut words = Words::default();
     let mut columns = Map::new();
     let mut put = |name: &str, values: Vec<Value>| {
@@ -171,10 +171,11 @@ fn rows(rows: &[Row], places: &Places, t0: f64) -> Value {
     let doubts = |r: &Row| (!r.warnings.is_empty()).then(|| r.warnings.join(", "));
     put("warnings", rows.iter().map(|r| words.of(doubts(r).as_deref())).collect());
     put("attempts", rows.iter().map(|r| if r.attempts > 0 { json!(r.attempts) } else { Value::Null }).collect());
+    put("itl_mean", rows.iter().map(|r| number(r.itl_mean)).collect());
     put("itl_p50", rows.iter().map(|r| number(r.itl.map(|(p50, _)| p50))).collect());
     put("itl_p99", rows.iter().map(|r| number(r.itl.map(|(_, p99)| p99))).collect());
     for (name, file) in FILES {
-        let link = |r: &Row| file(r).and_then(|file| href(places, r.folder, file));
+        let link = |r: &Row| file(r).and_then(|file| href(options, r.folder, file));
         put(name, rows.iter().map(|r| json!(link(r))).collect());
     }
     for metric in Metric::ALL {
@@ -183,8 +184,10 @@ fn rows(rows: &[Row], places: &Places, t0: f64) -> Value {
     json!({ "n": rows.len(), "words": words.list, "columns": columns })
 }
 
+type FileOf = fn(&Row) -> Option<&str>;
+
 /// The artifacts of a request by the names of their links.
-pub const FILES: [(&str, fn(&Row) -> Option<&str>); 4] = [
+pub const FILES: [(&str, FileOf); 4] = [
     ("page", |r| r.html.as_deref()),
     ("text", |r| r.text_file.as_deref()),
     ("json", |r| r.json.as_deref()),

@@ -33,13 +33,13 @@ function niceTicks(from, to, n, whole) {
 const tickText = (v) => (v !== 0 && (Math.abs(v) >= 1e5 || Math.abs(v) < 1e-3) ? v.toExponential(0) : Number(v.toPrecision(4)).toLocaleString("en-US", { maximumFractionDigits: 4 }));
 
 // A chart is a title, one sentence, and a function that draws into a given width; it is drawn again when that changes.
-function figure(parent, { title, note, wide, options, draw }) {
+function figure(parent, { title, note, wide, options, controls, draw }) {
   const holder = el("div");
   let pick = null;
   if (options?.length > 1) {
     pick = el("select", { "aria-label": `${title}: what to draw`, onchange: () => redraw() }, options.map(([value, text]) => el("option", { value }, text)));
   }
-  const fig = el("figure", wide ? { class: "wide" } : {}, el("figcaption", {}, el("h3", {}, title), el("p", {}, note), pick ? el("label", { class: "pick" }, pick) : null), holder);
+  const fig = el("figure", wide ? { class: "wide" } : {}, el("figcaption", {}, el("h3", {}, title), el("p", {}, note), pick ? el("label", { class: "pick" }, pick) : null), controls ?? null, holder);
   parent.append(fig);
   let width = 0;
   const redraw = () => {

@@ -1,22 +1,22 @@
 //! Links to artifacts: relative, encoded, and only to files that are where the record says.
 
-use crate::report::Places;
+use crate::report::Options;
 use std::path::{Component, Path, PathBuf};
 
 /// The link to a file of a run folder, as seen from the place of the report. `None` for a path that is not plainly a
 /// relative one, for a file that is not there, and where the two places have nothing in common.
-pub fn href(places: &Places, folder: Option<usize>, file: &str) -> Option<String> {
+pub fn href(options: &Options, folder: Option<usize>, file: &str) -> Option<String> {
     let file = Path::new(file);
     let plain = file.components().all(|part| matches!(part, Component::Normal(_)));
     let text = file.to_str()?;
     if !plain || text.is_empty() || text.contains('\\') || text.chars().any(char::is_control) {
         return None;
     }
-    let folder = places.folders.get(folder?)?;
+    let folder = options.folders.get(folder?)?;
     if !folder.join(file).is_file() {
         return None;
     }
-    let way = match &places.output {
+    let way = match &options.output {
         // Printed, the page is meant for the folder it was made from.
         None => PathBuf::new(),
         Some(output) => between(&std::path::absolute(output).ok()?, &std::path::absolute(folder).ok()?)?,
@@ -78,8 +78,9 @@ mod tests {
         }
         std::fs::write(root.path().join("secret"), "x").unwrap();
         let at = |output: Option<&str>, file: &str| {
-            let places = Places { folders: vec![run.clone()], output: output.map(|o| root.path().join(o)) };
-            href(&places, Some(0), file)
+            let output = output.map(|o| root.path().join(o));
+            let options = Options { folders: vec![run.clone()], output, ..Options::default() };
+            href(&options, Some(0), file)
         };
         for (output, file, expect) in [
             (None, "a_b.html", Some("a_b.html")),

@@ -8,9 +8,10 @@ mod answers;
 mod badges;
 mod data;
 mod links;
+mod parts;
 mod view;
 
-use super::{Places, number};
+use super::{Options, number};
 use crate::summary::{Group, Summary};
 use askama::Template;
 use base64::Engine as _;
@@ -24,6 +25,7 @@ const SCRIPT: &str = concat!(
     include_str!("core.js"),
     include_str!("table.js"),
     include_str!("draw.js"),
+    include_str!("goodput.js"),
     include_str!("charts.js"),
     include_str!("run.js"),
     include_str!("page.js"),
@@ -34,11 +36,11 @@ const SCRIPT: &str = concat!(
 ///
 /// # Errors
 /// When the output is closed or full.
-pub fn write(summary: &Summary, places: &Places, to: &mut dyn Write) -> io::Result<()> {
-    let mut page = view::Page::of(summary, places);
+pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
+    let mut page = view::Page::of(summary, options);
     page.style = STYLE;
     page.script = SCRIPT;
-    page.data = data::embedded(summary, places);
+    page.data = data::embedded(summary, options);
     // Frames show produced pages, which lie beside this one; each is sandboxed by its own attribute.
     page.policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; frame-src 'self' file:; base-uri 'none'; \

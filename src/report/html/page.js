@@ -88,6 +88,16 @@ initRun();
 initGallery();
 initDownloads();
 initCopy();
+// While a run goes on the page is written anew; it looks for it while nobody is in the middle of something.
+const refresh = Number($('meta[name="refresh-seconds"]')?.content ?? 0);
+if (refresh > 0) {
+  const look = () => {
+    const busy = document.activeElement?.matches("input, select") || $$("iframe").length || document.hidden;
+    if (busy) setTimeout(look, refresh * 1000);
+    else location.reload();
+  };
+  setTimeout(look, refresh * 1000);
+}
 addEventListener("hashchange", () => {
   for (const key of Object.keys(state)) delete state[key];
   Object.assign(state, Object.fromEntries(new URLSearchParams(location.hash.slice(1))));

@@ -86,7 +86,7 @@ function applyFilter() {
     if (detail?.classList.contains("detail")) detail.hidden = !on;
     shown += on;
   }
-  $("#count").textContent = wrong || (shown === lines.length ? `${shown} rows` : `${shown} of ${lines.length} rows`);
+  $("#count").textContent = wrong || (shown === lines.length ? `${shown} row${shown === 1 ? "" : "s"}` : `${shown} of ${lines.length} rows`);
   document.dispatchEvent(new CustomEvent("shown", { detail: new Set(lines.filter((l) => !l.hidden).map((l) => Number(l.dataset.g))) }));
 }
 

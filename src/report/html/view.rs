@@ -1,20 +1,18 @@
 //! What the template shows, as texts: it decides nothing and computes nothing.
 
 use super::badges::{Badge, badges};
-use super::data::FILES;
-use super::links::href;
-use super::{answers, names};
+use super::names;
+use super::parts::{
+    Answer, ChangeText, Failure, Link, PromptText, RunText, change, failures, first_files, gallery, links, load, meter,
+    prompt, run, sub,
+};
 use crate::clock;
-use crate::record::{Load, Prompt, Run, Sampler};
 use crate::report::columns::{COLUMNS, Cell, Column, MAIN, Set};
-use crate::report::{Places, number};
-use crate::summary::{Better, Group, Row, Summary, Unit};
+use crate::report::{Options, changes, number};
+use crate::summary::{Better, Group, Summary, Unit};
 use askama::Template;
-use serde_json::Value;
 
-/// How many answers the gallery holds, how many failures are listed, and how many meters, loads and runs.
-const ANSWERS: usize = 200;
-const FAILURES: usize = 100;
+/// How many meters, loads and runs are told.
 const HEADS: usize = 200;
 
 /// The page.
@@ -34,6 +32,10 @@ pub struct Page {
     columns: Vec<Head>,
     rows: Vec<Line>,
     marked: bool,
+    refresh: u64,
+    compared: Vec<ChangeText>,
+    compared_tally: String,
+    compared_missing: Vec<String>,
     failures: Vec<Failure>,
     answers: Vec<Answer>,
     answers_left: usize,
@@ -73,11 +75,6 @@ struct Line {
     cells: Vec<CellText>,
 }
 
-struct Link {
-    text: &'static str,
-    href: String,
-}
-
 struct CellText {
     key: &'static str,
     class: String,
@@ -87,44 +84,16 @@ struct CellText {
     doubt: bool,
 }
 
-struct Failure {
-    n: u64,
-    kind: String,
-    model: String,
-    message: String,
-}
-
-struct Answer {
-    model: String,
-    sub: String,
-    html: String,
-    markdown: String,
-    links: Vec<Link>,
-}
-
-struct PromptText {
-    id: String,
-    category: String,
-    system: String,
-    text: String,
-}
-
-struct RunText {
-    id: String,
-    facts: Vec<(String, String)>,
-    command: String,
-}
-
 impl Page {
     /// The texts of a page, all but its frame: policy, style, script and data.
-    pub fn of(summary: &Summary, places: &Places) -> Self {
+    pub fn of(summary: &Summary, options: &Options) -> Self {
         let shown: Vec<&Column> = COLUMNS
             .iter()
             .filter(|column| summary.groups.iter().any(|group| (column.of)(group) != Cell::Absent))
             .collect();
         let mut marked = false;
         let names = names(&summary.groups);
-        let (answers, answers_left) = gallery(summary, places, &names);
+        let (answers, answers_left) = gallery(summary, options, &names);
         Self {
             policy: String::new(),
             style: "",
@@ -137,8 +106,12 @@ impl Page {
             standouts: standouts(&summary.groups, &names),
             sets: sets(&shown),
             columns: shown.iter().map(|column| head(column)).collect(),
-            rows: lines(summary, places, &shown, &mut marked),
+            rows: lines(summary, options, &shown, &mut marked),
             marked,
+            refresh: options.refresh.unwrap_or(0),
+            compared: summary.comparison.iter().flat_map(|c| changes::said(summary, c)).map(change).collect(),
+            compared_tally: summary.comparison.as_ref().map(changes::tally).unwrap_or_default(),
+            compared_missing: summary.comparison.as_ref().map(changes::missing).unwrap_or_default(),
             failures: failures(summary, &names),
             answers,
             answers_left,
@@ -194,8 +167,8 @@ fn standouts(groups: &[Group], names: &[String]) -> Vec<Standout> {
         let column = COLUMNS.iter().find(|column| column.key == key)?;
         let values: Vec<(f64, usize)> =
             groups.iter().enumerate().filter_map(|(at, group)| Some(((column.of)(group).value()?, at))).collect();
-        // The best of one is no news.
-        if values.len() < 2 {
+        // The best of one, or of equals, is no news.
+        if values.iter().all(|(value, _)| *value == values[0].0) {
             return None;
         }
         let order = |a: &&(f64, usize), b: &&(f64, usize)| a.0.total_cmp(&b.0);
@@ -249,7 +222,7 @@ fn head(column: &Column) -> Head {
     }
 }
 
-fn lines(summary: &Summary, places: &Places, shown: &[&Column], marked: &mut bool) -> Vec<Line> {
+fn lines(summary: &Summary, options: &Options, shown: &[&Column], marked: &mut bool) -> Vec<Line> {
     // One request at once goes without saying, unless there are other levels.
     let levels = summary.groups.iter().any(|group| group.concurrency != summary.groups[0].concurrency);
     let mut lines: Vec<Line> = summary
@@ -258,7 +231,7 @@ fn lines(summary: &Summary, places: &Places, shown: &[&Column], marked: &mut boo
         .enumerate()
         .map(|(at, group)| Line {
             sub: sub(group, levels),
-            links: first_files(summary, at).map(|row| links(row, places)).unwrap_or_default(),
+            links: first_files(summary, at).map(|row| links(row, options)).unwrap_or_default(),
             cells: Vec::new(),
         })
         .collect();
@@ -310,139 +283,4 @@ fn cell_text(column: &Column, cell: Cell, decimals: usize, marked: &mut bool) ->
         }
     }
     text
-}
-
-/// What a group is besides its model.
-fn sub(group: &Group, levels: bool) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    parts.extend(group.source.map(|source| source.to_string()));
-    parts.extend(group.provider.clone());
-    parts.extend(group.details.quantization.clone());
-    parts.extend(group.details.parameters.clone());
-    parts.extend(group.key().load().filter(|_| levels || group.rate.is_some() || group.concurrency != Some(1)));
-    parts.iter().map(|part| number::shortened(part, 48)).collect::<Vec<_>>().join(" · ")
-}
-
-/// The first request of a group that has files.
-fn first_files(summary: &Summary, group: usize) -> Option<&Row> {
-    let rows = || summary.rows.iter().filter(|row| row.group == group && !row.warmup);
-    rows()
-        .find(|row| row.html.is_some())
-        .or_else(|| rows().find(|row| FILES.iter().any(|(_, file)| file(row).is_some())))
-}
-
-fn links(row: &Row, places: &Places) -> Vec<Link> {
-    FILES.iter().filter_map(|(text, file)| Some(Link { text, href: href(places, row.folder, file(row)?)? })).collect()
-}
-
-fn failures(summary: &Summary, names: &[String]) -> Vec<Failure> {
-    let mut failures: Vec<Failure> = Vec::new();
-    for (group, name) in summary.groups.iter().zip(names) {
-        failures.extend(group.error_messages.iter().map(|error| Failure {
-            n: error.n,
-            kind: format!("{}{}", error.kind, error.status.map(|s| format!(" {s}")).unwrap_or_default()),
-            model: name.clone(),
-            message: error.message.clone(),
-        }));
-    }
-    failures.sort_by_key(|failure| std::cmp::Reverse(failure.n));
-    failures.truncate(FAILURES);
-    failures
-}
-
-fn gallery(summary: &Summary, places: &Places, names: &[String]) -> (Vec<Answer>, usize) {
-    let several = |row: &Row| summary.groups[row.group].requests() > 1;
-    let mut answers = Vec::new();
-    let mut left = 0;
-    for row in summary.rows.iter().filter(|row| !row.warmup) {
-        let html = row.html.as_deref().and_then(|file| href(places, row.folder, file));
-        if html.is_none() && row.text.is_none() {
-            continue;
-        }
-        if answers.len() == ANSWERS {
-            left += 1;
-            continue;
-        }
-        let sub = if several(row) {
-            format!("request {}{}", row.id, row.prompt.as_ref().map(|p| format!(" · {p}")).unwrap_or_default())
-        } else {
-            sub(&summary.groups[row.group], false)
-        };
-        answers.push(Answer {
-            model: names[row.group].clone(),
-            sub,
-            html: html.unwrap_or_default(),
-            markdown: row.text.as_deref().map(answers::safe).unwrap_or_default(),
-            links: links(row, places),
-        });
-    }
-    (answers, left)
-}
-
-fn prompt(prompt: &Prompt) -> PromptText {
-    PromptText {
-        id: prompt.id.clone(),
-        category: prompt.category.clone().unwrap_or_default(),
-        system: prompt.system.clone().unwrap_or_default(),
-        text: prompt.text.clone(),
-    }
-}
-
-fn run(run: &Run) -> RunText {
-    let mut facts = Vec::new();
-    let mut say = |what: &str, text: Option<String>| {
-        if let Some(text) = text.filter(|text| !text.is_empty()) {
-            facts.push((what.to_owned(), text));
-        }
-    };
-    say("started", clock::rfc3339(run.started_ts));
-    say("tool", Some(format!("{} {}", run.tool.name, run.tool.version)));
-    say("processor", run.host.cpu.clone());
-    say("cores", run.host.cores.map(|n| n.to_string()));
-    say("graphics", run.host.gpu.clone());
-    say("memory", run.host.ram_bytes.map(|bytes| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))));
-    say("system", run.host.os.clone());
-    for (name, value) in &run.settings {
-        let text = match value {
-            Value::Null => continue,
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        say(name, Some(text));
-    }
-    RunText {
-        id: run.run.clone(),
-        facts,
-        command: run.argv.iter().map(|arg| quoted(arg)).collect::<Vec<_>>().join(" "),
-    }
-}
-
-/// An argument as a shell reads it back.
-fn quoted(arg: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !arg.is_empty() && arg.chars().all(plain) { arg.to_owned() } else { format!("'{}'", arg.replace('\'', r"'\''")) }
-}
-
-fn meter(sampler: &Sampler) -> String {
-    let mut parts = vec![format!("{} {}: {}", sampler.tool.name, sampler.tool.version, sampler.sources.join(", "))];
-    parts.extend(sampler.machine.clone());
-    parts.extend(sampler.measures.as_ref().map(|m| format!("measures {}", m.join(", "))));
-    parts.extend(sampler.total_domain.as_ref().map(|d| format!("total {d}")));
-    parts.extend(sampler.total_label.clone());
-    parts.extend(sampler.interval_seconds.map(|s| format!("every {s} s")));
-    parts.extend(sampler.estimated.then(|| "estimated".to_owned()));
-    parts.extend(sampler.simulated.then(|| "simulated".to_owned()));
-    parts.join(" · ")
-}
-
-fn load(load: &Load) -> String {
-    let took = match (load.load_time_seconds, &load.error) {
-        (Some(seconds), _) => number::alone(seconds, Unit::Seconds),
-        (None, Some(error)) => format!("failed: {error}"),
-        (None, None) => "time unknown".into(),
-    };
-    let mut parts = vec![format!("{}: {took}", load.model)];
-    parts.extend(load.gpu_setting.as_ref().map(|gpu| format!("gpu {gpu}")));
-    parts.extend(load.context_length.map(|n| format!("context {n}")));
-    parts.join(" · ")
 }
