@@ -91,13 +91,13 @@ fn sent(value: &Value, prompt: Option<&Prompt>) -> PromptUsed {
     PromptUsed {
         id: prompt.map(|p| p.id.clone()).unwrap_or_default(),
         text: None,
-        nonce: None,
         temperature: value["temperature"].as_f64(),
         top_p: value["top_p"].as_f64(),
         // They wrote −1 for "no limit".
         max_tokens: value["max_tokens"].as_u64(),
         num_ctx: value["num_ctx"].as_u64(),
         seed: None,
+        nonce: None,
         reasoning_effort: word("reasoning_effort"),
         gpu_setting: word("gpu_setting"),
     }
@@ -193,8 +193,6 @@ mod tests {
             "usage":{"prompt_tokens":258,"completion_tokens":2850},"errors":{"load":null,"generation":null},
             "power":{"cpu_watts":{"avg":5.5,"min":3.0,"max":6.0,"samples":25}},
             "files":{"html":"/Users/x/reports/y/a_b.html"},"prompt":{"text":"hello","max_tokens":-1}}"#;
-        let all = records(text);
-        let Ok([Record::Prompt(prompt), Record::Result(o)]) = all.as_deref() else { panic!() };
         let read = records(text).unwrap();
         let [Record::Prompt(prompt), Record::Result(o)] = &read[..] else { panic!() };
         assert_eq!(prompt.text, "hello");
