@@ -1,4 +1,17 @@
 //! What a user sees: the binaries, the pipes, the documents. One test binary; each module is a subject.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on says so by panicking
+
 mod common;
+mod contract;
+mod filters;
+mod flows;
 mod join;
+mod layering;
+mod mem;
+mod meters;
+mod power;
+mod readme;
+mod report;
+mod run;
+mod sim;

@@ -37,7 +37,7 @@ Memory: bounded by the requests in flight and the readings of the longest of the
 
 /// Add to each result what the machine drew and held while the request ran
 #[derive(Debug, Clone, Parser)]
-#[command(name = "bench-join", version, about, after_long_help = MORE.join("\n"))]
+#[command(name = "bench-join", version, after_long_help = MORE.join("\n"))]
 struct Args {
     /// Results of llm-run; none, or -, is standard input
     files: Vec<PathBuf>,

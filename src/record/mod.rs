@@ -24,7 +24,7 @@ mod start;
 
 pub use join_summary::{JoinSummary, RunMemory, RunPower};
 pub use load::{Load, LoadTimeSource, Loader};
-pub use memory::{GpuMemory, Memory, SystemMemory};
+pub use memory::{GpuMemory, Memory, ProcessMemory, SystemMemory};
 pub use model::{Model, Pricing, Source};
 pub use object::Object;
 pub use power::{Power, PowerKind};

@@ -335,6 +335,9 @@ pub struct PromptUsed {
     /// The prompt's text, inlined by `bench-join --json-dir`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// What was put before the prompt's text so that no cache could know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
     /// Sampling temperature.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,

@@ -1,1 +1,77 @@
 //! Reports: one file per format, each over a finished summary.
+//!
+//! A format only writes: what a number is was decided by [`crate::summary`], and which columns there are by
+//! [`columns`]. Text from models, servers and files is hostile in every format.
+
+mod changes;
+mod choose;
+mod columns;
+mod csv;
+mod follow;
+mod gates;
+mod html;
+pub mod input;
+mod json;
+pub mod legacy;
+mod markdown;
+mod number;
+mod openmetrics;
+mod text;
+
+pub use choose::{Order, parse, parse_order};
+pub use columns::{COLUMNS, Column, Set, column};
+pub use follow::follow;
+pub use gates::Gate;
+
+use crate::summary::Summary;
+use clap::ValueEnum;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// What a report is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One self-contained page.
+    Html,
+    /// The summary fields of the token-rate harness, and the groups with all their spreads.
+    Json,
+    /// A line per model, source, provider and load.
+    Csv,
+    /// A line per request.
+    CsvRequests,
+    /// A table for a README or the summary of a CI job.
+    Markdown,
+    /// An aligned table for a terminal.
+    Text,
+    /// Gauges for Prometheus and its relatives.
+    Openmetrics,
+}
+
+/// What a report needs to know besides its numbers.
+#[derive(Default)]
+pub struct Options {
+    /// The folders of the inputs, by the numbers that the rows carry.
+    pub folders: Vec<PathBuf>,
+    /// The folder that the report is written to; `None` when it goes to standard output.
+    pub output: Option<PathBuf>,
+    /// The columns of a table or of a CSV; `None` for those that it has by itself.
+    pub columns: Option<Vec<&'static Column>>,
+    /// After how many seconds an open page looks whether it was written anew; `None` for a page that is done.
+    pub refresh: Option<u64>,
+}
+
+/// Writes a report.
+///
+/// # Errors
+/// When the output is closed or full.
+pub fn write(format: Format, summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
+    match format {
+        Format::Html => html::write(summary, options, to),
+        Format::Json => json::write(summary, to),
+        Format::Csv => csv::groups(summary, options, to),
+        Format::CsvRequests => csv::requests(summary, to),
+        Format::Markdown => markdown::write(summary, options, to),
+        Format::Text => text::write(summary, options, to),
+        Format::Openmetrics => openmetrics::write(summary, to),
+    }
+}

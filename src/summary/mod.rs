@@ -1,1 +1,108 @@
-//! Results to groups: what a report shows, computed once.
+//! What results mean together: groups of comparable requests, with the spread of everything that was measured.
+//!
+//! Pure: records in, numbers out. It reads no file, knows no format, and decides nothing about presentation. Warm-up
+//! never counts. A request that failed counts as failed, and its latencies do not count. Nothing is invented: a metric
+//! that no request has is absent.
+//!
+//! Memory is bounded by what a report holds, not by its input: [`ROWS`] requests one by one, exact samples up to
+//! [`EXACT`] numbers per group and metric, and 4,000 points of each stream of readings.
+
+mod building;
+mod collect;
+mod compare;
+mod describe;
+mod goodput;
+mod group;
+mod metric;
+mod row;
+mod sample;
+mod series;
+mod words;
+
+pub use collect::{Collector, ROWS};
+pub use compare::{Change, Comparison, Verdict, compare};
+pub use goodput::{Goodput, Slo};
+pub use group::{Details, Energy, ErrorCount, Gaps, Group, Key, Meter, Money, Range, Throughput};
+pub use metric::{Better, Metric, Unit};
+pub use row::{Row, RowFailure};
+pub use sample::{EXACT, Stat};
+pub use series::Columns;
+
+use crate::record::{Load, Prompt, Run, Sampler};
+
+/// Everything that a report is made from.
+#[derive(Debug)]
+pub struct Summary {
+    /// The groups, by source, model, provider and load.
+    pub groups: Vec<Group>,
+    /// The requests in order of their start, warm-up included and marked: all of them up to [`ROWS`], else an even sample.
+    pub rows: Vec<Row>,
+    /// How many results there were, warm-up included.
+    pub results: u64,
+    /// How many of them were warm-up.
+    pub warmups: u64,
+    /// All measured requests together.
+    pub totals: Totals,
+    /// What a request had to keep to be good.
+    pub slo: Option<Slo>,
+    /// What it is compared with.
+    pub comparison: Option<Comparison>,
+    /// The heads of the runs.
+    pub runs: Vec<Run>,
+    /// The prompts, each text once.
+    pub prompts: Vec<Prompt>,
+    /// The loads of models.
+    pub loads: Vec<Load>,
+    /// The samplers that measured.
+    pub samplers: Vec<Sampler>,
+    /// Watts over time, by domain.
+    pub power: Columns,
+    /// Bytes over time, by figure.
+    pub memory: Columns,
+}
+
+/// All measured requests together, whatever their model.
+#[derive(Debug)]
+pub struct Totals {
+    /// The sources, joined by `+`; `None` when nothing was measured.
+    pub mode: Option<String>,
+    /// Requests at once, where all were of one level.
+    pub concurrency: Option<u64>,
+    /// How many.
+    pub requests: u64,
+    /// How many failed.
+    pub failed: u64,
+    /// The first start: Unix seconds.
+    pub started_ts: Option<f64>,
+    /// From the first start to the last end.
+    pub seconds: Option<f64>,
+    /// The whole requests' time, in seconds.
+    pub latency: Option<Stat>,
+    /// Tokens of the prompts.
+    pub tokens_in: Option<Stat>,
+    /// Tokens of the answers.
+    pub tokens_out: Option<Stat>,
+    /// Both.
+    pub tokens_both: Option<Stat>,
+    /// Output tokens over the whole request's time.
+    pub token_rate: Option<Stat>,
+}
+
+impl Summary {
+    /// Puts the groups into another order; rows and changes go with them.
+    pub fn order_groups(&mut self, order: impl FnMut(&Group, &Group) -> std::cmp::Ordering) {
+        let mut order = order;
+        let mut places: Vec<usize> = (0..self.groups.len()).collect();
+        places.sort_by(|a, b| order(&self.groups[*a], &self.groups[*b]));
+        let mut rank = vec![0; places.len()];
+        places.iter().enumerate().for_each(|(new, old)| rank[*old] = new);
+        let mut groups: Vec<Option<Group>> = std::mem::take(&mut self.groups).into_iter().map(Some).collect();
+        self.groups = places.iter().filter_map(|old| groups[*old].take()).collect();
+        self.rows.iter_mut().for_each(|row| row.group = rank[row.group]);
+    }
+
+    /// Whether the rows are a sample rather than all results.
+    pub fn sampled(&self) -> bool {
+        (self.rows.len() as u64) < self.results
+    }
+}

@@ -1,0 +1,307 @@
+//! The columns of a report: one list for every format, so that a name means the same in all of them.
+
+use crate::summary::{Better, Group, Metric, Stat, Unit};
+
+/// What belongs together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// What it is.
+    Model,
+    /// How fast.
+    Speed,
+    /// How hungry.
+    Energy,
+    /// How heavy.
+    Memory,
+    /// How dear.
+    Cost,
+    /// What came out.
+    Answer,
+}
+
+impl Set {
+    /// The name, as the page's switches show it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Set::Model => "model",
+            Set::Speed => "speed",
+            Set::Energy => "energy",
+            Set::Memory => "memory",
+            Set::Cost => "cost",
+            Set::Answer => "answer",
+        }
+    }
+}
+
+/// What stands in a column for a group.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// Not measured.
+    Absent,
+    /// Words.
+    Text(String),
+    /// A number in the column's unit.
+    Number {
+        /// The number.
+        value: f64,
+        /// Why it is doubtful; `None` for a number that is not.
+        doubt: Option<String>,
+        /// What else there is to say of it: its spread, its bounds.
+        more: Option<String>,
+    },
+}
+
+impl Cell {
+    fn number(value: Option<f64>) -> Self {
+        value.map_or(Cell::Absent, |value| Cell::Number { value, doubt: None, more: None })
+    }
+
+    fn text(text: Option<impl Into<String>>) -> Self {
+        text.map_or(Cell::Absent, |text| Cell::Text(text.into()))
+    }
+
+    /// The number, where it is one.
+    pub fn value(&self) -> Option<f64> {
+        match self {
+            Cell::Number { value, .. } => Some(*value),
+            _ => None,
+        }
+    }
+}
+
+/// A column.
+pub struct Column {
+    /// Its name on the command line, in the hash of a page and in the head of a CSV.
+    pub key: &'static str,
+    /// What stands above it.
+    pub label: &'static str,
+    /// What it belongs to.
+    pub set: Set,
+    /// The unit of its numbers; `None` for words.
+    pub unit: Option<Unit>,
+    /// Which way is better.
+    pub better: Better,
+    /// What it means, in one sentence.
+    pub help: &'static str,
+    /// Its cell for a group.
+    pub of: fn(&Group) -> Cell,
+}
+
+macro_rules! column {
+    ($key:literal, $label:literal, $set:ident, $unit:expr, $better:ident, $help:literal, $of:expr) => {
+        Column { key: $key, label: $label, set: Set::$set, unit: $unit, better: Better::$better, help: $help, of: $of }
+    };
+}
+
+const S: Option<Unit> = Some(Unit::Seconds);
+const RATE: Option<Unit> = Some(Unit::TokensPerSecond);
+const TOK: Option<Unit> = Some(Unit::Tokens);
+const W: Option<Unit> = Some(Unit::Watts);
+const J: Option<Unit> = Some(Unit::Joules);
+const JT: Option<Unit> = Some(Unit::JoulesPerToken);
+const GB: Option<Unit> = Some(Unit::Bytes);
+const USD: Option<Unit> = Some(Unit::Usd);
+const SHARE: Option<Unit> = Some(Unit::Share);
+const N: Option<Unit> = Some(Unit::Count);
+
+/// Every column, in order.
+#[rustfmt::skip]
+pub const COLUMNS: &[Column] = &[
+    column!("model", "model", Model, None, Neither, "The model that was asked for.", |g| Cell::Text(g.model.clone())),
+    column!("source", "source", Model, None, Neither, "The kind of server.", |g| Cell::text(g.source.map(|s| s.to_string()))),
+    column!("provider", "provider", Model, None, Neither, "Who served it, behind a router.", |g| Cell::text(g.provider.clone())),
+    column!("load", "load", Model, None, Neither, "How many requests ran at once, or were sent per second.", |g| Cell::text(g.key().load())),
+    column!("quantization", "quant", Model, None, Neither, "The quantization of the weights.", |g| Cell::text(g.details.quantization.clone())),
+    column!("parameters", "params", Model, None, Neither, "The number of parameters, in the publisher's words.", |g| Cell::text(g.details.parameters.clone())),
+    column!("size", "size", Model, GB, Neither, "The size of the model's files.", |g| Cell::number(g.details.size_bytes.map(|b| b as f64))),
+    column!("context", "context", Model, TOK, Neither, "The context length it was loaded with; else the longest it allows.", |g| Cell::number(g.details.context_length.map(|n| n as f64))),
+    column!("ok", "ok", Model, N, Higher, "Requests that did not fail, warm-up not counted.", |g| Cell::number(Some(g.ok as f64))),
+    column!("failed", "failed", Model, N, Lower, "Requests that failed; their times count nowhere.", |g| Cell::number(Some(g.failed as f64))),
+
+    column!("load_s", "load time", Speed, S, Lower, "How long the model took to load, once per run (median of runs).", |g| p50(g, Metric::LoadTime)),
+    column!("ttft_p50", "ttft", Speed, S, Lower, "Time to first token of any kind, reasoning included: median.", |g| p50(g, Metric::Ttft)),
+    column!("ttft_p95", "ttft p95", Speed, S, Lower, "Time to first token: 95th percentile.", |g| percentile(g, Metric::Ttft, "p95")),
+    column!("ttft_sched_p50", "ttft sched", Speed, S, Lower, "Time to first token from the scheduled moment of sending (open loop): median.", |g| p50(g, Metric::TtftScheduled)),
+    column!("answer_p50", "first answer", Speed, S, Lower, "Time to the first token that is not reasoning: median.", |g| p50(g, Metric::FirstAnswer)),
+    column!("decode_tok_s", "decode", Speed, RATE, Higher, "Output tokens per second between the first and the last token, tokens of the first chunk left out: median.", |g| p50(g, Metric::DecodeRate)),
+    column!("tok_s", "tok/s", Speed, RATE, Higher, "Output tokens over the whole request's time: median.", |g| p50(g, Metric::TokenRate)),
+    column!("prompt_tok_s", "prompt", Speed, RATE, Higher, "Input tokens that were not cached over the time to first token, queue and network included: median.", |g| p50(g, Metric::PromptRate)),
+    column!("itl_p50", "itl", Speed, S, Lower, "Gap between chunks with text: median over all gaps of all requests, merged.", |g| gap(g, "p50")),
+    column!("itl_p99", "itl p99", Speed, S, Lower, "Gap between chunks with text: 99th percentile over all gaps of all requests, merged.", |g| gap(g, "p99")),
+    column!("gen_s", "time", Speed, S, Lower, "The whole request, from its start to the end of the answer: median.", |g| p50(g, Metric::GenerationTime)),
+    column!("gen_s_p95", "time p95", Speed, S, Lower, "The whole request: 95th percentile.", |g| percentile(g, Metric::GenerationTime, "p95")),
+    column!("throughput", "together", Speed, RATE, Higher, "Output tokens of all requests together ÷ the time from the first start to the last end.", |g| Cell::number(g.throughput.as_ref().and_then(|t| t.output_tokens_per_second))),
+    column!("goodput", "goodput", Speed, SHARE, Higher, "The share of all requests, failed ones included, that kept every limit of --slo.", |g| Cell::number(g.goodput.map(|good| good.share))),
+
+    column!("cpu_w", "CPU", Energy, W, Lower, "Mean power of the processor during a request: median of requests.", |g| watts(g, Metric::CpuWatts)),
+    column!("gpu_w", "GPU", Energy, W, Lower, "Mean power of the graphics processor during a request: median of requests.", |g| watts(g, Metric::GpuWatts)),
+    column!("ane_w", "ANE", Energy, W, Lower, "Mean power of the neural engine during a request: median of requests.", |g| watts(g, Metric::AneWatts)),
+    column!("total_w", "total", Energy, W, Lower, "Mean power of the meter's total during a request: median of requests.", |g| watts(g, Metric::TotalWatts)),
+    column!("total_w_peak", "peak", Energy, W, Lower, "The highest reading of the total while a request ran.", |g| Cell::number(g.watts.get(&Metric::TotalWatts).map(|r| r.peak))),
+    column!("total_w_low", "low", Energy, W, Lower, "The lowest reading of the total while a request ran.", |g| Cell::number(g.watts.get(&Metric::TotalWatts).map(|r| r.low))),
+    column!("gpu_w_peak", "GPU peak", Energy, W, Lower, "The highest reading of the graphics processor while a request ran.", |g| Cell::number(g.watts.get(&Metric::GpuWatts).map(|r| r.peak))),
+    column!("joules", "energy", Energy, J, Lower, "Energy of a request, gross: median.", |g| p50(g, Metric::Energy)),
+    column!("j_tok", "J/token", Energy, JT, Lower, "Energy ÷ output tokens, gross: sums over the requests where both are known.", joules_per_token),
+    column!("j_tok_net", "net J/token", Energy, JT, Lower, "Energy less what idling would have taken ÷ output tokens.", |g| doubtful(g, g.energy.as_ref().and_then(|e| e.net_joules_per_output_token), None)),
+    column!("load_j", "load energy", Energy, J, Lower, "Energy of loading the model, once per run (median of runs).", |g| p50(g, Metric::LoadEnergy)),
+
+    column!("mem_load", "Δ load", Memory, GB, Lower, "Memory after the load less before it: of the figure that says best what the model takes here.", |g| p50(g, Metric::MemoryLoad)),
+    column!("mem_gen", "Δ answer", Memory, GB, Lower, "Memory after the answer less after the load: median.", |g| p50(g, Metric::MemoryGeneration)),
+    column!("mem_high", "high water", Memory, GB, Lower, "The most memory held from the start of the load to the end of the answer: highest of all requests.", |g| percentile(g, Metric::MemoryHighWater, "max")),
+    column!("mem_figure", "figure", Memory, None, Neither, "Which figure of memory the others are of.", |g| Cell::text(words(&g.memory_primary))),
+
+    column!("usd", "cost", Cost, USD, Lower, "US dollars for all requests of the group, failed ones included where they were billed.", |g| Cell::number(g.cost.as_ref().map(|c| c.usd))),
+    column!("usd_request", "per request", Cost, USD, Lower, "US dollars for one request: median.", |g| p50(g, Metric::Cost)),
+    column!("usd_1m", "per 1M tok", Cost, USD, Lower, "US dollars paid, input included, for a million output tokens.", |g| Cell::number(g.cost.as_ref().and_then(|c| c.usd_per_million_output_tokens))),
+    column!("usd_1m_in_list", "list 1M in", Cost, USD, Lower, "The listed price of a million input tokens.", |g| Cell::number(g.details.listed_usd_per_million_input_tokens)),
+    column!("usd_1m_out_list", "list 1M out", Cost, USD, Lower, "The listed price of a million output tokens.", |g| Cell::number(g.details.listed_usd_per_million_output_tokens)),
+
+    column!("in_tok", "in", Answer, TOK, Neither, "Tokens of the prompt: median.", |g| p50(g, Metric::TokensIn)),
+    column!("out_tok", "out", Answer, TOK, Neither, "Tokens of the answer, reasoning included: median.", |g| p50(g, Metric::TokensOut)),
+    column!("reasoning_tok", "reasoning", Answer, TOK, Neither, "Tokens of reasoning: median.", |g| p50(g, Metric::TokensReasoning)),
+    column!("finish", "finish", Answer, None, Neither, "Why answers ended, and how often.", |g| Cell::text(tally(g.finish_reasons.iter()))),
+    column!("errors", "errors", Answer, None, Neither, "Why requests failed, and how often.", |g| Cell::text(tally(g.errors.iter()))),
+    column!("warnings", "doubts", Answer, None, Neither, "What is doubtful about requests, and how often.", |g| Cell::text(tally(g.warnings.iter()))),
+];
+
+/// The columns that a page shows at first, where there is anything to show.
+pub const MAIN: [&str; 23] = [
+    "model",
+    "ok",
+    "failed",
+    "goodput",
+    "load_s",
+    "ttft_p50",
+    "ttft_p95",
+    "answer_p50",
+    "decode_tok_s",
+    "tok_s",
+    "itl_p99",
+    "gen_s",
+    "gpu_w",
+    "total_w",
+    "j_tok",
+    "mem_load",
+    "mem_high",
+    "usd",
+    "usd_1m",
+    "out_tok",
+    "reasoning_tok",
+    "finish",
+    "warnings",
+];
+
+/// A column by its key.
+pub fn column(key: &str) -> Option<&'static Column> {
+    COLUMNS.iter().find(|column| column.key == key)
+}
+
+/// Counted words as people read them: `stop`, or `stop 30, length 2`.
+fn tally<'a>(counts: impl Iterator<Item = (&'a String, &'a u64)>) -> Option<String> {
+    let mut counts: Vec<_> = counts.collect();
+    counts.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    match counts[..] {
+        [] => None,
+        [(word, _)] if counts.len() == 1 => Some(word.clone()),
+        _ => Some(counts.iter().map(|(word, n)| format!("{word} {n}")).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn words(set: &std::collections::BTreeSet<String>) -> Option<String> {
+    (!set.is_empty()).then(|| set.iter().cloned().collect::<Vec<_>>().join(", "))
+}
+
+fn p50(group: &Group, metric: Metric) -> Cell {
+    percentile(group, metric, "p50")
+}
+
+fn percentile(group: &Group, metric: Metric, name: &'static str) -> Cell {
+    let Some(stat) = group.stat(metric) else { return Cell::Absent };
+    // A single number is no percentile: it stands where the median stands, and nowhere else.
+    if stat.n == 1 && !matches!(name, "p50" | "max") {
+        return Cell::Absent;
+    }
+    let Some(value) = stat.percentile(name) else { return Cell::Absent };
+    let doubt = (!stat.supports(name)).then(|| too_few(stat.n, name));
+    Cell::Number { value, doubt, more: Some(spread(stat, metric.unit())) }
+}
+
+/// Why a percentile is marked.
+fn too_few(n: u64, name: &str) -> String {
+    format!("{n} measurements are too few to know {name}")
+}
+
+fn spread(stat: &Stat, unit: Unit) -> String {
+    let say = |value| super::number::alone(value, unit);
+    match stat.n {
+        1 => "one measurement".into(),
+        n => format!("n {n}, mean {}, {} to {}", say(stat.mean), say(stat.min), say(stat.max)),
+    }
+}
+
+fn gap(group: &Group, name: &'static str) -> Cell {
+    let Some(gaps) = &group.itl_seconds else { return Cell::Absent };
+    let value = if name == "p50" { gaps.p50 } else { gaps.p99 };
+    let doubt = gaps.unsupported.contains(&name).then(|| format!("{} gaps are too few to know {name}", gaps.n));
+    let more = format!("{} gaps, longest {}", gaps.n, super::number::alone(gaps.max, Unit::Seconds));
+    Cell::Number { value, doubt, more: Some(more) }
+}
+
+fn watts(group: &Group, metric: Metric) -> Cell {
+    let range = group.watts.get(&metric).map(|range| format!("readings {:.1} to {:.1} W", range.low, range.peak));
+    match p50(group, metric) {
+        Cell::Number { value, doubt, .. } => Cell::Number { value, doubt: doubt.or_else(|| weak(group)), more: range },
+        other => other,
+    }
+}
+
+fn joules_per_token(group: &Group) -> Cell {
+    let Some(energy) = &group.energy else { return Cell::Absent };
+    let bounds = energy.joules_per_output_token_lower.zip(energy.joules_per_output_token_upper).map(|(low, high)| {
+        let say = |value| super::number::write(value, Unit::JoulesPerToken, 3);
+        format!("certainly between {} and {}", say(low), say(high))
+    });
+    doubtful(group, energy.joules_per_output_token, bounds)
+}
+
+fn doubtful(group: &Group, value: Option<f64>, more: Option<String>) -> Cell {
+    value.map_or(Cell::Absent, |value| Cell::Number { value, doubt: weak(group), more })
+}
+
+/// Why energies of the group are to be taken with care.
+fn weak(group: &Group) -> Option<String> {
+    let meter = group.meter.as_ref()?;
+    let mut why = Vec::new();
+    if meter.simulated {
+        why.push("the meter is simulated".to_owned());
+    }
+    if meter.estimated {
+        why.push("the meter estimates".to_owned());
+    }
+    for (quality, text) in [
+        ("sub_interval", "requests are shorter than two windows of the meter"),
+        ("partial", "requests are not fully covered by readings"),
+        ("coarse", "bounds are further apart than 10 %"),
+    ] {
+        if let Some(n) = meter.quality.get(quality) {
+            why.push(format!("{n} × {quality}: {text}"));
+        }
+    }
+    (!why.is_empty()).then(|| why.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_unique_and_every_column_says_what_it_means() {
+        let mut keys: Vec<_> = COLUMNS.iter().map(|column| column.key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), COLUMNS.len());
+        for column in COLUMNS {
+            assert!(column.help.ends_with('.'), "{}", column.key);
+        }
+    }
+}

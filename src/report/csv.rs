@@ -1,0 +1,100 @@
+//! CSV: a line per group, or per request, for spreadsheets and for programs that read nothing else.
+
+use super::Options;
+use super::columns::{COLUMNS, Cell};
+use crate::summary::{Metric, Row, Summary};
+use csv::Writer;
+use std::io::{self, Write};
+
+/// Writes a line per group: every column, or those that are asked for; numbers in base units, empty where nothing was measured.
+///
+/// # Errors
+/// When the output is closed or full.
+pub fn groups(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
+    let columns = options.columns.clone().unwrap_or_else(|| COLUMNS.iter().collect());
+    let mut csv = Writer::from_writer(to);
+    csv.write_record(columns.iter().map(|column| column.key)).map_err(plain)?;
+    for group in &summary.groups {
+        let cells = columns.iter().map(|column| match (column.of)(group) {
+            Cell::Absent => String::new(),
+            Cell::Text(text) => defused(&text),
+            Cell::Number { value, .. } => number(value),
+        });
+        csv.write_record(cells).map_err(plain)?;
+    }
+    csv.flush()
+}
+
+/// Writes a line per request, warm-up included and marked.
+///
+/// # Errors
+/// When the output is closed or full.
+pub fn requests(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
+    let mut csv = Writer::from_writer(to);
+    let words = WORDS.iter().map(|(name, _)| *name);
+    csv.write_record(words.chain(Metric::ALL.iter().map(|metric| metric.name()))).map_err(plain)?;
+    for row in &summary.rows {
+        let words = WORDS.iter().map(|(_, of)| of(summary, row));
+        let numbers = Metric::ALL.iter().map(|metric| row.value(*metric).map(number).unwrap_or_default());
+        csv.write_record(words.chain(numbers)).map_err(plain)?;
+    }
+    csv.flush()
+}
+
+type Word = (&'static str, fn(&Summary, &Row) -> String);
+
+/// What is known of a request besides its metrics.
+const WORDS: [Word; 14] = [
+    ("run", |_, r| defused(&r.run)),
+    ("id", |_, r| r.id.to_string()),
+    ("source", |s, r| s.groups[r.group].source.map(|source| source.to_string()).unwrap_or_default()),
+    ("model", |s, r| defused(&s.groups[r.group].model)),
+    ("provider", |s, r| defused(s.groups[r.group].provider.as_deref().unwrap_or_default())),
+    ("concurrency", |s, r| s.groups[r.group].concurrency.map(|n| n.to_string()).unwrap_or_default()),
+    ("rate", |s, r| s.groups[r.group].rate.map(number).unwrap_or_default()),
+    ("phase", |_, r| if r.warmup { "warmup" } else { "measure" }.into()),
+    ("prompt", |_, r| defused(r.prompt.as_deref().unwrap_or_default())),
+    ("timestamp", |_, r| defused(r.timestamp.as_deref().unwrap_or_default())),
+    ("success", |_, r| r.ok().to_string()),
+    ("finish_reason", |_, r| defused(r.finish_reason.as_deref().unwrap_or_default())),
+    ("error_kind", |_, r| r.failure.as_ref().map(|failure| failure.kind.to_owned()).unwrap_or_default()),
+    ("error", |_, r| r.failure.as_ref().map(|failure| defused(&failure.message)).unwrap_or_default()),
+];
+
+fn number(value: f64) -> String {
+    super::json::number(Some(value)).to_string()
+}
+
+/// A text that a spreadsheet does not compute: one that begins like a formula gets an apostrophe before it
+/// (OWASP, CSV injection). Control characters are left out.
+fn defused(text: &str) -> String {
+    let text: String = text.chars().filter(|c| !super::number::hidden(*c) || *c == '\n').collect();
+    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
+}
+
+/// Csv's error with the I/O error that it hides, so that a closed pipe is found.
+fn plain(why: csv::Error) -> io::Error {
+    match why.into_kind() {
+        csv::ErrorKind::Io(why) => why,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_begins_like_a_formula_is_made_a_text() {
+        for (text, expect) in [
+            ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+            ("-1+1", "'-1+1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'=1"),
+            ("gpt-oss", "gpt-oss"),
+            ("", ""),
+        ] {
+            assert_eq!(defused(text), expect);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Gates: conditions on columns that make a run fail, for CI.
+//!
+//! `ttft_p95 > 500ms`, `failed > 0`, `tok_s < 0.95 * baseline`: a gate fails when its condition holds for any group, and
+//! when a group does not have the number that it asks for, because what was not measured was not shown to be right.
+
+use super::columns::{COLUMNS, Column, column};
+use super::number;
+use crate::summary::{Group, Key, Summary, Unit};
+use std::collections::HashMap;
+
+/// A condition.
+#[derive(Clone)]
+pub struct Gate {
+    text: String,
+    column: &'static Column,
+    sign: Sign,
+    limit: Limit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Sign {
+    More,
+    MoreOrEqual,
+    Less,
+    LessOrEqual,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Limit {
+    /// A number in the column's base unit.
+    Number(f64),
+    /// A factor of the same column of the same group of the baseline.
+    OfBaseline(f64),
+}
+
+impl Gate {
+    /// Reads a condition.
+    ///
+    /// # Errors
+    /// When it has no comparison, names no column of numbers (the sentence lists them), or has no number of its unit.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let signs = [(">=", Sign::MoreOrEqual), ("<=", Sign::LessOrEqual), (">", Sign::More), ("<", Sign::Less)];
+        let (sign, (key, limit)) = signs
+            .iter()
+            .find_map(|(word, sign)| Some((*sign, text.split_once(word)?)))
+            .ok_or_else(|| "no comparison: write it as 'ttft_p95 > 500ms'".to_owned())?;
+        let key = key.trim();
+        let column = column(key).filter(|column| column.unit.is_some()).ok_or_else(|| {
+            let keys: Vec<&str> = COLUMNS.iter().filter(|c| c.unit.is_some()).map(|c| c.key).collect();
+            format!("no column of numbers is called {key}; there are {}", keys.join(", "))
+        })?;
+        let limit = limit.trim();
+        let limit = match limit.strip_suffix("baseline") {
+            Some(factor) => {
+                let factor = factor.trim().trim_end_matches('*').trim();
+                let factor = if factor.is_empty() { Some(1.0) } else { factor.parse().ok() };
+                Limit::OfBaseline(factor.filter(|f: &f64| f.is_finite()).ok_or("not of the form 0.95 * baseline")?)
+            }
+            None => Limit::Number(quantity(limit, column.unit.unwrap_or(Unit::Count))?),
+        };
+        Ok(Self { text: text.trim().to_owned(), column, sign, limit })
+    }
+
+    /// Whether it needs a baseline.
+    pub fn needs_baseline(&self) -> bool {
+        matches!(self.limit, Limit::OfBaseline(_))
+    }
+
+    /// Why the gate fails, a sentence per group; none when it does not.
+    pub fn failures(&self, summary: &Summary, baseline: Option<&Summary>) -> Vec<String> {
+        let before: HashMap<Key, &Group> =
+            baseline.iter().flat_map(|b| &b.groups).map(|group| (group.key(), group)).collect();
+        if summary.groups.is_empty() {
+            return vec![format!("{}: there are no results to judge", self.text)];
+        }
+        summary.groups.iter().filter_map(|group| self.failure(group, before.get(&group.key()).copied())).collect()
+    }
+
+    fn failure(&self, group: &Group, before: Option<&Group>) -> Option<String> {
+        let say = |what: String| Some(format!("{}: {}: {what}", self.text, group.model));
+        let unit = self.column.unit.unwrap_or(Unit::Count);
+        let Some(value) = (self.column.of)(group).value() else { return say("not measured".into()) };
+        let limit = match self.limit {
+            Limit::Number(limit) => limit,
+            Limit::OfBaseline(factor) => match before.and_then(|group| (self.column.of)(group).value()) {
+                Some(old) => old * factor,
+                None => return say("not in the baseline".into()),
+            },
+        };
+        let holds = match self.sign {
+            Sign::More => value > limit,
+            Sign::MoreOrEqual => value >= limit,
+            Sign::Less => value < limit,
+            Sign::LessOrEqual => value <= limit,
+        };
+        let against = match self.limit {
+            Limit::Number(_) => String::new(),
+            Limit::OfBaseline(_) => format!(", against {}", number::alone(limit, unit)),
+        };
+        if holds { say(format!("{}{against}", number::alone(value, unit))) } else { None }
+    }
+}
+
+/// A number with a unit, in base units: a length of time and a size must have one.
+fn quantity(text: &str, unit: Unit) -> Result<f64, String> {
+    let text = text.strip_prefix('$').unwrap_or(text).trim();
+    let end = text.find(|c: char| !(c.is_ascii_digit() || "+-.".contains(c))).unwrap_or(text.len());
+    let (digits, name) = (&text[..end], text[end..].trim());
+    let value: f64 = digits.parse().map_err(|_| format!("{text}: not a number"))?;
+    let units: &[(&str, f64)] = match unit {
+        Unit::Seconds => &[("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("min", 60.0)],
+        Unit::Bytes => &[("MB", 1e6), ("GB", 1e9), ("MiB", 1_048_576.0), ("GiB", 1_073_741_824.0)],
+        Unit::Share => &[("%", 0.01)],
+        Unit::TokensPerSecond => &[("", 1.0), ("tok/s", 1.0)],
+        Unit::Tokens => &[("", 1.0), ("tok", 1.0)],
+        Unit::Watts => &[("", 1.0), ("W", 1.0)],
+        Unit::Joules => &[("", 1.0), ("J", 1.0), ("kJ", 1e3)],
+        Unit::JoulesPerToken => &[("", 1.0), ("J", 1.0), ("J/tok", 1.0)],
+        Unit::Usd | Unit::Count => &[("", 1.0)],
+    };
+    units.iter().find(|(known, _)| *known == name).map(|(_, scale)| value * scale).ok_or_else(|| {
+        let known: Vec<&str> = units.iter().map(|(name, _)| *name).filter(|name| !name.is_empty()).collect();
+        format!("{text}: the unit must be {}", known.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Outcome, Record};
+    use crate::summary::Collector;
+
+    fn summary(seconds: &[Option<f64>]) -> Summary {
+        let mut collector = Collector::default();
+        for (i, ttft) in seconds.iter().enumerate() {
+            let o = Outcome { model: format!("m{i}"), ttft_seconds: *ttft, ..Outcome::default() };
+            collector.add(Record::Result(Box::new(o)), None);
+        }
+        collector.finish()
+    }
+
+    #[test]
+    fn a_gate_fails_for_every_group_that_holds_its_condition_or_lacks_its_number() {
+        let now = summary(&[Some(0.4), Some(0.6), None]);
+        let before = summary(&[Some(0.4), Some(0.5)]);
+        for (gate, expect) in [
+            ("ttft_p50 > 500ms", vec!["m1: 0.600 s", "m2: not measured"]),
+            ("ttft_p50 >= 0.4s", vec!["m0: 0.400 s", "m1: 0.600 s", "m2: not measured"]),
+            ("ok < 1", vec![]),
+            ("failed > 0", vec![]),
+            ("ttft_p50 > 1.1 * baseline", vec!["m1: 0.600 s, against 0.550 s", "m2: not measured"]),
+            ("ttft_p50>baseline", vec!["m1: 0.600 s, against 0.500 s", "m2: not measured"]),
+        ] {
+            let failures = Gate::parse(gate).unwrap().failures(&now, Some(&before));
+            let expect: Vec<String> = expect.iter().map(|what| format!("{gate}: {what}")).collect();
+            assert_eq!(failures, expect);
+        }
+    }
+
+    #[test]
+    fn a_typo_is_told_with_what_there_is() {
+        for (gate, expect) in [
+            ("tfft_p95 > 500ms", "ttft_p95"),
+            ("model > 3", "no column of numbers"),
+            ("ttft_p95 = 3s", "no comparison"),
+            ("ttft_p95 > 500", "the unit must be us, ms, s"),
+            ("ttft_p95 > fast", "not a number"),
+            ("tok_s < x * baseline", "0.95 * baseline"),
+            ("mem_high > 3s", "GB"),
+        ] {
+            let why = Gate::parse(gate).err().unwrap();
+            assert!(why.contains(expect), "{gate}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_gate_over_nothing_fails() {
+        assert_eq!(Gate::parse("failed > 0").unwrap().failures(&summary(&[]), None).len(), 1);
+    }
+}

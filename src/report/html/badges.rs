@@ -1,0 +1,180 @@
+//! Badges: in a word or two how far the numbers can be trusted, each with its reason.
+
+use crate::report::number;
+use crate::summary::{Group, Metric, Summary, Unit};
+
+/// A badge.
+pub struct Badge {
+    /// `good`, `warn`, `bad` or `info`.
+    pub tone: &'static str,
+    /// The word or two.
+    pub text: String,
+    /// The reason.
+    pub why: String,
+}
+
+fn badge(tone: &'static str, text: impl Into<String>, why: impl Into<String>) -> Badge {
+    Badge { tone, text: text.into(), why: why.into() }
+}
+
+/// Every badge that the summary earns.
+pub fn badges(summary: &Summary) -> Vec<Badge> {
+    if summary.totals.requests == 0 {
+        return Vec::new();
+    }
+    let groups = &summary.groups;
+    let mut badges = vec![failures(summary), samples(groups)];
+    badges.extend(lag(groups));
+    badges.extend(cache(groups));
+    badges.extend(meter(summary));
+    badges.extend(tokens(groups));
+    badges.extend(words(groups));
+    if summary.warmups > 0 {
+        badges.push(badge(
+            "info",
+            format!("{} warm-up", summary.warmups),
+            "Warm-up requests are drawn on the time axis and count nowhere.",
+        ));
+    }
+    if summary.sampled() {
+        badges.push(badge(
+            "info",
+            format!("{} of {} requests", summary.rows.len(), summary.results),
+            "The table is of all requests. Charts of single requests, the requests of a row and the downloads are of an \
+             even sample of them.",
+        ));
+    }
+    badges
+}
+
+fn failures(summary: &Summary) -> Badge {
+    let (failed, all) = (summary.totals.failed, summary.totals.requests);
+    match failed {
+        0 => badge("good", "no failures", format!("None of {all} requests failed.")),
+        _ => badge(
+            "bad",
+            format!("{failed} of {all} failed"),
+            "What they said is under Failures. The times of failed requests count nowhere.",
+        ),
+    }
+}
+
+fn samples(groups: &[Group]) -> Badge {
+    let ns = || groups.iter().map(|group| group.ok).filter(|ok| *ok > 0);
+    let (least, most) = (ns().min().unwrap_or(0), ns().max().unwrap_or(0));
+    let text = if least == most { format!("n = {least} each") } else { format!("n = {least} to {most}") };
+    let why = "How many requests of a row did not fail. A median needs 10 of them, a 95th percentile 100, a 99th 500; \
+               what fewer cannot tell is marked.";
+    badge(if least < 10 { "warn" } else { "good" }, text, why)
+}
+
+fn lag(groups: &[Group]) -> Option<Badge> {
+    let worst = groups.iter().filter_map(|g| g.stat(Metric::ClientLag)).map(|s| s.max).reduce(f64::max)?;
+    let doubted: u64 = groups.iter().filter_map(|g| g.warnings.get("client_lag")).sum();
+    let said = number::alone(worst, Unit::Seconds);
+    Some(match doubted {
+        0 => badge(
+            "good",
+            format!("client lag ≤ {said}"),
+            "The most that the client's own event loop can have added to a stamp.",
+        ),
+        n => badge(
+            "warn",
+            format!("client lag {said}"),
+            format!("In {n} requests the client was late enough to matter: the machine that sent was itself too busy."),
+        ),
+    })
+}
+
+fn cache(groups: &[Group]) -> Option<Badge> {
+    let known: u64 = groups.iter().map(|g| g.cache_known).sum();
+    let warm: u64 = groups.iter().map(|g| g.cached_requests).sum();
+    if known == 0 {
+        return groups.iter().any(|g| g.ok > 0).then(|| {
+            badge("info", "cache unknown", "The server does not tell how much of a prompt it had in its cache.")
+        });
+    }
+    Some(match warm {
+        0 => badge(
+            "good",
+            "cache cold",
+            format!("In none of {known} requests did tokens of the prompt come from a cache."),
+        ),
+        n => badge(
+            "warn",
+            "cache warm",
+            format!(
+                "In {n} of {known} requests tokens of the prompt came from a cache: their first token came sooner for it."
+            ),
+        ),
+    })
+}
+
+fn meter(summary: &Summary) -> Vec<Badge> {
+    let meters: Vec<_> = summary.groups.iter().filter_map(|g| g.meter.as_ref()).collect();
+    if meters.is_empty() {
+        let why =
+            "No request was joined with readings of a power meter, so there is no energy: see bench-join --power.";
+        return vec![badge("info", "no power meter", why)];
+    }
+    let mut names: Vec<&str> = meters.iter().flat_map(|m| m.sources.iter().map(String::as_str)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let covered = meters.iter().filter_map(|m| m.coverage_min).fold(1.0, f64::min);
+    let text = if names.is_empty() { "power meter".to_owned() } else { number::shortened(&names.join(", "), 60) };
+    let mut badges = vec![if covered >= 0.95 {
+        badge(
+            "good",
+            text,
+            format!("Every request is covered by readings for at least {:.0} % of its time.", covered * 100.0),
+        )
+    } else {
+        badge(
+            "warn",
+            format!("{text}: {:.0} % covered", covered * 100.0),
+            "The least covered request has readings for only this part of its time. Nothing is extrapolated.",
+        )
+    }];
+    if meters.iter().any(|m| m.simulated) {
+        badges.push(badge(
+            "warn",
+            "simulated meter",
+            "The watts come from a simulation: they say nothing of a machine.",
+        ));
+    }
+    if meters.iter().any(|m| m.estimated) {
+        badges.push(badge("warn", "estimated power", "The meter estimates rather than measures."));
+    }
+    badges
+}
+
+fn tokens(groups: &[Group]) -> Option<Badge> {
+    let counted: u64 = groups.iter().filter_map(|g| g.token_sources.get("chunks")).sum();
+    (counted > 0).then(|| {
+        badge(
+            "warn",
+            "tokens counted by chunks",
+            format!(
+                "For {counted} requests the server gave no usage; chunks were counted, and a chunk is not a token."
+            ),
+        )
+    })
+}
+
+/// What the runner doubts, where it has no badge of its own.
+fn words(groups: &[Group]) -> Vec<Badge> {
+    let count = |word: &str| groups.iter().filter_map(|g| g.warnings.get(word)).sum::<u64>();
+    [
+        ("truncated_by_length", "cut by max_tokens", "answers ended because they reached the most tokens allowed."),
+        ("served_other_model", "another model answered", "answers came from a model other than the one asked for."),
+        (
+            "buffered_stream",
+            "buffered stream",
+            "answers came in few large pieces: gaps between chunks say nothing of the model.",
+        ),
+    ]
+    .into_iter()
+    .filter(|(word, ..)| count(word) > 0)
+    .map(|(word, text, why)| badge("warn", text, format!("{} {why}", count(word))))
+    .collect()
+}

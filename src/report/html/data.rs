@@ -1,0 +1,235 @@
+//! The rows behind the page, as JSON that is safe inside a script element: columns of numbers, each word once.
+
+use super::links::href;
+use super::{names, unseen};
+use crate::report::Options;
+use crate::report::columns::{COLUMNS, Cell};
+use crate::summary::{Columns, Metric, Row, Summary};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+
+/// The data of the page as JSON text.
+///
+/// `<`, `>`, `&` and the two line separators of Unicode can stand only inside strings, and are written there as escapes:
+/// no string can end the script element or begin markup.
+pub fn embedded(summary: &Summary, options: &Options) -> String {
+    let mut value = document(summary, options);
+    show_hidden(&mut value);
+    let text = value.to_string();
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => safe.push_str("\\u003c"),
+            '>' => safe.push_str("\\u003e"),
+            '&' => safe.push_str("\\u0026"),
+            '\u{2028}' => safe.push_str("\\u2028"),
+            '\u{2029}' => safe.push_str("\\u2029"),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+fn document(summary: &Summary, options: &Options) -> Value {
+    // Times are counted from the first stamp, so that they need few digits.
+    let starts = summary.rows.iter().filter_map(|row| row.start_ts);
+    let t0 = starts.chain(summary.loads.iter().map(|load| load.started_ts)).fold(f64::INFINITY, f64::min);
+    let t0 = if t0.is_finite() { t0.floor() } else { 0.0 };
+    let names = names(&summary.groups);
+    let groups: Vec<Value> = summary.groups.iter().zip(names).map(|(group, name)| {
+        let mut cells = Map::new();
+        for column in COLUMNS {
+            match (column.of)(group) {
+                Cell::Absent => {}
+                Cell::Text(text) => drop(cells.insert(column.key.into(), json!(text))),
+                Cell::Number { value, .. } => drop(cells.insert(column.key.into(), short(value))),
+            }
+        }
+        let stats: Map<String, Value> = group.metrics.iter().map(|(metric, s)| {
+            let numbers = [Some(s.mean), s.sd, Some(s.min), Some(s.p50), Some(s.p90), Some(s.p95), Some(s.p99), Some(s.max)];
+            let mut list = vec![json!(s.n)];
+            list.extend(numbers.into_iter().map(|v| v.map_or(Value::Null, short)));
+            (metric.name().to_owned(), Value::Array(list))
+        }).collect();
+        json!({
+            "name": name, "model": group.model, "cells": cells, "stats": stats, "ok": group.ok, "failed": group.failed,
+            "concurrency": group.concurrency, "rate": group.rate,
+            "energy": group.energy.as_ref().map(|e| json!({
+                "j": short(e.joules), "low": e.lower_joules.map(short), "high": e.upper_joules.map(short),
+                "net": e.net_joules.map(short), "n": e.requests,
+            })),
+            "facts": facts(group),
+        })
+    }).collect();
+    let columns: Vec<Value> = COLUMNS
+        .iter()
+        .map(|c| {
+            let (unit, scale) = c.unit.map_or(("", 1.0), crate::report::number::scale);
+            json!({
+                "key": c.key, "label": c.label, "set": c.set.name(), "unit": unit, "scale": scale,
+                "numeric": c.unit.is_some(),
+                "better": match c.better {
+                    crate::summary::Better::Lower => -1,
+                    crate::summary::Better::Higher => 1,
+                    crate::summary::Better::Neither => 0,
+                },
+            })
+        })
+        .collect();
+    let metrics: Vec<Value> = Metric::ALL
+        .iter()
+        .map(|m| {
+            let (unit, scale) = crate::report::number::scale(m.unit());
+            json!({ "name": m.name(), "unit": unit, "scale": scale })
+        })
+        .collect();
+    let loads: Vec<Value> = summary
+        .loads
+        .iter()
+        .map(|load| {
+            json!({
+                "model": load.model, "from": short(load.started_ts - t0), "to": short(load.ended_ts - t0),
+                "baseline": load.baseline_ts.map(|b| [short(b[0] - t0), short(b[1] - t0)]), "failed": load.error.is_some(),
+            })
+        })
+        .collect();
+    json!({
+        "v": 1, "t0": t0, "slo": summary.slo, "columns": columns, "metrics": metrics, "groups": groups, "loads": loads,
+        "rows": rows(&summary.rows, options, t0),
+        "power": series(&summary.power, t0), "memory": series(&summary.memory, t0),
+    })
+}
+
+/// Puts a visible sign in the place of characters that hide or reorder what stands around them.
+fn show_hidden(value: &mut Value) {
+    match value {
+        Value::String(text) if text.chars().any(unseen) => *text = super::visible(text),
+        Value::Array(items) => items.iter_mut().for_each(show_hidden),
+        Value::Object(fields) => fields.values_mut().for_each(show_hidden),
+        _ => {}
+    }
+}
+
+/// What the numbers of a group do not say.
+fn facts(group: &crate::summary::Group) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    let mut say = |what, words: Vec<String>| {
+        if !words.is_empty() {
+            facts.push((what, words.join(", ")));
+        }
+    };
+    let set = |set: &std::collections::BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>();
+    say("endpoint", set(&group.endpoints));
+    say("parameters", set(&group.parameters));
+    say("answered by", set(&group.served_models));
+    say("architecture", group.details.arch.iter().cloned().collect());
+    say("format", group.details.format.iter().cloned().collect());
+    say("tokens counted by", group.token_sources.iter().map(|(word, n)| format!("{word} {n}")).collect());
+    if let Some(throughput) = &group.throughput {
+        let rate = super::super::json::number(Some((throughput.requests_per_second * 1e4).round() / 1e4));
+        say("requests per second", vec![rate.to_string()]);
+    }
+    if let Some(meter) = &group.meter {
+        say("meter", set(&meter.sources));
+        say("total is", set(&meter.total_domains));
+        say("energy shared by", set(&meter.attribution));
+        say("quality of energy", meter.quality.iter().map(|(word, n)| format!("{word} {n}")).collect());
+        say("missing because", meter.reasons.keys().cloned().collect());
+    }
+    if group.retried > 0 {
+        say("tried more than once", vec![group.retried.to_string()]);
+    }
+    facts
+}
+
+/// The requests: one array per field, words by their number in a list.
+fn rows(rows: &[Row], options: &Options, t0: f64) -> Value {
+    let mut words = Words::default();
+    let mut columns = Map::new();
+    let mut put = |name: &str, values: Vec<Value>| {
+        // A column that nobody has is left out.
+        if values.iter().any(|v| !v.is_null()) {
+            columns.insert(name.to_owned(), Value::Array(values));
+        }
+    };
+    let number = |v: Option<f64>| v.map_or(Value::Null, short);
+    put("group", rows.iter().map(|r| json!(r.group)).collect());
+    put("run", rows.iter().map(|r| words.of(Some(&r.run))).collect());
+    put("id", rows.iter().map(|r| json!(r.id)).collect());
+    put("prompt", rows.iter().map(|r| words.of(r.prompt.as_deref())).collect());
+    put("warmup", rows.iter().map(|r| if r.warmup { json!(1) } else { Value::Null }).collect());
+    put(
+        "start",
+        rows.iter().map(|r| r.start_ts.map_or(Value::Null, |ts| json!(((ts - t0) * 1e4).round() / 1e4))).collect(),
+    );
+    put("end", rows.iter().map(|r| number(r.end_seconds)).collect());
+    put("in_flight", rows.iter().map(|r| json!(r.in_flight)).collect());
+    put("finish_reason", rows.iter().map(|r| words.of(r.finish_reason.as_deref())).collect());
+    put("kind", rows.iter().map(|r| words.of(r.failure.as_ref().map(|f| f.kind))).collect());
+    put("status", rows.iter().map(|r| json!(r.failure.as_ref().and_then(|f| f.status))).collect());
+    put("error", rows.iter().map(|r| words.of(r.failure.as_ref().map(|f| f.message.as_str()))).collect());
+    let doubts = |r: &Row| (!r.warnings.is_empty()).then(|| r.warnings.join(", "));
+    put("warnings", rows.iter().map(|r| words.of(doubts(r).as_deref())).collect());
+    put("attempts", rows.iter().map(|r| if r.attempts > 0 { json!(r.attempts) } else { Value::Null }).collect());
+    put("itl_mean", rows.iter().map(|r| number(r.itl_mean)).collect());
+    put("itl_p50", rows.iter().map(|r| number(r.itl.map(|(p50, _)| p50))).collect());
+    put("itl_p99", rows.iter().map(|r| number(r.itl.map(|(_, p99)| p99))).collect());
+    for (name, file) in FILES {
+        let link = |r: &Row| file(r).and_then(|file| href(options, r.folder, file));
+        put(name, rows.iter().map(|r| json!(link(r))).collect());
+    }
+    for metric in Metric::ALL {
+        put(metric.name(), rows.iter().map(|r| number(r.value(metric))).collect());
+    }
+    json!({ "n": rows.len(), "words": words.list, "columns": columns })
+}
+
+type FileOf = fn(&Row) -> Option<&str>;
+
+/// The artifacts of a request by the names of their links.
+pub const FILES: [(&str, FileOf); 4] = [
+    ("page", |r| r.html.as_deref()),
+    ("text", |r| r.text_file.as_deref()),
+    ("json", |r| r.json.as_deref()),
+    ("power log", |r| r.power_log.as_deref()),
+];
+
+#[derive(Default)]
+struct Words {
+    list: Vec<String>,
+    known: HashMap<String, usize>,
+}
+
+impl Words {
+    fn of(&mut self, word: Option<&str>) -> Value {
+        let Some(word) = word else { return Value::Null };
+        let next = self.list.len();
+        let at = *self.known.entry(word.to_owned()).or_insert(next);
+        if at == next {
+            self.list.push(word.to_owned());
+        }
+        json!(at)
+    }
+}
+
+fn series(columns: &Columns, t0: f64) -> Value {
+    let channels: Vec<Value> = columns
+        .channels
+        .iter()
+        .map(|(name, values)| json!([name, values.iter().map(|v| v.map_or(Value::Null, short)).collect::<Vec<_>>()]))
+        .collect();
+    let ts: Vec<Value> = columns.ts.iter().map(|ts| json!(((ts - t0) * 1e3).round() / 1e3)).collect();
+    json!({ "ts": ts, "channels": channels })
+}
+
+/// Six significant digits: more than any eye or any of these measurements has.
+fn short(value: f64) -> Value {
+    if !value.is_finite() {
+        return Value::Null;
+    }
+    if value.fract() == 0.0 && value.abs() < 1e6 {
+        return json!(value as i64);
+    }
+    let cut: f64 = format!("{value:.5e}").parse().unwrap_or(value);
+    super::super::json::number(Some(cut))
+}

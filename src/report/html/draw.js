@@ -1,0 +1,122 @@
+// Drawing: scales, axes, figures, and the one tip that tells the values, by pointer or by arrow keys.
+
+function linear(from, to, a, b, whole) {
+  const span = to - from || 1;
+  const scale = (v) => a + ((v - from) / span) * (b - a);
+  scale.ticks = (n) => niceTicks(from, to, n, whole);
+  return scale;
+}
+function logarithmic(from, to, a, b) {
+  const [low, high] = [Math.log10(from), Math.log10(to)];
+  const scale = (v) => a + ((Math.log10(v) - low) / (high - low || 1)) * (b - a);
+  scale.ticks = () => {
+    const ticks = [];
+    const steps = high - low > 2.2 ? [1] : high - low > 1 ? [1, 3] : [1, 2, 3, 5, 7];
+    for (let e = Math.floor(low); e <= Math.ceil(high); e += 1) for (const s of steps) {
+      const tick = s * 10 ** e;
+      if (tick >= from * 0.999 && tick <= to * 1.001) ticks.push(tick);
+    }
+    return ticks;
+  };
+  return scale;
+}
+function niceTicks(from, to, n, whole) {
+  const span = to - from;
+  if (!(span > 0)) return [from];
+  const raw = span / n;
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, whole ? 2 : 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.999 && (!whole || s >= 1)) ?? 1;
+  const ticks = [];
+  for (let t = Math.ceil(from / step - 1e-9) * step; t <= to + step * 1e-9; t += step) ticks.push(Math.abs(t) < step * 1e-9 ? 0 : t);
+  return ticks;
+}
+const tickText = (v) => (v !== 0 && (Math.abs(v) >= 1e5 || Math.abs(v) < 1e-3) ? v.toExponential(0) : Number(v.toPrecision(4)).toLocaleString("en-US", { maximumFractionDigits: 4 }));
+
+// A chart is a title, one sentence, and a function that draws into a given width; it is drawn again when that changes.
+function figure(parent, { title, note, wide, options, controls, draw }) {
+  const holder = el("div");
+  let pick = null;
+  if (options?.length > 1) {
+    pick = el("select", { "aria-label": `${title}: what to draw`, onchange: () => redraw() }, options.map(([value, text]) => el("option", { value }, text)));
+  }
+  const fig = el("figure", wide ? { class: "wide" } : {}, el("figcaption", {}, el("h3", {}, title), el("p", {}, note), pick ? el("label", { class: "pick" }, pick) : null), controls ?? null, holder);
+  parent.append(fig);
+  let width = 0;
+  const redraw = () => {
+    const w = Math.max(280, Math.floor(holder.clientWidth || fig.clientWidth - 30));
+    width = w;
+    const drawn = draw(w, pick?.value ?? options?.[0]?.[0]);
+    const image = drawn instanceof Array ? drawn : [drawn];
+    holder.replaceChildren(...image);
+    for (const one of image) if (one.tagName === "svg") {
+      one.setAttribute("role", "img");
+      one.setAttribute("aria-label", `${title}. ${note}`);
+      steer(one);
+    }
+  };
+  new ResizeObserver(() => { if (Math.abs(Math.floor(holder.clientWidth) - width) > 4) redraw(); }).observe(holder);
+  redraw();
+  return { fig, redraw };
+}
+const canvas = (w, h, ...children) => svg("svg", { viewBox: `0 0 ${w} ${h}`, width: w, height: h }, ...children);
+const text = (x, y, words, attributes = {}) => svg("text", { x, y, ...attributes }, words);
+const line = (x1, y1, x2, y2, attributes = {}) => svg("line", { x1, y1, x2, y2, class: "rule", ...attributes });
+function axisX(scale, { top, bottom, left, right, label, n = 6 }) {
+  const ticks = scale.ticks(n);
+  return [
+    ticks.map((t) => line(scale(t), top, scale(t), bottom)),
+    ticks.map((t) => text(scale(t), bottom + 15, tickText(t), { "text-anchor": "middle" })),
+    text(right, bottom + 29, label, { "text-anchor": "end", class: "faint" }),
+    line(left, bottom, right, bottom, { class: "axis" }),
+  ];
+}
+function axisY(scale, { left, right, label, top, n = 5 }) {
+  const ticks = scale.ticks(n);
+  return [
+    ticks.map((t) => line(left, scale(t), right, scale(t))),
+    ticks.map((t) => text(left - 7, scale(t) + 4, tickText(t), { "text-anchor": "end" })),
+    text(left - 7, top - 7, label, { class: "faint" }),
+  ];
+}
+// A name in the room it has; the whole of it is in the tip.
+function fit(words, room) {
+  const most = Math.max(4, Math.floor(room / 6.2));
+  if (words.length > most && words.includes("/")) words = words.slice(words.indexOf("/") + 1);
+  return words.length <= most ? words : `${words.slice(0, Math.ceil(most * 0.45))}…${words.slice(words.length - Math.floor(most * 0.5))}`;
+}
+
+let tip;
+function initTip() {
+  tip = $("#tip");
+  document.addEventListener("pointermove", (event) => {
+    const mark = event.target.closest?.("[data-tip]");
+    if (mark) showTip(mark.dataset.tip, event.clientX, event.clientY);
+    else if (!document.activeElement?.closest?.("svg")) tip.hidden = true;
+  });
+}
+function showTip(words, x, y) {
+  tip.textContent = words;
+  tip.hidden = false;
+  const { width, height } = tip.getBoundingClientRect();
+  tip.style.left = `${Math.max(4, Math.min(x + 14, innerWidth - width - 8))}px`;
+  tip.style.top = `${y + 18 + height > innerHeight ? y - height - 12 : y + 18}px`;
+}
+function steer(image) {
+  const marks = $$("[data-tip]", image);
+  if (!marks.length) return;
+  let at = -1;
+  image.setAttribute("tabindex", "0");
+  const show = () => {
+    marks.forEach((mark, i) => mark.classList.toggle("on", i === at));
+    const box = marks[at].getBoundingClientRect();
+    showTip(marks[at].dataset.tip, box.right, box.top);
+  };
+  image.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    at = (at + step + marks.length) % marks.length;
+    show();
+  });
+  image.addEventListener("blur", () => { marks.forEach((mark) => mark.classList.remove("on")); tip.hidden = true; });
+}

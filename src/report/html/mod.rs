@@ -1,0 +1,89 @@
+//! The page: one file that needs nothing but itself.
+//!
+//! The table, the failures, the prompts and the settings are HTML from the template, so that they can be read, printed
+//! and searched without a script. The script sorts, filters and draws, from the numbers embedded beside it. The policy
+//! of the page allows exactly this style and this script by their hashes, and no request of any kind.
+
+mod answers;
+mod badges;
+mod data;
+mod links;
+mod parts;
+mod view;
+
+use super::{Options, number};
+use crate::summary::{Group, Summary};
+use askama::Template;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sha2::{Digest, Sha256};
+use std::io::{self, Write};
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = concat!(
+    "\"use strict\";(() => {\n",
+    include_str!("core.js"),
+    include_str!("table.js"),
+    include_str!("draw.js"),
+    include_str!("goodput.js"),
+    include_str!("charts.js"),
+    include_str!("run.js"),
+    include_str!("page.js"),
+    "})();\n",
+);
+
+/// Writes the page.
+///
+/// # Errors
+/// When the output is closed or full.
+pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
+    let mut page = view::Page::of(summary, options);
+    page.style = STYLE;
+    page.script = SCRIPT;
+    page.data = data::embedded(summary, options);
+    // Frames show produced pages, which lie beside this one; each is sandboxed by its own attribute.
+    page.policy = format!(
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; frame-src 'self' file:; base-uri 'none'; \
+         form-action 'none'",
+        hash(STYLE),
+        hash(SCRIPT)
+    );
+    let text = page.render().map_err(io::Error::other)?;
+    to.write_all(visible(&text).as_bytes())
+}
+
+/// Characters that hide or reorder what stands around them; a page needs lines and tabs.
+fn unseen(c: char) -> bool {
+    number::hidden(c) && !matches!(c, '\n' | '\r' | '\t')
+}
+
+/// The text with a visible sign in the place of each of them: a model's name cannot turn a sentence around.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if unseen(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+fn hash(text: &str) -> String {
+    BASE64.encode(Sha256::digest(text.as_bytes()))
+}
+
+/// A name for each group that tells it from the others: its model, and as much of the rest as it takes.
+fn names(groups: &[Group]) -> Vec<String> {
+    let differs = |group: &Group, of: fn(&Group) -> Option<String>| {
+        groups.iter().any(|other| other.model == group.model && of(other) != of(group))
+    };
+    groups
+        .iter()
+        .map(|group| {
+            let mut name = group.model.clone();
+            let parts: [fn(&Group) -> Option<String>; 3] =
+                [|g| g.source.map(|s| s.to_string()), |g| g.provider.clone(), |g| g.key().load()];
+            for part in parts {
+                if let Some(word) = part(group).filter(|_| differs(group, part)) {
+                    name.push_str(" · ");
+                    name.push_str(&word);
+                }
+            }
+            name
+        })
+        .collect()
+}

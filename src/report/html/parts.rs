@@ -1,0 +1,225 @@
+//! What the template shows besides the table, as texts.
+
+use super::answers;
+use super::data::FILES;
+use super::links::href;
+use crate::clock;
+use crate::record::{Load, Prompt, Run, Sampler};
+use crate::report::{Options, changes, number};
+use crate::summary::{Group, Row, Summary, Unit, Verdict};
+use serde_json::Value;
+
+/// How many answers the gallery holds, and how many failures are listed.
+const ANSWERS: usize = 200;
+const FAILURES: usize = 100;
+
+/// A link to an artifact.
+pub struct Link {
+    pub text: &'static str,
+    pub href: String,
+}
+
+/// A change against the baseline.
+pub struct ChangeText {
+    pub model: String,
+    pub metric: String,
+    pub old: String,
+    pub new: String,
+    pub percent: String,
+    pub interval: String,
+    pub class: &'static str,
+    pub verdict: &'static str,
+}
+
+/// What was said when requests failed.
+pub struct Failure {
+    pub n: u64,
+    pub kind: String,
+    pub model: String,
+    pub message: String,
+}
+
+/// A card of the gallery.
+pub struct Answer {
+    pub model: String,
+    pub sub: String,
+    pub html: String,
+    pub markdown: String,
+    pub links: Vec<Link>,
+}
+
+/// A prompt.
+pub struct PromptText {
+    pub id: String,
+    pub category: String,
+    pub system: String,
+    pub text: String,
+}
+
+/// The head of a run.
+pub struct RunText {
+    pub id: String,
+    pub facts: Vec<(String, String)>,
+    pub command: String,
+}
+
+/// A change in texts.
+pub fn change(said: changes::Said) -> ChangeText {
+    let class = match said.change.verdict {
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
+        Verdict::Same | Verdict::NotEnoughData => "",
+    };
+    ChangeText {
+        model: said.model,
+        metric: said.metric,
+        old: said.old,
+        new: said.new,
+        percent: said.percent,
+        interval: said.interval,
+        class,
+        verdict: said.change.verdict.word(),
+    }
+}
+
+/// What was said when requests failed, most frequent first.
+pub fn failures(summary: &Summary, names: &[String]) -> Vec<Failure> {
+    let mut failures: Vec<Failure> = Vec::new();
+    for (group, name) in summary.groups.iter().zip(names) {
+        failures.extend(group.error_messages.iter().map(|error| Failure {
+            n: error.n,
+            kind: format!("{}{}", error.kind, error.status.map(|s| format!(" {s}")).unwrap_or_default()),
+            model: name.clone(),
+            message: error.message.clone(),
+        }));
+    }
+    failures.sort_by_key(|failure| std::cmp::Reverse(failure.n));
+    failures.truncate(FAILURES);
+    failures
+}
+
+/// The answers that can be shown, and how many more there are.
+pub fn gallery(summary: &Summary, options: &Options, names: &[String]) -> (Vec<Answer>, usize) {
+    let several = |row: &Row| summary.groups[row.group].requests() > 1;
+    let mut answers = Vec::new();
+    let mut left = 0;
+    for row in summary.rows.iter().filter(|row| !row.warmup) {
+        let html = row.html.as_deref().and_then(|file| href(options, row.folder, file));
+        if html.is_none() && row.text.is_none() {
+            continue;
+        }
+        if answers.len() == ANSWERS {
+            left += 1;
+            continue;
+        }
+        let sub = if several(row) {
+            format!("request {}{}", row.id, row.prompt.as_ref().map(|p| format!(" · {p}")).unwrap_or_default())
+        } else {
+            sub(&summary.groups[row.group], false)
+        };
+        answers.push(Answer {
+            model: names[row.group].clone(),
+            sub,
+            html: html.unwrap_or_default(),
+            markdown: row.text.as_deref().map(answers::safe).unwrap_or_default(),
+            links: links(row, options),
+        });
+    }
+    (answers, left)
+}
+
+/// A prompt in texts.
+pub fn prompt(prompt: &Prompt) -> PromptText {
+    PromptText {
+        id: prompt.id.clone(),
+        category: prompt.category.clone().unwrap_or_default(),
+        system: prompt.system.clone().unwrap_or_default(),
+        text: prompt.text.clone(),
+    }
+}
+
+/// The head of a run in texts.
+pub fn run(run: &Run) -> RunText {
+    let mut facts = Vec::new();
+    let mut say = |what: &str, text: Option<String>| {
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            facts.push((what.to_owned(), text));
+        }
+    };
+    say("started", clock::rfc3339(run.started_ts));
+    say("tool", Some(format!("{} {}", run.tool.name, run.tool.version)));
+    say("processor", run.host.cpu.clone());
+    say("cores", run.host.cores.map(|n| n.to_string()));
+    say("graphics", run.host.gpu.clone());
+    say("memory", run.host.ram_bytes.map(|bytes| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))));
+    say("system", run.host.os.clone());
+    for (name, value) in &run.settings {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        say(name, Some(text));
+    }
+    RunText {
+        id: run.run.clone(),
+        facts,
+        command: run.argv.iter().map(|arg| quoted(arg)).collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// An argument as a shell reads it back.
+fn quoted(arg: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !arg.is_empty() && arg.chars().all(plain) { arg.to_owned() } else { format!("'{}'", arg.replace('\'', r"'\''")) }
+}
+
+/// A sampler in one line.
+pub fn meter(sampler: &Sampler) -> String {
+    let mut parts = vec![format!("{} {}: {}", sampler.tool.name, sampler.tool.version, sampler.sources.join(", "))];
+    parts.extend(sampler.machine.clone());
+    parts.extend(sampler.measures.as_ref().map(|m| format!("measures {}", m.join(", "))));
+    parts.extend(sampler.total_domain.as_ref().map(|d| format!("total {d}")));
+    parts.extend(sampler.total_label.clone());
+    parts.extend(sampler.interval_seconds.map(|s| format!("every {s} s")));
+    parts.extend(sampler.estimated.then(|| "estimated".to_owned()));
+    parts.extend(sampler.simulated.then(|| "simulated".to_owned()));
+    parts.join(" · ")
+}
+
+/// A load in one line.
+pub fn load(load: &Load) -> String {
+    let took = match (load.load_time_seconds, &load.error) {
+        (Some(seconds), _) => number::alone(seconds, Unit::Seconds),
+        (None, Some(error)) => format!("failed: {error}"),
+        (None, None) => "time unknown".into(),
+    };
+    let mut parts = vec![format!("{}: {took}", load.model)];
+    parts.extend(load.gpu_setting.as_ref().map(|gpu| format!("gpu {gpu}")));
+    parts.extend(load.context_length.map(|n| format!("context {n}")));
+    parts.join(" · ")
+}
+
+/// What a group is besides its model.
+pub fn sub(group: &Group, levels: bool) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    parts.extend(group.source.map(|source| source.to_string()));
+    parts.extend(group.provider.clone());
+    parts.extend(group.details.quantization.clone());
+    parts.extend(group.details.parameters.clone());
+    parts.extend(group.key().load().filter(|_| levels || group.rate.is_some() || group.concurrency != Some(1)));
+    parts.iter().map(|part| number::shortened(part, 48)).collect::<Vec<_>>().join(" · ")
+}
+
+/// The first request of a group that has files.
+pub fn first_files(summary: &Summary, group: usize) -> Option<&Row> {
+    let rows = || summary.rows.iter().filter(|row| row.group == group && !row.warmup);
+    rows()
+        .find(|row| row.html.is_some())
+        .or_else(|| rows().find(|row| FILES.iter().any(|(_, file)| file(row).is_some())))
+}
+
+/// The links to a request's artifacts.
+pub fn links(row: &Row, options: &Options) -> Vec<Link> {
+    FILES.iter().filter_map(|(text, file)| Some(Link { text, href: href(options, row.folder, file(row)?)? })).collect()
+}

@@ -1,0 +1,109 @@
+//! Which files a report is made from: result files as they are named, run folders by the names that every flow leaves.
+
+use anyhow::Context;
+use std::path::{Path, PathBuf};
+
+/// The streams of a run folder, in the order in which they are read: what results refer to comes first.
+const STREAMS: [&str; 4] = ["models.ndjson", "results.ndjson", "power.ndjson", "memory.ndjson"];
+
+/// A file to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The file; `-` is standard input.
+    pub path: PathBuf,
+    /// The number of the run folder it belongs to, in [`Sources::folders`]; `None` for standard input.
+    pub folder: Option<usize>,
+    /// Whether it is one document of the scripts before us rather than lines of records.
+    pub legacy: bool,
+}
+
+/// What the operands of the program come to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// The files, in order.
+    pub files: Vec<Source>,
+    /// The folders that relative paths in them are of.
+    pub folders: Vec<PathBuf>,
+}
+
+/// Finds the files of operands; none is standard input.
+///
+/// # Errors
+/// When a folder has neither a `results.ndjson` nor any JSON file; the sentence says what was looked for.
+pub fn sources(operands: &[PathBuf]) -> anyhow::Result<Sources> {
+    let mut sources = Sources::default();
+    if operands.is_empty() {
+        sources.files.push(Source { path: "-".into(), folder: None, legacy: false });
+    }
+    for operand in operands {
+        if operand.as_os_str() == "-" {
+            sources.files.push(Source { path: operand.clone(), folder: None, legacy: false });
+        } else if operand.is_dir() {
+            let folder = sources.folder(operand);
+            let ours = operand.join("results.ndjson").is_file();
+            let found = if ours {
+                STREAMS.iter().map(|name| operand.join(name)).filter(|file| file.is_file()).collect()
+            } else {
+                documents(operand)?
+            };
+            if found.is_empty() {
+                anyhow::bail!(
+                    "{}: no results.ndjson in this folder, nor MODEL.json files: name a run folder or a file of results",
+                    operand.display()
+                );
+            }
+            sources.files.extend(found.into_iter().map(|path| Source { path, folder: Some(folder), legacy: !ours }));
+        } else {
+            let parent = operand.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder = sources.folder(parent);
+            sources.files.push(Source { path: operand.clone(), folder: Some(folder), legacy: false });
+        }
+    }
+    Ok(sources)
+}
+
+/// How long each input is now, so that a change is seen; a file that is not there yet has no length.
+///
+/// # Errors
+/// When an operand is standard input, which cannot be read twice.
+pub fn sizes(operands: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, Option<u64>)>> {
+    if operands.is_empty() || operands.iter().any(|operand| operand.as_os_str() == "-") {
+        anyhow::bail!("--follow: standard input cannot be read again: name a file that grows, or a run folder");
+    }
+    let mut sizes = Vec::new();
+    for operand in operands {
+        let files: Vec<PathBuf> = if operand.is_dir() {
+            STREAMS.iter().map(|name| operand.join(name)).collect()
+        } else {
+            vec![operand.clone()]
+        };
+        sizes.extend(files.into_iter().map(|file| {
+            let length = std::fs::metadata(&file).ok().map(|meta| meta.len());
+            (file, length)
+        }));
+    }
+    Ok(sizes)
+}
+
+/// The JSON files of a folder, by name.
+fn documents(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| folder.display().to_string())?.path();
+        if path.extension().is_some_and(|ending| ending == "json") && path.is_file() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+impl Sources {
+    fn folder(&mut self, folder: &Path) -> usize {
+        self.folders.iter().position(|known| known == folder).unwrap_or_else(|| {
+            self.folders.push(folder.to_owned());
+            self.folders.len() - 1
+        })
+    }
+}

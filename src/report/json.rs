@@ -1,0 +1,131 @@
+//! The JSON summary: the fields of the token-rate harness that people already read, then our groups.
+
+use crate::clock;
+use crate::summary::{Comparison, Group, Metric, Row, Stat, Summary};
+use serde_json::{Map, Value, json};
+use std::io::{self, Write};
+
+/// Writes the summary as one indented JSON document.
+///
+/// # Errors
+/// When the output is closed or full.
+pub fn write(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *to, &document(summary))?;
+    to.write_all(b"\n")
+}
+
+fn document(summary: &Summary) -> Value {
+    let totals = &summary.totals;
+    let mean = |stat: &Option<Stat>| number(stat.as_ref().map(|s| s.mean));
+    let ms = |stat: &Option<Stat>, name| number(stat.as_ref().and_then(|s| s.percentile(name)).map(|s| s * 1e3));
+    let mut top = Map::new();
+    let mut put = |name: &str, value: Value| top.insert(name.to_owned(), value);
+    put("mode", json!(totals.mode));
+    put("concurrency", json!(totals.concurrency));
+    put("num_prompts", json!(totals.requests));
+    put("successful_runs", json!(totals.requests - totals.failed));
+    put("failed_runs", json!(totals.failed));
+    put("total_time_ms", number(totals.seconds.map(|s| s * 1e3)));
+    put("avg_latency_ms", ms(&totals.latency, "mean"));
+    put("avg_input_tokens", mean(&totals.tokens_in));
+    put("avg_output_tokens", mean(&totals.tokens_out));
+    put("avg_total_tokens", mean(&totals.tokens_both));
+    put("avg_tokens_per_second", mean(&totals.token_rate));
+    put("min_latency_ms", ms(&totals.latency, "min"));
+    put("max_latency_ms", ms(&totals.latency, "max"));
+    put("p50_latency_ms", ms(&totals.latency, "p50"));
+    put("p95_latency_ms", ms(&totals.latency, "p95"));
+    put("timestamp", json!(totals.started_ts.and_then(clock::rfc3339)));
+    let unsupported = totals.latency.as_ref().filter(|s| s.n > 1).map(|s| s.unsupported.clone());
+    put("unsupported_latency_percentiles", json!(unsupported.unwrap_or_default()));
+    put("warmup_runs", json!(summary.warmups));
+    put("runs", json!(summary.runs.iter().map(|run| &run.run).collect::<Vec<_>>()));
+    put("groups", Value::Array(summary.groups.iter().map(group).collect()));
+    if let Some(slo) = &summary.slo {
+        put("slo_seconds", json!(slo));
+    }
+    if let Some(comparison) = &summary.comparison {
+        put("comparison", compared(summary, comparison));
+    }
+    put("results_sampled", json!(summary.sampled()));
+    let rows = summary.rows.iter().filter(|row| !row.warmup);
+    put("results", Value::Array(rows.map(|row| result(summary, row)).collect()));
+    Value::Object(top)
+}
+
+/// The comparison with the baseline, groups by their model and what tells them apart.
+fn compared(summary: &Summary, comparison: &Comparison) -> Value {
+    let changes = comparison.changes.iter().map(|change| {
+        let group = &summary.groups[change.group];
+        let mut value = serde_json::to_value(change).unwrap_or(Value::Null);
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("model".into(), json!(group.model));
+            fields.insert("provider".into(), json!(group.provider));
+            fields.insert("concurrency".into(), json!(group.concurrency));
+            fields.insert("rate".into(), json!(group.rate));
+        }
+        round_all(&mut value);
+        value
+    });
+    json!({
+        "changes": changes.collect::<Vec<_>>(),
+        "only_before": comparison.only_before,
+        "only_now": comparison.only_now,
+    })
+}
+
+/// A group, its long floats cut where measurement ends and arithmetic noise begins.
+fn group(group: &Group) -> Value {
+    let mut value = serde_json::to_value(group).unwrap_or(Value::Null);
+    round_all(&mut value);
+    value
+}
+
+/// A request: the harness's fields, then every number that was measured under its own name.
+fn result(summary: &Summary, row: &Row) -> Value {
+    let group = &summary.groups[row.group];
+    let latency = row.value(Metric::GenerationTime);
+    let (input, output) = (row.value(Metric::TokensIn), row.value(Metric::TokensOut));
+    let mut fields = Map::new();
+    let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    put("run", json!(row.run));
+    put("id", json!(row.id));
+    put("model", json!(group.model));
+    put("source", json!(group.source));
+    put("provider", json!(group.provider));
+    put("prompt_id", json!(row.prompt));
+    put("success", json!(row.ok()));
+    put("timestamp", json!(row.timestamp));
+    put("latency_ms", number(latency.map(|s| s * 1e3)));
+    put("input_tokens", number(input));
+    put("output_tokens", number(output));
+    put("total_tokens", number(input.zip(output).map(|(a, b)| a + b)));
+    put("tokens_per_second", number(row.value(Metric::TokenRate)));
+    put("finish_reason", json!(row.finish_reason));
+    put("error", json!(row.failure.as_ref().map(|failure| &failure.message)));
+    put("error_kind", json!(row.failure.as_ref().map(|failure| failure.kind)));
+    for (metric, value) in &row.values {
+        if !matches!(metric, Metric::TokensIn | Metric::TokensOut | Metric::TokenRate) {
+            put(metric.name(), number(Some(*value)));
+        }
+    }
+    Value::Object(fields)
+}
+
+/// A number with twelve significant digits, whole numbers without a point; null for none.
+pub fn number(value: Option<f64>) -> Value {
+    let Some(value) = value.filter(|v| v.is_finite()) else { return Value::Null };
+    if value.fract() == 0.0 && value.abs() < 9e15 {
+        return json!(value as i64);
+    }
+    format!("{value:.11e}").parse::<f64>().map_or(Value::Null, |v| json!(v))
+}
+
+fn round_all(value: &mut Value) {
+    match value {
+        Value::Number(n) if n.is_f64() => *value = number(n.as_f64()),
+        Value::Array(items) => items.iter_mut().for_each(round_all),
+        Value::Object(fields) => fields.values_mut().for_each(round_all),
+        _ => {}
+    }
+}

@@ -1,0 +1,117 @@
+//! Markdown: a table for a README or the summary of a CI job.
+
+use super::Options;
+use super::changes;
+use super::columns::Cell;
+use super::number;
+use super::text::{columns, headline};
+use crate::summary::{Summary, Unit};
+use std::io::{self, Write};
+
+/// Writes the headline, the table, what failed, and what is doubtful.
+///
+/// # Errors
+/// When the output is closed or full.
+pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
+    if summary.groups.is_empty() {
+        return writeln!(to, "No results.");
+    }
+    let runs: Vec<String> = summary.runs.iter().take(5).map(|run| plain(&run.run)).collect();
+    if !runs.is_empty() {
+        writeln!(to, "**{}**\n", runs.join(", "))?;
+    }
+    writeln!(to, "{}\n", plain(&headline(summary)))?;
+    let columns = columns(summary, options);
+    let head = columns.iter().map(|column| match column.unit.map(|unit| number::scale(unit).0) {
+        Some(unit) if !unit.is_empty() => format!("{} ({unit})", column.label),
+        _ => column.label.to_owned(),
+    });
+    writeln!(to, "| {} |", head.collect::<Vec<_>>().join(" | "))?;
+    let rule = columns.iter().map(|column| if column.unit.is_some() { "---:" } else { "---" });
+    writeln!(to, "| {} |", rule.collect::<Vec<_>>().join(" | "))?;
+    let mut marked = false;
+    for group in &summary.groups {
+        let cells = columns.iter().map(|column| {
+            let unit = column.unit.unwrap_or(Unit::Count);
+            let decimals = number::decimals(unit, summary.groups.iter().filter_map(|g| (column.of)(g).value()));
+            match (column.of)(group) {
+                Cell::Absent => "–".to_owned(),
+                Cell::Text(text) => plain(&number::shortened(&text, 90)),
+                Cell::Number { value, doubt, .. } => {
+                    marked |= doubt.is_some();
+                    format!("{}{}", number::write(value, unit, decimals), if doubt.is_some() { "?" } else { "" })
+                }
+            }
+        });
+        writeln!(to, "| {} |", cells.collect::<Vec<_>>().join(" | "))?;
+    }
+    if summary.totals.failed > 0 {
+        writeln!(to, "\nFailures:\n")?;
+        for group in &summary.groups {
+            for error in group.error_messages.iter().take(3) {
+                let message = plain(&number::shortened(&error.message, 200));
+                writeln!(to, "- {} × {}: {}: {message}", error.n, plain(&error.kind), plain(&group.model))?;
+            }
+        }
+    }
+    if let Some(comparison) = &summary.comparison {
+        writeln!(to, "\nCompared with the baseline: {}.\n", changes::tally(comparison))?;
+        writeln!(to, "| model | metric | before | now | change | 95 % interval | verdict |")?;
+        writeln!(to, "| --- | --- | ---: | ---: | ---: | ---: | --- |")?;
+        for said in changes::said(summary, comparison) {
+            let (model, verdict) = (plain(&said.model), plain(said.change.verdict.word()));
+            let (old, new) = (plain(&said.old), plain(&said.new));
+            writeln!(
+                to,
+                "| {model} | {} | {old} | {new} | {} | {} | {verdict} |",
+                said.metric, said.percent, said.interval
+            )?;
+        }
+        for line in changes::missing(comparison) {
+            writeln!(to, "\n{}.", plain(&line))?;
+        }
+    }
+    if marked {
+        writeln!(to, "\n? The sample is too small, or the meter too coarse, to be sure of this number.")?;
+    }
+    Ok(())
+}
+
+/// Text that is only text in Markdown: one line, nothing that begins a tag, a link, emphasis, code, a cell or a mention.
+fn plain(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.split_whitespace().collect::<Vec<_>>().join(" ").chars().filter(|c| !number::hidden(*c)) {
+        match c {
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '&' => safe.push_str("&amp;"),
+            // A mention would send somebody a message.
+            '@' => safe.push_str("&#64;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '!' | '$' => {
+                safe.push('\\');
+                safe.push(c);
+            }
+            _ => safe.push(c),
+        }
+    }
+    // Web addresses become links by themselves where the scheme stands whole.
+    safe.replace("://", ":&#47;&#47;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_stays_a_text() {
+        for (text, expect) in [
+            ("a|b\nc", "a\\|b c"),
+            ("<script>", "&lt;script&gt;"),
+            ("[x](http://e)", "\\[x\\](http:&#47;&#47;e)"),
+            ("@team `rm` **b**", "&#64;team \\`rm\\` \\*\\*b\\*\\*"),
+            ("openai/gpt-oss-20b", "openai/gpt-oss-20b"),
+        ] {
+            assert_eq!(plain(text), expect);
+        }
+    }
+}

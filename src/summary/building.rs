@@ -1,0 +1,370 @@
+//! A group while its requests come in: sums, samples and counts, never the requests themselves.
+
+use super::goodput::Goodput;
+use super::group::{Details, Energy, ErrorCount, Gaps, Group, Key, Meter, Money, Range, Throughput};
+use super::metric::Metric;
+use super::row::Row;
+use super::sample::Sample;
+use super::words::{LONGEST_WORD, WORDS, Words, note};
+use crate::record::{CostSource, JoinedPower, Outcome, PromptUsed, Quality, TokenSource, Watts};
+use crate::stats::Histogram;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// What a group is made from.
+pub struct Building {
+    pub key: Key,
+    pub details: Details,
+    ok: u64,
+    failed: u64,
+    samples: BTreeMap<Metric, Sample>,
+    /// Which measurements that count once per run were counted already.
+    once: HashSet<(Metric, String)>,
+    gaps: Option<Histogram>,
+    watts: BTreeMap<Metric, Range>,
+    energy: Option<Energy>,
+    bounds_known: bool,
+    net_known: bool,
+    meter: Option<Meter>,
+    memory_primary: BTreeSet<String>,
+    cost: Option<Money>,
+    paid_tokens: f64,
+    paid_usd: f64,
+    spans: HashMap<String, (f64, f64)>,
+    output_tokens: Option<f64>,
+    good: u64,
+    finish_reasons: Words,
+    errors: Words,
+    messages: HashMap<(String, Option<u16>, String), u64>,
+    warnings: Words,
+    cached_requests: u64,
+    cache_known: u64,
+    retried: u64,
+    token_sources: Words,
+    served_models: BTreeSet<String>,
+    endpoints: BTreeSet<String>,
+    parameters: BTreeSet<String>,
+}
+
+impl Building {
+    pub fn new(key: Key) -> Self {
+        Self {
+            key,
+            details: Details::default(),
+            ok: 0,
+            failed: 0,
+            samples: BTreeMap::new(),
+            once: HashSet::new(),
+            gaps: None,
+            watts: BTreeMap::new(),
+            energy: None,
+            bounds_known: true,
+            net_known: true,
+            meter: None,
+            memory_primary: BTreeSet::new(),
+            cost: None,
+            paid_tokens: 0.0,
+            paid_usd: 0.0,
+            spans: HashMap::new(),
+            output_tokens: None,
+            good: 0,
+            finish_reasons: Words::default(),
+            errors: Words::default(),
+            messages: HashMap::new(),
+            warnings: Words::default(),
+            cached_requests: 0,
+            cache_known: 0,
+            retried: 0,
+            token_sources: Words::default(),
+            served_models: BTreeSet::new(),
+            endpoints: BTreeSet::new(),
+            parameters: BTreeSet::new(),
+        }
+    }
+
+    /// Counts a request that was measured, and whether it was good.
+    pub fn add(&mut self, o: &Outcome, row: &Row, good: bool) {
+        self.good += u64::from(good);
+        if let (Some(from), Some(length)) = (row.start_ts, row.end_seconds) {
+            let span = self.spans.entry(row.run.clone()).or_insert((from, from + length));
+            *span = (span.0.min(from), span.1.max(from + length));
+        }
+        row.warnings.iter().for_each(|word| self.warnings.add(word, 1));
+        self.retried += u64::from(row.attempts > 0);
+        note(&mut self.endpoints, o.endpoint.as_deref());
+        note(&mut self.served_models, o.served_model.as_deref().filter(|served| *served != o.model));
+        if let Some(prompt) = &o.prompt {
+            sent(prompt).into_iter().for_each(|word| note(&mut self.parameters, Some(&word)));
+        }
+        if let Some(Some(power)) = &o.power {
+            self.meter(power);
+        }
+        if let Some(cost) = &o.cost {
+            // Failures can cost money too.
+            self.pay(cost.usd, cost.source, row.value(Metric::TokensOut));
+        }
+        // A load that failed took no time and no memory that anybody wants compared.
+        let loaded = row.failure.as_ref().is_none_or(|failure| failure.kind != "load");
+        for metric in Metric::ALL.into_iter().filter(|metric| loaded && metric.once_per_run()) {
+            if let Some(value) = row.value(metric)
+                && self.once.insert((metric, row.run.clone()))
+            {
+                self.samples.entry(metric).or_default().add(value);
+            }
+        }
+        if let Some(failure) = &row.failure {
+            self.failed += 1;
+            self.errors.add(failure.kind, 1);
+            let message = (failure.kind.to_owned(), failure.status, failure.message.clone());
+            if self.messages.len() < WORDS || self.messages.contains_key(&message) {
+                *self.messages.entry(message).or_default() += 1;
+            }
+            return;
+        }
+        self.ok += 1;
+        self.measure(o, row);
+    }
+
+    /// Counts the numbers of a request that did not fail.
+    fn measure(&mut self, o: &Outcome, row: &Row) {
+        for (&metric, &value) in row.values.iter().filter(|(metric, _)| !metric.once_per_run()) {
+            self.samples.entry(metric).or_default().add(value);
+        }
+        if let Some(itl) = &o.itl_seconds {
+            match Histogram::decode(&itl.histogram) {
+                Ok(gaps) => {
+                    if self.gaps.get_or_insert_default().add(&gaps).is_err() {
+                        self.warnings.add("unreadable_histogram", 1);
+                    }
+                }
+                Err(_) => self.warnings.add("unreadable_histogram", 1),
+            }
+        }
+        if let Some(tokens) = row.value(Metric::TokensOut) {
+            *self.output_tokens.get_or_insert(0.0) += tokens;
+        }
+        if let Some(reason) = &row.finish_reason {
+            self.finish_reasons.add(reason, 1);
+        }
+        if let Some(source) = row.token_source {
+            let word = match source {
+                TokenSource::Usage => "usage",
+                TokenSource::ServerStats => "server_stats",
+                TokenSource::Chunks => "chunks",
+            };
+            self.token_sources.add(word, 1);
+        }
+        if let Some(cached) = row.value(Metric::TokensCached) {
+            self.cache_known += 1;
+            self.cached_requests += u64::from(cached > 0.0);
+        }
+        note(&mut self.memory_primary, o.memory.iter().flatten().next().and_then(|memory| memory.primary.as_deref()));
+        if let Some(Some(power)) = &o.power {
+            self.energy(power, row);
+        }
+    }
+
+    fn pay(&mut self, usd: f64, source: CostSource, tokens: Option<f64>) {
+        if !usd.is_finite() {
+            return;
+        }
+        let cost = self.cost.get_or_insert_default();
+        cost.requests += 1;
+        cost.usd += usd;
+        let word = match source {
+            CostSource::Usage => "usage",
+            CostSource::Pricing => "pricing",
+        };
+        *cost.sources.entry(word.into()).or_default() += 1;
+        if let Some(tokens) = tokens {
+            self.paid_tokens += tokens;
+            self.paid_usd += usd;
+        }
+    }
+
+    fn meter(&mut self, power: &JoinedPower) {
+        let meter = self.meter.get_or_insert_default();
+        power.sources.iter().for_each(|source| note(&mut meter.sources, Some(source)));
+        note(&mut meter.total_domains, power.total_domain.as_deref());
+        note(&mut meter.attribution, power.attribution.as_deref());
+        meter.estimated |= power.estimated;
+        meter.simulated |= power.simulated;
+        if let Some(reason) = &power.reason
+            && (meter.reasons.len() < WORDS || meter.reasons.contains_key(reason))
+        {
+            *meter.reasons.entry(reason.chars().take(LONGEST_WORD).collect()).or_default() += 1;
+        }
+    }
+
+    fn energy(&mut self, power: &JoinedPower, row: &Row) {
+        let meter = self.meter.get_or_insert_default();
+        let lowest = meter.coverage_min.get_or_insert(power.coverage);
+        *lowest = lowest.min(power.coverage);
+        *meter.quality.entry(quality_name(power.quality).into()).or_default() += 1;
+        let domains: [(Metric, &Option<Watts>); 4] = [
+            (Metric::CpuWatts, &power.cpu_watts),
+            (Metric::GpuWatts, &power.gpu_watts),
+            (Metric::AneWatts, &power.ane_watts),
+            (Metric::TotalWatts, &power.total_watts),
+        ];
+        for (metric, watts) in domains {
+            let Some(watts) = watts else { continue };
+            let range = self.watts.entry(metric).or_insert(Range { low: watts.min, peak: watts.max });
+            *range = Range { low: range.low.min(watts.min), peak: range.peak.max(watts.max) };
+        }
+        let (Some(joules), Some(tokens)) = (row.value(Metric::Energy), row.value(Metric::TokensOut)) else { return };
+        if tokens <= 0.0 {
+            return;
+        }
+        let energy = self.energy.get_or_insert_default();
+        energy.requests += 1;
+        energy.output_tokens += tokens;
+        energy.joules += joules;
+        match row.energy_bounds {
+            Some((lower, upper)) => {
+                *energy.lower_joules.get_or_insert(0.0) += lower;
+                *energy.upper_joules.get_or_insert(0.0) += upper;
+            }
+            None => self.bounds_known = false,
+        }
+        match row.value(Metric::EnergyNet) {
+            Some(net) => *energy.net_joules.get_or_insert(0.0) += net,
+            None => self.net_known = false,
+        }
+    }
+
+    /// Takes over what `other`, of the same model and load, has counted.
+    pub fn merge(&mut self, other: Building) {
+        self.ok += other.ok;
+        self.failed += other.failed;
+        self.good += other.good;
+        for (metric, sample) in other.samples {
+            self.samples.entry(metric).or_default().merge(sample);
+        }
+        for (run, theirs) in other.spans {
+            let span = self.spans.entry(run).or_insert(theirs);
+            *span = (span.0.min(theirs.0), span.1.max(theirs.1));
+        }
+        self.errors.merge(other.errors);
+        self.warnings.merge(other.warnings);
+        self.retried += other.retried;
+        for (message, n) in other.messages {
+            *self.messages.entry(message).or_default() += n;
+        }
+        self.endpoints.extend(other.endpoints);
+        self.parameters.extend(other.parameters);
+        if let Some(theirs) = other.cost {
+            let cost = self.cost.get_or_insert_default();
+            cost.requests += theirs.requests;
+            cost.usd += theirs.usd;
+            theirs.sources.into_iter().for_each(|(word, n)| *cost.sources.entry(word).or_default() += n);
+            self.paid_tokens += other.paid_tokens;
+            self.paid_usd += other.paid_usd;
+        }
+    }
+
+    /// Whether nothing but failures was counted.
+    pub fn only_failures(&self) -> bool {
+        self.ok == 0
+    }
+
+    /// The finished group; with its goodput where there were limits to keep.
+    pub fn finish(self, limits: bool) -> Group {
+        let span_seconds: f64 = self.spans.values().map(|(from, to)| to - from).sum();
+        let throughput = (span_seconds > 0.0 && self.ok > 0).then(|| Throughput {
+            span_seconds,
+            output_tokens_per_second: self.output_tokens.map(|tokens| tokens / span_seconds),
+            requests_per_second: self.ok as f64 / span_seconds,
+        });
+        let tried = self.ok + self.failed;
+        let goodput = (limits && tried > 0).then(|| Goodput {
+            good: self.good,
+            tried,
+            share: self.good as f64 / tried as f64,
+            requests_per_second: (span_seconds > 0.0).then(|| self.good as f64 / span_seconds),
+        });
+        let energy = self.energy.map(|mut energy| {
+            if !self.bounds_known {
+                (energy.lower_joules, energy.upper_joules) = (None, None);
+            }
+            if !self.net_known {
+                energy.net_joules = None;
+            }
+            let per_token = |joules: Option<f64>| joules.map(|joules| joules / energy.output_tokens);
+            energy.joules_per_output_token = per_token(Some(energy.joules));
+            energy.joules_per_output_token_lower = per_token(energy.lower_joules);
+            energy.joules_per_output_token_upper = per_token(energy.upper_joules);
+            energy.net_joules_per_output_token = per_token(energy.net_joules);
+            energy
+        });
+        let cost = self.cost.map(|mut cost| {
+            cost.usd_per_million_output_tokens =
+                (self.paid_tokens > 0.0).then(|| self.paid_usd / self.paid_tokens * 1e6);
+            cost
+        });
+        let mut error_messages: Vec<ErrorCount> = self
+            .messages
+            .into_iter()
+            .map(|((kind, status, message), n)| ErrorCount { kind, status, message, n })
+            .collect();
+        error_messages.sort_by(|a, b| b.n.cmp(&a.n).then_with(|| (&a.kind, &a.message).cmp(&(&b.kind, &b.message))));
+        Group {
+            source: self.key.source,
+            rate: self.key.rate(),
+            model: self.key.model,
+            provider: self.key.provider,
+            concurrency: self.key.concurrency,
+            details: self.details,
+            ok: self.ok,
+            failed: self.failed,
+            metrics: self.samples.iter().filter_map(|(metric, sample)| Some((*metric, sample.stat()?))).collect(),
+            itl_seconds: self.gaps.as_ref().and_then(Gaps::of),
+            watts: self.watts,
+            energy,
+            meter: self.meter,
+            memory_primary: self.memory_primary,
+            cost,
+            throughput,
+            goodput,
+            finish_reasons: self.finish_reasons.0,
+            errors: self.errors.0,
+            error_messages,
+            warnings: self.warnings.0,
+            cached_requests: self.cached_requests,
+            cache_known: self.cache_known,
+            retried: self.retried,
+            token_sources: self.token_sources.0,
+            served_models: self.served_models,
+            endpoints: self.endpoints,
+            parameters: self.parameters,
+        }
+    }
+}
+
+/// The parameters that were sent, as words.
+fn sent(prompt: &PromptUsed) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut say = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            words.push(format!("{name} {value}"));
+        }
+    };
+    say("temperature", prompt.temperature.map(|v| v.to_string()));
+    say("top_p", prompt.top_p.map(|v| v.to_string()));
+    say("max_tokens", prompt.max_tokens.map(|v| v.to_string()));
+    say("num_ctx", prompt.num_ctx.map(|v| v.to_string()));
+    say("seed", prompt.seed.map(|v| v.to_string()));
+    say("reasoning_effort", prompt.reasoning_effort.clone());
+    say("gpu", prompt.gpu_setting.clone());
+    words
+}
+
+fn quality_name(quality: Quality) -> &'static str {
+    match quality {
+        Quality::Exact => "exact",
+        Quality::Good => "good",
+        Quality::Coarse => "coarse",
+        Quality::SubInterval => "sub_interval",
+        Quality::Partial => "partial",
+        Quality::None => "none",
+    }
+}

@@ -1,0 +1,116 @@
+//! Goodput: how many requests were good enough, of all that were tried.
+
+use super::metric::Metric;
+use super::row::Row;
+use serde::Serialize;
+
+/// What a request must keep to be good, in seconds; a limit that is not set is kept by all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Slo {
+    /// The longest time to first token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft: Option<f64>,
+    /// The longest mean gap between chunks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub itl: Option<f64>,
+    /// The longest time per output token after the first chunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpot: Option<f64>,
+    /// The longest whole request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub e2e: Option<f64>,
+}
+
+/// How many of a group's requests were good.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Goodput {
+    /// Requests that did not fail and kept every limit.
+    pub good: u64,
+    /// All requests that were tried, failed ones included.
+    pub tried: u64,
+    /// Good ÷ tried.
+    pub share: f64,
+    /// Good requests per second of the group's span; absent where the span is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<f64>,
+}
+
+impl Slo {
+    /// Reads `ttft=500ms,itl=50ms,e2e=10s`; `seconds` reads one length of time.
+    ///
+    /// # Errors
+    /// When a name is none of `ttft`, `itl`, `tpot`, `e2e`, stands twice, or has no length of time.
+    pub fn parse(text: &str, seconds: impl Fn(&str) -> Result<f64, String>) -> Result<Self, String> {
+        let mut slo = Self::default();
+        for part in text.split(',') {
+            let (name, limit) = part.split_once('=').ok_or_else(|| format!("{part}: not of the form ttft=500ms"))?;
+            let field = match name.trim() {
+                "ttft" => &mut slo.ttft,
+                "itl" => &mut slo.itl,
+                "tpot" => &mut slo.tpot,
+                "e2e" => &mut slo.e2e,
+                other => return Err(format!("{other}: no such limit; there are ttft, itl, tpot and e2e")),
+            };
+            let limit = seconds(limit.trim()).map_err(|why| format!("{name}: {why}"))?;
+            if field.replace(limit).is_some() {
+                return Err(format!("{name}: stands twice"));
+            }
+        }
+        Ok(slo)
+    }
+
+    /// Whether a request is good. What was not measured is not known to be kept, so the request is not good; but an
+    /// answer of one chunk has no gap that could be too long.
+    pub fn keeps(&self, row: &Row) -> bool {
+        let within =
+            |limit: Option<f64>, value: Option<f64>| limit.is_none_or(|limit| value.is_some_and(|v| v <= limit));
+        let gapless = row.value(Metric::Ttft).is_some() && row.itl_mean.is_none();
+        row.ok()
+            && within(self.ttft, row.value(Metric::Ttft))
+            && (gapless || within(self.itl, row.itl_mean))
+            && (gapless || within(self.tpot, row.value(Metric::Tpot)))
+            && within(self.e2e, row.value(Metric::GenerationTime))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Itl, Outcome};
+
+    fn seconds(text: &str) -> Result<f64, String> {
+        text.trim_end_matches('s').parse().map_err(|_| "no".to_owned())
+    }
+
+    #[test]
+    fn limits_are_read_and_typos_refused() {
+        let slo = Slo::parse("ttft=0.5s, e2e=10s", seconds).unwrap();
+        assert_eq!((slo.ttft, slo.itl, slo.e2e), (Some(0.5), None, Some(10.0)));
+        for text in ["ttft", "tfft=1s", "ttft=soon", "ttft=1s,ttft=2s", ""] {
+            assert!(Slo::parse(text, seconds).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_good_when_it_is_known_to_keep_every_limit() {
+        let slo = Slo::parse("ttft=0.5s,itl=0.05s,e2e=2s", seconds).unwrap();
+        let outcome = |ttft: Option<f64>, itl: Option<f64>, e2e: Option<f64>, failed: bool| {
+            let mut o = Outcome { ttft_seconds: ttft, generation_time_seconds: e2e, ..Outcome::default() };
+            o.itl_seconds = itl.map(|mean| Itl { count: 1, mean, ..Itl::default() });
+            o.errors.generation = failed.then(String::new);
+            slo.keeps(&Row::of(&o, 0))
+        };
+        for (ttft, itl, e2e, failed, good) in [
+            (Some(0.5), Some(0.05), Some(2.0), false, true),
+            (Some(0.51), Some(0.05), Some(2.0), false, false),
+            (Some(0.5), Some(0.06), Some(2.0), false, false),
+            (Some(0.5), Some(0.05), Some(2.1), false, false),
+            (Some(0.5), Some(0.05), Some(2.0), true, false),
+            (Some(0.5), None, Some(2.0), false, true),
+            (None, None, Some(2.0), false, false),
+            (Some(0.5), Some(0.05), None, false, false),
+        ] {
+            assert_eq!(outcome(ttft, itl, e2e, failed), good, "{ttft:?} {itl:?} {e2e:?} {failed}");
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! A group: what the requests of one model, from one source and provider, at one load, say together.
+
+use super::goodput::Goodput;
+use super::metric::Metric;
+use super::sample::{Stat, unsupported};
+use crate::record::Source;
+use crate::stats::Histogram;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What makes requests comparable.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The kind of server.
+    pub source: Option<Source>,
+    /// The model that was asked for.
+    pub model: String,
+    /// Who served it, behind a router.
+    pub provider: Option<String>,
+    /// Requests at once (closed loop).
+    pub concurrency: Option<u64>,
+    /// Requests per second (open loop), as the bits of the number: of positive numbers they have the same order.
+    rate_bits: Option<u64>,
+}
+
+impl Key {
+    /// The key of a result's fields.
+    pub fn new(
+        source: Option<Source>,
+        model: &str,
+        provider: Option<&str>,
+        concurrency: Option<u64>,
+        rate: Option<f64>,
+    ) -> Self {
+        let rate_bits = rate.filter(|rate| *rate > 0.0).map(f64::to_bits);
+        Self { source, model: model.to_owned(), provider: provider.map(str::to_owned), concurrency, rate_bits }
+    }
+
+    /// The same model and load, whoever serves it.
+    pub fn without_provider(&self) -> Self {
+        Self { provider: None, ..self.clone() }
+    }
+
+    /// Requests per second (open loop).
+    pub fn rate(&self) -> Option<f64> {
+        self.rate_bits.map(f64::from_bits)
+    }
+
+    /// The load in short words: `4 at once`, `2.5/s`; `None` where the record does not tell.
+    pub fn load(&self) -> Option<String> {
+        match (self.rate(), self.concurrency) {
+            (Some(rate), _) => Some(format!("{rate}/s")),
+            (None, Some(n)) => Some(format!("{n} at once")),
+            (None, None) => None,
+        }
+    }
+}
+
+/// What is known of the model besides its numbers, from its `model` record, its `load` record, and what the server said
+/// with the answers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Details {
+    /// The server's display name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The architecture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arch: Option<String>,
+    /// The file format.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// The quantization.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<String>,
+    /// The number of parameters, in the publisher's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<String>,
+    /// The size of the model's files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    /// The context, in tokens, that it was loaded with; else the longest it allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_length: Option<u64>,
+    /// The price of a million input tokens, in US dollars, as listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listed_usd_per_million_input_tokens: Option<f64>,
+    /// The price of a million output tokens, in US dollars, as listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listed_usd_per_million_output_tokens: Option<f64>,
+}
+
+/// The lowest and the highest reading of a power domain while requests of the group ran.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Range {
+    /// The lowest, in watts.
+    pub low: f64,
+    /// The highest, in watts.
+    pub peak: f64,
+}
+
+/// The energy of a group: sums over the requests whose energy and output tokens are both known, so that the quotients
+/// are of the same requests.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Energy {
+    /// How many requests these are.
+    pub requests: u64,
+    /// Their output tokens.
+    pub output_tokens: f64,
+    /// Their energy, gross.
+    pub joules: f64,
+    /// It is at least this; absent where a request has no bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lower_joules: Option<f64>,
+    /// It is at most this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upper_joules: Option<f64>,
+    /// Their energy less idling; absent where one of them has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub net_joules: Option<f64>,
+    /// Energy ÷ output tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joules_per_output_token: Option<f64>,
+    /// The lower bound ÷ output tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joules_per_output_token_lower: Option<f64>,
+    /// The upper bound ÷ output tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joules_per_output_token_upper: Option<f64>,
+    /// Energy less idling ÷ output tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub net_joules_per_output_token: Option<f64>,
+}
+
+/// What the meter could do for the group.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Meter {
+    /// The meters.
+    pub sources: BTreeSet<String>,
+    /// The domains that energies are of.
+    pub total_domains: BTreeSet<String>,
+    /// The lowest coverage of a request, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage_min: Option<f64>,
+    /// How many requests have which quality of energy.
+    pub quality: BTreeMap<String, u64>,
+    /// How energy was shared among concurrent requests.
+    pub attribution: BTreeSet<String>,
+    /// Whether a meter estimates.
+    pub estimated: bool,
+    /// Whether a meter is simulated.
+    pub simulated: bool,
+    /// Why something is missing.
+    pub reasons: BTreeMap<String, u64>,
+}
+
+/// What the group cost: sums over the requests whose cost is known.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Money {
+    /// How many requests these are.
+    pub requests: u64,
+    /// US dollars.
+    pub usd: f64,
+    /// US dollars for a million output tokens: what was paid ÷ the output tokens that were paid for, input included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_million_output_tokens: Option<f64>,
+    /// Who said so, and how often.
+    pub sources: BTreeMap<String, u64>,
+}
+
+/// What the group got through, all its requests together.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Throughput {
+    /// From the first start to the last end, summed over runs.
+    pub span_seconds: f64,
+    /// Output tokens of the requests that did not fail ÷ the span.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tokens_per_second: Option<f64>,
+    /// Requests that did not fail ÷ the span.
+    pub requests_per_second: f64,
+}
+
+/// The gaps between chunks of all requests of the group, merged.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Gaps {
+    /// How many gaps.
+    pub n: u64,
+    /// The median, in seconds.
+    pub p50: f64,
+    /// The 90th percentile.
+    pub p90: f64,
+    /// The 95th percentile.
+    pub p95: f64,
+    /// The 99th percentile.
+    pub p99: f64,
+    /// The longest.
+    pub max: f64,
+    /// The percentiles that so few gaps cannot tell.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unsupported: Vec<&'static str>,
+}
+
+impl Gaps {
+    /// The gaps of a merged histogram; `None` for an empty one.
+    pub fn of(histogram: &Histogram) -> Option<Self> {
+        let q = |q| histogram.quantile(q);
+        Some(Self {
+            n: histogram.count(),
+            p50: q(0.5)?,
+            p90: q(0.9)?,
+            p95: q(0.95)?,
+            p99: q(0.99)?,
+            max: q(1.0)?,
+            unsupported: unsupported(histogram.count()),
+        })
+    }
+}
+
+/// An error as it was said, and how often.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ErrorCount {
+    /// The kind.
+    pub kind: String,
+    /// The HTTP status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The message.
+    pub message: String,
+    /// How often.
+    pub n: u64,
+}
+
+/// The requests of one model, source, provider and load.
+#[derive(Debug, Clone, Serialize)]
+pub struct Group {
+    /// The kind of server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// The model that was asked for.
+    pub model: String,
+    /// Who served it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Requests at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u64>,
+    /// Requests per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// What else is known of the model.
+    pub details: Details,
+    /// Requests that did not fail.
+    pub ok: u64,
+    /// Requests that failed.
+    pub failed: u64,
+    /// The spread of each metric over the requests that did not fail.
+    pub metrics: BTreeMap<Metric, Stat>,
+    /// The gaps between chunks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub itl_seconds: Option<Gaps>,
+    /// The lowest and highest watts by metric.
+    pub watts: BTreeMap<Metric, Range>,
+    /// Its energy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy: Option<Energy>,
+    /// What the meter could do; absent where no request was joined with one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meter: Option<Meter>,
+    /// Which figure of memory is the primary one.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub memory_primary: BTreeSet<String>,
+    /// Its cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+    /// What it got through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throughput: Option<Throughput>,
+    /// How many of its requests were good; absent where nobody asked for limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goodput: Option<Goodput>,
+    /// How often answers ended for which reason.
+    pub finish_reasons: BTreeMap<String, u64>,
+    /// How often requests failed, by kind.
+    pub errors: BTreeMap<String, u64>,
+    /// What was said when they failed, most frequent first.
+    pub error_messages: Vec<ErrorCount>,
+    /// How often requests are doubtful, by word.
+    pub warnings: BTreeMap<String, u64>,
+    /// Requests whose prompt came, at least in part, from a cache; of those where the server tells.
+    pub cached_requests: u64,
+    /// Requests where the server tells.
+    pub cache_known: u64,
+    /// Requests that were tried more than once.
+    pub retried: u64,
+    /// Who counted the tokens, by number of requests.
+    pub token_sources: BTreeMap<String, u64>,
+    /// The models that the server says answered, where they are not the one that was asked for.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub served_models: BTreeSet<String>,
+    /// Where the requests went.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub endpoints: BTreeSet<String>,
+    /// The parameters that were sent.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub parameters: BTreeSet<String>,
+}
+
+impl Group {
+    /// The key that the group was made by.
+    pub fn key(&self) -> Key {
+        Key::new(self.source, &self.model, self.provider.as_deref(), self.concurrency, self.rate)
+    }
+
+    /// The spread of one metric; `None` where no request has it.
+    pub fn stat(&self, metric: Metric) -> Option<&Stat> {
+        self.metrics.get(&metric)
+    }
+
+    /// All its requests.
+    pub fn requests(&self) -> u64 {
+        self.ok + self.failed
+    }
+}

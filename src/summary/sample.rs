@@ -1,0 +1,268 @@
+//! Samples: numbers of one metric, kept exactly while they are few and as counts of classes of 0.2 % when they are many.
+
+use crate::stats;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How many numbers of one metric are kept exactly. Beyond it a sample holds counts of classes, so
+/// that its size no longer grows with the input.
+pub const EXACT: usize = 20_000;
+
+/// The percentiles that are reported, with their names.
+const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)];
+
+/// The numbers of one metric in one group.
+#[derive(Debug, Clone, Default)]
+pub struct Sample {
+    exact: Vec<f64>,
+    classes: Option<Box<Classes>>,
+}
+
+/// What is known of a sample that outgrew [`EXACT`]: how many numbers fall into each of a fixed set of classes whose
+/// bounds grow by 0.2 %, as in DDSketch (Masson, Rim, Lee: VLDB 2019). Two of them add up exactly.
+#[derive(Debug, Clone, Default)]
+struct Classes {
+    counts: BTreeMap<i64, u64>,
+    n: u64,
+    sum: f64,
+    squares: f64,
+    min: f64,
+    max: f64,
+}
+
+/// What a sample says. Percentiles that it cannot support are named in `unsupported`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stat {
+    /// How many numbers.
+    pub n: u64,
+    /// Their mean.
+    pub mean: f64,
+    /// Their standard deviation (n − 1); absent for one number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sd: Option<f64>,
+    /// The smallest.
+    pub min: f64,
+    /// The median.
+    pub p50: f64,
+    /// The 90th percentile.
+    pub p90: f64,
+    /// The 95th percentile.
+    pub p95: f64,
+    /// The 99th percentile.
+    pub p99: f64,
+    /// The largest.
+    pub max: f64,
+    /// The percentiles that so small a sample cannot tell: fewer than five numbers lie beyond them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unsupported: Vec<&'static str>,
+    /// Whether the percentiles are of classes of 0.2 % rather than of the numbers themselves.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub classed: bool,
+}
+
+impl Stat {
+    /// A percentile by its name, `None` for a name that is none.
+    pub fn percentile(&self, name: &str) -> Option<f64> {
+        Some(match name {
+            "mean" => self.mean,
+            "min" => self.min,
+            "p50" => self.p50,
+            "p90" => self.p90,
+            "p95" => self.p95,
+            "p99" => self.p99,
+            "max" => self.max,
+            _ => return None,
+        })
+    }
+
+    /// Whether the sample can tell this percentile. A single number is no percentile but itself.
+    pub fn supports(&self, name: &str) -> bool {
+        self.n == 1 || !self.unsupported.contains(&name)
+    }
+}
+
+/// Which percentiles a sample of `n` cannot tell.
+pub fn unsupported(n: u64) -> Vec<&'static str> {
+    let n = usize::try_from(n).unwrap_or(usize::MAX);
+    PERCENTILES.iter().filter(|(_, q)| !stats::supports(n, *q)).map(|(name, _)| *name).collect()
+}
+
+impl Sample {
+    /// Adds a number; what is not finite is none.
+    pub fn add(&mut self, value: f64) {
+        if !value.is_finite() {
+            return;
+        }
+        match &mut self.classes {
+            Some(classes) => classes.add(value),
+            None => {
+                self.exact.push(value);
+                if self.exact.len() > EXACT {
+                    let mut classes = Classes::new();
+                    std::mem::take(&mut self.exact).into_iter().for_each(|v| classes.add(v));
+                    self.classes = Some(Box::new(classes));
+                }
+            }
+        }
+    }
+
+    /// Adds everything that `other` holds.
+    pub fn merge(&mut self, other: Sample) {
+        match other.classes {
+            None => other.exact.into_iter().for_each(|v| self.add(v)),
+            Some(theirs) => {
+                let mine = std::mem::take(&mut self.exact);
+                match &mut self.classes {
+                    None => self.classes = Some(theirs),
+                    Some(classes) => classes.merge(&theirs),
+                }
+                mine.into_iter().for_each(|v| self.add(v));
+            }
+        }
+    }
+
+    /// What the sample says; `None` when it is empty.
+    pub fn stat(&self) -> Option<Stat> {
+        if let Some(classes) = &self.classes {
+            return Some(classes.stat());
+        }
+        let spread = stats::spread(self.exact.iter().copied())?;
+        let n = spread.n as u64;
+        let squares: f64 = self.exact.iter().map(|v| (v - spread.mean).powi(2)).sum();
+        Some(Stat {
+            n,
+            mean: spread.mean,
+            sd: (n > 1).then(|| (squares / (n - 1) as f64).sqrt()),
+            min: spread.min,
+            p50: spread.p50,
+            p90: spread.p90,
+            p95: spread.p95,
+            p99: spread.p99,
+            max: spread.max,
+            unsupported: unsupported(n),
+            classed: false,
+        })
+    }
+}
+
+/// Twice the relative error of a class.
+const GROWTH: f64 = 1.002;
+
+/// Lifts the class of the smallest positive double above zero, so that the sign of a class is the sign of its numbers.
+const LIFT: i64 = 1_000_000;
+
+impl Classes {
+    fn new() -> Self {
+        Self { min: f64::INFINITY, max: f64::NEG_INFINITY, ..Self::default() }
+    }
+
+    fn class(value: f64) -> i64 {
+        if value == 0.0 {
+            return 0;
+        }
+        let class = (value.abs().ln() / GROWTH.ln()).round() as i64 + LIFT;
+        if value < 0.0 { -class } else { class }
+    }
+
+    fn value(class: i64) -> f64 {
+        if class == 0 {
+            return 0.0;
+        }
+        let size = GROWTH.powf((class.abs() - LIFT) as f64);
+        if class < 0 { -size } else { size }
+    }
+
+    fn add(&mut self, value: f64) {
+        *self.counts.entry(Self::class(value)).or_default() += 1;
+        self.n += 1;
+        self.sum += value;
+        self.squares += value * value;
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+    }
+
+    fn merge(&mut self, other: &Classes) {
+        for (&class, n) in &other.counts {
+            *self.counts.entry(class).or_default() += n;
+        }
+        self.n += other.n;
+        self.sum += other.sum;
+        self.squares += other.squares;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
+    fn quantile(&self, q: f64) -> f64 {
+        let rank = (q * self.n as f64).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        let class = self.counts.iter().find(|(_, n)| {
+            seen += **n;
+            seen >= rank
+        });
+        class.map_or(self.max, |(class, _)| Self::value(*class)).clamp(self.min, self.max)
+    }
+
+    fn stat(&self) -> Stat {
+        let n = self.n as f64;
+        let mean = self.sum / n;
+        Stat {
+            n: self.n,
+            mean,
+            sd: Some(((self.squares - n * mean * mean).max(0.0) / (n - 1.0)).sqrt()),
+            min: self.min,
+            p50: self.quantile(0.5),
+            p90: self.quantile(0.9),
+            p95: self.quantile(0.95),
+            p99: self.quantile(0.99),
+            max: self.max,
+            unsupported: unsupported(self.n),
+            classed: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(values: impl IntoIterator<Item = f64>) -> Sample {
+        let mut sample = Sample::default();
+        values.into_iter().for_each(|v| sample.add(v));
+        sample
+    }
+
+    #[test]
+    fn nothing_says_nothing_and_one_number_is_itself() {
+        assert_eq!(of([f64::NAN, f64::INFINITY]).stat(), None);
+        let one = of([2.5]).stat().unwrap();
+        assert_eq!((one.n, one.mean, one.sd, one.p99), (1, 2.5, None, 2.5));
+        assert!(one.supports("p99"));
+    }
+
+    #[test]
+    fn a_small_sample_names_the_percentiles_it_cannot_tell() {
+        for (n, expect) in
+            [(4, vec!["p50", "p90", "p95", "p99"]), (32, vec!["p90", "p95", "p99"]), (100, vec!["p99"]), (500, vec![])]
+        {
+            assert_eq!(of((0..n).map(f64::from)).stat().unwrap().unsupported, expect, "{n}");
+        }
+    }
+
+    #[test]
+    fn a_sample_that_outgrew_its_memory_keeps_its_percentiles_whatever_its_unit_and_sign() {
+        for scale in [1e-6, 1.0, 1e10] {
+            let values = (0..60_000).map(|i| (f64::from(i) - 15_000.0) * scale);
+            let exact = stats::spread(values.clone()).unwrap();
+            let (even, odd): (Vec<_>, Vec<_>) = values.enumerate().partition(|(i, _)| i % 2 == 0);
+            let mut sample = of(even.into_iter().map(|(_, v)| v));
+            sample.merge(of(odd.into_iter().map(|(_, v)| v)));
+            let stat = sample.stat().unwrap();
+            assert!(stat.classed);
+            assert_eq!((stat.n, stat.min, stat.max), (60_000, exact.min, exact.max));
+            for (got, expect) in [(stat.p50, exact.p50), (stat.p95, exact.p95), (stat.p99, exact.p99)] {
+                assert!((got - expect).abs() <= expect.abs() * 4e-3, "{got} {expect}");
+            }
+            assert!((stat.mean - exact.mean).abs() < exact.mean.abs() * 1e-6);
+        }
+    }
+}
