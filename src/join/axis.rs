@@ -10,6 +10,12 @@ use std::collections::HashMap;
 /// A step of the wall clock that is worth telling, in seconds.
 pub const STEP: f64 = 0.020;
 
+/// The longest that anything may be from the beginning of its clock, in seconds: some three thousand years.
+const FARTHEST: f64 = 1e11;
+
+/// The longest that anything may take, in seconds: some thirty years.
+pub const LONGEST: f64 = 1e9;
+
 /// Where stamps stand on the common axis, in seconds.
 #[derive(Debug, Default)]
 pub struct Axis {
@@ -26,6 +32,13 @@ pub struct Stamped<'a> {
     pub mono: Option<f64>,
     /// Whose monotonic clock it is.
     pub boot: Option<&'a str>,
+}
+
+impl Stamped<'_> {
+    /// Whether it can be a moment at all: one absurd stamp must not move what is known of all the others.
+    pub fn sane(&self) -> bool {
+        self.ts.abs() <= FARTHEST && self.mono.is_none_or(|mono| mono.abs() <= FARTHEST)
+    }
 }
 
 impl Axis {

@@ -3,6 +3,9 @@
 use crate::record::Object;
 use serde::Serialize;
 
+/// Bytes that the fields of a result usually take.
+const ROOM: usize = 3072;
+
 /// A line whose fields are being set: in the place of the old values where it has some of them, else at its end.
 #[derive(Debug)]
 pub enum Patch {
@@ -23,6 +26,7 @@ impl Patch {
         }
         let mut open = line.into_bytes();
         open.pop();
+        open.reserve(ROOM);
         Ok(Patch::Open(open))
     }
 

@@ -1,5 +1,6 @@
 //! A line of results, read as far as the join needs it: most of a record leaves as it came, unread.
 
+use super::axis::LONGEST;
 use crate::record::{self, Load};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
@@ -203,8 +204,8 @@ fn asked(line: &str) -> Result<Heard, serde_json::Error> {
     let wire: Wire = serde_json::from_str(line)?;
     let timing = wire.timing_seconds.unwrap_or_default();
     let tokens = wire.tokens.as_ref();
-    // A length is a length: a negative one is no measurement.
-    let length = |seconds: Option<f64>| seconds.filter(|&seconds| seconds >= 0.0);
+    // A length is a length: a negative one is no measurement, nor is one of a lifetime.
+    let length = |seconds: Option<f64>| seconds.filter(|seconds| (0.0..=LONGEST).contains(seconds));
     Ok(Heard::Result(Box::new(Asked {
         run: wire.run.map(Cow::into_owned),
         id: wire.id,

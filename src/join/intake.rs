@@ -1,6 +1,6 @@
 //! What comes in, put in its place on the axis.
 
-use super::axis::Stamped;
+use super::axis::{Stamped, Steps};
 use super::drive::Sample;
 use super::flights::Flow;
 use super::heard::{Asked, Heard, Start};
@@ -27,7 +27,10 @@ impl Joiner {
                 self.run = run;
                 Waiting::Line(Kind::Other, line)
             }
-            Heard::Load(load) => self.load(line, &load),
+            Heard::Load(load) => match self.load(&load) {
+                Some(loading) => Waiting::Load(line, loading),
+                None => Waiting::Line(Kind::Other, line),
+            },
             Heard::Result(asked) => self.result(line, asked),
             Heard::Prompt => Waiting::Line(Kind::Prompt, line),
             // A summary of what this join replaces would be wrong after it.
@@ -37,15 +40,16 @@ impl Joiner {
         self.queue.push_back((now, waiting));
     }
 
-    fn place(&mut self, run: &str, ts: f64, mono: Option<f64>) -> (f64, bool) {
+    /// Where a stamp of a run stands, and whether its monotonic clock says so; `None` for what can be no moment.
+    fn place(&mut self, run: &str, ts: f64, mono: Option<f64>) -> Option<(f64, bool)> {
         let boot = self.boots.get(run).and_then(Option::as_deref);
-        let at = self.axis.place(Stamped { ts, mono, boot });
-        (at, mono.is_some() && boot.is_some())
+        let stamp = Stamped { ts, mono, boot };
+        stamp.sane().then(|| (self.axis.place(stamp), mono.is_some() && boot.is_some()))
     }
 
     fn start(&mut self, start: Start) {
         let run = start.run.unwrap_or_else(|| self.run.clone());
-        let (at, _) = self.place(&run, start.start_ts, start.start_mono);
+        let Some((at, _)) = self.place(&run, start.start_ts, start.start_mono) else { return };
         self.flights.fly(at, 1);
         self.begin(at);
         self.flying.insert(at);
@@ -63,7 +67,7 @@ impl Joiner {
         if !self.open.keys().any(|(of, _)| of != run) {
             return;
         }
-        let now = self.axis.place(Stamped { ts, mono: None, boot: None });
+        let Some((now, _)) = self.place("", ts, None) else { return };
         let (gone, open) = std::mem::take(&mut self.open).into_iter().partition(|((of, _), _)| of != run);
         self.open = open;
         let gone: HashMap<(String, u64), f64> = gone;
@@ -97,13 +101,13 @@ impl Joiner {
         self.ledger.begun = Some(self.ledger.begun.map_or(at, |begun| begun.min(at)));
     }
 
-    fn load(&mut self, line: String, load: &Load) -> Waiting {
-        let (from, mono) = self.place(&load.run, load.started_ts, Some(load.started_mono));
-        let (to, _) = self.place(&load.run, load.ended_ts, Some(load.ended_mono));
-        let baseline = load.baseline_ts.map(|ts| {
+    fn load(&mut self, load: &Load) -> Option<Loading> {
+        let (from, mono) = self.place(&load.run, load.started_ts, Some(load.started_mono))?;
+        let (to, _) = self.place(&load.run, load.ended_ts, Some(load.ended_mono))?;
+        let baseline = load.baseline_ts.and_then(|ts| {
             let mono = load.baseline_mono;
-            let mut place = |i: usize| self.place(&load.run, ts[i], mono.map(|mono| mono[i])).0;
-            (place(0), place(1))
+            let mut place = |i: usize| Some(self.place(&load.run, ts[i], mono.map(|mono| mono[i]))?.0);
+            Some((place(0)?, place(1)?))
         });
         let since = baseline.map_or(from, |(since, _)| since.min(from));
         self.needed.insert(since);
@@ -113,7 +117,7 @@ impl Joiner {
             self.ledger.loads.fly(to, -1);
         }
         let key = (load.run.clone(), load.model.clone());
-        Waiting::Load(line, Loading { key, span: Span { from, to, mono }, baseline, since })
+        Some(Loading { key, span: Span { from, to, mono }, baseline, since })
     }
 
     fn result(&mut self, line: String, asked: Box<Asked>) -> Waiting {
@@ -121,7 +125,7 @@ impl Joiner {
         let key = (run, asked.id);
         let started = self.open.remove(&key).or_else(|| self.resume(&key));
         let run = key.0;
-        let placed = asked.start_ts.map(|ts| self.place(&run, ts, asked.start_mono));
+        let placed = asked.start_ts.and_then(|ts| self.place(&run, ts, asked.start_mono));
         let span = placed
             .zip(asked.end)
             .map(|((from, mono), length)| Span { from: started.unwrap_or(from), to: micros(from + length), mono })
@@ -153,9 +157,12 @@ impl Joiner {
                 self.flights.flow(flow);
             }
         }
-        let same_clock = self.boots.get(&run).is_some_and(Option::is_some);
-        let stamp = asked.start_ts.filter(|_| same_clock);
-        if let Some(step) = stamp.and_then(|ts| self.wall.see(ts, asked.start_mono)) {
+        let boot = self.boots.get(&run).and_then(Option::as_deref);
+        if self.wall.0.as_deref() != boot {
+            self.wall = (boot.map(str::to_owned), Steps::default());
+        }
+        let stamp = asked.start_ts.filter(|_| boot.is_some());
+        if let Some(step) = stamp.and_then(|ts| self.wall.1.see(ts, asked.start_mono)) {
             self.note(format!("the wall clock stepped by {step:.3} s during run {run}"));
         }
         Waiting::Result(line, asked, span)
@@ -166,7 +173,7 @@ impl Joiner {
         let record = match sample {
             Sample::Record(record) => record,
             Sample::Truth(written) => {
-                let at = self.axis.place(Stamped { ts: written.arrival_ts, mono: None, boot: None });
+                let Some((at, _)) = self.place("", written.arrival_ts, None) else { return };
                 let end = at + (written.end_ts() - written.arrival_ts);
                 // The log is written in the order of ends, but for the time that threads take to get there.
                 self.sources[source].read("", end - DISORDER, now);
@@ -184,12 +191,12 @@ impl Joiner {
                 }
             }
             (Record::Power(power), Role::Power) => {
-                let at = self.stamp(source, power.ts, power.mono);
+                let Some(at) = self.stamp(source, power.ts, power.mono) else { return };
                 self.meters.add(index, at, power);
                 self.sources[source].read(&power.source, at, now);
             }
             (Record::Memory(memory), Role::Memory) => {
-                let at = self.stamp(source, memory.ts, memory.mono);
+                let Some(at) = self.stamp(source, memory.ts, memory.mono) else { return };
                 self.held.add(index, at, memory);
                 self.sources[source].read("", at, now);
             }
@@ -205,15 +212,16 @@ impl Joiner {
         }
     }
 
-    fn stamp(&mut self, source: usize, ts: f64, mono: Option<f64>) -> f64 {
+    fn stamp(&mut self, source: usize, ts: f64, mono: Option<f64>) -> Option<f64> {
         let from = &mut self.sources[source];
+        let stamp = Stamped { ts, mono, boot: from.boot.as_deref() };
+        let at = stamp.sane().then(|| micros(self.axis.place(stamp) + self.settings.offset))?;
         from.mono = mono.is_some() && from.boot.is_some();
         let stepped = from.steps.see(ts, mono).filter(|_| !std::mem::replace(&mut from.stepped, true));
         if let Some(step) = stepped {
             self.note(format!("the wall clock stepped by {step:.3} s while it was sampled"));
         }
-        let from = &self.sources[source];
-        micros(self.axis.place(Stamped { ts, mono, boot: from.boot.as_deref() }) + self.settings.offset)
+        Some(at)
     }
 }
 

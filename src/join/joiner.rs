@@ -100,7 +100,8 @@ pub struct Joiner {
     pub(super) boots: HashMap<String, Option<String>>,
     pub(super) run: String,
     pub(super) last_event: f64,
-    pub(super) wall: Steps,
+    /// Notices steps of the wall clock, of one boot at a time.
+    pub(super) wall: (Option<String>, Steps),
     /// Whether results come without starts, and so wait for the end of the input.
     pub(super) buffering: bool,
     input_ended: bool,
@@ -142,7 +143,7 @@ impl Joiner {
             boots: HashMap::new(),
             run: String::new(),
             last_event: f64::NEG_INFINITY,
-            wall: Steps::default(),
+            wall: (None, Steps::default()),
             buffering: false,
             input_ended: false,
             summarised: false,

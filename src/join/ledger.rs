@@ -96,7 +96,9 @@ impl Ledger {
     /// Goes on to the last reading before `until`, or, when it is the end, to `until`.
     pub fn account(&mut self, until: f64, end: bool, meters: &Meters, flights: &Flights) {
         let Some(from) = self.cursor.or_else(|| self.first(meters)) else { return };
-        let edge = meters.edge(until).unwrap_or(f64::NEG_INFINITY);
+        self.cursor = Some(from);
+        // Only ever to an edge, so that no reading is counted in two parts.
+        let edge = meters.edge(until).unwrap_or(from);
         let to = if end || until - edge > LOST { until } else { edge };
         if to <= from {
             return;
@@ -126,8 +128,8 @@ impl Ledger {
         self.loads.forget(to);
     }
 
+    /// The first start, or the first reading if that is earlier: what the machine drew before anyone asked it anything.
     fn first(&self, meters: &Meters) -> Option<f64> {
-        let first = meters.first()?;
-        Some(self.begun.map_or(first, |begun| first.min(begun)))
+        [meters.first(), self.begun].into_iter().flatten().min_by(f64::total_cmp)
     }
 }

@@ -464,7 +464,39 @@ proptest! {
     fn it_does_not_matter_which_side_is_there_first((requests, watts) in any_run()) {
         let lines = told(&requests);
         let one = join(settings(), &lines, &[(Role::Power, power("b", &watts))], true);
+        let bounds = |key: &str| one.last().unwrap()["power"][key].as_f64().unwrap();
+        prop_assert!(bounds("energy_lower_joules") <= bounds("energy_joules"));
+        prop_assert!(bounds("energy_upper_joules") >= bounds("energy_joules"));
         let other = join(settings(), &lines, &[(Role::Power, power("b", &watts))], false);
         prop_assert_eq!(one, other);
+    }
+
+    #[test]
+    fn absurd_numbers_harm_nobody_else(
+        times in proptest::collection::vec(prop_oneof![any::<f64>(), -1e12..1e12f64, -20.0..20.0f64], 6),
+        watts in any::<f64>(), kind in 0..3usize,
+    ) {
+        let finite = |x: f64| if x.is_finite() { x } else { 0.0 };
+        let times: Vec<f64> = times.into_iter().map(finite).collect();
+        let mut odd = result(7, 0.0, 1.0);
+        odd["start_ts"] = json!(times[0]);
+        odd["start_mono"] = json!(times[1]);
+        odd["timing_seconds"] = json!({"first_token": times[2], "last_token": times[3], "end": times[4]});
+        let mut reading = window(times[4], times[5], finite(watts));
+        reading["kind"] = json!(["window", "counter", "instant"][kind]);
+        reading["source"] = json!("odd");
+        reading["joules"] = json!({"cpu": finite(watts)});
+        reading["watts"] = json!({"odd": finite(watts)});
+        let mut lines = told(&[(1.0, 2.0), (3.0, 4.0)]);
+        lines.push(odd);
+        let mut samples = power("b", &[10.0; 9]);
+        samples.insert(5, reading);
+        let joined = join(settings(), &lines, &[(Role::Power, samples)], true);
+        prop_assert_eq!(results(&joined).len(), 3);
+        for result in &results(&joined)[..2] {
+            let energy = result["power"]["energy_joules"].as_f64().unwrap();
+            prop_assert!(energy > 0.0 && energy <= 10.0, "{}", energy);
+        }
+        prop_assert_eq!(&joined.last().unwrap()["type"], "join_summary");
     }
 }

@@ -3,6 +3,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 use std::path::Path;
 
+/// A figure's name in a vector, and where it stands in an estimate.
+type Figure = (&'static str, fn(&Estimate) -> f64);
+
 fn series(kind: PowerKind, readings: impl IntoIterator<Item = (f64, f64, f64)>) -> Series {
     let mut series = Series::new(kind);
     for (at, span, value) in readings {
@@ -18,7 +21,7 @@ fn near(got: f64, expect: f64) -> bool {
 }
 
 #[track_caller]
-fn check(name: &str, got: Option<Estimate>, length: f64, expect: &Value, keys: &[(&str, fn(&Estimate) -> f64)]) {
+fn check(name: &str, got: Option<Estimate>, length: f64, expect: &Value, keys: &[Figure]) {
     for (key, of) in keys {
         match expect[*key].as_f64() {
             None => assert!(got.is_none(), "{name} {key}: {got:?}"),
@@ -45,7 +48,7 @@ fn energy_is_that_of_our_own_vectors() {
         let readings: Vec<(f64, f64, f64)> = serde_json::from_value(case["readings"].clone()).unwrap();
         let [a, b]: [f64; 2] = serde_json::from_value(case["request"].clone()).unwrap();
         let got = series(kind, readings).estimate(&Piece::whole(a, b));
-        let keys: [(&str, fn(&Estimate) -> f64); 8] = [
+        let keys: [Figure; 8] = [
             ("energy", |e| e.energy),
             ("lower", |e| e.lower),
             ("upper", |e| e.upper),
@@ -73,7 +76,7 @@ fn energy_is_that_of_the_shared_vectors() {
         let readings = windows.into_iter().map(|(from, to, watts)| (to, to - from, watts));
         let got = series(PowerKind::Window, readings).estimate(&Piece::whole(a, b));
         let name = format!("{} {a}..{b}", case["name"]);
-        let keys: [(&str, fn(&Estimate) -> f64); 9] = [
+        let keys: [Figure; 9] = [
             ("energy_j", |e| e.energy),
             ("energy_j_lower", |e| e.lower),
             ("energy_j_upper", |e| e.upper),
