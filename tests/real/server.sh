@@ -17,7 +17,8 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cache=${LLM_BENCH_CACHE:-${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/llm-bench}/real-server
+home=${HOME:-}
+cache=${LLM_BENCH_CACHE:-${XDG_CACHE_HOME:-${home:+$home/.cache}}/llm-bench}/real-server
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 scratch=''
 server=''
@@ -39,11 +40,13 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Runs a command whose talk matters only when it fails: then its last line is the reason.
+# Runs a command whose talk matters only when it fails: then its first error, or else its last line, is the reason.
 quietly() {
-    local what=$1
+    local what=$1 why
     shift
-    "$@" >"$scratch/talk" 2>&1 </dev/null || fail "$what: $(grep -v '^[[:space:]]*$' "$scratch/talk" | tail -1)"
+    "$@" >"$scratch/talk" 2>&1 </dev/null && return
+    why=$(grep -m 1 -E '^(E|ERROR):' "$scratch/talk" || grep -v '^[[:space:]]*$' "$scratch/talk" | tail -1) || true
+    fail "$what${why:+: $why}"
 }
 
 # What must change the model's file: whoever writes it.
@@ -176,6 +179,7 @@ install_model() {
 # Everything is made in a scratch folder beside its place and renamed, so that what is there is whole. The lock keeps
 # two runs from doing the work twice; where there is no flock, the renames still keep them from harming each other.
 install() {
+    [ "$cache" != /llm-bench/real-server ] || fail 'no HOME to keep a cache in: set LLM_BENCH_CACHE'
     is_installed && return
     mkdir -p "$cache" 2>/dev/null || fail "$cache: cannot make this folder: set LLM_BENCH_CACHE"
     if command -v flock >/dev/null; then
@@ -199,10 +203,14 @@ start() {
     command -v curl >/dev/null || fail 'no curl: apt-get install curl'
     install
     : >"$log"
+    # In a process group of its own, so that ^C reaches the client but not the server: a llama-server that is told to
+    # end keeps its running streams open, silent, and itself alive for as long as the client waits.
+    set -m
     # One thread, so that the client has a core of its own; four slots, each with an equal part of the context.
     "$(program)" --model "$(model)" --alias tiny-words --host 127.0.0.1 --port 0 \
         --ctx-size 8192 --parallel 4 --threads 1 --metrics >"$log" 2>&1 </dev/null &
     server=$!
+    set +m
     while [ "$patience" -gt 0 ]; do
         kill -0 "$server" 2>/dev/null || fail "the server ended at once: $(tail -1 "$log")"
         url=$(grep -oE 'listening on http://127\.0\.0\.1:[1-9][0-9]*' "$log" | head -1) || true
@@ -222,7 +230,7 @@ stop() {
     local pid=$1 patience=50
     case $(ps -o args= -p "$pid" 2>/dev/null) in
         *llama-server*) ;;
-        *) return ;;
+        *) return 0 ;; # gone, or its number is somebody else's by now
     esac
     kill "$pid" 2>/dev/null || return 0
     while kill -0 "$pid" 2>/dev/null; do
