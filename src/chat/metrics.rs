@@ -213,7 +213,9 @@ fn warnings<'a>(
             warnings.push(word);
         }
     };
-    warn(tokens.cached.is_some_and(|n| n > 0), "cached_prompt");
+    // A chat template is a prefix that every prompt shares: a few tokens of it in a cache warm nothing.
+    let cached = tokens.cached.zip(tokens.input).is_some_and(|(cached, input)| cached * 10 > input);
+    warn(cached, "cached_prompt");
     let cut = parameters.max_tokens.is_some_and(|max| tokens.output.is_some_and(|n| n >= max));
     warn(
         answer.finish_reason.as_deref() == Some("length") || (answer.finish_reason.is_none() && cut),

@@ -1,6 +1,6 @@
 //! API calls: listings, loads, checks. Not for anything that is timed to the millisecond.
 
-use super::{KeyRule, Secret, failure_of, io_failure, shown};
+use super::{KeyRule, Secret, failure_of, io_failure, is_loopback, shown};
 use crate::record::{Failure, FailureKind};
 use serde_json::Value;
 use std::time::Duration;
@@ -57,7 +57,12 @@ impl Api {
     pub fn new(base: &str, key: Option<Secret>, rule: &KeyRule) -> anyhow::Result<(Self, Option<String>)> {
         super::wire::install_crypto();
         let refused = key.as_ref().and_then(|_| rule.allows(base).err());
-        let client = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if is_loopback(base) {
+            // A proxy of the environment is for other machines.
+            builder = builder.no_proxy();
+        }
+        let client = builder
             .user_agent(concat!("llm-bench/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
             // A redirect must never carry a key to another host.

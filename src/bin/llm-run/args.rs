@@ -69,7 +69,8 @@ pub struct Cli {
     /// The system message
     #[arg(long, value_name = "TEXT", help_heading = "Prompts")]
     pub system: Option<String>,
-    /// Put a unique line before each prompt, so that no cache knows it; auto: when a model is asked the same more than once
+    /// Put a unique line before each prompt, so that no cache knows it; auto: when a model is asked the same more than
+    /// once, and for the token-rate suite
     #[arg(long, value_enum, default_value = "auto", help_heading = "Prompts")]
     pub nonce: Nonce,
     /// Print a built-in suite as prompt records, and leave
