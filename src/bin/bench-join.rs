@@ -166,7 +166,7 @@ fn idle(args: &Args, reading: &Reading) -> anyhow::Result<IdleFrom> {
     };
     let mut input = Input::open(std::slice::from_ref(path), reading.strict, reading.talk)?;
     let mut records = Vec::new();
-    while let Some((_, record)) = input.next()? {
+    while let Some((_, record)) = input.next_record()? {
         records.push(record);
     }
     reading.bad.fetch_add(input.bad(), Ordering::Relaxed);
@@ -239,7 +239,7 @@ impl Reading {
                 let next = if role == Role::Truth {
                     truth(&mut input)?
                 } else {
-                    input.next()?.map(|(_, r)| Sample::Record(r))
+                    input.next_record()?.map(|(_, r)| Sample::Record(r))
                 };
                 if let Some(Sample::Record(Record::Sampler(sampler))) = &next {
                     ends.finish(sampler.event == SamplerEvent::End && !follow);

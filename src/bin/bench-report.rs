@@ -159,7 +159,7 @@ fn read(files: &[PathBuf], args: &Args, talk: Talk) -> anyhow::Result<(Summary, 
                 Err(why) => input.refuse(&format!("{}: {why:#}", source.path.display()))?,
             }
         } else {
-            while let Some((_, record)) = input.next()? {
+            while let Some((_, record)) = input.next_record()? {
                 collector.add(record, source.folder);
             }
         }

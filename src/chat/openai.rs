@@ -146,10 +146,10 @@ pub fn whole(answer: &mut Answer, at: Arrival, body: &str) {
 }
 
 fn take(answer: &mut Answer, at: Arrival, frame: Frame, data: &str) {
-    if frame.error.is_some_and(said) || frame.base_resp.is_some() || is(frame.object, "error") {
-        if let Some(refusal) = serde_json::from_str(data).ok().and_then(|json| Refusal::find(&json)) {
-            answer.fail(refusal.failure(200));
-        }
+    if (frame.error.is_some_and(said) || frame.base_resp.is_some() || is(frame.object, "error"))
+        && let Some(refusal) = serde_json::from_str(data).ok().and_then(|json| Refusal::find(&json))
+    {
+        answer.fail(refusal.failure(200));
     }
     if answer.served_model.is_none()
         && let Some(model) = frame.model.and_then(text)
@@ -189,10 +189,10 @@ fn take(answer: &mut Answer, at: Arrival, frame: Frame, data: &str) {
 }
 
 fn take_choice(answer: &mut Answer, at: Arrival, choice: Choice) {
-    if let Some(error) = choice.error.filter(|error| said(error)).and_then(value) {
-        if let Some(refusal) = Refusal::find(&json!({ "error": error })) {
-            answer.fail(refusal.failure(200));
-        }
+    if let Some(error) = choice.error.filter(|error| said(error)).and_then(value)
+        && let Some(refusal) = Refusal::find(&json!({ "error": error }))
+    {
+        answer.fail(refusal.failure(200));
     }
     if let Some(delta) = choice.delta {
         // Servers that send several of these send the same words in each: one counts.

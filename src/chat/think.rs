@@ -52,9 +52,8 @@ impl Splitter {
             match self.state {
                 State::Start => {
                     let trimmed = self.held.trim_start();
-                    if trimmed.starts_with(OPEN) {
-                        let rest = trimmed[OPEN.len()..].to_owned();
-                        self.held = rest;
+                    if let Some(rest) = trimmed.strip_prefix(OPEN) {
+                        self.held = rest.to_owned();
                         self.state = State::Inside;
                     } else if OPEN.starts_with(trimmed) {
                         return;

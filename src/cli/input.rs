@@ -39,18 +39,18 @@ impl Input {
     ///
     /// # Errors
     /// When the input fails, or, under `--strict`, when a line cannot be read.
-    pub fn next(&mut self) -> anyhow::Result<Option<(Line, Record)>> {
+    pub fn next_record(&mut self) -> anyhow::Result<Option<(Line, Record)>> {
         while let Some(line) = self.next_line()? {
             match record::read(&line.text) {
                 Ok(record) => {
-                    if let Record::Newer(v) = record {
-                        if !std::mem::replace(&mut self.newer_said, true) {
-                            self.talk.warn(format!(
-                                "{}: record of contract version {v}, newer than {}: passed on unread",
-                                line.place,
-                                record::V
-                            ));
-                        }
+                    if let Record::Newer(v) = record
+                        && !std::mem::replace(&mut self.newer_said, true)
+                    {
+                        self.talk.warn(format!(
+                            "{}: record of contract version {v}, newer than {}: passed on unread",
+                            line.place,
+                            record::V
+                        ));
                     }
                     return Ok(Some((line, record)));
                 }

@@ -31,7 +31,8 @@ async fn recognise(api: &Api, body: &Value) -> Option<&'static str> {
     if root != api.base() {
         return None;
     }
-    let probes: [(&str, &str, fn(&Value) -> bool); 5] = [
+    type IsIt = fn(&Value) -> bool;
+    let probes: [(&str, &str, IsIt); 5] = [
         ("/props", "llama.cpp", |body| body.get("default_generation_settings").is_some()),
         ("/api/version", "ollama", |body| body.get("version").is_some_and(Value::is_string)),
         ("/lmstudio-greeting", "lmstudio", |body| body.get("lmstudio") == Some(&Value::Bool(true))),
