@@ -38,7 +38,7 @@ impl Wanted {
         }
     }
 
-    /// The port whose listeners [`select`] must be told; `None` when it needs none.
+    /// The port whose listeners `select` must be told; `None` when it needs none.
     pub fn port(&self) -> Option<u16> {
         match self {
             Wanted::Port(port) => Some(*port),

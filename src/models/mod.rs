@@ -1,4 +1,4 @@
-//! llm-models: which models are there. One file per kind of server; each turns a listing into [`Model`] records.
+//! llm-models: which models are there. One file per kind of server; each turns a listing into `model` records.
 //!
 //! A listing is believed by the shape of its body, never by its status alone: LM Studio answers 200 to nearly anything.
 //! Nothing here loads a model or asks it a question.

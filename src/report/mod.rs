@@ -1,7 +1,7 @@
 //! Reports: one file per format, each over a finished summary.
 //!
 //! A format only writes: what a number is was decided by [`crate::summary`], and which columns there are by
-//! [`columns`]. Text from models, servers and files is hostile in every format.
+//! `columns`. Text from models, servers and files is hostile in every format.
 
 mod changes;
 mod choose;
