@@ -9,7 +9,7 @@ export PATH := $(BIN_DIR):$(PATH)
 PROGRAMS := llm-models llm-run power-sample mem-sample bench-join bench-report llm-sim
 
 .PHONY: help build demo lmstudio-bench openrouter-bench token-rate ollama-bench \
-	test test-real check bless bench install clean
+	test test-real check screenshot bless bench install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -47,6 +47,12 @@ check: ## what CI decides by: format, lints, documents, scripts, lean build, tes
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
 	shellcheck -x pipelines/*.sh tests/real/*.sh .ci/run
 	cargo test --locked
+
+screenshot: build ## docs/demo.png: the page of a demo in headless Chromium
+	@dir=$$(ls -d reports/demo-* 2> /dev/null | tail -1); [ -n "$$dir" ] || { pipelines/demo.sh; dir=$$(ls -d reports/demo-* | tail -1); }; \
+	profile=$$(mktemp -d) && chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir=$$profile \
+		--disable-background-networking --disable-sync --no-first-run --window-size=1400,1150 \
+		--screenshot=docs/demo.png "file://$$PWD/$$dir/index.html" 2> /dev/null; rm -rf "$$profile"
 
 bless: ## write anew what is generated and checked in: the JSON Schema, golden files
 	BLESS=1 cargo test --locked

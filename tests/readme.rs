@@ -36,7 +36,8 @@ fn the_commands_of_the_readme_run_as_they_stand_there() {
     let desk = desk();
     let quick = ["--tokens", "20"];
     let (lmstudio, ollama) = (Sim::start("lmstudio", &quick), Sim::start("ollama", &quick));
-    let openrouter = Sim::start("openrouter", &quick);
+    let catalogue = ["--models", "aviary/finch-4b,aviary/heron-12b,openrouter/auto"];
+    let openrouter = Sim::start("openrouter", &[&quick[..], &catalogue].concat());
     // `make demo` has a test of its own, and `make test` is what runs this.
     for block in &blocks[1..] {
         let mut script = bash(&format!("set -m\n{block}"));

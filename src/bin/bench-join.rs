@@ -29,6 +29,9 @@ Each result goes out, in order, as soon as the readings cover its end, at the la
 SIGINT does so with --follow, and otherwise waits for the input to end, so that nothing of an interrupted run is lost. A
 second signal leaves at once.
 
+Environment:
+  NO_COLOR  no colour, no progress
+
 Memory: bounded by the requests in flight and the readings of the longest of them; plus every prompt once with
 --json-dir. Results without start records are held until the input ends, and so are the readings they need.
 ",

@@ -81,6 +81,9 @@ Exit status:
   2  could not do it: usage, unreachable, input or output failed
   3  a --fail-if gate failed; the report is written
 
+Environment:
+  NO_COLOR  no colour, no progress
+
 Memory: 20,000 requests one by one, up to 20,000 numbers per group and metric, then counts of classes; and the report
 itself. A file given with --output is replaced whole or not at all.";
 

@@ -68,6 +68,9 @@ Exit status:
   0  all done, also after a signal, and when no process was found
   2  could not do it: usage, no process table, output failed
 
+Environment:
+  NO_COLOR  no colour, no progress
+
 Memory: one entry for each process of the machine.";
 
 impl AsRef<Common> for Args {

@@ -79,6 +79,10 @@ Exit status:
   1  done, but a meter failed on the way; the data is on standard output
   2  could not do it: usage, no meter, input or output failed
 
+Environment:
+  PATH      where powermetrics, sudo, nvidia-smi and the like are looked for
+  NO_COLOR  no colour
+
 Memory: one reading, and for a recorded log one for each sample in it.";
 
 impl AsRef<Common> for Args {
