@@ -79,6 +79,11 @@ Exit status:
   1  done, but a meter failed on the way; the data is on standard output
   2  could not do it: usage, no meter, input or output failed
 
+Environment:
+  PATH      where powermetrics, sudo, macmon, nvidia-smi and the program of --command are looked for
+  TZ        the zone of the times that nvidia-smi writes
+  NO_COLOR  no colour in what is said to people
+
 Memory: one reading, and for a recorded log one for each sample in it.";
 
 impl AsRef<Common> for Args {
