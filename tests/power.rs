@@ -97,8 +97,8 @@ fn real_logs_give_the_numbers_that_a_correct_reader_gets() {
             }
         }
         let ends = column(&records, "/ts");
-        let within = column(&[truth.clone()], "/first_window_end_fraction_s/0")[0]
-            ..=column(&[truth.clone()], "/first_window_end_fraction_s/1")[0];
+        let within = column(std::slice::from_ref(truth), "/first_window_end_fraction_s/0")[0]
+            ..=column(std::slice::from_ref(truth), "/first_window_end_fraction_s/1")[0];
         assert!(within.contains(&ends[0].fract()), "{name}: {} not in {within:?}", ends[0]);
         let start = &ran.of_type("sampler")[0];
         assert_eq!(start["total_label"], "Combined Power (CPU + GPU + ANE)");
