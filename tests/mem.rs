@@ -173,6 +173,9 @@ fn neither_itself_nor_its_parents_are_ever_counted() {
     let own = folder.path().join("sampler-of-this-test");
     fs::copy(program("mem-sample"), &own).unwrap();
     for args in [&["--name", "^sampler-of-this"][..], &["--exe", "sampler-of-this-test"]]] {
+    let test = std::env::current_exe().unwrap();
+    let parent = ["--exe", test.to_str().unwrap()];
+    for args in [&["--name", "^sampler-of-this"][..], &["--exe", "sampler-of-this-test"], &parent] {
         let output = Command::new(&own).arg("--once").args(args).output().unwrap();
         let memory: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(memory["processes"], 0, "{args:?}: {memory}");

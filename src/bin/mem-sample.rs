@@ -23,13 +23,13 @@ const NAME: &str = "mem-sample";
 #[command(group(ArgGroup::new("processes").args(["pid", "port", "name", "exe", "preset"])))]
 struct Args {
     /// These processes
-    #[arg(short, long, value_name = "PID", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "PID", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pid: Vec<u32>,
     /// Whoever listens on this TCP port
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
     /// Those whose executable's name matches
-    #[arg(short, long, value_name = "REGEX", value_parser = cli::regex)]
+    #[arg(long, value_name = "REGEX", value_parser = cli::regex)]
     name: Option<Regex>,
     /// Those whose executable's path contains this
     #[arg(long, value_name = "SUBSTRING")]
@@ -70,6 +70,7 @@ Exit status:
 
 Environment:
   NO_COLOR  no colour, no progress
+  NO_COLOR  no colour in what is said to people
 
 Memory: one entry for each process of the machine.";
 
