@@ -29,7 +29,10 @@ fn blocks(text: &str) -> Vec<String> {
 #[test]
 fn the_commands_of_the_readme_run_as_they_stand_there() {
     let blocks = blocks(&readme());
-    assert_eq!(blocks[0].lines().map(|line| line.split('#').next().unwrap().trim()).collect::<Vec<_>>(), ["make demo", "make test"]);
+    assert_eq!(
+        blocks[0].lines().map(|line| line.split('#').next().unwrap().trim()).collect::<Vec<_>>(),
+        ["make demo", "make test"]
+    );
     let desk = desk();
     let quick = ["--tokens", "20"];
     let (lmstudio, ollama) = (Sim::start("lmstudio", &quick), Sim::start("ollama", &quick));
@@ -57,7 +60,9 @@ fn every_file_that_a_document_links_to_exists() {
     for document in documents.iter().filter(|path| path.extension().is_some_and(|end| end == "md")) {
         let text = std::fs::read_to_string(document).unwrap();
         for event in Parser::new_ext(&text, Options::all()) {
-            let (Event::Start(Tag::Link { dest_url, .. }) | Event::Start(Tag::Image { dest_url, .. })) = event else { continue };
+            let (Event::Start(Tag::Link { dest_url, .. }) | Event::Start(Tag::Image { dest_url, .. })) = event else {
+                continue;
+            };
             if dest_url.contains("://") || dest_url.starts_with('#') {
                 continue;
             }

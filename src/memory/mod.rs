@@ -4,8 +4,8 @@
 //! else sysinfo reads the portable part. Nothing here adds up what cannot be added: a sum is null when one of its parts
 //! could not be read, and processes that nobody found hold null, not 0.
 
-mod host;
 mod gpu;
+mod host;
 mod macos;
 mod portable;
 mod preset;
@@ -14,8 +14,8 @@ mod run;
 mod select;
 mod table;
 
-pub use host::host;
 pub use gpu::Gpus;
+pub use host::host;
 pub use preset::Preset;
 pub use run::{Ended, Event, Settings, sample, snapshot};
 pub use select::Wanted;
