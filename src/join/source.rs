@@ -92,7 +92,9 @@ impl Source {
         match self.latest.iter_mut().find(|(name, _)| name == meter) {
             Some((_, latest)) => {
                 if at > *latest {
-                    self.observed = Some(at - *latest);
+                    // Two that come close together say less of the interval than one that takes its time.
+                    let distance = at - *latest;
+                    self.observed = Some(self.observed.map_or(distance, |known| distance.max(known * 0.9)));
                     *latest = at;
                 }
             }
@@ -118,7 +120,8 @@ impl Source {
 
     /// The time between its readings, in seconds, as its sampler or the readings say.
     pub fn interval(&self) -> Option<f64> {
-        self.stated.or(self.observed)
+        // Requests end when they end: a log of them has no interval.
+        self.stated.or(self.observed).filter(|_| self.role != Role::Truth)
     }
 
     /// Whether it has come to `until`, or will never.
@@ -185,6 +188,17 @@ mod tests {
             assert!((until - due).abs() < 1e-9, "{wait:?}: {until}");
             assert_eq!(source.awaited(1e9, 10.0, wait, due + 0.001), None, "{wait:?}");
         }
+    }
+
+    #[test]
+    fn a_log_of_requests_has_no_interval_and_a_burst_makes_none() {
+        let mut log = Source::new(Role::Truth, 0, false, 0.0);
+        let mut meter = Source::new(Role::Power, 0, false, 0.0);
+        for source in [&mut log, &mut meter] {
+            [1.0, 1.5, 1.501].into_iter().for_each(|at| source.read("", at, 10.0));
+        }
+        assert_eq!(log.awaited(9.0, 10.0, None, 10.0), Some(13.0));
+        assert!(meter.awaited(9.0, 10.0, None, 10.0).unwrap() > 11.0);
     }
 
     #[test]

@@ -57,7 +57,8 @@ impl Written {
 
     /// What was measured, held against it.
     pub fn judge(&self, asked: &Asked) -> Truth {
-        let error = |measured: Option<f64>, truth: Option<f64>| measured.zip(truth).map(|(m, t)| micros(m - t));
+        // Adding zero turns a negative zero into one that people read as nothing.
+        let error = |measured: Option<f64>, truth: Option<f64>| measured.zip(truth).map(|(m, t)| micros(m - t) + 0.0);
         let gap_p99 = self.gap_p99().map(micros);
         Truth {
             ttft_seconds: self.ttft_seconds,
