@@ -69,7 +69,6 @@ Exit status:
   2  could not do it: usage, no process table, output failed
 
 Environment:
-  NO_COLOR  no colour, no progress
   NO_COLOR  no colour in what is said to people
 
 Memory: one entry for each process of the machine.";

@@ -80,8 +80,6 @@ Exit status:
   2  could not do it: usage, no meter, input or output failed
 
 Environment:
-  PATH      where powermetrics, sudo, nvidia-smi and the like are looked for
-  NO_COLOR  no colour
   PATH      where powermetrics, sudo, macmon, nvidia-smi and the program of --command are looked for
   TZ        the zone of the times that nvidia-smi writes
   NO_COLOR  no colour in what is said to people

@@ -93,6 +93,10 @@ struct Head<'a> {
 /// # Errors
 /// When the line is not a JSON object, or says a known type and does not keep that type's shape.
 pub fn read(line: &str) -> Result<Record, serde_json::Error> {
+    if !line.trim_start().starts_with('{') {
+        // Serde takes a list for a struct's fields in their order; a record is an object.
+        return Err(serde::de::Error::custom("not a JSON object"));
+    }
     let head: Head = serde_json::from_str(line)?;
     let Some(kind) = head.kind else { return Ok(Record::Unknown) };
     if let Some(v) = head.v.filter(|&v| v > V) {
@@ -161,6 +165,7 @@ mod tests {
             (r#"{"type":"start","v":1,"id":"three"}"#, "error"),
             (r#"{"type":"start","v":1}"#, "error"),
             ("[1]", "error"),
+            ("[]", "error"),
             ("3", "error"),
             ("", "error"),
             (r#"{"type":"start""#, "error"),
