@@ -5,9 +5,15 @@
 
 mod args;
 mod input;
+#[cfg(feature = "http")]
+mod keys;
+mod sampling;
 
 pub use args::{duration, duration_in, regex};
 pub use input::Input;
+#[cfg(feature = "http")]
+pub use keys::{KeyArgs, base_url_of};
+pub use sampling::{Sampling, Stop};
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
 use std::io::{self, IsTerminal, Write};
@@ -49,16 +55,16 @@ pub struct Common {
     #[arg(short, long, global = true, help_heading = "Common options")]
     pub verbose: bool,
     /// Write to FILE instead of standard output
-    #[arg(short, long, value_name = "FILE", help_heading = "Common options")]
+    #[arg(short, long, global = true, value_name = "FILE", help_heading = "Common options")]
     pub output: Option<PathBuf>,
     /// Stop at the first line that cannot be read, with exit status 2, instead of reporting and skipping it
-    #[arg(long, help_heading = "Common options")]
+    #[arg(long, global = true, help_heading = "Common options")]
     pub strict: bool,
     /// Colour and progress on the terminal; NO_COLOR is obeyed
-    #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "Common options")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Common options")]
     pub color: Color,
     /// Print a man page, a shell completion, or the JSON Schema of the records, and leave
-    #[arg(long, value_name = "WHAT", help_heading = "Common options")]
+    #[arg(long, global = true, value_name = "WHAT", help_heading = "Common options")]
     pub generate: Option<Generate>,
 }
 

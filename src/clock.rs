@@ -46,6 +46,12 @@ pub fn wall() -> f64 {
     micros(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64()))
 }
 
+/// The processor time this process has used, in seconds: what a sampler costs.
+pub fn cpu_seconds() -> f64 {
+    let t = clock_gettime(ClockId::ProcessCPUTime);
+    micros(t.tv_sec as f64 + t.tv_nsec as f64 / 1e9)
+}
+
 /// Seconds between two monotonic stamps; negative when `to` is the earlier.
 pub fn between(from_ns: u64, to_ns: u64) -> f64 {
     (to_ns as i64 - from_ns as i64) as f64 / 1e9

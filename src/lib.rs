@@ -8,9 +8,10 @@
 //!
 //! Each program is a thin file in `src/bin` over the modules here. Who may import whom (`tests/layering.rs` holds it):
 //! programs import [`cli`], [`ndjson`], [`record`] and their own module; the modules of a domain import [`record`],
-//! [`clock`], [`stats`] and `http`; `runner` imports `chat`, `loader`, `prompts`, `pace` and `artifacts`; `report`
-//! imports `summary`; [`record`], [`ndjson`], [`clock`] and [`stats`] import nothing of ours. Only programs and [`cli`]
-//! know standard input, standard output, arguments and the environment.
+//! [`clock`], [`stats`] and `http`; [`power`] and [`memory`] also import [`schedule`] and [`nvml`]; `runner` imports `chat`, `loader`,
+//! `prompts`, `pace` and `artifacts`; `report` imports `summary`; [`record`], [`ndjson`], [`clock`], [`schedule`] and
+//! [`stats`] import nothing of ours. Only programs and [`cli`] know standard input, standard output, arguments and the
+//! environment.
 
 pub mod artifacts;
 pub mod cli;
@@ -18,11 +19,25 @@ pub mod clock;
 pub mod join;
 pub mod memory;
 pub mod ndjson;
+pub mod nvml;
+pub mod pace;
 pub mod power;
+pub mod prompts;
 pub mod record;
 pub mod report;
+pub mod schedule;
 pub mod stats;
 pub mod summary;
 
+#[cfg(feature = "http")]
+pub mod chat;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "http")]
+pub mod loader;
+#[cfg(feature = "http")]
+pub mod models;
+#[cfg(feature = "http")]
+pub mod runner;
 #[cfg(feature = "sim")]
 pub mod sim;

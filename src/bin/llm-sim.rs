@@ -1,1 +1,205 @@
-fn main() {}
+//! llm-sim: a simulated server with known timing and faults.
+
+use anyhow::Context;
+use clap::Parser;
+use llm_bench::cli::{self, Common, Exit, Talk};
+use llm_bench::record::Source;
+use llm_bench::sim::{self, Level, Settings, catalog, faults::Fault, timing::Spread};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Simulate an LM Studio, OpenRouter, Ollama, MiniMax or OpenAI-compatible server with known timing and faults
+///
+/// Every token has an absolute deadline: arrival + queue + load + ttft + k·itl. The first model of each profile does
+/// exactly what the flags say; the others are slower, larger or think first. Standard output is one line, the base URL:
+/// this program writes no records there. It serves until SIGINT or SIGTERM.
+#[derive(Parser)]
+#[command(name = "llm-sim", version, after_long_help = AFTER)]
+struct Args {
+    /// Where to listen; port 0 is any free port
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    listen: String,
+    /// Whose wire form to speak
+    #[arg(long, default_value = "lmstudio")]
+    profile: Source,
+    /// Models: a file of `model` records or ids, one per line, or ids with commas between [default: those of the profile]
+    #[arg(long, value_name = "FILE|ID,ID")]
+    models: Option<String>,
+    /// Key that requests must carry as `Authorization: Bearer KEY`
+    #[arg(long, value_name = "KEY")]
+    api_key: Option<String>,
+    /// Also write the base URL to FILE, whole or not at all
+    #[arg(long, value_name = "FILE")]
+    port_file: Option<PathBuf>,
+    /// Threads that serve [default: the number of cores, at most 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+
+    /// Time to the first token: 200ms, uniform:A,B, exp:MEAN or lognormal:MEAN,SD
+    #[arg(long, value_name = "TIME", default_value = "200ms", value_parser = time, help_heading = "Timing")]
+    ttft: Spread,
+    /// Time between tokens; the same forms
+    #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = time, help_heading = "Timing")]
+    itl: Spread,
+    /// Tokens of an answer, reasoning included; the same forms, without units
+    #[arg(long, value_name = "N", default_value = "120", value_parser = tokens, help_heading = "Timing")]
+    tokens: Spread,
+    /// Tokens in one chunk, which is due with its last token [default: 1; minimax: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Timing")]
+    tokens_per_chunk: Option<u32>,
+    /// Requests that run at once; the others wait in order of arrival [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Timing")]
+    slots: Option<u32>,
+    /// How much longer gaps become with each other running request: 0.1 is a tenth
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share, help_heading = "Timing")]
+    slowdown: f64,
+    /// What everything random follows from
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Timing")]
+    seed: u64,
+    /// Speak the streams of these results again (llm-run --save-stream), in turn
+    #[arg(long, value_name = "FILE", help_heading = "Timing")]
+    replay: Option<PathBuf>,
+
+    /// How long loading a model takes (lmstudio, ollama)
+    #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = cli::duration, help_heading = "Loading")]
+    load_time: Duration,
+    /// Memory that a loaded model really holds
+    #[arg(long, value_name = "SIZE", default_value = "64MB", value_parser = sim::size, help_heading = "Loading")]
+    load_bytes: u64,
+
+    /// Misbehave: KIND, KIND:RATE (a share of the requests) or KIND:Nx (the first N); repeatable, see below
+    #[arg(long = "fault", value_name = "KIND[:RATE]", help_heading = "Faults")]
+    faults: Vec<Fault>,
+
+    /// Write what was really sent, and when, to FILE: one `truth` record per request
+    #[arg(long, value_name = "FILE", help_heading = "Truth")]
+    truth: Option<PathBuf>,
+    /// How much of it
+    #[arg(long, value_name = "LEVEL", default_value = "chunk", help_heading = "Truth")]
+    truth_level: Level,
+    /// Write a simulated power meter's log, in powermetrics' format, to FILE or FIFO
+    #[arg(long, value_name = "FILE", help_heading = "Truth")]
+    power_log: Option<PathBuf>,
+    /// Time between its samples
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = cli::duration_in(Duration::from_millis(10), Duration::from_secs(3600)), help_heading = "Truth")]
+    power_interval: Duration,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+const AFTER: &str = "\
+Examples:
+  llm-sim --profile lmstudio --listen 127.0.0.1:1234
+  llm-sim --profile openai --ttft lognormal:200ms,50ms --itl exp:20ms --tokens 400 --slots 4 --truth truth.ndjson
+  llm-sim --profile openrouter --fault rate-limit:0.1 --fault truncate:0.05 --seed 7
+
+Faults:
+  before an answer    http-500 rate-limit close html-error json-error-200 empty-200 plain-200 load-fails
+                      reject-max-tokens
+  in the middle       error-in-stream truncate abort stall malformed
+  in its form         slow-headers early-headers no-done no-usage usage-with-choice finish-with-token crlf
+                      split-utf8 comments bom many-per-chunk whitespace-padding close-after-stream wrong-model
+
+Exit status:
+  0  ended by SIGINT or SIGTERM
+  2  could not do it: usage, port taken, file cannot be written
+
+Environment:
+  none is read; keys are given by --api-key and are no secrets here
+
+Memory: bounded by the requests that run (each holds its answer, some kB) and by --load-bytes per loaded model.";
+
+impl AsRef<Common> for Args {
+    fn as_ref(&self) -> &Common {
+        &self.common
+    }
+}
+
+fn main() -> ExitCode {
+    cli::main(run)
+}
+
+fn time(text: &str) -> Result<Spread, String> {
+    Spread::parse(text, |number| cli::duration(number).map(|time| time.as_secs_f64()))
+}
+
+fn tokens(text: &str) -> Result<Spread, String> {
+    let count = |number: &str| match number.parse::<u32>() {
+        Ok(n) if (1..=1_000_000).contains(&n) => Ok(f64::from(n)),
+        _ => Err("not a number of tokens between 1 and 1000000".to_owned()),
+    };
+    Spread::parse(text, count)
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse::<f64>().ok().filter(|s| (0.0..=100.0).contains(s)).ok_or_else(|| "not between 0 and 100".to_owned())
+}
+
+fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
+    let models = match &args.models {
+        Some(named) => catalog::named_models(args.profile, named).map_err(anyhow::Error::msg)?,
+        None => catalog::default_models(args.profile),
+    };
+    let replay = match &args.replay {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            sim::recorded(&text).map_err(anyhow::Error::msg).with_context(|| path.display().to_string())?
+        }
+        None => Vec::new(),
+    };
+    let settings = Settings {
+        profile: args.profile,
+        models,
+        ttft: args.ttft,
+        itl: args.itl,
+        tokens: args.tokens,
+        tokens_per_chunk: args.tokens_per_chunk,
+        slowdown: args.slowdown,
+        seed: args.seed,
+        slots: args.slots.map(|n| n as usize),
+        load_time: args.load_time,
+        load_bytes: args.load_bytes,
+        api_key: args.api_key,
+        faults: args.faults,
+        truth: args.truth.map(|path| (path, args.truth_level)),
+        replay,
+        power_log: args.power_log.map(|path| (path, args.power_interval)),
+    };
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
+    let threads = args.threads.map_or(cores, usize::from);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().context("runtime")?;
+    let ended = runtime.block_on(async {
+        let stopped = stop()?;
+        let server = sim::listen(&args.listen, settings).await?;
+        let url = server.url() + "\n";
+        if let Some(path) = &args.port_file {
+            llm_bench::artifacts::write_atomic(path, url.as_bytes()).context("cannot write the port file")?;
+        }
+        match &args.common.output {
+            Some(path) => std::fs::write(path, &url).with_context(|| path.display().to_string())?,
+            None => std::io::stdout().write_all(url.as_bytes()).and_then(|()| std::io::stdout().flush())?,
+        }
+        talk.note(format!("{} with {threads} threads", args.profile));
+        tokio::select! {
+            ended = server.serve() => ended,
+            () = stopped => Ok(()),
+        }
+    });
+    // Open streams end where they stand; a moment is enough for their truth to be written.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    ended.map(|()| Exit::Done)
+}
+
+/// Listens for the signals from now on; the future ends with the first of them.
+fn stop() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    })
+}

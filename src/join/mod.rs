@@ -1,1 +1,32 @@
 //! What each request drew and held: energy, attribution and memory windows, pure over two streams.
+//!
+//! [`Joiner`] takes lines of results and readings of samplers as values and hands out lines: it knows no thread and no
+//! clock, so that every rule of it can be tested with numbers. [`drive`] is the thin part that does know them: a thread
+//! per input, a queue that holds back what is not needed yet, and a wait that always ends. Nothing here measures, and
+//! nothing is extrapolated: where no reading covers a request, the answer is null and says why.
+
+mod axis;
+mod drive;
+mod enrich;
+mod flights;
+mod heard;
+mod idle;
+mod joiner;
+mod ledger;
+mod memory;
+mod power;
+mod series;
+mod source;
+mod summary;
+mod tail;
+mod truth;
+mod verdict;
+
+pub use drive::{Catch, Feed, NextLine, NextSample, Sample, drive, now};
+pub use heard::{Heard, hear};
+pub use idle::{IdleFrom, Level};
+pub use joiner::{Attribution, Emission, Joiner, Kind, Rates, Settings};
+pub use power::idle_of;
+pub use source::Role;
+pub use tail::{Ends, Tail};
+pub use truth::Written;

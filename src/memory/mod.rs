@@ -1,1 +1,24 @@
-//! Memory: selection of processes, one file per platform.
+//! Memory: which processes are meant, and what they and the machine hold.
+//!
+//! Selection is pure over a list of processes; the readers of `/proc` stand behind a root that tests replace; everywhere
+//! else sysinfo reads the portable part. Nothing here adds up what cannot be added: a sum is null when one of its parts
+//! could not be read, and processes that nobody found hold null, not 0.
+
+mod host;
+mod portable;
+mod preset;
+mod procfs;
+mod run;
+mod select;
+mod table;
+
+pub use host::host;
+pub use preset::Preset;
+pub use run::{Ended, Event, Settings, sample, snapshot};
+pub use select::Wanted;
+pub use table::Table;
+
+/// What is followed when nothing was asked for: LM Studio, where it runs.
+pub fn usual(table: &mut Table) -> Option<Wanted> {
+    table.processes().iter().any(|process| Preset::Lmstudio.means(process)).then_some(Wanted::Preset(Preset::Lmstudio))
+}

@@ -1,1 +1,66 @@
-//! Power meters: one file per meter.
+//! Power meters: one file per meter, and the rules that hold for all of them.
+//!
+//! Two kinds of meter. A *polled* one is read when a reading is due: counters and files of the kernel. A *fed* one is a
+//! text that comes by itself, from a spawned program, a pipe or a recorded file, and is a pure parser of lines. What
+//! both must obey is in `honest`: a missing reading never becomes 0 W.
+
+mod asitop;
+mod battery;
+mod child;
+mod counter;
+mod dating;
+mod estimate;
+mod feed;
+mod honest;
+mod hwmon;
+mod macmon;
+mod nvml;
+mod plist;
+mod powermetrics;
+mod printed;
+mod rapl;
+mod run;
+mod smi;
+mod source;
+mod table;
+mod text;
+mod total;
+
+pub use printed::Unit;
+pub use run::{Ended, Event, Settings, sample};
+pub use source::{Meters, Setup, Source, format, open, probe};
+pub use text::Text;
+
+use crate::record::{Power, PowerKind};
+use std::collections::BTreeMap;
+
+/// An empty reading.
+fn reading(source: &str, kind: PowerKind, ts: f64, mono: Option<f64>) -> Power {
+    Power {
+        ts,
+        mono,
+        seq: 0,
+        source: source.to_owned(),
+        kind,
+        window_seconds: None,
+        watts: BTreeMap::new(),
+        joules: None,
+        unavailable: None,
+        estimated: false,
+    }
+}
+
+/// The seconds since the reading before, which `seen_ns` remembers; `None` for the first.
+fn since(seen_ns: &mut Option<u64>, now_ns: u64) -> Option<f64> {
+    seen_ns.replace(now_ns).map(|then| crate::clock::micros(crate::clock::between(then, now_ns)))
+}
+
+/// Watts to the milliwatt: more than any meter knows.
+fn milliwatts(watts: f64) -> f64 {
+    (watts * 1e3).round() / 1e3
+}
+
+/// Joules to the microjoule: the step of the finest counter.
+fn microjoules(joules: f64) -> f64 {
+    (joules * 1e6).round() / 1e6
+}

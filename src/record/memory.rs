@@ -45,6 +45,9 @@ pub struct Memory {
     /// Memory of graphics processors, by `gpu0`, `gpu1` …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpu: Option<BTreeMap<String, GpuMemory>>,
+    /// The processes one by one, on request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process_list: Option<Vec<ProcessMemory>>,
 }
 
 impl Body for Memory {
@@ -83,4 +86,33 @@ pub struct GpuMemory {
     /// In use by the processes that were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process_bytes: Option<u64>,
+}
+
+/// Memory of one process; what could not be read is absent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessMemory {
+    /// Its number.
+    pub pid: u64,
+    /// Its parent's number.
+    pub parent: u64,
+    /// The name of its executable.
+    pub name: String,
+    /// Resident memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rss_bytes: Option<u64>,
+    /// The anonymous part of it (Linux).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anon_bytes: Option<u64>,
+    /// The part of it that is mapped files (Linux).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_bytes: Option<u64>,
+    /// Proportional set size (Linux, on request).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pss_bytes: Option<u64>,
+    /// Physical footprint (macOS).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub footprint_bytes: Option<u64>,
+    /// The highest that the kernel has seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_bytes: Option<u64>,
 }

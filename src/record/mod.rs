@@ -9,6 +9,7 @@
 //! only on request is an `Option` that is left out. Units are in the names, in full, base units only. A program that
 //! adds to a record works on [`Object`], never on the struct, so that fields it does not know survive byte for byte.
 
+mod join_summary;
 mod load;
 mod memory;
 mod model;
@@ -21,16 +22,17 @@ mod sampler;
 pub mod schema;
 mod start;
 
+pub use join_summary::{JoinSummary, RunMemory, RunPower};
 pub use load::{Load, LoadTimeSource, Loader};
-pub use memory::{GpuMemory, Memory, SystemMemory};
+pub use memory::{GpuMemory, Memory, ProcessMemory, SystemMemory};
 pub use model::{Model, Pricing, Source};
 pub use object::Object;
 pub use power::{Power, PowerKind};
 pub use prompt::Prompt;
 pub use result::{
     Attempt, Chunks, Client, Cost, CostSource, Derived, EnergyCost, Errors, Failure, FailureKind, Files, FirstTokens,
-    Itl, JoinedMemory, JoinedPower, LagSeconds, MemoryFigures, MemoryPoint, Outcome, Phase, PhaseEnergy, PromptUsed,
-    Quality, Timing, TokenSource, Tokens, Truth, Watts,
+    Idle, Itl, JoinedMemory, JoinedPower, LagSeconds, MemoryFigures, MemoryPhase, MemoryPoint, Outcome, Phase,
+    PhaseEnergy, PromptUsed, Quality, Timing, TokenSource, Tokens, Truth, Watts,
 };
 pub use run::{Host, Run, Tool};
 pub use sampler::{Sampler, SamplerEvent};
@@ -70,6 +72,8 @@ pub enum Record {
     Memory(Box<Memory>),
     /// A sampler began or ended.
     Sampler(Box<Sampler>),
+    /// What a whole stream of results drew and held.
+    JoinSummary(Box<JoinSummary>),
     /// A JSON object of a type that this version does not know: pass it on as it came.
     Unknown,
     /// A record of a newer contract, with its `v`: pass it on unread, and say so once.
@@ -104,6 +108,7 @@ pub fn read(line: &str) -> Result<Record, serde_json::Error> {
         Power::TYPE => Record::Power(serde_json::from_str(line)?),
         Memory::TYPE => Record::Memory(serde_json::from_str(line)?),
         Sampler::TYPE => Record::Sampler(serde_json::from_str(line)?),
+        JoinSummary::TYPE => Record::JoinSummary(serde_json::from_str(line)?),
         _ => Record::Unknown,
     })
 }

@@ -159,9 +159,15 @@ pub struct Outcome {
     /// What the machine drew; null when a meter was given and measured nothing. Added by bench-join.
     #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
     pub power: Option<Option<JoinedPower>>,
+    /// Why `power` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power_reason: Option<String>,
     /// What the machine held; null when a sampler was given and measured nothing. Added by bench-join.
     #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
     pub memory: Option<Option<JoinedMemory>>,
+    /// Why `memory` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_reason: Option<String>,
 }
 
 impl Body for Outcome {
@@ -329,6 +335,9 @@ pub struct PromptUsed {
     /// The prompt's text, inlined by `bench-join --json-dir`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// What was put before the prompt's text so that no cache could know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
     /// Sampling temperature.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
@@ -464,6 +473,9 @@ pub struct Truth {
     /// The mean gap between writes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap_seconds: Option<f64>,
+    /// The 99th percentile of the gaps between writes, where the log has every chunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_p99_seconds: Option<f64>,
     /// From the arrival to the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_seconds: Option<f64>,
@@ -473,6 +485,9 @@ pub struct Truth {
     /// Measured less true mean gap.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap_error_seconds: Option<f64>,
+    /// Measured less true 99th percentile of the gaps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_p99_error_seconds: Option<f64>,
     /// Measured less true end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_error_seconds: Option<f64>,
@@ -508,7 +523,10 @@ pub struct JoinedPower {
     /// What the machine draws when idle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_watts: Option<f64>,
-    /// Energy less what idling would have taken.
+    /// How `idle_watts` is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Idle>,
+    /// Energy less what idling would have taken in the request's share of the covered time. May be negative.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub net_energy_joules: Option<f64>,
     /// Energy ÷ output tokens.
@@ -520,6 +538,9 @@ pub struct JoinedPower {
     /// Output tokens ÷ energy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens_per_joule: Option<f64>,
+    /// Watt-hours per thousand output tokens, which is kilowatt-hours per million.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wh_per_1k_output_tokens: Option<f64>,
     /// The covered part of the request, 0 to 1.
     pub coverage: f64,
     /// How far to trust the energy.
@@ -527,7 +548,10 @@ pub struct JoinedPower {
     /// How energy was shared among concurrent requests: `time`, `tokens`, `exclusive`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attribution: Option<String>,
-    /// How many readings touch the request.
+    /// The most requests that were in flight at once while it ran, itself included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight_max: Option<u64>,
+    /// How many readings of the total touch the request; of the best-read domain where there is no total.
     pub samples: u64,
     /// Which clock joined them: `mono` or `wall`.
     pub clock: String,
@@ -546,6 +570,9 @@ pub struct JoinedPower {
     /// Why something is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Doubts, in short words: `phase_mixed`, `clock_step`, `idle_short`, `idle_unsteady`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The load of the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<PhaseEnergy>,
@@ -596,6 +623,22 @@ pub struct PhaseEnergy {
     pub quality: Quality,
 }
 
+/// How an idle power is known.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Idle {
+    /// From where: `baseline` (of the load), `gaps` (without requests), `file` or `given`.
+    pub source: String,
+    /// How long was idled, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// How many readings it is the median of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u64>,
+    /// The distance of their upper from their lower quartile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spread_watts: Option<f64>,
+}
+
 /// Money or carbon of the energy, with what it was computed from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EnergyCost {
@@ -614,13 +657,13 @@ pub struct EnergyCost {
 pub enum Quality {
     /// The bounds are equal: the request ends on the edges of windows.
     Exact,
-    /// The bounds are within 10 % of each other.
+    /// Both bounds are within 10 % of the energy.
     Good,
     /// They are not.
     Coarse,
-    /// The request is shorter than two windows.
+    /// It is shorter than two windows, and ends on no edges.
     SubInterval,
-    /// Less than 95 % of the request is covered.
+    /// Less than 95 % of it is covered.
     Partial,
     /// Nothing is covered.
     #[default]
@@ -639,7 +682,7 @@ pub struct JoinedMemory {
     /// After the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_generation: Option<MemoryPoint>,
-    /// The highest of each figure from the start of the load, or of the request, to its end.
+    /// The highest of each figure while the model was loading and while the request ran, the points included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub high_water: Option<MemoryFigures>,
     /// After the load less the baseline.
@@ -648,14 +691,29 @@ pub struct JoinedMemory {
     /// After the answer less after the load, or less the baseline where nothing was loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delta_generation: Option<MemoryFigures>,
+    /// While the model was loading.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<MemoryPhase>,
     /// Which figure says best what the model takes here: `footprint`, `pss`, `rss`, `gpu` or `system_used`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub primary: Option<String>,
     /// How many readings fall into the request.
     pub samples: u64,
+    /// Which clock joined them: `mono` or `wall`.
+    #[serde(default)]
+    pub clock: String,
     /// Why something is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// Memory during a phase.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MemoryPhase {
+    /// The highest of each figure, the readings nearest to both ends included.
+    pub high_water: MemoryFigures,
+    /// How many readings fall into the phase.
+    pub samples: u64,
 }
 
 /// A reading, and how far from the wanted moment it is.

@@ -1,6 +1,6 @@
 //! The records as JSON Schema, made from the types, so that other programs can check what they read.
 
-use super::{Body, Load, Memory, Model, Outcome, Power, Prompt, Run, Sampler, Start, V};
+use super::{Body, JoinSummary, Load, Memory, Model, Outcome, Power, Prompt, Run, Sampler, Start, V};
 use schemars::{JsonSchema, schema_for};
 use serde_json::{Map, Value, json};
 
@@ -16,6 +16,7 @@ pub fn types() -> Vec<(&'static str, Value)> {
         of::<Sampler>(),
         of::<Power>(),
         of::<Memory>(),
+        of::<JoinSummary>(),
     ]
 }
 

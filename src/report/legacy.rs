@@ -97,6 +97,7 @@ fn sent(value: &Value, prompt: Option<&Prompt>) -> PromptUsed {
         max_tokens: value["max_tokens"].as_u64(),
         num_ctx: value["num_ctx"].as_u64(),
         seed: None,
+        nonce: None,
         reasoning_effort: word("reasoning_effort"),
         gpu_setting: word("gpu_setting"),
     }

@@ -1,1 +1,82 @@
-//! llm-sim: a simulated server with known timing and faults.
+//! The simulated server: LM Studio, OpenRouter, Ollama, MiniMax or a plain OpenAI-compatible one, with known timing and
+//! known faults. It is what the demo runs against and what the tests take for truth.
+//!
+//! ```text
+//! profile ──ask──▶ chat ──plan──▶ pen ──bytes──▶ link ──▶ socket
+//!    ▲               │ faults        deadlines     │ stamps
+//!    └── wire form ──┘ shelf, slots, meter         └──▶ truth
+//! ```
+//!
+//! Every token has an absolute deadline, counted from the arrival of its request, so that lateness never adds up; what was
+//! really written, and when, is in the truth file. Content, faults and drawn times follow from the seed alone. What it
+//! refuses to do: pretend to be a measurement. Its models have names that no publisher uses, its power log says
+//! `llm-sim` where a machine's name would stand.
+
+pub mod catalog;
+pub mod faults;
+pub mod timing;
+
+mod admit;
+mod ask;
+mod chat;
+mod content;
+mod link;
+mod meter;
+mod pen;
+mod plain;
+mod plan;
+mod powermetrics;
+mod profile;
+mod serve;
+mod shelf;
+mod size;
+mod tell;
+mod truth;
+mod turn;
+
+pub use serve::{Server, listen};
+pub use size::size;
+pub use truth::Level;
+
+use crate::record::Source;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// All that shapes a server.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whose wire form is spoken.
+    pub profile: Source,
+    /// What it offers; never empty.
+    pub models: Vec<catalog::SimModel>,
+    /// Seconds from admission to the first token, before the model's own factor.
+    pub ttft: timing::Spread,
+    /// Seconds between tokens, before the model's own factor.
+    pub itl: timing::Spread,
+    /// Tokens of an answer, reasoning included.
+    pub tokens: timing::Spread,
+    /// Tokens in one chunk; `None` is the profile's own habit.
+    pub tokens_per_chunk: Option<u32>,
+    /// How much longer gaps become with each other running request: 0.1 is a tenth.
+    pub slowdown: f64,
+    /// What everything drawn at random is drawn from.
+    pub seed: u64,
+    /// How many requests run at once; the others wait in order of arrival. `None` is no limit.
+    pub slots: Option<usize>,
+    /// How long loading a model takes, before its own factor.
+    pub load_time: Duration,
+    /// Bytes that a loaded model really holds, before its own factor.
+    pub load_bytes: u64,
+    /// The key that requests must carry.
+    pub api_key: Option<String>,
+    /// What goes wrong.
+    pub faults: Vec<faults::Fault>,
+    /// Where the truth goes, and how much of it.
+    pub truth: Option<(PathBuf, Level)>,
+    /// Recorded streams to speak again, in turn, instead of planned ones.
+    pub replay: Vec<plan::Recorded>,
+    /// Where the simulated power meter writes, and how often.
+    pub power_log: Option<(PathBuf, Duration)>,
+}
+
+pub use plan::{Recorded, recorded};

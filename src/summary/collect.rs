@@ -71,7 +71,7 @@ impl Collector {
             Record::Sampler(sampler) if sampler.event == SamplerEvent::Start => keep(&mut self.samplers, *sampler),
             Record::Power(power) => self.power(&power),
             Record::Memory(memory) => self.memory(&memory),
-            Record::Sampler(_) | Record::Start(_) | Record::Unknown | Record::Newer(_) => {}
+            Record::Sampler(_) | Record::Start(_) | Record::JoinSummary(_) | Record::Unknown | Record::Newer(_) => {}
         }
     }
 

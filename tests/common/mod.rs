@@ -1,5 +1,7 @@
 //! Running the built programs as a user runs them.
 
+pub mod sim;
+
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,68 @@
+# llm-bench. `make demo` shows everything on a simulated server; `make test` tests everything a fresh machine can run.
+
+PREFIX ?= /usr/local
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+# The programs: built here, unless BIN names a folder that has them.
+BIN_DIR := $(if $(BIN),$(abspath $(BIN)),$(TARGET)/debug)
+export PATH := $(BIN_DIR):$(PATH)
+
+PROGRAMS := llm-models llm-run power-sample mem-sample bench-join bench-report llm-sim
+
+.PHONY: help build demo lmstudio-bench openrouter-bench token-rate ollama-bench \
+	test test-real check bless bench install clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+build: ## build the programs
+ifndef BIN
+	cargo build --locked
+endif
+
+demo: build ## the three flows on the simulated server: no key, no LM Studio, no network
+	@pipelines/demo.sh
+
+lmstudio-bench: build ## every model of LM Studio: load, website, watts, bytes
+	@pipelines/lmstudio.sh
+
+openrouter-bench: build ## MODELS_FILE=… CONCURRENCY=4: models of OpenRouter, time and cost
+	@pipelines/openrouter.sh
+
+token-rate: build ## MODE=openrouter|minimax|… CONCURRENCY=1,5,10 PROMPTS=… OUTPUT=…: 32 short prompts
+	@pipelines/token-rate.sh
+
+ollama-bench: build ## every model of Ollama at several levels of concurrency
+	@pipelines/ollama.sh
+
+test: ## the tests that a fresh machine can run
+	cargo test --locked
+
+test-real: build ## the whole line against a real llama.cpp server with a tiny model made on the spot
+	BIN=$(BIN_DIR) tests/real/run.sh
+
+check: ## what CI decides by: format, lints, documents, scripts, lean build, tests
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo check --locked --no-default-features --bin power-sample --bin mem-sample --bin bench-join --bin bench-report
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
+	shellcheck -x pipelines/*.sh tests/real/*.sh .ci/run
+	cargo test --locked
+
+bless: ## write anew what is generated and checked in: the JSON Schema, golden files
+	BLESS=1 cargo test --locked
+
+install: ## PREFIX=/usr/local: programs, man pages, completions
+	cargo build --locked --release
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	for p in $(PROGRAMS); do \
+		install -m 755 $(TARGET)/release/$$p $(DESTDIR)$(PREFIX)/bin/$$p && \
+		$(TARGET)/release/$$p --generate man > $(DESTDIR)$(PREFIX)/share/man/man1/$$p.1 && \
+		$(TARGET)/release/$$p --generate bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p && \
+		$(TARGET)/release/$$p --generate zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$p && \
+		$(TARGET)/release/$$p --generate fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$p.fish \
+		|| exit; done
+
+clean: ## remove what was built; reports stay
+	cargo clean

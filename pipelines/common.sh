@@ -1,0 +1,117 @@
+# What the flows share: the run folder, the samplers beside a run, and how it all ends. Sourced, never run.
+# shellcheck shell=bash
+
+set -euo pipefail
+
+say() { printf '%s: %s\n' "$flow" "$*" >&2; }
+fail() { say "$*"; exit 2; }
+
+# begin FLOW: names the run, makes its folder (DIR, or reports/FLOW-YYYYMMDD-HHMMSS), and sees to the end of everything.
+begin() {
+    flow=$1
+    run=$flow-$(date +%Y%m%d-%H%M%S)
+    dir=${DIR:-reports/$run}
+    for program in llm-models llm-run bench-join bench-report; do
+        command -v "$program" > /dev/null || fail "no $program on PATH: run this through make, or after make install"
+    done
+    mkdir -p "$dir"
+    samplers=()
+    # shellcheck disable=SC2154 # set by the trap itself
+    trap 'status=$?; trap - EXIT; stop_samplers; exit $status' EXIT
+    # After ^C the pipeline has ended by itself; what it wrote is still worth a report.
+    trap 'interrupted=yes' INT TERM
+    interrupted=no
+    [ -z "${LOG:-}" ] || exec 2> >(tee -i "$LOG" >&2)
+}
+
+# sample FILE COMMAND…: runs a sampler beside the flow; waits for its first line. Without one, says so and returns 1.
+sample() {
+    local file=$1 tries
+    shift
+    "$@" > "$file" &
+    local pid=$!
+    for tries in $(seq 100); do
+        [ ! -s "$file" ] || { samplers+=("$pid"); return 0; }
+        kill -0 "$pid" 2> /dev/null || break
+        [ "$tries" -lt 100 ] || kill "$pid" 2> /dev/null || true
+        sleep 0.1
+    done
+    wait "$pid" || true
+    rm -f "$file"
+    return 1
+}
+
+# Power and memory while the flow runs; bench-join gets what there is. INTERVAL is the time between readings; POWER_ARGS and
+# MEM_ARGS go to the samplers.
+start_samplers() {
+    join=()
+    read -ra power_args <<< "${POWER_ARGS:-}"
+    read -ra mem_args <<< "${MEM_ARGS:-$1}"
+    if [ "${POWER:-yes}" = no ]; then
+        say "no power: POWER=no"
+    elif sample "$dir/power.ndjson" power-sample --interval "${INTERVAL:-1s}" "${power_args[@]}"; then
+        join+=(--power "$dir/power.ndjson")
+    else
+        say "going on without power; the report says so"
+    fi
+    if sample "$dir/memory.ndjson" mem-sample --interval "${INTERVAL:-1s}" "${mem_args[@]}"; then
+        join+=(--mem "$dir/memory.ndjson")
+    else
+        say "going on without memory; the report says so"
+    fi
+}
+
+stop_samplers() {
+    [ ${#samplers[@]} -eq 0 ] || kill "${samplers[@]}" 2> /dev/null || true
+    [ ${#samplers[@]} -eq 0 ] || wait "${samplers[@]}" 2> /dev/null || true
+    samplers=()
+}
+
+# The flags of llm-run that the environment (and so make) sets; each is sent only when given.
+run_flags() {
+    flags=(--run-id "$run")
+    local name
+    for name in temperature top-p max-tokens seed reasoning-effort concurrency requests repeat warmup retries timeout \
+        idle-timeout context-length gpu ttl settle prompts prompt prompt-file system suite nonce api resume; do
+        local variable=${name//-/_}
+        variable=${variable^^}
+        [ -z "${!variable:-}" ] || flags+=("--$name" "${!variable}")
+    done
+    [ "${LOAD:-yes}" = yes ] || flags+=(--no-load)
+    read -ra more <<< "${RUN_ARGS:-}"
+    flags+=("${more[@]}")
+}
+
+# keep each|once: writes the joined stream to results.ndjson; with `each`, makes the page anew after each result.
+keep() {
+    local line
+    while IFS= read -r line || [ -n "$line" ]; do
+        printf '%s\n' "$line" >> "$dir/results.ndjson"
+        if [ "$1" = each ] && [[ $line == '{"type":"result"'* ]]; then
+            bench-report "$dir" --output "$dir/index.html" || say "the report could not be refreshed"
+        fi
+    done
+}
+
+# judge STATUS…: the statuses of a pipeline. 1 is "some items failed", and the flow goes on; anything above ends it.
+judge() {
+    failed=0
+    local status
+    for status in "$@"; do
+        [ "$status" -ne 1 ] || failed=1
+        [ "$status" -le 1 ] || [ "$interrupted" = yes ] || fail "a program of the pipeline ended with $status; what it wrote is in $dir"
+    done
+    [ "$failed" = 0 ] || say "some requests failed; the report shows which"
+}
+
+# The page, the summary, a short table, and where it all is.
+report() {
+    stop_samplers
+    [ -s "$dir/results.ndjson" ] || fail "nothing was measured; what there is, is in $dir"
+    bench-report "$dir" --output "$dir/index.html"
+    bench-report "$dir" --format json --output "$dir/summary.json"
+    bench-report "$dir" --format text
+    printf '\n%s\n' "$dir/index.html"
+    [ "$interrupted" = no ] || exit 130
+    exit "$failed"
+}

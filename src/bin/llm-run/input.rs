@@ -1,0 +1,97 @@
+//! From lines to targets: `model` records and bare ids, each with its server and the key that may go there.
+
+use crate::args::Cli;
+use anyhow::bail;
+use llm_bench::cli::{Input, Talk, base_url_of};
+use llm_bench::http::{Api, base_url, root_of, service, shown};
+use llm_bench::models::ids;
+use llm_bench::ndjson::Out;
+use llm_bench::record::{self, Model, Record, Source};
+use llm_bench::runner::{Settings, Target};
+use std::sync::atomic::AtomicUsize;
+
+/// Reads the whole input; passes on what is not for this program, and the models too, whose sizes and prices a report wants.
+/// Returns the targets, and how many lines were refused.
+pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Target>, u64)> {
+    let mut input = Input::open(&cli.files, cli.common.strict, talk)?;
+    let mut targets = Vec::new();
+    let mut refused_keys: Vec<String> = Vec::new();
+    while let Some(line) = input.next_line()? {
+        let models = if line.text.trim_start().starts_with('{') {
+            match record::read(&line.text) {
+                Ok(Record::Model(model)) => {
+                    pass(cli, out, &line.text)?;
+                    vec![*model]
+                }
+                Ok(_) => {
+                    pass(cli, out, &line.text)?;
+                    continue;
+                }
+                Err(why) => {
+                    input.refuse(&format!("{}: {why}", line.place))?;
+                    continue;
+                }
+            }
+        } else {
+            let ids = ids(&line.text).into_iter();
+            ids.map(|id| Model { id, ..Model::default() }).collect()
+        };
+        for model in models {
+            match target(cli, model, talk) {
+                Ok((target, refused)) => {
+                    refused_keys
+                        .extend(refused.filter(|why| !refused_keys.contains(why)).inspect(|why| talk.warn(why)));
+                    targets.push(target);
+                }
+                Err(why) => input.refuse(&format!("{}: {why:#}", line.place))?,
+            }
+        }
+    }
+    if targets.is_empty() {
+        bail!("no models to run: pipe them in from llm-models, or write ids, one per line, with --source");
+    }
+    Ok((targets, input.bad()))
+}
+
+fn pass(cli: &Cli, out: &mut Out, line: &str) -> std::io::Result<()> {
+    if cli.dry_run { Ok(()) } else { out.line(line) }
+}
+
+fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Option<String>)> {
+    let Some(source) = model.source.or(cli.source) else {
+        bail!("{}: on which kind of server? give --source lmstudio|openrouter|ollama|openai|minimax", model.id);
+    };
+    let given = match (&model.base_url, &cli.base_url) {
+        // A record says where it comes from; the flag is for those that do not.
+        (Some(url), _) => Some((base_url(url).map_err(anyhow::Error::msg)?, false)),
+        (None, flag) => Some(base_url_of(source, flag.as_deref())?),
+    };
+    let (base, _) = given.unwrap_or_default();
+    let base = match source {
+        Source::Openai | Source::Minimax => base,
+        Source::Lmstudio | Source::Openrouter | Source::Ollama => root_of(&base).to_owned(),
+    };
+    // Hosts that the user named, by flag or environment, may have the key; a host that only a line names may not.
+    let named: Vec<String> =
+        base_url_of(source, cli.base_url.as_deref()).ok().map(|(url, _)| url).into_iter().collect();
+    let (key, rule) = cli.keys.resolve(source, &named, talk)?;
+    let facts = service(source);
+    if key.is_none() && facts.needs_key && facts.base_url == Some(base.as_str()) && !cli.dry_run {
+        bail!(
+            "{}: no key for {}: set {}, or give --api-key-file FILE",
+            model.id,
+            shown(&base),
+            facts.key_variable.unwrap_or("it")
+        );
+    }
+    let (api, refused) = Api::new(&base, key.clone(), &rule)?;
+    model.base_url = Some(base.clone());
+    let key = key.filter(|_| refused.is_none());
+    Ok((Target { model, source, base_url: base, key, api, dialect: AtomicUsize::new(0) }, refused))
+}
+
+/// How many requests are planned, as far as can be said before anything ran.
+pub fn planned(settings: &Settings, targets: usize) -> u64 {
+    let each = settings.requests.unwrap_or(settings.prompts.len() as u64 * settings.repeat) + settings.warmup;
+    (each * settings.levels.len() as u64 * targets as u64).saturating_sub(settings.done.len() as u64)
+}

@@ -1,0 +1,91 @@
+//! llm-run: load models, ask them, time every token. Reads `model` records or bare ids; writes `run`, `prompt`, `load`,
+//! `start` and `result` records, and passes on what it does not know.
+
+mod args;
+mod input;
+mod output;
+
+use args::Cli;
+use llm_bench::cli::{self, Exit, Talk};
+use llm_bench::ndjson::Out;
+use llm_bench::prompts::suite;
+use llm_bench::record::{self, Run, Tool};
+use llm_bench::runner::{self, Stop};
+use llm_bench::{clock, memory};
+use output::Sink;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+fn main() -> ExitCode {
+    cli::main(run)
+}
+
+fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
+    let mut out = Out::open(cli.common.output.as_deref())?;
+    if let Some(name) = cli.print_suite {
+        for prompt in suite(name, cli.system.as_deref()) {
+            out.line(&record::line(&prompt)?)?;
+        }
+        return Ok(Exit::Done);
+    }
+    let started_ts = clock::wall();
+    let settings = cli.settings(started_ts)?;
+    // The head of the run goes first, before any line of the input that is passed on.
+    if !cli.dry_run {
+        out.line(&record::line(&head(&cli, &settings, started_ts))?)?;
+        for prompt in &settings.prompts {
+            out.line(&record::line(prompt)?)?;
+        }
+    }
+    let (targets, bad) = input::targets(&cli, talk, &mut out)?;
+    if cli.dry_run {
+        output::dry_run(&settings, &targets, &mut out)?;
+        return Ok(Exit::of(bad));
+    }
+    let one_per_model = settings.prompts.len() as u64 * settings.repeat * settings.levels.len() as u64 == 1
+        && settings.requests.is_none_or(|n| n == 1)
+        && settings.warmup == 0;
+    let planned = input::planned(&settings, targets.len());
+    let mut sink = Sink::new(out, cli.artifacts.as_deref(), one_per_model, planned, talk)?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(cli.threads()).enable_all().build()?;
+    let tally = runtime.block_on(async {
+        let (say, stop) = watch::channel(Stop::Go);
+        tokio::spawn(obey_signals(say, talk)?);
+        runner::run(settings, targets, stop, |event| sink.take(event)).await
+    })?;
+    sink.finish(tally, started_ts);
+    Ok(Exit::of(bad + tally.failed + tally.unsent))
+}
+
+/// The first signal lets running requests finish, the second leaves at once.
+fn obey_signals(say: watch::Sender<Stop>, talk: Talk) -> std::io::Result<impl Future<Output = ()>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        for stop in [Stop::Drain, Stop::Leave] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            talk.warn(match stop {
+                Stop::Drain => "stopping: no more requests are sent, running ones may finish; once more leaves at once",
+                _ => "leaving",
+            });
+            // Nobody listens any more when the run is over.
+            let _ = say.send(stop);
+        }
+    })
+}
+
+fn head(cli: &Cli, settings: &runner::Settings, started_ts: f64) -> Run {
+    Run {
+        run: settings.run.clone(),
+        started_ts,
+        boot: clock::boot_id(),
+        tool: Tool { name: "llm-run".into(), version: env!("CARGO_PKG_VERSION").into() },
+        host: memory::host(),
+        settings: cli.recorded(settings),
+        argv: args::without_secrets(std::env::args()),
+    }
+}

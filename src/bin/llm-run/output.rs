@@ -1,0 +1,126 @@
+//! From events to lines, files and progress.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use llm_bench::artifacts::Folder;
+use llm_bench::chat::Question;
+use llm_bench::cli::Talk;
+use llm_bench::clock;
+use llm_bench::ndjson::Out;
+use llm_bench::record;
+use llm_bench::runner::{Event, Settings, Tally, Target};
+use serde_json::json;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// Takes what happens: writes the records, keeps the answers, draws the progress.
+pub struct Sink {
+    out: Out,
+    folder: Option<Folder>,
+    bar: ProgressBar,
+    talk: Talk,
+    pieces: u64,
+    tokens: u64,
+    usd: Option<f64>,
+    failures_told: u64,
+}
+
+/// How many failures are told one by one; the rest are in the records, and counted in the last line.
+const FAILURES_TOLD: u64 = 10;
+
+impl Sink {
+    pub fn new(out: Out, artifacts: Option<&Path>, one_per_model: bool, planned: u64, talk: Talk) -> io::Result<Self> {
+        let folder = artifacts.map(|path| Folder::open(path, one_per_model)).transpose()?;
+        let bar = if talk.interactive() { ProgressBar::new(planned) } else { ProgressBar::hidden() };
+        if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len}  {elapsed} (eta {eta})  {msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Ok(Self { out, folder, bar, talk, pieces: 0, tokens: 0, usd: None, failures_told: 0 })
+    }
+
+    pub fn take(&mut self, event: Event) -> io::Result<()> {
+        match event {
+            Event::Piece(_) => {
+                self.pieces += 1;
+                if self.pieces.is_multiple_of(16) {
+                    self.bar.set_message(format!("{} chunks", self.pieces));
+                }
+                Ok(())
+            }
+            Event::Start(start) => self.out.line(&record::line(&start)?),
+            Event::Load(load) => {
+                match (&load.error, load.load_time_seconds) {
+                    (Some(why), _) => self.say(format!("{}: not loaded: {why}", load.model)),
+                    (None, Some(seconds)) if self.talk.verbose() => {
+                        self.say(format!("{}: loaded in {seconds:.2} s", load.model));
+                    }
+                    _ => {}
+                }
+                self.out.line(&record::line(load.as_ref())?)
+            }
+            Event::Notice(text) => {
+                self.say(text);
+                Ok(())
+            }
+            Event::Done { mut outcome, text } => {
+                if let Some(folder) = &mut self.folder {
+                    outcome.files = folder.keep(&outcome, &text)?;
+                }
+                if let Some(why) = outcome.errors.generation.as_ref().filter(|_| outcome.error.is_some()) {
+                    self.failures_told += 1;
+                    match self.failures_told {
+                        0..=FAILURES_TOLD => self.say(format!("{}: request {}: {why}", outcome.model, outcome.id)),
+                        n if n == FAILURES_TOLD + 1 => self.say("more requests fail: see the records".into()),
+                        _ => {}
+                    }
+                }
+                self.tokens += outcome.tokens.as_ref().and_then(|tokens| tokens.output).unwrap_or(0);
+                if let Some(cost) = &outcome.cost {
+                    *self.usd.get_or_insert(0.0) += cost.usd;
+                }
+                self.bar.inc(1);
+                self.out.line(&record::line(outcome.as_ref())?)
+            }
+        }
+    }
+
+    fn say(&self, text: String) {
+        self.bar.suspend(|| self.talk.warn(text));
+    }
+
+    /// The last word to people.
+    pub fn finish(self, tally: Tally, started_ts: f64) {
+        self.bar.finish_and_clear();
+        let mut line = format!("{} ok, {} failed", tally.ok, tally.failed);
+        if tally.unsent > 0 {
+            line += &format!(", {} not sent", tally.unsent);
+        }
+        line += &format!(", {} output tokens in {:.1} s", self.tokens, clock::wall() - started_ts);
+        if let Some(usd) = self.usd {
+            line += &format!(", ${usd:.6}");
+        }
+        self.talk.warn(line);
+    }
+}
+
+/// The requests that would be sent, one per line, without keys.
+pub fn dry_run(settings: &Settings, targets: &[Target], out: &mut Out) -> anyhow::Result<()> {
+    for target in targets {
+        let dialect = settings.api.dialects(target.source)[0];
+        for prompt in &settings.prompts {
+            let question = Question {
+                model: &target.model,
+                source: target.source,
+                base_url: &target.base_url,
+                system: prompt.system.as_deref(),
+                text: &prompt.text,
+                parameters: &settings.parameters,
+            };
+            let url = dialect.url(target.source, &target.base_url);
+            let line = json!({ "type": "request", "v": record::V, "url": url, "key": target.key.is_some(), "body": dialect.body(&question) });
+            out.line(&line.to_string())?;
+        }
+    }
+    Ok(())
+}

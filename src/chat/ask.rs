@@ -1,0 +1,396 @@
+//! One request over the wire: sent once, every read stamped, the answer read to its end or to the failure that ended it.
+
+use super::answer::{Answer, Arrival};
+use super::{Dialect, lmstudio, ollama, openai, sse};
+use crate::clock::{self, Stamp};
+use crate::http::wire::{Connection, Connections};
+use crate::http::{Secret, failure_of, io_failure, retry_after, shown};
+use crate::record::{Failure, FailureKind};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::{Request, Response, Uri};
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// A request, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// How the answer is read.
+    pub dialect: Dialect,
+    /// Where it goes.
+    pub url: String,
+    /// The body, JSON.
+    pub body: Bytes,
+    /// `x-request-id`.
+    pub request_id: String,
+    /// The key that goes along, already known to belong there.
+    pub key: Option<Secret>,
+    /// Headers besides.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// How long anything may take, and how large it may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Opening a connection.
+    pub connect: Duration,
+    /// Between two pieces of the answer, and before the first. Comments and white space do not count as pieces.
+    pub idle: Duration,
+    /// The whole request.
+    pub total: Duration,
+    /// The most text of an answer, in bytes.
+    pub text_bytes: usize,
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub struct Told {
+    /// When it was written; `None` when no connection could be opened.
+    pub start: Option<Stamp>,
+    /// How long opening the connection took, in seconds, where a fresh one was opened.
+    pub connect_seconds: Option<f64>,
+    /// The response's headers, in monotonic nanoseconds.
+    pub headers_ns: Option<u64>,
+    /// The end of the answer, or of the attempt, in monotonic nanoseconds.
+    pub end_ns: u64,
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// What was answered.
+    pub answer: Answer,
+    /// How many reads brought bytes of the response.
+    pub reads: u64,
+    /// Why it failed.
+    pub error: Option<Failure>,
+    /// How long the server asks to wait before the next try.
+    pub retry_after: Option<Duration>,
+}
+
+/// Asks. When `cancelled` comes first, what has arrived until then is kept. `on_start` is told when the request is
+/// written, which may be twice when a kept connection was dead; `on_piece` after each piece of the answer that brought text.
+pub async fn ask(
+    connections: &Connections,
+    call: &Call,
+    limits: Limits,
+    cancelled: impl Future<Output = ()>,
+    mut on_start: impl FnMut(Stamp),
+    mut on_piece: impl FnMut(&Answer),
+) -> Told {
+    let mut told = Told {
+        start: None,
+        connect_seconds: None,
+        headers_ns: None,
+        end_ns: 0,
+        status: None,
+        answer: Answer::default(),
+        reads: 0,
+        error: None,
+        retry_after: None,
+    };
+    let outcome = tokio::select! {
+        outcome = attempt(connections, call, limits, &mut told, &mut on_start, &mut on_piece) => outcome,
+        () = cancelled => Err(Failure {
+            kind: FailureKind::Cancelled,
+            status: None,
+            message: "cancelled before its end".into(),
+            retryable: true,
+        }),
+    };
+    if told.end_ns == 0 {
+        told.end_ns = clock::mono_ns();
+    }
+    told.answer.close();
+    told.error = outcome.err().or_else(|| told.answer.error.take());
+    if let (Some(error), Some(key)) = (&mut told.error, &call.key) {
+        error.message = key.redact(&error.message);
+    }
+    told
+}
+
+async fn attempt(
+    connections: &Connections,
+    call: &Call,
+    limits: Limits,
+    told: &mut Told,
+    on_start: &mut impl FnMut(Stamp),
+    on_piece: &mut impl FnMut(&Answer),
+) -> Result<(), Failure> {
+    let uri: Uri = call.url.parse().map_err(|why| io_failure(FailureKind::Connect, &shown(&call.url), &why))?;
+    let mut connection = connections.take(&uri, limits.connect).await?;
+    let deadline = Instant::now() + limits.total;
+    let response = loop {
+        let kept = connection.used();
+        told.connect_seconds = (!kept).then(|| connection.opened_seconds());
+        let reads_before = connection.reads().count();
+        let request = request(call, &uri)?;
+        let start = Stamp::now();
+        told.start = Some(start);
+        on_start(start);
+        let sent = timeout_at(deadline.min(Instant::now() + limits.idle), connection.send(request)).await;
+        match sent {
+            Ok(Ok(response)) => break response,
+            // The server closed a connection it had promised to keep, and has not read the request: it is sent once more.
+            Ok(Err(_)) if kept && connection.reads().count() == reads_before => {
+                connections.distrust(&uri);
+                told.answer.warnings.insert("reused_connection_died");
+                connection = connections.open(&uri, limits.connect).await?;
+            }
+            Ok(Err(why)) => {
+                return Err(io_failure(
+                    FailureKind::Protocol,
+                    "the server closed the connection without an answer",
+                    &why,
+                ));
+            }
+            Err(_) => return Err(late(deadline, limits, "before any answer")),
+        }
+    };
+    told.headers_ns = Some(connection.reads().last_ns());
+    let reads_of_headers = connection.reads().count();
+    let status = response.status().as_u16();
+    told.status = Some(status);
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    told.retry_after = header("retry-after").and_then(|value| retry_after(&value, clock::wall()));
+    if let Some(id) = header("x-generation-id") {
+        told.answer.generation_id = Some(id);
+    }
+    let reusable =
+        read_answer(&mut connection, response, call, limits, deadline, told, reads_of_headers, on_piece).await?;
+    if reusable {
+        connections.give_back(&uri, connection).await;
+    }
+    Ok(())
+}
+
+fn late(deadline: Instant, limits: Limits, when: &str) -> Failure {
+    let (kind, message) = if Instant::now() >= deadline {
+        (FailureKind::Timeout, format!("no end within {:?} ({when}): --timeout sets the limit", limits.total))
+    } else {
+        (
+            FailureKind::IdleTimeout,
+            format!("nothing came for {:?} ({when}): --idle-timeout sets the limit", limits.idle),
+        )
+    };
+    Failure { kind, status: None, message, retryable: true }
+}
+
+fn request(call: &Call, uri: &Uri) -> Result<Request<Full<Bytes>>, Failure> {
+    let host = uri.authority().map_or("", |authority| authority.as_str());
+    // User and password of a URL are for nobody but the server that it names, and no server here asks for them.
+    let host = host.rsplit('@').next().unwrap_or(host);
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut request = Request::post(path)
+        .header("host", host)
+        .header("content-type", "application/json")
+        .header("accept", "text/event-stream, application/x-ndjson, application/json")
+        // A compressed stream is a buffered stream.
+        .header("accept-encoding", "identity")
+        .header("user-agent", concat!("llm-bench/", env!("CARGO_PKG_VERSION")))
+        .header("x-request-id", &call.request_id);
+    if let Some(key) = &call.key {
+        request = request.header("authorization", key.bearer());
+    }
+    for (name, value) in &call.headers {
+        request = request.header(*name, value);
+    }
+    request.body(Full::new(call.body.clone())).map_err(|why| io_failure(FailureKind::Connect, &shown(&call.url), &why))
+}
+
+/// What the body of a response is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Events,
+    Lines,
+    Whole,
+    Unknown,
+}
+
+impl Form {
+    fn of(content_type: &str, dialect: Dialect) -> Self {
+        match content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+            "text/event-stream" => Form::Events,
+            "application/x-ndjson" | "application/jsonl" => Form::Lines,
+            "application/json" if dialect == Dialect::Ollama => Form::Lines,
+            "application/json" | "text/html" => Form::Whole,
+            _ => Form::Unknown,
+        }
+    }
+
+    /// By the first bytes that are no white space, where the headers do not say.
+    fn sniff(bytes: &[u8], dialect: Dialect) -> Option<Self> {
+        let first = *bytes.trim_ascii_start().first()?;
+        Some(match first {
+            b'{' | b'[' if dialect == Dialect::Ollama => Form::Lines,
+            b'{' | b'[' | b'<' => Form::Whole,
+            _ => Form::Events,
+        })
+    }
+}
+
+/// Reads the answer to its end; says whether the connection can carry another request.
+#[allow(clippy::too_many_arguments)] // one caller; a struct would only rename its locals
+async fn read_answer(
+    connection: &mut Connection,
+    response: Response<Incoming>,
+    call: &Call,
+    limits: Limits,
+    deadline: Instant,
+    told: &mut Told,
+    reads_of_headers: u64,
+    on_piece: &mut impl FnMut(&Answer),
+) -> Result<bool, Failure> {
+    let status = response.status().as_u16();
+    let success = (200..300).contains(&status);
+    let content_type = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let form = if success { Form::of(content_type, call.dialect) } else { Form::Whole };
+    let mut reader = Reader { form, dialect: call.dialect, events: sse::Parser::default(), line: vec![], raw: vec![] };
+    let mut body = response.into_body();
+    let mut last_piece = Instant::now();
+    let mut reusable = true;
+    let answer = &mut told.answer;
+    while !answer.ended {
+        let wait = deadline.min(last_piece + limits.idle);
+        let Ok(frame) = timeout_at(wait, connection.drive(body.frame())).await else {
+            return Err(late(deadline, limits, "in the middle of the answer"));
+        };
+        let at = Arrival { ns: connection.reads().last_ns(), read: connection.reads().count() };
+        told.reads = at.read - reads_of_headers + 1;
+        told.end_ns = at.ns;
+        let bytes = match frame {
+            None => break,
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            Some(Err(why)) => {
+                told.end_ns = clock::mono_ns();
+                let what = "the connection broke in the middle of the answer";
+                return Err(io_failure(FailureKind::Truncated, what, &why));
+            }
+        };
+        let before = (answer.first_event, answer.chunks.len());
+        if reader.take(answer, at, &bytes) || before != (answer.first_event, answer.chunks.len()) {
+            last_piece = Instant::now();
+        }
+        if answer.chunks.len() > before.1 {
+            on_piece(answer);
+        }
+        if answer.bytes() + reader.held() > limits.text_bytes {
+            return Err(Failure {
+                kind: FailureKind::TooLarge,
+                status: Some(status),
+                message: format!(
+                    "the answer is larger than {} bytes: --max-answer-bytes sets the limit",
+                    limits.text_bytes
+                ),
+                retryable: false,
+            });
+        }
+    }
+    if answer.ended {
+        // The answer is over; what is left is the end of the transfer, and it is not the model's time.
+        let rest = async { while let Some(Ok(_)) = connection.drive(body.frame()).await {} };
+        reusable = timeout(Duration::from_millis(20), rest).await.is_ok();
+    }
+    let at = Arrival { ns: told.end_ns, read: connection.reads().count() };
+    if !success {
+        return Err(failure_of(status, &String::from_utf8_lossy(&reader.raw)));
+    }
+    reader.finish(answer, at);
+    if answer.error.is_none() {
+        judge(answer, status, &reader.raw)?;
+    }
+    Ok(reusable)
+}
+
+/// Whether what came is an answer.
+fn judge(answer: &mut Answer, status: u16, raw: &[u8]) -> Result<(), Failure> {
+    let failed = |kind, message: String| Err(Failure { kind, status: Some(status), message, retryable: true });
+    if answer.first_event.is_none() {
+        let raw = String::from_utf8_lossy(raw);
+        return match raw.trim() {
+            "" => failed(FailureKind::Protocol, format!("status {status} with an empty body")),
+            text => Err(Failure { kind: FailureKind::Protocol, ..failure_of(status, text) }),
+        };
+    }
+    let told_anything = answer.finish_reason.is_some() || answer.usage.is_some() || answer.rest_stats.is_some();
+    if answer.chunks.is_empty() && !told_anything {
+        return failed(FailureKind::Protocol, format!("status {status} with an answer that holds nothing"));
+    }
+    if !answer.ended && answer.finish_reason.is_none() {
+        return failed(FailureKind::Truncated, "the stream stopped without an end".into());
+    }
+    Ok(())
+}
+
+/// Bytes to events of the dialect, in whatever form they come.
+struct Reader {
+    form: Form,
+    dialect: Dialect,
+    events: sse::Parser,
+    line: Vec<u8>,
+    /// A body that comes whole; of a stream, its beginning, until the first event shows that it is one.
+    raw: Vec<u8>,
+}
+
+impl Reader {
+    /// Takes bytes; says whether they brought the body of an answer forward. Comments and white space do not.
+    fn take(&mut self, answer: &mut Answer, at: Arrival, bytes: &[u8]) -> bool {
+        if self.form == Form::Unknown {
+            self.form = Form::sniff(bytes, self.dialect).unwrap_or(Form::Unknown);
+        }
+        if self.form == Form::Whole {
+            self.raw.extend_from_slice(bytes);
+            return !bytes.trim_ascii().is_empty();
+        }
+        if answer.first_event.is_none() && self.raw.len() < 4096 {
+            self.raw.extend_from_slice(&bytes[..bytes.len().min(4096)]);
+        }
+        match self.form {
+            Form::Events => self.events.push(bytes, |event| one(self.dialect, answer, at, event)),
+            Form::Lines => {
+                let mut rest = bytes;
+                while let Some(end) = rest.iter().position(|&b| b == b'\n') {
+                    self.line.extend_from_slice(&rest[..end]);
+                    let line = std::mem::take(&mut self.line);
+                    one(self.dialect, answer, at, sse::Event { name: "", data: &String::from_utf8_lossy(&line) });
+                    rest = &rest[end + 1..];
+                }
+                self.line.extend_from_slice(rest);
+            }
+            Form::Whole | Form::Unknown => {}
+        }
+        false
+    }
+
+    fn finish(&mut self, answer: &mut Answer, at: Arrival) {
+        match self.form {
+            Form::Events => self.events.finish(|event| one(self.dialect, answer, at, event)),
+            Form::Lines if !self.line.is_empty() => {
+                let line = std::mem::take(&mut self.line);
+                one(self.dialect, answer, at, sse::Event { name: "", data: &String::from_utf8_lossy(&line) });
+            }
+            Form::Whole => {
+                let body = String::from_utf8_lossy(&self.raw);
+                if body.trim_start().starts_with('{') {
+                    match self.dialect {
+                        Dialect::Openai | Dialect::LmstudioV0 => openai::whole(answer, at, &body),
+                        Dialect::LmstudioV1 => lmstudio::whole(answer, at, &body),
+                        Dialect::Ollama => ollama::whole(answer, at, &body),
+                    }
+                }
+            }
+            Form::Lines | Form::Unknown => {}
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.raw.len() + self.line.len() + self.events.pending()
+    }
+}
+
+fn one(dialect: Dialect, answer: &mut Answer, at: Arrival, event: sse::Event<'_>) {
+    match dialect {
+        Dialect::Openai | Dialect::LmstudioV0 => openai::event(answer, at, event.data),
+        Dialect::LmstudioV1 => lmstudio::event(answer, at, event.name, event.data),
+        Dialect::Ollama => ollama::line(answer, at, event.data),
+    }
+}

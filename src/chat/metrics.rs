@@ -1,0 +1,392 @@
+//! From stamps to the numbers of a `result`: each formula once, with what makes it undefined.
+//!
+//! Chunks are not tokens: counts come from the server, and the record says from where. A number that cannot be known is
+//! null or absent. The formulas and their sources are in `docs/benchmarking.md`.
+
+use super::answer::{Answer, Chunk, Kind};
+use super::ask::Told;
+use super::{Dialect, Parameters};
+use crate::clock;
+use crate::record::{
+    Chunks, Cost, CostSource, Derived, Errors, FailureKind, FirstTokens, Itl, Model, Outcome, Timing, TokenSource,
+    Tokens,
+};
+use crate::stats::{self, Histogram};
+use serde_json::Value;
+
+/// Fills in what an answer tells. The caller has filled in who was asked what, when it was scheduled, and where it went.
+pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Parameters, dialect: Dialect) {
+    let Told { start, connect_seconds, headers_ns, end_ns, reads, mut answer, error, .. } = told;
+    let mut timing = Timing { connect: connect_seconds, ..outcome.timing_seconds.take().unwrap_or_default() };
+    if let Some(start) = start {
+        let offset = |ns: u64| clock::between(start.mono_ns, ns);
+        outcome.start_ts = Some(start.ts);
+        outcome.start_mono = Some(start.mono());
+        outcome.timestamp = clock::rfc3339(start.ts);
+        timing.headers = headers_ns.map(offset);
+        timing.end = Some(offset(end_ns));
+        timing.first_event = answer.first_event.map(|at| offset(at.ns)).filter(|_| !answer.whole);
+        if !answer.whole {
+            let of = |chunk: Option<&Chunk>| chunk.map(|chunk| offset(chunk.at.ns));
+            timing.first_token = of(answer.chunks.first());
+            timing.first_answer_token = of(answer.chunks.iter().find(|chunk| chunk.kind != Kind::Reasoning));
+            timing.last_token = of(answer.chunks.last());
+        }
+    }
+    outcome.ttft_seconds = timing.first_token;
+    outcome.time_to_first_answer_token_seconds = timing.first_answer_token;
+    if let Some(scheduled) = timing.scheduled {
+        outcome.ttft_scheduled_seconds = Some(timing.first_token.map(|first| first - scheduled));
+    }
+    outcome.generation_time_seconds = timing.end.filter(|_| error.is_none());
+
+    let tokens = tokens(&answer, dialect);
+    let first = first_tokens(&answer, tokens.output);
+    if timing.last_token > timing.first_token
+        && let (Some(from), Some(to), Some(output)) = (timing.first_token, timing.last_token, tokens.output)
+        && tokens.source != TokenSource::Chunks
+    {
+        let rest = output as f64 - first.as_ref().map_or(1.0, |first| first.tokens);
+        outcome.tpot_seconds = (rest >= 0.5).then(|| (to - from) / rest);
+        outcome.tpot_simple_seconds = (output >= 2).then(|| (to - from) / (output - 1) as f64);
+    }
+    outcome.itl_seconds = itl(&answer.chunks);
+    outcome.derived = derived(outcome, &answer, &tokens);
+    outcome.cost = cost(&answer, &tokens, model);
+    outcome.timing_seconds = start.map(|_| timing);
+
+    outcome.warnings.extend(warnings(&answer, &tokens, outcome, model, parameters, error.is_none()).map(str::to_owned));
+    if start.is_some() && (headers_ns.is_some() || error.is_none()) {
+        outcome.chunks = (!answer.whole).then(|| Chunks {
+            count: answer.chunks.len() as u64,
+            reads,
+            max_per_read: most_per_read(&answer.chunks),
+            first_tokens: first,
+        });
+        let counted = tokens.output.is_some() || tokens.input.is_some();
+        outcome.tokens = counted.then_some(tokens);
+    }
+    outcome.served_model = answer.served_model.take();
+    outcome.provider = answer.provider.take().or_else(|| outcome.provider.take());
+    outcome.generation_id = answer.generation_id.take();
+    outcome.finish_reason = answer.finish_reason.take();
+    outcome.native_finish_reason = answer.native_finish_reason.take();
+    (outcome.usage, outcome.rest_stats) = (answer.usage.take(), answer.rest_stats.take());
+    (outcome.model_info, outcome.runtime) = (answer.model_info.take(), answer.runtime.take());
+    outcome.timings = answer.timings.take();
+    outcome.errors = Errors { generation: error.as_ref().map(|error| error.message.clone()), ..outcome.errors.clone() };
+    outcome.error = error;
+}
+
+/// The recorded stream of an answer: offset from `start_ns` in seconds, bytes, kind.
+pub fn stream(chunks: &[Chunk], start_ns: u64) -> Vec<(f64, u64, String)> {
+    chunks
+        .iter()
+        .map(|chunk| (clock::between(start_ns, chunk.at.ns), u64::from(chunk.bytes), chunk.kind.word().to_owned()))
+        .collect()
+}
+
+fn number(value: Option<&Value>, path: &str) -> Option<u64> {
+    let found = value?.pointer(path)?;
+    found.as_u64().or_else(|| found.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64))
+}
+
+/// The counts, from the best source there is: usage, the server's statistics, or only chunks.
+fn tokens(answer: &Answer, dialect: Dialect) -> Tokens {
+    let usage = |path: &str| number(answer.usage.as_ref(), path);
+    // Zero output beside text is a server that does not count, not an answer without tokens.
+    let counted = |n: Option<u64>| n.filter(|&n| n > 0 || answer.chunks.is_empty());
+    let mut tokens = Tokens {
+        input: usage("/prompt_tokens"),
+        output: counted(usage("/completion_tokens")),
+        reasoning: usage("/completion_tokens_details/reasoning_tokens").or_else(|| usage("/reasoning_tokens")),
+        cached: usage("/prompt_tokens_details/cached_tokens"),
+        source: TokenSource::Usage,
+    };
+    let stats = |path: &str| number(answer.rest_stats.as_ref(), path);
+    let timings = |path: &str| number(answer.timings.as_ref(), path);
+    if tokens.output.is_none() {
+        let cached = timings("/cache_n");
+        let (input, output, reasoning, cached) = match dialect {
+            Dialect::Ollama => (stats("/prompt_eval_count"), stats("/eval_count"), None, None),
+            Dialect::LmstudioV1 => {
+                (stats("/input_tokens"), stats("/total_output_tokens"), stats("/reasoning_output_tokens"), None)
+            }
+            // llama.cpp: prompt_n leaves out what the cache held.
+            Dialect::Openai | Dialect::LmstudioV0 => {
+                (timings("/prompt_n").map(|n| n + cached.unwrap_or(0)), timings("/predicted_n"), None, cached)
+            }
+        };
+        if counted(output).is_some() {
+            tokens = Tokens { input, output, reasoning, cached, source: TokenSource::ServerStats };
+        }
+    }
+    if tokens.output.is_none() {
+        tokens.source = TokenSource::Chunks;
+        tokens.output = (!answer.chunks.is_empty() && !answer.whole).then_some(answer.chunks.len() as u64);
+    }
+    tokens
+}
+
+/// The tokens of the first chunk: as the server said; one, where there are as many chunks as tokens; else its share of the text.
+fn first_tokens(answer: &Answer, output: Option<u64>) -> Option<FirstTokens> {
+    if let Some(n) = answer.first_chunk_tokens {
+        return Some(FirstTokens { tokens: n as f64, exact: true });
+    }
+    let (first, output) = (answer.chunks.first()?, output? as f64);
+    let chunks = answer.chunks.len() as f64;
+    if output <= chunks {
+        return Some(FirstTokens { tokens: 1.0, exact: false });
+    }
+    let bytes: f64 = answer.chunks.iter().map(|chunk| f64::from(chunk.bytes)).sum();
+    Some(FirstTokens { tokens: (output * f64::from(first.bytes) / bytes).max(1.0), exact: false })
+}
+
+fn itl(chunks: &[Chunk]) -> Option<Itl> {
+    let gaps: Vec<u64> = chunks.windows(2).map(|pair| pair[1].at.ns.saturating_sub(pair[0].at.ns)).collect();
+    let spread = stats::spread(gaps.iter().map(|&ns| ns as f64 / 1e9))?;
+    let mut histogram = Histogram::new();
+    gaps.iter().for_each(|&ns| histogram.add_ns(ns));
+    Some(Itl {
+        count: gaps.len() as u64,
+        mean: spread.mean,
+        min: spread.min,
+        p50: spread.p50,
+        p90: spread.p90,
+        p95: spread.p95,
+        p99: spread.p99,
+        max: spread.max,
+        histogram: histogram.encode(),
+    })
+}
+
+fn most_per_read(chunks: &[Chunk]) -> u64 {
+    chunks.chunk_by(|a, b| a.at.read == b.at.read).map(|group| group.len() as u64).max().unwrap_or(0)
+}
+
+fn derived(outcome: &Outcome, answer: &Answer, tokens: &Tokens) -> Option<Derived> {
+    let output = tokens.output.filter(|_| tokens.source != TokenSource::Chunks).map(|n| n as f64);
+    let rate = |n: Option<f64>, seconds: Option<f64>| Some(n? / seconds.filter(|s| *s > 0.0)?);
+    let per_second = rate(output, outcome.generation_time_seconds);
+    let server_rate = answer.rest_stats.as_ref().and_then(|stats| stats.get("tokens_per_second")).is_some()
+        || answer.timings.is_some()
+        || number(answer.rest_stats.as_ref(), "/eval_duration").is_some();
+    let derived = Derived {
+        tokens_per_second: per_second,
+        decode_tokens_per_second: outcome.tpot_seconds.filter(|s| *s > 0.0).map(|s| 1.0 / s),
+        prompt_tokens_per_second: rate(
+            tokens.input.and_then(|input| input.checked_sub(tokens.cached.unwrap_or(0))).map(|n| n as f64),
+            outcome.ttft_seconds,
+        ),
+        tokens_per_second_fallback: per_second.filter(|_| !server_rate),
+    };
+    (derived != Derived::default()).then_some(derived)
+}
+
+/// What the server charged; else its prices times its counts. Prices without counts are no cost.
+fn cost(answer: &Answer, tokens: &Tokens, model: &Model) -> Option<Cost> {
+    if let Some(usd) = answer.usage.as_ref().and_then(|usage| usage.get("cost")).and_then(Value::as_f64) {
+        return Some(Cost { usd, source: CostSource::Usage });
+    }
+    let pricing = model.pricing.as_ref()?;
+    let price = |text: &Option<String>| text.as_deref()?.parse::<f64>().ok().filter(|price| *price >= 0.0);
+    if tokens.source == TokenSource::Chunks {
+        return None;
+    }
+    let usd = tokens.input? as f64 * price(&pricing.prompt_usd_per_token)?
+        + tokens.output? as f64 * price(&pricing.completion_usd_per_token)?
+        + price(&pricing.request_usd).unwrap_or(0.0);
+    Some(Cost { usd, source: CostSource::Pricing })
+}
+
+fn warnings<'a>(
+    answer: &'a Answer,
+    tokens: &Tokens,
+    outcome: &Outcome,
+    model: &Model,
+    parameters: &Parameters,
+    succeeded: bool,
+) -> impl Iterator<Item = &'a str> + use<'a> {
+    let mut warnings: Vec<&'a str> = answer.warnings.iter().copied().collect();
+    let mut warn = |doubt: bool, word: &'static str| {
+        if doubt {
+            warnings.push(word);
+        }
+    };
+    warn(tokens.cached.is_some_and(|n| n > 0), "cached_prompt");
+    let cut = parameters.max_tokens.is_some_and(|max| tokens.output.is_some_and(|n| n >= max));
+    warn(
+        answer.finish_reason.as_deref() == Some("length") || (answer.finish_reason.is_none() && cut),
+        "truncated_by_length",
+    );
+    warn(answer.served_model.as_deref().is_some_and(|served| !same_model(&model.id, served)), "served_other_model");
+    warn(succeeded && tokens.source == TokenSource::Chunks, "usage_missing");
+    warn(succeeded && answer.whole && parameters.stream, "not_streamed");
+    warn(succeeded && answer.chunks.is_empty(), "empty_answer");
+    // Many chunks in one read, and nearly all of the time before it: something on the way collected the stream.
+    let spread = outcome.itl_seconds.as_ref().map(|itl| itl.mean * itl.count as f64);
+    let buffered = most_per_read(&answer.chunks) as usize * 2 > answer.chunks.len()
+        && answer.chunks.len() >= 8
+        && spread.zip(outcome.ttft_seconds).is_some_and(|(spread, ttft)| spread < 0.05 * ttft);
+    warn(buffered, "buffered_stream");
+    warnings.into_iter()
+}
+
+/// Whether a server means the same model: instances are numbered, vendors and variants come and go, dates are appended.
+fn same_model(asked: &str, served: &str) -> bool {
+    let plain = |id: &str| {
+        let id = id.rsplit('/').next().unwrap_or(id).to_lowercase();
+        let id = id.split([':', '@']).next().unwrap_or(&id).to_owned();
+        id.trim_end_matches(".gguf").to_owned()
+    };
+    let (asked_plain, served_plain) = (plain(asked), plain(served));
+    let router = asked.starts_with("openrouter/") || asked.starts_with('~');
+    router || served_plain.starts_with(&asked_plain) || asked_plain.starts_with(&served_plain)
+}
+
+/// Whether a failure says that the server does not have this endpoint, so that an older API may be tried.
+pub fn endpoint_missing(told: &Told) -> bool {
+    let Some(error) = &told.error else { return false };
+    let nothing_came = told.answer.chunks.is_empty();
+    let lmstudio = error.message.starts_with("Unexpected endpoint");
+    let plain = matches!(told.status, Some(404 | 405 | 501)) && !error.message.to_lowercase().contains("model");
+    let kind = matches!(error.kind, FailureKind::Refused | FailureKind::Server | FailureKind::Protocol);
+    nothing_came && kind && (lmstudio || plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer::Arrival;
+    use super::*;
+    use crate::clock::Stamp;
+    use crate::record::{Failure, Pricing};
+    use serde_json::json;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn told(chunks: &[(u64, u64, u32, Kind)]) -> Told {
+        let mut answer = Answer::default();
+        (answer.ended, answer.finish_reason) = (true, Some("stop".into()));
+        answer.first_event = Some(Arrival { ns: SECOND + 50_000_000, read: 1 });
+        answer.chunks = chunks
+            .iter()
+            .map(|&(ms, read, bytes, kind)| Chunk { at: Arrival { ns: SECOND + ms * 1_000_000, read }, bytes, kind })
+            .collect();
+        Told {
+            start: Some(Stamp { mono_ns: SECOND, ts: 1000.0 }),
+            connect_seconds: Some(0.25),
+            headers_ns: Some(SECOND + 40_000_000),
+            end_ns: SECOND * 2,
+            status: Some(200),
+            answer,
+            reads: 5,
+            error: None,
+            retry_after: None,
+        }
+    }
+
+    fn outcome(told: Told) -> Outcome {
+        let mut outcome = Outcome { model: "m".into(), ..Outcome::default() };
+        let model = Model {
+            id: "m".into(),
+            pricing: Some(Pricing {
+                prompt_usd_per_token: Some("0.000001".into()),
+                completion_usd_per_token: Some("0.000002".into()),
+                request_usd: None,
+            }),
+            ..Model::default()
+        };
+        fill(&mut outcome, told, &model, &Parameters { stream: true, ..Parameters::default() }, Dialect::Openai);
+        outcome
+    }
+
+    #[test]
+    fn the_numbers_of_a_stream_follow_from_its_stamps() {
+        use Kind::{Answer as A, Reasoning as R};
+        let mut told = told(&[(200, 1, 4, R), (220, 2, 4, R), (240, 3, 4, A), (300, 4, 4, A)]);
+        told.answer.usage = Some(json!({"prompt_tokens": 30, "completion_tokens": 4,
+            "completion_tokens_details": {"reasoning_tokens": 2}, "prompt_tokens_details": {"cached_tokens": 10}}));
+        let outcome = outcome(told);
+        let timing = outcome.timing_seconds.unwrap();
+        assert_eq!((timing.headers, timing.first_event, timing.connect), (Some(0.04), Some(0.05), Some(0.25)));
+        assert_eq!((timing.first_token, timing.first_answer_token), (Some(0.2), Some(0.24)));
+        assert_eq!((outcome.ttft_seconds, outcome.generation_time_seconds), (Some(0.2), Some(1.0)));
+        assert!((outcome.tpot_seconds.unwrap() - 0.1 / 3.0).abs() < 1e-12);
+        assert_eq!(outcome.tpot_seconds, outcome.tpot_simple_seconds);
+        let itl = outcome.itl_seconds.unwrap();
+        assert_eq!((itl.count, itl.min, itl.max), (3, 0.02, 0.06));
+        assert_eq!(Histogram::decode(&itl.histogram).unwrap().count(), 3);
+        let tokens = outcome.tokens.unwrap();
+        assert_eq!(
+            (tokens.input, tokens.output, tokens.reasoning, tokens.cached),
+            (Some(30), Some(4), Some(2), Some(10))
+        );
+        let derived = outcome.derived.unwrap();
+        assert_eq!((derived.tokens_per_second, derived.prompt_tokens_per_second), (Some(4.0), Some(100.0)));
+        assert!((outcome.cost.unwrap().usd - (30e-6 + 8e-6)).abs() < 1e-15);
+        assert_eq!(outcome.warnings, ["cached_prompt"]);
+    }
+
+    #[test]
+    fn several_tokens_in_the_first_chunk_do_not_flatter_the_decode_rate() {
+        // 100 tokens as 25 chunks of 4 every 20 ms: truly 200 tokens per second.
+        let chunks: Vec<_> = (0..25).map(|n| (200 + n * 20, n, 16, Kind::Answer)).collect();
+        let mut told = told(&chunks);
+        told.answer.usage = Some(json!({"completion_tokens": 100}));
+        let outcome = outcome(told);
+        assert!((outcome.derived.unwrap().decode_tokens_per_second.unwrap() - 200.0).abs() < 1e-6);
+        assert!((1.0 / outcome.tpot_simple_seconds.unwrap() - 206.25).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_is_undefined_is_null_and_never_zero() {
+        let one = outcome(told(&[(200, 1, 4, Kind::Answer)]));
+        assert_eq!((one.tpot_seconds, one.tpot_simple_seconds, one.itl_seconds), (None, None, None));
+        assert_eq!(one.tokens.unwrap().source, TokenSource::Chunks);
+        assert_eq!(one.derived, None);
+        assert_eq!(one.warnings, ["usage_missing"]);
+
+        let mut failed = told(&[]);
+        failed.error =
+            Some(Failure { kind: FailureKind::Http, status: Some(418), message: "no".into(), retryable: false });
+        let failed = outcome(failed);
+        assert_eq!((failed.ttft_seconds, failed.generation_time_seconds, failed.tokens.clone()), (None, None, None));
+        assert_eq!(failed.errors.generation.as_deref(), Some("no"));
+
+        let mut never = told(&[]);
+        never.start = None;
+        never.error = Some(Failure { kind: FailureKind::Connect, status: None, message: "no".into(), retryable: true });
+        let never = outcome(never);
+        assert_eq!((never.timing_seconds, never.start_ts, never.chunks), (None, None, None));
+    }
+
+    #[test]
+    fn zero_tokens_beside_text_is_not_a_count() {
+        let mut told = told(&[(200, 1, 4, Kind::Answer), (210, 2, 4, Kind::Answer)]);
+        told.answer.usage = Some(json!({"prompt_tokens": 3, "completion_tokens": 0}));
+        let tokens = outcome(told).tokens.unwrap();
+        assert_eq!((tokens.output, tokens.source), (Some(2), TokenSource::Chunks));
+    }
+
+    #[test]
+    fn a_proxy_that_collects_the_stream_is_seen() {
+        let mut told = told(&(0..20).map(|n| (900 + n / 19, 1, 4, Kind::Answer)).collect::<Vec<_>>());
+        told.answer.usage = Some(json!({"completion_tokens": 20}));
+        assert!(outcome(told).warnings.contains(&"buffered_stream".to_owned()));
+    }
+
+    #[test]
+    fn another_model_s_answer_is_noticed() {
+        for (asked, served, same) in [
+            ("openai/gpt-oss-20b", "gpt-oss-20b", true),
+            ("qwen3-4b", "qwen3-4b:2", true),
+            ("gpt-4o", "gpt-4o-2024-11-20", true),
+            ("tiny", "tiny.gguf", true),
+            ("openrouter/auto", "anthropic/claude", true),
+            ("deepseek/deepseek-v3:free", "deepseek/deepseek-v3", true),
+            ("llama-3", "qwen3-4b", false),
+        ] {
+            assert_eq!(same_model(asked, served), same, "{asked} {served}");
+        }
+    }
+}

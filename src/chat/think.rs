@@ -1,0 +1,158 @@
+//! Inline reasoning: text between `<think>` and `</think>` is not the answer, wherever the chunks are cut.
+//!
+//! Some models write their reasoning into the content (DeepSeek, Qwen and MiniMax by default). A tag counts only at the very
+//! start of the content, as every such model writes it: an answer that *talks about* `<think>` stays an answer.
+
+const OPEN: &str = "<think>";
+const CLOSE: &str = "</think>";
+
+/// What a piece of content is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Reasoning.
+    Reasoning,
+    /// The answer.
+    Answer,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Start,
+    Inside,
+    Outside,
+}
+
+/// A splitter that is fed content as it arrives.
+#[derive(Debug)]
+pub struct Splitter {
+    state: State,
+    /// Text that may be the beginning of a tag.
+    held: String,
+}
+
+impl Default for Splitter {
+    fn default() -> Self {
+        Self { state: State::Start, held: String::new() }
+    }
+}
+
+impl Splitter {
+    /// Whether it is still open which of the two the content so far is.
+    pub fn undecided(&self) -> bool {
+        self.state == State::Start
+    }
+
+    /// Takes the next content and hands out what is certain. White space around the tags belongs to neither side.
+    pub fn push(&mut self, text: &str, mut each: impl FnMut(Part, &str)) {
+        if self.state == State::Outside && self.held.is_empty() {
+            return each(Part::Answer, text);
+        }
+        self.held.push_str(text);
+        loop {
+            match self.state {
+                State::Start => {
+                    let trimmed = self.held.trim_start();
+                    if trimmed.starts_with(OPEN) {
+                        let rest = trimmed[OPEN.len()..].to_owned();
+                        self.held = rest;
+                        self.state = State::Inside;
+                    } else if OPEN.starts_with(trimmed) {
+                        return;
+                    } else {
+                        self.state = State::Outside;
+                    }
+                }
+                State::Inside => {
+                    if let Some(at) = self.held.find(CLOSE) {
+                        if at > 0 {
+                            each(Part::Reasoning, &self.held[..at]);
+                        }
+                        self.held = self.held[at + CLOSE.len()..].trim_start().to_owned();
+                        self.state = State::Outside;
+                    } else {
+                        let keep = tail_that_may_open(&self.held, CLOSE);
+                        let certain = self.held.len() - keep;
+                        if certain > 0 {
+                            each(Part::Reasoning, &self.held[..certain]);
+                            self.held.drain(..certain);
+                        }
+                        return;
+                    }
+                }
+                State::Outside => {
+                    if !self.held.is_empty() {
+                        each(Part::Answer, &std::mem::take(&mut self.held));
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The content ended: hands out what was held back.
+    pub fn finish(&mut self, mut each: impl FnMut(Part, &str)) {
+        let held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            each(if self.state == State::Inside { Part::Reasoning } else { Part::Answer }, &held);
+        }
+    }
+}
+
+/// How many bytes at the end of `text` are the beginning of `tag`.
+fn tail_that_may_open(text: &str, tag: &str) -> usize {
+    (1..tag.len().min(text.len() + 1)).rev().find(|&n| text.ends_with(&tag[..n])).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn split(pieces: &[&str]) -> (String, String) {
+        let (mut reasoning, mut answer) = (String::new(), String::new());
+        let mut splitter = Splitter::default();
+        let mut keep = |part, text: &str| match part {
+            Part::Reasoning => reasoning.push_str(text),
+            Part::Answer => answer.push_str(text),
+        };
+        for piece in pieces {
+            splitter.push(piece, &mut keep);
+        }
+        splitter.finish(&mut keep);
+        (reasoning, answer)
+    }
+
+    #[test]
+    fn reasoning_is_what_stands_in_the_tags_at_the_start() {
+        for (text, reasoning, answer) in [
+            ("", "", ""),
+            ("Hello", "", "Hello"),
+            ("<think>hm</think>Hello", "hm", "Hello"),
+            ("\n<think>\nhm\n</think>\n\nHello", "\nhm\n", "Hello"),
+            ("<think></think>Hello", "", "Hello"),
+            ("<think>never closed", "never closed", ""),
+            ("Use <think> tags </think>", "", "Use <think> tags </think>"),
+            ("<thinking>", "", "<thinking>"),
+            ("<thi", "", "<thi"),
+            ("<think>a</think>b<think>c</think>", "a", "b<think>c</think>"),
+            ("<think>a < b </thin > c</think>d", "a < b </thin > c", "d"),
+        ] {
+            assert_eq!(split(&[text]), (reasoning.into(), answer.into()), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_split_does_not_depend_on_the_chunks(
+            text in "(<think>)?[a-c<>/thinkä]{0,20}(</think>)?[a-c<>ü ]{0,10}",
+            cuts in proptest::collection::vec(0usize..60, 0..8),
+        ) {
+            let mut cuts: Vec<usize> = cuts.into_iter().filter(|&cut| text.is_char_boundary(cut)).collect();
+            cuts.extend([0, text.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&str> = cuts.windows(2).map(|w| &text[w[0]..w[1]]).collect();
+            let trimmed = |(r, a): (String, String)| (r, a.trim_start().to_owned());
+            prop_assert_eq!(trimmed(split(&pieces)), trimmed(split(&[&text])));
+        }
+    }
+}

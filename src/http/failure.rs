@@ -1,0 +1,286 @@
+//! Every server's way to say no, turned into one.
+//!
+//! Shapes (tried in this order): OpenAI's `error` object, `error` as a string (Ollama, LM Studio, TGI), the flat
+//! `object:"error"` of older vLLM and SGLang, MiniMax's `base_resp`, FastAPI's `detail`, `message`; else the text itself.
+//! `code` may be a number, a string or null, and the HTTP status is the truth where they disagree.
+
+use crate::record::{Failure, FailureKind};
+use serde_json::Value;
+use std::time::Duration;
+
+/// What a server said when it refused, in any of its shapes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Refusal {
+    /// The sentence.
+    pub message: String,
+    /// The server's word for it: `insufficient_balance_error`, `model_not_found`, `1008` …
+    pub code: Option<String>,
+    /// The HTTP status that the body claims.
+    pub status: Option<u16>,
+    /// Whether the server says that trying again may help.
+    pub retryable: Option<bool>,
+}
+
+impl Refusal {
+    /// Finds a refusal in a JSON body; `None` when the body is none.
+    pub fn find(body: &Value) -> Option<Self> {
+        let object = body.as_object()?;
+        match object.get("error") {
+            Some(Value::Object(error)) => {
+                let text = |key: &str| error.get(key).and_then(word);
+                let metadata = error.get("metadata");
+                let upstream = metadata.and_then(|m| m.get("raw")).and_then(word).map(|raw| format!(": {raw}"));
+                let message = text("message").unwrap_or_else(|| Value::Object(error.clone()).to_string());
+                return Some(Self {
+                    message: format!("{message}{}", upstream.unwrap_or_default()),
+                    code: text("code")
+                        .filter(|code| code.parse::<u16>().is_err())
+                        .or_else(|| text("type"))
+                        .or_else(|| text("error_type").or_else(|| metadata?.get("error_type").and_then(word))),
+                    status: ["code", "http_status", "http_code"].iter().find_map(|key| status(error.get(*key)?)),
+                    retryable: error.get("availability").and_then(|a| a.get("retryable")).and_then(Value::as_bool),
+                });
+            }
+            Some(Value::String(message)) => {
+                return Some(Self {
+                    message: message.clone(),
+                    code: object.get("error_type").and_then(word),
+                    ..Self::default()
+                });
+            }
+            _ => {}
+        }
+        if object.get("object").and_then(Value::as_str) == Some("error") {
+            return Some(Self {
+                message: object.get("message").and_then(word).unwrap_or_default(),
+                code: object.get("type").and_then(word),
+                status: object.get("code").and_then(status),
+                ..Self::default()
+            });
+        }
+        if let Some(base) = object.get("base_resp") {
+            let code = base.get("status_code").and_then(Value::as_i64).unwrap_or(0);
+            if code != 0 {
+                return Some(Self {
+                    message: base.get("status_msg").and_then(word).unwrap_or_default(),
+                    code: Some(code.to_string()),
+                    // MiniMax's own list: unknown, timeout, rate limit, internal, internal.
+                    retryable: Some([1000, 1001, 1002, 1013, 1024].contains(&code)),
+                    ..Self::default()
+                });
+            }
+        }
+        None
+    }
+
+    /// Reads the body of an error status, whatever it is.
+    pub fn read(body: &str) -> Self {
+        let trimmed = body.trim();
+        if let Ok(json) = serde_json::from_str::<Value>(trimmed) {
+            if let Some(refusal) = Self::find(&json) {
+                return refusal;
+            }
+            for key in ["detail", "message"] {
+                if let Some(value) = json.get(key).filter(|value| !value.is_null()) {
+                    return Self { message: word(value).unwrap_or_else(|| value.to_string()), ..Self::default() };
+                }
+            }
+        }
+        let message = match trimmed {
+            "" => "no body".into(),
+            html if html.starts_with('<') => "an HTML page, as proxies and edges send".into(),
+            text => short(text),
+        };
+        Self { message, ..Self::default() }
+    }
+
+    /// The failure that the record carries.
+    pub fn failure(self, http_status: u16) -> Failure {
+        // A 200 that carries an error says its status inside, or is the server's failure.
+        let status = if http_status >= 400 { http_status } else { self.status.unwrap_or(http_status) };
+        let code = self.code.as_deref().unwrap_or_default();
+        let broke = code.contains("insufficient_balance") || code.contains("insufficient_quota") || code == "1008";
+        let kind = match status {
+            _ if broke => FailureKind::Refused,
+            429 => FailureKind::RateLimit,
+            408 => FailureKind::Timeout,
+            400..=499 => FailureKind::Refused,
+            500..=599 => FailureKind::Server,
+            200..=299 => FailureKind::Server,
+            _ => FailureKind::Http,
+        };
+        let retryable = self.retryable.unwrap_or(!broke && matches!(status, 408 | 429 | 500..=599));
+        let code = self.code.filter(|code| !self.message.contains(code.as_str())).map(|code| format!(" ({code})"));
+        Failure {
+            kind,
+            status: Some(http_status),
+            message: format!("{}{}", short(&self.message), code.unwrap_or_default()),
+            retryable,
+        }
+    }
+}
+
+/// The failure of an error status with its body.
+pub fn failure_of(status: u16, body: &str) -> Failure {
+    Refusal::read(body).failure(status)
+}
+
+/// The failure of a connection or a transfer. Of a chain of causes the deepest is told: it is the one that says what to mend.
+pub fn io_failure(kind: FailureKind, what: &str, why: &dyn std::error::Error) -> Failure {
+    let mut deepest = why;
+    while let Some(cause) = deepest.source() {
+        deepest = cause;
+    }
+    let retryable = !matches!(kind, FailureKind::TooLarge | FailureKind::Cancelled);
+    Failure { kind, status: None, message: short(&format!("{what}: {deepest}")), retryable }
+}
+
+/// `Retry-After`: seconds, or a date of HTTP. A date that has passed is no wait.
+pub fn retry_after(value: &str, now_ts: f64) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp().as_second() as f64;
+    Duration::try_from_secs_f64((at - now_ts).max(0.0)).ok()
+}
+
+fn word(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn status(value: &Value) -> Option<u16> {
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
+    u16::try_from(number).ok().filter(|status| (400..600).contains(status))
+}
+
+/// The first 500 characters, on one line.
+fn short(text: &str) -> String {
+    let mut line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(501).collect();
+    if line.chars().count() > 500 {
+        line.pop();
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use FailureKind::{RateLimit, Refused, Server};
+
+    #[test]
+    fn every_server_s_refusal_becomes_one() {
+        for (status, body, kind, retryable, message) in [
+            (
+                401,
+                r#"{"error":{"message":"bad key","type":"invalid_request_error","code":"invalid_api_key"}}"#,
+                Refused,
+                false,
+                "bad key (invalid_api_key)",
+            ),
+            (
+                400,
+                r#"{"error":{"code":400,"message":"too long","type":"exceed_context_size_error","n_ctx":64}}"#,
+                Refused,
+                false,
+                "too long (exceed_context_size_error)",
+            ),
+            (404, r#"{"error":"model 'x' not found"}"#, Refused, false, "model 'x' not found"),
+            (
+                400,
+                r#"{"object":"error","message":"no","type":"BadRequestError","param":null,"code":400}"#,
+                Refused,
+                false,
+                "no (BadRequestError)",
+            ),
+            (
+                200,
+                r#"{"choices":null,"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}"#,
+                Refused,
+                false,
+                "insufficient balance (1008)",
+            ),
+            (
+                200,
+                r#"{"choices":null,"base_resp":{"status_code":1002,"status_msg":"rate limit"}}"#,
+                Server,
+                true,
+                "rate limit (1002)",
+            ),
+            (
+                429,
+                r#"{"error":{"type":"insufficient_balance_error","message":"insufficient balance (1008)","http_code":"429"}}"#,
+                Refused,
+                false,
+                "insufficient balance (1008) (insufficient_balance_error)",
+            ),
+            (
+                429,
+                r#"{"error":{"code":429,"message":"Provider returned error","metadata":{"raw":"slow down"}}}"#,
+                RateLimit,
+                true,
+                "Provider returned error: slow down",
+            ),
+            (200, r#"{"error":{"code":502,"message":"provider down"}}"#, Server, true, "provider down"),
+            (
+                200,
+                r#"{"error":{"message":"gone","error_type":"x","http_status":404,"availability":{"retryable":false}}}"#,
+                Refused,
+                false,
+                "gone (x)",
+            ),
+            (
+                503,
+                r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#,
+                Server,
+                true,
+                "Loading model (unavailable_error)",
+            ),
+            (
+                422,
+                r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#,
+                Refused,
+                false,
+                r#"[{"loc":["body"],"msg":"field required"}]"#,
+            ),
+            (502, "<html>Bad gateway</html>", Server, true, "an HTML page, as proxies and edges send"),
+            (500, "", Server, true, "no body"),
+            (500, "boom\x1b[2J", Server, true, "boom [2J"),
+        ] {
+            let failure = failure_of(status, body);
+            assert_eq!(
+                (failure.kind, failure.retryable, failure.message.as_str()),
+                (kind, retryable, message),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_without_an_error_is_no_refusal() {
+        for body in [r#"{"choices":[],"error":null}"#, r#"{"base_resp":{"status_code":0,"status_msg":""}}"#, "[]", "3"]
+        {
+            assert_eq!(Refusal::find(&serde_json::from_str(body).unwrap()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        for (value, expect) in [
+            ("2", Some(2.0)),
+            ("0.5", Some(0.5)),
+            ("Sat, 21 Nov 2026 16:00:10 GMT", Some(10.0)),
+            ("Sat, 21 Nov 2020 16:00:10 GMT", Some(0.0)),
+            ("soon", None),
+            ("-1", None),
+            ("1e300", None),
+        ] {
+            assert_eq!(retry_after(value, 1_795_276_800.0).map(|d| d.as_secs_f64()), expect, "{value}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Where each kind of server listens and which key is its own.
+
+use crate::record::Source;
+
+/// The facts about a kind of server that listings, loads and chats share.
+#[derive(Debug, Clone, Copy)]
+pub struct Service {
+    /// Where it listens unless somebody says otherwise; `None` where there is no usual place.
+    pub base_url: Option<&'static str>,
+    /// The environment variable that names another place.
+    pub base_url_variable: Option<&'static str>,
+    /// The environment variable that holds its key.
+    pub key_variable: Option<&'static str>,
+    /// The hosts that the key belongs to.
+    pub key_hosts: &'static [&'static str],
+    /// Whether it is of no use without a key.
+    pub needs_key: bool,
+}
+
+/// The facts about one kind.
+pub fn service(source: Source) -> Service {
+    match source {
+        Source::Lmstudio => Service {
+            base_url: Some("http://127.0.0.1:1234"),
+            base_url_variable: Some("LMSTUDIO_API_BASE"),
+            key_variable: Some("LM_API_TOKEN"),
+            key_hosts: &[],
+            needs_key: false,
+        },
+        Source::Openrouter => Service {
+            base_url: Some("https://openrouter.ai"),
+            base_url_variable: Some("OPENROUTER_API_BASE"),
+            key_variable: Some("OPENROUTER_API_KEY"),
+            key_hosts: &["openrouter.ai:443"],
+            needs_key: true,
+        },
+        Source::Ollama => Service {
+            base_url: Some("http://127.0.0.1:11434"),
+            base_url_variable: Some("OLLAMA_HOST"),
+            key_variable: None,
+            key_hosts: &[],
+            needs_key: false,
+        },
+        Source::Openai => Service {
+            base_url: None,
+            base_url_variable: Some("OPENAI_BASE_URL"),
+            key_variable: Some("OPENAI_API_KEY"),
+            key_hosts: &["api.openai.com:443"],
+            needs_key: false,
+        },
+        Source::Minimax => Service {
+            base_url: Some("https://api.minimax.io"),
+            base_url_variable: Some("MINIMAX_API_BASE"),
+            key_variable: Some("MINIMAX_API_KEY"),
+            key_hosts: &["api.minimax.io:443", "api.minimaxi.com:443"],
+            needs_key: true,
+        },
+    }
+}

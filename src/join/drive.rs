@@ -1,0 +1,331 @@
+//! The thin part that knows threads and the clock: a thread per input, a queue between them and the core, and a wait
+//! that always ends.
+//!
+//! A stream whose readings are of the present is always taken in, so that a sampler never waits for us; one whose
+//! readings are of the past is taken in only as far as the next result needs it, so that memory stays bounded.
+
+use super::heard::Heard;
+use super::joiner::{Emission, Joiner};
+use super::source::Role;
+use super::truth::Written;
+use crate::clock;
+use crate::record::Record;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How many records of the past are read ahead, per input.
+const AHEAD: usize = 512;
+
+/// How many bytes of lines are read ahead.
+const AHEAD_BYTES: usize = 1 << 20;
+
+/// How many readings of the present may wait while the output is blocked.
+const BACKLOG: usize = 1 << 16;
+
+/// Readings further from now than this, in seconds, are not of the present.
+const PRESENT: f64 = 10.0;
+
+/// Something that a stream of samples says.
+#[derive(Debug)]
+pub enum Sample {
+    /// A reading, or a sampler's word.
+    Record(Record),
+    /// What llm-sim did with a request.
+    Truth(Box<Written>),
+}
+
+/// Reads what a stream of samples says next; `None` at its end.
+pub type NextSample = Box<dyn FnMut() -> anyhow::Result<Option<Sample>> + Send>;
+
+/// Reads the next line of results; `None` at its end.
+pub type NextLine = Box<dyn FnMut() -> anyhow::Result<Option<(String, Heard)>> + Send>;
+
+/// A stream of samples.
+pub struct Feed {
+    role: Role,
+    grows: bool,
+    read: Box<dyn FnOnce(Catch) -> anyhow::Result<NextSample> + Send>,
+}
+
+/// Told when a file has been read to its present end, and how long ago it was last written to.
+pub type Catch = Box<dyn FnMut(Duration) + Send>;
+
+impl Feed {
+    /// A stream of samples that `read` opens, on a thread of its own, since opening a FIFO waits for its writer. It is
+    /// handed what to call when a file that `grows` has been read to its present end.
+    pub fn new(
+        role: Role,
+        grows: bool,
+        read: impl FnOnce(Catch) -> anyhow::Result<NextSample> + Send + 'static,
+    ) -> Self {
+        Self { role, grows, read: Box::new(read) }
+    }
+
+    /// What it is read for, and whether it is a file whose present contents are read first.
+    pub fn role(&self) -> (Role, bool) {
+        (self.role, self.grows)
+    }
+}
+
+#[derive(Default)]
+struct Lane {
+    records: VecDeque<Sample>,
+    present: bool,
+    caught_up: Option<(f64, f64)>,
+    ended: bool,
+}
+
+#[derive(Default)]
+struct Inbox {
+    lines: VecDeque<(String, Heard)>,
+    bytes: usize,
+    lines_ended: bool,
+    lanes: Vec<Lane>,
+    failed: Option<anyhow::Error>,
+    /// The core waits for something to come.
+    idle: bool,
+    /// How many readers wait for room.
+    waiting: usize,
+    /// Nobody listens any more.
+    done: bool,
+}
+
+#[derive(Default)]
+struct Hub {
+    inbox: Mutex<Inbox>,
+    came: Condvar,
+    taken: Condvar,
+}
+
+impl Hub {
+    fn lock(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, inbox: &mut Inbox) {
+        if std::mem::take(&mut inbox.idle) {
+            self.came.notify_one();
+        }
+    }
+
+    /// Waits while `full`; `false` when nobody listens any more.
+    fn room<'a>(
+        &'a self,
+        mut inbox: MutexGuard<'a, Inbox>,
+        full: impl Fn(&Inbox) -> bool,
+    ) -> Option<MutexGuard<'a, Inbox>> {
+        while full(&inbox) && !inbox.done {
+            inbox.waiting += 1;
+            inbox = self.taken.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+            inbox.waiting -= 1;
+        }
+        (!inbox.done).then_some(inbox)
+    }
+}
+
+/// Runs `core` over `lines` and `feeds` until all lines are out; `out` gets every line in order, `say` what people should
+/// know. When `stop` is set, what has come is finished as far as it goes.
+///
+/// # Errors
+/// When an input fails, or `out` does.
+pub fn drive(
+    core: &mut Joiner,
+    lines: NextLine,
+    feeds: Vec<Feed>,
+    stop: &Arc<AtomicBool>,
+    out: &mut dyn FnMut(Emission) -> anyhow::Result<()>,
+    say: &dyn Fn(&str),
+) -> anyhow::Result<()> {
+    let hub = Arc::new(Hub::default());
+    hub.lock().lanes = feeds.iter().map(|_| Lane::default()).collect();
+    for (i, feed) in feeds.into_iter().enumerate() {
+        let hub = Arc::clone(&hub);
+        std::thread::spawn(move || sample(&hub, i, feed));
+    }
+    let reader = Arc::clone(&hub);
+    std::thread::spawn(move || read(&reader, lines));
+    let outcome = work(core, &hub, stop, out, say);
+    hub.lock().done = true;
+    hub.taken.notify_all();
+    outcome
+}
+
+fn work(
+    core: &mut Joiner,
+    hub: &Hub,
+    stop: &AtomicBool,
+    out: &mut dyn FnMut(Emission) -> anyhow::Result<()>,
+    say: &dyn Fn(&str),
+) -> anyhow::Result<()> {
+    loop {
+        // Asked often: a signal sets it without waking anyone.
+        if stop.load(Ordering::Relaxed) {
+            hub.lock().lines_ended = true;
+        }
+        let took = take(core, hub)?;
+        let now = now();
+        let due = loop {
+            match core.next(now)? {
+                Ok(emission) => out(emission)?,
+                Err(due) => break due,
+            }
+        };
+        core.notes().iter().for_each(|note| say(note));
+        if core.finished() {
+            return Ok(());
+        }
+        if took {
+            continue;
+        }
+        let mut inbox = hub.lock();
+        let wait = (due - now).clamp(0.001, 0.25);
+        if inbox.failed.is_none() && nothing_new(core, &inbox) {
+            inbox.idle = true;
+            drop(hub.came.wait_timeout(inbox, Duration::from_secs_f64(wait)));
+        }
+    }
+}
+
+fn nothing_new(core: &Joiner, inbox: &Inbox) -> bool {
+    let lane = |(i, lane): (usize, &Lane)| {
+        if lane.records.is_empty() { lane.caught_up.is_none() && !lane.ended } else { !lane.present && !core.wants(i) }
+    };
+    let ended = inbox.lines_ended && inbox.lines.is_empty() && !core.input_has_ended();
+    !ended && (inbox.lines.is_empty() || !core.wants_lines()) && inbox.lanes.iter().enumerate().all(lane)
+}
+
+/// Hands the core what has come and is of use; says whether there was anything.
+fn take(core: &mut Joiner, hub: &Hub) -> anyhow::Result<bool> {
+    let mut inbox = hub.lock();
+    if let Some(why) = inbox.failed.take() {
+        return Err(why);
+    }
+    let now = now();
+    let lines = if core.wants_lines() {
+        inbox.bytes = 0;
+        std::mem::take(&mut inbox.lines)
+    } else {
+        VecDeque::new()
+    };
+    let ended = inbox.lines_ended && inbox.lines.is_empty();
+    let mut lanes = Vec::new();
+    for (i, lane) in inbox.lanes.iter_mut().enumerate() {
+        let wanted = lane.present || core.wants(i);
+        let records = if wanted { std::mem::take(&mut lane.records) } else { VecDeque::new() };
+        let whole = lane.records.is_empty();
+        let caught_up = if whole { lane.caught_up.take() } else { None };
+        lanes.push((i, records, caught_up, whole && std::mem::take(&mut lane.ended)));
+    }
+    let waiting = inbox.waiting > 0;
+    drop(inbox);
+    if waiting {
+        hub.taken.notify_all();
+    }
+    let mut took = !lines.is_empty();
+    for (i, records, caught_up, ended) in lanes {
+        took |= !records.is_empty() || caught_up.is_some() || ended;
+        records.into_iter().for_each(|record| core.sample(i, record, now));
+        if let Some((quiet, at)) = caught_up {
+            core.caught_up(i, quiet, at);
+        }
+        if ended {
+            core.source_ended(i);
+        }
+    }
+    for (line, heard) in lines {
+        core.line(line, heard, now);
+    }
+    if ended && !core.input_has_ended() {
+        core.input_ended();
+        took = true;
+    }
+    Ok(took)
+}
+
+fn read(hub: &Hub, mut lines: NextLine) {
+    loop {
+        let next = lines();
+        let Some(mut inbox) = hub.room(hub.lock(), |inbox| inbox.bytes >= AHEAD_BYTES || inbox.lines.len() >= AHEAD)
+        else {
+            return;
+        };
+        if inbox.lines_ended {
+            return;
+        }
+        match next {
+            Ok(Some((line, heard))) => {
+                inbox.bytes += line.len();
+                inbox.lines.push_back((line, heard));
+            }
+            Ok(None) => inbox.lines_ended = true,
+            Err(why) => inbox.failed = Some(why),
+        }
+        let over = inbox.lines_ended || inbox.failed.is_some();
+        hub.tell(&mut inbox);
+        if over {
+            return;
+        }
+    }
+}
+
+fn sample(hub: &Arc<Hub>, i: usize, feed: Feed) {
+    let grows = feed.grows;
+    let told = Arc::clone(hub);
+    let catch = Box::new(move |quiet: Duration| {
+        let mut inbox = told.lock();
+        inbox.lanes[i].caught_up = Some((quiet.as_secs_f64(), now()));
+        inbox.lanes[i].present = true;
+        told.tell(&mut inbox);
+    });
+    let mut next = match (feed.read)(catch) {
+        Ok(next) => next,
+        Err(why) => {
+            let mut inbox = hub.lock();
+            inbox.failed = Some(why);
+            hub.tell(&mut inbox);
+            return;
+        }
+    };
+    loop {
+        let record = next();
+        let mut inbox = hub.lock();
+        match record {
+            Ok(Some(record)) => {
+                let present = inbox.lanes[i].present || !grows && is_present(&record);
+                inbox.lanes[i].present = present;
+                let most = if present { BACKLOG } else { AHEAD };
+                let Some(mut inbox) = hub.room(inbox, |inbox| inbox.lanes[i].records.len() >= most) else { return };
+                inbox.lanes[i].records.push_back(record);
+                hub.tell(&mut inbox);
+            }
+            Ok(None) => {
+                inbox.lanes[i].ended = true;
+                hub.tell(&mut inbox);
+                return;
+            }
+            Err(why) => {
+                inbox.failed = Some(why);
+                hub.tell(&mut inbox);
+                return;
+            }
+        }
+    }
+}
+
+fn is_present(sample: &Sample) -> bool {
+    let ts = match sample {
+        Sample::Record(Record::Power(power)) => power.ts,
+        Sample::Record(Record::Memory(memory)) => memory.ts,
+        Sample::Record(Record::Sampler(sampler)) => sampler.ts,
+        Sample::Truth(written) => written.end_ts(),
+        Sample::Record(_) => return false,
+    };
+    (ts - clock::wall()).abs() <= PRESENT
+}
+
+/// Seconds of the monotonic clock.
+pub fn now() -> f64 {
+    clock::mono_ns() as f64 / 1e9
+}

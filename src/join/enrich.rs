@@ -1,0 +1,79 @@
+//! Fields put into a line that otherwise leaves byte for byte as it came.
+
+use crate::record::Object;
+use serde::Serialize;
+
+/// A line whose fields are being set: in the place of the old values where it has some of them, else at its end.
+#[derive(Debug)]
+pub enum Patch {
+    /// Open at its end: everything but the last brace.
+    Open(Vec<u8>),
+    /// Its fields one by one.
+    Fields(Object),
+}
+
+impl Patch {
+    /// A line that was read as a result. `has_some` says whether it has fields of the names that will be set.
+    ///
+    /// # Errors
+    /// When the line is not a JSON object.
+    pub fn new(line: String, has_some: bool) -> Result<Self, serde_json::Error> {
+        if has_some || !line.ends_with('}') {
+            return Ok(Patch::Fields(Object::parse(&line)?));
+        }
+        let mut open = line.into_bytes();
+        open.pop();
+        Ok(Patch::Open(open))
+    }
+
+    /// Sets a field; each at most once.
+    ///
+    /// # Errors
+    /// When the value cannot be written as JSON.
+    pub fn set<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), serde_json::Error> {
+        match self {
+            // A result has a model, so a comma is due.
+            Patch::Open(open) => {
+                open.extend_from_slice(b",\"");
+                open.extend_from_slice(key.as_bytes());
+                open.extend_from_slice(b"\":");
+                serde_json::to_writer(open, value)
+            }
+            Patch::Fields(object) => object.set(key, value),
+        }
+    }
+
+    /// The line.
+    ///
+    /// # Errors
+    /// Never for an object that was read; the signature is serde's.
+    pub fn line(self) -> Result<String, serde_json::Error> {
+        match self {
+            Patch::Open(mut open) => {
+                open.push(b'}');
+                String::from_utf8(open).map_err(serde::ser::Error::custom)
+            }
+            Patch::Fields(object) => object.line(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_fields_stand_at_the_end_and_old_ones_in_their_place() {
+        for (line, has_some, expect) in [
+            (r#"{"a": 1e2}"#, false, r#"{"a": 1e2,"power":1,"memory":"x"}"#),
+            (r#"{"power":0,"a":1}"#, true, r#"{"power":1,"a":1,"memory":"x"}"#),
+            (r#"{"a":1} "#, false, r#"{"a":1,"power":1,"memory":"x"}"#),
+        ] {
+            let mut patch = Patch::new(line.to_owned(), has_some).unwrap();
+            patch.set("power", &1).unwrap();
+            patch.set("memory", "x").unwrap();
+            assert_eq!(patch.line().unwrap(), expect);
+        }
+        assert_eq!(Patch::new("{\"a\": 1}".to_owned(), false).unwrap().line().unwrap(), "{\"a\": 1}");
+    }
+}

@@ -1,0 +1,270 @@
+//! A line of results, read as far as the join needs it: most of a record leaves as it came, unread.
+
+use crate::record::{self, Load};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
+
+/// What a line of results says to the join.
+#[derive(Debug)]
+pub enum Heard {
+    /// A run begins.
+    Run {
+        /// The run's id.
+        run: String,
+        /// The boot whose monotonic clock its stamps are of.
+        boot: Option<String>,
+        /// When it began: Unix seconds.
+        started_ts: f64,
+    },
+    /// The text of a prompt.
+    Prompt,
+    /// A model was loaded, or failed to be.
+    Load(Box<Load>),
+    /// A request was sent.
+    Start(Start),
+    /// A request ended.
+    Result(Box<Asked>),
+    /// A record of a newer contract, with its `v`.
+    Newer(u64),
+    /// A summary of an earlier join, which this one replaces.
+    Summary,
+    /// Anything else.
+    Other,
+}
+
+/// A request was sent.
+#[derive(Debug, Deserialize)]
+pub struct Start {
+    /// The run's id.
+    #[serde(default)]
+    pub run: Option<String>,
+    /// The request's number in its run.
+    pub id: u64,
+    /// Unix seconds.
+    pub start_ts: f64,
+    /// Seconds of the monotonic clock.
+    #[serde(default)]
+    pub start_mono: Option<f64>,
+}
+
+/// What the join needs of a result.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// The run's id.
+    pub run: Option<String>,
+    /// The request's number in its run.
+    pub id: u64,
+    /// The model that was asked for.
+    pub model: String,
+    /// Unix seconds of the start.
+    pub start_ts: Option<f64>,
+    /// Seconds of the monotonic clock at the start.
+    pub start_mono: Option<f64>,
+    /// Seconds from the start to the first token.
+    pub first_token: Option<f64>,
+    /// Seconds from the start to the last token.
+    pub last_token: Option<f64>,
+    /// Seconds from the start to the end.
+    pub end: Option<f64>,
+    /// Tokens of the prompt.
+    pub input: Option<u64>,
+    /// Tokens of the answer.
+    pub output: Option<u64>,
+    /// Measured time to the first token, in seconds.
+    pub ttft: Option<f64>,
+    /// Measured mean gap between chunks with text, in seconds.
+    pub gap: Option<f64>,
+    /// Measured 99th percentile of those gaps, in seconds.
+    pub gap_p99: Option<f64>,
+    /// Whether the line has a field that the join writes.
+    pub enriched: bool,
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(rename = "type", borrow, default)]
+    kind: Option<Cow<'a, str>>,
+    #[serde(default)]
+    v: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct WireRun {
+    run: String,
+    #[serde(default)]
+    boot: Option<String>,
+    started_ts: f64,
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow, default)]
+    run: Option<Cow<'a, str>>,
+    #[serde(default)]
+    id: u64,
+    #[serde(borrow)]
+    model: Cow<'a, str>,
+    #[serde(default)]
+    start_ts: Option<f64>,
+    #[serde(default)]
+    start_mono: Option<f64>,
+    #[serde(default)]
+    timing_seconds: Option<WireTiming>,
+    #[serde(default)]
+    ttft_seconds: Option<f64>,
+    #[serde(default)]
+    itl_seconds: Option<WireItl>,
+    #[serde(default)]
+    generation_time_seconds: Option<f64>,
+    #[serde(default)]
+    tokens: Option<WireTokens>,
+    #[serde(default)]
+    power: Present,
+    #[serde(default)]
+    power_reason: Present,
+    #[serde(default)]
+    memory: Present,
+    #[serde(default)]
+    memory_reason: Present,
+    #[serde(default)]
+    truth: Present,
+}
+
+/// Whether a field stands in the line, null or not.
+#[derive(Default)]
+struct Present(bool);
+
+impl<'de> Deserialize<'de> for Present {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Present(true))
+    }
+}
+
+#[derive(Deserialize, Default)]
+struct WireTiming {
+    #[serde(default)]
+    first_token: Option<f64>,
+    #[serde(default)]
+    last_token: Option<f64>,
+    #[serde(default)]
+    end: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct WireItl {
+    #[serde(default)]
+    mean: Option<f64>,
+    #[serde(default)]
+    p99: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct WireTokens {
+    #[serde(default)]
+    input: Option<u64>,
+    #[serde(default)]
+    output: Option<u64>,
+}
+
+/// Reads a line.
+///
+/// # Errors
+/// When it is no JSON object, or says a type that the join reads and does not keep that type's shape.
+pub fn hear(line: &str) -> Result<Heard, serde_json::Error> {
+    if !line.trim_start().starts_with('{') {
+        // A list would be taken for the fields of a record in their order.
+        return Err(serde::de::Error::custom("not a JSON object"));
+    }
+    // What llm-run writes begins like this, and needs no second look at its head.
+    if line.starts_with(r#"{"type":"result","v":1,"#) {
+        return asked(line);
+    }
+    let head: Head = serde_json::from_str(line)?;
+    let Some(kind) = head.kind else { return Ok(Heard::Other) };
+    if let Some(v) = head.v.filter(|&v| v > record::V) {
+        return Ok(Heard::Newer(v));
+    }
+    Ok(match kind.as_ref() {
+        "run" => {
+            let WireRun { run, boot, started_ts } = serde_json::from_str(line)?;
+            Heard::Run { run, boot, started_ts }
+        }
+        "prompt" => Heard::Prompt,
+        "load" => Heard::Load(serde_json::from_str(line)?),
+        "start" => Heard::Start(serde_json::from_str(line)?),
+        "result" => return asked(line),
+        "join_summary" => Heard::Summary,
+        _ => Heard::Other,
+    })
+}
+
+fn asked(line: &str) -> Result<Heard, serde_json::Error> {
+    let wire: Wire = serde_json::from_str(line)?;
+    let timing = wire.timing_seconds.unwrap_or_default();
+    let tokens = wire.tokens.as_ref();
+    // A length is a length: a negative one is no measurement.
+    let length = |seconds: Option<f64>| seconds.filter(|&seconds| seconds >= 0.0);
+    Ok(Heard::Result(Box::new(Asked {
+        run: wire.run.map(Cow::into_owned),
+        id: wire.id,
+        model: wire.model.into_owned(),
+        start_ts: wire.start_ts,
+        start_mono: wire.start_mono,
+        first_token: length(timing.first_token.or(wire.ttft_seconds)),
+        last_token: length(timing.last_token),
+        end: length(timing.end.or(wire.generation_time_seconds)),
+        input: tokens.and_then(|tokens| tokens.input),
+        output: tokens.and_then(|tokens| tokens.output),
+        ttft: wire.ttft_seconds,
+        gap: wire.itl_seconds.as_ref().and_then(|itl| itl.mean),
+        gap_p99: wire.itl_seconds.as_ref().and_then(|itl| itl.p99),
+        enriched: [wire.power, wire.power_reason, wire.memory, wire.memory_reason, wire.truth]
+            .iter()
+            .any(|field| field.0),
+    })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_as_far_as_the_join_needs_it() {
+        for (line, expect) in [
+            (r#"{"type":"result","v":1,"model":"m"}"#, "result"),
+            (r#"{"v":1,"model":"m","type":"result"}"#, "result"),
+            (r#"{"type":"result","v":2,"model":3}"#, "newer"),
+            (r#"{"type":"result","v":1}"#, "error"),
+            (r#"{"type":"result","v":1,"model":"m","start_ts":"now"}"#, "error"),
+            (r#"{"type":"result","v":1,"model":"m""#, "error"),
+            (r#"{"type":"weather","start_ts":"now"}"#, "other"),
+            (r#"{"type":"start","v":1,"id":1,"start_ts":2.5}"#, "start"),
+            (r#"{"type":"start","v":1}"#, "error"),
+            ("[]", "error"),
+            ("{}", "other"),
+        ] {
+            let got = match hear(line) {
+                Ok(Heard::Result(_)) => "result",
+                Ok(Heard::Start(_)) => "start",
+                Ok(Heard::Newer(2)) => "newer",
+                Ok(Heard::Other) => "other",
+                Ok(_) => "another",
+                Err(_) => "error",
+            };
+            assert_eq!(got, expect, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_end_is_the_last_stamp_or_else_the_generation_time() {
+        let end = |line: &str| match hear(line) {
+            Ok(Heard::Result(asked)) => asked.end,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(end(r#"{"type":"result","v":1,"model":"m","timing_seconds":{"end":2.5}}"#), Some(2.5));
+        assert_eq!(end(r#"{"type":"result","v":1,"model":"m","generation_time_seconds":2}"#), Some(2.0));
+        assert_eq!(end(r#"{"type":"result","v":1,"model":"m","generation_time_seconds":-2}"#), None);
+        assert_eq!(end(r#"{"type":"result","v":1,"model":"m","generation_time_seconds":null}"#), None);
+    }
+}

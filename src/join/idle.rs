@@ -1,0 +1,122 @@
+//! What the machine draws when nobody asks it anything.
+
+use super::power::round;
+use crate::record::Idle;
+use crate::stats;
+use std::collections::VecDeque;
+
+/// Fewer readings than this say nothing.
+const FEWEST: usize = 3;
+
+/// Fewer than this, or shorter, is short.
+const ENOUGH: (u64, f64) = (10, 10.0);
+
+/// A spread beyond this part of the median is unsteady.
+const STEADY: f64 = 0.20;
+
+/// The most readings of gaps that are kept: the latest.
+const KEPT: usize = 1024;
+
+/// Where an idle power is taken from.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum IdleFrom {
+    /// Nowhere: there is no net energy.
+    #[default]
+    Nowhere,
+    /// The baseline marks of the latest load, else the gaps without requests so far.
+    Auto,
+    /// Known.
+    Level(Level),
+}
+
+/// An idle power, and how it is known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Level {
+    /// Watts of the total.
+    pub watts: f64,
+    /// How it is known.
+    pub idle: Idle,
+}
+
+impl Level {
+    /// As the user gives it, in watts.
+    pub fn given(watts: f64) -> Self {
+        Self { watts, idle: Idle { source: "given".to_owned(), ..Idle::default() } }
+    }
+
+    /// The median of readings, each with its length in seconds; `None` for fewer than three.
+    pub fn of(readings: &[(f64, f64)], source: &str) -> Option<Self> {
+        let watts = stats::sorted(readings.iter().map(|(watts, _)| *watts));
+        if watts.len() < FEWEST {
+            return None;
+        }
+        let (low, high) = (stats::quantile(&watts, 0.25)?, stats::quantile(&watts, 0.75)?);
+        Some(Self {
+            watts: round(stats::quantile(&watts, 0.5)?),
+            idle: Idle {
+                source: source.to_owned(),
+                seconds: Some(round(readings.iter().map(|(_, seconds)| seconds).sum())),
+                samples: Some(watts.len() as u64),
+                spread_watts: Some(round(high - low)),
+            },
+        })
+    }
+
+    /// What is doubtful about it.
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let mut warnings = Vec::new();
+        let short = |have: Option<f64>, least: f64| have.is_some_and(|have| have < least);
+        if short(self.idle.seconds, ENOUGH.1) || short(self.idle.samples.map(|n| n as f64), ENOUGH.0 as f64) {
+            warnings.push("idle_short");
+        }
+        if self.idle.spread_watts.is_some_and(|spread| spread > STEADY * self.watts) {
+            warnings.push("idle_unsteady");
+        }
+        warnings
+    }
+}
+
+/// The latest readings of the gaps between requests.
+#[derive(Debug, Default)]
+pub struct Gaps {
+    readings: VecDeque<(f64, f64)>,
+}
+
+impl Gaps {
+    /// More readings: watts, and the length in seconds.
+    pub fn add(&mut self, readings: Vec<(f64, f64)>) {
+        self.readings.extend(readings);
+        while self.readings.len() > KEPT {
+            self.readings.pop_front();
+        }
+    }
+
+    /// What they say.
+    pub fn level(&self) -> Option<Level> {
+        let readings: Vec<_> = self.readings.iter().copied().collect();
+        Level::of(&readings, "gaps")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_is_a_median_with_its_spread_and_its_length_and_says_when_it_is_doubtful() {
+        for (watts, seconds, expect) in [
+            (vec![], 1.0, None),
+            (vec![5.0, 5.0], 1.0, None),
+            (vec![5.0, 6.0, 70.0], 1.0, Some((6.0, 3.0, vec!["idle_short", "idle_unsteady"]))),
+            (vec![5.0; 10], 1.0, Some((5.0, 10.0, vec![]))),
+            (vec![5.0; 20], 0.25, Some((5.0, 5.0, vec!["idle_short"]))),
+            (vec![4.0, 4.0, 4.0, 4.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0], 2.0, Some((6.0, 20.0, vec!["idle_unsteady"]))),
+        ] {
+            let readings: Vec<_> = watts.iter().map(|&watts| (watts, seconds)).collect();
+            let level = Level::of(&readings, "gaps");
+            let got = level.map(|level| (level.watts, level.idle.seconds.unwrap(), level.warnings()));
+            assert_eq!(got, expect, "{watts:?}");
+        }
+        assert!(Level::given(3.0).warnings().is_empty());
+    }
+}

@@ -1,0 +1,160 @@
+//! The last line: the run as a whole.
+
+use super::heard::Asked;
+use super::joiner::{Attribution, Joiner};
+use super::memory;
+use super::power::{self, round};
+use super::source::Role;
+use super::verdict::Loaded;
+use crate::clock::micros;
+use crate::record::{JoinSummary, MemoryFigures, RunMemory, RunPower};
+
+/// The most runs that are named.
+const NAMED: usize = 1000;
+
+/// What adds up over results.
+#[derive(Debug, Default)]
+pub struct Totals {
+    runs: Vec<String>,
+    results: u64,
+    input: Option<u64>,
+    output: Option<u64>,
+    attributed: Option<f64>,
+    loads: Option<f64>,
+    highest: Option<MemoryFigures>,
+    truths: u64,
+}
+
+fn more<T: std::ops::Add<Output = T>>(sum: &mut Option<T>, part: Option<T>) {
+    *sum = match (sum.take(), part) {
+        (Some(sum), Some(part)) => Some(sum + part),
+        (sum, part) => sum.or(part),
+    };
+}
+
+impl Totals {
+    /// A run begins.
+    pub fn run(&mut self, run: &str) {
+        if self.runs.len() < NAMED && !self.runs.iter().any(|have| have == run) {
+            self.runs.push(run.to_owned());
+        }
+    }
+
+    /// A result goes out.
+    pub fn result(&mut self, asked: &Asked) {
+        self.results += 1;
+        more(&mut self.input, asked.input);
+        more(&mut self.output, asked.output);
+    }
+
+    /// Its energy, in joules.
+    pub fn energy(&mut self, joules: Option<f64>) {
+        more(&mut self.attributed, joules);
+    }
+
+    /// The highest memory while it ran.
+    pub fn memory(&mut self, highest: &MemoryFigures) {
+        self.highest = Some(self.highest.as_ref().map_or_else(|| highest.clone(), |h| memory::higher(h, highest)));
+    }
+
+    /// A load goes out.
+    pub fn load(&mut self, loaded: &Loaded) {
+        more(&mut self.loads, loaded.power.as_ref().and_then(|power| power.energy_joules));
+        if let Some(memory) = &loaded.memory {
+            self.memory(&memory.high_water);
+        }
+    }
+
+    /// The truth of a result is known.
+    pub fn truth(&mut self) {
+        self.truths += 1;
+    }
+}
+
+impl Joiner {
+    /// The summary of everything that went out.
+    pub(super) fn summary(&mut self) -> JoinSummary {
+        let end = self.last_event;
+        let span = self.ledger.begun.filter(|&begun| end > begun).map(|begun| end - begun);
+        if span.is_some() {
+            self.ledger.account(end, true, &self.meters, &self.flights);
+        }
+        let of = |role: Role| self.sources.iter().filter(move |source| source.role == role);
+        let power = of(Role::Power).next().map(|_| self.run_power());
+        let memory = of(Role::Memory).next().map(|_| {
+            self.totals.highest.clone().map(|high_water| {
+                let primary = memory::primary(&high_water);
+                RunMemory {
+                    peak_bytes: primary.and_then(|name| memory::figure(&high_water, name)),
+                    primary: primary.map(str::to_owned),
+                    high_water,
+                }
+            })
+        });
+        JoinSummary {
+            runs: self.totals.runs.clone(),
+            results: self.totals.results,
+            unfinished: self.open.len() as u64,
+            started_ts: span.and(self.ledger.begun).map(|at| micros(self.axis.ts(at))),
+            ended_ts: span.map(|_| micros(self.axis.ts(end))),
+            span_seconds: span.map(micros),
+            busy_seconds: of(Role::Power).next().and(span).map(|_| micros(self.ledger.busy.seconds)),
+            input_tokens: self.totals.input,
+            output_tokens: self.totals.output,
+            truths: of(Role::Truth).next().map(|_| self.totals.truths),
+            warnings: self.warnings(),
+            power,
+            memory,
+        }
+    }
+
+    fn run_power(&self) -> Option<RunPower> {
+        let (busy, between) = (&self.ledger.busy, &self.ledger.between);
+        let estimate = busy.estimate()?;
+        let energy = estimate.energy;
+        let whole = energy + between.energy;
+        let attributed = self.totals.attributed.unwrap_or(0.0);
+        let idle = self.idle();
+        let tokens = |count: Option<u64>| count.filter(|&count| count > 0).map(|count| count as f64);
+        let output = tokens(self.totals.output);
+        let both = output.zip(self.totals.input).map(|(output, input)| output + input as f64);
+        let rates = self.settings.rates;
+        Some(RunPower {
+            energy_joules: Some(round(energy)),
+            energy_lower_joules: Some(round(estimate.lower)),
+            energy_upper_joules: Some(round(estimate.upper)),
+            avg_watts: Some(round(energy / estimate.covered)),
+            max_watts: Some(round(estimate.max)),
+            coverage: power::coverage(Some(&estimate), busy.seconds),
+            quality: power::quality(Some(&estimate), busy.seconds),
+            span_energy_joules: Some(round(whole)),
+            attributed_joules: Some(round(attributed)),
+            unattributed_joules: Some(round(whole - attributed)),
+            between_joules: Some(round(between.energy)),
+            load_joules: self.totals.loads.map(round),
+            net_energy_joules: idle.as_ref().map(|idle| round(energy - idle.watts * estimate.covered)),
+            idle_watts: idle.as_ref().map(|idle| idle.watts),
+            idle: idle.map(|idle| idle.idle),
+            joules_per_output_token: output.map(|count| round(energy / count)),
+            joules_per_total_token: both.map(|count| round(energy / count)),
+            output_tokens_per_joule: output.filter(|_| energy > 0.0).map(|count| round(count / energy)),
+            wh_per_1k_output_tokens: output.map(|count| round(energy / count / 3.6)),
+            cost: rates.cost(Some(energy)),
+            carbon: rates.carbon(Some(energy)),
+            attribution: self.settings.attribution.name().to_owned(),
+            total_domain: self.meters.total_name(),
+            samples: estimate.samples,
+        })
+    }
+}
+
+impl Attribution {
+    /// Its name on the wire.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Attribution::Time => "time",
+            Attribution::Tokens => "tokens",
+            Attribution::Exclusive => "exclusive",
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A file that may still grow, read like a pipe: at its end it waits instead of ending.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// How often a file is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The reading end of a file that may grow.
+pub struct Tail {
+    file: File,
+    ends: Ends,
+    at_end: Box<dyn FnMut(Duration) + Send>,
+    told: bool,
+}
+
+/// Decides when a file that is read to its end is at its end.
+#[derive(Clone, Default)]
+pub struct Ends {
+    finished: Arc<AtomicBool>,
+    stops: Arc<Mutex<Vec<Arc<AtomicBool>>>>,
+}
+
+impl Ends {
+    /// Says whether the file is finished, so that its present end is its end.
+    pub fn finish(&self, finished: bool) {
+        self.finished.store(finished, Ordering::Relaxed);
+    }
+
+    /// Ends the file also when `stop` is set.
+    pub fn also(&self, stop: Arc<AtomicBool>) {
+        self.stops.lock().unwrap_or_else(PoisonError::into_inner).push(stop);
+    }
+
+    fn ended(&self) -> bool {
+        let stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
+        self.finished.load(Ordering::Relaxed) || stops.iter().any(|stop| stop.load(Ordering::Relaxed))
+    }
+}
+
+impl Tail {
+    /// Reads `file`; at its present end, once, `at_end` is told how long ago it was last written to.
+    pub fn new(file: File, ends: Ends, at_end: impl FnMut(Duration) + Send + 'static) -> Self {
+        Self { file, ends, at_end: Box::new(at_end), told: false }
+    }
+}
+
+impl Read for Tail {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            // Asked before the read, so that what was written before the end was declared is still read.
+            let ended = self.ends.ended();
+            let read = self.file.read(buffer)?;
+            if read > 0 || ended || buffer.is_empty() {
+                return Ok(read);
+            }
+            if !std::mem::replace(&mut self.told, true) {
+                let written = self.file.metadata()?.modified().ok();
+                let quiet = written.and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default();
+                (self.at_end)(quiet);
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn what_is_written_later_is_read_and_the_end_is_an_end_only_when_it_is_declared() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"one").unwrap();
+        let ends = Ends::default();
+        let (to, told) = std::sync::mpsc::channel();
+        let mut tail = Tail::new(File::open(file.path()).unwrap(), ends.clone(), move |quiet| to.send(quiet).unwrap());
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            tail.read_to_string(&mut text).unwrap();
+            text
+        });
+        told.recv().unwrap();
+        file.write_all(b" two").unwrap();
+        ends.finish(true);
+        assert_eq!(reader.join().unwrap(), "one two");
+    }
+}

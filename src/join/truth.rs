@@ -1,0 +1,153 @@
+//! llm-sim's log of what it wrote: the truth that a measurement is held against.
+
+use super::heard::Asked;
+use crate::clock::micros;
+use crate::record::Truth;
+use crate::stats;
+use serde::Deserialize;
+use std::collections::HashMap;
+
+/// What the server did with one request: a line of `llm-sim --truth`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Written {
+    /// The client's name for the request: its `x-request-id`.
+    #[serde(default)]
+    pub request: Option<String>,
+    /// When the request arrived: Unix seconds.
+    pub arrival_ts: f64,
+    /// From the arrival to the write of the first token, in seconds.
+    #[serde(default)]
+    pub ttft_seconds: Option<f64>,
+    /// The mean time between writes of tokens, in seconds.
+    #[serde(default)]
+    pub gap_seconds: Option<f64>,
+    /// From the arrival to the last byte, in seconds.
+    #[serde(default)]
+    pub end_seconds: Option<f64>,
+    /// Per chunk: when it was written, how late, and how many tokens it held.
+    #[serde(default)]
+    pub chunks: Option<Vec<(f64, f64, u64)>>,
+}
+
+impl Written {
+    /// Reads a line of the log; `None` for a line that is something else.
+    ///
+    /// # Errors
+    /// When it is no JSON, or a `truth` record of another shape.
+    pub fn read(line: &str) -> Result<Option<Self>, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Head {
+            #[serde(rename = "type", default)]
+            kind: Option<String>,
+        }
+        let head: Head = serde_json::from_str(line)?;
+        if head.kind.as_deref() == Some("truth") { serde_json::from_str(line).map(Some) } else { Ok(None) }
+    }
+
+    /// When it ended, or else arrived: Unix seconds.
+    pub fn end_ts(&self) -> f64 {
+        self.arrival_ts + self.end_seconds.or(self.ttft_seconds).unwrap_or(0.0)
+    }
+
+    fn gap_p99(&self) -> Option<f64> {
+        let chunks = self.chunks.as_ref()?;
+        let gaps = stats::sorted(chunks.windows(2).map(|pair| pair[1].0 - pair[0].0));
+        stats::quantile(&gaps, 0.99)
+    }
+
+    /// What was measured, held against it.
+    pub fn judge(&self, asked: &Asked) -> Truth {
+        let error = |measured: Option<f64>, truth: Option<f64>| measured.zip(truth).map(|(m, t)| micros(m - t));
+        let gap_p99 = self.gap_p99().map(micros);
+        Truth {
+            ttft_seconds: self.ttft_seconds,
+            gap_seconds: self.gap_seconds,
+            gap_p99_seconds: gap_p99,
+            end_seconds: self.end_seconds,
+            ttft_error_seconds: error(asked.ttft, self.ttft_seconds),
+            gap_error_seconds: error(asked.gap, self.gap_seconds),
+            gap_p99_error_seconds: error(asked.gap_p99, gap_p99),
+            end_error_seconds: error(asked.end, self.end_seconds),
+        }
+    }
+}
+
+/// What servers did with requests that are not joined yet, by the client's name; of several tries, the last.
+#[derive(Debug, Default)]
+pub struct Writs {
+    by_request: HashMap<String, (f64, Written)>,
+}
+
+impl Writs {
+    /// Takes a line that arrived at `at` on the axis.
+    pub fn add(&mut self, at: f64, written: Written) {
+        let Some(request) = written.request.clone() else { return };
+        match self.by_request.get(&request) {
+            Some((have, _)) if *have > at => {}
+            _ => {
+                self.by_request.insert(request, (at, written));
+            }
+        }
+    }
+
+    /// When the last try of that name arrived.
+    pub fn arrival(&self, request: &str) -> Option<f64> {
+        self.by_request.get(request).map(|(at, _)| *at)
+    }
+
+    /// Takes out what is known of a request.
+    pub fn take(&mut self, request: &str) -> Option<Written> {
+        self.by_request.remove(request).map(|(_, written)| written)
+    }
+
+    /// Drops what arrived before `before`: whose result was that has passed.
+    pub fn forget(&mut self, before: f64) {
+        // Looked through only when it has grown: most are taken out by name.
+        if self.by_request.len() > 1024 {
+            self.by_request.retain(|_, (at, _)| *at >= before);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_is_what_was_measured_less_what_was_done() {
+        let line = r#"{"type":"truth","v":1,"request":"r-1","number":1,"arrival_ts":100.0,"ttft_seconds":0.2,"gap_seconds":0.02,"end_seconds":0.5,"chunks":[[1.0,0.0,1],[1.02,0.0,1],[1.04,0.0,1]]}"#;
+        let written = Written::read(line).unwrap().unwrap();
+        assert_eq!(written.end_ts(), 100.5);
+        let asked = Asked { ttft: Some(0.203), gap: Some(0.0205), gap_p99: None, end: None, ..Asked::default() };
+        let truth = written.judge(&asked);
+        assert_eq!(truth.ttft_error_seconds, Some(0.003));
+        assert_eq!(truth.gap_error_seconds, Some(0.0005));
+        assert_eq!(truth.gap_p99_seconds, Some(0.02));
+        assert_eq!((truth.end_seconds, truth.end_error_seconds), (Some(0.5), None));
+    }
+
+    #[test]
+    fn other_records_are_nobodys_truth_and_a_broken_one_is_an_error() {
+        assert!(Written::read(r#"{"type":"model","id":"x"}"#).unwrap().is_none());
+        assert!(Written::read(r#"{"type":"truth","arrival_ts":"x"}"#).is_err());
+        assert!(Written::read("x").is_err());
+    }
+
+    #[test]
+    fn of_several_tries_the_last_counts() {
+        let mut writs = Writs::default();
+        let written = |at: f64| Written {
+            request: Some("r-1".into()),
+            arrival_ts: at,
+            ttft_seconds: None,
+            gap_seconds: None,
+            end_seconds: None,
+            chunks: None,
+        };
+        writs.add(2.0, written(2.0));
+        writs.add(1.0, written(1.0));
+        assert_eq!(writs.arrival("r-1"), Some(2.0));
+        assert_eq!(writs.take("r-1").unwrap().arrival_ts, 2.0);
+        assert!(writs.take("r-1").is_none());
+    }
+}

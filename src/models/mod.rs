@@ -1,0 +1,56 @@
+//! llm-models: which models are there. One file per kind of server; each turns a listing into [`Model`] records.
+//!
+//! A listing is believed by the shape of its body, never by its status alone: LM Studio answers 200 to nearly anything.
+//! Nothing here loads a model or asks it a question.
+
+pub mod detect;
+pub mod lmstudio;
+pub mod minimax;
+pub mod ollama;
+pub mod openai;
+pub mod openrouter;
+pub mod table;
+
+mod file;
+pub use file::ids;
+
+use crate::http::Api;
+use crate::record::{Failure, FailureKind};
+use serde_json::Value;
+use std::time::Duration;
+
+/// How long a listing may take.
+const LISTING: Duration = Duration::from_secs(30);
+
+/// How long a question may take whose answer is only nice to have.
+const ASIDE: Duration = Duration::from_secs(5);
+
+/// GETs `path` and hands out its body when it is JSON with `list` in it; `None` when the server has no such listing.
+async fn listing(api: &Api, path: &str, list: &str) -> Result<Option<Value>, Failure> {
+    let reply = api.get(path, LISTING).await?;
+    if matches!(reply.status, 401 | 403) {
+        return reply.success().map(Some);
+    }
+    Ok(reply.json().filter(|body| body.get(list).is_some_and(Value::is_array)))
+}
+
+fn no_listing(api: &Api, what: &str) -> Failure {
+    Failure {
+        kind: FailureKind::Protocol,
+        status: None,
+        message: format!("{}: answers, but not with {what}: is this the right server?", crate::http::shown(api.base())),
+        retryable: false,
+    }
+}
+
+fn items<'a>(body: &'a Value, list: &str) -> impl Iterator<Item = &'a Value> {
+    body.get(list).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn text(item: &Value, path: &str) -> Option<String> {
+    item.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn number(item: &Value, path: &str) -> Option<u64> {
+    item.pointer(path).and_then(|value| value.as_u64().or_else(|| value.as_f64().map(|n| n as u64)))
+}

@@ -1,0 +1,91 @@
+//! A listing for people: aligned columns, an empty cell for what the server did not say.
+
+use crate::record::Model;
+
+/// The table of `models`, with a head line.
+pub fn table(models: &[Model]) -> String {
+    let mut rows =
+        vec![["MODEL", "SOURCE", "SIZE", "QUANT", "CONTEXT", "LOADED", "$/M IN", "$/M OUT"].map(String::from)];
+    rows.extend(models.iter().map(row));
+    let mut widths = [0; 8];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in &rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .enumerate()
+            .map(|(n, (cell, width))| if n < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") })
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn row(model: &Model) -> [String; 8] {
+    let price = |price: Option<&String>| match price.and_then(|text| text.parse::<f64>().ok()) {
+        Some(price) if price >= 0.0 => format!("{:.3}", price * 1e6),
+        _ => String::new(),
+    };
+    let pricing = model.pricing.as_ref();
+    [
+        printable(&match &model.provider {
+            Some(provider) => format!("{} ({provider})", model.id),
+            None => model.id.clone(),
+        }),
+        model.source.map(|source| source.to_string()).unwrap_or_default(),
+        model.size_bytes.map(size).unwrap_or_default(),
+        printable(model.quantization.as_deref().unwrap_or_default()),
+        model.context_length.map(|n| n.to_string()).unwrap_or_default(),
+        model.loaded.map(|loaded| if loaded { "yes" } else { "no" }.to_owned()).unwrap_or_default(),
+        price(pricing.and_then(|p| p.prompt_usd_per_token.as_ref())),
+        price(pricing.and_then(|p| p.completion_usd_per_token.as_ref())),
+    ]
+}
+
+/// Text from a server, without what could drive a terminal.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Source;
+    use indoc::indoc;
+
+    #[test]
+    fn what_the_server_did_not_say_is_an_empty_cell() {
+        let models = [
+            Model {
+                source: Some(Source::Lmstudio),
+                id: "acme/small\x1b[2J".into(),
+                size_bytes: Some(2_500_000_000),
+                loaded: Some(true),
+                ..Model::default()
+            },
+            Model { id: "x".into(), ..Model::default() },
+        ];
+        let expect = indoc! {"
+            MODEL           SOURCE      SIZE  QUANT  CONTEXT  LOADED  $/M IN  $/M OUT
+            acme/small[2J  lmstudio  2.5 GB                     yes
+            x
+        "};
+        let squeezed = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(squeezed(&table(&models)), squeezed(expect));
+        assert!(!table(&models).contains('\x1b'));
+    }
+}

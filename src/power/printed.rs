@@ -1,0 +1,287 @@
+//! Any program that prints watts or joules: `ipmitool dcmi power reading`, a smart plug's client, a board's own tool, or a
+//! scrape of DCGM's exporter.
+//!
+//! A pattern says where in a line the number stands (its group `value`, else its first group, else all of it), and may
+//! name the domain by a group `domain`. Without a pattern a line counts that is a number alone, or that has a number with
+//! a unit of power; lines of DCGM's exporter are known. A number with a comma in it is refused: nobody knows whether it
+//! parts thousands or decimals.
+
+use super::counter::Counter;
+use super::feed::{Clock, Item, Sample};
+use crate::clock::Stamp;
+use crate::record::PowerKind;
+use clap::ValueEnum;
+use regex::Regex;
+use std::collections::BTreeMap;
+
+/// What a printed number is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Unit {
+    /// Power
+    Watts,
+    /// Power
+    Milliwatts,
+    /// Power
+    Microwatts,
+    /// Power
+    Kilowatts,
+    /// A counter of energy
+    Joules,
+    /// A counter of energy
+    Millijoules,
+    /// A counter of energy
+    Microjoules,
+    /// A counter of energy
+    WattHours,
+    /// A counter of energy
+    KilowattHours,
+}
+
+impl Unit {
+    /// Watts or joules in one of it, and whether it counts energy.
+    fn factor(self) -> (f64, bool) {
+        match self {
+            Unit::Watts => (1.0, false),
+            Unit::Milliwatts => (1e-3, false),
+            Unit::Microwatts => (1e-6, false),
+            Unit::Kilowatts => (1e3, false),
+            Unit::Joules => (1.0, true),
+            Unit::Millijoules => (1e-3, true),
+            Unit::Microjoules => (1e-6, true),
+            Unit::WattHours => (3600.0, true),
+            Unit::KilowattHours => (3.6e6, true),
+        }
+    }
+}
+
+/// How a program's lines are read.
+#[derive(Debug)]
+pub struct Printed {
+    pattern: Option<Regex>,
+    unit: Unit,
+    domain: String,
+    with_unit: Regex,
+    counters: BTreeMap<String, (Counter, Option<u64>)>,
+    /// What DCGM's exporter said of each card in this scrape: watts, joules.
+    cards: BTreeMap<String, (Option<f64>, Option<f64>)>,
+    cards_at: Option<Stamp>,
+}
+
+impl Printed {
+    /// Lines that hold numbers of this unit, for this domain.
+    ///
+    /// # Errors
+    /// When the domain's name is none.
+    pub fn new(pattern: Option<Regex>, unit: Unit, domain: &str) -> Result<Self, String> {
+        if !is_domain(domain) {
+            return Err(format!("--domain: {domain:?} is no name: letters, digits, - and _"));
+        }
+        Ok(Self {
+            pattern,
+            unit,
+            domain: domain.to_owned(),
+            with_unit: Regex::new(r"(?i)(?:^|[^\d.,])([-+]?\d+(?:\.\d+)?)\s*([mkµu]?)w(?:att)?s?(?:[^\w]|$)")
+                .map_err(|why| why.to_string())?,
+            counters: BTreeMap::new(),
+            cards: BTreeMap::new(),
+            cards_at: None,
+        })
+    }
+
+    /// Reads one line that arrived at `at`.
+    pub fn line(&mut self, line: &str, at: Stamp, out: &mut Vec<Item>) {
+        if let Some(pattern) = &self.pattern {
+            let Some(found) = pattern.captures(line) else { return };
+            let value = found.name("value").or_else(|| found.get(1)).or_else(|| found.get(0));
+            let value = value.and_then(|value| value.as_str().trim().parse::<f64>().ok());
+            let domain = found.name("domain").map_or(self.domain.as_str(), |domain| domain.as_str());
+            match value.filter(|_| is_domain(domain)) {
+                Some(value) => {
+                    let domain = domain.to_owned();
+                    self.emit(value, self.unit, domain, at, out);
+                }
+                None => out.push(Item::Torn),
+            }
+        } else if let Some((card, watts, joules)) = dcgm(line) {
+            self.cards_at.get_or_insert(at);
+            let seen = self.cards.entry(card).or_default();
+            *seen = (watts.or(seen.0), joules.or(seen.1));
+        } else if let Ok(value) = line.trim().parse::<f64>() {
+            self.emit(value, self.unit, self.domain.clone(), at, out);
+        } else if let Some(found) = self.with_unit.captures(line) {
+            let unit = match found.get(2).map(|prefix| prefix.as_str()) {
+                Some("m" | "M") => Unit::Milliwatts,
+                Some("k" | "K") => Unit::Kilowatts,
+                Some("u" | "U" | "µ") => Unit::Microwatts,
+                _ => Unit::Watts,
+            };
+            if let Some(value) = found.get(1).and_then(|value| value.as_str().parse().ok()) {
+                self.emit(value, unit, self.domain.clone(), at, out);
+            }
+        }
+    }
+
+    /// The program, or this run of it, has ended.
+    pub fn end(&mut self, out: &mut Vec<Item>) {
+        let Some(at) = self.cards_at.take() else { return };
+        for (card, (watts, joules)) in std::mem::take(&mut self.cards) {
+            match joules {
+                Some(joules) => self.count(joules, card, watts, at, out),
+                None => out.push(Item::Sample(sample(PowerKind::Instant, card, watts, at))),
+            }
+        }
+    }
+
+    fn emit(&mut self, value: f64, unit: Unit, domain: String, at: Stamp, out: &mut Vec<Item>) {
+        let (factor, counts) = unit.factor();
+        if !value.is_finite() {
+            out.push(Item::Torn);
+        } else if counts {
+            self.count(value * factor, domain, None, at, out);
+        } else {
+            out.push(Item::Sample(sample(PowerKind::Instant, domain, Some(value * factor), at)));
+        }
+    }
+
+    /// A counter's reading; `watts` where the program tells them too.
+    fn count(&mut self, joules: f64, domain: String, watts: Option<f64>, at: Stamp, out: &mut Vec<Item>) {
+        let (counter, seen) = self.counters.entry(domain.clone()).or_insert_with(|| (Counter::new(1e-6, None), None));
+        counter.look((joules * 1e6).round().max(0.0) as u64, at.mono_ns);
+        let window = super::since(seen, at.mono_ns);
+        let mut sample = sample(PowerKind::Counter, domain.clone(), None, at);
+        sample.window_seconds = window;
+        match counter.read(at.mono_ns) {
+            Ok(step) => {
+                sample.joules = Some(BTreeMap::from([(domain.clone(), Some(super::microjoules(step.joules)))]));
+                match watts.or(step.watts) {
+                    Some(watts) => sample.watts.insert(domain, Some(super::milliwatts(watts))),
+                    None => sample.watts.remove(&domain),
+                };
+            }
+            Err(why) => {
+                sample.joules = Some(BTreeMap::from([(domain.clone(), None)]));
+                sample.unavailable.insert(domain, why.to_owned());
+            }
+        }
+        out.push(Item::Sample(sample));
+    }
+}
+
+fn sample(kind: PowerKind, domain: String, watts: Option<f64>, at: Stamp) -> Sample {
+    Sample {
+        source: "command",
+        kind,
+        logged: None,
+        clock: Clock::Fine,
+        window_seconds: None,
+        at,
+        watts: BTreeMap::from([(domain, watts)]),
+        joules: None,
+        unavailable: BTreeMap::new(),
+        label: None,
+    }
+}
+
+/// A line of DCGM's exporter: the card, and its watts or its joules.
+fn dcgm(line: &str) -> Option<(String, Option<f64>, Option<f64>)> {
+    let (name, rest) = line.trim().split_once('{')?;
+    let (labels, value) = rest.rsplit_once('}')?;
+    let gpu = labels.split(',').find_map(|label| label.trim().strip_prefix("gpu=\"")?.strip_suffix('"'))?;
+    let gpu: u32 = gpu.parse().ok()?;
+    let value: f64 = value.split_ascii_whitespace().next()?.parse().ok().filter(|value: &f64| value.is_finite())?;
+    match name {
+        "DCGM_FI_DEV_POWER_USAGE" => Some((format!("gpu{gpu}"), Some(value), None)),
+        // Millijoules, whatever its help text says.
+        "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION" => Some((format!("gpu{gpu}"), None, Some(value / 1000.0))),
+        _ => None,
+    }
+}
+
+fn is_domain(name: &str) -> bool {
+    (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pattern: Option<&str>, unit: Unit, lines: &[&str]) -> Vec<Item> {
+        let pattern = pattern.map(|pattern| Regex::new(pattern).unwrap());
+        let mut reader = Printed::new(pattern, unit, "wall").unwrap();
+        let mut items = Vec::new();
+        for (line, second) in lines.iter().zip(1..) {
+            reader.line(line, Stamp { mono_ns: second * 1_000_000_000, ts: 0.0 }, &mut items);
+        }
+        reader.end(&mut items);
+        items
+    }
+
+    fn watts(items: &[Item]) -> Vec<Option<f64>> {
+        items
+            .iter()
+            .map(|item| match item {
+                Item::Sample(sample) => sample.watts.values().next().copied().flatten(),
+                _ => Some(f64::NAN),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_number_counts_alone_or_with_its_unit_and_never_with_a_comma() {
+        for (line, expect) in [
+            ("220", Some(220.0)),
+            (" 12.5 \r", Some(12.5)),
+            ("    Instantaneous power reading:                   220 Watts", Some(220.0)),
+            ("power: 1.15W", Some(1.15)),
+            ("1500 mW", Some(1.5)),
+            ("1.2kW now", Some(1200.0)),
+            ("1,872 W", None),
+            ("1872,08 W", None),
+            ("3 Webs", None),
+            ("5 kWh", None),
+            ("Sensor: ok", None),
+            ("", None),
+        ] {
+            assert_eq!(watts(&read(None, Unit::Watts, &[line])).first().copied().flatten(), expect, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_picks_the_number_and_the_domain() {
+        let items =
+            read(Some(r"^(?P<domain>\w+): (?P<value>\S+)"), Unit::Milliwatts, &["psu1: 1500", "psu2: 1,5", "none"]);
+        let [Item::Sample(sample), Item::Torn] = items.as_slice() else { panic!("{items:?}") };
+        assert_eq!(sample.watts["psu1"], Some(1.5));
+        assert_eq!(watts(&read(Some(r"now (\d+)"), Unit::Watts, &["was 5, now 7"])), [Some(7.0)]);
+        assert!(Printed::new(None, Unit::Watts, "a domain").is_err());
+    }
+
+    #[test]
+    fn energy_is_a_counter() {
+        let items = read(None, Unit::WattHours, &["10", "10.01", "10.02"]);
+        let [Item::Sample(first), Item::Sample(second), Item::Sample(_)] = items.as_slice() else {
+            panic!("{items:?}")
+        };
+        assert!(first.watts.is_empty() && first.kind == PowerKind::Counter);
+        assert_eq!((second.watts["wall"], second.window_seconds), (Some(36.0), Some(1.0)));
+        assert_eq!(second.joules.as_ref().unwrap()["wall"], Some(36036.0));
+    }
+
+    #[test]
+    fn a_scrape_of_dcgm_is_one_reading_per_card() {
+        let items = read(
+            None,
+            Unit::Watts,
+            &[
+                "# HELP DCGM_FI_DEV_POWER_USAGE Power draw (in W).",
+                "DCGM_FI_DEV_POWER_USAGE{gpu=\"0\",UUID=\"GPU-a\",device=\"nvidia0\"} 61.5",
+                "DCGM_FI_DEV_POWER_USAGE{gpu=\"1\",UUID=\"GPU-b\"} 65.25",
+                "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{gpu=\"0\",UUID=\"GPU-a\"} 2000",
+            ],
+        );
+        let [Item::Sample(first), Item::Sample(second)] = items.as_slice() else { panic!("{items:?}") };
+        assert_eq!((first.kind, first.watts["gpu0"]), (PowerKind::Counter, Some(61.5)));
+        assert_eq!(first.joules.as_ref().unwrap()["gpu0"], Some(2.0));
+        assert_eq!((second.kind, second.watts["gpu1"]), (PowerKind::Instant, Some(65.25)));
+    }
+}

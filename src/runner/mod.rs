@@ -1,0 +1,271 @@
+//! llm-run: pace × models × prompts → records.
+//!
+//! Models that live on this machine are measured one after another, each loaded, asked and unloaded; remote ones are asked
+//! in one pool across models. Workers ask; one sink writes: [`run`] hands it every event in the order in which it
+//! happened. Nothing here knows standard output or the command line.
+
+mod job;
+mod lag;
+mod plan;
+mod request;
+
+pub use plan::{ApiChoice, Nonce, Settings, Target};
+
+use crate::chat::Kind;
+use crate::clock::Stamp;
+use crate::http::wire::Connections;
+use crate::loader;
+use crate::record::{Failure, FailureKind, Load, Outcome, Phase, Start};
+use job::Job;
+use lag::Lag;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// How long a model stays loaded after its last answer, at most: `--settle` shortens it.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A model was loaded, or failed to be.
+    Load(Box<Load>),
+    /// A request was sent.
+    Start(Start),
+    /// Text arrived.
+    Piece(Kind),
+    /// A request ended. The answer's text comes along for whoever keeps it.
+    Done {
+        /// The result.
+        outcome: Box<Outcome>,
+        /// The answer.
+        text: String,
+    },
+    /// Something doubtful, for people.
+    Notice(String),
+}
+
+/// How far a run was asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// Not at all.
+    Go,
+    /// Send no more; let running requests finish.
+    Drain,
+    /// Leave at once.
+    Leave,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Requests that ended well.
+    pub ok: u64,
+    /// Requests that failed, and models that did not load.
+    pub failed: u64,
+    /// Requests that were planned and never sent.
+    pub unsent: u64,
+}
+
+/// What the workers share.
+struct Shared {
+    settings: Settings,
+    targets: Vec<Arc<Target>>,
+    connections: Connections,
+    lag: Arc<Lag>,
+    next_id: AtomicU64,
+    in_flight: AtomicU64,
+    stop: watch::Receiver<Stop>,
+    events: mpsc::UnboundedSender<Event>,
+    tally: Mutex<Tally>,
+}
+
+/// Runs everything; hands every event to `sink`.
+///
+/// # Errors
+/// When the sink fails, at once: running requests are dropped, and what was loaded is unloaded. When the system's
+/// certificates cannot be read.
+pub async fn run(
+    settings: Settings,
+    targets: Vec<Target>,
+    stop: watch::Receiver<Stop>,
+    mut sink: impl FnMut(Event) -> io::Result<()>,
+) -> io::Result<Tally> {
+    let (events, mut happened) = mpsc::unbounded_channel();
+    let shared = Arc::new(Shared {
+        next_id: AtomicU64::new(settings.first_id),
+        settings,
+        targets: targets.into_iter().map(Arc::new).collect(),
+        connections: Connections::new()?,
+        lag: Lag::start(),
+        in_flight: AtomicU64::new(0),
+        stop,
+        events,
+        tally: Mutex::default(),
+    });
+    let driver = tokio::spawn(Arc::clone(&shared).drive());
+    let abort = driver.abort_handle();
+    // The shared state holds a sender; the stream of events ends when the driver says so.
+    let mut driver = std::pin::pin!(driver);
+    let outcome = loop {
+        tokio::select! {
+            biased;
+            Some(event) = happened.recv() => {
+                if let Err(why) = sink(event) {
+                    break Err(why);
+                }
+            }
+            ended = &mut driver => break ended.map_err(io::Error::other),
+        }
+    };
+    shared.lag.stop();
+    if let Err(why) = outcome {
+        abort.abort();
+        shared.unload_quietly().await;
+        return Err(why);
+    }
+    while let Ok(event) = happened.try_recv() {
+        sink(event)?;
+    }
+    Ok(*shared.tally.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Shared {
+    async fn drive(self: Arc<Self>) {
+        for stage in plan::stages(&self.targets) {
+            let first = &self.targets[stage[0]];
+            let cycle = self.settings.load.as_ref().filter(|_| loader::has_life_cycle(first.source));
+            let Some(wanted) = cycle else {
+                self.levels(&stage, None, None).await;
+                continue;
+            };
+            if self.jobs_of_stage(&stage).next().is_none() {
+                continue;
+            }
+            if self.stopped() {
+                self.count(|tally| tally.unsent += self.jobs_of_stage(&stage).count() as u64);
+                continue;
+            }
+            let mut notice = |text: String| self.tell(Event::Notice(text));
+            let run = &self.settings.run;
+            let load = loader::load(&first.api, first.source, &first.model, wanted, run, &mut notice).await;
+            let (seconds, error) = (load.load_time_seconds, load.error.clone());
+            self.tell(Event::Load(Box::new(load)));
+            match error {
+                Some(why) => self.failed_load(first, why),
+                None => {
+                    self.levels(&stage, Some(seconds), wanted.gpu.clone()).await;
+                    // A sampler that reads once a second must find the model still loaded after its last answer.
+                    let linger = wanted.settle.min(LINGER);
+                    tokio::select! {
+                        () = tokio::time::sleep(linger) => {}
+                        () = self.left() => {}
+                    }
+                }
+            }
+            if let Err(why) = loader::unload_all(&first.api, first.source).await {
+                self.tell(Event::Notice(format!("{}: could not be unloaded: {why}", first.model.id)));
+            }
+        }
+    }
+
+    /// Every job of a stage that is not done already, levels one after another.
+    fn jobs_of_stage<'a>(&'a self, stage: &'a [usize]) -> impl Iterator<Item = Job> + 'a {
+        self.settings.levels.iter().flat_map(move |level| job::jobs(&self.settings, &self.targets, stage, *level))
+    }
+
+    async fn levels(self: &Arc<Self>, stage: &[usize], load_seconds: Option<Option<f64>>, gpu: Option<String>) {
+        for level in self.settings.levels.clone() {
+            for phase in [Phase::Warmup, Phase::Measure] {
+                let jobs: VecDeque<Job> = job::jobs(&self.settings, &self.targets, stage, level)
+                    .filter(|job| job.phase == phase)
+                    .map(|job| Job { load_seconds, gpu_setting: gpu.clone(), ..job })
+                    .collect();
+                self.level(level, jobs).await;
+            }
+        }
+    }
+
+    /// Runs the jobs of one level, so many at a time.
+    async fn level(self: &Arc<Self>, level: crate::pace::Closed, jobs: VecDeque<Job>) {
+        let workers = level.workers(jobs.len() as u64);
+        let jobs = Arc::new(Mutex::new(jobs));
+        let mut running = tokio::task::JoinSet::new();
+        for _ in 0..workers {
+            let (shared, jobs) = (Arc::clone(self), Arc::clone(&jobs));
+            running.spawn(async move {
+                while !shared.stopped() {
+                    let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    let Some(job) = job else { return };
+                    shared.work(job).await;
+                }
+            });
+        }
+        while running.join_next().await.is_some() {}
+        let left = jobs.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
+        self.count(|tally| tally.unsent += left);
+    }
+
+    async fn work(&self, job: Job) {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (outcome, text) = request::perform(self, job, id).await;
+        let failed = outcome.error.is_some();
+        self.count(|tally| if failed { tally.failed += 1 } else { tally.ok += 1 });
+        self.tell(Event::Done { outcome: Box::new(outcome), text });
+    }
+
+    fn failed_load(&self, target: &Target, why: String) {
+        let failure = Failure { kind: FailureKind::Load, status: None, message: why.clone(), retryable: true };
+        let mut outcome = Outcome {
+            run: self.settings.run.clone(),
+            id: self.next_id.fetch_add(1, Ordering::Relaxed),
+            source: Some(target.source),
+            model: target.model.id.clone(),
+            timestamp: crate::clock::rfc3339(Stamp::now().ts),
+            load_time_seconds: Some(None),
+            phase: Some(Phase::Measure),
+            error: Some(failure),
+            ..Outcome::default()
+        };
+        outcome.errors.load = Some(why);
+        self.count(|tally| tally.failed += 1);
+        self.tell(Event::Done { outcome: Box::new(outcome), text: String::new() });
+    }
+
+    fn stopped(&self) -> bool {
+        *self.stop.borrow() > Stop::Go
+    }
+
+    /// Returns when the run is to be left at once.
+    async fn left(&self) {
+        let mut stop = self.stop.clone();
+        if stop.wait_for(|stop| *stop == Stop::Leave).await.is_err() {
+            // Whoever could have said so is gone: nobody will.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        // Nobody listens only when the run is being left.
+        let _ = self.events.send(event);
+    }
+
+    fn count(&self, count: impl FnOnce(&mut Tally)) {
+        count(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    async fn unload_quietly(&self) {
+        if self.settings.load.is_none() {
+            return;
+        }
+        let limit = Duration::from_secs(5);
+        for target in self.targets.iter().filter(|target| loader::has_life_cycle(target.source)) {
+            if let Ok(Ok(())) = tokio::time::timeout(limit, loader::unload_all(&target.api, target.source)).await {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What is to be run: the settings, the targets, and which targets are measured together.
+
+use crate::chat::{Dialect, Limits, Parameters};
+use crate::http::{Api, Secret, is_loopback};
+use crate::loader;
+use crate::pace::Closed;
+use crate::record::{Model, Prompt, Source};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+/// When a nonce is put before the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Nonce {
+    /// When a model is asked the same prompt more than once in the run.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// Which API is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ApiChoice {
+    /// The best the server has; the next best where an endpoint is missing.
+    Auto,
+    /// LM Studio's native chat.
+    V1,
+    /// LM Studio's older REST API.
+    V0,
+    /// Chat completions.
+    Openai,
+    /// Ollama's chat.
+    Ollama,
+}
+
+impl ApiChoice {
+    /// The dialects to try for a source, best first.
+    pub fn dialects(self, source: Source) -> &'static [Dialect] {
+        match self {
+            ApiChoice::Auto => Dialect::of(source),
+            ApiChoice::V1 => &[Dialect::LmstudioV1],
+            ApiChoice::V0 => &[Dialect::LmstudioV0],
+            ApiChoice::Openai => &[Dialect::Openai],
+            ApiChoice::Ollama => &[Dialect::Ollama],
+        }
+    }
+}
+
+/// Everything that shapes a run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The run's id.
+    pub run: String,
+    /// The number of the first request.
+    pub first_id: u64,
+    /// The prompts.
+    pub prompts: Vec<Prompt>,
+    /// What is sent with each.
+    pub parameters: Parameters,
+    /// The load levels, one after another.
+    pub levels: Vec<Closed>,
+    /// Requests per model and level; each prompt `repeat` times otherwise.
+    pub requests: Option<u64>,
+    /// How often each prompt is asked.
+    pub repeat: u64,
+    /// Requests per model and level before those that count.
+    pub warmup: u64,
+    /// When caches are kept out.
+    pub nonce: Nonce,
+    /// Which API is spoken.
+    pub api: ApiChoice,
+    /// How long anything may take.
+    pub limits: Limits,
+    /// How often a request is tried again.
+    pub retries: u32,
+    /// How models are loaded; `None` to leave that to the server.
+    pub load: Option<loader::Wanted>,
+    /// Keys of results that are there already.
+    pub done: HashSet<String>,
+    /// Keep the answer in the record.
+    pub save_text: bool,
+    /// Keep the chunks in the record.
+    pub save_stream: bool,
+}
+
+/// A model and how to reach it.
+#[derive(Debug)]
+pub struct Target {
+    /// The model.
+    pub model: Model,
+    /// Its kind of server.
+    pub source: Source,
+    /// Its server.
+    pub base_url: String,
+    /// The key that goes there.
+    pub key: Option<Secret>,
+    /// The server's API, for loading.
+    pub api: Api,
+    /// Which of the dialects is spoken: the place in [`ApiChoice::dialects`].
+    pub dialect: AtomicUsize,
+}
+
+impl Target {
+    /// Whether it shares this machine, so that two of its kind would disturb each other.
+    fn is_local(&self) -> bool {
+        loader::has_life_cycle(self.source) || is_loopback(&self.base_url)
+    }
+}
+
+/// Which targets are measured together, by index: each local one alone, all remote ones in one pool at the place of the
+/// first of them.
+pub fn stages(targets: &[Arc<Target>]) -> Vec<Vec<usize>> {
+    let mut stages: Vec<Vec<usize>> = Vec::new();
+    let mut pool = None;
+    for (n, target) in targets.iter().enumerate() {
+        match pool {
+            _ if target.is_local() => stages.push(vec![n]),
+            Some(place) => {
+                let stage: &mut Vec<usize> = &mut stages[place];
+                stage.push(n);
+            }
+            None => {
+                pool = Some(stages.len());
+                stages.push(vec![n]);
+            }
+        }
+    }
+    stages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::KeyRule;
+
+    #[test]
+    fn local_models_are_alone_and_remote_ones_share_a_pool() {
+        let target = |source, base: &str| {
+            Arc::new(Target {
+                model: Model::default(),
+                source,
+                base_url: base.into(),
+                key: None,
+                api: Api::new(base, None, &KeyRule::default()).unwrap().0,
+                dialect: AtomicUsize::new(0),
+            })
+        };
+        let targets = [
+            target(Source::Lmstudio, "http://127.0.0.1:1234"),
+            target(Source::Openrouter, "https://openrouter.ai"),
+            target(Source::Openai, "http://localhost:8080"),
+            target(Source::Minimax, "https://api.minimax.io"),
+            target(Source::Ollama, "http://gpu-box:11434"),
+        ];
+        assert_eq!(stages(&targets), [vec![0], vec![1, 3], vec![2], vec![4]]);
+        assert_eq!(stages(&[]), Vec::<Vec<usize>>::new());
+    }
+}

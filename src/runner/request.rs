@@ -1,0 +1,225 @@
+//! One request of a run: put into the server's dialect, sent, tried again where that may help, turned into its result.
+
+use super::Event;
+use super::Shared;
+use super::job::Job;
+use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
+use crate::clock::{self, Stamp};
+use crate::http::shown;
+use crate::prompts::{nonce, with_nonce};
+use crate::record::{Attempt, Client, FailureKind, Outcome, PromptUsed, Source, Start};
+use bytes::Bytes;
+use serde_json::Value;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// The longest that a server's `Retry-After` is obeyed; a longer one ends the request.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+
+/// Performs a job; returns its result and the answer's text.
+pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
+    let settings = &shared.settings;
+    let target = &job.target;
+    let prompt = &settings.prompts[job.prompt];
+    let nonce = job.nonce.then(|| nonce(&settings.run, id));
+    let text = with_nonce(nonce.as_deref(), &prompt.text);
+    let question = Question {
+        model: &target.model,
+        source: target.source,
+        base_url: &target.base_url,
+        system: prompt.system.as_deref(),
+        text: &text,
+        parameters: &settings.parameters,
+    };
+    let parameters = &settings.parameters;
+    let mut outcome = Outcome {
+        run: settings.run.clone(),
+        id,
+        key: job.key.clone(),
+        source: Some(target.source),
+        model: target.model.id.clone(),
+        provider: target.model.provider.clone(),
+        load_time_seconds: job.load_seconds,
+        concurrency: Some(job.level.concurrency),
+        phase: Some(job.phase),
+        repeat: Some(job.repeat),
+        prompt: Some(PromptUsed {
+            id: prompt.id.clone(),
+            text: None,
+            nonce,
+            temperature: parameters.temperature,
+            top_p: parameters.top_p,
+            max_tokens: parameters.max_tokens,
+            num_ctx: parameters.num_ctx,
+            seed: parameters.seed,
+            reasoning_effort: parameters.reasoning_effort.clone(),
+            gpu_setting: job.gpu_setting.clone(),
+        }),
+        ..Outcome::default()
+    };
+
+    let dialects = settings.api.dialects(target.source);
+    let mut spoken = target.dialect.load(Ordering::Relaxed);
+    let mut counted = false;
+    let (told, dialect) = loop {
+        let dialect = dialects[spoken];
+        let call = call(shared, &job, &question, dialect, id);
+        outcome.endpoint = Some(shown(&call.url));
+        let on_start = |stamp: Stamp| {
+            if !std::mem::replace(&mut counted, true) {
+                outcome.in_flight = Some(shared.in_flight.fetch_add(1, Ordering::Relaxed) + 1);
+            }
+            let run = Some(settings.run.clone());
+            shared.tell(Event::Start(Start { id, run, start_ts: stamp.ts, start_mono: stamp.mono() }));
+        };
+        let on_piece = |answer: &chat::Answer| {
+            if let Some(chunk) = answer.chunks.last() {
+                shared.tell(Event::Piece(chunk.kind));
+            }
+        };
+        let told = ask(&shared.connections, &call, settings.limits, shared.left(), on_start, on_piece).await;
+        if metrics::endpoint_missing(&told) && spoken + 1 < dialects.len() {
+            spoken += 1;
+            target.dialect.fetch_max(spoken, Ordering::Relaxed);
+            continue;
+        }
+        match wait_before_retry(&told, outcome.attempts.len() as u32, settings.retries, id) {
+            Some(wait) if !shared.stopped() => {
+                outcome.attempts.push(Attempt {
+                    status: told.status,
+                    error: told.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
+                    wait_seconds: wait.as_secs_f64(),
+                });
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = shared.left() => break (told, dialect),
+                }
+            }
+            _ => break (told, dialect),
+        }
+    };
+    if counted {
+        shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+    outcome.api = Some(dialect.to_string());
+    let answer = finish(shared, &mut outcome, told, &job, dialect);
+    (outcome, answer)
+}
+
+fn finish(shared: &Shared, outcome: &mut Outcome, mut told: Told, job: &Job, dialect: Dialect) -> String {
+    let settings = &shared.settings;
+    if let Some(start) = told.start {
+        outcome.client =
+            Some(Client { lag_seconds: shared.lag.between(start.mono_ns, told.end_ns.max(clock::mono_ns())) });
+        if settings.save_stream {
+            outcome.stream = Some(metrics::stream(&told.answer.chunks, start.mono_ns));
+        }
+    }
+    for name in dialect.unsupported(&settings.parameters) {
+        outcome.warnings.push(format!("{name}_not_sent"));
+    }
+    let answer = std::mem::take(&mut told.answer.text);
+    metrics::fill(outcome, told, &job.target.model, &settings.parameters, dialect);
+    if settings.save_text {
+        outcome.text = Some(answer.clone());
+    }
+    // The lag matters where it could have moved the first token by a twentieth.
+    let lag = outcome.client.as_ref().and_then(|client| client.lag_seconds.as_ref()).map(|lag| lag.p99);
+    if lag.zip(outcome.ttft_seconds).is_some_and(|(lag, ttft)| lag > 0.001 && lag > ttft * 0.05) {
+        outcome.warnings.push("client_lag".into());
+    }
+    answer
+}
+
+fn call(shared: &Shared, job: &Job, question: &Question, dialect: Dialect, id: u64) -> Call {
+    let target = &job.target;
+    let mut headers = Vec::new();
+    if target.source == Source::Openrouter {
+        headers.push(("x-openrouter-title", "llm-bench".to_owned()));
+    }
+    Call {
+        dialect,
+        url: dialect.url(target.source, &target.base_url),
+        body: Bytes::from(Value::Object(dialect.body(question)).to_string()),
+        request_id: format!("{}-{id}", shared.settings.run),
+        key: target.key.clone(),
+        headers,
+    }
+}
+
+/// How long to wait before the same request is sent again; `None` when it is not to be. Only what may be repeated: nothing
+/// of an answer came, and the failure is one that passes (408, 429, 5xx, no connection).
+fn wait_before_retry(told: &Told, tried: u32, retries: u32, id: u64) -> Option<Duration> {
+    let error = told.error.as_ref()?;
+    let passes = match error.kind {
+        FailureKind::Connect | FailureKind::RateLimit | FailureKind::Server => error.retryable,
+        FailureKind::Timeout => error.status == Some(408),
+        _ => false,
+    };
+    if !passes || !told.answer.chunks.is_empty() || tried >= retries {
+        return None;
+    }
+    // Half to all of 1, 2, 4 … seconds: requests that failed together do not come back together.
+    let share = (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / f64::from(1 << 24);
+    let backoff = Duration::from_secs_f64(2f64.powi(tried.min(6) as i32) * (0.5 + share / 2.0));
+    let wait = told.retry_after.map_or(backoff, |asked| asked.max(backoff / 2));
+    (wait <= LONGEST_WAIT).then_some(wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Answer, Arrival};
+    use crate::record::Failure;
+
+    fn told(kind: FailureKind, status: Option<u16>, retryable: bool) -> Told {
+        Told {
+            start: None,
+            connect_seconds: None,
+            headers_ns: None,
+            end_ns: 0,
+            status,
+            answer: Answer::default(),
+            reads: 0,
+            error: Some(Failure { kind, status, message: "x".into(), retryable }),
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn only_what_may_be_repeated_is_repeated() {
+        for (kind, status, retryable, expect) in [
+            (FailureKind::RateLimit, Some(429), true, true),
+            (FailureKind::Server, Some(503), true, true),
+            (FailureKind::Timeout, Some(408), true, true),
+            (FailureKind::Connect, None, true, true),
+            (FailureKind::Timeout, None, true, false),
+            (FailureKind::IdleTimeout, None, true, false),
+            (FailureKind::Refused, Some(429), false, false),
+            (FailureKind::Refused, Some(401), false, false),
+            (FailureKind::Truncated, None, true, false),
+        ] {
+            assert_eq!(
+                wait_before_retry(&told(kind, status, retryable), 0, 2, 1).is_some(),
+                expect,
+                "{kind:?} {status:?}"
+            );
+        }
+        assert_eq!(wait_before_retry(&told(FailureKind::RateLimit, Some(429), true), 2, 2, 1), None);
+        let mut begun = told(FailureKind::Server, Some(200), true);
+        begun.answer.event(Arrival::default());
+        begun.answer.content(Arrival::default(), "a");
+        assert_eq!(wait_before_retry(&begun, 0, 2, 1), None);
+    }
+
+    #[test]
+    fn the_server_s_wish_is_obeyed_unless_it_is_too_long() {
+        let mut limited = told(FailureKind::RateLimit, Some(429), true);
+        limited.retry_after = Some(Duration::from_secs(7));
+        assert_eq!(wait_before_retry(&limited, 0, 2, 1), Some(Duration::from_secs(7)));
+        limited.retry_after = Some(Duration::from_secs(3600));
+        assert_eq!(wait_before_retry(&limited, 0, 2, 1), None);
+        let backoff = wait_before_retry(&told(FailureKind::Server, Some(500), true), 1, 2, 9).unwrap();
+        assert!(backoff >= Duration::from_secs(1) && backoff <= Duration::from_secs(2), "{backoff:?}");
+    }
+}

@@ -1,0 +1,211 @@
+//! The server: its state, its socket, and what happens to every request before a profile sees it.
+
+use super::Settings;
+use super::catalog::SimModel;
+use super::faults::Faults;
+use super::link::{Door, Link, On};
+use super::meter::Meter;
+use super::profile;
+use super::shelf::Shelf;
+use super::truth::{Log, Truth};
+use super::{Level, powermetrics};
+use crate::clock::{Stamp, mono_ns, wall};
+use crate::record::Source;
+use anyhow::Context as _;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// The largest body of a request.
+const MAX_BODY_BYTES: usize = 16 << 20;
+/// How many finished requests OpenRouter's `/generation` remembers.
+const MAX_GENERATIONS: usize = 1000;
+/// How long after its end a request becomes known to `/generation`.
+const GENERATION_DELAY_NS: u64 = 300_000_000;
+
+/// What all requests share.
+pub struct Sim {
+    /// What the user set.
+    pub settings: Settings,
+    /// What is offered.
+    pub models: Vec<Arc<SimModel>>,
+    /// What is in memory.
+    pub shelf: Shelf,
+    /// The power that is drawn.
+    pub meter: Arc<Meter>,
+    /// Who may run.
+    pub slots: Option<Arc<Semaphore>>,
+    /// How many requests run.
+    pub running: AtomicUsize,
+    /// When the server started, Unix seconds.
+    pub started: f64,
+    log: Option<Arc<Log>>,
+    count: AtomicU64,
+    generations: Mutex<VecDeque<(String, u64, Value)>>,
+    origin: (Instant, u64),
+}
+
+impl Sim {
+    fn new(settings: Settings) -> anyhow::Result<Self> {
+        let log = match &settings.truth {
+            Some((path, level)) => {
+                let named = || format!("{}: cannot write the truth", path.display());
+                Some(Arc::new(Log::create(path, *level).with_context(named)?))
+            }
+            None => None,
+        };
+        let meter = Arc::new(Meter::new(mono_ns()));
+        if let Some((path, interval)) = &settings.power_log {
+            let named = || format!("{}: cannot write the power log", path.display());
+            powermetrics::start(path.clone(), *interval, meter.clone()).with_context(named)?;
+        }
+        Ok(Self {
+            models: settings.models.iter().cloned().map(Arc::new).collect(),
+            shelf: Shelf::new(settings.load_time, settings.load_bytes, meter.clone()),
+            slots: settings.slots.map(|n| Arc::new(Semaphore::new(n))),
+            running: AtomicUsize::new(0),
+            started: wall(),
+            log,
+            count: AtomicU64::new(0),
+            generations: Mutex::default(),
+            origin: (Instant::now(), mono_ns()),
+            meter,
+            settings,
+        })
+    }
+
+    /// The model of this id. LM Studio also knows it by its last part, Ollama without `:latest`.
+    pub fn model(&self, id: &str) -> Option<&Arc<SimModel>> {
+        let exact = self.models.iter().find(|model| model.id == id);
+        exact.or_else(|| match self.settings.profile {
+            Source::Lmstudio => self.models.iter().find(|model| model.id.rsplit('/').next() == Some(id)),
+            Source::Ollama => self.models.iter().find(|model| model.id.strip_suffix(":latest") == Some(id)),
+            _ => None,
+        })
+    }
+
+    /// The number of the next request.
+    pub fn next_number(&self) -> u64 {
+        self.count.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The faults of the request `number`.
+    pub fn faults(&self, number: u64) -> Faults {
+        Faults::of(&self.settings.faults, self.settings.seed, number)
+    }
+
+    /// The beginning of the truth about a request.
+    pub fn truth(&self, call: &Call, number: u64) -> Truth {
+        let level = self.log.as_ref().map_or(Level::Request, |log| log.level);
+        let mut truth = Truth::new(call.arrival, number, level);
+        truth.request.clone_from(&call.request);
+        truth
+    }
+
+    /// Waits until a moment of the monotonic clock; a moment that has passed is not waited for.
+    pub async fn until(&self, at_ns: u64) {
+        if at_ns > mono_ns() {
+            tokio::time::sleep_until(self.origin.0 + Duration::from_nanos(at_ns.saturating_sub(self.origin.1))).await;
+        }
+    }
+
+    /// Remembers a finished request under its id.
+    pub fn remember(&self, id: String, generation: Value) {
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        if generations.len() >= MAX_GENERATIONS {
+            generations.pop_front();
+        }
+        generations.push_back((id, mono_ns() + GENERATION_DELAY_NS, generation));
+    }
+
+    /// A finished request, some time after its end.
+    pub fn generation(&self, id: &str) -> Option<Value> {
+        let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = generations.iter().find(|(other, ready, _)| other == id && *ready <= mono_ns());
+        found.map(|(_, _, generation)| generation.clone())
+    }
+}
+
+/// What is known of a request before its body is read.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// When it arrived.
+    pub arrival: Stamp,
+    /// The client's name for it.
+    pub request: Option<String>,
+    /// The connection it came on.
+    pub link: Arc<Link>,
+}
+
+fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+async fn receive(
+    State(sim): State<Arc<Sim>>,
+    ConnectInfo(On(link)): ConnectInfo<On>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let arrival = Stamp::now();
+    let path = request.uri().path();
+    if let Some(key) = sim.settings.api_key.as_deref().filter(|_| !profile::is_open(sim.settings.profile, path)) {
+        let given = header(&request, AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer "));
+        if given != Some(key) {
+            return profile::refuse_key(sim.settings.profile, path);
+        }
+    }
+    let call = Call { arrival, request: header(&request, "x-request-id").map(str::to_owned), link };
+    request.extensions_mut().insert(call);
+    next.run(request).await
+}
+
+/// A server that listens and does not serve yet.
+pub struct Server {
+    door: Door,
+    sim: Arc<Sim>,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// Listens on `address`, and makes the files that the settings name.
+///
+/// # Errors
+/// When the address is taken or none, or a file cannot be made.
+pub async fn listen(address: &str, settings: Settings) -> anyhow::Result<Server> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{address}: cannot listen (127.0.0.1:0 takes any free port)"))?;
+    let address = listener.local_addr().context("cannot tell the bound address")?;
+    let sim = Arc::new(Sim::new(settings)?);
+    Ok(Server { door: Door { listener, log: sim.log.clone() }, sim, address })
+}
+
+impl Server {
+    /// Where clients find it, without a trailing slash.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Serves until it is dropped.
+    ///
+    /// # Errors
+    /// When serving ends by itself, which it does not.
+    pub async fn serve(self) -> anyhow::Result<()> {
+        let app = profile::router(self.sim.settings.profile)
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .layer(middleware::from_fn_with_state(self.sim.clone(), receive))
+            .with_state(self.sim);
+        axum::serve(self.door, app.into_make_service_with_connect_info::<On>()).await.context("serving")
+    }
+}

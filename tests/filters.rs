@@ -1,0 +1,231 @@
+//! How every program behaves, whatever it is for: names, help, exit statuses, lines good and bad, pipes that close.
+
+use crate::common::sim::Sim;
+use crate::common::{PROGRAMS, Ran, bash, command, run, run_with, wait_until};
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+
+#[test]
+fn every_program_of_src_bin_is_tested_here() {
+    let mut built: Vec<String> = std::fs::read_dir(crate::common::root().join("src/bin"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_str().unwrap().trim_end_matches(".rs").to_owned())
+        .collect();
+    let mut listed: Vec<&str> = PROGRAMS.iter().map(|(name, _)| *name).collect();
+    built.sort();
+    listed.sort_unstable();
+    assert_eq!(built, listed);
+}
+
+#[test]
+fn every_program_names_itself_and_explains_itself() {
+    for (name, _) in PROGRAMS {
+        let version = run(name, ["--version"], "").exits(0);
+        assert_eq!(version.stdout, format!("{name} {}\n", env!("CARGO_PKG_VERSION")));
+        let short = run(name, ["-h"], "").exits(0).stdout;
+        let long = run(name, ["--help"], "").exits(0).stdout;
+        assert!(short.len() < long.len(), "{name}: -h is not shorter than --help");
+        for word in ["Usage:", "Examples:", "Exit status:", "Environment:", "Memory:"] {
+            assert!(long.contains(word), "{name} --help lacks {word}");
+        }
+        assert!(long.contains(&format!("Usage: {name}")), "{name}");
+    }
+}
+
+#[test]
+fn every_program_generates_its_man_page_its_completions_and_the_schema() {
+    for (name, _) in PROGRAMS {
+        for (what, word) in
+            [("man", ".TH"), ("bash", "complete"), ("zsh", "#compdef"), ("fish", "complete"), ("schema", "$defs")]
+        {
+            let text = run(name, ["--generate", what], "").exits(0).stdout;
+            assert!(text.contains(word) && (what == "schema" || text.contains(name)), "{name} --generate {what}");
+        }
+        run(name, ["--generate", "nonsense"], "").exits(2);
+    }
+}
+
+#[test]
+fn a_wrong_flag_is_exit_2_and_one_message_that_begins_with_the_program() {
+    for (name, _) in PROGRAMS {
+        let ran = run(name, ["--no-such-flag"], "").exits(2);
+        assert!(ran.stderr.starts_with(&format!("{name}: ")), "{}", ran.stderr);
+        assert_eq!(ran.stdout, "");
+    }
+}
+
+#[test]
+fn a_missing_file_is_exit_2_and_named() {
+    for name in ["llm-run", "bench-join", "bench-report"] {
+        let args: &[&str] = if name == "llm-run" { &["--prompt", "x", "/no/such/file"] } else { &["/no/such/file"] };
+        let ran = run(name, args, "").exits(2);
+        assert!(ran.stderr.starts_with(&format!("{name}: ")) && ran.stderr.contains("/no/such/file"), "{}", ran.stderr);
+    }
+}
+
+/// What a filter must pass on: unknown types, unknown fields, long numbers, odd spacing, newer versions.
+const FOREIGN: [&str; 4] = [
+    r#"{"type":"weather","v":1,"celsius": -3.50,"id":123456789012345678901234567890}"#,
+    r#"{"z":[1, 2,{"y":null}],"type":"note","text":"ünïcödé \u0000 \ud83d\ude00"}"#,
+    r#"{"no":"type"}"#,
+    r#"{"type":"result","v":99,"model":["from","the","future"]}"#,
+];
+
+fn join(input: impl AsRef<[u8]>) -> Ran {
+    run("bench-join", [""; 0], input)
+}
+
+#[test]
+fn unknown_lines_pass_byte_for_byte_and_in_order() {
+    let ran = join(FOREIGN.join("\n")).exits(0);
+    let lines: Vec<&str> = ran.stdout.lines().filter(|line| !line.contains("\"join_summary\"")).collect();
+    assert_eq!(lines, FOREIGN);
+    assert_eq!(ran.stderr.matches("contract version 99").count(), 1, "{}", ran.stderr);
+
+    let sim = Sim::start("openai", &[]);
+    let models = format!("{}\nfinch-4b\n", FOREIGN.join("\n"));
+    let ran = run("llm-run", ["--source", "openai", "--base-url", &sim.url, "--prompt", "x"], models).exits(0);
+    let passed: Vec<&str> = ran.stdout.lines().filter(|line| FOREIGN.contains(line)).collect();
+    assert_eq!(passed, FOREIGN);
+}
+
+#[test]
+fn unknown_fields_of_a_result_survive_the_join() {
+    let line =
+        r#"{"type":"result","v":1,"model":"m","mine":{"b": 1.10,"a":123456789012345678901234567890},"error":null}"#;
+    let ran = join(line).exits(0);
+    assert!(ran.stdout.contains(r#""mine":{"b": 1.10,"a":123456789012345678901234567890}"#), "{}", ran.stdout);
+}
+
+#[test]
+fn lines_are_forgiven_what_can_be_forgiven() {
+    let good = r#"{"type":"note","n":1}"#;
+    for input in [format!("{good}\n"), good.to_owned(), format!("\u{feff}{good}\r\n\r\n"), format!("\n\n{good}\n\n")] {
+        let ran = join(&input).exits(0);
+        assert_eq!(ran.stdout.lines().next(), Some(good), "{input:?}");
+    }
+}
+
+#[test]
+fn a_bad_line_is_named_skipped_and_counted_or_ends_it_when_strict() {
+    let good = r#"{"type":"note"}"#;
+    for bad in [&b"{\"type\":"[..], b"nonsense", b"\xff\xfe", b"[]", b"{\"type\":\"result\",\"v\":1}"] {
+        let input = [good.as_bytes(), b"\n", bad, b"\n", good.as_bytes()].concat();
+        let ran = join(&input).exits(1);
+        assert_eq!(ran.stdout.lines().filter(|line| *line == good).count(), 2);
+        assert!(ran.stderr.starts_with("bench-join: -:2: "), "{}", ran.stderr);
+        let strict = run("bench-join", ["--strict"], &input).exits(2);
+        assert!(strict.stderr.starts_with("bench-join: -:2: "), "{}", strict.stderr);
+    }
+}
+
+#[test]
+fn a_line_of_ten_megabytes_passes() {
+    let long = format!(r#"{{"type":"note","text":"{}"}}"#, "x".repeat(10 << 20));
+    let ran = join(&long).exits(0);
+    assert_eq!(ran.stdout.lines().next().map(str::len), Some(long.len()));
+}
+
+#[test]
+fn a_reader_that_leaves_ends_a_program_quietly() {
+    for script in [
+        "mem-sample --interval 100ms | head -1",
+        r#"bench-join <(yes '{"type":"note"}' | head -100000) | head -1"#,
+        "llm-run --print-suite token-rate | head -1",
+        "llm-run --help | head -1",
+        "llm-models --generate man | head -1",
+        r#"printf '{"type":"result","v":1,"model":"m"}\n' | bench-report | head -c 1"#,
+    ] {
+        let ran = run_with(bash(script), "").exits(0);
+        assert_eq!(ran.stderr, "", "{script}");
+        assert!(!ran.stdout.is_empty(), "{script}");
+    }
+}
+
+#[test]
+fn llm_run_stops_asking_when_its_reader_leaves() {
+    let sim = Sim::start("openai", &["--tokens", "2000", "--itl", "5ms"]);
+    let mut script =
+        bash(r#"echo finch-4b | llm-run --source openai --base-url "$URL" --prompt x --repeat 50 | head -1"#);
+    script.env("URL", &sim.url);
+    let started = std::time::Instant::now();
+    run_with(script, "").exits(0);
+    // One answer takes ten seconds, fifty take minutes.
+    assert!(started.elapsed().as_secs() < 60);
+}
+
+#[test]
+fn a_full_disk_is_exit_2_and_said() {
+    for script in [
+        "mem-sample --once > /dev/full",
+        r#"echo '{"type":"note"}' | bench-join > /dev/full"#,
+        "llm-run --print-suite website > /dev/full",
+        r#"echo '{"type":"result","v":1,"model":"m"}' | bench-report --format json > /dev/full"#,
+        "bench-report --generate man > /dev/full",
+    ] {
+        let ran = run_with(bash(script), "").exits(2);
+        assert!(ran.stderr.contains("No space left"), "{script}: {}", ran.stderr);
+    }
+}
+
+fn spawn(mut command: Command) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+fn end(child: Child) -> Ran {
+    let output = child.wait_with_output().unwrap();
+    Ran {
+        status: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[test]
+fn a_sampler_that_is_told_to_stop_writes_its_last_line_and_exits_0() {
+    for name in ["INT", "TERM"] {
+        let mut sampler = command("mem-sample");
+        sampler.args(["--interval", "100ms"]);
+        let mut child = spawn(sampler);
+        let mut first = [0; 1];
+        child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+        signal(&child, name);
+        let ran = end(child).exits(0);
+        assert!(ran.stdout.ends_with('\n'));
+        assert!(ran.stdout.lines().last().unwrap().contains(r#""event":"end""#), "{name}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn llm_run_lets_running_requests_finish_after_one_signal_and_leaves_after_two() {
+    let sim = Sim::start("openai", &["--tokens", "30", "--itl", "50ms"]);
+    for (signals, errors) in [(1, vec![serde_json::Value::Null]), (2, vec!["cancelled".into()])] {
+        let mut asked = command("llm-run");
+        let out = sim.path(&format!("out-{signals}"));
+        asked.args(["--source", "openai", "--base-url", &sim.url, "--prompt", "x", "--repeat", "5", "-o", &out]);
+        asked.stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = asked.spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"finch-4b\n").unwrap();
+        wait_until("the first request", || std::fs::read_to_string(&out).is_ok_and(|text| text.contains(r#""start""#)));
+        for _ in 0..signals {
+            signal(&child, "INT");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        let ran = end(child).exits(1);
+        assert!(ran.stderr.contains("4 not sent"), "{}", ran.stderr);
+        let text = std::fs::read_to_string(&out).unwrap();
+        let results: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .filter(|r: &serde_json::Value| r["type"] == "result")
+            .collect();
+        let kinds: Vec<_> =
+            results.iter().map(|result| result["error"].get("kind").cloned().unwrap_or_default()).collect();
+        assert_eq!(kinds, errors);
+    }
+}

@@ -1,0 +1,240 @@
+//! The flows as people run them: make, the pipelines, the folder they leave, and what they say when something is missing.
+
+use crate::common::sim::Sim;
+use crate::common::{Ran, bash, bin_dir, root, run_with};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// A folder with the Makefile and the pipelines in it, where reports do no harm.
+pub fn desk() -> TempDir {
+    let desk = tempfile::tempdir().unwrap();
+    for name in ["Makefile", "pipelines"] {
+        std::os::unix::fs::symlink(root().join(name), desk.path().join(name)).unwrap();
+    }
+    desk
+}
+
+fn make(desk: &Path, target: &str, variables: &[(&str, &str)]) -> Command {
+    let mut command = bash(&format!("make -s {target}"));
+    command.current_dir(desk).env("BIN", bin_dir()).envs(variables.iter().copied());
+    command
+}
+
+fn flow(desk: &Path, target: &str, variables: &[(&str, &str)]) -> Ran {
+    run_with(make(desk, target, variables), "")
+}
+
+/// The one folder of a flow.
+fn folder(desk: &Path, flow: &str) -> PathBuf {
+    let mut found = std::fs::read_dir(desk.join("reports")).unwrap().map(|entry| entry.unwrap().path());
+    let folder = found.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(flow)).unwrap();
+    assert_eq!(found.next(), None, "one run leaves one folder");
+    folder
+}
+
+fn results(folder: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.join("results.ndjson")).unwrap();
+    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    records.filter(|record| record["type"] == "result").collect()
+}
+
+#[test]
+fn the_demo_runs_the_three_flows_and_leaves_everything_and_no_process_behind() {
+    let desk = desk();
+    let ran = flow(desk.path(), "demo", &[]).exits(0);
+    let folder = folder(desk.path(), "demo-");
+    assert!(ran.stdout.contains(&format!("reports/{}/index.html", folder.file_name().unwrap().to_str().unwrap())));
+    let results = results(&folder);
+    for (source, count) in [("lmstudio", 3), ("openrouter", 3), ("minimax", 64)] {
+        let of: Vec<&Value> = results.iter().filter(|result| result["source"] == source).collect();
+        assert_eq!(of.len(), count, "{source}");
+        for result in of {
+            assert!(result["error"].is_null(), "{result}");
+            let ttft = result["ttft_seconds"].as_f64().unwrap();
+            assert!(ttft > 0.05 && ttft < result["generation_time_seconds"].as_f64().unwrap(), "{result}");
+            assert!(result["tokens"]["output"].as_u64().unwrap() >= 80);
+        }
+    }
+    for result in results.iter().filter(|result| result["source"] == "lmstudio") {
+        assert!(result["load_time_seconds"].as_f64().unwrap() > 0.5);
+        assert!(result["power"]["energy_joules"].as_f64().unwrap() > 0.0, "{result}");
+        assert_eq!(result["power"]["simulated"], true);
+        // llm-sim holds real memory while a model is loaded: 96 MB times the model's factor.
+        assert!(result["memory"]["delta_load"]["anon_bytes"].as_i64().unwrap() > 50_000_000, "{result}");
+    }
+    for result in results.iter().filter(|result| result["source"] != "minimax") {
+        for kind in ["html", "text", "json"] {
+            let name = result["files"][kind].as_str().unwrap_or_else(|| panic!("no {kind}: {result}"));
+            assert!(std::fs::metadata(folder.join(name)).unwrap().len() > 100, "{name}");
+        }
+    }
+    let page = std::fs::read_to_string(folder.join("index.html")).unwrap();
+    assert!(page.starts_with("<!") && page.contains("aviary/finch-4b"));
+    let summary: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("summary.json")).unwrap()).unwrap();
+    assert_eq!((&summary["successful_runs"], &summary["failed_runs"]), (&70.into(), &0.into()));
+}
+
+#[test]
+fn the_demo_stops_everything_it_started_when_it_is_interrupted() {
+    let desk = desk();
+    // A group of its own, as a terminal gives one to what it runs; ^C goes to the group.
+    let mut command = bash(
+        "set -m; make -s demo & group=$!; sleep 4; kill -INT -- -$group; wait $group || true; sleep 1; ps -o args= -g $group || true; pgrep -a -f llm-sim.*$DESK_TMP || true",
+    );
+    command.current_dir(desk.path()).env("BIN", bin_dir()).env("DESK_TMP", desk.path()).env("TMPDIR", desk.path());
+    let ran = run_with(command, "").exits(0);
+    let left: Vec<&str> =
+        ran.stdout.lines().filter(|line| line.contains("llm-sim") || line.contains("-sample")).collect();
+    assert_eq!(left, Vec::<&str>::new());
+}
+
+#[test]
+fn the_lm_studio_flow_loads_asks_and_reports_every_model() {
+    let (desk, sim) = (desk(), Sim::start("lmstudio", &["--tokens", "60"]));
+    let variables = [
+        ("BASE_URL", sim.url.as_str()),
+        ("SETTLE", "100ms"),
+        ("INTERVAL", "100ms"),
+        ("POWER", "no"),
+        ("TEMPERATURE", "0.6"),
+        ("MAX_TOKENS", "50"),
+    ];
+    let ran = flow(desk.path(), "lmstudio-bench", &variables).exits(0);
+    assert!(ran.stdout.contains("aviary/finch-4b"), "{}", ran.stdout);
+    let folder = folder(desk.path(), "lmstudio-bench-");
+    let results = results(&folder);
+    assert_eq!(results.len(), 3);
+    for result in &results {
+        assert_eq!((&result["prompt"]["temperature"], &result["prompt"]["max_tokens"]), (&0.6.into(), &50.into()));
+        assert_eq!(result["tokens"]["output"], 50);
+        assert!(result.get("power").is_none(), "no meter was given");
+        let json: Value = serde_json::from_str(
+            &std::fs::read_to_string(folder.join(result["files"]["json"].as_str().unwrap())).unwrap(),
+        )
+        .unwrap();
+        assert!(json["prompt"]["text"].as_str().unwrap().contains("Kanban"));
+        assert_eq!(json["load_time_seconds"], result["load_time_seconds"]);
+    }
+    for name in ["models.ndjson", "run.ndjson", "memory.ndjson", "results.ndjson", "index.html", "summary.json"] {
+        assert!(folder.join(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn the_openrouter_flow_tells_costs_and_goes_on_without_a_model_that_is_not_there() {
+    let (desk, sim) = (desk(), Sim::start("openrouter", &["--api-key", "sk-or-v1-test"]));
+    std::fs::write(desk.path().join("models.txt"), "# two\naviary/finch-4b\nno/such-model\naviary/heron-12b\n")
+        .unwrap();
+    let variables =
+        [("BASE_URL", sim.url.as_str()), ("MODELS_FILE", "models.txt"), ("OPENROUTER_API_KEY", "sk-or-v1-test")];
+    let ran = flow(desk.path(), "openrouter-bench", &variables);
+    // make turns the flow's 1 into its own 2.
+    assert!(ran.stderr.contains("no/such-model: not in OpenRouter's catalogue"), "{}", ran.stderr);
+    let folder = folder(desk.path(), "openrouter-bench-");
+    let results = results(&folder);
+    assert_eq!(results.len(), 2);
+    for result in &results {
+        assert_eq!(result["cost"]["source"], "usage");
+        assert!(result["cost"]["usd"].as_f64().unwrap() > 0.0);
+        assert_eq!(result["concurrency"], 4);
+    }
+    for entry in std::fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+        let text = std::fs::read(entry.path()).unwrap();
+        assert!(!String::from_utf8_lossy(&text).contains("sk-or-v1-test"), "the key is in {:?}", entry.path());
+    }
+}
+
+#[test]
+fn the_token_rate_flow_writes_the_summary_people_know() {
+    let (desk, sim) = (desk(), Sim::start("minimax", &[]));
+    let variables = [
+        ("BASE_URL", sim.url.as_str()),
+        ("MODE", "minimax"),
+        ("CONCURRENCY", "4"),
+        ("PROMPTS", "10"),
+        ("OUTPUT", "out.json"),
+    ];
+    flow(desk.path(), "token-rate", &variables).exits(0);
+    let summary: Value = serde_json::from_str(&std::fs::read_to_string(desk.path().join("out.json")).unwrap()).unwrap();
+    assert_eq!((&summary["mode"], &summary["concurrency"]), (&"minimax".into(), &4.into()));
+    assert_eq!(
+        (&summary["num_prompts"], &summary["successful_runs"], &summary["failed_runs"]),
+        (&10.into(), &10.into(), &0.into())
+    );
+    for field in [
+        "total_time_ms",
+        "avg_latency_ms",
+        "avg_input_tokens",
+        "avg_output_tokens",
+        "avg_total_tokens",
+        "avg_tokens_per_second",
+        "min_latency_ms",
+        "max_latency_ms",
+        "p50_latency_ms",
+        "p95_latency_ms",
+    ] {
+        assert!(summary[field].as_f64().unwrap() > 0.0, "{field}: {}", summary[field]);
+    }
+    assert_eq!(summary["results"].as_array().unwrap().len(), 10);
+    assert!(summary["timestamp"].is_string());
+}
+
+#[test]
+fn the_ollama_flow_runs_each_level() {
+    let (desk, sim) = (desk(), Sim::start("ollama", &[]));
+    let variables = [
+        ("BASE_URL", sim.url.as_str()),
+        ("CONCURRENCY", "1,2"),
+        ("PROMPTS", "2"),
+        ("SETTLE", "50ms"),
+        ("INTERVAL", "100ms"),
+        ("POWER", "no"),
+    ];
+    flow(desk.path(), "ollama-bench", &variables).exits(0);
+    let results = results(&folder(desk.path(), "ollama-bench-"));
+    assert_eq!(results.len(), 3 * 2 * 2);
+    assert!(results.iter().all(|result| result["rest_stats"]["eval_count"] == result["tokens"]["output"]));
+}
+
+#[test]
+fn what_is_missing_is_told_with_its_fix_in_one_line() {
+    let taken = Sim::start("openai", &[]);
+    let empty = Sim::start("ollama", &["--models", "wren-embed"]);
+    let port = taken.url.rsplit('/').next().unwrap().to_owned();
+    for (target, variables, fix) in [
+        ("openrouter-bench", vec![], "export OPENROUTER_API_KEY="),
+        ("openrouter-bench", vec![("OPENROUTER_API_KEY", "k")], "MODELS_FILE=FILE"),
+        ("token-rate", vec![], "export OPENROUTER_API_KEY="),
+        ("token-rate", vec![("MODE", "minimax")], "BASE_URL=http://HOST:PORT"),
+        ("token-rate", vec![("MODE", "nonsense")], "one of openrouter, minimax"),
+        ("lmstudio-bench", vec![("BASE_URL", "http://127.0.0.1:1")], "lms server start"),
+        ("ollama-bench", vec![("BASE_URL", "http://127.0.0.1:1")], "ollama serve"),
+        ("lmstudio-bench", vec![("BASE_URL", taken.url.as_str()), ("MATCH", "^nobody/")], "see --format ids"),
+        ("ollama-bench", vec![("BASE_URL", empty.url.as_str())], "ollama pull"),
+    ] {
+        let desk = desk();
+        let ran = flow(desk.path(), target, &variables);
+        assert_ne!(ran.status, Some(0), "{target} {variables:?}");
+        let told: Vec<&str> = ran.stderr.lines().filter(|line| line.contains(fix)).collect();
+        assert_eq!(told.len(), 1, "{target} {variables:?}: {}", ran.stderr);
+    }
+    let mut sim = crate::common::command("llm-sim");
+    sim.args(["--listen", &port]);
+    let ran = run_with(sim, "").exits(2);
+    assert!(ran.stderr.contains(&port), "{}", ran.stderr);
+}
+
+#[test]
+fn a_flow_without_a_power_meter_goes_on_and_says_so() {
+    let (desk, sim) = (desk(), Sim::start("lmstudio", &["--models", "aviary/finch-4b"]));
+    let variables = [
+        ("BASE_URL", sim.url.as_str()),
+        ("SETTLE", "50ms"),
+        ("POWER_ARGS", "--source powermetrics --from /no/such/log"),
+    ];
+    let ran = flow(desk.path(), "lmstudio-bench", &variables).exits(0);
+    assert!(ran.stderr.contains("going on without power"), "{}", ran.stderr);
+    assert_eq!(results(&folder(desk.path(), "lmstudio-bench-")).len(), 1);
+}

@@ -1,0 +1,140 @@
+//! The house: who may import whom, and which outside crate lives where. Read from the sources, so that it cannot be forgotten.
+
+use crate::common::root;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The module of the house that a file belongs to: the first part of its path under `src`.
+fn module_of(path: &Path) -> String {
+    let inside = path.strip_prefix(root().join("src")).unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// What each module may import, besides itself.
+fn allowed(module: &str) -> &'static [&'static str] {
+    match module {
+        "record" | "ndjson" | "clock" | "stats" | "pace" => &[],
+        "schedule" => &["clock"],
+        "cli" => &["ndjson", "record", "http", "clock", "schedule"],
+        "http" | "prompts" | "artifacts" | "nvml" => &["record", "clock", "stats"],
+        "models" | "chat" | "loader" => &["record", "clock", "stats", "http"],
+        "runner" => &["record", "clock", "stats", "http", "chat", "loader", "prompts", "pace", "artifacts"],
+        "power" | "memory" => &["record", "clock", "stats", "schedule", "nvml"],
+        "join" => &["record", "clock", "stats"],
+        "summary" => &["record", "clock", "stats"],
+        "report" => &["record", "clock", "stats", "summary"],
+        "sim" => &["record", "clock", "stats", "prompts"],
+        _ => panic!("src/{module} is new: say here what it may import"),
+    }
+}
+
+/// The names after `crate::` in the code of a file, comments and tests of other modules included.
+fn imports(text: &str) -> BTreeSet<String> {
+    let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+    let mut found = BTreeSet::new();
+    for line in code {
+        for (at, _) in line.match_indices("crate::") {
+            // `$crate` and `llm_bench::crate` do not exist here; a path begins at a word's edge.
+            let rest = &line[at + "crate::".len()..];
+            if let Some(list) = rest.strip_prefix('{') {
+                let names = list.split(['}', ';']).next().unwrap_or_default().split(',');
+                found.extend(names.map(|name| name.trim().split("::").next().unwrap_or_default().to_owned()));
+            } else {
+                found.insert(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
+            }
+        }
+    }
+    found.remove("");
+    found
+}
+
+#[test]
+fn modules_import_only_what_the_layering_allows() {
+    let mut wrong = Vec::new();
+    for path in sources(&root().join("src")) {
+        let module = module_of(&path);
+        if matches!(module.as_str(), "bin" | "lib") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        for import in imports(&text) {
+            if import != module && !allowed(&module).contains(&import.as_str()) {
+                wrong.push(format!("{} imports {import}", path.strip_prefix(root()).unwrap().display()));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn each_outside_crate_has_one_home() {
+    let homes: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        ("reqwest", &["http"][..]),
+        ("hyper", &["http", "chat", "sim"]),
+        ("axum", &["sim"]),
+        ("sysinfo", &["memory"]),
+        ("csv", &["report", "power"]),
+        ("pulldown_cmark", &["artifacts", "report"]),
+        ("indicatif", &["bin"]),
+        ("askama", &["report"]),
+        ("hdrhistogram", &["stats"]),
+        ("jiff", &["clock", "cli", "http", "power", "report", "sim"]),
+        ("signal_hook", &["cli", "bin"]),
+        ("nvml_wrapper", &["nvml"]),
+        ("clap_mangen", &["cli"]),
+    ]);
+    let mut wrong = Vec::new();
+    for path in sources(&root().join("src")) {
+        let (module, text) = (module_of(&path), std::fs::read_to_string(&path).unwrap());
+        let code: String =
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        for (name, homes) in &homes {
+            let used = code.contains(&format!("{name}::")) || code.contains(&format!("use {name};"));
+            if used && !homes.contains(&module.as_str()) {
+                wrong.push(format!("{} uses {name}", path.strip_prefix(root()).unwrap().display()));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn only_programs_and_their_main_know_standard_streams_arguments_and_the_environment() {
+    let mut wrong = Vec::new();
+    for path in sources(&root().join("src")) {
+        let module = module_of(&path);
+        // ndjson opens `-`; what a child program inherits is its caller's business.
+        if matches!(module.as_str(), "bin" | "cli" | "ndjson") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            if ["io::stdin()", "io::stdout()", "io::stderr()", "env::args", "env::var"]
+                .iter()
+                .any(|word| line.contains(word))
+            {
+                if line.contains("env::var_os(\"PATH\")") {
+                    continue; // where programs lie is not a setting
+                }
+                wrong.push(format!("{}: {}", path.strip_prefix(root()).unwrap().display(), line.trim()));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
