@@ -40,6 +40,11 @@ fn document(summary: &Summary) -> Value {
     put("unsupported_latency_percentiles", json!(unsupported.unwrap_or_default()));
     put("warmup_runs", json!(summary.warmups));
     put("runs", json!(summary.runs.iter().map(|run| &run.run).collect::<Vec<_>>()));
+    if !summary.joined.is_empty() {
+        let mut joined = json!(summary.joined);
+        round_all(&mut joined);
+        put("joined", joined);
+    }
     put("groups", Value::Array(summary.groups.iter().map(group).collect()));
     if let Some(slo) = &summary.slo {
         put("slo_seconds", json!(slo));

@@ -5,7 +5,7 @@ use super::changes;
 use super::columns::{COLUMNS, Cell, Column};
 use super::number;
 use crate::clock;
-use crate::summary::{Comparison, Summary, Unit, Verdict};
+use crate::summary::{Comparison, Metric, Summary, Unit, Verdict};
 use std::io::{self, Write};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -50,6 +50,7 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     let table: Vec<(bool, Vec<String>)> =
         columns.iter().map(|column| (column.unit.is_some(), written(summary, column, &mut marked))).collect();
     aligned(&table, to)?;
+    shapes(summary, to)?;
     failures(summary, to)?;
     if let Some(comparison) = &summary.comparison {
         compared(summary, comparison, to)?;
@@ -81,6 +82,40 @@ fn aligned(table: &[(bool, Vec<String>)], to: &mut dyn Write) -> io::Result<()> 
             text.push_str(&format!("{before}{}{after}  ", cells[line]));
         }
         writeln!(to, "{}", text.trim_end())?;
+    }
+    Ok(())
+}
+
+/// How times are spread: a small histogram for each group with enough requests, all on one scale.
+fn shapes(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    const BINS: usize = 24;
+    const ENOUGH: usize = 20;
+    for (metric, words) in [(Metric::Ttft, "ttft"), (Metric::GenerationTime, "time")] {
+        let mut values: Vec<Vec<f64>> = vec![Vec::new(); summary.groups.len()];
+        for row in summary.rows.iter().filter(|row| row.ok() && !row.warmup) {
+            values[row.group].extend(row.value(metric));
+        }
+        let shown: Vec<usize> = (0..values.len()).filter(|at| values[*at].len() >= ENOUGH).collect();
+        let all = || shown.iter().flat_map(|at| &values[*at]).copied();
+        let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
+        if shown.is_empty() || low >= high {
+            continue;
+        }
+        let say = |value| number::alone(value, Unit::Seconds);
+        writeln!(to, "\n{words}, {} to {}", say(low), say(high))?;
+        for at in shown {
+            let mut bins = [0usize; BINS];
+            for value in &values[at] {
+                bins[(((value - low) / (high - low) * BINS as f64) as usize).min(BINS - 1)] += 1;
+            }
+            let most = bins.iter().max().copied().unwrap_or(1).max(1);
+            let bar = |n: &usize| if *n == 0 { ' ' } else { BARS[(n * (BARS.len() - 1)).div_ceil(most)] };
+            let group = &summary.groups[at];
+            let name =
+                [Some(plain(&group.model)), group.key().load()].into_iter().flatten().collect::<Vec<_>>().join(" · ");
+            writeln!(to, "{} {}", bins.iter().map(bar).collect::<String>(), cut(&name, 60))?;
+        }
     }
     Ok(())
 }

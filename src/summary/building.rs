@@ -1,7 +1,7 @@
 //! A group while its requests come in: sums, samples and counts, never the requests themselves.
 
 use super::goodput::Goodput;
-use super::group::{Details, Energy, ErrorCount, Gaps, Group, Key, Meter, Money, Range, Throughput};
+use super::group::{Details, Energy, Error, ErrorCount, Gaps, Group, Key, Meter, Money, Range, Throughput};
 use super::metric::Metric;
 use super::row::Row;
 use super::sample::Sample;
@@ -32,6 +32,8 @@ pub struct Building {
     spans: HashMap<String, (f64, f64)>,
     output_tokens: Option<f64>,
     good: u64,
+    no_power: Words,
+    worst_error: Option<Error>,
     finish_reasons: Words,
     errors: Words,
     messages: HashMap<(String, Option<u16>, String), u64>,
@@ -67,6 +69,8 @@ impl Building {
             spans: HashMap::new(),
             output_tokens: None,
             good: 0,
+            no_power: Words::default(),
+            worst_error: None,
             finish_reasons: Words::default(),
             errors: Words::default(),
             messages: HashMap::new(),
@@ -97,6 +101,9 @@ impl Building {
         }
         if let Some(Some(power)) = &o.power {
             self.meter(power);
+        }
+        if let (Some(None), Some(reason)) = (&o.power, &o.power_reason) {
+            self.no_power.add(reason, 1);
         }
         if let Some(cost) = &o.cost {
             // Failures can cost money too.
@@ -137,6 +144,19 @@ impl Building {
                     }
                 }
                 Err(_) => self.warnings.add("unreadable_histogram", 1),
+            }
+        }
+        if let Some(truth) = &o.truth {
+            let error = self.worst_error.get_or_insert_default();
+            error.requests += 1;
+            for (worst, seen) in [
+                (&mut error.ttft_seconds, truth.ttft_error_seconds),
+                (&mut error.gap_seconds, truth.gap_error_seconds),
+                (&mut error.end_seconds, truth.end_error_seconds),
+            ] {
+                if let Some(seen) = seen.map(f64::abs).filter(|seen| seen.is_finite()) {
+                    *worst = Some(worst.map_or(seen, |worst| worst.max(seen)));
+                }
             }
         }
         if let Some(tokens) = row.value(Metric::TokensOut) {
@@ -325,6 +345,8 @@ impl Building {
             cost,
             throughput,
             goodput,
+            no_power: self.no_power.0,
+            worst_error: self.worst_error,
             finish_reasons: self.finish_reasons.0,
             errors: self.errors.0,
             error_messages,

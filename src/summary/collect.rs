@@ -9,7 +9,9 @@ use super::row::Row;
 use super::sample::Sample;
 use super::series::Series;
 use super::{Summary, Totals};
-use crate::record::{Load, Memory, Model, Outcome, Power, Prompt, Record, Run, Sampler, SamplerEvent, Source};
+use crate::record::{
+    JoinSummary, Load, Memory, Model, Outcome, Power, Prompt, Record, Run, Sampler, SamplerEvent, Source,
+};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// How many requests a summary keeps one by one. Of more, it keeps a sample of this size, drawn evenly.
@@ -37,6 +39,7 @@ pub struct Collector {
     loads: Vec<Load>,
     models: Vec<Model>,
     samplers: Vec<Sampler>,
+    joined: Vec<JoinSummary>,
     power: Series,
     memory: Series,
     answers: usize,
@@ -71,7 +74,8 @@ impl Collector {
             Record::Sampler(sampler) if sampler.event == SamplerEvent::Start => keep(&mut self.samplers, *sampler),
             Record::Power(power) => self.power(&power),
             Record::Memory(memory) => self.memory(&memory),
-            Record::Sampler(_) | Record::Start(_) | Record::JoinSummary(_) | Record::Unknown | Record::Newer(_) => {}
+            Record::JoinSummary(joined) => keep(&mut self.joined, *joined),
+            Record::Sampler(_) | Record::Start(_) | Record::Unknown | Record::Newer(_) => {}
         }
     }
 
@@ -205,6 +209,7 @@ impl Collector {
             prompts: self.prompts,
             loads: self.loads,
             samplers: self.samplers,
+            joined: self.joined,
             power: self.power.columns(),
             memory: self.memory.columns(),
         }

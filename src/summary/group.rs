@@ -215,6 +215,22 @@ impl Gaps {
     }
 }
 
+/// How far the tool was from what a simulated server says it really did: the worst of the group, in seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Error {
+    /// Over how many requests.
+    pub requests: u64,
+    /// Of the time to first token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_seconds: Option<f64>,
+    /// Of the mean gap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_seconds: Option<f64>,
+    /// Of the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_seconds: Option<f64>,
+}
+
 /// An error as it was said, and how often.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ErrorCount {
@@ -277,6 +293,12 @@ pub struct Group {
     /// How many of its requests were good; absent where nobody asked for limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub goodput: Option<Goodput>,
+    /// Why requests have no power, where a meter was asked and could not tell.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub no_power: BTreeMap<String, u64>,
+    /// The tool's own error, known only against a simulated server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worst_error: Option<Error>,
     /// How often answers ended for which reason.
     pub finish_reasons: BTreeMap<String, u64>,
     /// How often requests failed, by kind.

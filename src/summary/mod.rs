@@ -22,13 +22,13 @@ mod words;
 pub use collect::{Collector, ROWS};
 pub use compare::{Change, Comparison, Verdict, compare};
 pub use goodput::{Goodput, Slo};
-pub use group::{Details, Energy, ErrorCount, Gaps, Group, Key, Meter, Money, Range, Throughput};
+pub use group::{Details, Energy, Error, ErrorCount, Gaps, Group, Key, Meter, Money, Range, Throughput};
 pub use metric::{Better, Metric, Unit};
 pub use row::{Row, RowFailure};
 pub use sample::{EXACT, Stat};
 pub use series::Columns;
 
-use crate::record::{Load, Prompt, Run, Sampler};
+use crate::record::{JoinSummary, Load, Prompt, Run, Sampler};
 
 /// Everything that a report is made from.
 #[derive(Debug)]
@@ -53,6 +53,8 @@ pub struct Summary {
     pub prompts: Vec<Prompt>,
     /// The loads of models.
     pub loads: Vec<Load>,
+    /// What whole streams drew and held, as the join summed them up.
+    pub joined: Vec<JoinSummary>,
     /// The samplers that measured.
     pub samplers: Vec<Sampler>,
     /// Watts over time, by domain.

@@ -195,3 +195,23 @@ fn in_a_browser_sliders_count_goodput_anew() {
     assert!(browser.eval(shares).as_str().unwrap().contains("0 of 32 good"));
     assert!(browser.eval("location.hash").as_str().unwrap().contains("slo="));
 }
+
+#[test]
+fn in_a_browser_two_answers_stand_side_by_side() {
+    let Some(mut browser) = Browser::start() else { return };
+    let (_folder, file) = written("run-folder");
+    browser.open(&file, "");
+    let shown = "[...document.querySelectorAll('.answer:not([hidden])')].length";
+    assert_eq!(browser.eval(shown), 2);
+    browser.point("document.querySelectorAll('.pair input')[0]", true);
+    browser.point("document.querySelectorAll('.pair input')[1]", true);
+    browser.wait("document.querySelector('.gallery').classList.contains('pairs')");
+    let tops =
+        browser.eval("[...document.querySelectorAll('.answer')].map((e) => Math.round(e.getBoundingClientRect().top))");
+    assert_eq!(tops[0], tops[1], "they stand beside each other");
+    // The answer's Markdown is text of this page, and safe: what was bold is bold, what was code is code.
+    assert_eq!(browser.eval("document.querySelector('.prose strong').textContent"), "the board");
+    assert!(
+        browser.eval("document.querySelector('.prose pre').textContent").as_str().unwrap().contains("<!doctype html>")
+    );
+}

@@ -25,6 +25,7 @@ pub fn badges(summary: &Summary) -> Vec<Badge> {
     let groups = &summary.groups;
     let mut badges = vec![failures(summary), samples(groups)];
     badges.extend(lag(groups));
+    badges.extend(truth(groups));
     badges.extend(cache(groups));
     badges.extend(meter(summary));
     badges.extend(tokens(groups));
@@ -84,6 +85,17 @@ fn lag(groups: &[Group]) -> Option<Badge> {
             format!("In {n} requests the client was late enough to matter: the machine that sent was itself too busy."),
         ),
     })
+}
+
+/// What the tool itself got wrong, where a simulated server tells the truth.
+fn truth(groups: &[Group]) -> Option<Badge> {
+    let known: u64 = groups.iter().filter_map(|g| g.worst_error).map(|error| error.requests).sum();
+    let worst = groups.iter().filter_map(|g| g.worst_error?.ttft_seconds).reduce(f64::max)?;
+    let why = format!(
+        "Over {known} requests to a simulated server that logs when it wrote what: the most by which a time to first token \
+         was measured wrong."
+    );
+    Some(badge("info", format!("own error ≤ {}", number::alone(worst, Unit::Seconds)), why))
 }
 
 fn cache(groups: &[Group]) -> Option<Badge> {

@@ -129,6 +129,7 @@ fn facts(group: &crate::summary::Group) -> Vec<(&'static str, String)> {
         let rate = super::super::json::number(Some((throughput.requests_per_second * 1e4).round() / 1e4));
         say("requests per second", vec![rate.to_string()]);
     }
+    say("no power because", group.no_power.keys().cloned().collect());
     if let Some(meter) = &group.meter {
         say("meter", set(&meter.sources));
         say("total is", set(&meter.total_domains));

@@ -17,6 +17,7 @@ use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
 const STYLE: &str = include_str!("style.css");
@@ -68,22 +69,19 @@ fn hash(text: &str) -> String {
 
 /// A name for each group that tells it from the others: its model, and as much of the rest as it takes.
 fn names(groups: &[Group]) -> Vec<String> {
-    let differs = |group: &Group, of: fn(&Group) -> Option<String>| {
-        groups.iter().any(|other| other.model == group.model && of(other) != of(group))
-    };
-    groups
-        .iter()
-        .map(|group| {
-            let mut name = group.model.clone();
-            let parts: [fn(&Group) -> Option<String>; 3] =
-                [|g| g.source.map(|s| s.to_string()), |g| g.provider.clone(), |g| g.key().load()];
-            for part in parts {
-                if let Some(word) = part(group).filter(|_| differs(group, part)) {
-                    name.push_str(" · ");
-                    name.push_str(&word);
-                }
-            }
-            name
-        })
-        .collect()
+    let mut names: Vec<String> = groups.iter().map(|group| group.model.clone()).collect();
+    let parts: [fn(&Group) -> Option<String>; 3] =
+        [|g| g.source.map(|s| s.to_string()), |g| g.provider.clone(), |g| g.key().load()];
+    for part in parts {
+        let mut words: HashMap<&str, HashSet<Option<String>>> = HashMap::new();
+        for (name, group) in names.iter().zip(groups) {
+            words.entry(name).or_default().insert(part(group));
+        }
+        let told = |(name, group): (&String, &Group)| match part(group) {
+            Some(word) if words[name.as_str()].len() > 1 => format!("{name} · {word}"),
+            _ => name.clone(),
+        };
+        names = names.iter().zip(groups).map(told).collect();
+    }
+    names
 }

@@ -56,6 +56,29 @@ function initGallery() {
   }
 }
 
+// Two answers side by side: the cards that are ticked, alone.
+function initPairs() {
+  const gallery = $(".gallery");
+  const cards = $$(".answer");
+  if (!gallery || cards.length < 2) return;
+  const boxes = cards.map((card) => {
+    const box = el("input", { type: "checkbox" });
+    $("h3", card).after(el("label", { class: "pair" }, box, "side by side"));
+    return box;
+  });
+  const show = () => {
+    const ticked = boxes.filter((box) => box.checked).length;
+    gallery.classList.toggle("pairs", ticked >= 2);
+    cards.forEach((card, i) => { card.hidden = ticked >= 2 && !boxes[i].checked; });
+  };
+  boxes.forEach((box) => box.addEventListener("change", () => {
+    // A third takes the place of the first.
+    const others = boxes.filter((one) => one.checked && one !== box);
+    if (box.checked && others.length > 1) others[0].checked = false;
+    show();
+  }));
+}
+
 function initCopy() {
   for (const button of $$(".copy")) {
     button.addEventListener("click", async () => {
@@ -86,6 +109,7 @@ initTable();
 initCharts();
 initRun();
 initGallery();
+initPairs();
 initDownloads();
 initCopy();
 // While a run goes on the page is written anew; it looks for it while nobody is in the middle of something.

@@ -4,7 +4,7 @@ use super::answers;
 use super::data::FILES;
 use super::links::href;
 use crate::clock;
-use crate::record::{Load, Prompt, Run, Sampler};
+use crate::record::{JoinSummary, Load, Prompt, Run, Sampler};
 use crate::report::{Options, changes, number};
 use crate::summary::{Group, Row, Summary, Unit, Verdict};
 use serde_json::Value;
@@ -222,4 +222,36 @@ pub fn first_files(summary: &Summary, group: usize) -> Option<&Row> {
 /// The links to a request's artifacts.
 pub fn links(row: &Row, options: &Options) -> Vec<Link> {
     FILES.iter().filter_map(|(text, file)| Some(Link { text, href: href(options, row.folder, file(row)?)? })).collect()
+}
+
+/// What a whole run drew and held, in lines.
+pub fn joined(joined: &JoinSummary) -> Vec<String> {
+    let say = |value, unit| number::alone(value, unit);
+    let mut lines = Vec::new();
+    if let Some(Some(power)) = &joined.power {
+        let mut parts = Vec::new();
+        if let Some(joules) = power.energy_joules {
+            let bounds = power.energy_lower_joules.zip(power.energy_upper_joules).map(|(low, high)| {
+                format!(" (certainly between {} and {})", say(low, Unit::Joules), say(high, Unit::Joules))
+            });
+            parts.push(format!("{} while requests ran{}", say(joules, Unit::Joules), bounds.unwrap_or_default()));
+        }
+        parts.extend(power.avg_watts.map(|w| format!("{} on average", say(w, Unit::Watts))));
+        parts.extend(power.max_watts.map(|w| format!("{} at most", say(w, Unit::Watts))));
+        parts.extend(power.idle_watts.map(|w| format!("{} when idle", say(w, Unit::Watts))));
+        parts.extend(power.net_energy_joules.map(|j| format!("{} net of idling", say(j, Unit::Joules))));
+        parts.extend(power.joules_per_output_token.map(|j| format!("{} over the run", say(j, Unit::JoulesPerToken))));
+        parts.extend(power.load_joules.map(|j| format!("{} for loads", say(j, Unit::Joules))));
+        parts.extend(power.unattributed_joules.map(|j| format!("{} that no request carries", say(j, Unit::Joules))));
+        parts.push(format!("shared by {}", power.attribution));
+        lines.push(format!("Energy of the run: {}", parts.join(" · ")));
+    }
+    if let Some(peak) = joined.memory.iter().flatten().find_map(|memory| memory.peak_bytes) {
+        lines.push(format!("Memory of the run: {} at most", say(peak as f64, Unit::Bytes)));
+    }
+    if joined.unfinished > 0 {
+        lines.push(format!("{} requests were started and never heard of again", joined.unfinished));
+    }
+    lines.extend(joined.warnings.iter().cloned());
+    lines
 }

@@ -3,8 +3,8 @@
 use super::badges::{Badge, badges};
 use super::names;
 use super::parts::{
-    Answer, ChangeText, Failure, Link, PromptText, RunText, change, failures, first_files, gallery, links, load, meter,
-    prompt, run, sub,
+    Answer, ChangeText, Failure, Link, PromptText, RunText, change, failures, first_files, gallery, joined, links,
+    load, meter, prompt, run, sub,
 };
 use crate::clock;
 use crate::report::columns::{COLUMNS, Cell, Column, MAIN, Set};
@@ -43,6 +43,7 @@ pub struct Page {
     runs: Vec<RunText>,
     meters: Vec<String>,
     loads: Vec<String>,
+    joined: Vec<String>,
 }
 
 struct Standout {
@@ -118,6 +119,7 @@ impl Page {
             prompts: summary.prompts.iter().map(prompt).collect(),
             runs: summary.runs.iter().take(HEADS).map(run).collect(),
             meters: summary.samplers.iter().take(HEADS).map(meter).collect(),
+            joined: summary.joined.iter().take(HEADS).flat_map(joined).collect(),
             loads: summary.loads.iter().take(HEADS).map(load).collect(),
         }
     }
@@ -224,13 +226,18 @@ fn head(column: &Column) -> Head {
 
 fn lines(summary: &Summary, options: &Options, shown: &[&Column], marked: &mut bool) -> Vec<Line> {
     // One request at once goes without saying, unless there are other levels.
-    let levels = summary.groups.iter().any(|group| group.concurrency != summary.groups[0].concurrency);
+    let levels = |group: &Group| {
+        let same = |other: &&Group| {
+            (&other.model, other.source, &other.provider) == (&group.model, group.source, &group.provider)
+        };
+        summary.groups.iter().filter(same).count() > 1
+    };
     let mut lines: Vec<Line> = summary
         .groups
         .iter()
         .enumerate()
         .map(|(at, group)| Line {
-            sub: sub(group, levels),
+            sub: sub(group, levels(group)),
             links: first_files(summary, at).map(|row| links(row, options)).unwrap_or_default(),
             cells: Vec::new(),
         })
