@@ -45,7 +45,7 @@ check: ## what CI decides by: format, lints, documents, scripts, lean build, tes
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo check --locked --no-default-features --bin power-sample --bin mem-sample --bin bench-join --bin bench-report
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
-	shellcheck -x pipelines/*.sh tests/real/*.sh .ci/run
+	shellcheck -x pipelines/*.sh tests/real/*.sh benches/*.sh .ci/run
 	cargo test --locked
 
 screenshot: build ## docs/demo.png: the page of a demo in headless Chromium
@@ -56,6 +56,11 @@ screenshot: build ## docs/demo.png: the page of a demo in headless Chromium
 
 bless: ## write anew what is generated and checked in: the JSON Schema, golden files
 	BLESS=1 cargo test --locked
+
+bench: ## speed, memory and cost of whole programs, side by side with their neighbours where these are installed
+	cargo build --locked --release
+	PATH="$(TARGET)/release:$$PATH" benches/join.sh
+	PATH="$(TARGET)/release:$$PATH" benches/samplers.sh
 
 install: ## PREFIX=/usr/local: programs, man pages, completions
 	cargo build --locked --release
