@@ -9,7 +9,7 @@ export PATH := $(BIN_DIR):$(PATH)
 PROGRAMS := llm-models llm-run power-sample mem-sample bench-join bench-report llm-sim
 
 .PHONY: help build demo lmstudio-bench openrouter-bench token-rate ollama-bench \
-	test test-real check screenshot bless bench install clean
+	test test-real check check-macos screenshot bless bench install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -44,9 +44,16 @@ check: ## what CI decides by: format, lints, documents, scripts, lean build, tes
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo check --locked --no-default-features --bin power-sample --bin mem-sample --bin bench-join --bin bench-report
+	@! cargo tree --locked --no-default-features -e normal --prefix none | grep -E '^(tokio|rustls|hyper|reqwest) ' || \
+		{ echo "the lean build has a network stack in it" >&2; exit 1; }
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
 	shellcheck -x pipelines/*.sh tests/real/*.sh benches/*.sh .ci/run
 	cargo test --locked
+
+check-macos: ## that the samplers, join and report compile for macOS, on any machine whose rustup can fetch the target
+	@if rustup target add aarch64-apple-darwin; then \
+		cargo check --locked --target aarch64-apple-darwin --no-default-features --lib --bin power-sample --bin mem-sample --bin bench-join --bin bench-report; \
+	else echo "check-macos: SKIPPED: rustup cannot fetch the target here" >&2; fi
 
 screenshot: build ## docs/demo.png: the page of a demo in headless Chromium
 	@dir=$$(ls -d reports/demo-* 2> /dev/null | tail -1); [ -n "$$dir" ] || { pipelines/demo.sh; dir=$$(ls -d reports/demo-* | tail -1); }; \

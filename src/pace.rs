@@ -16,11 +16,11 @@ impl Closed {
     }
 }
 
-/// How many times each of `prompts` is asked, one after another, when `requests` are wanted: prompts are repeated in
-/// turn until there are enough. Yields (index of the prompt, repetition from 1).
-pub fn in_turn(prompts: usize, requests: u64) -> impl Iterator<Item = (usize, u64)> {
-    let count = prompts.max(1) as u64;
-    (0..requests).map(move |n| ((n % count) as usize, n / count + 1)).filter(move |_| prompts > 0)
+/// Which prompt the `n`th request (from 0) asks when prompts are taken in turn, and for the how-manieth time (from 1).
+/// `None` without prompts.
+pub fn in_turn(prompts: usize, n: u64) -> Option<(usize, u64)> {
+    let count = prompts as u64;
+    Some(((n.checked_rem(count)?) as usize, n / count + 1))
 }
 
 #[cfg(test)]
@@ -36,8 +36,9 @@ mod tests {
 
     #[test]
     fn prompts_are_asked_in_turn() {
-        assert_eq!(in_turn(2, 5).collect::<Vec<_>>(), [(0, 1), (1, 1), (0, 2), (1, 2), (0, 3)]);
-        assert_eq!(in_turn(3, 2).collect::<Vec<_>>(), [(0, 1), (1, 1)]);
-        assert_eq!(in_turn(0, 2).count(), 0);
+        let asked: Vec<_> = (0..5).filter_map(|n| in_turn(2, n)).collect();
+        assert_eq!(asked, [(0, 1), (1, 1), (0, 2), (1, 2), (0, 3)]);
+        assert_eq!(in_turn(3, u64::MAX), Some((0, u64::MAX / 3 + 1)));
+        assert_eq!(in_turn(0, 2), None);
     }
 }

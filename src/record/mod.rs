@@ -10,6 +10,7 @@
 //! adds to a record works on [`Object`], never on the struct, so that fields it does not know survive byte for byte.
 
 mod join_summary;
+mod joined;
 mod load;
 mod memory;
 mod model;
@@ -23,6 +24,10 @@ pub mod schema;
 mod start;
 
 pub use join_summary::{JoinSummary, RunMemory, RunPower};
+pub use joined::{
+    EnergyCost, Idle, JoinedMemory, JoinedPower, MemoryFigures, MemoryPhase, MemoryPoint, PhaseEnergy, Quality, Truth,
+    Watts,
+};
 pub use load::{Load, LoadTimeSource, Loader};
 pub use memory::{GpuMemory, Memory, ProcessMemory, SystemMemory};
 pub use model::{Model, Pricing, Source};
@@ -30,9 +35,8 @@ pub use object::Object;
 pub use power::{Power, PowerKind};
 pub use prompt::Prompt;
 pub use result::{
-    Attempt, Chunks, Client, Cost, CostSource, Derived, EnergyCost, Errors, Failure, FailureKind, Files, FirstTokens,
-    Idle, Itl, JoinedMemory, JoinedPower, LagSeconds, MemoryFigures, MemoryPhase, MemoryPoint, Outcome, Phase,
-    PhaseEnergy, PromptUsed, Quality, Timing, TokenSource, Tokens, Truth, Watts,
+    Attempt, Chunks, Client, Cost, CostSource, Derived, Errors, Failure, FailureKind, Files, FirstTokens, Itl,
+    LagSeconds, Outcome, Phase, PromptUsed, Timing, TokenSource, Tokens,
 };
 pub use run::{Host, Run, Tool};
 pub use sampler::{Sampler, SamplerEvent};

@@ -1,4 +1,6 @@
 //! One request to be made, and the key by which another run knows it again.
+//!
+//! Jobs are numbered and made when their turn comes: a run of a million requests holds none of them before it sends them.
 
 use super::plan::{Nonce, Settings, Target};
 use crate::pace::{Closed, in_turn};
@@ -29,43 +31,72 @@ pub struct Job {
     pub gpu_setting: Option<String>,
 }
 
-/// The jobs of a stage at one level, in order, without those that are done already: warm-up first, then prompt by
-/// prompt, model by model.
-pub fn jobs<'a>(
-    settings: &'a Settings,
-    targets: &'a [Arc<Target>],
-    stage: &'a [usize],
-    level: Closed,
-) -> impl Iterator<Item = Job> + 'a {
-    let prompts = settings.prompts.len();
-    let requests = settings.requests.unwrap_or(prompts as u64 * settings.repeat);
-    let again = requests > prompts as u64 || settings.levels.len() > 1 || settings.warmup > 0;
-    let nonce = match settings.nonce {
-        Nonce::On => true,
-        Nonce::Off => false,
-        Nonce::Auto => again,
-    };
-    let phases = [(Phase::Warmup, settings.warmup), (Phase::Measure, requests)];
-    phases.into_iter().flat_map(move |(phase, requests)| {
-        stage.iter().flat_map(move |&target| {
-            in_turn(prompts, requests).filter_map(move |(prompt, repeat)| {
-                let target = &targets[target];
-                let key = key(settings, target, &settings.prompts[prompt], level, repeat);
-                let skip = phase == Phase::Measure && settings.done.contains(&key);
-                (!skip).then(|| Job {
-                    target: Arc::clone(target),
-                    prompt,
-                    repeat,
-                    phase,
-                    level,
-                    nonce,
-                    key,
-                    load_seconds: None,
-                    gpu_setting: None,
-                })
-            })
-        })
-    })
+/// The requests of one stage, level and phase, in order: prompt by prompt, model by model.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The targets of the stage.
+    pub targets: Vec<Arc<Target>>,
+    /// The load level.
+    pub level: Closed,
+    /// Whether they count.
+    pub phase: Phase,
+    /// How long the model took to load.
+    pub load_seconds: Option<Option<f64>>,
+    /// The GPU offload with which it was loaded.
+    pub gpu_setting: Option<String>,
+}
+
+impl Batch {
+    /// How many requests each target gets.
+    fn each(&self, settings: &Settings) -> u64 {
+        match self.phase {
+            Phase::Warmup => settings.warmup,
+            Phase::Measure => {
+                settings.requests.unwrap_or_else(|| (settings.prompts.len() as u64).saturating_mul(settings.repeat))
+            }
+        }
+    }
+
+    /// How many requests there are.
+    pub fn len(&self, settings: &Settings) -> u64 {
+        self.each(settings).saturating_mul(self.targets.len() as u64)
+    }
+
+    /// The `n`th request, from 0; `None` beyond the last, `Some(None)` for one that is done already.
+    pub fn job(&self, settings: &Settings, n: u64) -> Option<Option<Job>> {
+        let each = self.each(settings);
+        let target = self.targets.get(usize::try_from(n.checked_div(each)?).ok()?)?;
+        let (prompt, repeat) = in_turn(settings.prompts.len(), n % each)?;
+        let key = key(settings, target, &settings.prompts[prompt], self.level, repeat);
+        if self.phase == Phase::Measure && settings.done.contains(&key) {
+            return Some(None);
+        }
+        let again = each > settings.prompts.len() as u64 || settings.levels.len() > 1 || settings.warmup > 0;
+        Some(Some(Job {
+            target: Arc::clone(target),
+            prompt,
+            repeat,
+            phase: self.phase,
+            level: self.level,
+            nonce: match settings.nonce {
+                Nonce::On => true,
+                Nonce::Off => false,
+                Nonce::Auto => again,
+            },
+            key,
+            load_seconds: self.load_seconds,
+            gpu_setting: self.gpu_setting.clone(),
+        }))
+    }
+
+    /// How many requests from the `n`th on are not done already.
+    pub fn left(&self, settings: &Settings, n: u64) -> u64 {
+        let left = self.len(settings).saturating_sub(n);
+        if settings.done.is_empty() || self.phase == Phase::Warmup {
+            return left;
+        }
+        (n..n + left).filter(|n| matches!(self.job(settings, *n), Some(Some(_)))).count() as u64
+    }
 }
 
 /// The hash of server, model, prompt, settings and repetition: 16 hex digits.

@@ -16,9 +16,8 @@ use crate::clock::Stamp;
 use crate::http::wire::Connections;
 use crate::loader;
 use crate::record::{Failure, FailureKind, Load, Outcome, Phase, Start};
-use job::Job;
+use job::{Batch, Job};
 use lag::Lag;
-use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -142,11 +141,14 @@ impl Shared {
                 self.levels(&stage, None, None).await;
                 continue;
             };
-            if self.jobs_of_stage(&stage).next().is_none() {
+            let batches: Vec<Batch> = self.batches(&stage, None, None).collect();
+            let first_to_do =
+                |batch: &Batch| (0..).map_while(|n| batch.job(&self.settings, n)).any(|job| job.is_some());
+            if !batches.iter().any(first_to_do) {
                 continue;
             }
             if self.stopped() {
-                self.count(|tally| tally.unsent += self.jobs_of_stage(&stage).count() as u64);
+                batches.iter().for_each(|batch| self.unsent(batch, 0));
                 continue;
             }
             let mut notice = |text: String| self.tell(Event::Notice(text));
@@ -172,40 +174,56 @@ impl Shared {
         }
     }
 
-    /// Every job of a stage that is not done already, levels one after another.
-    fn jobs_of_stage<'a>(&'a self, stage: &'a [usize]) -> impl Iterator<Item = Job> + 'a {
-        self.settings.levels.iter().flat_map(move |level| job::jobs(&self.settings, &self.targets, stage, *level))
+    /// What a stage has to do: levels one after another, each warmed up first.
+    fn batches<'a>(
+        &'a self,
+        stage: &'a [usize],
+        load_seconds: Option<Option<f64>>,
+        gpu_setting: Option<String>,
+    ) -> impl Iterator<Item = Batch> + 'a {
+        let targets: Vec<_> = stage.iter().map(|&n| Arc::clone(&self.targets[n])).collect();
+        self.settings.levels.iter().flat_map(move |&level| {
+            let (targets, gpu_setting) = (targets.clone(), gpu_setting.clone());
+            [Phase::Warmup, Phase::Measure].map(move |phase| Batch {
+                targets: targets.clone(),
+                level,
+                phase,
+                load_seconds,
+                gpu_setting: gpu_setting.clone(),
+            })
+        })
     }
 
     async fn levels(self: &Arc<Self>, stage: &[usize], load_seconds: Option<Option<f64>>, gpu: Option<String>) {
-        for level in self.settings.levels.clone() {
-            for phase in [Phase::Warmup, Phase::Measure] {
-                let jobs: VecDeque<Job> = job::jobs(&self.settings, &self.targets, stage, level)
-                    .filter(|job| job.phase == phase)
-                    .map(|job| Job { load_seconds, gpu_setting: gpu.clone(), ..job })
-                    .collect();
-                self.level(level, jobs).await;
-            }
+        let batches: Vec<Batch> = self.batches(stage, load_seconds, gpu).collect();
+        for batch in batches {
+            self.batch(batch).await;
         }
     }
 
-    /// Runs the jobs of one level, so many at a time.
-    async fn level(self: &Arc<Self>, level: crate::pace::Closed, jobs: VecDeque<Job>) {
-        let workers = level.workers(jobs.len() as u64);
-        let jobs = Arc::new(Mutex::new(jobs));
+    /// Runs the requests of one batch, so many at a time.
+    async fn batch(self: &Arc<Self>, batch: Batch) {
+        let workers = batch.level.workers(batch.len(&self.settings));
+        let (batch, next) = (Arc::new(batch), Arc::new(AtomicU64::new(0)));
         let mut running = tokio::task::JoinSet::new();
         for _ in 0..workers {
-            let (shared, jobs) = (Arc::clone(self), Arc::clone(&jobs));
+            let (shared, batch, next) = (Arc::clone(self), Arc::clone(&batch), Arc::clone(&next));
             running.spawn(async move {
                 while !shared.stopped() {
-                    let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some(job) = job else { return };
-                    shared.work(job).await;
+                    match batch.job(&shared.settings, next.fetch_add(1, Ordering::Relaxed)) {
+                        Some(Some(job)) => shared.work(job).await,
+                        Some(None) => {}
+                        None => return,
+                    }
                 }
             });
         }
         while running.join_next().await.is_some() {}
-        let left = jobs.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
+        self.unsent(&batch, next.load(Ordering::Relaxed));
+    }
+
+    fn unsent(&self, batch: &Batch, from: u64) {
+        let left = batch.left(&self.settings, from);
         self.count(|tally| tally.unsent += left);
     }
 

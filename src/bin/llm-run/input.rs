@@ -92,6 +92,7 @@ fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Op
 
 /// How many requests are planned, as far as can be said before anything ran.
 pub fn planned(settings: &Settings, targets: usize) -> u64 {
-    let each = settings.requests.unwrap_or(settings.prompts.len() as u64 * settings.repeat) + settings.warmup;
-    (each * settings.levels.len() as u64 * targets as u64).saturating_sub(settings.done.len() as u64)
+    let asked = settings.requests.unwrap_or_else(|| (settings.prompts.len() as u64).saturating_mul(settings.repeat));
+    let each = asked.saturating_add(settings.warmup);
+    each.saturating_mul((settings.levels.len() * targets) as u64).saturating_sub(settings.done.len() as u64)
 }

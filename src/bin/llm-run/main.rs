@@ -43,7 +43,7 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         output::dry_run(&settings, &targets, &mut out)?;
         return Ok(Exit::of(bad));
     }
-    let one_per_model = settings.prompts.len() as u64 * settings.repeat * settings.levels.len() as u64 == 1
+    let one_per_model = (settings.prompts.len(), settings.repeat, settings.levels.len()) == (1, 1, 1)
         && settings.requests.is_none_or(|n| n == 1)
         && settings.warmup == 0;
     let planned = input::planned(&settings, targets.len());
