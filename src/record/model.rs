@@ -44,7 +44,7 @@ pub struct Model {
     pub source: Option<Source>,
     /// What is sent as `model`.
     pub id: String,
-    /// Where the server answers, without a trailing slash and without a version: `http://127.0.0.1:1234`.
+    /// Where the server answers, without a trailing slash: `http://127.0.0.1:1234`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
     /// The server's display name of the model.
