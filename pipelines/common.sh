@@ -9,19 +9,42 @@ fail() { say "$*"; exit 2; }
 # begin FLOW: names the run, makes its folder (DIR, or reports/FLOW-YYYYMMDD-HHMMSS), and sees to the end of everything.
 begin() {
     flow=$1
-    run=$flow-$(date +%Y%m%d-%H%M%S)
-    dir=${DIR:-reports/$run}
+    local stamp number=1
+    stamp=$flow-$(date +%Y%m%d-%H%M%S)
+    run=$stamp
     for program in llm-models llm-run bench-join bench-report; do
         command -v "$program" > /dev/null || fail "no $program on PATH: run this through make, or after make install"
     done
-    mkdir -p "$dir"
+    mkdir -p "${DIR:-reports}"
+    # Two runs of one second do not share a folder.
+    until [ -n "${DIR:-}" ] || mkdir "reports/$run" 2> /dev/null; do
+        number=$((number + 1))
+        [ "$number" -lt 100 ] || fail "reports/$stamp: cannot be made"
+        run=$stamp-$number
+    done
+    dir=${DIR:-reports/$run}
+    list=$(mktemp)
     samplers=()
+    # shellcheck disable=SC2034 # the flows use it
+    read -ra join_args <<< "${JOIN_ARGS:-}"
+    read -ra report_args <<< "${REPORT_ARGS:-}"
+    key=(${API_KEY_FILE:+--api-key-file "$API_KEY_FILE"})
     # shellcheck disable=SC2154 # set by the trap itself
-    trap 'status=$?; trap - EXIT; stop_samplers; exit $status' EXIT
+    trap 'status=$?; trap - EXIT; stop_samplers; rm -f "$list"; rmdir "$dir" 2> /dev/null || true; exit $status' EXIT
     # After ^C the pipeline has ended by itself; what it wrote is still worth a report.
     trap 'interrupted=yes' INT TERM
     interrupted=no
     [ -z "${LOG:-}" ] || exec 2> >(tee -i "$LOG" >&2)
+}
+
+# models SOURCE FLAGS…: the models of a server, into $list and, beside those of earlier flows, into the folder. Returns 1 when
+# some that were asked for are not there.
+models() {
+    local status=0
+    llm-models "$@" ${BASE_URL:+--base-url "$BASE_URL"} ${MATCH:+--match "$MATCH"} "${key[@]}" > "$list" || status=$?
+    [ "$status" -le 1 ] || exit "$status"
+    cat "$list" >> "$dir/models.ndjson"
+    [ "$status" = 0 ] || { say "going on without the models that are not there"; left_out=1; }
 }
 
 # sample FILE COMMAND…: runs a sampler beside the flow; waits for its first line. Without one, says so and returns 1.
@@ -47,6 +70,8 @@ start_samplers() {
     join=()
     read -ra power_args <<< "${POWER_ARGS:-}"
     read -ra mem_args <<< "${MEM_ARGS:-$1}"
+    # What is misspelt is told now, and not taken for a machine without a meter.
+    power-sample --list --interval "${INTERVAL:-1s}" "${power_args[@]}" > /dev/null || exit 2
     if [ "${POWER:-yes}" = no ]; then
         say "no power: POWER=no"
     elif sample "$dir/power.ndjson" power-sample --interval "${INTERVAL:-1s}" "${power_args[@]}"; then
@@ -57,7 +82,7 @@ start_samplers() {
     if sample "$dir/memory.ndjson" mem-sample --interval "${INTERVAL:-1s}" "${mem_args[@]}"; then
         join+=(--mem "$dir/memory.ndjson")
     else
-        say "going on without memory; the report says so"
+        fail "memory cannot be sampled: mend MEM_ARGS"
     fi
 }
 
@@ -69,7 +94,7 @@ stop_samplers() {
 
 # The flags of llm-run that the environment (and so make) sets; each is sent only when given.
 run_flags() {
-    flags=(--run-id "$run")
+    flags=(--run-id "$run" "${key[@]}")
     local name
     for name in temperature top-p max-tokens seed reasoning-effort concurrency requests repeat warmup retries timeout \
         idle-timeout context-length gpu ttl settle prompts prompt prompt-file system suite nonce api resume; do
@@ -82,13 +107,18 @@ run_flags() {
     flags+=("${more[@]}")
 }
 
+# suite NAME: the flow's own prompts, unless SUITE, PROMPT or PROMPT_FILE say otherwise.
+suite() {
+    [ -n "${SUITE+given}" ] || [ -n "${PROMPT:-}${PROMPT_FILE:-}" ] || SUITE=$1
+}
+
 # keep each|once: writes the joined stream to results.ndjson; with `each`, makes the page anew after each result.
 keep() {
     local line
     while IFS= read -r line || [ -n "$line" ]; do
         printf '%s\n' "$line" >> "$dir/results.ndjson"
         if [ "$1" = each ] && [[ $line == '{"type":"result"'* ]]; then
-            bench-report "$dir" --output "$dir/index.html" || say "the report could not be refreshed"
+            bench-report "$dir" "${report_args[@]}" --output "$dir/index.html" || say "the report could not be refreshed"
         fi
     done
 }
@@ -101,17 +131,21 @@ judge() {
         [ "$status" -ne 1 ] || failed=1
         [ "$status" -le 1 ] || [ "$interrupted" = yes ] || fail "a program of the pipeline ended with $status; what it wrote is in $dir"
     done
-    [ "$failed" = 0 ] || say "some requests failed; the report shows which"
+    if [ "$interrupted" = yes ]; then
+        say "interrupted; the report shows what was measured until then"
+    elif [ "$failed" = 1 ]; then
+        say "some items failed; the report shows which requests"
+    fi
 }
 
 # The page, the summary, a short table, and where it all is.
 report() {
     stop_samplers
     [ -s "$dir/results.ndjson" ] || fail "nothing was measured; what there is, is in $dir"
-    bench-report "$dir" --output "$dir/index.html"
-    bench-report "$dir" --format json --output "$dir/summary.json"
-    bench-report "$dir" --format text
+    bench-report "$dir" "${report_args[@]}" --output "$dir/index.html"
+    bench-report "$dir" "${report_args[@]}" --format json --output "$dir/summary.json"
+    bench-report "$dir" "${report_args[@]}" --format text
     printf '\n%s\n' "$dir/index.html"
     [ "$interrupted" = no ] || exit 130
-    exit "$failed"
+    exit $((failed | ${left_out:-0}))
 }

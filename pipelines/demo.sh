@@ -5,6 +5,7 @@
 # programs and the real pipelines of this folder.
 
 set -euo pipefail
+command -v llm-sim > /dev/null || { echo "demo: no llm-sim on PATH: run this through make, or after make install" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 dir=reports/demo-$(date +%Y%m%d-%H%M%S)
 mkdir -p "$dir"
@@ -40,7 +41,7 @@ mkfifo "$work/meter"
 serve lmstudio --profile lmstudio --ttft 300ms --itl 8ms --tokens 400 --load-time 800ms --load-bytes 96MB \
     --power-log "$work/meter" --power-interval 250ms
 DIR=$dir BASE_URL=$url INTERVAL=250ms SETTLE=2s \
-    POWER_ARGS="--source powermetrics --from $work/meter" MEM_ARGS="--name ^llm-sim$" \
+    POWER_ARGS="--source powermetrics --from $work/meter" MEM_ARGS="--pid ${servers[0]}" \
     "$here/lmstudio.sh" > /dev/null
 
 echo "OpenRouter: four at once, with prices" >&2

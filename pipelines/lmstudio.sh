@@ -6,15 +6,15 @@
 # shellcheck source=pipelines/common.sh
 . "$(dirname "$0")/common.sh"
 begin lmstudio-bench
-
-llm-models lmstudio ${BASE_URL:+--base-url "$BASE_URL"} ${MATCH:+--match "$MATCH"} > "$dir/models.ndjson"
-
+models lmstudio
 start_samplers "--preset lmstudio"
-SUITE=${SUITE-website} run_flags
+suite website
+run_flags
+
 set +e
-llm-run "${flags[@]}" --artifacts "$dir" "$dir/models.ndjson" |
-    tee -i "$dir/run.ndjson" |
-    bench-join "${join[@]}" --json-dir "$dir" |
+llm-run "${flags[@]}" --artifacts "$dir" "$list" |
+    tee -i -a "$dir/run.ndjson" |
+    bench-join "${join[@]}" --idle auto --json-dir "$dir" "${join_args[@]}" |
     keep each
 judge "${PIPESTATUS[@]}"
 set -e

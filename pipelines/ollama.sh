@@ -6,15 +6,15 @@
 # shellcheck source=pipelines/common.sh
 . "$(dirname "$0")/common.sh"
 begin ollama-bench
-
-llm-models ollama ${BASE_URL:+--base-url "$BASE_URL"} ${MATCH:+--match "$MATCH"} > "$dir/models.ndjson"
-
+models ollama
 start_samplers "--preset ollama"
-SUITE=${SUITE-token-rate} CONCURRENCY=${CONCURRENCY:-1,2,4} PROMPTS=${PROMPTS:-8} run_flags
+suite token-rate
+CONCURRENCY=${CONCURRENCY:-1,2,4} PROMPTS=${PROMPTS:-8} run_flags
+
 set +e
-llm-run "${flags[@]}" --artifacts "$dir" "$dir/models.ndjson" |
-    tee -i "$dir/run.ndjson" |
-    bench-join "${join[@]}" --json-dir "$dir" |
+llm-run "${flags[@]}" --artifacts "$dir" "$list" |
+    tee -i -a "$dir/run.ndjson" |
+    bench-join "${join[@]}" --idle auto --json-dir "$dir" "${join_args[@]}" |
     keep once
 judge "${PIPESTATUS[@]}"
 set -e

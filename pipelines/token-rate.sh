@@ -10,24 +10,25 @@ begin token-rate
 mode=${MODE:-openrouter}
 case $mode in
     openrouter)
-        [ -n "${OPENROUTER_API_KEY:-}" ] || [ -n "${BASE_URL:-}" ] || fail "no key: export OPENROUTER_API_KEY=…"
+        [ -n "${OPENROUTER_API_KEY:-}${API_KEY_FILE:-}${BASE_URL:-}" ] || fail "no key: export OPENROUTER_API_KEY=…"
         model=${MODEL:-openrouter/auto} ;;
     minimax)
-        [ -n "${MINIMAX_API_KEY:-}" ] || [ -n "${BASE_URL:-}" ] ||
+        [ -n "${MINIMAX_API_KEY:-}${API_KEY_FILE:-}${BASE_URL:-}" ] ||
             fail "no server: BASE_URL=http://HOST:PORT for a local MiniMax model, or export MINIMAX_API_KEY=… for the service" ;;
     openai | lmstudio | ollama) ;;
     *) fail "MODE=$mode: one of openrouter, minimax, openai, lmstudio, ollama" ;;
 esac
 # The first model that the server lists, unless one is named.
-model=${model:-${MODEL:-$(llm-models "$mode" ${BASE_URL:+--base-url "$BASE_URL"} --format ids | sed -n 1p)}}
+model=${model:-${MODEL:-$(llm-models "$mode" ${BASE_URL:+--base-url "$BASE_URL"} "${key[@]}" --format ids | sed -n 1p)}}
 [ -n "$model" ] || fail "which model? MODEL=ID; see llm-models $mode --format ids"
+suite token-rate
+RETRIES=${RETRIES:-0} run_flags
 
-SUITE=${SUITE-token-rate} RETRIES=${RETRIES:-0} run_flags
 set +e
 printf '%s\n' "$model" |
     llm-run "${flags[@]}" --source "$mode" ${BASE_URL:+--base-url "$BASE_URL"} --save-text |
-    tee -i "$dir/run.ndjson" |
-    bench-join |
+    tee -i -a "$dir/run.ndjson" |
+    bench-join "${join_args[@]}" |
     keep once
 judge "${PIPESTATUS[@]}"
 set -e

@@ -21,8 +21,8 @@ use std::time::Duration;
 const MORE: [&str; 2] = [
     "\
 Examples:
-  llm-models lmstudio | llm-run | bench-join --power <(power-sample) --mem <(mem-sample) > results.ndjson
-  bench-join --power power.ndjson --idle auto --json-dir run results.ndjson | jq .power.energy_joules
+  llm-models lmstudio | llm-run --suite website | bench-join --power <(power-sample) --mem <(mem-sample) > results.ndjson
+  bench-join --power power.ndjson --idle auto --json-dir run results.ndjson | jq 'select(.type == \"result\").power.energy_joules'
   bench-join --power socket.ndjson --offset -2.5 --price-per-kwh 0.30 --carbon-g-per-kwh 380 results.ndjson
 
 Each result goes out, in order, as soon as the readings cover its end, at the latest after --wait. SIGTERM ends the input;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const AFTER: &str = "\
 Examples:
   llm-models lmstudio | llm-run --suite website
-  llm-models openrouter --models-file models.txt | llm-run --concurrency 4
+  llm-models openrouter --models-file models.txt | llm-run --suite website --concurrency 4
   llm-models openai --base-url http://127.0.0.1:8080 --format text
   (llm-models lmstudio; llm-models openrouter --match '^google/') > models.ndjson
   llm-models detect --format text

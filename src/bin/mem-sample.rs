@@ -61,7 +61,7 @@ struct Args {
 const AFTER: &str = "\
 Examples:
   mem-sample --preset lmstudio > memory.ndjson
-  mem-sample --port 8080 --interval 500ms --for 1m | jq .rss_bytes
+  mem-sample --port 8080 --interval 500ms --for 1m | jq 'select(.type == \"memory\").rss_bytes'
   mem-sample --once --name '^llama-server$' --per-process | jq .
 
 Exit status:

@@ -65,7 +65,7 @@ struct Args {
 const AFTER: &str = "\
 Examples:
   power-sample > power.ndjson
-  power-sample --interval 500ms --for 1m | jq -c .watts
+  power-sample --interval 500ms --for 1m | jq -c 'select(.type == \"power\").watts'
   sudo powermetrics -s cpu_power,gpu_power -i 1000 | power-sample --from -
   power-sample --from old_powermetrics.log
   power-sample --source command --command 'ipmitool dcmi power reading' --pattern 'Instantaneous.*?([0-9]+) Watts'

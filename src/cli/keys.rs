@@ -55,6 +55,19 @@ impl KeyArgs {
     }
 }
 
+/// Ollama's variable is also its bind address: host and port may each be missing, and 0.0.0.0 is nowhere to connect to.
+fn ollama_host(text: &str) -> String {
+    let text = text.trim().replace("0.0.0.0", "127.0.0.1");
+    if text.contains("://") {
+        return text;
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => (host, port),
+        _ => (text.as_str(), "11434"),
+    };
+    format!("http://{}:{port}", if host.is_empty() { "127.0.0.1" } else { host })
+}
+
 /// The base URL of a source: the flag, the environment, the usual place; and whether the user named it.
 ///
 /// # Errors
@@ -67,10 +80,27 @@ pub fn base_url_of(source: Source, flag: Option<&str>) -> anyhow::Result<(String
     if let Some(name) = facts.base_url_variable
         && let Some(text) = env::var(name).ok().filter(|text| !text.trim().is_empty())
     {
-        // Ollama's variable is also its bind address, and 0.0.0.0 is nowhere to connect to.
-        let text = text.replace("0.0.0.0", "127.0.0.1");
+        let text = if source == Source::Ollama { ollama_host(&text) } else { text };
         return Ok((base_url(&text).map_err(|why| anyhow!("{name}: {why}"))?, true));
     }
     let base = facts.base_url.ok_or_else(|| anyhow!("{source}: which server? give --base-url http://HOST:PORT"))?;
     Ok((base.to_owned(), false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ollama_s_variable_is_read_as_ollama_reads_it() {
+        for (text, url) in [
+            ("0.0.0.0", "http://127.0.0.1:11434"),
+            ("localhost", "http://localhost:11434"),
+            (":8080", "http://127.0.0.1:8080"),
+            ("gpu-box:11434", "http://gpu-box:11434"),
+            ("https://ollama.example", "https://ollama.example"),
+        ] {
+            assert_eq!(ollama_host(text), url);
+        }
+    }
 }

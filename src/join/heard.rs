@@ -78,6 +78,8 @@ pub struct Asked {
     pub gap: Option<f64>,
     /// Measured 99th percentile of those gaps, in seconds.
     pub gap_p99: Option<f64>,
+    /// Whether another machine than the client's served it.
+    pub elsewhere: bool,
     /// Whether the line has a field that the join writes.
     pub enriched: bool,
 }
@@ -106,6 +108,8 @@ struct Wire<'a> {
     id: u64,
     #[serde(borrow)]
     model: Cow<'a, str>,
+    #[serde(borrow, default)]
+    endpoint: Option<Cow<'a, str>>,
     #[serde(default)]
     start_ts: Option<f64>,
     #[serde(default)]
@@ -220,15 +224,40 @@ fn asked(line: &str) -> Result<Heard, serde_json::Error> {
         ttft: wire.ttft_seconds,
         gap: wire.itl_seconds.as_ref().and_then(|itl| itl.mean),
         gap_p99: wire.itl_seconds.as_ref().and_then(|itl| itl.p99),
+        elsewhere: wire.endpoint.is_some_and(|endpoint| !is_of_this_machine(&endpoint)),
         enriched: [wire.power, wire.power_reason, wire.memory, wire.memory_reason, wire.truth]
             .iter()
             .any(|field| field.0),
     })))
 }
 
+/// Whether an address is of the machine that the client ran on.
+fn is_of_this_machine(endpoint: &str) -> bool {
+    let authority = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_of_this_machine_or_of_another() {
+        for (endpoint, here) in [
+            ("http://127.0.0.1:1234/v1/chat/completions", true),
+            ("http://localhost/api/chat", true),
+            ("http://[::1]:11434/api/chat", true),
+            ("https://openrouter.ai/api/v1/chat/completions", false),
+            ("http://192.168.1.7:1234/v1", false),
+            ("http://127.0.0.1.example/v1", false),
+        ] {
+            assert_eq!(is_of_this_machine(endpoint), here, "{endpoint}");
+        }
+    }
 
     #[test]
     fn a_line_is_read_as_far_as_the_join_needs_it() {

@@ -6,6 +6,13 @@ use std::collections::VecDeque;
 /// Every figure of a reading, in the order in which [`read`] takes them.
 const FIGURES: usize = 9;
 
+/// How many times the usual time between two readings a moment may be away from its nearest one: further, nothing was read
+/// about it. A sampler that misses two readings in a row is late; one that misses three was not there.
+const NEAR_INTERVALS: f64 = 3.0;
+
+/// The same in seconds, where readings are so dense, or so few, that their interval says little.
+const NEAR_SECONDS: f64 = 2.0;
+
 /// One reading.
 #[derive(Debug, Clone)]
 struct Reading {
@@ -51,6 +58,9 @@ impl Held {
             else {
                 continue;
             };
+            if (reading.at - at).abs() > near_enough(readings) {
+                continue;
+            }
             let to = point.get_or_insert((reading.ts, reading.at - at, [None; FIGURES]));
             merge(&mut to.2, &reading.figures, |have, _| have);
         }
@@ -108,6 +118,13 @@ impl Held {
             readings.pop_front();
         }
     }
+}
+
+/// How far a moment may be from the reading that tells about it, in seconds.
+fn near_enough(readings: &VecDeque<Reading>) -> f64 {
+    let ends = readings.front().zip(readings.back()).filter(|_| readings.len() > 1);
+    let interval = ends.map_or(0.0, |(first, last)| (last.at - first.at) / (readings.len() - 1) as f64);
+    NEAR_SECONDS.max(NEAR_INTERVALS * interval)
 }
 
 fn merge(to: &mut [Option<i64>; FIGURES], from: &[Option<i64>; FIGURES], both: impl Fn(i64, i64) -> i64) {

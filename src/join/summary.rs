@@ -20,6 +20,9 @@ pub struct Totals {
     input: Option<u64>,
     output: Option<u64>,
     attributed: Option<f64>,
+    /// The tokens of the requests whose energy is known: only these can share it.
+    powered_input: Option<u64>,
+    powered_output: Option<u64>,
     loads: Option<f64>,
     highest: Option<MemoryFigures>,
     truths: u64,
@@ -48,8 +51,10 @@ impl Totals {
     }
 
     /// Its energy, in joules.
-    pub fn energy(&mut self, joules: Option<f64>) {
+    pub fn energy(&mut self, joules: Option<f64>, asked: &Asked) {
         more(&mut self.attributed, joules);
+        more(&mut self.powered_input, asked.input);
+        more(&mut self.powered_output, asked.output);
     }
 
     /// The highest memory while it ran.
@@ -116,8 +121,8 @@ impl Joiner {
         let attributed = self.totals.attributed.unwrap_or(0.0);
         let idle = self.idle();
         let tokens = |count: Option<u64>| count.filter(|&count| count > 0).map(|count| count as f64);
-        let output = tokens(self.totals.output);
-        let both = output.zip(self.totals.input).map(|(output, input)| output + input as f64);
+        let output = tokens(self.totals.powered_output);
+        let both = output.zip(self.totals.powered_input).map(|(output, input)| output + input as f64);
         let rates = self.settings.rates;
         Some(RunPower {
             energy_joules: Some(round(energy)),

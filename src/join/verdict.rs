@@ -63,7 +63,7 @@ pub fn result(join: &mut Joiner, asked: &Asked, span: Option<Span>, line: &mut P
     if has(join, Role::Power) {
         match power(join, asked, span, loaded) {
             Ok((power, energy)) => {
-                join.totals.energy(energy);
+                join.totals.energy(energy, asked);
                 line.set("power", &power)?;
             }
             Err(why) => {
@@ -110,6 +110,15 @@ fn clock(join: &Joiner, role: Role, asked: &Asked, span: Span) -> String {
         .to_owned()
 }
 
+/// Whether what serves the request is on another machine than what was read: the readings are of the client's boot, and the
+/// request left that machine. Readings of another boot were taken where the server runs, and do count.
+fn elsewhere(join: &Joiner, role: Role, asked: &Asked) -> bool {
+    let boot = join.boot_of(asked);
+    let mut read = join.sources.iter().filter(|source| source.role == role && source.samples > 0).peekable();
+    asked.elsewhere && boot.is_some() && read.peek().is_some() && read.all(|source| source.boot.as_deref() == boot)
+}
+
+const ELSEWHERE: &str = "another machine served the request, and the readings are of this one";
 const NO_TIME: &str = "the result does not say when it began and ended";
 
 fn power(
@@ -119,6 +128,9 @@ fn power(
     loaded: Option<&Loaded>,
 ) -> Result<(JoinedPower, Option<f64>), String> {
     let span = span.ok_or(NO_TIME)?;
+    if elsewhere(join, Role::Power, asked) {
+        return Err(ELSEWHERE.to_owned());
+    }
     let length = span.to - span.from;
     let claim = join.claim(asked, span);
     let (pieces, most) = join.flights.pieces(span.from, span.to, claim);
@@ -210,6 +222,9 @@ fn held(
     loaded: Option<&Loaded>,
 ) -> Result<(JoinedMemory, MemoryFigures), String> {
     let span = span.ok_or(NO_TIME)?;
+    if elsewhere(join, Role::Memory, asked) {
+        return Err(ELSEWHERE.to_owned());
+    }
     let none = || nothing(join, Role::Memory, "memory sampler");
     let after = join.held.nearest(span.to).ok_or_else(none)?;
     let (highest, samples) = join.held.highest(span.from, span.to).ok_or_else(none)?;

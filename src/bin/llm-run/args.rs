@@ -20,7 +20,7 @@ use std::time::Duration;
 const AFTER: &str = "\
 Examples:
   llm-models lmstudio | llm-run --suite website --artifacts reports/today > results.ndjson
-  llm-models openrouter --models-file models.txt | llm-run --concurrency 4 --max-tokens 2000 > results.ndjson
+  llm-models openrouter --match '^google/' | llm-run --suite website --concurrency 4 --max-tokens 2000 > results.ndjson
   echo tiny | llm-run --source openai --base-url http://127.0.0.1:8080 --suite token-rate --concurrency 1,4,16
   llm-run --print-suite website | jq -r .text
 
