@@ -9,7 +9,7 @@ mod input;
 mod keys;
 mod sampling;
 
-pub use args::{duration, duration_in, regex};
+pub use args::{distinct, duration, duration_in, regex};
 pub use input::Input;
 #[cfg(feature = "http")]
 pub use keys::{KeyArgs, base_url_of};
@@ -141,7 +141,10 @@ impl Talk {
 
 /// Text without control characters, so that what a server said cannot drive a terminal. Newlines become spaces.
 pub fn plain(text: &str) -> String {
-    text.trim_end().chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()).collect()
+    // Direction marks would let a name pass for another.
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let spaced = text.trim_end().chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c });
+    spaced.filter(|&c| !c.is_control() && !turns(c)).collect()
 }
 
 /// Parses, runs, and turns the outcome into an exit status.

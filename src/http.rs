@@ -30,6 +30,9 @@ pub fn base_url(text: &str) -> Result<String, String> {
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         return Err(format!("{text}: not an http or https URL: write http://HOST:PORT"));
     }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("a base URL has no query: put a key into a file and give --api-key-file".into());
+    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("a URL with a user or a password in it: put the key into a file and give --api-key-file".into());
     }
@@ -81,6 +84,7 @@ mod tests {
             ("", None),
             ("http://a b", None),
             ("http://me:pw@host", None),
+            ("http://host/v1?api_key=k", None),
         ] {
             assert_eq!(base_url(text).ok().as_deref(), expect, "{text:?}");
         }

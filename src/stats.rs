@@ -125,6 +125,14 @@ impl Histogram {
     /// When it is not base64 of a V2 histogram of microseconds.
     pub fn decode(text: &str) -> Result<Self, String> {
         let bytes = BASE64.decode(text.trim()).map_err(|why| format!("not base64: {why}"))?;
+        // The header promises how large the table is; nobody's gaps are longer than days or finer than three digits.
+        let field = |at: usize, n: usize| {
+            bytes.get(at..at + n).map(|bytes| bytes.iter().fold(0u64, |value, byte| (value << 8) | u64::from(*byte)))
+        };
+        let (digits, highest) = (field(12, 4), field(24, 8));
+        if digits.is_none_or(|digits| digits > 3) || highest.is_none_or(|highest| highest > HOUR_MICROS * 48) {
+            return Err("not a histogram of microseconds with three digits".into());
+        }
         let hdr = Deserializer::new()
             .deserialize(&mut bytes.as_slice())
             .map_err(|why| format!("not an HdrHistogram V2: {why:?}"))?;

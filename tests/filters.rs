@@ -155,6 +155,25 @@ fn llm_run_stops_asking_when_its_reader_leaves() {
 }
 
 #[test]
+fn an_output_that_is_also_an_input_is_refused_and_left_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kept.ndjson");
+    let text = "{\"type\":\"result\",\"v\":1,\"model\":\"m\"}\n";
+    std::fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+    for (name, args) in [
+        ("bench-join", &[path, "-o", path][..]),
+        ("bench-join", &["--power", path, "-o", path]),
+        ("llm-run", &["--prompt", "x", "--resume", path, "-o", path]),
+        ("llm-run", &["--prompt", "x", path, "-o", path]),
+        ("llm-run", &["-o", path]),
+    ] {
+        let ran = run(name, args, "").exits(2);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "{name} {args:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_full_disk_is_exit_2_and_said() {
     for script in [
         "mem-sample --once > /dev/full",

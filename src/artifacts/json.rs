@@ -3,6 +3,7 @@
 use super::{Names, write_atomic};
 use crate::record::Object;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -34,17 +35,9 @@ struct Named {
     #[serde(default)]
     phase: Option<String>,
     #[serde(default)]
-    files: Option<Files>,
+    files: Option<Value>,
     #[serde(default)]
     prompt: Option<PromptId>,
-}
-
-#[derive(Deserialize)]
-struct Files {
-    #[serde(default)]
-    html: Option<String>,
-    #[serde(default)]
-    text: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -94,7 +87,9 @@ impl JsonFiles {
     }
 
     fn name(&mut self, named: &Named) -> String {
-        let beside = named.files.iter().flat_map(|files| [&files.html, &files.text]).flatten().find_map(|p| stem(p));
+        // Whatever else stands there, only a name that a file can have is one.
+        let file = |kind: &str| named.files.as_ref()?.get(kind)?.as_str().filter(|name| name.len() <= 240);
+        let beside = ["html", "text"].into_iter().filter_map(file).find_map(stem);
         let stem = beside.unwrap_or_else(|| self.names.stem(&named.model));
         let id = named.id;
         let wanted = match named.phase.as_deref() {

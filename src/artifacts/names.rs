@@ -6,6 +6,9 @@ use std::collections::HashMap;
 /// The longest stem, in bytes: with a number and an extension it stays under the 255 of every file system.
 const LONGEST: usize = 150;
 
+/// Names that the flows give to files of their own.
+const OURS: [&str; 7] = ["index", "summary", "results", "models", "power", "memory", "run"];
+
 /// Names that Windows keeps for devices.
 const RESERVED: [&str; 6] = ["con", "prn", "aux", "nul", "com", "lpt"];
 
@@ -56,6 +59,9 @@ fn plain(id: &str) -> (String, bool) {
         faithful = false;
         stem = format!("_{}", stem.trim_matches(['.', '-']));
     }
+    if OURS.contains(&stem.to_lowercase().as_str()) {
+        faithful = false;
+    }
     let device = stem.split('.').next().unwrap_or_default().to_lowercase();
     if RESERVED.contains(&device.trim_end_matches(|c: char| c.is_ascii_digit())) {
         stem.insert(0, '_');
@@ -84,6 +90,7 @@ mod tests {
             ("-rf", "_rf~"),
             ("con", "_con~"),
             ("com1.gguf", "_com1.gguf~"),
+            ("index", "index~"),
             ("mödel", "m_del~"),
             ("a\0b\nc", "a_b_c~"),
             (&long, &format!("{}~", "x".repeat(LONGEST))),

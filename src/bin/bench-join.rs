@@ -135,6 +135,8 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
         power.chain(mem).chain(truth).map(|(path, role)| reading.feed(path, role)).collect::<Result<Vec<_>, _>>()?;
     let lines = reading.lines(&args.files, &stop)?;
     let mut files = args.json_dir.as_deref().map(JsonFiles::new);
+    let read = args.files.iter().chain(&args.power).chain(&args.mem).chain(&args.truth);
+    cli::distinct(args.common.output.as_deref(), read.map(PathBuf::as_path))?;
     let mut out = Out::open(args.common.output.as_deref())?;
     let mut emit = |Emission { kind, mut line }| {
         match (&mut files, kind) {
@@ -240,14 +242,15 @@ impl Reading {
             Ok(Box::new(move || {
                 let before = input.bad();
                 let next = if role == Role::Truth {
-                    truth(&mut input)?
+                    truth(&mut input)
                 } else {
-                    input.next_record()?.map(|(_, r)| Sample::Record(r))
+                    input.next_record().map(|next| next.map(|(_, r)| Sample::Record(r)))
                 };
+                bad.fetch_add(input.bad() - before, Ordering::Relaxed);
+                let next = next?;
                 if let Some(Sample::Record(Record::Sampler(sampler))) = &next {
                     ends.finish(sampler.event == SamplerEvent::End && !follow);
                 }
-                bad.fetch_add(input.bad() - before, Ordering::Relaxed);
                 Ok(next)
             }))
         }))

@@ -3,6 +3,7 @@
 //! It keeps raw facts only. What they mean (rates, percentiles, tokens of the first chunk) is [`super::metrics`]'s business.
 
 use super::think::{Part, Splitter};
+use crate::http::Secret;
 use crate::record::{Failure, FailureKind};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -93,6 +94,7 @@ pub struct Answer {
     splitter: Splitter,
     undecided: usize,
     in_event: bool,
+    tool_bytes: usize,
 }
 
 impl Answer {
@@ -143,6 +145,7 @@ impl Answer {
     /// Arguments of a tool call.
     pub fn tool(&mut self, at: Arrival, text: &str) {
         if !text.is_empty() {
+            self.tool_bytes += text.len();
             self.chunk(at, text.len(), Kind::Tool);
         }
     }
@@ -221,9 +224,29 @@ impl Answer {
         }
     }
 
-    /// How many bytes of text are held.
+    /// Takes a key that a server echoed out of everything that is recorded.
+    pub fn redact(&mut self, key: &Secret) {
+        for text in [&mut self.text, &mut self.reasoning] {
+            *text = key.redact(text);
+        }
+        let words = [&mut self.served_model, &mut self.provider, &mut self.generation_id, &mut self.finish_reason];
+        for word in words.into_iter().chain([&mut self.native_finish_reason]).flatten() {
+            *word = key.redact(word);
+        }
+        let raw = [&mut self.usage, &mut self.rest_stats, &mut self.model_info, &mut self.runtime, &mut self.timings];
+        for value in raw.into_iter().flatten() {
+            if let Ok(clean) = serde_json::from_str(&key.redact(&value.to_string())) {
+                *value = clean;
+            }
+        }
+        if let Some(error) = &mut self.error {
+            error.message = key.redact(&error.message);
+        }
+    }
+
+    /// How many bytes came as text, and are held of it: the stamp of a chunk is as large as a short word.
     pub fn bytes(&self) -> usize {
-        self.text.len() + self.reasoning.len()
+        self.text.len() + self.reasoning.len() + self.tool_bytes + self.chunks.len() * size_of::<Chunk>()
     }
 }
 

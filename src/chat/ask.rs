@@ -101,6 +101,9 @@ pub async fn ask(
         told.end_ns = clock::mono_ns();
     }
     told.answer.close();
+    if let Some(key) = &call.key {
+        told.answer.redact(key);
+    }
     told.error = outcome.err().or_else(|| told.answer.error.take());
     if let (Some(error), Some(key)) = (&mut told.error, &call.key) {
         error.message = key.redact(&error.message);
@@ -292,7 +295,9 @@ async fn read_answer(
     }
     let at = Arrival { ns: told.end_ns, read: connection.reads().count() };
     if !success {
-        return Err(failure_of(status, &String::from_utf8_lossy(&reader.raw)));
+        let said = String::from_utf8_lossy(&reader.raw);
+        // Before it is shortened: of a key that was cut, the rest would not be found.
+        return Err(failure_of(status, &call.key.as_ref().map_or_else(|| said.to_string(), |key| key.redact(&said))));
     }
     reader.finish(answer, at);
     if answer.error.is_none() {
@@ -388,6 +393,10 @@ impl Reader {
 }
 
 fn one(dialect: Dialect, answer: &mut Answer, at: Arrival, event: sse::Event<'_>) {
+    // What a server says after the end is said to nobody, however the reads were cut.
+    if answer.ended {
+        return;
+    }
     match dialect {
         Dialect::Openai | Dialect::LmstudioV0 => openai::event(answer, at, event.data),
         Dialect::LmstudioV1 => lmstudio::event(answer, at, event.name, event.data),

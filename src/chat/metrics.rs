@@ -86,9 +86,13 @@ pub fn stream(chunks: &[Chunk], start_ns: u64) -> Vec<(f64, u64, String)> {
         .collect()
 }
 
+/// The largest count that is believed: 2⁵³.
+const MOST: f64 = 9_007_199_254_740_992.0;
+
 fn number(value: Option<&Value>, path: &str) -> Option<u64> {
-    let found = value?.pointer(path)?;
-    found.as_u64().or_else(|| found.as_f64().filter(|n| *n >= 0.0).map(|n| n as u64))
+    // A count is a whole number that a double holds; anything else is no count, and is not bent into one.
+    let found = value?.pointer(path)?.as_f64()?;
+    ((0.0..=MOST).contains(&found) && found.fract() == 0.0).then_some(found as u64)
 }
 
 /// The counts, from the best source there is: usage, the server's statistics, or only chunks.
@@ -185,17 +189,19 @@ fn derived(outcome: &Outcome, answer: &Answer, tokens: &Tokens) -> Option<Derive
 
 /// What the server charged; else its prices times its counts. Prices without counts are no cost.
 fn cost(answer: &Answer, tokens: &Tokens, model: &Model) -> Option<Cost> {
-    if let Some(usd) = answer.usage.as_ref().and_then(|usage| usage.get("cost")).and_then(Value::as_f64) {
+    if let Some(usd) =
+        answer.usage.as_ref().and_then(|usage| usage.get("cost")).and_then(Value::as_f64).filter(|usd| *usd >= 0.0)
+    {
         return Some(Cost { usd, source: CostSource::Usage });
     }
     let pricing = model.pricing.as_ref()?;
-    let price = |text: &Option<String>| text.as_deref()?.parse::<f64>().ok().filter(|price| *price >= 0.0);
+    let price = |text: &Option<String>| text.as_deref()?.parse::<f64>().ok().filter(|price| (0.0..1e6).contains(price));
     if tokens.source == TokenSource::Chunks {
         return None;
     }
     let usd = tokens.input? as f64 * price(&pricing.prompt_usd_per_token)?
         + tokens.output? as f64 * price(&pricing.completion_usd_per_token)?
-        + price(&pricing.request_usd).unwrap_or(0.0);
+        + pricing.request_usd.as_ref().map_or(Some(0.0), |_| price(&pricing.request_usd))?;
     Some(Cost { usd, source: CostSource::Pricing })
 }
 
@@ -368,6 +374,22 @@ mod tests {
         told.answer.usage = Some(json!({"prompt_tokens": 3, "completion_tokens": 0}));
         let tokens = outcome(told).tokens.unwrap();
         assert_eq!((tokens.output, tokens.source), (Some(2), TokenSource::Chunks));
+    }
+
+    #[test]
+    fn counts_that_no_server_can_mean_are_no_counts() {
+        for usage in [
+            json!({"prompt_tokens": u64::MAX, "completion_tokens": 1e30, "prompt_tokens_details": {"cached_tokens": i64::MAX}}),
+            json!({"prompt_tokens": -5, "completion_tokens": 3.9, "cost": -5.0}),
+            json!({"prompt_tokens": "7", "completion_tokens": [1], "cost": "free"}),
+        ] {
+            let mut told = told(&[(200, 1, 4, Kind::Answer), (210, 2, 4, Kind::Answer)]);
+            told.answer.usage = Some(usage.clone());
+            let outcome = outcome(told);
+            let tokens = outcome.tokens.unwrap();
+            assert_eq!((tokens.input, tokens.output, tokens.source), (None, Some(2), TokenSource::Chunks), "{usage}");
+            assert_eq!((tokens.cached, outcome.cost), (None, None), "{usage}");
+        }
     }
 
     #[test]

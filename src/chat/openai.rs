@@ -88,8 +88,10 @@ struct Frame<'a> {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Choice<'a> {
-    #[serde(borrow, alias = "message")]
+    #[serde(borrow)]
     delta: Option<Delta<'a>>,
+    #[serde(borrow)]
+    message: Option<Delta<'a>>,
     #[serde(borrow)]
     text: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -131,7 +133,11 @@ pub fn event(answer: &mut Answer, at: Arrival, data: &str) {
         Err(_) => match serde_json::from_str::<Value>(data) {
             Ok(json) => match Refusal::find(&json) {
                 Some(refusal) => answer.fail(refusal.failure(200)),
-                None => answer.nonsense(&format!("a chunk of an unknown shape: {data}")),
+                // A key that stands twice is what a lenient reader takes the last of; as a value it stands once.
+                None => match serde_json::from_str::<Frame>(&json.to_string()) {
+                    Ok(frame) if json.is_object() => take(answer, at, frame, data),
+                    _ => answer.nonsense(&format!("a chunk of an unknown shape: {data}")),
+                },
             },
             Err(_) => answer.nonsense(&format!("a chunk that is not JSON: {data}")),
         },
@@ -194,7 +200,7 @@ fn take_choice(answer: &mut Answer, at: Arrival, choice: Choice) {
     {
         answer.fail(refusal.failure(200));
     }
-    if let Some(delta) = choice.delta {
+    if let Some(delta) = choice.delta.or(choice.message) {
         // Servers that send several of these send the same words in each: one counts.
         let thought =
             [delta.reasoning, delta.reasoning_content].into_iter().flatten().filter_map(text).find(|t| !t.is_empty());
@@ -258,7 +264,41 @@ fn value(raw: &RawValue) -> Option<Value> {
 fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     let json = raw.get();
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') { serde_json::from_str(json).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+    if !inner.contains('\\') {
+        return Some(Cow::Borrowed(inner));
+    }
+    serde_json::from_str(json)
+        .ok()
+        .or_else(|| serde_json::from_str(&without_half_characters(json)).ok())
+        .map(Cow::Owned)
+}
+
+/// A JSON string in which every half of a surrogate pair without its other half became U+FFFD: servers that cut tokens inside a
+/// character send such halves.
+fn without_half_characters(json: &str) -> String {
+    let mut whole = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find("\\") {
+        whole.push_str(&rest[..at]);
+        let unit = |from: usize| {
+            let digits = rest.get(from..from + 6)?.strip_prefix("\\u")?;
+            u16::from_str_radix(digits, 16).ok()
+        };
+        let length = match (unit(at), unit(at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(0xd800..=0xdfff), _) => {
+                whole.push_str("\\ufffd");
+                rest = &rest[at + 6..];
+                continue;
+            }
+            (Some(_), _) => 6,
+            // An escape of one letter; a string that ends inside one is no JSON, and stays none.
+            (None, _) => rest[at + 1..].chars().next().map_or(1, |c| 1 + c.len_utf8()),
+        };
+        whole.push_str(&rest[at..at + length]);
+        rest = &rest[at + length..];
+    }
+    whole + rest
 }
 
 #[cfg(test)]
@@ -298,6 +338,17 @@ mod tests {
                 2,
             ),
             (&[r#"{"choices":[{"text":"a","finish_reason":"length"}]}"#], "a", "", 1),
+            (&[r#"{"choices":[{"delta":{"content":"a"},"message":{"content":"all"}}]}"#], "a", "", 1),
+            (&[r#"{"choices":[{"delta":{"content":"a","content":"b"}}]}"#], "b", "", 1),
+            (
+                &[
+                    r#"{"choices":[{"delta":{"content":"\ud83d"}}]}"#,
+                    r#"{"choices":[{"delta":{"content":"\ude00 \ud83d\ude00\n"}}]}"#,
+                ],
+                "\u{fffd}\u{fffd} 😀\n",
+                "",
+                2,
+            ),
         ] {
             let answer = stream(events);
             assert_eq!(answer.error, None, "{events:?}");

@@ -1,6 +1,7 @@
 //! Values of flags that several programs share. A value is refused with the allowed range, never bent into it.
 
 use regex::Regex;
+use std::path::Path;
 use std::time::Duration;
 
 /// A length of time with its unit: `500ms`, `2s`, `1m30s`, `1h`.
@@ -25,6 +26,22 @@ pub fn duration_in(min: Duration, max: Duration) -> impl Fn(&str) -> Result<Dura
         }
         Ok(value)
     }
+}
+
+/// Makes sure that the output is none of the inputs: opening it would empty what is to be read.
+///
+/// # Errors
+/// When it is one of them, by whatever name.
+pub fn distinct<'a>(output: Option<&Path>, inputs: impl IntoIterator<Item = &'a Path>) -> anyhow::Result<()> {
+    let Some(to) = output.and_then(|path| path.canonicalize().ok()).filter(|path| path.is_file()) else {
+        return Ok(());
+    };
+    for input in inputs {
+        if input.canonicalize().is_ok_and(|from| from == to) {
+            anyhow::bail!("{}: is read and would be overwritten: write to another file", input.display());
+        }
+    }
+    Ok(())
 }
 
 /// A regular expression.

@@ -43,7 +43,9 @@ impl KeyArgs {
             talk.warn("--api-key: other users of this machine can see it: prefer --api-key-file or the environment");
             Some(Secret::new(text).ok_or_else(|| unusable("--api-key".into()))?)
         } else {
-            facts.key_variable.and_then(|name| env::var(name).ok()).and_then(|text| Secret::new(&text))
+            let given = facts.key_variable.and_then(|name| Some((name, env::var(name).ok()?)));
+            let given = given.filter(|(_, text)| !text.trim().is_empty());
+            given.map(|(name, text)| Secret::new(&text).ok_or_else(|| unusable(name.to_owned()))).transpose()?
         };
         let mut hosts: Vec<String> = facts.key_hosts.iter().map(|host| (*host).to_owned()).collect();
         hosts.extend(named.iter().filter_map(|url| authority(url)));

@@ -28,7 +28,13 @@ pub struct Totals {
     truths: u64,
 }
 
-fn more<T: std::ops::Add<Output = T>>(sum: &mut Option<T>, part: Option<T>) {
+fn count(sum: &mut Option<u64>, part: Option<u64>) {
+    if let Some(part) = part {
+        *sum = Some(sum.unwrap_or(0).saturating_add(part));
+    }
+}
+
+fn more(sum: &mut Option<f64>, part: Option<f64>) {
     *sum = match (sum.take(), part) {
         (Some(sum), Some(part)) => Some(sum + part),
         (sum, part) => sum.or(part),
@@ -46,15 +52,15 @@ impl Totals {
     /// A result goes out.
     pub fn result(&mut self, asked: &Asked) {
         self.results += 1;
-        more(&mut self.input, asked.input);
-        more(&mut self.output, asked.output);
+        count(&mut self.input, asked.input);
+        count(&mut self.output, asked.output);
     }
 
     /// Its energy, in joules.
     pub fn energy(&mut self, joules: Option<f64>, asked: &Asked) {
         more(&mut self.attributed, joules);
-        more(&mut self.powered_input, asked.input);
-        more(&mut self.powered_output, asked.output);
+        count(&mut self.powered_input, asked.input);
+        count(&mut self.powered_output, asked.output);
     }
 
     /// The highest memory while it ran.

@@ -42,7 +42,7 @@ async fn rest_load(api: &Api, model: &Model, wanted: &Wanted) -> Result<Option<L
     }
     Ok(Some(Loaded {
         loader: Loader::Rest,
-        server_seconds: body.get("load_time_seconds").and_then(Value::as_f64),
+        server_seconds: body.get("load_time_seconds").and_then(Value::as_f64).filter(|s| (0.0..1e6).contains(s)),
         context_length: body.pointer("/load_config/context_length").and_then(Value::as_u64),
     }))
 }

@@ -46,20 +46,27 @@ struct Loaded {
 }
 
 /// Unloads everything, leaves the machine alone for a while, loads `model`, and verifies. The `load` record says how it
-/// went, a failure included; `notice` hears what is doubtful.
+/// went, a failure included; `None` when `stopped` said so before the load was asked for. `notice` hears what is doubtful.
 pub async fn load(
     api: &Api,
     source: Source,
     model: &Model,
     wanted: &Wanted,
     run: &str,
+    stopped: &(dyn Fn() -> bool + Sync),
     notice: &mut (dyn FnMut(String) + Send),
-) -> Load {
+) -> Option<Load> {
     if let Err(why) = unload_all(api, source).await {
         notice(format!("{}: could not unload what was loaded before: {why}", model.id));
     }
     let baseline = Stamp::now();
-    tokio::time::sleep(wanted.settle).await;
+    let settled = tokio::time::Instant::now() + wanted.settle;
+    while tokio::time::Instant::now() < settled && !stopped() {
+        tokio::time::sleep_until(settled.min(tokio::time::Instant::now() + Duration::from_millis(100))).await;
+    }
+    if stopped() {
+        return None;
+    }
     let started = Stamp::now();
     let loading = async {
         let loaded = match source {
@@ -108,7 +115,7 @@ pub async fn load(
         }
     };
     (load.ended_ts, load.ended_mono) = (ended.ts, ended.mono());
-    load
+    Some(load)
 }
 
 /// Who is asked first.

@@ -42,7 +42,11 @@ pub async fn load(api: &Api, model: &Model, wanted: &Wanted) -> Result<Loaded, S
         // Ollama counts scheduling and loading together, in nanoseconds, and leaves zeros out.
         _ => Ok(Loaded {
             loader: Loader::Ollama,
-            server_seconds: body.get("load_duration").and_then(Value::as_f64).map(|ns| ns / 1e9),
+            server_seconds: body
+                .get("load_duration")
+                .and_then(Value::as_f64)
+                .map(|ns| ns / 1e9)
+                .filter(|s| (0.0..1e6).contains(s)),
             context_length: *length,
         }),
     }

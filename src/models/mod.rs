@@ -52,5 +52,7 @@ fn text(item: &Value, path: &str) -> Option<String> {
 }
 
 fn number(item: &Value, path: &str) -> Option<u64> {
-    item.pointer(path).and_then(|value| value.as_u64().or_else(|| value.as_f64().map(|n| n as u64)))
+    // A size or a length is a whole number that a double holds; anything else was not told.
+    let found = item.pointer(path)?.as_f64()?;
+    ((0.0..9e15).contains(&found) && found.fract() == 0.0).then_some(found as u64)
 }

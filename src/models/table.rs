@@ -50,7 +50,12 @@ fn row(model: &Model) -> [String; 8] {
 
 /// Text from a server, without what could drive a terminal.
 fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
+    let mut cell: String = text.chars().filter(|c| !c.is_control()).take(81).collect();
+    if cell.chars().count() > 80 {
+        cell.pop();
+        cell.push('…');
+    }
+    cell
 }
 
 fn size(bytes: u64) -> String {

@@ -11,7 +11,6 @@ mod request;
 
 pub use plan::{ApiChoice, Nonce, Settings, Target};
 
-use crate::chat::Kind;
 use crate::clock::Stamp;
 use crate::http::wire::Connections;
 use crate::loader;
@@ -22,10 +21,13 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// How long a model stays loaded after its last answer, at most: `--settle` shortens it.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// How many results may wait for the sink.
+const ROOM: usize = 64;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -34,8 +36,8 @@ pub enum Event {
     Load(Box<Load>),
     /// A request was sent.
     Start(Start),
-    /// Text arrived.
-    Piece(Kind),
+    /// So many pieces of text have arrived by now; told now and then.
+    Pieces(u64),
     /// A request ended. The answer's text comes along for whoever keeps it.
     Done {
         /// The result.
@@ -79,6 +81,9 @@ struct Shared {
     in_flight: AtomicU64,
     stop: watch::Receiver<Stop>,
     events: mpsc::UnboundedSender<Event>,
+    /// Room for results that the sink has not taken yet: whoever reads slowly slows the run down, and does not fill memory.
+    room: Semaphore,
+    pieces: AtomicU64,
     tally: Mutex<Tally>,
 }
 
@@ -103,6 +108,8 @@ pub async fn run(
         in_flight: AtomicU64::new(0),
         stop,
         events,
+        room: Semaphore::new(ROOM),
+        pieces: AtomicU64::new(0),
         tally: Mutex::default(),
     });
     let driver = tokio::spawn(Arc::clone(&shared).drive());
@@ -113,8 +120,12 @@ pub async fn run(
         tokio::select! {
             biased;
             Some(event) = happened.recv() => {
+                let done = matches!(event, Event::Done { .. });
                 if let Err(why) = sink(event) {
                     break Err(why);
+                }
+                if done {
+                    shared.room.add_permits(1);
                 }
             }
             ended = &mut driver => break ended.map_err(io::Error::other),
@@ -153,7 +164,17 @@ impl Shared {
             }
             let mut notice = |text: String| self.tell(Event::Notice(text));
             let run = &self.settings.run;
-            let load = loader::load(&first.api, first.source, &first.model, wanted, run, &mut notice).await;
+            let stopped = || self.stopped();
+            let loading = loader::load(&first.api, first.source, &first.model, wanted, run, &stopped, &mut notice);
+            let load = tokio::select! {
+                load = loading => load,
+                () = self.stop_at(Stop::Leave) => None,
+            };
+            let Some(load) = load else {
+                batches.iter().for_each(|batch| self.unsent(batch, 0));
+                self.unload_quietly().await;
+                continue;
+            };
             let (seconds, error) = (load.load_time_seconds, load.error.clone());
             self.tell(Event::Load(Box::new(load)));
             match error {
@@ -164,12 +185,17 @@ impl Shared {
                     let linger = wanted.settle.min(LINGER);
                     tokio::select! {
                         () = tokio::time::sleep(linger) => {}
-                        () = self.left() => {}
+                        () = self.stop_at(Stop::Drain) => {}
                     }
                 }
             }
-            if let Err(why) = loader::unload_all(&first.api, first.source).await {
-                self.tell(Event::Notice(format!("{}: could not be unloaded: {why}", first.model.id)));
+            tokio::select! {
+                unloaded = loader::unload_all(&first.api, first.source) => {
+                    if let Err(why) = unloaded {
+                        self.tell(Event::Notice(format!("{}: could not be unloaded: {why}", first.model.id)));
+                    }
+                }
+                () = self.stop_at(Stop::Leave) => self.unload_quietly().await,
             }
         }
     }
@@ -218,7 +244,12 @@ impl Shared {
                 }
             });
         }
-        while running.join_next().await.is_some() {}
+        while let Some(ended) = running.join_next().await {
+            if let Err(why) = ended {
+                self.count(|tally| tally.failed += 1);
+                self.tell(Event::Notice(format!("a worker failed, and its request with it: {why}")));
+            }
+        }
         self.unsent(&batch, next.load(Ordering::Relaxed));
     }
 
@@ -230,6 +261,10 @@ impl Shared {
     async fn work(&self, job: Job) {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (outcome, text) = request::perform(self, job, id).await;
+        // A permit that is forgotten is the sink's to give back.
+        if let Ok(room) = self.room.acquire().await {
+            room.forget();
+        }
         let failed = outcome.error.is_some();
         self.count(|tally| if failed { tally.failed += 1 } else { tally.ok += 1 });
         self.tell(Event::Done { outcome: Box::new(outcome), text });
@@ -257,10 +292,10 @@ impl Shared {
         *self.stop.borrow() > Stop::Go
     }
 
-    /// Returns when the run is to be left at once.
-    async fn left(&self) {
+    /// Returns when the run was asked to stop that far, or further.
+    async fn stop_at(&self, far: Stop) {
         let mut stop = self.stop.clone();
-        if stop.wait_for(|stop| *stop == Stop::Leave).await.is_err() {
+        if stop.wait_for(|stop| *stop >= far).await.is_err() {
             // Whoever could have said so is gone: nobody will.
             std::future::pending::<()>().await;
         }
@@ -279,7 +314,7 @@ impl Shared {
         if self.settings.load.is_none() {
             return;
         }
-        let limit = Duration::from_secs(5);
+        let limit = Duration::from_secs(2);
         for target in self.targets.iter().filter(|target| loader::has_life_cycle(target.source)) {
             if let Ok(Ok(())) = tokio::time::timeout(limit, loader::unload_all(&target.api, target.source)).await {
                 return;

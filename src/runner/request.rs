@@ -1,8 +1,7 @@
 //! One request of a run: put into the server's dialect, sent, tried again where that may help, turned into its result.
 
-use super::Event;
-use super::Shared;
 use super::job::Job;
+use super::{Event, Shared, Stop};
 use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
 use crate::clock::{self, Stamp};
 use crate::http::shown;
@@ -72,12 +71,14 @@ pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
             let run = Some(settings.run.clone());
             shared.tell(Event::Start(Start { id, run, start_ts: stamp.ts, start_mono: stamp.mono() }));
         };
-        let on_piece = |answer: &chat::Answer| {
-            if let Some(chunk) = answer.chunks.last() {
-                shared.tell(Event::Piece(chunk.kind));
+        let on_piece = |_: &chat::Answer| {
+            let pieces = shared.pieces.fetch_add(1, Ordering::Relaxed) + 1;
+            if pieces.is_multiple_of(64) {
+                shared.tell(Event::Pieces(pieces));
             }
         };
-        let told = ask(&shared.connections, &call, settings.limits, shared.left(), on_start, on_piece).await;
+        let told =
+            ask(&shared.connections, &call, settings.limits, shared.stop_at(Stop::Leave), on_start, on_piece).await;
         if metrics::endpoint_missing(&told) && spoken + 1 < dialects.len() {
             spoken += 1;
             target.dialect.fetch_max(spoken, Ordering::Relaxed);
@@ -92,7 +93,8 @@ pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
                 });
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
-                    () = shared.left() => break (told, dialect),
+                    // No more is sent, a second try included.
+                    () = shared.stop_at(Stop::Drain) => break (told, dialect),
                 }
             }
             _ => break (told, dialect),

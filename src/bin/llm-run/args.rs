@@ -115,8 +115,8 @@ pub struct Cli {
     #[arg(long, value_name = "N", default_value_t = 2, help_heading = "Load")]
     pub retries: u32,
     /// Event loops; default: the cores, up to 4
-    #[arg(long, value_name = "N", help_heading = "Load")]
-    pub threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Load")]
+    pub threads: Option<u16>,
 
     /// Leave loading to the server
     #[arg(long, help_heading = "Loading (LM Studio, Ollama)")]
@@ -165,8 +165,8 @@ pub struct Cli {
     /// Leave out what FILE holds a good result of; ask again what failed there
     #[arg(long, value_name = "FILE", help_heading = "What is kept")]
     pub resume: Option<PathBuf>,
-    /// The run's id [default: bench-YYYYMMDD-HHMMSS]
-    #[arg(long, value_name = "ID", help_heading = "What is kept")]
+    /// The run's id: letters, digits, - _ . [default: bench-YYYYMMDD-HHMMSS]
+    #[arg(long, value_name = "ID", value_parser = run_id, help_heading = "What is kept")]
     pub run_id: Option<String>,
     /// Print the requests, without keys, and send none
     #[arg(short = 'n', long, help_heading = "What is kept")]
@@ -192,6 +192,15 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
     serde_json::from_str(text).map_err(|why| format!("not a JSON object: {why}"))
 }
 
+fn run_id(text: &str) -> Result<String, String> {
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    if plain && (1..=100).contains(&text.len()) {
+        Ok(text.to_owned())
+    } else {
+        Err("1 to 100 letters, digits, - _ .".into())
+    }
+}
+
 fn gpu(text: &str) -> Result<String, String> {
     let ratio = text.parse::<f64>().is_ok_and(|ratio| (0.0..=1.0).contains(&ratio));
     if ratio || matches!(text, "max" | "off") {
@@ -204,7 +213,8 @@ fn gpu(text: &str) -> Result<String, String> {
 impl Cli {
     /// How many event loops.
     pub fn threads(&self) -> usize {
-        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get().min(4))).max(1)
+        let cores = || std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
+        self.threads.map_or_else(cores, usize::from)
     }
 
     /// What the command line means.
@@ -350,7 +360,13 @@ pub fn without_secrets(args: impl Iterator<Item = String>) -> Vec<String> {
         } else if arg.starts_with("--api-key=") {
             return "--api-key=(redacted)".into();
         }
-        arg
+        // A URL may carry a password or a key; what is refused elsewhere must not be kept here.
+        match arg.split_once("://") {
+            Some((_, rest)) if rest.contains(['@', '?']) && !arg.contains(char::is_whitespace) => {
+                "(redacted URL)".into()
+            }
+            _ => arg,
+        }
     })
     .collect()
 }

@@ -16,12 +16,20 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
     let mut input = Input::open(&cli.files, cli.common.strict, talk)?;
     let mut targets = Vec::new();
     let mut refused_keys: Vec<String> = Vec::new();
+    let mut newer_said = false;
     while let Some(line) = input.next_line()? {
         let models = if line.text.trim_start().starts_with('{') {
             match record::read(&line.text) {
                 Ok(Record::Model(model)) => {
                     pass(cli, out, &line.text)?;
                     vec![*model]
+                }
+                Ok(Record::Newer(v)) => {
+                    if !std::mem::replace(&mut newer_said, true) {
+                        talk.warn(format!("{}: record of contract version {v}: passed on unread", line.place));
+                    }
+                    pass(cli, out, &line.text)?;
+                    continue;
                 }
                 Ok(_) => {
                     pass(cli, out, &line.text)?;
@@ -46,6 +54,12 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
                 Err(why) => input.refuse(&format!("{}: {why:#}", line.place))?,
             }
         }
+    }
+    let keyed = |target: &&Target| target.key.is_some();
+    let first = targets.iter().find(keyed).map(|target| target.source);
+    let one_key = cli.keys.api_key.is_some() || cli.keys.api_key_file.is_some();
+    if one_key && targets.iter().filter(keyed).any(|target| Some(target.source) != first) {
+        bail!("one key for several services: give each its own by its environment variable");
     }
     if targets.is_empty() {
         bail!("no models to run: pipe them in from llm-models, or write ids, one per line, with --source");

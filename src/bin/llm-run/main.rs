@@ -7,12 +7,14 @@ mod output;
 
 use args::Cli;
 use llm_bench::cli::{self, Exit, Talk};
+use llm_bench::http::base_url;
 use llm_bench::ndjson::Out;
 use llm_bench::prompts::suite;
 use llm_bench::record::{self, Run, Tool};
 use llm_bench::runner::{self, Stop};
 use llm_bench::{clock, memory};
 use output::Sink;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -22,8 +24,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
-    let mut out = Out::open(cli.common.output.as_deref())?;
+    let output = cli.common.output.as_deref();
     if let Some(name) = cli.print_suite {
+        let mut out = Out::open(output)?;
         for prompt in suite(name, cli.system.as_deref()) {
             out.line(&record::line(&prompt)?)?;
         }
@@ -31,6 +34,11 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     }
     let started_ts = clock::wall();
     let settings = cli.settings(started_ts)?;
+    if let Some(url) = &cli.base_url {
+        base_url(url).map_err(|why| anyhow::anyhow!("--base-url {why}"))?;
+    }
+    cli::distinct(output, cli.files.iter().chain(&cli.resume).chain(&cli.prompt_file).map(PathBuf::as_path))?;
+    let mut out = Out::open(output)?;
     // The head of the run goes first, before any line of the input that is passed on.
     if !cli.dry_run {
         out.line(&record::line(&head(&cli, &settings, started_ts))?)?;
@@ -55,18 +63,22 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         tokio::spawn(obey_signals(say, talk)?);
         runner::run(settings, targets, stop, |event| sink.take(event)).await
     })?;
-    sink.finish(tally, started_ts);
-    Ok(Exit::of(bad + tally.failed + tally.unsent))
+    let unwritten = sink.finish(tally, started_ts);
+    let failed = [bad, tally.failed, tally.unsent, unwritten].into_iter().any(|n| n > 0);
+    Ok(if failed { Exit::SomeFailed } else { Exit::Done })
 }
 
 /// The first signal lets running requests finish, the second leaves at once.
 fn obey_signals(say: watch::Sender<Stop>, talk: Talk) -> std::io::Result<impl Future<Output = ()>> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     Ok(async move {
-        for stop in [Stop::Drain, Stop::Leave] {
+        for mut stop in [Stop::Drain, Stop::Leave] {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                // The terminal is gone, and with it whoever could say it again.
+                _ = hangup.recv() => stop = Stop::Leave,
             }
             talk.warn(match stop {
                 Stop::Drain => "stopping: no more requests are sent, running ones may finish; once more leaves at once",

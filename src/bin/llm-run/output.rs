@@ -19,10 +19,10 @@ pub struct Sink {
     folder: Option<Folder>,
     bar: ProgressBar,
     talk: Talk,
-    pieces: u64,
     tokens: u64,
     usd: Option<f64>,
     failures_told: u64,
+    unwritten: u64,
 }
 
 /// How many failures are told one by one; the rest are in the records, and counted in the last line.
@@ -36,16 +36,13 @@ impl Sink {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(250));
-        Ok(Self { out, folder, bar, talk, pieces: 0, tokens: 0, usd: None, failures_told: 0 })
+        Ok(Self { out, folder, bar, talk, tokens: 0, usd: None, failures_told: 0, unwritten: 0 })
     }
 
     pub fn take(&mut self, event: Event) -> io::Result<()> {
         match event {
-            Event::Piece(_) => {
-                self.pieces += 1;
-                if self.pieces.is_multiple_of(16) {
-                    self.bar.set_message(format!("{} chunks", self.pieces));
-                }
+            Event::Pieces(pieces) => {
+                self.bar.set_message(format!("{pieces} chunks"));
                 Ok(())
             }
             Event::Start(start) => self.out.line(&record::line(&start)?),
@@ -65,7 +62,16 @@ impl Sink {
             }
             Event::Done { mut outcome, text } => {
                 if let Some(folder) = &mut self.folder {
-                    outcome.files = folder.keep(&outcome, &text)?;
+                    // An answer was made, and paid; a disk that is full takes its file, not its result.
+                    match folder.keep(&outcome, &text) {
+                        Ok(files) => outcome.files = files,
+                        Err(why) => {
+                            self.unwritten += 1;
+                            outcome.warnings.push("file_not_written".into());
+                            let text = format!("{why}: the answer of request {} is not kept", outcome.id);
+                            self.bar.suspend(|| self.talk.error(text));
+                        }
+                    }
                 }
                 if let Some(why) = outcome.errors.generation.as_ref().filter(|_| outcome.error.is_some()) {
                     self.failures_told += 1;
@@ -75,7 +81,8 @@ impl Sink {
                         _ => {}
                     }
                 }
-                self.tokens += outcome.tokens.as_ref().and_then(|tokens| tokens.output).unwrap_or(0);
+                let output = outcome.tokens.as_ref().and_then(|tokens| tokens.output);
+                self.tokens = self.tokens.saturating_add(output.unwrap_or(0));
                 if let Some(cost) = &outcome.cost {
                     *self.usd.get_or_insert(0.0) += cost.usd;
                 }
@@ -89,8 +96,8 @@ impl Sink {
         self.bar.suspend(|| self.talk.warn(text));
     }
 
-    /// The last word to people.
-    pub fn finish(self, tally: Tally, started_ts: f64) {
+    /// The last word to people; how many answers could not be kept.
+    pub fn finish(self, tally: Tally, started_ts: f64) -> u64 {
         self.bar.finish_and_clear();
         let mut line = format!("{} ok, {} failed", tally.ok, tally.failed);
         if tally.unsent > 0 {
@@ -101,6 +108,7 @@ impl Sink {
             line += &format!(", ${usd:.6}");
         }
         self.talk.warn(line);
+        self.unwritten
     }
 }
 
