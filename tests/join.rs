@@ -391,3 +391,40 @@ fn help_says_what_it_holds_and_how_it_ends() {
     }
     assert!(common::root().join("docs/joining.md").is_file());
 }
+
+#[test]
+fn what_an_earlier_join_measured_is_kept_where_this_one_measured_nothing() {
+    let old = r#"{"type":"result","v":1,"model":"m","start_ts":1000.0,"timing_seconds":{"end":1.0},"power":{"energy_joules":12.5,"coverage":1.0,"quality":"good","samples":3,"clock":"wall"}}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let far = folder.path().join("power.ndjson");
+    std::fs::write(&far, "{\"type\":\"power\",\"v\":1,\"ts\":5000.0,\"seq\":1,\"source\":\"x\",\"kind\":\"window\",\"window_seconds\":1.0,\"watts\":{\"soc\":9.0}}\n").unwrap();
+    let ran = run("bench-join", ["--wait", "100ms", "--power", far.to_str().unwrap()], old).exits(0);
+    assert_eq!(ran.of_type("result")[0]["power"]["energy_joules"], 12.5, "{}", ran.stdout);
+}
+
+#[test]
+fn readings_of_this_machine_say_nothing_of_a_request_that_another_one_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let power = folder.path().join("power.ndjson");
+    let sampler = |event| {
+        format!(
+            r#"{{"type":"sampler","v":1,"event":"{event}","tool":{{"name":"x","version":"0"}},"ts":1000.0,"mono":10.0,"boot":"b","sources":["x"],"total_domain":"soc"}}"#
+        )
+    };
+    let reading = r#"{"type":"power","v":1,"ts":1005.0,"mono":15.0,"seq":1,"source":"x","kind":"window","window_seconds":5.0,"watts":{"soc":9.0}}"#;
+    std::fs::write(&power, [sampler("start"), reading.into(), sampler("end")].join("\n")).unwrap();
+    let run_record = r#"{"type":"run","v":1,"run":"r","started_ts":1000.0,"boot":"b","tool":{"name":"llm-run","version":"0"},"host":{},"settings":{},"argv":[]}"#;
+    let result = |id, endpoint| {
+        format!(
+            r#"{{"type":"result","v":1,"run":"r","id":{id},"model":"m","endpoint":"{endpoint}","start_ts":1001.0,"start_mono":11.0,"timing_seconds":{{"end":2.0}}}}"#
+        )
+    };
+    let input =
+        [run_record.into(), result(1, "http://127.0.0.1:1/v1"), result(2, "https://openrouter.ai/api/v1")].join("\n");
+    let results = run("bench-join", ["--attribution", "time", "--power", power.to_str().unwrap()], input)
+        .exits(0)
+        .of_type("result");
+    assert!(results[0]["power"]["energy_joules"].as_f64().unwrap() > 0.0);
+    assert!(results[1]["power"].is_null());
+    assert!(results[1]["power_reason"].as_str().unwrap().contains("another machine"));
+}

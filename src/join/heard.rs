@@ -80,6 +80,10 @@ pub struct Asked {
     pub gap_p99: Option<f64>,
     /// Whether another machine than the client's served it.
     pub elsewhere: bool,
+    /// Whether an earlier join measured its power.
+    pub had_power: bool,
+    /// Whether an earlier join measured its memory.
+    pub had_memory: bool,
     /// Whether the line has a field that the join writes.
     pub enriched: bool,
 }
@@ -138,11 +142,14 @@ struct Wire<'a> {
 
 /// Whether a field stands in the line, null or not.
 #[derive(Default)]
-struct Present(bool);
+struct Present {
+    there: bool,
+    some: bool,
+}
 
 impl<'de> Deserialize<'de> for Present {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Present(true))
+        Option::<IgnoredAny>::deserialize(deserializer).map(|value| Present { there: true, some: value.is_some() })
     }
 }
 
@@ -225,9 +232,11 @@ fn asked(line: &str) -> Result<Heard, serde_json::Error> {
         gap: wire.itl_seconds.as_ref().and_then(|itl| itl.mean),
         gap_p99: wire.itl_seconds.as_ref().and_then(|itl| itl.p99),
         elsewhere: wire.endpoint.is_some_and(|endpoint| !is_of_this_machine(&endpoint)),
+        had_power: wire.power.some,
+        had_memory: wire.memory.some,
         enriched: [wire.power, wire.power_reason, wire.memory, wire.memory_reason, wire.truth]
             .iter()
-            .any(|field| field.0),
+            .any(|field| field.there),
     })))
 }
 

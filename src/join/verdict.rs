@@ -66,6 +66,8 @@ pub fn result(join: &mut Joiner, asked: &Asked, span: Option<Span>, line: &mut P
                 join.totals.energy(energy, asked);
                 line.set("power", &power)?;
             }
+            // What an earlier join measured is not lost to one that has nothing to say.
+            Err(_) if asked.had_power => {}
             Err(why) => {
                 line.set("power", &())?;
                 line.set("power_reason", &why)?;
@@ -78,6 +80,7 @@ pub fn result(join: &mut Joiner, asked: &Asked, span: Option<Span>, line: &mut P
                 join.totals.memory(&highest);
                 line.set("memory", &memory)?;
             }
+            Err(_) if asked.had_memory => {}
             Err(why) => {
                 line.set("memory", &())?;
                 line.set("memory_reason", &why)?;

@@ -368,9 +368,9 @@ fn a_failed_request_and_one_without_time_are_told_apart() {
 }
 
 #[test]
-fn fields_that_are_not_known_survive_byte_for_byte_and_a_second_join_replaces_the_first() {
+fn fields_that_are_not_known_survive_byte_for_byte_and_what_an_earlier_join_measured_is_not_lost() {
     let mut core = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
-    let line = r#"{"type":"result","v":1, "model":"m","power":{"old":1},"z":1.10,"n":123456789012345678901234567890}"#;
+    let line = r#"{"type":"result","v":1, "model":"m","power":{"old":1},"memory":null,"z":1.10,"n":123456789012345678901234567890}"#;
     core.line(line.to_owned(), hear(line).unwrap(), 0.0);
     core.line(r#"{"type":"join_summary","v":1}"#.to_owned(), Heard::Summary, 0.0);
     core.source_ended(0);
@@ -378,7 +378,7 @@ fn fields_that_are_not_known_survive_byte_for_byte_and_a_second_join_replaces_th
     let Ok(emission) = core.next(0.0).unwrap() else { panic!() };
     assert_eq!(
         emission.line,
-        r#"{"type":"result","v":1,"model":"m","power":null,"z":1.10,"n":123456789012345678901234567890,"power_reason":"the result does not say when it began and ended"}"#
+        r#"{"type":"result","v":1,"model":"m","power":{"old":1},"memory":null,"z":1.10,"n":123456789012345678901234567890}"#
     );
     assert_eq!(out(&mut core, 0.0).len(), 1, "one summary, not two");
 }
