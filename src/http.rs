@@ -14,7 +14,7 @@ pub mod wire;
 pub use api::{Api, Reply};
 pub use failure::{Refusal, failure_of, io_failure, retry_after};
 pub use secret::{KeyRule, Secret, is_loopback};
-pub use service::{Service, service};
+pub use service::{Service, api_base, service};
 
 use reqwest::Url;
 

@@ -201,16 +201,15 @@ impl Reading {
         } else {
             Input::open(files, self.strict, self.talk)?
         };
-        let (bad, talk, mut newer) = (Arc::clone(&self.bad), self.talk, false);
+        let bad = Arc::clone(&self.bad);
         Ok(Box::new(move || {
             let before = input.bad();
             let next = loop {
                 let Some(line) = input.next_line()? else { break None };
                 match join::hear(&line.text) {
                     Ok(heard) => {
-                        if let (join::Heard::Newer(v), false) = (&heard, newer) {
-                            newer = true;
-                            talk.warn(format!("{}: record of contract version {v}: passed on unread", line.place));
+                        if let join::Heard::Newer(v) = heard {
+                            input.newer(&line, v);
                         }
                         break Some((line.text, heard));
                     }

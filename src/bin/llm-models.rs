@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llm_bench::cli::{self, Common, Exit, KeyArgs, Talk, base_url_of};
-use llm_bench::http::{Api, is_loopback, root_of, service, shown};
+use llm_bench::http::{Api, api_base, is_loopback, service, shown};
 use llm_bench::models::{self, detect, lmstudio, minimax, ollama, openai, openrouter};
 use llm_bench::ndjson::Out;
 use llm_bench::record::{self, Failure, FailureKind, Model, Source};
@@ -228,10 +228,7 @@ async fn list(cli: &Cli, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
 
 fn api(cli: &Cli, source: Source, server: &Server, talk: Talk) -> anyhow::Result<Api> {
     let (base, named) = base_url_of(source, server.base_url.as_deref())?;
-    let base = match source {
-        Source::Openai | Source::Minimax => base,
-        Source::Lmstudio | Source::Openrouter | Source::Ollama => root_of(&base).to_owned(),
-    };
+    let base = api_base(source, &base).to_owned();
     let (key, rule) = cli.keys.resolve(source, if named { std::slice::from_ref(&base) } else { &[] }, talk)?;
     if key.is_none() && source == Source::Minimax && !named {
         let name = service(source).key_variable.unwrap_or_default();

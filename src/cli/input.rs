@@ -43,14 +43,8 @@ impl Input {
         while let Some(line) = self.next_line()? {
             match record::read(&line.text) {
                 Ok(record) => {
-                    if let Record::Newer(v) = record
-                        && !std::mem::replace(&mut self.newer_said, true)
-                    {
-                        self.talk.warn(format!(
-                            "{}: record of contract version {v}, newer than {}: passed on unread",
-                            line.place,
-                            record::V
-                        ));
+                    if let Record::Newer(v) = record {
+                        self.newer(&line, v);
                     }
                     return Ok(Some((line, record)));
                 }
@@ -72,6 +66,15 @@ impl Input {
                 Some(Err(Bad::Line(place, why))) => self.refuse(&format!("{place}: {why}"))?,
                 Some(Err(Bad::Input(place, why))) => return Err(why).with_context(|| place.to_string()),
             }
+        }
+    }
+
+    /// Says, once, that a record of a newer contract is passed on.
+    pub fn newer(&mut self, line: &Line, v: u64) {
+        if !std::mem::replace(&mut self.newer_said, true) {
+            let known = record::V;
+            let place = &line.place;
+            self.talk.warn(format!("{place}: record of contract version {v}, newer than {known}: passed on unread"));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Where each kind of server listens and which key is its own.
 
+use super::root_of;
 use crate::record::Source;
 
 /// The facts about a kind of server that listings, loads and chats share.
@@ -15,6 +16,15 @@ pub struct Service {
     pub key_hosts: &'static [&'static str],
     /// Whether it is of no use without a key.
     pub needs_key: bool,
+}
+
+/// Where the API of a server begins, of a base URL as people paste it: the servers whose paths are known drop theirs, any
+/// other may live below one.
+pub fn api_base(source: Source, base: &str) -> &str {
+    match source {
+        Source::Openai | Source::Minimax => base,
+        Source::Lmstudio | Source::Openrouter | Source::Ollama => root_of(base),
+    }
 }
 
 /// The facts about one kind.

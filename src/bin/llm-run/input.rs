@@ -3,10 +3,10 @@
 use crate::args::Cli;
 use anyhow::bail;
 use llm_bench::cli::{Input, Talk, base_url_of};
-use llm_bench::http::{Api, base_url, root_of, service, shown};
+use llm_bench::http::{Api, api_base, base_url, service, shown};
 use llm_bench::models::ids;
 use llm_bench::ndjson::Out;
-use llm_bench::record::{self, Model, Record, Source};
+use llm_bench::record::{self, Model, Record};
 use llm_bench::runner::{Settings, Target};
 use std::sync::atomic::AtomicUsize;
 
@@ -16,7 +16,6 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
     let mut input = Input::open(&cli.files, cli.common.strict, talk)?;
     let mut targets = Vec::new();
     let mut refused_keys: Vec<String> = Vec::new();
-    let mut newer_said = false;
     while let Some(line) = input.next_line()? {
         let models = if line.text.trim_start().starts_with('{') {
             match record::read(&line.text) {
@@ -24,14 +23,10 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
                     pass(cli, out, &line.text)?;
                     vec![*model]
                 }
-                Ok(Record::Newer(v)) => {
-                    if !std::mem::replace(&mut newer_said, true) {
-                        talk.warn(format!("{}: record of contract version {v}: passed on unread", line.place));
+                Ok(record) => {
+                    if let Record::Newer(v) = record {
+                        input.newer(&line, v);
                     }
-                    pass(cli, out, &line.text)?;
-                    continue;
-                }
-                Ok(_) => {
                     pass(cli, out, &line.text)?;
                     continue;
                 }
@@ -75,19 +70,15 @@ fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Op
     let Some(source) = model.source.or(cli.source) else {
         bail!("{}: on which kind of server? give --source lmstudio|openrouter|ollama|openai|minimax", model.id);
     };
-    let given = match (&model.base_url, &cli.base_url) {
-        // A record says where it comes from; the flag is for those that do not.
-        (Some(url), _) => Some((base_url(url).map_err(anyhow::Error::msg)?, false)),
-        (None, flag) => Some(base_url_of(source, flag.as_deref())?),
-    };
-    let (base, _) = given.unwrap_or_default();
-    let base = match source {
-        Source::Openai | Source::Minimax => base,
-        Source::Lmstudio | Source::Openrouter | Source::Ollama => root_of(&base).to_owned(),
-    };
+    let usual = base_url_of(source, cli.base_url.as_deref()).map(|(url, _)| url);
     // Hosts that the user named, by flag or environment, may have the key; a host that only a line names may not.
-    let named: Vec<String> =
-        base_url_of(source, cli.base_url.as_deref()).ok().map(|(url, _)| url).into_iter().collect();
+    let named: Vec<String> = usual.iter().cloned().collect();
+    // A record says where it comes from; the flag is for those that do not.
+    let base = match &model.base_url {
+        Some(url) => base_url(url).map_err(anyhow::Error::msg)?,
+        None => usual?,
+    };
+    let base = api_base(source, &base).to_owned();
     let (key, rule) = cli.keys.resolve(source, &named, talk)?;
     let facts = service(source);
     if key.is_none() && facts.needs_key && facts.base_url == Some(base.as_str()) && !cli.dry_run {
