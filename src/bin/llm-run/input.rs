@@ -63,7 +63,7 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
 }
 
 fn pass(cli: &Cli, out: &mut Out, line: &str) -> std::io::Result<()> {
-    if cli.dry_run { Ok(()) } else { out.line(line) }
+    if cli.keep.dry_run { Ok(()) } else { out.line(line) }
 }
 
 fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Option<String>)> {
@@ -81,7 +81,7 @@ fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Op
     let base = api_base(source, &base).to_owned();
     let (key, rule) = cli.keys.resolve(source, &named, talk)?;
     let facts = service(source);
-    if key.is_none() && facts.needs_key && facts.base_url == Some(base.as_str()) && !cli.dry_run {
+    if key.is_none() && facts.needs_key && facts.base_url == Some(base.as_str()) && !cli.keep.dry_run {
         bail!(
             "{}: no key for {}: set {}, or give --api-key-file FILE",
             model.id,

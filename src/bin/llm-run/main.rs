@@ -25,9 +25,9 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     let output = cli.common.output.as_deref();
-    if let Some(name) = cli.print_suite {
+    if let Some(name) = cli.prompts.print_suite {
         let mut out = Out::open(output)?;
-        for prompt in suite(name, cli.system.as_deref()) {
+        for prompt in suite(name, cli.prompts.system.as_deref()) {
             out.line(&record::line(&prompt)?)?;
         }
         return Ok(Exit::Done);
@@ -37,17 +37,20 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     if let Some(url) = &cli.base_url {
         base_url(url).map_err(|why| anyhow::anyhow!("--base-url {why}"))?;
     }
-    cli::distinct(output, cli.files.iter().chain(&cli.resume).chain(&cli.prompt_file).map(PathBuf::as_path))?;
+    cli::distinct(
+        output,
+        cli.files.iter().chain(&cli.keep.resume).chain(&cli.prompts.prompt_file).map(PathBuf::as_path),
+    )?;
     let mut out = Out::open(output)?;
     // The head of the run goes first, before any line of the input that is passed on.
-    if !cli.dry_run {
+    if !cli.keep.dry_run {
         out.line(&record::line(&head(&cli, &settings, started_ts))?)?;
         for prompt in &settings.prompts {
             out.line(&record::line(prompt)?)?;
         }
     }
     let (targets, bad) = input::targets(&cli, talk, &mut out)?;
-    if cli.dry_run {
+    if cli.keep.dry_run {
         output::dry_run(&settings, &targets, &mut out)?;
         return Ok(Exit::of(bad));
     }
@@ -55,9 +58,10 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         && settings.requests.is_none_or(|n| n == 1)
         && settings.warmup == 0;
     let planned = input::planned(&settings, targets.len());
-    let mut sink = Sink::new(out, cli.artifacts.as_deref(), one_per_model, planned, talk)?;
+    let mut sink = Sink::new(out, cli.keep.artifacts.as_deref(), one_per_model, planned, talk)?;
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(cli.threads()).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(cli.load.threads()).enable_all().build()?;
     let tally = runtime.block_on(async {
         let (say, stop) = watch::channel(Stop::Go);
         tokio::spawn(obey_signals(say, talk)?);

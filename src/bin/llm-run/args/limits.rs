@@ -1,0 +1,50 @@
+//! How long anything may take, and how large it may be.
+
+use clap::Args;
+use llm_bench::chat::Limits;
+use llm_bench::cli::duration_in;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long anything may take, and how large it may be.
+#[derive(Args)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitArgs {
+    /// How long a request may take
+    #[arg(long, default_value = "30m", value_parser = limit())]
+    pub timeout: Duration,
+    /// How long nothing may come, before the first token or between two; comments do not count [default: --timeout]
+    #[arg(long, value_parser = limit())]
+    pub idle_timeout: Option<Duration>,
+    /// How long opening a connection may take
+    #[arg(long, default_value = "10s", value_parser = limit())]
+    pub connect_timeout: Duration,
+    /// The most text of an answer that is held
+    #[arg(long, value_name = "N", default_value_t = 64 << 20)]
+    pub max_answer_bytes: usize,
+}
+
+fn limit() -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync {
+    duration_in(Duration::from_millis(1), Duration::from_secs(7 * 24 * 3600))
+}
+
+impl LimitArgs {
+    /// The limits of a request.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            connect: self.connect_timeout,
+            idle: self.idle_timeout.unwrap_or(self.timeout),
+            total: self.timeout,
+            text_bytes: self.max_answer_bytes,
+        }
+    }
+
+    /// As the `run` record carries it.
+    pub fn recorded(&self) -> Value {
+        let limits = self.limits();
+        json!({
+            "timeout_seconds": limits.total.as_secs_f64(),
+            "idle_timeout_seconds": limits.idle.as_secs_f64(),
+        })
+    }
+}
