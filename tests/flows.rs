@@ -22,19 +22,19 @@ fn make(desk: &Path, target: &str, variables: &[(&str, &str)]) -> Command {
     command
 }
 
-fn flow(desk: &Path, target: &str, variables: &[(&str, &str)]) -> Ran {
+pub(crate) fn flow(desk: &Path, target: &str, variables: &[(&str, &str)]) -> Ran {
     run_with(make(desk, target, variables), "")
 }
 
 /// The one folder of a flow.
-fn folder(desk: &Path, flow: &str) -> PathBuf {
+pub(crate) fn folder(desk: &Path, flow: &str) -> PathBuf {
     let mut found = std::fs::read_dir(desk.join("reports")).unwrap().map(|entry| entry.unwrap().path());
     let folder = found.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(flow)).unwrap();
     assert_eq!(found.next(), None, "one run leaves one folder");
     folder
 }
 
-fn results(folder: &Path) -> Vec<Value> {
+pub(crate) fn results(folder: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join("results.ndjson")).unwrap();
     let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     records.filter(|record| record["type"] == "result").collect()

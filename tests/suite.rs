@@ -11,6 +11,7 @@ mod join;
 mod layering;
 mod mem;
 mod meters;
+mod migrating;
 mod power;
 mod readme;
 mod report;
