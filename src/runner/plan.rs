@@ -1,13 +1,15 @@
 //! What is to be run: the settings, the targets, and which targets are measured together.
 
+use super::fit::Fitted;
 use crate::chat::{Dialect, Limits, Parameters};
 use crate::http::{Api, Secret, is_loopback};
 use crate::loader;
 use crate::pace::Closed;
-use crate::record::{Model, Prompt, Source};
+use crate::prompts::Item;
+use crate::record::{Model, Source};
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 
 /// When a nonce is put before the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -55,8 +57,12 @@ pub struct Settings {
     pub run: String,
     /// The number of the first request.
     pub first_id: u64,
-    /// The prompts.
-    pub prompts: Vec<Prompt>,
+    /// What is asked.
+    pub prompts: Vec<Item>,
+    /// The length, in tokens, of a text that stands before every prompt.
+    pub shared_prefix: Option<u64>,
+    /// What random draws follow from.
+    pub load_seed: u64,
     /// What is sent with each.
     pub parameters: Parameters,
     /// The load levels, one after another.
@@ -85,6 +91,30 @@ pub struct Settings {
     pub save_stream: bool,
 }
 
+impl Settings {
+    /// Whether a nonce goes before the prompts.
+    pub fn nonces(&self) -> bool {
+        match self.nonce {
+            Nonce::On => true,
+            Nonce::Off => false,
+            Nonce::Auto => {
+                let prompts = self.prompts.len() as u64;
+                let each = self.requests.unwrap_or_else(|| prompts.saturating_mul(self.repeat));
+                each > prompts || self.levels.len() > 1 || self.warmup > 0
+            }
+        }
+    }
+
+    /// How many requests `conversations` prompts take, when they are asked in turn: each turn of a conversation is one.
+    pub fn turns(&self, conversations: u64) -> u64 {
+        let all = self.prompts.len() as u64;
+        let of = |items: &[Item]| items.iter().map(Item::turns).sum::<u64>();
+        let (rounds, rest) = (conversations.checked_div(all).unwrap_or(0), conversations.checked_rem(all).unwrap_or(0));
+        let rest = usize::try_from(rest).ok().and_then(|rest| self.prompts.get(..rest));
+        rounds.saturating_mul(of(&self.prompts)).saturating_add(rest.map_or(0, of))
+    }
+}
+
 /// A model and how to reach it.
 #[derive(Debug)]
 pub struct Target {
@@ -100,6 +130,8 @@ pub struct Target {
     pub api: Api,
     /// Which of the dialects is spoken: the place in [`ApiChoice::dialects`].
     pub dialect: AtomicUsize,
+    /// The synthetic texts as its server counts them; made by the runner.
+    pub fitted: OnceLock<Fitted>,
 }
 
 impl Target {
@@ -145,6 +177,7 @@ mod tests {
                 key: None,
                 api: Api::new(base, None, &KeyRule::default()).unwrap().0,
                 dialect: AtomicUsize::new(0),
+                fitted: OnceLock::new(),
             })
         };
         let targets = [
