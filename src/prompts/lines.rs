@@ -21,7 +21,8 @@ pub enum Asked {
 /// # Errors
 /// When it is no prompt, in a sentence without the place.
 pub fn read(line: &str, id: &str, system: Option<&str>) -> Result<Asked, String> {
-    let value: Value = serde_json::from_str(line).map_err(|why| format!("not JSON: {why}"))?;
+    let value: Value =
+        serde_json::from_str(line).map_err(|why| format!("not JSON (an object, or a text in quotes): {why}"))?;
     let mut fields = match value {
         Value::String(text) => return plain(prompt(id, None, system, &text)),
         Value::Object(fields) => fields,

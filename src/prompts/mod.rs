@@ -109,10 +109,10 @@ fn hash<'a>(system: Option<&str>, texts: impl IntoIterator<Item = &'a str>) -> S
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Words that no cache can have seen: the same for the same run and request, different for any other. For a synthetic text,
-/// words of its own kind, so that its length stays what was wanted.
-pub fn nonce(run: &str, id: u64, synthetic: bool) -> String {
-    let digest = Sha256::digest(format!("{run}\0{id}"));
+/// Words that no cache can have seen: different for any other run, salt or request. For a synthetic text, words of its own
+/// kind, so that its length stays what was wanted.
+pub fn nonce(run: &str, salt: u64, id: u64, synthetic: bool) -> String {
+    let digest = Sha256::digest(format!("{run}\0{salt}\0{id}"));
     if synthetic {
         let bits = digest.iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte));
         return synthetic::word_nonce(bits);
@@ -151,14 +151,15 @@ mod tests {
     }
 
     #[test]
-    fn nonces_differ_by_run_and_by_request() {
+    fn nonces_differ_by_run_by_salt_and_by_request() {
         for synthetic in [false, true] {
-            let nonce = |run, id| nonce(run, id, synthetic);
-            assert_eq!(nonce("r", 1), nonce("r", 1));
-            assert_ne!(nonce("r", 1), nonce("r", 2));
-            assert_ne!(nonce("r", 1), nonce("s", 1));
+            let nonce = |run, salt, id| nonce(run, salt, id, synthetic);
+            assert_eq!(nonce("r", 0, 1), nonce("r", 0, 1));
+            assert_ne!(nonce("r", 0, 1), nonce("r", 0, 2));
+            assert_ne!(nonce("r", 0, 1), nonce("s", 0, 1));
+            assert_ne!(nonce("r", 0, 1), nonce("r", 1, 1));
         }
-        assert_eq!(nonce("r", 1, true).split(' ').count(), 6);
+        assert_eq!(nonce("r", 0, 1, true).split(' ').count(), 6);
     }
 
     #[test]

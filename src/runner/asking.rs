@@ -31,7 +31,7 @@ impl Asking {
         let synthetic = matches!(asked, Item::Synthetic(_));
         Self {
             prefix: prefix(settings, fitted),
-            nonce: with_nonce.then(|| nonce(&settings.run, id, synthetic)),
+            nonce: with_nonce.then(|| nonce(&settings.run, settings.salt, id, synthetic)),
             parameters: parameters(settings, asked),
             first: id,
             history: Vec::new(),

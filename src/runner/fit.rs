@@ -95,7 +95,7 @@ async fn fitted(settings: &Settings, target: &Target) -> Result<Option<Fitted>, 
         prefix: prefix.as_ref().map(|prefix| prefix.text.as_str()),
         prefix_tokens: settings.shared_prefix.unwrap_or(0),
         // A nonce of this kind has the same length whatever it says.
-        nonce: settings.nonces().then(|| nonce(&settings.run, 0, true)),
+        nonce: settings.nonces().then(|| nonce(&settings.run, settings.salt, 0, true)),
     };
     let mut fits: Vec<Option<Fit>> = Vec::with_capacity(settings.prompts.len());
     // The first text shows by how much the server counts more than words; the others begin with that.

@@ -75,6 +75,8 @@ pub struct Settings {
     pub warmup: u64,
     /// When caches are kept out.
     pub nonce: Nonce,
+    /// What makes the nonces of this process its own: two runs of the same name, or of the same second, have others.
+    pub salt: u64,
     /// Which API is spoken.
     pub api: ApiChoice,
     /// How long anything may take.

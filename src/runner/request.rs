@@ -114,6 +114,11 @@ fn finish(
     let answer = std::mem::take(&mut told.answer.text);
     metrics::fill(outcome, told, &job.target.model, asking.parameters(), dialect);
     outcome.warnings.extend(lengths(outcome).map(str::to_owned));
+    let output = outcome.tokens.as_ref().and_then(|tokens| tokens.output);
+    if output.is_some() && outcome.prompt.as_ref().is_some_and(|prompt| prompt.wanted_output_tokens == output) {
+        // It was to end there.
+        outcome.warnings.retain(|word| word != "truncated_by_length");
+    }
     if settings.save_text {
         outcome.text = Some(answer.clone());
     }

@@ -116,6 +116,7 @@ impl Cli {
             repeat: self.load.repeat.get(),
             warmup: self.load.warmup,
             nonce: self.prompts.nonce(),
+            salt: started_ts.to_bits() ^ u64::from(std::process::id()),
             api: self.api,
             limits: self.limits.limits(),
             retries: self.load.retries,
