@@ -4,12 +4,13 @@ use super::fit::Fitted;
 use crate::chat::{Dialect, Limits, Parameters};
 use crate::http::{Api, Secret, is_loopback};
 use crate::loader;
-use crate::pace::Closed;
+use crate::pace::Level;
 use crate::prompts::Item;
 use crate::record::{Model, Source};
 use std::collections::HashSet;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// When a nonce is put before the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -61,13 +62,19 @@ pub struct Settings {
     pub prompts: Vec<Item>,
     /// The length, in tokens, of a text that stands before every prompt.
     pub shared_prefix: Option<u64>,
-    /// What random draws follow from.
-    pub load_seed: u64,
     /// What is sent with each.
     pub parameters: Parameters,
     /// The load levels, one after another.
-    pub levels: Vec<Closed>,
-    /// Requests per model and level; each prompt `repeat` times otherwise.
+    pub levels: Vec<Level>,
+    /// How long the load rises before each level; what is sent meanwhile is warm-up.
+    pub ramp: Duration,
+    /// How long requests of each level are sent, after the ramp; those that run then may finish.
+    pub duration: Option<Duration>,
+    /// After so many failed requests no more are sent.
+    pub max_errors: Option<u64>,
+    /// What random arrivals and prompts follow from.
+    pub load_seed: u64,
+    /// Requests per model and level; otherwise each prompt `repeat` times, or as many as the time allows.
     pub requests: Option<u64>,
     /// How often each prompt is asked.
     pub repeat: u64,
@@ -101,8 +108,13 @@ impl Settings {
             Nonce::Off => false,
             Nonce::Auto => {
                 let prompts = self.prompts.len() as u64;
-                let each = self.requests.unwrap_or_else(|| prompts.saturating_mul(self.repeat));
-                each > prompts || self.levels.len() > 1 || self.warmup > 0
+                let each = match (self.requests, self.duration) {
+                    (Some(n), _) => Some(n),
+                    (None, Some(_)) => None,
+                    (None, None) => Some(prompts.saturating_mul(self.repeat)),
+                };
+                let again = each.is_none_or(|each| each > prompts);
+                again || self.levels.len() > 1 || self.warmup > 0 || !self.ramp.is_zero()
             }
         }
     }
@@ -165,30 +177,95 @@ pub fn stages(targets: &[Arc<Target>]) -> Vec<Vec<usize>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::http::KeyRule;
+    use crate::prompts::prompt;
+
+    /// A model that is not loaded here.
+    pub fn target(source: Source, base: &str) -> Target {
+        Target {
+            model: Model::default(),
+            source,
+            base_url: base.into(),
+            key: None,
+            api: Api::new(base, None, &KeyRule::default()).unwrap().0,
+            dialect: AtomicUsize::new(0),
+            fitted: OnceLock::new(),
+        }
+    }
+
+    /// A prompt of its own name.
+    fn text(name: &str) -> Item {
+        Item::Text(Arc::new(prompt(name, None, None, name)))
+    }
+
+    /// The settings of a run of so many prompts, one after another.
+    pub fn settings(prompts: usize) -> Settings {
+        let second = Duration::from_secs(1);
+        Settings {
+            run: "run".into(),
+            first_id: 1,
+            prompts: (0..prompts).map(|n| text(&n.to_string())).collect(),
+            shared_prefix: None,
+            salt: 0,
+            parameters: Parameters::default(),
+            levels: vec![Level::Closed { concurrency: 1 }],
+            ramp: Duration::ZERO,
+            duration: None,
+            max_errors: None,
+            load_seed: 1,
+            requests: None,
+            repeat: 1,
+            warmup: 0,
+            nonce: Nonce::Off,
+            api: ApiChoice::Auto,
+            limits: Limits { connect: second, idle: second, total: second, text_bytes: 1 },
+            retries: 0,
+            load: None,
+            done: HashSet::new(),
+            save_text: false,
+            save_stream: false,
+        }
+    }
+
+    #[test]
+    fn a_nonce_is_put_where_a_model_is_asked_the_same_again() {
+        let asked = |change: fn(&mut Settings)| {
+            let mut settings = settings(2);
+            settings.nonce = Nonce::Auto;
+            change(&mut settings);
+            settings.nonces()
+        };
+        assert!(!asked(|_| ()));
+        assert!(!asked(|settings| settings.requests = Some(2)));
+        assert!(asked(|settings| settings.requests = Some(3)));
+        assert!(asked(|settings| settings.repeat = 2));
+        assert!(asked(|settings| settings.warmup = 1));
+        assert!(asked(|settings| settings.ramp = Duration::from_secs(1)));
+        assert!(asked(|settings| settings.duration = Some(Duration::from_secs(1))));
+        assert!(asked(|settings| settings.levels.push(Level::Closed { concurrency: 2 })));
+        assert!(!asked(|settings| (settings.nonce, settings.repeat) = (Nonce::Off, 2)));
+    }
+
+    #[test]
+    fn the_turns_of_conversations_are_counted_in_turn() {
+        let mut settings = settings(2);
+        let turns = ["a", "b", "c"].map(str::to_owned).to_vec();
+        settings.prompts.push(Item::Text(Arc::new(crate::prompts::conversation("talk", None, turns).unwrap())));
+        assert_eq!([0, 1, 3, 4, 7].map(|n| settings.turns(n)), [0, 1, 5, 6, 11]);
+    }
 
     #[test]
     fn local_models_are_alone_and_remote_ones_share_a_pool() {
-        let target = |source, base: &str| {
-            Arc::new(Target {
-                model: Model::default(),
-                source,
-                base_url: base.into(),
-                key: None,
-                api: Api::new(base, None, &KeyRule::default()).unwrap().0,
-                dialect: AtomicUsize::new(0),
-                fitted: OnceLock::new(),
-            })
-        };
         let targets = [
             target(Source::Lmstudio, "http://127.0.0.1:1234"),
             target(Source::Openrouter, "https://openrouter.ai"),
             target(Source::Openai, "http://localhost:8080"),
             target(Source::Minimax, "https://api.minimax.io"),
             target(Source::Ollama, "http://gpu-box:11434"),
-        ];
+        ]
+        .map(Arc::new);
         assert_eq!(stages(&targets), [vec![0], vec![1, 3], vec![2], vec![4]]);
         assert_eq!(stages(&[]), Vec::<Vec<usize>>::new());
     }
