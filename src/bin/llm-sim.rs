@@ -28,9 +28,8 @@ struct Args {
     /// Models: a file of `model` records or ids, one per line, or ids with commas between [default: those of the profile]
     #[arg(long, value_name = "FILE|ID,ID")]
     models: Option<String>,
-    /// What can be counted before it is asked (openai): chat (/v1/chat/completions/input_tokens and /tokenize), text
-    /// (/tokenize) or none
-    #[arg(long, value_name = "WHAT", default_value = "chat")]
+    /// What is counted before it is asked (openai)
+    #[arg(long, value_name = "WHAT", default_value = "chat", value_enum)]
     count: sim::Count,
     /// Key that requests must carry as `Authorization: Bearer KEY`
     #[arg(long, value_name = "KEY")]

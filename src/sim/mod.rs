@@ -87,9 +87,11 @@ pub struct Settings {
 /// What a server counts before anything is asked (openai).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Count {
-    /// Whole chats, and texts by themselves.
+    /// Chats at `/v1/chat/completions/input_tokens`, texts at `/tokenize`: llama.cpp.
     Chat,
-    /// Texts by themselves.
+    /// Chats and texts at `/tokenize`: vLLM.
+    Tokenize,
+    /// Texts at `/tokenize`: SGLang.
     Text,
     /// Nothing.
     None,

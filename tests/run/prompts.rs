@@ -54,8 +54,10 @@ fn said(body: &Value) -> Vec<(String, String)> {
     body["messages"].as_array().unwrap().iter().map(|m| (text(&m["role"]), text(&m["content"]))).collect()
 }
 
+/// The warnings, but for the one that a loaded test machine causes.
 fn words(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().map(|word| word.as_str().unwrap().to_owned()).collect()
+    let words = value.as_array().into_iter().flatten().map(|word| word.as_str().unwrap().to_owned());
+    words.filter(|word| word != "client_lag").collect()
 }
 
 const TALK: &str = r#"{"id":"talk","messages":[{"role":"system","content":"Be kind."},{"role":"user","content":"One"},
@@ -228,7 +230,7 @@ fn synthetic_prompts_have_the_length_that_was_wanted_by_the_server_s_own_count()
         assert_eq!(wanted, got, "{result}");
         assert_eq!(result["prompt"]["shared_prefix_tokens"], 7);
         assert_eq!((&result["prompt"]["wanted_output_tokens"], &result["tokens"]["output"]), (&6.into(), &6.into()));
-        assert!(result["warnings"].as_array().is_none_or(|w| w.iter().all(|w| w == "client_lag")), "{result}");
+        assert_eq!(words(&result["warnings"]), [""; 0], "{result}");
         lengths.insert(wanted.as_u64().unwrap());
     }
     assert!(lengths.len() > 2 && lengths.iter().all(|n| (7 + 8..7 + 72).contains(n)), "{lengths:?}");
@@ -291,7 +293,7 @@ fn an_answer_is_as_long_as_wanted_where_the_server_can_be_told_to_go_on() {
     let flags = ["--synthetic", "in=10,out=40,n=1", "--extra-body", r#"{"ignore_eos":true}"#];
     let full = server.ask("finch-4b", &flags).exits(0).of_type("result");
     assert_eq!((&full[0]["tokens"]["output"], &full[0]["finish_reason"]), (&40.into(), &"length".into()));
-    assert_eq!(full[0]["warnings"], Value::Null, "it was to end there");
+    assert_eq!(words(&full[0]["warnings"]), [""; 0], "it was to end there");
     assert_eq!(server.chats()[1]["ignore_eos"], true);
 }
 
@@ -455,6 +457,7 @@ fn what_cannot_be_asked_is_refused_with_what_can() {
         (&["--dataset", "sharegpt:-"], "standard input carries the models"),
         (&["--dataset", "sharegpt:/no/such"], "/no/such"),
         (&["--dataset", &dataset], "no conversation in it"),
+        (&["--synthetic", "in=99999999999"], "not between 1 and"),
         (&["--prompt", "x", "--turns", "0"], "above zero"),
         (&["--prompt", "x", "--shared-prefix", "0"], "shared-prefix"),
         (&["--prompts", &talks, "--api", "v1"], "--api auto, v0 or openai"),

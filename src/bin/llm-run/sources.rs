@@ -73,9 +73,8 @@ fn lines(args: &PromptArgs, path: &Path, list: &mut Vec<Prompt>, strict: bool, t
     let (name, before) = (stem(path, "prompts"), list.len());
     while let Some(line) = input.next_line()? {
         match prompts::read(&line.text, &format!("{name}-{}", line.place.number), args.system.as_deref()) {
-            Ok(Asked::Prompt(mut prompt)) => {
-                prompt = Box::new(cut(*prompt, args.turns.map_or(usize::MAX, |turns| turns.most())));
-                list.push(*prompt);
+            Ok(Asked::Prompt(prompt)) => {
+                list.push(cut(*prompt, args.turns.map_or(usize::MAX, |turns| turns.most())));
             }
             Ok(Asked::Nothing) => {}
             Err(why) => input.refuse(&format!("{}: {why}", line.place))?,

@@ -3,7 +3,7 @@
 use super::completions::{self, Manner, PLAIN};
 use super::{Sim, answer, ok};
 use crate::sim::Count;
-use crate::sim::ask::{Ask, Refusal};
+use crate::sim::ask::{Ask, Refusal, text_of};
 use crate::sim::serve::Call;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -77,7 +77,8 @@ async fn input_tokens(State(sim): State<Arc<Sim>>, body: Bytes) -> Response {
     }
 }
 
-/// The tokens of a text, as llama.cpp (`content`) and vLLM (`prompt`) tell them; of messages none, as at llama.cpp.
+/// The tokens of a text, as llama.cpp (`content`) and vLLM (`prompt`) tell them; of messages where the server is to be like
+/// vLLM, and none where it is to be like llama.cpp.
 async fn tokenize(State(sim): State<Arc<Sim>>, body: Bytes) -> Response {
     if sim.settings.count == Count::None {
         return not_found();
@@ -86,6 +87,13 @@ async fn tokenize(State(sim): State<Arc<Sim>>, body: Bytes) -> Response {
         Ok(body) => body,
         Err(why) => return refuse(&Refusal::NotJson(why.to_string())),
     };
-    let text = body["content"].as_str().or(body["prompt"].as_str()).unwrap_or_default();
-    ok(&json!({"tokens": (0..text.split_whitespace().count()).collect::<Vec<_>>()}))
+    let chat = text_of(&body["messages"]);
+    let text = body["content"].as_str().or(body["prompt"].as_str());
+    let text = text.or((sim.settings.count == Count::Tokenize).then_some(&*chat)).unwrap_or_default();
+    let count = text.split_whitespace().count();
+    let mut told = json!({"tokens": (0..count).collect::<Vec<_>>()});
+    if sim.settings.count == Count::Tokenize {
+        told["count"] = count.into();
+    }
+    ok(&told)
 }
