@@ -4,7 +4,7 @@
 //! count a text at `/tokenize`. Sources: llama.cpp's `tools/server/README.md`, vLLM's and SGLang's `protocol.py`.
 
 use crate::http::{Api, versioned};
-use crate::record::Source;
+use crate::record::{FailureKind, Source};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -35,6 +35,11 @@ impl<'a> Counter<'a> {
             return None;
         }
         let mut counter = Self { api, model, chat: None, text: false };
+        let there = api.get("", LIMIT).await;
+        if there.is_err_and(|why| matches!(why.kind, FailureKind::Connect | FailureKind::Timeout)) {
+            // The requests themselves will tell.
+            return None;
+        }
         for chat in [Chat::InputTokens, Chat::Tokenize] {
             if counter.ask_chat(chat, None, "word").await.is_some() {
                 counter.chat = Some(chat);

@@ -31,11 +31,11 @@ pub enum Item {
 }
 
 impl Item {
-    /// The prompt; a synthetic one by its fit, or by words, with room for a nonce where one is put before it.
-    pub fn prompt(&self, fit: Option<(Fit, Counted)>, nonce: bool) -> Arc<Prompt> {
+    /// The prompt; a synthetic one by its fit, or by words.
+    pub fn prompt(&self, fit: Option<(Fit, Counted)>) -> Arc<Prompt> {
         match self {
             Item::Text(prompt) => Arc::clone(prompt),
-            Item::Synthetic(recipe) => Arc::new(recipe.prompt(fit, nonce)),
+            Item::Synthetic(recipe) => Arc::new(recipe.prompt(fit)),
         }
     }
 
@@ -109,27 +109,28 @@ fn hash<'a>(system: Option<&str>, texts: impl IntoIterator<Item = &'a str>) -> S
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Words that no cache can have seen: different for any other run, salt or request. For a synthetic text, words of its own
-/// kind, so that its length stays what was wanted.
-pub fn nonce(run: &str, salt: u64, id: u64, synthetic: bool) -> String {
+/// Words that no cache can have seen: different for any other run, salt or request.
+pub fn nonce(run: &str, salt: u64, id: u64) -> String {
     let digest = Sha256::digest(format!("{run}\0{salt}\0{id}"));
-    if synthetic {
-        let bits = digest.iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte));
-        return synthetic::word_nonce(bits);
-    }
     // Nothing before the digits: what all nonces shared would be a prefix that a cache knows.
     digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The user message: what is shared first, then the nonce, then the text. A cache matches from the start, so that a nonce keeps
-/// it from everything that follows, and only from that.
-pub fn opening(prefix: Option<&str>, nonce: Option<&str>, text: &str) -> String {
+/// it from everything that follows, and only from that. A synthetic text has a length to keep, and meaning it has none: there
+/// the order of the words follows from the nonce instead.
+pub fn opening(prefix: Option<&str>, nonce: Option<&str>, prompt: &Prompt) -> String {
+    let made = prompt.synthetic.is_some();
+    let text = match nonce {
+        Some(nonce) if made => Cow::Owned(synthetic::shuffled(&prompt.text, nonce)),
+        _ => Cow::Borrowed(prompt.text.as_str()),
+    };
     let mut message = String::with_capacity(prefix.map_or(0, str::len) + text.len() + 64);
-    for part in [prefix, nonce].into_iter().flatten() {
+    for part in [prefix, nonce.filter(|_| !made)].into_iter().flatten() {
         message.push_str(part);
         message.push('\n');
     }
-    message.push_str(text);
+    message.push_str(&text);
     message
 }
 
@@ -152,21 +153,24 @@ mod tests {
 
     #[test]
     fn nonces_differ_by_run_by_salt_and_by_request() {
-        for synthetic in [false, true] {
-            let nonce = |run, salt, id| nonce(run, salt, id, synthetic);
-            assert_eq!(nonce("r", 0, 1), nonce("r", 0, 1));
-            assert_ne!(nonce("r", 0, 1), nonce("r", 0, 2));
-            assert_ne!(nonce("r", 0, 1), nonce("s", 0, 1));
-            assert_ne!(nonce("r", 0, 1), nonce("r", 1, 1));
-        }
-        assert_eq!(nonce("r", 0, 1, true).split(' ').count(), 6);
+        assert_eq!(nonce("r", 0, 1), nonce("r", 0, 1));
+        assert_ne!(nonce("r", 0, 1), nonce("r", 0, 2));
+        assert_ne!(nonce("r", 0, 1), nonce("s", 0, 1));
+        assert_ne!(nonce("r", 0, 1), nonce("r", 1, 1));
     }
 
     #[test]
     fn what_is_shared_stands_before_the_nonce_and_the_nonce_before_the_text() {
-        assert_eq!(opening(None, None, "Hello"), "Hello");
-        assert_eq!(opening(None, Some("0a1b"), "Hello"), "0a1b\nHello");
-        assert_eq!(opening(Some("shared"), Some("0a1b"), "Hello"), "shared\n0a1b\nHello");
-        assert_eq!(opening(Some("shared"), None, "Hello"), "shared\nHello");
+        let hello = prompt("p", None, None, "Hello");
+        assert_eq!(opening(None, None, &hello), "Hello");
+        assert_eq!(opening(None, Some("0a1b"), &hello), "0a1b\nHello");
+        assert_eq!(opening(Some("shared"), Some("0a1b"), &hello), "shared\n0a1b\nHello");
+        assert_eq!(opening(Some("shared"), None, &hello), "shared\nHello");
+        let recipe = Recipe { seed: 1, number: 1, input: 30, output: None, system: None };
+        let made = recipe.prompt(None);
+        assert_eq!(opening(Some("shared"), None, &made), format!("shared\n{}", made.text));
+        let with_nonce = opening(Some("shared"), Some("0a1b"), &made);
+        assert_eq!((with_nonce.len(), with_nonce.lines().count()), (made.text.len() + 7, 2), "no longer than without");
+        assert!(!with_nonce.contains(&made.text));
     }
 }

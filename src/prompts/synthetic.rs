@@ -13,8 +13,11 @@ use std::sync::{Arc, LazyLock};
 
 static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| include_str!("words.txt").split_whitespace().collect());
 
-/// How many words the nonce of a synthetic text has: one of 10¹⁷.
-const NONCE_WORDS: u64 = 6;
+/// How many other last words are tried where none of a text's own fits.
+const LAST_WORDS: u64 = 24;
+
+/// What is tried at a text's end after that: letters and signs that hardly any tokenizer joins.
+const TAILS: [&str; 12] = ["z", "zq", "zqx", "zqxj", "zqxjv", "zqxjvk", "!", "!?", "!?;", "!?;:", "!?;:,", "!?;:,."];
 
 /// How many prompts there are when nobody says.
 const USUAL_NUMBER: u64 = 100;
@@ -103,26 +106,21 @@ pub struct Recipe {
 pub struct Fit {
     /// So many words.
     pub words: u64,
-    /// Which last word.
+    /// Which end: 0 is the text's own.
     pub variant: u64,
     /// What the server counted.
     pub tokens: u64,
 }
 
 impl Recipe {
-    /// How many words the text has by itself, where a word is taken for a token.
-    pub fn words(&self, nonce: bool) -> u64 {
-        self.input.saturating_sub(if nonce { NONCE_WORDS } else { 0 }).max(1)
-    }
-
-    /// The text: so many words, of which the last is one of several.
+    /// The text: so many words, with one of several ends.
     pub fn text(&self, words: u64, variant: u64) -> String {
         text(self.seed, self.number, words, variant)
     }
 
     /// The prompt; fitted to a server's count, or by words.
-    pub fn prompt(&self, fit: Option<(Fit, Counted)>, nonce: bool) -> Prompt {
-        let (words, variant) = fit.map_or((self.words(nonce), 0), |(fit, _)| (fit.words, fit.variant));
+    pub fn prompt(&self, fit: Option<(Fit, Counted)>) -> Prompt {
+        let (words, variant) = fit.map_or((self.input, 0), |(fit, _)| (fit.words, fit.variant));
         let text = self.text(words, variant);
         let sha256 = hash(self.system.as_deref(), [text.as_str()]);
         let id = match fit {
@@ -162,8 +160,10 @@ fn text(seed: u64, number: u64, words: u64, variant: u64) -> String {
     // Even purposes are the lengths', odd ones the words'.
     let mut draws = Draws::new(seed, number.wrapping_mul(2).wrapping_add(1));
     let mut text = String::with_capacity(usize::try_from(words.min(LONGEST) * 6).unwrap_or_default());
+    let tail = variant.checked_sub(LAST_WORDS + 1).and_then(|n| TAILS.get(usize::try_from(n).ok()?));
+    let other = if tail.is_none() { variant * 7 } else { 0 };
     let mut word = |last: bool| {
-        let place = draws.below(WORDS.len() as u64) + if last { variant * 7 } else { 0 };
+        let place = draws.below(WORDS.len() as u64) + if last { other } else { 0 };
         WORDS[(place % WORDS.len() as u64) as usize]
     };
     for n in 1..=words {
@@ -172,20 +172,25 @@ fn text(seed: u64, number: u64, words: u64, variant: u64) -> String {
         }
         text.push_str(word(n == words));
     }
-    text
+    text + tail.copied().unwrap_or_default()
 }
 
-/// A nonce of words: it has the same length whatever it is, as far as a word is a token.
-pub fn word_nonce(bits: u64) -> String {
-    let mut draws = Draws::new(bits, 0);
-    let words: Vec<&str> = (0..NONCE_WORDS).map(|_| WORDS[draws.below(WORDS.len() as u64) as usize]).collect();
+/// The text with its words after the first in an order that follows from the nonce: nothing that a cache knows, and, where a
+/// tokenizer cuts between words, as long as it was. (The first word stands because it alone has no blank before it.)
+pub fn shuffled(text: &str, nonce: &str) -> String {
+    let mut words: Vec<&str> = text.split(' ').collect();
+    let bits = nonce.bytes().fold(0u64, |bits, byte| bits.rotate_left(8) ^ u64::from(byte));
+    let mut draws = Draws::new(bits, u64::from_le_bytes(*b"shuffle\0"));
+    for n in (2..words.len()).rev() {
+        words.swap(n, 1 + draws.below(n as u64) as usize);
+    }
     words.join(" ")
 }
 
 /// The search for the text that a server counts as so many tokens.
 ///
 /// A longer text has no fewer tokens, so a bracket closes around the wanted count; where one more word is one token too
-/// many, other last words are tried.
+/// many, other last words are tried, and then other ends.
 #[derive(Debug)]
 pub struct Fitting {
     wanted: u64,
@@ -198,7 +203,7 @@ pub struct Fitting {
 }
 
 /// How often a server is asked for one text, at most.
-const TRIES: u32 = 40;
+const TRIES: u32 = 100;
 
 impl Fitting {
     /// A search for `wanted` tokens that begins at `words`.
@@ -207,7 +212,7 @@ impl Fitting {
         Self { wanted, words, variant: 0, tries: 0, short: None, long: None, best: None }
     }
 
-    /// The text to count next: words, and which last word.
+    /// The text to count next: how many words, and which end.
     pub fn next(&self) -> (u64, u64) {
         (self.words, self.variant)
     }
@@ -232,7 +237,9 @@ impl Fitting {
         }
         match (self.short, self.long) {
             (Some((short, _)), Some((long, _))) if long <= short + 1 => {
-                (self.words, self.variant) = (long, self.variant + 1);
+                self.variant += 1;
+                self.words = if self.variant <= LAST_WORDS { long } else { short };
+                return self.variant > LAST_WORDS + TAILS.len() as u64;
             }
             (Some((short, fewer)), Some((long, more))) => {
                 // On the straight line between the two, and strictly between them.
@@ -286,18 +293,37 @@ mod tests {
         let recipes: Vec<_> = wanted.recipes(4, 1, Some("Be brief.")).collect();
         assert_eq!(recipes, wanted.recipes(4, 1, Some("Be brief.")).collect::<Vec<_>>());
         for recipe in &recipes {
-            let prompt = recipe.prompt(None, false);
+            let prompt = recipe.prompt(None);
             assert_eq!(prompt.text.split(' ').count() as u64, recipe.input);
             assert_eq!((prompt.max_tokens, prompt.system.as_deref()), (Some(9), Some("Be brief.")));
-            let shorter = recipe.prompt(None, true).text;
-            assert_eq!(shorter.split(' ').count() as u64 + NONCE_WORDS, recipe.input, "a nonce takes its part");
         }
         assert_ne!(recipes[0].text(50, 0), recipes[1].text(50, 0));
         assert!(recipes[0].text(51, 0).starts_with(&recipes[0].text(50, 0)), "longer is a continuation");
         assert_ne!(recipes[0].text(50, 0), recipes[0].text(50, 1));
         assert_ne!(prefix(4, 50, 0), recipes[0].text(50, 0));
-        assert_eq!(word_nonce(3), word_nonce(3));
-        assert_ne!(word_nonce(3), word_nonce(4));
+    }
+
+    #[test]
+    fn a_nonce_changes_the_order_of_the_words_and_nothing_else() {
+        let text = prefix(1, 40, 0);
+        let (one, other) = (shuffled(&text, "7a8282022c1a"), shuffled(&text, "7a8282022c1b"));
+        assert_eq!(one, shuffled(&text, "7a8282022c1a"));
+        assert!(one != text && one != other);
+        let sorted = |text: &str| {
+            let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            words.sort();
+            words
+        };
+        assert_eq!(sorted(&one), sorted(&text));
+        assert_eq!(one.split(' ').next(), text.split(' ').next());
+        assert_ne!(one.split(' ').nth(1), other.split(' ').nth(1), "no more than the first word is common");
+        assert_eq!(
+            (shuffled("", "x"), shuffled("a", "x"), shuffled("a b", "x")),
+            ("".into(), "a".into(), "a b".into())
+        );
+        let firsts: std::collections::BTreeSet<_> =
+            (0..300).map(|n| shuffled("a b c d", &n.to_string())[2..3].to_owned()).collect();
+        assert_eq!(firsts.len(), 3, "every word can be the next");
     }
 
     #[test]
@@ -322,6 +348,24 @@ mod tests {
             if fitting.counted(count(&recipe.text(words, variant), dear, template)) {
                 return (fitting.best().unwrap(), fitting.tries);
             }
+        }
+    }
+
+    #[test]
+    fn where_no_word_fits_another_end_does() {
+        let letters = |text: &str| text.chars().filter(|c| *c != ' ').count() as u64;
+        let recipe = Recipe { seed: 1, number: 1, input: 100, output: None, system: None };
+        for wanted in 90..120 {
+            let mut fitting = Fitting::new(wanted, wanted);
+            // Whatever a word's letters cost, two to each of ours at least: only an end can be one token.
+            let count = |text: &str| letters(text).max(1);
+            loop {
+                let (words, variant) = fitting.next();
+                if fitting.counted(count(&recipe.text(words, variant))) {
+                    break;
+                }
+            }
+            assert_eq!(fitting.best().map(|fit| fit.tokens), Some(wanted));
         }
     }
 

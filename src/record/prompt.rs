@@ -48,7 +48,7 @@ pub struct Synthetic {
     pub output_tokens: Option<u64>,
     /// Who counted.
     pub counted: Counted,
-    /// What the server counted, nonce and shared prefix included.
+    /// What the server counted, a shared prefix included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counted_tokens: Option<u64>,
 }

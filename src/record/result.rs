@@ -340,7 +340,8 @@ pub struct PromptUsed {
     /// The prompt's text, inlined by `bench-join --json-dir`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// What was put before the prompt's text so that no cache could know it.
+    /// What was put before the prompt's text so that no cache could know it; of a synthetic prompt, what the order of its words
+    /// was drawn from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
     /// The length of the text that stands before every prompt of the run, in tokens (`--shared-prefix`).

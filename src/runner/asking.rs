@@ -27,11 +27,10 @@ impl Asking {
     pub fn new(settings: &Settings, target: &Target, item: usize, with_nonce: bool, id: u64) -> Self {
         let asked = &settings.prompts[item];
         let fitted = target.fitted.get();
-        let prompt = asked.prompt(fitted.and_then(|fitted| fitted.of(item)), with_nonce);
-        let synthetic = matches!(asked, Item::Synthetic(_));
+        let prompt = asked.prompt(fitted.and_then(|fitted| fitted.of(item)));
         Self {
             prefix: prefix(settings, fitted),
-            nonce: with_nonce.then(|| nonce(&settings.run, settings.salt, id, synthetic)),
+            nonce: with_nonce.then(|| nonce(&settings.run, settings.salt, id)),
             parameters: parameters(settings, asked),
             first: id,
             history: Vec::new(),
@@ -55,7 +54,7 @@ impl Asking {
         match self.history.len() {
             0 => {
                 let prefix = self.prefix.as_ref().map(|prefix| prefix.text.as_str());
-                Cow::Owned(opening(prefix, self.nonce.as_deref(), &self.prompt.text))
+                Cow::Owned(opening(prefix, self.nonce.as_deref(), &self.prompt))
             }
             said => Cow::Borrowed(self.prompt.turns.get(said - 1).map_or("", String::as_str)),
         }

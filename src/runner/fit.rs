@@ -4,7 +4,7 @@ use super::plan::{Settings, Target};
 use super::{Event, Shared, Stop};
 use crate::chat::Counter;
 use crate::prompts::synthetic::{self, Fit, Fitting, Recipe};
-use crate::prompts::{self, Item, nonce, opening};
+use crate::prompts::{self, Item, opening};
 use crate::record::{Counted, Prompt, Synthetic};
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -94,8 +94,6 @@ async fn fitted(settings: &Settings, target: &Target) -> Result<Option<Fitted>, 
         counter,
         prefix: prefix.as_ref().map(|prefix| prefix.text.as_str()),
         prefix_tokens: settings.shared_prefix.unwrap_or(0),
-        // A nonce of this kind has the same length whatever it says.
-        nonce: settings.nonces().then(|| nonce(&settings.run, settings.salt, 0, true)),
     };
     let mut fits: Vec<Option<Fit>> = Vec::with_capacity(settings.prompts.len());
     // The first text shows by how much the server counts more than words; the others begin with that.
@@ -105,7 +103,7 @@ async fn fitted(settings: &Settings, target: &Target) -> Result<Option<Fitted>, 
             && let Some(recipe) = items.iter().find_map(recipe)
         {
             let fit = fitter.fit(recipe, 0).await.ok_or_else(stopped)?;
-            overhead = Some(fitter.words(recipe).saturating_sub(fit.words));
+            overhead = Some(recipe.input.saturating_sub(fit.words));
         }
         let begun = items.iter().map(|item| fitter.item(item, overhead.unwrap_or(0)));
         for fit in join_all(begun).await {
@@ -138,14 +136,9 @@ struct Fitter<'a> {
     counter: Counter<'a>,
     prefix: Option<&'a str>,
     prefix_tokens: u64,
-    nonce: Option<String>,
 }
 
 impl Fitter<'_> {
-    fn words(&self, recipe: &Recipe) -> u64 {
-        recipe.words(self.nonce.is_some())
-    }
-
     /// `None` when the server stopped counting; `Some(None)` for what has its length already.
     async fn item(&self, item: &Item, overhead: u64) -> Option<Option<Fit>> {
         match recipe(item) {
@@ -156,10 +149,11 @@ impl Fitter<'_> {
 
     async fn fit(&self, recipe: &Recipe, overhead: u64) -> Option<Fit> {
         let wanted = recipe.input + self.prefix_tokens;
-        let mut fitting = Fitting::new(wanted, self.words(recipe).saturating_sub(overhead));
+        let mut fitting = Fitting::new(wanted, recipe.input.saturating_sub(overhead));
         loop {
             let (words, variant) = fitting.next();
-            let text = opening(self.prefix, self.nonce.as_deref(), &recipe.text(words, variant));
+            let prompt = prompts::prompt("", None, None, &recipe.text(words, variant));
+            let text = opening(self.prefix, None, &prompt);
             if fitting.counted(self.counter.request(recipe.system.as_deref(), &text).await?) {
                 return fitting.best();
             }

@@ -122,9 +122,15 @@ impl Batch {
     /// time ends them.
     pub fn left(&self, settings: &Settings, n: u64) -> Option<u64> {
         let left = self.len(settings)?.saturating_sub(n);
-        let plain = settings.prompts.iter().all(|item| item.turns() == 1);
-        if plain && (settings.done.is_empty() || self.part != Part::Measure) {
-            return Some(left);
+        if settings.done.is_empty() || self.part != Part::Measure {
+            let (each, targets) = (self.each(settings)?, self.targets.len() as u64);
+            // Of each target's prompts, those that came before the `n`th job.
+            let before = |target: u64| match self.level {
+                Level::Closed { .. } => n.saturating_sub(target.saturating_mul(each)),
+                Level::Open { .. } => n / targets + u64::from(target < n % targets),
+            };
+            let asked: u64 = (0..targets).map(|target| settings.turns(before(target).min(each))).sum();
+            return Some(settings.turns(each).saturating_mul(targets).saturating_sub(asked));
         }
         Some((n..n + left).filter_map(|n| self.job(settings, n)?).map(|job| job.keys.len() as u64).sum())
     }
@@ -221,7 +227,8 @@ mod tests {
         let turns = ["a", "b"].map(str::to_owned).to_vec();
         settings.prompts = vec![Item::Text(Arc::new(crate::prompts::conversation("talk", None, turns).unwrap()))];
         let measure = batch(CLOSED, Part::Measure);
-        assert_eq!(measure.left(&settings, 0), Some(4), "two models, two turns each");
+        assert_eq!([0, 1, 2, 9].map(|n| measure.left(&settings, n)), [Some(4), Some(2), Some(0), Some(0)]);
+        assert_eq!(batch(OPEN, Part::Measure).left(&settings, 1), Some(2), "two models, two turns each");
         let keys = measure.job(&settings, 0).unwrap().unwrap().keys;
         assert!(keys.len() == 2 && keys[0] != keys[1]);
         settings.done = [keys[0].clone()].into();

@@ -426,8 +426,8 @@ fn a_dry_run_shows_what_would_be_asked() {
     assert_eq!(made.len(), 3);
     for record in &made {
         let text = said(&record["body"])[0].1.clone();
-        assert_eq!(text.split_whitespace().count(), 24, "prefix, nonce and text: {text}");
-        assert_eq!((text.lines().count(), &record["body"]["max_tokens"]), (3, &5.into()));
+        assert_eq!(text.split_whitespace().count(), 24, "prefix and text, which the nonce does not lengthen: {text}");
+        assert_eq!((text.lines().count(), &record["body"]["max_tokens"]), (2, &5.into()));
         assert!(record["note"].as_str().unwrap().contains("a word is taken for a token"));
     }
     let first = |record: &Value| said(&record["body"])[0].1.lines().next().unwrap().to_owned();
