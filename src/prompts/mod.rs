@@ -4,6 +4,7 @@
 //! A source of prompts is one file here. Nothing here opens a file, asks a server or knows how a request is put.
 
 mod draw;
+mod fitting;
 mod lengths;
 mod lines;
 pub mod sharegpt;
@@ -11,6 +12,7 @@ mod suites;
 pub mod synthetic;
 
 pub use draw::Sample;
+pub use fitting::{Fit, Fitting};
 pub use lengths::Lengths;
 pub use lines::{Asked, read};
 pub use suites::{Suite, suite};
@@ -19,7 +21,7 @@ use crate::record::{Counted, Prompt};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::sync::Arc;
-use synthetic::{Fit, Recipe};
+use synthetic::Recipe;
 
 /// Something to ask.
 #[derive(Debug, Clone, PartialEq)]

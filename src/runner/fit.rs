@@ -3,8 +3,8 @@
 use super::plan::{Settings, Target};
 use super::{Event, Shared, Stop};
 use crate::chat::Counter;
-use crate::prompts::synthetic::{self, Fit, Fitting, Recipe};
-use crate::prompts::{self, Item, opening};
+use crate::prompts::synthetic::{self, Recipe};
+use crate::prompts::{self, Fit, Fitting, Item, opening};
 use crate::record::{Counted, Prompt, Synthetic};
 use futures_util::future::join_all;
 use std::sync::Arc;
