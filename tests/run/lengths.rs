@@ -1,8 +1,10 @@
 //! Prompts that are made to a length, and the text that they share: what was wanted against what the server counted.
 
 use super::prompts::{Server, said, words};
-use crate::common::Ran;
+use crate::common::{Ran, command, run_with};
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 
 #[test]
 fn synthetic_prompts_have_the_length_that_was_wanted_by_the_server_s_own_count() {
@@ -103,4 +105,42 @@ fn what_is_shared_stands_first_and_the_nonce_behind_it() {
     let without = server.ask("finch:4b", &["--prompt", "A"]).exits(0);
     let key = |ran: &Ran| ran.of_type("result")[0]["key"].clone();
     assert_ne!(key(&ran), key(&without), "another question");
+}
+
+#[test]
+fn a_server_that_stops_counting_is_told_and_asked_all_the_same() {
+    // It counts whatever it is asked first, and never again.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut counts = 0;
+        for stream in listener.incoming().map(Result::unwrap) {
+            let mut stream = BufReader::new(stream);
+            let (mut head, mut line) = (String::new(), String::new());
+            while stream.read_line(&mut line).unwrap_or(0) > 2 {
+                head.push_str(&std::mem::take(&mut line).to_lowercase());
+            }
+            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+            let _ = stream.read_exact(&mut vec![0; length.unwrap_or(0)]);
+            let body = match head.split(' ').nth(1).unwrap_or_default() {
+                "/v1/chat/completions" => {
+                    r#"{"model":"m","choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":1}}"#
+                }
+                "/v1/chat/completions/input_tokens" if counts < 2 => {
+                    counts += 1;
+                    r#"{"input_tokens":7}"#
+                }
+                _ => r#"{"error":"no more"}"#,
+            };
+            let length = body.len();
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length";
+            let _ = write!(stream.get_mut(), "{head}: {length}\r\n\r\n{body}");
+        }
+    });
+    let mut ask = command("llm-run");
+    ask.args(["--source", "openai", "--base-url", &url, "--synthetic", "in=20,n=2", "--no-stream"]);
+    let ran = run_with(ask, "m\n").exits(0);
+    assert!(ran.stderr.contains("stopped counting tokens"), "{}", ran.stderr);
+    assert_eq!(ran.of_type("result").len(), 2);
+    assert!(ran.of_type("prompt").iter().all(|prompt| prompt["synthetic"]["counted"] == "words"));
 }
