@@ -98,7 +98,8 @@ run_flags() {
     local name
     for name in temperature top-p max-tokens seed reasoning-effort concurrency rate arrival duration ramp \
         requests repeat warmup max-errors load-seed retries timeout \
-        idle-timeout context-length gpu ttl settle prompts prompt prompt-file system suite nonce api resume; do
+        idle-timeout context-length gpu ttl settle prompts prompt prompt-file synthetic dataset turns shared-prefix \
+        system suite nonce extra-body api resume; do
         local variable=${name//-/_}
         variable=${variable^^}
         [ -z "${!variable:-}" ] || flags+=("--$name" "${!variable}")
@@ -108,9 +109,11 @@ run_flags() {
     flags+=("${more[@]}")
 }
 
-# suite NAME: the flow's own prompts, unless SUITE, PROMPT or PROMPT_FILE say otherwise.
+# suite NAME: the flow's own prompts, unless SUITE or another source of prompts says otherwise. PROMPTS is one where it is no
+# number.
 suite() {
-    [ -n "${SUITE+given}" ] || [ -n "${PROMPT:-}${PROMPT_FILE:-}" ] || SUITE=$1
+    [ -n "${SUITE+given}" ] || [ -n "${PROMPT:-}${PROMPT_FILE:-}${SYNTHETIC:-}${DATASET:-}" ] ||
+        [[ ${PROMPTS:-} =~ [^0-9] ]] || SUITE=$1
 }
 
 # keep each|once: writes the joined stream to results.ndjson; with `each`, makes the page anew after each result.

@@ -182,6 +182,33 @@ fn the_token_rate_flow_writes_the_summary_people_know() {
 }
 
 #[test]
+fn a_flow_asks_what_its_variables_say() {
+    let (desk, sim) = (desk(), Sim::start("openai", &[]));
+    std::fs::write(
+        desk.path().join("mine.ndjson"),
+        r#"{"messages":[{"role":"user","content":"a"},{"role":"user","content":"b"}]}"#,
+    )
+    .unwrap();
+    let variables = [
+        ("BASE_URL", sim.url.as_str()),
+        ("MODE", "openai"),
+        ("MODEL", "finch-4b"),
+        ("SYNTHETIC", "in=9,out=20,n=2"),
+        ("PROMPTS", "mine.ndjson"),
+        ("TURNS", "all"),
+        ("SHARED_PREFIX", "4"),
+        ("EXTRA_BODY", r#"{"ignore_eos":true}"#),
+    ];
+    flow(desk.path(), "token-rate", &variables).exits(0);
+    let results = results(&folder(desk.path(), "token-rate-"));
+    let turns: Vec<_> = results.iter().map(|result| result["turn"].as_u64()).collect();
+    assert_eq!(turns, [Some(1), Some(2), None, None], "no suite besides");
+    for result in &results[2..] {
+        assert_eq!((&result["tokens"]["input"], &result["tokens"]["output"]), (&13.into(), &20.into()));
+    }
+}
+
+#[test]
 fn the_ollama_flow_runs_each_level() {
     let (desk, sim) = (desk(), Sim::start("ollama", &[]));
     let variables = [

@@ -1,7 +1,9 @@
 //! llm-run against servers with known timing and faults, through sockets: every number compared with what was really sent,
 //! every quirk survived, every failure told by its name.
 
+mod lengths;
 mod load;
+mod prompts;
 
 use crate::common::sim::Sim;
 use crate::common::{Ran, bash, command, run_with};

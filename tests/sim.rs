@@ -2,6 +2,7 @@
 //! faults, and the plain client that reads them.
 
 mod client;
+mod counting;
 mod faults;
 mod profiles;
 

@@ -28,6 +28,9 @@ struct Args {
     /// Models: a file of `model` records or ids, one per line, or ids with commas between [default: those of the profile]
     #[arg(long, value_name = "FILE|ID,ID")]
     models: Option<String>,
+    /// What is counted before it is asked (openai)
+    #[arg(long, value_name = "WHAT", default_value = "chat", value_enum)]
+    count: sim::Count,
     /// Key that requests must carry as `Authorization: Bearer KEY`
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
@@ -80,6 +83,9 @@ struct Args {
     /// How much of it
     #[arg(long, value_name = "LEVEL", default_value = "chunk", help_heading = "Truth")]
     truth_level: Level,
+    /// Write the body of each request, as it came, to FILE: one `request` line each
+    #[arg(long, value_name = "FILE", help_heading = "Truth")]
+    bodies: Option<PathBuf>,
     /// Write a simulated power meter's log, in powermetrics' format, to FILE or FIFO
     #[arg(long, value_name = "FILE", help_heading = "Truth")]
     power_log: Option<PathBuf>,
@@ -166,6 +172,8 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
         api_key: args.api_key,
         faults: args.faults,
         truth: args.truth.map(|path| (path, args.truth_level)),
+        bodies: args.bodies,
+        count: args.count,
         replay,
         power_log: args.power_log.map(|path| (path, args.power_interval)),
     };

@@ -13,14 +13,9 @@ use std::borrow::Cow;
 /// The body of a request.
 pub fn body(question: &Question) -> Map<String, Value> {
     let Parameters { temperature, top_p, max_tokens, seed, reasoning_effort, stream, .. } = question.parameters;
-    let mut messages = Vec::new();
-    if let Some(system) = question.system {
-        messages.push(json!({ "role": "system", "content": system }));
-    }
-    messages.push(json!({ "role": "user", "content": question.text }));
     let mut body = Map::new();
     body.insert("model".into(), question.model.id.clone().into());
-    body.insert("messages".into(), messages.into());
+    body.insert("messages".into(), question.messages().into());
     body.insert("stream".into(), (*stream).into());
     if *stream {
         body.insert("stream_options".into(), json!({ "include_usage": true }));

@@ -119,6 +119,12 @@ pub struct Outcome {
     /// Which repetition of the same question it is, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeat: Option<u64>,
+    /// Of a conversation: the number of its first request, the same for all its turns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<u64>,
+    /// Of a conversation: which turn of it, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<u64>,
     /// How many requests of this run were running when it was sent, itself included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<u64>,
@@ -334,9 +340,19 @@ pub struct PromptUsed {
     /// The prompt's text, inlined by `bench-join --json-dir`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// What was put before the prompt's text so that no cache could know it.
+    /// What was put before the prompt's text so that no cache could know it; of a synthetic prompt, what the order of its words
+    /// was drawn from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
+    /// The length of the text that stands before every prompt of the run, in tokens (`--shared-prefix`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_prefix_tokens: Option<u64>,
+    /// How many tokens a synthetic prompt was to have, the shared prefix included; `tokens.input` is what it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wanted_input_tokens: Option<u64>,
+    /// How many tokens its answer was to have; `tokens.output` is what it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wanted_output_tokens: Option<u64>,
     /// Sampling temperature.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,

@@ -83,23 +83,21 @@ fn sentence(value: &Value) -> Option<String> {
 fn prompt(text: &str) -> Prompt {
     let digest = Sha256::digest(format!("\0{text}").as_bytes());
     let sha256: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Prompt { id: sha256[..8].to_owned(), category: None, system: None, text: text.to_owned(), sha256 }
+    Prompt { id: sha256[..8].to_owned(), text: text.to_owned(), sha256, ..Prompt::default() }
 }
 
 fn sent(value: &Value, prompt: Option<&Prompt>) -> PromptUsed {
     let word = |name: &str| value[name].as_str().map(str::to_owned);
     PromptUsed {
         id: prompt.map(|p| p.id.clone()).unwrap_or_default(),
-        text: None,
         temperature: value["temperature"].as_f64(),
         top_p: value["top_p"].as_f64(),
         // They wrote −1 for "no limit".
         max_tokens: value["max_tokens"].as_u64(),
         num_ctx: value["num_ctx"].as_u64(),
-        seed: None,
-        nonce: None,
         reasoning_effort: word("reasoning_effort"),
         gpu_setting: word("gpu_setting"),
+        ..PromptUsed::default()
     }
 }
 

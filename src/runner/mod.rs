@@ -4,22 +4,27 @@
 //! in one pool across models. Workers ask; one sink writes: [`run`] hands it every event in the order in which it
 //! happened. Nothing here knows standard output or the command line.
 
+mod asking;
+mod fit;
 mod job;
 mod lag;
 mod level;
 mod plan;
 mod request;
 
+pub use asking::Asking;
+pub use fit::Fitted;
 pub use plan::{ApiChoice, Nonce, Settings, Target};
 
 use crate::clock::Stamp;
 use crate::http::wire::Connections;
 use crate::loader;
-use crate::record::{Failure, FailureKind, Load, Outcome, Phase, Start};
+use crate::record::{Failure, FailureKind, Load, Outcome, Phase, Prompt, Start};
 use job::{Batch, Job, Part};
 use lag::Lag;
+use std::collections::HashSet;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -35,6 +40,8 @@ const ROOM: usize = 64;
 pub enum Event {
     /// A model was loaded, or failed to be.
     Load(Box<Load>),
+    /// A text was made, and will be asked.
+    Prompt(Arc<Prompt>),
     /// A request was sent.
     Start(Start),
     /// So many pieces of text have arrived by now; told now and then.
@@ -90,6 +97,10 @@ struct Shared {
     room: Semaphore,
     pieces: AtomicU64,
     tally: Mutex<Tally>,
+    /// The ids of the texts that were made and told.
+    told: Mutex<HashSet<String>>,
+    /// Whether it was said that a conversation ended early.
+    broken: AtomicBool,
 }
 
 /// Runs everything; hands every event to `sink`.
@@ -120,6 +131,8 @@ pub async fn run(
         room: Semaphore::new(ROOM),
         pieces: AtomicU64::new(0),
         tally: Mutex::default(),
+        told: Mutex::default(),
+        broken: AtomicBool::new(false),
     });
     let driver = tokio::spawn(Arc::clone(&shared).drive());
     let abort = driver.abort_handle();
@@ -246,20 +259,50 @@ impl Shared {
 
     async fn levels(self: &Arc<Self>, stage: &[usize], load_seconds: Option<Option<f64>>, gpu: Option<String>) {
         let batches: Vec<Batch> = self.batches(stage, load_seconds, gpu).collect();
+        if let Some(batch) = batches.first() {
+            self.fit(&batch.targets).await;
+        }
         for batch in batches {
             self.batch(batch).await;
         }
     }
 
-    async fn work(&self, job: Job) {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (outcome, text) = request::perform(self, job, id).await;
-        if outcome.start_ts.is_none()
-            && outcome.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)
-        {
-            self.count(|tally| tally.unsent += 1);
-            return;
+    /// Asks what a job asks, turn by turn. A turn that failed ends its conversation: there is nothing to carry on.
+    async fn work(&self, mut job: Job) {
+        let mut id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut asking = Asking::new(&self.settings, &job.target, job.prompt, job.nonce, id);
+        self.introduce([asking.prefix.as_ref(), Some(&asking.prompt)]);
+        let mut left = asking.turns() as u64;
+        loop {
+            let (outcome, text) = request::perform(self, &job, id, &asking).await;
+            if outcome.start_ts.is_none()
+                && outcome.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)
+            {
+                break;
+            }
+            left -= 1;
+            let failed = outcome.error.is_some();
+            if left > 0 && !failed {
+                asking.answered(&text);
+            }
+            self.done(outcome, text).await;
+            if left == 0 {
+                return;
+            }
+            if failed || self.stopped() {
+                break;
+            }
+            // Only the first turn has its time; the others follow when they can.
+            job.due_ns = None;
+            id = self.next_id.fetch_add(1, Ordering::Relaxed);
         }
+        self.count(|tally| tally.unsent += left);
+        if !self.stopped() && !self.broken.swap(true, Ordering::Relaxed) {
+            self.tell(Event::Notice("a turn failed: the turns after it in its conversation are not sent".into()));
+        }
+    }
+
+    async fn done(&self, outcome: Outcome, text: String) {
         // A permit that is forgotten is the sink's to give back.
         if let Ok(room) = self.room.acquire().await {
             room.forget();

@@ -1,41 +1,30 @@
 //! One request of a run: put into the server's dialect, sent, tried again where that may help, turned into its result.
 
 use super::job::Job;
-use super::{Event, Shared, Stop};
+use super::{Asking, Event, Shared, Stop};
 use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
 use crate::clock::{self, Stamp};
 use crate::http::shown;
-use crate::prompts::{nonce, with_nonce};
-use crate::record::{Attempt, Client, FailureKind, Outcome, PromptUsed, Source, Start, Timing};
+use crate::record::{Attempt, Client, FailureKind, Outcome, Source, Start, Timing, TokenSource};
 use bytes::Bytes;
 use serde_json::Value;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The longest that a server's `Retry-After` is obeyed; a longer one ends the request.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
-/// Performs a job; returns its result and the answer's text.
-pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
+/// Sends the turn of a job that is next; returns its result and the answer's text.
+pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (Outcome, String) {
     let settings = &shared.settings;
     let target = &job.target;
-    let prompt = &settings.prompts[job.prompt];
-    let nonce = job.nonce.then(|| nonce(&settings.run, id));
-    let text = with_nonce(nonce.as_deref(), &prompt.text);
-    let question = Question {
-        model: &target.model,
-        source: target.source,
-        base_url: &target.base_url,
-        system: prompt.system.as_deref(),
-        text: &text,
-        parameters: &settings.parameters,
-    };
-    let parameters = &settings.parameters;
+    let text = asking.text();
+    let question = asking.question(target, &text);
+    let (conversation, turn) = asking.turn().unzip();
     let mut outcome = Outcome {
         run: settings.run.clone(),
         id,
-        key: job.key.clone(),
+        key: turn.map_or(job.keys.first(), |turn| job.keys.get(turn as usize - 1)).cloned().unwrap_or_default(),
         source: Some(target.source),
         model: target.model.id.clone(),
         provider: target.model.provider.clone(),
@@ -44,27 +33,21 @@ pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
         rate: job.level.rate(),
         phase: Some(job.phase),
         repeat: Some(job.repeat),
-        prompt: Some(PromptUsed {
-            id: prompt.id.clone(),
-            text: None,
-            nonce,
-            temperature: parameters.temperature,
-            top_p: parameters.top_p,
-            max_tokens: parameters.max_tokens,
-            num_ctx: parameters.num_ctx,
-            seed: parameters.seed,
-            reasoning_effort: parameters.reasoning_effort.clone(),
-            gpu_setting: job.gpu_setting.clone(),
-        }),
+        conversation,
+        turn,
+        prompt: Some(asking.used(job.gpu_setting.clone())),
         ..Outcome::default()
     };
 
     let dialects = settings.api.dialects(target.source);
     let mut spoken = target.dialect.load(Ordering::Relaxed);
+    while spoken + 1 < dialects.len() && !asking.speaks(dialects[spoken]) {
+        spoken += 1;
+    }
     let sent = AtomicBool::new(false);
     let (told, dialect) = loop {
         let dialect = dialects[spoken];
-        let call = call(shared, &job, &question, dialect, id);
+        let call = call(shared, job, &question, dialect, id);
         outcome.endpoint = Some(shown(&call.url));
         let on_start = |stamp: Stamp| {
             if !sent.swap(true, Ordering::Relaxed) {
@@ -116,11 +99,18 @@ pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
         let scheduled = Some(-clock::between(due, start.mono_ns));
         outcome.timing_seconds = Some(Timing { scheduled, ..Timing::default() });
     }
-    let answer = finish(shared, &mut outcome, told, &job, dialect);
+    let answer = finish(shared, &mut outcome, told, job, asking, dialect);
     (outcome, answer)
 }
 
-fn finish(shared: &Shared, outcome: &mut Outcome, mut told: Told, job: &Job, dialect: Dialect) -> String {
+fn finish(
+    shared: &Shared,
+    outcome: &mut Outcome,
+    mut told: Told,
+    job: &Job,
+    asking: &Asking,
+    dialect: Dialect,
+) -> String {
     let settings = &shared.settings;
     if let Some(start) = told.start {
         outcome.client =
@@ -129,11 +119,17 @@ fn finish(shared: &Shared, outcome: &mut Outcome, mut told: Told, job: &Job, dia
             outcome.stream = Some(metrics::stream(&told.answer.chunks, start.mono_ns));
         }
     }
-    for name in dialect.unsupported(&settings.parameters) {
+    for name in dialect.unsupported(asking.parameters()) {
         outcome.warnings.push(format!("{name}_not_sent"));
     }
     let answer = std::mem::take(&mut told.answer.text);
-    metrics::fill(outcome, told, &job.target.model, &settings.parameters, dialect);
+    metrics::fill(outcome, told, &job.target.model, asking.parameters(), dialect);
+    outcome.warnings.extend(lengths(outcome).map(str::to_owned));
+    let output = outcome.tokens.as_ref().and_then(|tokens| tokens.output);
+    if output.is_some() && outcome.prompt.as_ref().is_some_and(|prompt| prompt.wanted_output_tokens == output) {
+        // It was to end there.
+        outcome.warnings.retain(|word| word != "truncated_by_length");
+    }
     if settings.save_text {
         outcome.text = Some(answer.clone());
     }
@@ -143,6 +139,18 @@ fn finish(shared: &Shared, outcome: &mut Outcome, mut told: Told, job: &Job, dia
         outcome.warnings.push("client_lag".into());
     }
     answer
+}
+
+/// Whether the lengths that a synthetic prompt was to have came about, as far as the server counted.
+fn lengths(outcome: &Outcome) -> impl Iterator<Item = &'static str> + use<> {
+    let wanted = outcome.prompt.as_ref().filter(|_| outcome.error.is_none());
+    let tokens = outcome.tokens.as_ref().filter(|tokens| tokens.source != TokenSource::Chunks);
+    let differs = |wanted: Option<u64>, got: Option<u64>| wanted.zip(got).is_some_and(|(wanted, got)| wanted != got);
+    let input = differs(wanted.and_then(|p| p.wanted_input_tokens), tokens.and_then(|t| t.input));
+    let output = differs(wanted.and_then(|p| p.wanted_output_tokens), tokens.and_then(|t| t.output));
+    [(input, "input_length_differs"), (output, "output_length_differs")]
+        .into_iter()
+        .filter_map(|(differs, word)| differs.then_some(word))
 }
 
 fn call(shared: &Shared, job: &Job, question: &Question, dialect: Dialect, id: u64) -> Call {

@@ -100,6 +100,7 @@ pub async fn admit(request: Request, telling: Option<&Pen>) -> Result<(Turn, Run
             gap_factor: 1.0 + settings.slowdown * others as f64,
             per_chunk: per_chunk as usize,
             limit: ask.limit,
+            least: ask.least,
             reasoning: ask.reasoning,
             seed: settings.seed,
             number,

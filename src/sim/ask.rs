@@ -38,6 +38,8 @@ pub struct Ask {
     pub stream: bool,
     /// The most tokens that may come; `None` is no limit.
     pub limit: Option<usize>,
+    /// The fewest tokens that must come: `min_tokens`, or the limit with `ignore_eos`.
+    pub least: usize,
     /// Whether `max_tokens` was the name of the limit.
     pub limit_by_old_name: bool,
     /// Whether usage was asked for in the stream.
@@ -98,6 +100,10 @@ impl Ask {
             prompt: text_of(&body["messages"]),
             stream: body["stream"] == Value::Bool(true),
             limit,
+            least: match body["ignore_eos"] {
+                Value::Bool(true) => limit.unwrap_or(0),
+                _ => body["min_tokens"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
+            },
             limit_by_old_name,
             include_usage: body["stream_options"]["include_usage"] == Value::Bool(true),
             reasoning: !off,

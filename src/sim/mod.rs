@@ -20,6 +20,7 @@ mod admit;
 mod ask;
 mod chat;
 mod content;
+mod heard;
 mod link;
 mod meter;
 mod pen;
@@ -73,10 +74,27 @@ pub struct Settings {
     pub faults: Vec<faults::Fault>,
     /// Where the truth goes, and how much of it.
     pub truth: Option<(PathBuf, Level)>,
+    /// Where the body of each request goes.
+    pub bodies: Option<PathBuf>,
+    /// What the server counts for its clients.
+    pub count: Count,
     /// Recorded streams to speak again, in turn, instead of planned ones.
     pub replay: Vec<plan::Recorded>,
     /// Where the simulated power meter writes, and how often.
     pub power_log: Option<(PathBuf, Duration)>,
+}
+
+/// What a server counts before anything is asked (openai).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Count {
+    /// Chats at `/v1/chat/completions/input_tokens`, texts at `/tokenize`: llama.cpp.
+    Chat,
+    /// Chats and texts at `/tokenize`: vLLM.
+    Tokenize,
+    /// Texts at `/tokenize`: SGLang.
+    Text,
+    /// Nothing.
+    None,
 }
 
 pub use plan::{Recorded, recorded};

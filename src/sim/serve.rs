@@ -3,6 +3,7 @@
 use super::Settings;
 use super::catalog::SimModel;
 use super::faults::Faults;
+use super::heard::Heard;
 use super::link::{Door, Link, On};
 use super::meter::Meter;
 use super::profile;
@@ -12,7 +13,9 @@ use super::{Level, powermetrics};
 use crate::clock::{Stamp, mono_ns, wall};
 use crate::record::Source;
 use anyhow::Context as _;
+use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -50,6 +53,7 @@ pub struct Sim {
     /// When the server started, Unix seconds.
     pub started: f64,
     log: Option<Arc<Log>>,
+    heard: Option<Heard>,
     count: AtomicU64,
     generations: Mutex<VecDeque<(String, u64, Value)>>,
     origin: (Instant, u64),
@@ -64,6 +68,10 @@ impl Sim {
             }
             None => None,
         };
+        let heard = settings
+            .bodies
+            .as_deref()
+            .map(|path| Heard::create(path).with_context(|| format!("{}: cannot write the bodies", path.display())));
         let meter = Arc::new(Meter::new(mono_ns()));
         if let Some((path, interval)) = &settings.power_log {
             let named = || format!("{}: cannot write the power log", path.display());
@@ -76,6 +84,7 @@ impl Sim {
             running: AtomicUsize::new(0),
             started: wall(),
             log,
+            heard: heard.transpose()?,
             count: AtomicU64::new(0),
             generations: Mutex::default(),
             origin: (Instant::now(), mono_ns()),
@@ -166,6 +175,14 @@ async fn receive(
         }
     }
     let call = Call { arrival, request: header(&request, "x-request-id").map(str::to_owned), link };
+    if let Some(heard) = sim.heard.as_ref().filter(|_| request.method() == Method::POST) {
+        let path = path.to_owned();
+        let (parts, body) = request.into_parts();
+        // What is larger is refused a step later, in the profile's own words.
+        let body = to_bytes(body, MAX_BODY_BYTES).await.unwrap_or_default();
+        heard.write(&path, call.request.as_deref(), &body);
+        request = Request::from_parts(parts, Body::from(body));
+    }
     request.extensions_mut().insert(call);
     next.run(request).await
 }

@@ -8,6 +8,7 @@ use llm_bench::models::ids;
 use llm_bench::ndjson::Out;
 use llm_bench::record::{self, Model, Record};
 use llm_bench::runner::{Settings, Target};
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 
 /// Reads the whole input; passes on what is not for this program, and the models too, whose sizes and prices a report wants.
@@ -92,7 +93,10 @@ fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Op
     let (api, refused) = Api::new(&base, key.clone(), &rule)?;
     model.base_url = Some(base.clone());
     let key = key.filter(|_| refused.is_none());
-    Ok((Target { model, source, base_url: base, key, api, dialect: AtomicUsize::new(0) }, refused))
+    Ok((
+        Target { model, source, base_url: base, key, api, dialect: AtomicUsize::new(0), fitted: OnceLock::new() },
+        refused,
+    ))
 }
 
 /// How many requests are planned, as far as can be said before anything ran; `None` where only the time ends them.
@@ -102,6 +106,6 @@ pub fn planned(settings: &Settings, targets: usize) -> Option<u64> {
         (None, None) => (settings.prompts.len() as u64).saturating_mul(settings.repeat),
         (None, Some(_)) => return None,
     };
-    let each = asked.saturating_add(settings.warmup);
+    let each = settings.turns(asked).saturating_add(settings.turns(settings.warmup));
     Some(each.saturating_mul((settings.levels.len() * targets) as u64).saturating_sub(settings.done.len() as u64))
 }

@@ -4,12 +4,13 @@
 mod args;
 mod input;
 mod output;
+mod sources;
 
 use args::Cli;
 use llm_bench::cli::{self, Exit, Talk};
 use llm_bench::http::base_url;
 use llm_bench::ndjson::Out;
-use llm_bench::prompts::suite;
+use llm_bench::prompts::{Item, suite};
 use llm_bench::record::{self, Run, Tool};
 use llm_bench::runner::{self, Stop};
 use llm_bench::{clock, memory};
@@ -33,23 +34,22 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let started_ts = clock::wall();
-    let settings = cli.settings(started_ts)?;
+    let (prompts, bad_prompts) = sources::gather(&cli.prompts, cli.load_seed(), cli.common.strict, talk)?;
+    let settings = cli.settings(started_ts, prompts)?;
     if let Some(url) = &cli.base_url {
         base_url(url).map_err(|why| anyhow::anyhow!("--base-url {why}"))?;
     }
-    cli::distinct(
-        output,
-        cli.files.iter().chain(&cli.keep.resume).chain(&cli.prompts.prompt_file).map(PathBuf::as_path),
-    )?;
+    cli::distinct(output, cli.files.iter().chain(&cli.keep.resume).map(PathBuf::as_path).chain(cli.prompts.files()))?;
     let mut out = Out::open(output)?;
     // The head of the run goes first, before any line of the input that is passed on.
     if !cli.keep.dry_run {
         out.line(&record::line(&head(&cli, &settings, started_ts))?)?;
-        for prompt in &settings.prompts {
+        for prompt in settings.prompts.iter().filter_map(Item::held) {
             out.line(&record::line(prompt)?)?;
         }
     }
-    let (targets, bad) = input::targets(&cli, talk, &mut out)?;
+    let (targets, bad_lines) = input::targets(&cli, talk, &mut out)?;
+    let bad = bad_lines + bad_prompts;
     if cli.keep.dry_run {
         output::dry_run(&settings, &targets, &mut out)?;
         return Ok(Exit::of(bad));
@@ -58,7 +58,8 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         && settings.requests.is_none_or(|n| n == 1)
         && settings.warmup == 0
         && settings.ramp.is_zero()
-        && settings.duration.is_none();
+        && settings.duration.is_none()
+        && settings.prompts.iter().all(|item| item.turns() == 1);
     let planned = input::planned(&settings, targets.len());
     let mut sink = Sink::new(out, cli.keep.artifacts.as_deref(), one_per_model, planned, talk)?;
 

@@ -2,12 +2,11 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use llm_bench::artifacts::Folder;
-use llm_bench::chat::Question;
 use llm_bench::cli::Talk;
 use llm_bench::clock;
 use llm_bench::ndjson::Out;
 use llm_bench::record;
-use llm_bench::runner::{Event, Settings, Tally, Target};
+use llm_bench::runner::{Asking, Event, Settings, Tally, Target};
 use serde_json::json;
 use std::io;
 use std::path::Path;
@@ -56,6 +55,7 @@ impl Sink {
                 Ok(())
             }
             Event::Start(start) => self.out.line(&record::line(&start)?),
+            Event::Prompt(prompt) => self.out.line(&record::line(prompt.as_ref())?),
             Event::Load(load) => {
                 match (&load.error, load.load_time_seconds) {
                     (Some(why), _) => self.say(format!("{}: not loaded: {why}", load.model)),
@@ -125,21 +125,28 @@ impl Sink {
     }
 }
 
-/// The requests that would be sent, one per line, without keys.
+/// The requests that would be sent, one per line, without keys. Nobody is asked, so that synthetic texts are by words.
 pub fn dry_run(settings: &Settings, targets: &[Target], out: &mut Out) -> anyhow::Result<()> {
+    let mut id = settings.first_id;
     for target in targets {
-        let dialect = settings.api.dialects(target.source)[0];
-        for prompt in &settings.prompts {
-            let question = Question {
-                model: &target.model,
-                source: target.source,
-                base_url: &target.base_url,
-                system: prompt.system.as_deref(),
-                text: &prompt.text,
-                parameters: &settings.parameters,
-            };
-            let url = dialect.url(target.source, &target.base_url);
-            let line = json!({ "type": "request", "v": record::V, "url": url, "key": target.key.is_some(), "body": dialect.body(&question) });
+        for n in 0..settings.prompts.len() {
+            let asking = Asking::new(settings, target, n, settings.nonces(), id);
+            let dialects = settings.api.dialects(target.source);
+            let dialect = dialects.iter().find(|&&dialect| asking.speaks(dialect)).unwrap_or(&dialects[0]);
+            let text = asking.text();
+            let mut line = json!({
+                "type": "request", "v": record::V, "url": dialect.url(target.source, &target.base_url),
+                "key": target.key.is_some(), "prompt": asking.prompt.id,
+                "body": dialect.body(&asking.question(target, &text)),
+            });
+            if asking.turns() > 1 {
+                let turns = asking.turns();
+                line["note"] = format!("turn 1 of {turns}; the others carry the model's own answers").into();
+            } else if asking.prompt.synthetic.is_some() {
+                line["note"] =
+                    "a word is taken for a token; a server that counts gets a text of the exact length".into();
+            }
+            id += asking.turns() as u64;
             out.line(&line.to_string())?;
         }
     }

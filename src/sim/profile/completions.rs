@@ -302,6 +302,10 @@ pub async fn handle(sim: Arc<Sim>, call: Call, body: Bytes, manner: &'static Man
     if let (Source::Ollama, Ok(ask)) = (sim.settings.profile, &mut ask) {
         ask.keep_alive = Some(super::ollama::KEEP_ALIVE_SECONDS);
     }
+    if let (false, Ok(ask)) = (sim.settings.profile == Source::Openai, &mut ask) {
+        // A vendor's fields mean nothing to the others.
+        ask.least = 0;
+    }
     chat::answer(sim, call, ask, super::Dialect::Completions(manner)).await
 }
 

@@ -2,7 +2,8 @@
 
 use super::completions::{self, Manner, PLAIN};
 use super::{Sim, answer, ok};
-use crate::sim::ask::Refusal;
+use crate::sim::Count;
+use crate::sim::ask::{Ask, Refusal, text_of};
 use crate::sim::serve::Call;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -26,8 +27,10 @@ pub fn router() -> Router<Arc<Sim>> {
         .route("/v1/models", get(models))
         .route("/v1/models/{*id}", get(model))
         .route("/v1/chat/completions", post(chat))
+        .route("/v1/chat/completions/input_tokens", post(input_tokens))
+        .route("/tokenize", post(tokenize))
         .route("/health", get(|| async { ok(&json!({"status": "ok"})) }))
-        .fallback(|| async { answer(StatusCode::NOT_FOUND, &json!({"detail": "Not Found"})) })
+        .fallback(|| async { not_found() })
 }
 
 pub fn refuse(refusal: &Refusal) -> Response {
@@ -57,4 +60,40 @@ async fn model(State(sim): State<Arc<Sim>>, Path(id): Path<String>) -> Response 
 
 async fn chat(State(sim): State<Arc<Sim>>, Extension(call): Extension<Call>, body: Bytes) -> Response {
     completions::handle(sim, call, body, &MANNER).await
+}
+
+fn not_found() -> Response {
+    answer(StatusCode::NOT_FOUND, &json!({"detail": "Not Found"}))
+}
+
+/// The tokens of a whole chat, as llama.cpp tells them.
+async fn input_tokens(State(sim): State<Arc<Sim>>, body: Bytes) -> Response {
+    if sim.settings.count != Count::Chat {
+        return not_found();
+    }
+    match Ask::completion(&body) {
+        Ok(ask) => ok(&json!({"object": "response.input_tokens", "input_tokens": ask.input_tokens()})),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+/// The tokens of a text, as llama.cpp (`content`) and vLLM (`prompt`) tell them; of messages where the server is to be like
+/// vLLM, and none where it is to be like llama.cpp.
+async fn tokenize(State(sim): State<Arc<Sim>>, body: Bytes) -> Response {
+    if sim.settings.count == Count::None {
+        return not_found();
+    }
+    let body: Value = match serde_json::from_slice(&body) {
+        Ok(body) => body,
+        Err(why) => return refuse(&Refusal::NotJson(why.to_string())),
+    };
+    let chat = text_of(&body["messages"]);
+    let text = body["content"].as_str().or(body["prompt"].as_str());
+    let text = text.or((sim.settings.count == Count::Tokenize).then_some(&*chat)).unwrap_or_default();
+    let count = text.split_whitespace().count();
+    let mut told = json!({"tokens": (0..count).collect::<Vec<_>>()});
+    if sim.settings.count == Count::Tokenize {
+        told["count"] = count.into();
+    }
+    ok(&told)
 }
