@@ -50,6 +50,10 @@ pub struct Chunk {
     pub kind: Kind,
 }
 
+/// The longest field that is kept though nothing reads it, in bytes, and how many there may be.
+const LONGEST_FIELD: usize = 16 << 10;
+const MOST_FIELDS: usize = 64;
+
 /// What is known of an answer.
 #[derive(Debug, Default)]
 pub struct Answer {
@@ -71,6 +75,8 @@ pub struct Answer {
     pub runtime: Option<Value>,
     /// llama.cpp's or vLLM's timings.
     pub timings: Option<Value>,
+    /// What else the server said, by name, each as raw JSON: the last that was not null.
+    pub server_fields: Vec<(String, String)>,
     /// The model that answered, as the server names it.
     pub served_model: Option<String>,
     /// The provider behind a router.
@@ -83,6 +89,10 @@ pub struct Answer {
     pub native_finish_reason: Option<String>,
     /// The tokens of the first chunk, where the server said so.
     pub first_chunk_tokens: Option<u64>,
+    /// The tokens that the server told of before and with the first text.
+    pub tokens_until_text: u64,
+    /// Something was said that is only said at the end, be it not the protocol's own end: a finish reason, the usage alone.
+    pub ending: bool,
     /// The protocol's own end was seen: `[DONE]`, `chat.end`, `done:true`.
     pub ended: bool,
     /// An error that came inside the answer.
@@ -150,6 +160,28 @@ impl Answer {
         }
     }
 
+    /// Text of another choice than the first: it took its time, and is not kept.
+    pub fn aside(&mut self, at: Arrival, text: &str, kind: Kind) {
+        if !text.is_empty() {
+            self.warnings.insert("several_choices");
+            self.chunk(at, text.len(), kind);
+        }
+    }
+
+    /// A field that nothing here reads. Many, or long ones, are not kept.
+    pub fn server_field(&mut self, name: &str, raw: &str) {
+        if raw == "null" || raw.len() > LONGEST_FIELD || name.len() > 100 {
+            return;
+        }
+        let room = self.server_fields.len() < MOST_FIELDS;
+        match self.server_fields.iter_mut().find(|(known, _)| known == name) {
+            Some((_, last)) if last == raw => {}
+            Some((_, last)) => raw.clone_into(last),
+            None if room => self.server_fields.push((name.to_owned(), raw.to_owned())),
+            None => {}
+        }
+    }
+
     fn chunk(&mut self, at: Arrival, bytes: usize, kind: Kind) {
         let bytes = bytes as u32;
         match self.chunks.last_mut().filter(|_| self.in_event) {
@@ -211,8 +243,14 @@ impl Answer {
         });
     }
 
-    /// The stream ended: what was held back belongs to the answer now.
+    /// The stream ended: what was held back belongs to the answer now, and a reason to end that is a failure is one.
     pub fn close(&mut self) {
+        let ended = |kind, what: &str| Failure { kind, status: Some(200), message: what.into(), retryable: true };
+        match self.finish_reason.as_deref() {
+            Some("error") => self.fail(ended(FailureKind::Server, "the server ended the answer with an error")),
+            Some("abort") => self.fail(ended(FailureKind::Truncated, "the server broke the answer off (abort)")),
+            _ => {}
+        }
         let (reasoning, answer) = (&mut self.reasoning, &mut self.text);
         self.splitter.finish(|part, piece| match part {
             Part::Reasoning => reasoning.push_str(piece),
@@ -238,6 +276,9 @@ impl Answer {
             if let Ok(clean) = serde_json::from_str(&key.redact(&value.to_string())) {
                 *value = clean;
             }
+        }
+        for (name, raw) in &mut self.server_fields {
+            (*name, *raw) = (key.redact(name), key.redact(raw));
         }
         if let Some(error) = &mut self.error {
             error.message = key.redact(&error.message);

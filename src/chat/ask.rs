@@ -210,26 +210,24 @@ enum Form {
 }
 
 impl Form {
-    fn of(content_type: &str, dialect: Dialect) -> Self {
-        match content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-            "text/event-stream" => Form::Events,
-            "application/x-ndjson" | "application/jsonl" => Form::Lines,
-            "application/json" if dialect == Dialect::Ollama => Form::Lines,
-            "application/json" | "text/html" => Form::Whole,
-            _ => Form::Unknown,
-        }
-    }
-
-    /// By the first bytes that are no white space, where the headers do not say.
+    /// By the first bytes that are no white space: servers and gateways send streams as `application/json`, and bodies as
+    /// `text/event-stream`. `None` while there are none.
     fn sniff(bytes: &[u8], dialect: Dialect) -> Option<Self> {
-        let first = *bytes.trim_ascii_start().first()?;
-        Some(match first {
+        let bytes = bytes.trim_ascii_start();
+        let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes).trim_ascii_start();
+        if BOM.starts_with(bytes) {
+            return None;
+        }
+        Some(match bytes[0] {
             b'{' | b'[' if dialect == Dialect::Ollama => Form::Lines,
             b'{' | b'[' | b'<' => Form::Whole,
             _ => Form::Events,
         })
     }
 }
+
+/// The byte order mark, in UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads the answer to its end; says whether the connection can carry another request.
 #[allow(clippy::too_many_arguments)] // one caller; a struct would only rename its locals
@@ -245,8 +243,7 @@ async fn read_answer(
 ) -> Result<bool, Failure> {
     let status = response.status().as_u16();
     let success = (200..300).contains(&status);
-    let content_type = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let form = if success { Form::of(content_type, call.dialect) } else { Form::Whole };
+    let form = if success { Form::Unknown } else { Form::Whole };
     let mut reader = Reader { form, dialect: call.dialect, events: sse::Parser::default(), line: vec![], raw: vec![] };
     let mut body = response.into_body();
     let mut last_piece = Instant::now();
@@ -301,16 +298,16 @@ async fn read_answer(
     }
     reader.finish(answer, at);
     if answer.error.is_none() {
-        judge(answer, status, &reader.raw)?;
+        judge(answer, status, &reader)?;
     }
     Ok(reusable)
 }
 
 /// Whether what came is an answer.
-fn judge(answer: &mut Answer, status: u16, raw: &[u8]) -> Result<(), Failure> {
+fn judge(answer: &mut Answer, status: u16, reader: &Reader) -> Result<(), Failure> {
     let failed = |kind, message: String| Err(Failure { kind, status: Some(status), message, retryable: true });
+    let raw = String::from_utf8_lossy(&reader.raw);
     if answer.first_event.is_none() {
-        let raw = String::from_utf8_lossy(raw);
         return match raw.trim() {
             "" => failed(FailureKind::Protocol, format!("status {status} with an empty body")),
             text => Err(Failure { kind: FailureKind::Protocol, ..failure_of(status, text) }),
@@ -318,9 +315,10 @@ fn judge(answer: &mut Answer, status: u16, raw: &[u8]) -> Result<(), Failure> {
     }
     let told_anything = answer.finish_reason.is_some() || answer.usage.is_some() || answer.rest_stats.is_some();
     if answer.chunks.is_empty() && !told_anything {
-        return failed(FailureKind::Protocol, format!("status {status} with an answer that holds nothing"));
+        let what = if reader.form == Form::Whole { failure_of(status, &raw).message } else { "no text".into() };
+        return failed(FailureKind::Protocol, format!("status {status} with an answer that holds nothing: {what}"));
     }
-    if !answer.ended && answer.finish_reason.is_none() {
+    if !answer.ended && !answer.ending && answer.finish_reason.is_none() {
         return failed(FailureKind::Truncated, "the stream stopped without an end".into());
     }
     Ok(())
@@ -339,14 +337,22 @@ struct Reader {
 impl Reader {
     /// Takes bytes; says whether they brought the body of an answer forward. Comments and white space do not.
     fn take(&mut self, answer: &mut Answer, at: Arrival, bytes: &[u8]) -> bool {
+        let mut bytes = bytes;
+        let held;
         if self.form == Form::Unknown {
-            self.form = Form::sniff(bytes, self.dialect).unwrap_or(Form::Unknown);
-        }
-        if self.form == Form::Whole {
+            self.raw.extend_from_slice(bytes);
+            let Some(form) = Form::sniff(&self.raw, self.dialect) else { return false };
+            self.form = form;
+            if form == Form::Whole {
+                return true;
+            }
+            held = self.raw.clone();
+            bytes = &held;
+            self.raw.truncate(4096);
+        } else if self.form == Form::Whole {
             self.raw.extend_from_slice(bytes);
             return !bytes.trim_ascii().is_empty();
-        }
-        if answer.first_event.is_none() && self.raw.len() < 4096 {
+        } else if answer.first_event.is_none() && self.raw.len() < 4096 {
             self.raw.extend_from_slice(&bytes[..bytes.len().min(4096)]);
         }
         match self.form {
@@ -375,11 +381,12 @@ impl Reader {
             }
             Form::Whole => {
                 let body = String::from_utf8_lossy(&self.raw);
-                if body.trim_start().starts_with('{') {
+                let body = body.trim_start().trim_start_matches('\u{feff}').trim_start();
+                if body.starts_with('{') {
                     match self.dialect {
-                        Dialect::Openai | Dialect::LmstudioV0 => openai::whole(answer, at, &body),
-                        Dialect::LmstudioV1 => lmstudio::whole(answer, at, &body),
-                        Dialect::Ollama => ollama::whole(answer, at, &body),
+                        Dialect::Openai | Dialect::LmstudioV0 => openai::whole(answer, at, body),
+                        Dialect::LmstudioV1 => lmstudio::whole(answer, at, body),
+                        Dialect::Ollama => ollama::whole(answer, at, body),
                     }
                 }
             }

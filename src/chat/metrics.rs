@@ -12,7 +12,7 @@ use crate::record::{
     Tokens,
 };
 use crate::stats::{self, Histogram};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Fills in what an answer tells. The caller has filled in who was asked what, when it was scheduled, and where it went.
 pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Parameters, dialect: Dialect) {
@@ -74,6 +74,10 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
     (outcome.usage, outcome.rest_stats) = (answer.usage.take(), answer.rest_stats.take());
     (outcome.model_info, outcome.runtime) = (answer.model_info.take(), answer.runtime.take());
     outcome.timings = answer.timings.take();
+    let fields = std::mem::take(&mut answer.server_fields).into_iter();
+    let fields: Map<String, Value> =
+        fields.filter_map(|(name, raw)| Some((name, serde_json::from_str(&raw).ok()?))).collect();
+    outcome.server_fields = (!fields.is_empty()).then_some(fields);
     outcome.errors = Errors { generation: error.as_ref().map(|error| error.message.clone()), ..outcome.errors.clone() };
     outcome.error = error;
 }
@@ -101,14 +105,21 @@ fn tokens(answer: &Answer, dialect: Dialect) -> Tokens {
     // Zero output beside text is a server that does not count, not an answer without tokens.
     let counted = |n: Option<u64>| n.filter(|&n| n > 0 || answer.chunks.is_empty());
     let mut tokens = Tokens {
-        input: usage("/prompt_tokens"),
+        // No prompt is without tokens.
+        input: usage("/prompt_tokens").filter(|&n| n > 0),
         output: counted(usage("/completion_tokens")),
-        reasoning: usage("/completion_tokens_details/reasoning_tokens").or_else(|| usage("/reasoning_tokens")),
+        // Gateways say zero beside reasoning that came.
+        reasoning: usage("/completion_tokens_details/reasoning_tokens")
+            .or_else(|| usage("/reasoning_tokens"))
+            .filter(|&n| n > 0 || answer.reasoning.is_empty()),
         cached: usage("/prompt_tokens_details/cached_tokens"),
         source: TokenSource::Usage,
     };
     let stats = |path: &str| number(answer.rest_stats.as_ref(), path);
     let timings = |path: &str| number(answer.timings.as_ref(), path);
+    if tokens.output.is_some() && tokens.cached.is_none() {
+        tokens.cached = timings("/cache_n");
+    }
     if tokens.output.is_none() {
         let cached = timings("/cache_n");
         let (input, output, reasoning, cached) = match dialect {

@@ -6,6 +6,7 @@
 
 mod answer;
 mod ask;
+mod fields;
 mod lmstudio;
 pub mod metrics;
 mod ollama;
