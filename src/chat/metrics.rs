@@ -263,6 +263,12 @@ fn same_model(asked: &str, served: &str) -> bool {
     router || served_plain.starts_with(&asked_plain) || asked_plain.starts_with(&served_plain)
 }
 
+/// Whether a failure says that the limit of tokens has a newer name for this model.
+pub fn limit_refused(told: &Told) -> bool {
+    let names = |message: &str| message.contains("max_tokens") && message.contains("max_completion_tokens");
+    matches!(told.status, Some(400 | 422)) && told.error.as_ref().is_some_and(|error| names(&error.message))
+}
+
 /// Whether a failure says that the server does not have this endpoint, so that an older API may be tried.
 pub fn endpoint_missing(told: &Told) -> bool {
     let Some(error) = &told.error else { return false };

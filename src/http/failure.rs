@@ -104,6 +104,8 @@ impl Refusal {
             _ if broke => FailureKind::Refused,
             429 => FailureKind::RateLimit,
             408 => FailureKind::Timeout,
+            // TGI's word for a generation that failed.
+            424 => FailureKind::Server,
             400..=499 => FailureKind::Refused,
             500..=599 => FailureKind::Server,
             200..=299 => FailureKind::Server,
@@ -247,6 +249,13 @@ mod tests {
                 Refused,
                 false,
                 r#"[{"loc":["body"],"msg":"field required"}]"#,
+            ),
+            (
+                424,
+                r#"{"error":"Request failed","error_type":"generation"}"#,
+                Server,
+                false,
+                "Request failed (generation)",
             ),
             (502, "<html>Bad gateway</html>", Server, true, "an HTML page, as proxies and edges send"),
             (500, "", Server, true, "no body"),

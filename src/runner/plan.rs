@@ -7,7 +7,7 @@ use crate::pace::Closed;
 use crate::record::{Model, Prompt, Source};
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 /// When a nonce is put before the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -100,6 +100,8 @@ pub struct Target {
     pub api: Api,
     /// Which of the dialects is spoken: the place in [`ApiChoice::dialects`].
     pub dialect: AtomicUsize,
+    /// Whether it refused `max_tokens` and asked for `max_completion_tokens`.
+    pub newer_limit: AtomicBool,
 }
 
 impl Target {
@@ -145,6 +147,7 @@ mod tests {
                 key: None,
                 api: Api::new(base, None, &KeyRule::default()).unwrap().0,
                 dialect: AtomicUsize::new(0),
+                newer_limit: AtomicBool::new(false),
             })
         };
         let targets = [

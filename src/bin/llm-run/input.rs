@@ -8,7 +8,7 @@ use llm_bench::models::ids;
 use llm_bench::ndjson::Out;
 use llm_bench::record::{self, Model, Record};
 use llm_bench::runner::{Settings, Target};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 /// Reads the whole input; passes on what is not for this program, and the models too, whose sizes and prices a report wants.
 /// Returns the targets, and how many lines were refused.
@@ -92,7 +92,8 @@ fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Op
     let (api, refused) = Api::new(&base, key.clone(), &rule)?;
     model.base_url = Some(base.clone());
     let key = key.filter(|_| refused.is_none());
-    Ok((Target { model, source, base_url: base, key, api, dialect: AtomicUsize::new(0) }, refused))
+    let (dialect, newer_limit) = (AtomicUsize::new(0), AtomicBool::new(false));
+    Ok((Target { model, source, base_url: base, key, api, dialect, newer_limit }, refused))
 }
 
 /// How many requests are planned, as far as can be said before anything ran.

@@ -5,7 +5,7 @@ use crate::sim::ask::Refusal;
 use crate::sim::serve::Call;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::Uri;
+use axum::http::{HeaderValue, Uri, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
@@ -36,7 +36,11 @@ pub fn item(sim: &Sim, id: &str, owner: String) -> Value {
 }
 
 async fn models(State(sim): State<Arc<Sim>>) -> Response {
-    ok(&flavors::list(&sim))
+    let mut response = ok(&flavors::list(&sim));
+    if let Some(name) = flavors::server_header(sim.settings.flavor) {
+        response.headers_mut().insert(header::SERVER, HeaderValue::from_static(name));
+    }
+    response
 }
 
 async fn model(State(sim): State<Arc<Sim>>, Path(id): Path<String>) -> Response {

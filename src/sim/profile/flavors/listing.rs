@@ -37,9 +37,22 @@ pub fn list(sim: &Sim) -> Value {
         }
         item
     };
-    let one = matches!(sim.settings.flavor, Flavor::LlamaCpp | Flavor::LlamaCppPython | Flavor::Tgi | Flavor::Vllm);
+    let one = match sim.settings.flavor {
+        Flavor::LlamaCpp | Flavor::LlamaCppPython | Flavor::Vllm | Flavor::Sglang | Flavor::Tgi => true,
+        Flavor::Plain | Flavor::Mlx | Flavor::Litellm | Flavor::MistralRs | Flavor::Transformers => false,
+    };
     let items: Vec<Value> = sim.models.iter().take(if one { 1 } else { usize::MAX }).map(|m| item(m)).collect();
     json!({"object": "list", "data": items})
+}
+
+/// What the `server` header says.
+pub fn server_header(flavor: Flavor) -> Option<&'static str> {
+    match flavor {
+        Flavor::LlamaCpp => Some("llama.cpp"),
+        Flavor::Mlx => Some("BaseHTTP/0.6 Python/3.11.7"),
+        Flavor::LlamaCppPython | Flavor::Vllm | Flavor::Sglang | Flavor::Transformers => Some("uvicorn"),
+        Flavor::Plain | Flavor::Tgi | Flavor::Litellm | Flavor::MistralRs => None,
+    }
 }
 
 /// What llama.cpp reads in the file of a model.

@@ -4,7 +4,7 @@
 mod listing;
 mod refusals;
 
-pub use listing::{list, other};
+pub use listing::{list, other, server_header};
 
 use super::completions::{self, Manner, PLAIN, Reasoning, Role, TooLong, UsagePlace};
 use crate::sim::flavor::{Flavor, ReasoningIn};
