@@ -4,6 +4,7 @@
 mod connections;
 mod recordings;
 mod servers;
+mod streams;
 
 use crate::common::sim::Sim;
 use crate::common::{Ran, bash, command, run_with};

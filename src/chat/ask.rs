@@ -1,7 +1,8 @@
 //! One request over the wire: sent once, every read stamped, the answer read to its end or to the failure that ended it.
 
+use super::Dialect;
 use super::answer::{Answer, Arrival};
-use super::{Dialect, lmstudio, ollama, openai, sse};
+use super::reader::{Form, Reader};
 use crate::clock::{self, Stamp};
 use crate::http::wire::{Connection, Connections};
 use crate::http::{Secret, failure_of, io_failure, retry_after, shown};
@@ -200,35 +201,6 @@ fn request(call: &Call, uri: &Uri) -> Result<Request<Full<Bytes>>, Failure> {
     request.body(Full::new(call.body.clone())).map_err(|why| io_failure(FailureKind::Connect, &shown(&call.url), &why))
 }
 
-/// What the body of a response is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Events,
-    Lines,
-    Whole,
-    Unknown,
-}
-
-impl Form {
-    /// By the first bytes that are no white space: servers and gateways send streams as `application/json`, and bodies as
-    /// `text/event-stream`. `None` while there are none.
-    fn sniff(bytes: &[u8], dialect: Dialect) -> Option<Self> {
-        let bytes = bytes.trim_ascii_start();
-        let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes).trim_ascii_start();
-        if BOM.starts_with(bytes) {
-            return None;
-        }
-        Some(match bytes[0] {
-            b'{' | b'[' if dialect == Dialect::Ollama => Form::Lines,
-            b'{' | b'[' | b'<' => Form::Whole,
-            _ => Form::Events,
-        })
-    }
-}
-
-/// The byte order mark, in UTF-8.
-const BOM: &[u8] = b"\xef\xbb\xbf";
-
 /// Reads the answer to its end; says whether the connection can carry another request.
 #[allow(clippy::too_many_arguments)] // one caller; a struct would only rename its locals
 async fn read_answer(
@@ -244,7 +216,7 @@ async fn read_answer(
     let status = response.status().as_u16();
     let success = (200..300).contains(&status);
     let form = if success { Form::Unknown } else { Form::Whole };
-    let mut reader = Reader { form, dialect: call.dialect, events: sse::Parser::default(), line: vec![], raw: vec![] };
+    let mut reader = Reader::new(form, call.dialect);
     let mut body = response.into_body();
     let mut last_piece = Instant::now();
     let mut reusable = true;
@@ -322,91 +294,4 @@ fn judge(answer: &mut Answer, status: u16, reader: &Reader) -> Result<(), Failur
         return failed(FailureKind::Truncated, "the stream stopped without an end".into());
     }
     Ok(())
-}
-
-/// Bytes to events of the dialect, in whatever form they come.
-struct Reader {
-    form: Form,
-    dialect: Dialect,
-    events: sse::Parser,
-    line: Vec<u8>,
-    /// A body that comes whole; of a stream, its beginning, until the first event shows that it is one.
-    raw: Vec<u8>,
-}
-
-impl Reader {
-    /// Takes bytes; says whether they brought the body of an answer forward. Comments and white space do not.
-    fn take(&mut self, answer: &mut Answer, at: Arrival, bytes: &[u8]) -> bool {
-        let mut bytes = bytes;
-        let held;
-        if self.form == Form::Unknown {
-            self.raw.extend_from_slice(bytes);
-            let Some(form) = Form::sniff(&self.raw, self.dialect) else { return false };
-            self.form = form;
-            if form == Form::Whole {
-                return true;
-            }
-            held = self.raw.clone();
-            bytes = &held;
-            self.raw.truncate(4096);
-        } else if self.form == Form::Whole {
-            self.raw.extend_from_slice(bytes);
-            return !bytes.trim_ascii().is_empty();
-        } else if answer.first_event.is_none() && self.raw.len() < 4096 {
-            self.raw.extend_from_slice(&bytes[..bytes.len().min(4096)]);
-        }
-        match self.form {
-            Form::Events => self.events.push(bytes, |event| one(self.dialect, answer, at, event)),
-            Form::Lines => {
-                let mut rest = bytes;
-                while let Some(end) = rest.iter().position(|&b| b == b'\n') {
-                    self.line.extend_from_slice(&rest[..end]);
-                    let line = std::mem::take(&mut self.line);
-                    one(self.dialect, answer, at, sse::Event { name: "", data: &String::from_utf8_lossy(&line) });
-                    rest = &rest[end + 1..];
-                }
-                self.line.extend_from_slice(rest);
-            }
-            Form::Whole | Form::Unknown => {}
-        }
-        false
-    }
-
-    fn finish(&mut self, answer: &mut Answer, at: Arrival) {
-        match self.form {
-            Form::Events => self.events.finish(|event| one(self.dialect, answer, at, event)),
-            Form::Lines if !self.line.is_empty() => {
-                let line = std::mem::take(&mut self.line);
-                one(self.dialect, answer, at, sse::Event { name: "", data: &String::from_utf8_lossy(&line) });
-            }
-            Form::Whole => {
-                let body = String::from_utf8_lossy(&self.raw);
-                let body = body.trim_start().trim_start_matches('\u{feff}').trim_start();
-                if body.starts_with('{') {
-                    match self.dialect {
-                        Dialect::Openai | Dialect::LmstudioV0 => openai::whole(answer, at, body),
-                        Dialect::LmstudioV1 => lmstudio::whole(answer, at, body),
-                        Dialect::Ollama => ollama::whole(answer, at, body),
-                    }
-                }
-            }
-            Form::Lines | Form::Unknown => {}
-        }
-    }
-
-    fn held(&self) -> usize {
-        self.raw.len() + self.line.len() + self.events.pending()
-    }
-}
-
-fn one(dialect: Dialect, answer: &mut Answer, at: Arrival, event: sse::Event<'_>) {
-    // What a server says after the end is said to nobody, however the reads were cut.
-    if answer.ended {
-        return;
-    }
-    match dialect {
-        Dialect::Openai | Dialect::LmstudioV0 => openai::event(answer, at, event.data),
-        Dialect::LmstudioV1 => lmstudio::event(answer, at, event.name, event.data),
-        Dialect::Ollama => ollama::line(answer, at, event.data),
-    }
 }

@@ -11,6 +11,7 @@ mod lmstudio;
 pub mod metrics;
 mod ollama;
 mod openai;
+mod reader;
 pub mod sse;
 mod think;
 

@@ -72,8 +72,18 @@ const OF_CHUNK: [&str; 15] = [
     "base_resp",
     "obfuscation",
 ];
-const OF_CHOICE: [&str; 9] =
-    ["index", "delta", "message", "text", "finish_reason", "native_finish_reason", "error", "logprobs", "token_ids"];
+const OF_CHOICE: [&str; 10] = [
+    "index",
+    "delta",
+    "message",
+    "text",
+    "finish_reason",
+    "native_finish_reason",
+    "error",
+    "logprobs",
+    "token_ids",
+    "usage",
+];
 const OF_DELTA: [&str; 7] =
     ["role", "content", "reasoning", "reasoning_content", "reasoning_details", "tool_calls", "function_call"];
 
@@ -134,7 +144,11 @@ fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
     for choice in &choices {
         tokens += take_choice(answer, at, choice);
     }
-    let usage = chunk.get("usage").filter(|usage| said(usage)).and_then(value);
+    // Most say usage at the top, Kimi in the choice, Groq in a field of its own.
+    let usage = chunk
+        .filled("usage")
+        .or_else(|| choices.iter().find_map(|choice| choice.filled("usage")))
+        .or_else(|| chunk.filled("x_groq").and_then(|mut own| own.get_mut("usage").map(Value::take)));
     let timings = chunk.filled("timings");
     if !answer.whole && had == 0 {
         // Until the first text: how many tokens were made for it, where the server tells with each chunk: cumulative usage
@@ -259,134 +273,4 @@ fn parts(raw: &RawValue, mut each: impl FnMut(&str, bool)) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::FailureKind;
-
-    fn stream(events: &[&str]) -> Answer {
-        let mut answer = Answer::default();
-        for (n, data) in events.iter().enumerate() {
-            event(&mut answer, Arrival { ns: n as u64, read: n as u64 }, data);
-        }
-        answer.close();
-        answer
-    }
-
-    #[test]
-    fn text_is_found_wherever_servers_put_it() {
-        for (events, text, reasoning, chunks) in [
-            (&[r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#][..], "", "", 0),
-            (&[r#"{"choices":[{"delta":{"role":"assistant","content":null}}]}"#], "", "", 0),
-            (&[r#"{"choices":[{"delta":{"content":"a\"ä"}}]}"#], "a\"ä", "", 1),
-            (&[r#"{"choices":[{"delta":{"reasoning":"h","reasoning_content":"h","content":""}}]}"#], "", "h", 1),
-            (&[r#"{"choices":[{"delta":{"reasoning_details":[{"type":"reasoning.text","text":"h"}]}}]}"#], "", "h", 1),
-            (&[r#"{"choices":[{"delta":{"reasoning":"h","reasoning_details":[{"text":"h"}]}}]}"#], "", "h", 1),
-            (&[r#"{"choices":[{"delta":{"content":[{"type":"text","text":"a"}]}}]}"#], "a", "", 1),
-            (&[r#"{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"{\"x\""}}]}}]}"#], "", "", 1),
-            (&[r#"{"choices":[]}"#, r#"{"choices":null}"#, r#"{"x":1}"#, "", "[DONE]"], "", "", 0),
-            (
-                &[
-                    r#"{"choices":[{"delta":{"content":"<think>h</think>"}}]}"#,
-                    r#"{"choices":[{"delta":{"content":"a"}}]}"#,
-                ],
-                "a",
-                "h",
-                2,
-            ),
-            (&[r#"{"choices":[{"text":"a","finish_reason":"length"}]}"#], "a", "", 1),
-            (&[r#"{"choices":[{"delta":{"content":"a"},"message":{"content":"all"}}]}"#], "a", "", 1),
-            (&[r#"{"choices":[{"delta":{"content":"a","content":"b"}}]}"#], "b", "", 1),
-            (
-                &[
-                    r#"{"choices":[{"delta":{"content":"\ud83d"}}]}"#,
-                    r#"{"choices":[{"delta":{"content":"\ude00 \ud83d\ude00\n"}}]}"#,
-                ],
-                "\u{fffd}\u{fffd} 😀\n",
-                "",
-                2,
-            ),
-        ] {
-            let answer = stream(events);
-            assert_eq!(answer.error, None, "{events:?}");
-            assert_eq!(
-                (answer.text.as_str(), answer.reasoning.as_str(), answer.chunks.len()),
-                (text, reasoning, chunks),
-                "{events:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn errors_inside_a_200_are_errors() {
-        for (data, kind, message) in [
-            (
-                r#"{"error":{"code":502,"message":"down"},"choices":[{"delta":{"content":""},"finish_reason":"error"}]}"#,
-                FailureKind::Server,
-                "down",
-            ),
-            (r#"{"error":{"code":"server_error","message":"down"}}"#, FailureKind::Server, "down (server_error)"),
-            (
-                r#"{"choices":[{"error":{"code":429,"message":"slow"},"finish_reason":"error"}]}"#,
-                FailureKind::RateLimit,
-                "slow",
-            ),
-            (r#"{"object":"error","message":"no","type":"X"}"#, FailureKind::Server, "no (X)"),
-            (
-                r#"{"choices":null,"base_resp":{"status_code":1004,"status_msg":"auth"}}"#,
-                FailureKind::Server,
-                "auth (1004)",
-            ),
-            (r#""just a string""#, FailureKind::Protocol, "a chunk of an unknown shape: \"just a string\""),
-            ("The model is overloaded", FailureKind::Protocol, "a chunk that is not JSON: The model is overloaded"),
-            (
-                r#"{"choices":[{"delta":{"content":"a"#,
-                FailureKind::Protocol,
-                r#"a chunk that is not JSON: {"choices":[{"delta":{"content":"a"#,
-            ),
-        ] {
-            let error = stream(&[data]).error.unwrap_or_else(|| panic!("{data}"));
-            assert_eq!((error.kind, error.message.as_str()), (kind, message), "{data}");
-        }
-        assert_eq!(stream(&[r#"{"error":null,"choices":[]}"#]).error, None);
-    }
-
-    #[test]
-    fn usage_is_found_in_every_place() {
-        for events in [
-            &[r#"{"choices":[],"usage":{"completion_tokens":2}}"#][..],
-            &[r#"{"choices":[{"delta":{"content":""},"finish_reason":"stop"}],"usage":{"completion_tokens":2}}"#],
-            &[
-                r#"{"choices":[],"usage":{"completion_tokens":1}}"#,
-                r#"{"choices":[],"usage":{"completion_tokens":2}}"#,
-                r#"{"usage":null}"#,
-            ],
-        ] {
-            assert_eq!(stream(events).usage.unwrap()["completion_tokens"], 2, "{events:?}");
-        }
-        let first = stream(&[r#"{"choices":[{"delta":{"content":"abc"}}],"usage":{"completion_tokens":3}}"#]);
-        assert_eq!(first.first_chunk_tokens, Some(3));
-    }
-
-    #[test]
-    fn an_empty_finish_reason_is_no_end_and_the_last_text_may_come_with_the_real_one() {
-        let answer = stream(&[
-            r#"{"choices":[{"delta":{"content":"a"},"finish_reason":""}]}"#,
-            r#"{"choices":[{"delta":{"content":"b"},"finish_reason":"length","native_finish_reason":"MAX"}]}"#,
-        ]);
-        assert_eq!((answer.text.as_str(), answer.finish_reason.as_deref()), ("ab", Some("length")));
-        assert_eq!(answer.native_finish_reason.as_deref(), Some("MAX"));
-        assert_eq!(answer.chunks[1].kind, Kind::Answer);
-    }
-
-    #[test]
-    fn a_whole_answer_is_read_like_one_chunk() {
-        let mut answer = Answer::default();
-        whole(
-            &mut answer,
-            Arrival::default(),
-            "\n\n  {\"id\":\"x\",\"model\":\"m\",\"choices\":[{\"message\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}],\"usage\":{\"completion_tokens\":1},\"stats\":{}}",
-        );
-        assert_eq!((answer.text.as_str(), answer.ended, answer.whole), ("a", true, true));
-        assert_eq!((answer.rest_stats, answer.served_model.as_deref()), (None, Some("m")));
-    }
-}
+mod tests;

@@ -26,7 +26,7 @@ impl Refusal {
     pub fn find(body: &Value) -> Option<Self> {
         let object = body.as_object()?;
         match object.get("error") {
-            Some(Value::Object(error)) => {
+            Some(Value::Object(error)) if !error.is_empty() => {
                 let text = |key: &str| error.get(key).and_then(word);
                 let metadata = error.get("metadata");
                 let upstream = metadata.and_then(|m| m.get("raw")).and_then(word).map(|raw| format!(": {raw}"));
@@ -41,7 +41,7 @@ impl Refusal {
                     retryable: error.get("availability").and_then(|a| a.get("retryable")).and_then(Value::as_bool),
                 });
             }
-            Some(Value::String(message)) => {
+            Some(Value::String(message)) if !message.is_empty() => {
                 return Some(Self {
                     message: message.clone(),
                     code: object.get("error_type").and_then(word),
@@ -272,8 +272,15 @@ mod tests {
 
     #[test]
     fn a_body_without_an_error_is_no_refusal() {
-        for body in [r#"{"choices":[],"error":null}"#, r#"{"base_resp":{"status_code":0,"status_msg":""}}"#, "[]", "3"]
-        {
+        for body in [
+            r#"{"choices":[],"error":null}"#,
+            r#"{"error":{}}"#,
+            r#"{"error":""}"#,
+            r#"{"error":false}"#,
+            r#"{"base_resp":{"status_code":0,"status_msg":""}}"#,
+            "[]",
+            "3",
+        ] {
             assert_eq!(Refusal::find(&serde_json::from_str(body).unwrap()), None, "{body}");
         }
     }
