@@ -159,6 +159,21 @@ async fn attempt(
     if let Some(id) = header("x-generation-id") {
         told.answer.generation_id = Some(id);
     }
+    if let Some(coding) = header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        let message =
+            format!("the answer is compressed ({coding}), which was not asked for: no time in it could be told");
+        return Err(Failure { kind: FailureKind::Protocol, status: Some(status), message, retryable: false });
+    }
+    if let Some(place) = header("location").filter(|_| (300..400).contains(&status)) {
+        let message = format!("the server is elsewhere: {}: give that address as --base-url", shown(&place));
+        return Err(Failure { kind: FailureKind::Http, status: Some(status), message, retryable: false });
+    }
+    for name in TIMES_IN_HEADERS {
+        if let Some(value) = header(name) {
+            let number = value.parse::<f64>().is_ok_and(f64::is_finite);
+            told.answer.server_field(name, &if number { value } else { serde_json::Value::from(value).to_string() });
+        }
+    }
     let reusable =
         read_answer(&mut connection, response, call, limits, deadline, told, reads_of_headers, on_piece).await?;
     if reusable {
@@ -166,6 +181,22 @@ async fn attempt(
     }
     Ok(())
 }
+
+/// What servers and gateways tell of a request's times in headers: TGI, OpenAI, LiteLLM, Envoy.
+const TIMES_IN_HEADERS: [&str; 12] = [
+    "x-total-time",
+    "x-compute-time",
+    "x-validation-time",
+    "x-queue-time",
+    "x-inference-time",
+    "x-time-per-token",
+    "x-prompt-tokens",
+    "x-generated-tokens",
+    "openai-processing-ms",
+    "x-litellm-response-duration-ms",
+    "x-litellm-overhead-duration-ms",
+    "x-envoy-upstream-service-time",
+];
 
 fn late(deadline: Instant, limits: Limits, when: &str) -> Failure {
     let (kind, message) = if Instant::now() >= deadline {

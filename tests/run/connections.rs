@@ -128,6 +128,17 @@ fn a_request_to_another_machine_is_forwarded_by_the_proxy_of_the_environment() {
 }
 
 #[test]
+fn a_listing_goes_the_same_way() {
+    let sim = Sim::start("openai", &["--flavor", "vllm"]);
+    let (address, asked) = proxy(Some(sim.url.trim_start_matches("http://").to_owned()));
+    let mut list = command("llm-models");
+    list.args(["openai", "--base-url", "http://llm.test:8000"]).env("HTTP_PROXY", format!("http://{address}"));
+    let models = run_with(list, "").exits(0).of_type("model");
+    assert_eq!((&models[0]["server"], &models[0]["id"]), (&json!("vllm"), &json!("finch-4b")));
+    assert!(asked.recv().unwrap().starts_with("GET http://llm.test:8000/v1/models HTTP/1.1\r\n"));
+}
+
+#[test]
 fn a_request_to_an_https_server_goes_through_a_tunnel() {
     let (address, asked) = proxy(None);
     let proxy = format!("http://me:word@{address}");

@@ -127,6 +127,25 @@ fn reasoning_is_told_from_the_answer_on_every_server_and_in_every_field() {
 }
 
 #[test]
+fn an_answer_in_one_piece_has_counts_and_no_token_times() {
+    for (flavor, _) in SERVERS {
+        let sim = server(flavor, &["--tokens", "24", "--models", "owl-20b"]);
+        let result = one(&ask(&sim, "openai", "owl-20b", &["--no-stream", "--save-text"]).exits(0));
+        assert_eq!(
+            (&result["tokens"]["output"], &result["tokens"]["source"]),
+            (&json!(24), &json!("usage")),
+            "{flavor}"
+        );
+        assert_eq!((&result["ttft_seconds"], &result["itl_seconds"]), (&Value::Null, &Value::Null), "{flavor}");
+        assert!(result["generation_time_seconds"].as_f64().unwrap() > 0.02, "{flavor}");
+        assert!(result["derived"]["tokens_per_second"].is_f64(), "{flavor}");
+        assert!(warnings(&result).is_empty(), "{flavor}: {}", result["warnings"]);
+        // Six of its tokens were thoughts.
+        assert_eq!(result["text"].as_str().unwrap().split_whitespace().count(), 18, "{flavor}");
+    }
+}
+
+#[test]
 fn a_limit_holds_on_every_server_by_the_name_that_it_knows() {
     for (flavor, _) in SERVERS {
         let sim = server(flavor, &["--tokens", "24"]);

@@ -215,6 +215,24 @@ fn holds(found: &Value, expected: &Value, of: &str) {
 }
 
 #[test]
+fn a_head_is_read_for_what_it_tells() {
+    let stream = format!("data: {A}\n\ndata: {END}\n\ndata: {USAGE}\n\ndata: [DONE]\n\n");
+    let from = |status: &str, more: &str| {
+        one(&ask(&answering(status, &format!("{SSE}\r\n{more}"), &[stream.as_bytes()], false)))
+    };
+    let told = from("200 OK", "x-inference-time: 120\r\nopenai-processing-ms: soon");
+    assert_eq!(told["server_fields"], json!({"x-inference-time": 120, "openai-processing-ms": "soon"}));
+    let packed = &from("200 OK", "content-encoding: gzip")["error"];
+    assert_eq!(packed["kind"], "protocol");
+    assert!(packed["message"].as_str().unwrap().contains("gzip"), "{packed}");
+    assert_eq!(from("200 OK", "content-encoding: identity")["error"], Value::Null);
+    let moved = &from("308 Permanent Redirect", "location: https://me:pw@far.test/v1/chat?key=k")["error"];
+    assert_eq!(moved["kind"], "http");
+    let said = moved["message"].as_str().unwrap();
+    assert!(said.contains("https://far.test/v1/chat:") && !said.contains("pw") && !said.contains("key=k"), "{said}");
+}
+
+#[test]
 fn two_reasons_to_end_are_doubted() {
     let stream = format!("data: {A}\n\ndata: {END}\n\ndata: {}\n\n", END.replace("stop", "length"));
     let warnings = &read(&[&stream])["warnings"];
