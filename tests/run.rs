@@ -2,6 +2,7 @@
 //! every quirk survived, every failure told by its name.
 
 mod connections;
+mod load;
 mod recordings;
 mod servers;
 mod streams;

@@ -3,6 +3,7 @@
 
 mod client;
 mod faults;
+mod flavors;
 mod profiles;
 
 use crate::common::{run, wait_until};

@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 fn recordings() -> Option<PathBuf> {
     let folder = root().join("../shared/captures/http");
-    let found = [folder.clone(), root().join("../../shared/captures/http")].into_iter().find(|path| path.is_dir());
-    if found.is_none() {
+    if !folder.is_dir() {
         eprintln!("no recordings of real servers at {}: skipped", folder.display());
+        return None;
     }
-    found
+    Some(folder)
 }
 
 /// A server that answers `GET /PATH` with the recording of that name, and chats with the one called `chat`. A recording holds the

@@ -156,6 +156,13 @@ static MLX: Manner = Manner {
 
 static LITELLM: Manner = Manner {
     role: Role::JustBefore(None),
+    envelope: |_, chunk| fingerprint(chunk, "b11669-llm-sim"),
+    choice: |finish, choice| {
+        choice.shift_remove("logprobs");
+        if finish.is_none() {
+            choice.shift_remove("finish_reason");
+        }
+    },
     usage_place: UsagePlace::WithChoice,
     usage: |_, sent| {
         let mut usage = completions::usage(sent);
@@ -230,7 +237,8 @@ fn timings(turn: &Turn, chunks: usize) -> Value {
     let (prompt_ms, predicted_ms) = (turn.ttft_seconds() * 1e3, upto.saturating_sub(turn.plan.first_ns) as f64 / 1e6);
     let per = |n: u64, ms: f64| if ms > 0.0 { n as f64 * 1e3 / ms } else { 0.0 };
     json!({
-        "cache_n": 0, "prompt_n": sent.input, "prompt_ms": prompt_ms, "prompt_per_second": per(sent.input, prompt_ms),
+        "cache_n": 0, "prompt_n": sent.input, "prompt_ms": prompt_ms,
+        "prompt_per_token_ms": prompt_ms / sent.input.max(1) as f64, "prompt_per_second": per(sent.input, prompt_ms),
         "predicted_n": sent.output, "predicted_ms": predicted_ms,
         "predicted_per_token_ms": predicted_ms / sent.output.saturating_sub(1).max(1) as f64,
         "predicted_per_second": per(sent.output, predicted_ms),
@@ -266,8 +274,10 @@ fn log_probabilities(turn: &Turn, n: usize, chunk: &mut Map<String, Value>) {
     let tokens = turn.plan.chunks[n].tokens;
     let Some(choice) = chunk.get_mut("choices").and_then(|choices| choices.get_mut(0)) else { return };
     if turn.ask.body["logprobs"] == true {
-        let entries: Vec<Value> =
-            (0..tokens).map(|_| json!({"token": "x", "logprob": -0.5, "bytes": [120], "top_logprobs": []})).collect();
+        let token = json!({"token": "x", "logprob": -0.5, "bytes": [120]});
+        let mut entry = token.clone();
+        entry["top_logprobs"] = json!([token]);
+        let entries = vec![entry; tokens as usize];
         choice["logprobs"] = json!({"content": entries});
     }
     if turn.ask.body["return_token_ids"] == true {
