@@ -93,7 +93,7 @@ pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
             target.dialect.fetch_max(spoken, Ordering::Relaxed);
             continue;
         }
-        if !newer_limit && metrics::limit_refused(&told) {
+        if !newer_limit && !shared.stopped() && metrics::limit_refused(&told) {
             // OpenAI's reasoning models, wherever they are served: they say under which name they take the limit.
             target.newer_limit.store(true, Ordering::Relaxed);
             outcome.attempts.push(attempt(&told, Duration::ZERO));

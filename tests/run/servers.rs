@@ -40,7 +40,7 @@ fn every_number_of_every_server_is_what_it_really_sent() {
     let folder = tempfile::tempdir().unwrap();
     for (flavor, source) in SERVERS {
         let truth = folder.path().join(flavor).to_str().unwrap().to_owned();
-        let sim = server(flavor, &["--tokens", "24", "--itl", "4ms", "--ttft", "60ms", "--truth", &truth]);
+        let sim = server(flavor, &["--tokens", "24", "--itl", "6ms", "--ttft", "60ms", "--truth", &truth]);
         let ran = ask(&sim, "openai", "finch-4b", &["--repeat", "3", "--retries", "0"]).exits(0);
         let (results, truths) = (ran.of_type("result"), truths(&truth));
         assert_eq!(results.len(), 3, "{flavor}: {}", ran.stdout);
@@ -52,7 +52,10 @@ fn every_number_of_every_server_is_what_it_really_sent() {
             assert_eq!(tokens["source"], source, "{flavor}");
             if source == "usage" {
                 assert_eq!(tokens["input"], sent["tokens"]["input"], "{flavor}");
-                assert!(result["tpot_seconds"].as_f64().unwrap() >= 0.002, "{flavor}: {result}");
+                let timing = |name: &str| result["timing_seconds"][name].as_f64().unwrap();
+                let span = timing("last_token") - timing("first_token");
+                let rest = 24.0 - result["chunks"]["first_tokens"]["tokens"].as_f64().unwrap();
+                assert!((result["tpot_seconds"].as_f64().unwrap() - span / rest).abs() < 1e-9, "{flavor}: {result}");
             } else {
                 assert_eq!((&tokens["input"], &result["tpot_seconds"]), (&Value::Null, &Value::Null), "{flavor}");
                 assert!(
@@ -93,7 +96,8 @@ fn every_number_of_every_server_is_what_it_really_sent() {
             "mlx" => assert!(results.iter().all(|r| r["timing_seconds"]["connect"].is_f64()), "HTTP/1.0 keeps nothing"),
             "mistral-rs" => assert!(results[0]["usage"]["total_time_sec"].is_f64()),
             "tgi" | "transformers" | "plain" => {
-                assert!(results[1]["timing_seconds"].get("connect").is_none(), "{flavor}: kept connections are used");
+                let kept = |result: &Value| result["timing_seconds"].get("connect").is_none();
+                assert!(results.iter().any(kept), "{flavor}: kept connections are used");
             }
             _ => {}
         }
@@ -120,7 +124,7 @@ fn reasoning_is_told_from_the_answer_on_every_server_and_in_every_field() {
         let kinds: Vec<&str> = result["stream"].as_array().unwrap().iter().map(|c| c[2].as_str().unwrap()).collect();
         assert_eq!((kinds[..6].to_vec(), kinds[6..].to_vec()), (vec!["reasoning"; 6], vec!["answer"; 18]), "{name}");
         let (first, answer) = (&result["ttft_seconds"], &result["time_to_first_answer_token_seconds"]);
-        assert!(answer.as_f64().unwrap() > first.as_f64().unwrap(), "{name}");
+        assert!(answer.as_f64().unwrap() >= first.as_f64().unwrap(), "{name}");
         texts.insert(result["text"].as_str().unwrap().to_owned());
     }
     assert_eq!(texts.len(), 1, "the same words everywhere: {texts:?}");
@@ -292,10 +296,10 @@ fn the_tokens_of_the_first_chunk_are_exact_where_the_server_tells_with_each() {
 
 #[test]
 fn progress_of_the_prompt_is_no_token() {
-    let sim = server("llama-cpp", &["--ttft", "200ms"]);
+    let sim = server("llama-cpp", &["--ttft", "800ms"]);
     let result = one(&ask(&sim, "openai", "finch-4b", &["--extra-body", r#"{"return_progress":true}"#]).exits(0));
-    assert!(result["timing_seconds"]["first_event"].as_f64().unwrap() < 0.19, "{}", result["timing_seconds"]);
-    assert!(result["ttft_seconds"].as_f64().unwrap() >= 0.195);
+    assert!(result["timing_seconds"]["first_event"].as_f64().unwrap() < 0.75, "{}", result["timing_seconds"]);
+    assert!(result["ttft_seconds"].as_f64().unwrap() >= 0.795);
     assert_eq!(result["server_fields"]["prompt_progress"]["processed"], 3);
 }
 
@@ -319,7 +323,7 @@ fn what_a_stream_lacks_or_says_twice_changes_no_count() {
         (&["early-headers"], true, &[]),
     ] {
         let flags: Vec<&str> = faults.iter().flat_map(|fault| ["--fault", fault]).collect();
-        let sim = Sim::start("openai", &[&flags[..], &["--tokens", "20", "--ttft", "100ms"]].concat());
+        let sim = Sim::start("openai", &[&flags[..], &["--tokens", "20", "--ttft", "100ms", "--itl", "10ms"]].concat());
         let ran = ask(&sim, "openai", "finch-4b", &["--retries", "0", "--save-text"]).exits(i32::from(!ok));
         let result = one(&ran);
         if !ok {
@@ -340,7 +344,7 @@ fn what_a_stream_lacks_or_says_twice_changes_no_count() {
 
 #[test]
 fn a_server_that_still_loads_is_waited_for_as_often_as_retries_allow() {
-    let sim = server("llama-cpp", &["--ready-after", "900ms"]);
+    let sim = server("llama-cpp", &["--ready-after", "2500ms"]);
     let result = one(&ask(&sim, "openai", "finch-4b", &["--retries", "3"]).exits(0));
     let attempts = result["attempts"].as_array().unwrap();
     assert!(!attempts.is_empty() && attempts.iter().all(|a| a["status"] == 503), "{attempts:?}");
@@ -407,4 +411,43 @@ fn a_server_is_recognised_and_tells_what_it_knows_of_its_model() {
         let again = run_with(list, "").exits(0).of_type("model").remove(0);
         assert_eq!(again.get("server").and_then(Value::as_str), name, "{flavor}");
     }
+}
+
+#[test]
+fn the_openai_layers_of_other_servers_are_recognised_and_asked() {
+    for (profile, name) in [("lmstudio", Some("lmstudio")), ("ollama", Some("ollama")), ("minimax", None)] {
+        let sim = Sim::start(profile, &["--load-bytes", "1MB"]);
+        let model = models(&sim).exits(0).of_type("model").remove(0);
+        assert_eq!(model.get("server").and_then(Value::as_str), name, "{profile}");
+        let id = model["id"].as_str().unwrap();
+        let result = one(&ask(&sim, "openai", id, &["--retries", "0"]).exits(0));
+        assert_eq!(
+            (&result["tokens"]["output"], &result["tokens"]["source"]),
+            (&json!(12), &json!("usage")),
+            "{profile}"
+        );
+    }
+}
+
+#[test]
+fn the_statistics_of_the_native_apis_are_kept_in_their_own_words() {
+    let sim = Sim::start("ollama", &["--itl", "5ms", "--load-bytes", "1MB"]);
+    let result = one(&ask(&sim, "ollama", "finch:4b", &[]).exits(0));
+    let stats = &result["rest_stats"];
+    assert_eq!(
+        (&stats["eval_count"], &stats["eval_duration"]),
+        (&json!(12), &json!(55_000_000)),
+        "nanoseconds: {stats}"
+    );
+    assert_eq!((&result["tokens"]["output"], &result["tokens"]["source"]), (&json!(12), &json!("server_stats")));
+    assert!(result["derived"].get("tokens_per_second_fallback").is_none(), "the server gave a rate of its own");
+
+    let sim = Sim::start("lmstudio", &["--itl", "5ms", "--ttft", "100ms", "--load-bytes", "1MB"]);
+    let result = one(&ask(&sim, "lmstudio", "aviary/finch-4b", &[]).exits(0));
+    let stats = &result["rest_stats"];
+    assert_eq!((&stats["total_output_tokens"], &result["tokens"]["output"]), (&json!(12), &json!(12)), "{stats}");
+    assert!(stats["tokens_per_second"].is_f64() && stats["time_to_first_token_seconds"].is_f64(), "{stats}");
+    let at = |name: &str| stats[name].as_f64().unwrap() - result["start_mono"].as_f64().unwrap();
+    let (began, ended) = (at("prompt_processing_start_mono"), at("prompt_processing_end_mono"));
+    assert!(0.0 <= began && began < ended && ended <= result["ttft_seconds"].as_f64().unwrap() + 1e-6, "{stats}");
 }
