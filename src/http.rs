@@ -7,6 +7,7 @@
 
 mod api;
 mod failure;
+mod route;
 mod secret;
 mod service;
 pub mod wire;

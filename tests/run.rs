@@ -1,9 +1,13 @@
 //! llm-run against servers with known timing and faults, through sockets: every number compared with what was really sent,
 //! every quirk survived, every failure told by its name.
 
+mod connections;
 mod lengths;
 mod load;
 mod prompts;
+mod recordings;
+mod servers;
+mod streams;
 
 use crate::common::sim::Sim;
 use crate::common::{Ran, bash, command, run_with};

@@ -4,6 +4,7 @@
 mod client;
 mod counting;
 mod faults;
+mod flavors;
 mod profiles;
 
 use crate::common::{run, wait_until};

@@ -7,10 +7,12 @@
 mod answer;
 mod ask;
 mod count;
+mod fields;
 mod lmstudio;
 pub mod metrics;
 mod ollama;
 mod openai;
+mod reader;
 pub mod sse;
 mod think;
 
@@ -75,7 +77,7 @@ impl Dialect {
             Dialect::LmstudioV1 => lmstudio::body(question),
             Dialect::Ollama => ollama::body(question),
         };
-        body.extend(question.parameters.extra.clone());
+        merge(&mut body, &question.parameters.extra);
         body
     }
 
@@ -95,6 +97,23 @@ impl Dialect {
             missing.push("num_ctx");
         }
         missing
+    }
+}
+
+/// Merges the user's own fields into a body: they win, and objects (`options`, `stream_options`) are merged in their turn. The limit
+/// of tokens has two names, and no server gets both.
+fn merge(body: &mut Map<String, Value>, extra: &Map<String, Value>) {
+    for (name, value) in extra {
+        let other = match name.as_str() {
+            "max_tokens" => "max_completion_tokens",
+            "max_completion_tokens" => "max_tokens",
+            _ => "",
+        };
+        body.shift_remove(other);
+        match (body.get_mut(name), value) {
+            (Some(Value::Object(ours)), Value::Object(theirs)) => merge(ours, theirs),
+            _ => drop(body.insert(name.clone(), value.clone())),
+        }
     }
 }
 
@@ -164,6 +183,7 @@ pub struct Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_chat_goes_where_its_server_listens() {
@@ -234,5 +254,15 @@ mod tests {
         assert!(body(&parameters, Dialect::Openai, Source::Openai).ends_with(r#""max_tokens":9,"top_k":5}"#));
         assert!(body(&parameters, Dialect::Openai, Source::Minimax).contains(r#""max_completion_tokens":9"#));
         assert!(body(&parameters, Dialect::Ollama, Source::Ollama).contains(r#""options":{"num_predict":9}"#));
+        let extra = json!({"options": {"top_k": 3}, "stream_options": {"continuous_usage_stats": true}, "max_completion_tokens": 4});
+        parameters.extra = extra.as_object().cloned().unwrap();
+        let merged = body(&parameters, Dialect::Ollama, Source::Ollama);
+        assert!(merged.contains(r#""options":{"num_predict":9,"top_k":3}"#), "{merged}");
+        let merged = body(&parameters, Dialect::Openai, Source::Openai);
+        assert!(
+            merged.contains(r#""stream_options":{"include_usage":true,"continuous_usage_stats":true}"#),
+            "{merged}"
+        );
+        assert!(merged.contains(r#""max_completion_tokens":4"#) && !merged.contains("max_tokens"), "{merged}");
     }
 }

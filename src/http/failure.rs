@@ -26,7 +26,7 @@ impl Refusal {
     pub fn find(body: &Value) -> Option<Self> {
         let object = body.as_object()?;
         match object.get("error") {
-            Some(Value::Object(error)) => {
+            Some(Value::Object(error)) if !error.is_empty() => {
                 let text = |key: &str| error.get(key).and_then(word);
                 let metadata = error.get("metadata");
                 let upstream = metadata.and_then(|m| m.get("raw")).and_then(word).map(|raw| format!(": {raw}"));
@@ -41,7 +41,7 @@ impl Refusal {
                     retryable: error.get("availability").and_then(|a| a.get("retryable")).and_then(Value::as_bool),
                 });
             }
-            Some(Value::String(message)) => {
+            Some(Value::String(message)) if !message.is_empty() => {
                 return Some(Self {
                     message: message.clone(),
                     code: object.get("error_type").and_then(word),
@@ -104,6 +104,8 @@ impl Refusal {
             _ if broke => FailureKind::Refused,
             429 => FailureKind::RateLimit,
             408 => FailureKind::Timeout,
+            // TGI's word for a generation that failed.
+            424 => FailureKind::Server,
             400..=499 => FailureKind::Refused,
             500..=599 => FailureKind::Server,
             200..=299 => FailureKind::Server,
@@ -248,6 +250,13 @@ mod tests {
                 false,
                 r#"[{"loc":["body"],"msg":"field required"}]"#,
             ),
+            (
+                424,
+                r#"{"error":"Request failed","error_type":"generation"}"#,
+                Server,
+                false,
+                "Request failed (generation)",
+            ),
             (502, "<html>Bad gateway</html>", Server, true, "an HTML page, as proxies and edges send"),
             (500, "", Server, true, "no body"),
             (500, "boom\x1b[2J", Server, true, "boom [2J"),
@@ -263,8 +272,15 @@ mod tests {
 
     #[test]
     fn a_body_without_an_error_is_no_refusal() {
-        for body in [r#"{"choices":[],"error":null}"#, r#"{"base_resp":{"status_code":0,"status_msg":""}}"#, "[]", "3"]
-        {
+        for body in [
+            r#"{"choices":[],"error":null}"#,
+            r#"{"error":{}}"#,
+            r#"{"error":""}"#,
+            r#"{"error":false}"#,
+            r#"{"base_resp":{"status_code":0,"status_msg":""}}"#,
+            "[]",
+            "3",
+        ] {
             assert_eq!(Refusal::find(&serde_json::from_str(body).unwrap()), None, "{body}");
         }
     }

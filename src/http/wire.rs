@@ -2,6 +2,7 @@
 //!
 //! The stamp of a read is taken where the bytes come out of the socket (or out of TLS), before HTTP is decoded. The
 //! connection is driven by the task that reads its stream, so that no other task stands between a read and its stamp.
+//! The way to a server, straight or through a proxy of the environment, is [`super::route`]'s business.
 
 use crate::clock;
 use crate::record::{Failure, FailureKind};
@@ -10,8 +11,6 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::{Request, Response, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
@@ -22,10 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tower_service::Service;
 
 use super::io_failure;
+use super::route::{Forward, Routes, Stream};
 
 /// Sets up the cryptography of TLS, once.
 pub fn install_crypto() {
@@ -95,7 +93,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stamped<S> {
     }
 }
 
-type Socket = TokioIo<Stamped<TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>>>;
+type Socket = TokioIo<Stamped<TokioIo<Stream>>>;
 
 /// One open connection.
 pub struct Connection {
@@ -105,6 +103,7 @@ pub struct Connection {
     reads: Arc<Reads>,
     used: bool,
     opened_seconds: f64,
+    forward: Option<Forward>,
 }
 
 impl Connection {
@@ -127,8 +126,11 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection ends first. Nothing of a response was seen then.
-    pub async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
+    pub async fn send(&mut self, mut request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
         self.used = true;
+        if let Some(forward) = &self.forward {
+            forward.address(&mut request);
+        }
         let answer = self.sender.send_request(request);
         self.drive(answer).await
     }
@@ -156,24 +158,18 @@ impl Connection {
 
 /// Opens connections, keeps the idle ones, and remembers the servers that promise to keep a connection and do not.
 pub struct Connections {
-    connector: HttpsConnector<HttpConnector>,
+    routes: Routes,
     idle: Mutex<HashMap<String, Vec<Connection>>>,
     fresh_only: Mutex<HashSet<String>>,
 }
 
 impl Connections {
-    /// With certificates from the system's store.
+    /// With certificates from the system's store, and the proxies of the environment.
     ///
     /// # Errors
     /// When the system's store cannot be read.
     pub fn new() -> io::Result<Self> {
-        install_crypto();
-        let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
-        tcp.enforce_http(false);
-        let connector =
-            HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().wrap_connector(tcp);
-        Ok(Self { connector, idle: Mutex::default(), fresh_only: Mutex::default() })
+        Ok(Self { routes: Routes::new()?, idle: Mutex::default(), fresh_only: Mutex::default() })
     }
 
     /// A connection to the server of `uri`: an idle one, or a fresh one.
@@ -204,9 +200,7 @@ impl Connections {
         let server = server_of(uri);
         let began = clock::mono_ns();
         let opening = async {
-            let stream = self.connector.clone().call(uri.clone()).await.map_err(|why| {
-                io_failure(FailureKind::Connect, &format!("cannot connect to {server}"), why.as_ref())
-            })?;
+            let (stream, forward) = self.routes.open(uri, &server).await?;
             let reads = Arc::new(Reads::default());
             let socket = TokioIo::new(Stamped { inner: TokioIo::new(stream), reads: Arc::clone(&reads) });
             let (sender, driver) = http1::handshake(socket)
@@ -219,6 +213,7 @@ impl Connections {
                 reads,
                 used: false,
                 opened_seconds: clock::between(began, clock::mono_ns()),
+                forward,
             })
         };
         tokio::time::timeout(limit, opening).await.unwrap_or_else(|_| {

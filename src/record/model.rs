@@ -89,6 +89,9 @@ pub struct Model {
     /// What kind of OpenAI-compatible server answered: `llama.cpp`, `vllm` …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+    /// The version that it says it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_version: Option<String>,
 }
 
 impl Body for Model {

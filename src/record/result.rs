@@ -5,7 +5,7 @@
 use super::{Body, JoinedMemory, JoinedPower, Source, Truth};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// One request and all that is known of it. (The record is called `result`; the type is not, because Rust has one.)
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -98,6 +98,10 @@ pub struct Outcome {
     /// llama.cpp's `timings` or vLLM's `metrics`, raw.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timings: Option<Value>,
+    /// What else the server said, raw: the fields of the answer, of its choices and of their deltas that no other field here
+    /// holds (`system_fingerprint`, `stop_reason` …), each as it was last. At most 64, of 16 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_fields: Option<Map<String, Value>>,
     /// Rates that follow from the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub derived: Option<Derived>,

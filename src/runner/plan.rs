@@ -8,7 +8,7 @@ use crate::pace::Level;
 use crate::prompts::Item;
 use crate::record::{Model, Source};
 use std::collections::HashSet;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -146,6 +146,8 @@ pub struct Target {
     pub dialect: AtomicUsize,
     /// The synthetic texts as its server counts them; made by the runner.
     pub fitted: OnceLock<Fitted>,
+    /// Whether it refused `max_tokens` and asked for `max_completion_tokens`.
+    pub newer_limit: AtomicBool,
 }
 
 impl Target {
@@ -192,6 +194,7 @@ pub(super) mod tests {
             api: Api::new(base, None, &KeyRule::default()).unwrap().0,
             dialect: AtomicUsize::new(0),
             fitted: OnceLock::new(),
+            newer_limit: AtomicBool::new(false),
         }
     }
 

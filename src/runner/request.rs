@@ -47,7 +47,8 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
     let sent = AtomicBool::new(false);
     let (told, dialect) = loop {
         let dialect = dialects[spoken];
-        let call = call(shared, job, &question, dialect, id);
+        let newer_limit = target.newer_limit.load(Ordering::Relaxed);
+        let call = call(shared, job, &question, dialect, newer_limit, id);
         outcome.endpoint = Some(shown(&call.url));
         let on_start = |stamp: Stamp| {
             if !sent.swap(true, Ordering::Relaxed) {
@@ -75,13 +76,15 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
             target.dialect.fetch_max(spoken, Ordering::Relaxed);
             continue;
         }
+        if !newer_limit && !shared.stopped() && metrics::limit_refused(&told) {
+            // OpenAI's reasoning models, wherever they are served: they say under which name they take the limit.
+            target.newer_limit.store(true, Ordering::Relaxed);
+            outcome.attempts.push(attempt(&told, Duration::ZERO));
+            continue;
+        }
         match wait_before_retry(&told, outcome.attempts.len() as u32, settings.retries, id) {
             Some(wait) if !shared.stopped() => {
-                outcome.attempts.push(Attempt {
-                    status: told.status,
-                    error: told.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
-                    wait_seconds: wait.as_secs_f64(),
-                });
+                outcome.attempts.push(attempt(&told, wait));
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     // No more is sent, a second try included.
@@ -153,8 +156,20 @@ fn lengths(outcome: &Outcome) -> impl Iterator<Item = &'static str> + use<> {
         .filter_map(|(differs, word)| differs.then_some(word))
 }
 
-fn call(shared: &Shared, job: &Job, question: &Question, dialect: Dialect, id: u64) -> Call {
+fn attempt(told: &Told, wait: Duration) -> Attempt {
+    Attempt {
+        status: told.status,
+        error: told.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
+        wait_seconds: wait.as_secs_f64(),
+    }
+}
+
+fn call(shared: &Shared, job: &Job, question: &Question, dialect: Dialect, newer_limit: bool, id: u64) -> Call {
     let target = &job.target;
+    let mut body = dialect.body(question);
+    if newer_limit && let Some(limit) = body.shift_remove("max_tokens") {
+        body.insert("max_completion_tokens".into(), limit);
+    }
     let mut headers = Vec::new();
     if target.source == Source::Openrouter {
         headers.push(("x-openrouter-title", "llm-bench".to_owned()));
@@ -162,7 +177,7 @@ fn call(shared: &Shared, job: &Job, question: &Question, dialect: Dialect, id: u
     Call {
         dialect,
         url: dialect.url(target.source, &target.base_url),
-        body: Bytes::from(Value::Object(dialect.body(question)).to_string()),
+        body: Bytes::from(Value::Object(body).to_string()),
         request_id: format!("{}-{id}", shared.settings.run),
         key: target.key.clone(),
         headers,

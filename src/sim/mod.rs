@@ -14,6 +14,7 @@
 
 pub mod catalog;
 pub mod faults;
+pub mod flavor;
 pub mod timing;
 
 mod admit;
@@ -35,6 +36,8 @@ mod tell;
 mod truth;
 mod turn;
 
+pub use flavor::Count;
+pub use plan::{Recorded, recorded};
 pub use serve::{Server, listen};
 pub use size::size;
 pub use truth::Level;
@@ -48,6 +51,10 @@ use std::time::Duration;
 pub struct Settings {
     /// Whose wire form is spoken.
     pub profile: Source,
+    /// Which of the OpenAI-compatible servers the openai profile is.
+    pub flavor: flavor::Flavor,
+    /// Where reasoning is put; `None` is the server's own habit.
+    pub reasoning_in: Option<flavor::ReasoningIn>,
     /// What it offers; never empty.
     pub models: Vec<catalog::SimModel>,
     /// Seconds from admission to the first token, before the model's own factor.
@@ -70,6 +77,10 @@ pub struct Settings {
     pub load_bytes: u64,
     /// The key that requests must carry.
     pub api_key: Option<String>,
+    /// How long after its start the server has no model yet, and says so.
+    pub ready_after: Duration,
+    /// How long a connection may be idle before it is closed without a word; `None` is for ever.
+    pub idle_close: Option<Duration>,
     /// What goes wrong.
     pub faults: Vec<faults::Fault>,
     /// Where the truth goes, and how much of it.
@@ -83,18 +94,3 @@ pub struct Settings {
     /// Where the simulated power meter writes, and how often.
     pub power_log: Option<(PathBuf, Duration)>,
 }
-
-/// What a server counts before anything is asked (openai).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Count {
-    /// Chats at `/v1/chat/completions/input_tokens`, texts at `/tokenize`: llama.cpp.
-    Chat,
-    /// Chats and texts at `/tokenize`: vLLM.
-    Tokenize,
-    /// Texts at `/tokenize`: SGLang.
-    Text,
-    /// Nothing.
-    None,
-}
-
-pub use plan::{Recorded, recorded};

@@ -103,6 +103,11 @@ impl Sim {
         })
     }
 
+    /// Whether the server has no model yet.
+    pub fn loads(&self) -> bool {
+        self.origin.0.elapsed() < self.settings.ready_after
+    }
+
     /// The number of the next request.
     pub fn next_number(&self) -> u64 {
         self.count.fetch_add(1, Ordering::Relaxed) + 1
@@ -150,6 +155,8 @@ impl Sim {
 pub struct Call {
     /// When it arrived.
     pub arrival: Stamp,
+    /// Whether its body is said to be JSON.
+    pub json: bool,
     /// The client's name for it.
     pub request: Option<String>,
     /// The connection it came on.
@@ -174,7 +181,9 @@ async fn receive(
             return profile::refuse_key(sim.settings.profile, path);
         }
     }
-    let call = Call { arrival, request: header(&request, "x-request-id").map(str::to_owned), link };
+    link.begins();
+    let json = header(&request, "content-type").is_some_and(|kind| kind.starts_with("application/json"));
+    let call = Call { arrival, json, request: header(&request, "x-request-id").map(str::to_owned), link };
     if let Some(heard) = sim.heard.as_ref().filter(|_| request.method() == Method::POST) {
         let path = path.to_owned();
         let (parts, body) = request.into_parts();
@@ -205,7 +214,7 @@ pub async fn listen(address: &str, settings: Settings) -> anyhow::Result<Server>
         .with_context(|| format!("{address}: cannot listen (127.0.0.1:0 takes any free port)"))?;
     let address = listener.local_addr().context("cannot tell the bound address")?;
     let sim = Arc::new(Sim::new(settings)?);
-    Ok(Server { door: Door { listener, log: sim.log.clone() }, sim, address })
+    Ok(Server { door: Door { listener, log: sim.log.clone(), idle_close: sim.settings.idle_close }, sim, address })
 }
 
 impl Server {

@@ -38,6 +38,8 @@ Environment:
                        where bare ids are asked, unless --base-url says so
   LM_API_TOKEN, OPENROUTER_API_KEY, OPENAI_API_KEY, MINIMAX_API_KEY
                        the keys; each is sent only to its own service, this machine, and hosts that you name
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
+                       the way to other machines; this machine is always asked directly
 
 Memory: the models and prompts of the run, and the answers in flight (--max-answer-bytes each; in a conversation those of
 its earlier turns too). Of a data set no more is held than is asked; synthetic texts are made when they are sent.

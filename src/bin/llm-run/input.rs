@@ -9,7 +9,7 @@ use llm_bench::ndjson::Out;
 use llm_bench::record::{self, Model, Record};
 use llm_bench::runner::{Settings, Target};
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 /// Reads the whole input; passes on what is not for this program, and the models too, whose sizes and prices a report wants.
 /// Returns the targets, and how many lines were refused.
@@ -93,10 +93,9 @@ fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Op
     let (api, refused) = Api::new(&base, key.clone(), &rule)?;
     model.base_url = Some(base.clone());
     let key = key.filter(|_| refused.is_none());
-    Ok((
-        Target { model, source, base_url: base, key, api, dialect: AtomicUsize::new(0), fitted: OnceLock::new() },
-        refused,
-    ))
+    let (dialect, newer_limit) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let fitted = OnceLock::new();
+    Ok((Target { model, source, base_url: base, key, api, dialect, newer_limit, fitted }, refused))
 }
 
 /// How many requests are planned, as far as can be said before anything ran; `None` where only the time ends them.

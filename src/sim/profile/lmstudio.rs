@@ -75,7 +75,7 @@ pub fn refuse(refusal: &Refusal) -> Response {
         Refusal::Key => StatusCode::UNAUTHORIZED,
         Refusal::Model(_) => StatusCode::NOT_FOUND,
         Refusal::RateLimit => StatusCode::TOO_MANY_REQUESTS,
-        Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Refusal::Internal | Refusal::Loading | Refusal::TooLong { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
     };
     answer(status, &json!({"error": error(refusal)}))
@@ -95,7 +95,7 @@ pub fn error(refusal: &Refusal) -> Value {
             ("invalid_request", Some("missing_required_parameter"), Some(*name))
         }
         Refusal::Parameter(name, _) => ("invalid_request", Some("invalid_value"), Some(*name)),
-        Refusal::Internal => ("internal_error", None, None),
+        Refusal::Internal | Refusal::Loading | Refusal::TooLong { .. } => ("internal_error", None, None),
         _ => ("invalid_request", None, None),
     };
     let mut error = json!({"type": kind, "message": describe(refusal)});

@@ -2,8 +2,10 @@
 //! common forms. Three forms of chat exist: OpenAI's completions in five manners, LM Studio's own, Ollama's own.
 
 mod completions;
+mod flavors;
 mod lmstudio;
 mod lmstudio_chat;
+mod manner;
 mod minimax;
 mod ollama;
 mod openai;
@@ -18,6 +20,7 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use completions::Manner;
+pub use completions::{Reasoning, TooLong};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -129,6 +132,29 @@ impl Dialect {
         lmstudio_chat::event("model_load.end", &fields)
     }
 
+    /// Whether any model's name gets an answer.
+    pub fn takes_any_model(self) -> bool {
+        matches!(self, Dialect::Completions(manner) if manner.any_model)
+    }
+
+    /// Whether a stream's connection is closed after it, against its promise.
+    pub fn closes(self) -> bool {
+        matches!(self, Dialect::Completions(manner) if manner.closes)
+    }
+
+    /// Whether the answer is HTTP/1.0.
+    pub fn is_http_1_0(self) -> bool {
+        matches!(self, Dialect::Completions(manner) if manner.http_1_0)
+    }
+
+    /// What becomes of a prompt that is too long.
+    pub fn too_long(self) -> TooLong {
+        match self {
+            Dialect::Completions(manner) => manner.too_long,
+            Dialect::LmStudioChat | Dialect::OllamaChat => TooLong::Answered,
+        }
+    }
+
     /// The frames before the first token, each with its offset from admission, in nanoseconds.
     pub fn opening(self, turn: &Turn) -> Vec<(u64, Vec<u8>)> {
         match self {
@@ -232,6 +258,12 @@ fn describe(refusal: &Refusal) -> String {
         Refusal::Load(model) => {
             format!("Failed to load model \"{model}\". Error: insufficient system resources (simulated).")
         }
+        Refusal::TooLong { tokens, context } => {
+            format!(
+                "request ({tokens} tokens) exceeds the available context size ({context} tokens), try increasing it"
+            )
+        }
+        Refusal::Loading => "Loading model".into(),
         Refusal::RateLimit => "Rate limit reached (simulated). Please retry after 1 second.".into(),
         Refusal::Internal => "The server had an error while processing your request (simulated).".into(),
     }

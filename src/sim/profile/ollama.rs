@@ -53,7 +53,9 @@ pub fn refuse(refusal: &Refusal) -> Response {
         Refusal::Model(model) => (StatusCode::NOT_FOUND, format!("model '{model}' not found")),
         Refusal::NotChat(model) => (StatusCode::BAD_REQUEST, format!("\"{model}\" does not support chat")),
         Refusal::RateLimit => (StatusCode::TOO_MANY_REQUESTS, describe(refusal)),
-        Refusal::Internal | Refusal::Load(_) => (StatusCode::INTERNAL_SERVER_ERROR, describe(refusal)),
+        Refusal::Internal | Refusal::Load(_) | Refusal::Loading | Refusal::TooLong { .. } => {
+            (StatusCode::INTERNAL_SERVER_ERROR, describe(refusal))
+        }
         other => (StatusCode::BAD_REQUEST, describe(other)),
     };
     answer(status, &json!({"error": message}))
@@ -64,7 +66,9 @@ pub fn refuse_completion(refusal: &Refusal) -> Response {
         Refusal::Key => (StatusCode::UNAUTHORIZED, "authentication_error"),
         Refusal::Model(_) => (StatusCode::NOT_FOUND, "not_found_error"),
         Refusal::RateLimit => (StatusCode::TOO_MANY_REQUESTS, "api_error"),
-        Refusal::Internal | Refusal::Load(_) => (StatusCode::INTERNAL_SERVER_ERROR, "api_error"),
+        Refusal::Internal | Refusal::Load(_) | Refusal::Loading | Refusal::TooLong { .. } => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "api_error")
+        }
         _ => (StatusCode::BAD_REQUEST, "invalid_request_error"),
     };
     answer(status, &json!({"error": {"message": describe(refusal), "type": kind, "param": null, "code": null}}))

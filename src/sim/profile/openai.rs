@@ -1,26 +1,17 @@
-//! A plain OpenAI-compatible server.
+//! An OpenAI-compatible server: a plain one, or one of those that [`flavors`] knows.
 
-use super::completions::{self, Manner, PLAIN};
-use super::{Sim, answer, ok};
+use super::{Sim, answer, completions, flavors, ok};
 use crate::sim::Count;
 use crate::sim::ask::{Ask, Refusal, text_of};
 use crate::sim::serve::Call;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-const MANNER: Manner = Manner {
-    usage_null: true,
-    envelope: |_, chunk| {
-        chunk.insert("system_fingerprint".into(), "fp_llm_sim".into());
-    },
-    ..PLAIN
-};
 
 pub fn router() -> Router<Arc<Sim>> {
     Router::new()
@@ -29,8 +20,7 @@ pub fn router() -> Router<Arc<Sim>> {
         .route("/v1/chat/completions", post(chat))
         .route("/v1/chat/completions/input_tokens", post(input_tokens))
         .route("/tokenize", post(tokenize))
-        .route("/health", get(|| async { ok(&json!({"status": "ok"})) }))
-        .fallback(|| async { not_found() })
+        .fallback(other)
 }
 
 pub fn refuse(refusal: &Refusal) -> Response {
@@ -43,12 +33,17 @@ pub fn list(sim: &Sim, owner: impl Fn(&str) -> String) -> Value {
     json!({"object": "list", "data": items.collect::<Vec<Value>>()})
 }
 
-fn item(sim: &Sim, id: &str, owner: String) -> Value {
+/// One of them.
+pub fn item(sim: &Sim, id: &str, owner: String) -> Value {
     json!({"id": id, "object": "model", "created": sim.started as u64, "owned_by": owner})
 }
 
 async fn models(State(sim): State<Arc<Sim>>) -> Response {
-    ok(&list(&sim, |_| "llm-sim".into()))
+    let mut response = ok(&flavors::list(&sim));
+    if let Some(name) = flavors::server_header(sim.settings.flavor) {
+        response.headers_mut().insert(header::SERVER, HeaderValue::from_static(name));
+    }
+    response
 }
 
 async fn model(State(sim): State<Arc<Sim>>, Path(id): Path<String>) -> Response {
@@ -59,7 +54,12 @@ async fn model(State(sim): State<Arc<Sim>>, Path(id): Path<String>) -> Response 
 }
 
 async fn chat(State(sim): State<Arc<Sim>>, Extension(call): Extension<Call>, body: Bytes) -> Response {
-    completions::handle(sim, call, body, &MANNER).await
+    let manner = flavors::manner(sim.settings.flavor);
+    completions::handle(sim, call, body, manner).await
+}
+
+async fn other(State(sim): State<Arc<Sim>>, uri: Uri) -> Response {
+    flavors::other(&sim, uri.path())
 }
 
 fn not_found() -> Response {

@@ -99,7 +99,9 @@ pub fn refuse(refusal: &Refusal) -> Response {
             let error = json!({"message": "Provider returned error", "code": 429, "metadata": metadata});
             answer(StatusCode::TOO_MANY_REQUESTS, &json!({"error": error, "user_id": "user_sim"}))
         }
-        Refusal::Internal | Refusal::Load(_) => failed(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+        Refusal::Internal | Refusal::Load(_) | Refusal::Loading | Refusal::TooLong { .. } => {
+            failed(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+        }
         Refusal::NotChat(_) | Refusal::NotJson(_) | Refusal::Parameter(..) | Refusal::UnknownKeys(_) => {
             failed(StatusCode::BAD_REQUEST, &describe(refusal))
         }
