@@ -9,10 +9,11 @@ pub mod minimax;
 pub mod ollama;
 pub mod openai;
 pub mod openrouter;
+pub mod start;
 pub mod table;
 
 mod file;
-pub use file::ids;
+pub use file::{id, ids};
 
 use crate::http::Api;
 use crate::record::{Failure, FailureKind};

@@ -6,8 +6,8 @@ use crate::loader;
 use crate::pace::Closed;
 use crate::record::{Model, Prompt, Source};
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 
 /// When a nonce is put before the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -98,14 +98,22 @@ pub struct Target {
     pub key: Option<Secret>,
     /// The server's API, for loading.
     pub api: Api,
+    /// The name under which the loaded instance answers, where that is not the model's id.
+    pub instance: OnceLock<String>,
     /// Which of the dialects is spoken: the place in [`ApiChoice::dialects`].
     pub dialect: AtomicUsize,
 }
 
 impl Target {
+    /// The model as requests name it.
+    pub fn addressed(&self) -> Model {
+        let id = self.instance.get().unwrap_or(&self.model.id).clone();
+        Model { id, ..self.model.clone() }
+    }
+
     /// Whether it shares this machine, so that two of its kind would disturb each other.
     fn is_local(&self) -> bool {
-        loader::has_life_cycle(self.source) || is_loopback(&self.base_url)
+        loader::has_life_cycle(self.source, &self.model) || is_loopback(&self.base_url)
     }
 }
 
@@ -144,6 +152,7 @@ mod tests {
                 base_url: base.into(),
                 key: None,
                 api: Api::new(base, None, &KeyRule::default()).unwrap().0,
+                instance: OnceLock::new(),
                 dialect: AtomicUsize::new(0),
             })
         };

@@ -14,6 +14,7 @@
 
 pub mod catalog;
 pub mod faults;
+pub mod quirks;
 pub mod timing;
 
 mod admit;
@@ -71,6 +72,10 @@ pub struct Settings {
     pub api_key: Option<String>,
     /// What goes wrong.
     pub faults: Vec<faults::Fault>,
+    /// How new an LM Studio it is.
+    pub generation: quirks::Generation,
+    /// Its habits.
+    pub quirks: Vec<quirks::Quirk>,
     /// Where the truth goes, and how much of it.
     pub truth: Option<(PathBuf, Level)>,
     /// Recorded streams to speak again, in turn, instead of planned ones.

@@ -6,6 +6,7 @@ use super::faults::Faults;
 use super::link::{Door, Link, On};
 use super::meter::Meter;
 use super::profile;
+use super::quirks::Quirk;
 use super::shelf::Shelf;
 use super::truth::{Log, Truth};
 use super::{Level, powermetrics};
@@ -82,6 +83,11 @@ impl Sim {
             meter,
             settings,
         })
+    }
+
+    /// Whether the server has a habit.
+    pub fn is(&self, quirk: Quirk) -> bool {
+        self.settings.quirks.contains(&quirk)
     }
 
     /// The model of this id. LM Studio also knows it by its last part, Ollama without `:latest`.
@@ -164,6 +170,9 @@ async fn receive(
         if given != Some(key) {
             return profile::refuse_key(sim.settings.profile, path);
         }
+    }
+    if let Some(response) = profile::absent(&sim, request.method().as_str(), path) {
+        return response;
     }
     let call = Call { arrival, request: header(&request, "x-request-id").map(str::to_owned), link };
     request.extensions_mut().insert(call);

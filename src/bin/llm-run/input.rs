@@ -4,10 +4,11 @@ use crate::args::Cli;
 use anyhow::bail;
 use llm_bench::cli::{Input, Talk, base_url_of};
 use llm_bench::http::{Api, api_base, base_url, service, shown};
-use llm_bench::models::ids;
+use llm_bench::models::id;
 use llm_bench::ndjson::Out;
 use llm_bench::record::{self, Model, Record};
 use llm_bench::runner::{Settings, Target};
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 
 /// Reads the whole input; passes on what is not for this program, and the models too, whose sizes and prices a report wants.
@@ -36,8 +37,13 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
                 }
             }
         } else {
-            let ids = ids(&line.text).into_iter();
-            ids.map(|id| Model { id, ..Model::default() }).collect()
+            match id(&line.text) {
+                Ok(id) => id.into_iter().map(|id| Model { id, ..Model::default() }).collect(),
+                Err(why) => {
+                    input.refuse(&format!("{}: {why}", line.place))?;
+                    continue;
+                }
+            }
         };
         for model in models {
             match target(cli, model, talk) {
@@ -92,7 +98,10 @@ fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Op
     let (api, refused) = Api::new(&base, key.clone(), &rule)?;
     model.base_url = Some(base.clone());
     let key = key.filter(|_| refused.is_none());
-    Ok((Target { model, source, base_url: base, key, api, dialect: AtomicUsize::new(0) }, refused))
+    Ok((
+        Target { model, source, base_url: base, key, api, instance: OnceLock::new(), dialect: AtomicUsize::new(0) },
+        refused,
+    ))
 }
 
 /// How many requests are planned, as far as can be said before anything ran.
