@@ -99,9 +99,13 @@ impl Lms {
 
     async fn json(&self, args: &[&str]) -> Result<Vec<Value>, String> {
         let said = self.call(args, QUESTION).await?;
-        let from = said.stdout.find('[').unwrap_or(0);
-        serde_json::from_str(said.stdout[from..].trim())
-            .map_err(|why| format!("lms {}: not a list ({why})", args.join(" ")))
+        let list = serde_json::from_str(said.stdout.trim()).or_else(|why| {
+            // Something was said before it, where only data should be.
+            let lines = text::lines(&said.stdout);
+            let from = lines.iter().position(|line| line.starts_with('[')).ok_or(why)?;
+            serde_json::from_str(&lines[from..].join("\n"))
+        });
+        list.map_err(|why: serde_json::Error| format!("lms {}: not a list ({why})", args.join(" ")))
     }
 
     /// `lms load KEY -y …`, for at most `limit`. Dropped before its end, it is interrupted, and with it the load.
@@ -164,7 +168,7 @@ impl Lms {
         // A group of its own: what it starts is stopped with it.
         command.env("LC_ALL", "C").env("NO_COLOR", "1").process_group(0);
         if let Some((host, port)) = self.at.as_deref().and_then(|at| at.rsplit_once(':')) {
-            command.args(["--host", host, "--port", port]);
+            command.args(["--host", host.trim_matches(['[', ']']), "--port", port]);
         }
         for name in FOREIGN_KEYS {
             command.env_remove(name);

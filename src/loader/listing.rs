@@ -105,7 +105,8 @@ impl Listing {
 /// GETs a listing; `None` where the server has none, whatever status it says that with.
 async fn ask(api: &Api, path: &str, list: &str) -> Result<Option<Vec<Value>>, String> {
     let reply = api.get(path, SHORT).await.map_err(|why| why.message)?;
-    if matches!(reply.status, 401 | 403) {
+    // A server that fails, or refuses, has the listing and does not give it.
+    if matches!(reply.status, 401 | 403 | 429 | 500 | 502..=599) {
         return reply.success().map(|_| None).map_err(|why| why.message);
     }
     Ok(reply.json().and_then(|mut body| match body.get_mut(list).map(Value::take) {

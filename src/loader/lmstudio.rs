@@ -217,16 +217,18 @@ async fn verify(
         });
     };
     let name = wanted.identifier.as_deref().or(loaded.instance.as_deref());
-    let instance: &Instance = match row.instances.iter().find(|instance| Some(instance.id.as_str()) == name) {
-        Some(instance) => instance,
-        None if wanted.identifier.is_some() => {
-            return Err(format!(
-                "{key} is loaded as {}, not as {}",
-                instances(row).join(", "),
-                wanted.identifier.as_deref().unwrap_or_default()
-            ));
+    let of_name = |row: &Row| row.instances.iter().find(|instance| Some(instance.id.as_str()) == name).cloned();
+    let instance: Instance = match (of_name(row), lms) {
+        (Some(instance), _) => instance,
+        // A listing that forgets instances forgets their names too.
+        (None, Some(lms)) if wanted.identifier.is_some() => {
+            let named = of_ps(&lms.ps().await?).iter().filter(|row| row.key == key).find_map(of_name);
+            named.ok_or_else(|| {
+                let name = wanted.identifier.as_deref().unwrap_or_default();
+                format!("{key} is loaded as {}, not as {name}", instances(row).join(", "))
+            })?
         }
-        None => &row.instances[0],
+        (None, _) => row.instances[0].clone(),
     };
     let length = instance.context_length.or(loaded.context_length);
     if let (Some(asked), Some(got)) = (wanted.context_length, length)
@@ -247,12 +249,13 @@ async fn verify(
     {
         loaded.doubts.push(format!("is loaded for {got} requests at once, not {asked}"));
     }
-    let more = held.iter().flat_map(instances).filter(|id| *id != instance.id).collect::<Vec<_>>();
-    if !more.is_empty() {
-        loaded.doubts.push(format!("is not alone in memory: {} is loaded too", more.join(", ")));
+    let all: Vec<String> = held.iter().flat_map(instances).collect();
+    if all.len() > 1 {
+        loaded.doubts.push(format!("is not alone in memory: {} are loaded", all.join(", ")));
     }
     loaded.context_length = length;
-    loaded.instance = Some(instance.id.clone());
+    // The loader's word for the name, where the listing only has one of an older kind.
+    loaded.instance = wanted.identifier.clone().or(loaded.instance).or(Some(instance.id));
     Ok(loaded)
 }
 

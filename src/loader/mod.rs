@@ -90,16 +90,19 @@ pub fn has_life_cycle(source: Source, model: &Model) -> bool {
     }
 }
 
-/// Unloads every model of the server, and makes sure of it.
+/// Unloads every model of the server within `limit`, and makes sure of it.
 ///
 /// # Errors
 /// With a sentence, when the server does not do it, or cannot say whether it did.
-pub async fn unload_all(api: &Api, source: Source) -> Result<(), String> {
-    match source {
-        Source::Lmstudio => lmstudio::unload_all(api).await,
-        Source::Ollama => ollama::unload_all(api).await,
-        Source::Openrouter | Source::Openai | Source::Minimax => Ok(()),
-    }
+pub async fn unload_all(api: &Api, source: Source, limit: Duration) -> Result<(), String> {
+    let unloading = async {
+        match source {
+            Source::Lmstudio => lmstudio::unload_all(api).await,
+            Source::Ollama => ollama::unload_all(api).await,
+            Source::Openrouter | Source::Openai | Source::Minimax => Ok(()),
+        }
+    };
+    timeout(limit, unloading).await.unwrap_or_else(|_| Err(format!("no end within {limit:?}")))
 }
 
 /// The names of what is loaded.
@@ -208,7 +211,7 @@ async fn settle(
     notice: &mut (dyn FnMut(&str) + Send),
 ) -> Option<[Stamp; 2]> {
     for _ in 0..BASELINES {
-        let unloaded = unload_all(api, source).await;
+        let unloaded = unload_all(api, source, wanted.limit).await;
         let from = Stamp::now();
         sleep(wanted.settle).await;
         let to = Stamp::now();

@@ -6,6 +6,7 @@
 
 mod job;
 mod lag;
+mod level;
 mod plan;
 mod request;
 
@@ -16,7 +17,7 @@ use crate::http::wire::Connections;
 use crate::loader;
 use crate::record::{Failure, FailureKind, Load, Outcome, Phase, Start};
 use futures_util::future::join_all;
-use job::{Batch, Job};
+use job::{Batch, Job, Part};
 use lag::Lag;
 use std::io;
 use std::pin::pin;
@@ -71,6 +72,8 @@ pub struct Tally {
     pub failed: u64,
     /// Requests that were planned and never sent.
     pub unsent: u64,
+    /// Whether a level that was to last for a time was stopped before it.
+    pub cut: bool,
 }
 
 /// What the workers share.
@@ -82,6 +85,8 @@ struct Shared {
     next_id: AtomicU64,
     in_flight: AtomicU64,
     stop: watch::Receiver<Stop>,
+    /// Says that enough has failed.
+    enough: watch::Sender<Stop>,
     events: mpsc::UnboundedSender<Event>,
     /// Room for results that the sink has not taken yet: whoever reads slowly slows the run down, and does not fill memory.
     room: Semaphore,
@@ -101,6 +106,9 @@ pub async fn run(
     mut sink: impl FnMut(Event) -> io::Result<()>,
 ) -> io::Result<Tally> {
     let (events, mut happened) = mpsc::unbounded_channel();
+    // What the caller says, and what the run itself may say too: that enough has failed.
+    let (enough, said) = watch::channel(Stop::Go);
+    tokio::spawn(pass_on(stop, enough.clone()));
     let shared = Arc::new(Shared {
         next_id: AtomicU64::new(settings.first_id),
         settings,
@@ -108,7 +116,8 @@ pub async fn run(
         connections: Connections::new()?,
         lag: Lag::start(),
         in_flight: AtomicU64::new(0),
-        stop,
+        stop: said,
+        enough,
         events,
         room: Semaphore::new(ROOM),
         pieces: AtomicU64::new(0),
@@ -145,6 +154,21 @@ pub async fn run(
     Ok(*shared.tally.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// Says on what is heard, as far as it goes further than what was said.
+async fn pass_on(mut heard: watch::Receiver<Stop>, say: watch::Sender<Stop>) {
+    loop {
+        let stop = *heard.borrow_and_update();
+        say.send_if_modified(|said| {
+            let further = stop > *said;
+            *said = (*said).max(stop);
+            further
+        });
+        if heard.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 impl Shared {
     async fn drive(self: Arc<Self>) {
         for stage in plan::stages(&self.targets) {
@@ -155,9 +179,7 @@ impl Shared {
                 continue;
             };
             let batches: Vec<Batch> = self.batches(&stage, None, None).collect();
-            let first_to_do =
-                |batch: &Batch| (0..).map_while(|n| batch.job(&self.settings, n)).any(|job| job.is_some());
-            if !batches.iter().any(first_to_do) {
+            if batches.is_empty() {
                 continue;
             }
             if self.stopped() {
@@ -198,7 +220,7 @@ impl Shared {
                 }
             }
             tokio::select! {
-                unloaded = loader::unload_all(&first.api, first.source) => {
+                unloaded = loader::unload_all(&first.api, first.source, wanted.limit) => {
                     if let Err(why) = unloaded {
                         self.tell(Event::Notice(format!("{}: could not be unloaded: {why}", first.model.id)));
                     }
@@ -208,7 +230,7 @@ impl Shared {
         }
     }
 
-    /// What a stage has to do: levels one after another, each warmed up first.
+    /// What a stage has to do: levels one after another, each warmed up first; nothing for a level that is done already.
     fn batches<'a>(
         &'a self,
         stage: &'a [usize],
@@ -217,14 +239,16 @@ impl Shared {
     ) -> impl Iterator<Item = Batch> + 'a {
         let targets: Vec<_> = stage.iter().map(|&n| Arc::clone(&self.targets[n])).collect();
         self.settings.levels.iter().flat_map(move |&level| {
-            let (targets, gpu_setting) = (targets.clone(), gpu_setting.clone());
-            [Phase::Warmup, Phase::Measure].map(move |phase| Batch {
+            let measure = Batch {
                 targets: targets.clone(),
                 level,
-                phase,
+                part: Part::Measure,
                 load_seconds,
                 gpu_setting: gpu_setting.clone(),
-            })
+            };
+            let done = measure.left(&self.settings, 0) == Some(0);
+            let warmup = Batch { part: Part::Warmup, ..measure.clone() };
+            [warmup, measure].into_iter().filter(move |_| !done)
         })
     }
 
@@ -235,46 +259,24 @@ impl Shared {
         }
     }
 
-    /// Runs the requests of one batch, so many at a time.
-    async fn batch(self: &Arc<Self>, batch: Batch) {
-        let workers = batch.level.workers(batch.len(&self.settings));
-        let (batch, next) = (Arc::new(batch), Arc::new(AtomicU64::new(0)));
-        let mut running = tokio::task::JoinSet::new();
-        for _ in 0..workers {
-            let (shared, batch, next) = (Arc::clone(self), Arc::clone(&batch), Arc::clone(&next));
-            running.spawn(async move {
-                while !shared.stopped() {
-                    match batch.job(&shared.settings, next.fetch_add(1, Ordering::Relaxed)) {
-                        Some(Some(job)) => shared.work(job).await,
-                        Some(None) => {}
-                        None => return,
-                    }
-                }
-            });
-        }
-        while let Some(ended) = running.join_next().await {
-            if let Err(why) = ended {
-                self.count(|tally| tally.failed += 1);
-                self.tell(Event::Notice(format!("a worker failed, and its request with it: {why}")));
-            }
-        }
-        self.unsent(&batch, next.load(Ordering::Relaxed));
-    }
-
-    fn unsent(&self, batch: &Batch, from: u64) {
-        let left = batch.left(&self.settings, from);
-        self.count(|tally| tally.unsent += left);
-    }
-
     async fn work(&self, job: Job) {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (outcome, text) = request::perform(self, job, id).await;
+        if outcome.start_ts.is_none()
+            && outcome.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)
+        {
+            self.count(|tally| tally.unsent += 1);
+            return;
+        }
         // A permit that is forgotten is the sink's to give back.
         if let Ok(room) = self.room.acquire().await {
             room.forget();
         }
         let failed = outcome.error.is_some();
         self.count(|tally| if failed { tally.failed += 1 } else { tally.ok += 1 });
+        if failed {
+            self.perhaps_enough();
+        }
         self.tell(Event::Done { outcome: Box::new(outcome), text });
     }
 
@@ -294,6 +296,22 @@ impl Shared {
         outcome.errors.load = Some(why);
         self.count(|tally| tally.failed += 1);
         self.tell(Event::Done { outcome: Box::new(outcome), text: String::new() });
+    }
+
+    /// Sends no more when as much has failed as may.
+    fn perhaps_enough(&self) {
+        let failed = self.tally.lock().unwrap_or_else(PoisonError::into_inner).failed;
+        if self.settings.max_errors.is_none_or(|most| failed < most) {
+            return;
+        }
+        let first = self.enough.send_if_modified(|stop| {
+            let going = *stop == Stop::Go;
+            *stop = (*stop).max(Stop::Drain);
+            going
+        });
+        if first {
+            self.tell(Event::Notice(format!("{failed} requests failed: no more are sent (--max-errors)")));
+        }
     }
 
     fn stopped(&self) -> bool {
@@ -333,9 +351,9 @@ impl Shared {
         }
         let mut unloads = Vec::new();
         for target in servers {
-            unloads.push(loader::unload_all(&target.api, target.source));
+            unloads.push(loader::unload_all(&target.api, target.source, Duration::from_secs(2)));
         }
         // Nobody is left to be told of a failure.
-        let _ = tokio::time::timeout(Duration::from_secs(2), join_all(unloads)).await;
+        join_all(unloads).await;
     }
 }

@@ -6,10 +6,13 @@ use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
 use crate::clock::{self, Stamp};
 use crate::http::shown;
 use crate::prompts::{nonce, with_nonce};
-use crate::record::{Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, PromptUsed, Source, Start};
+use crate::record::{
+    Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, PromptUsed, Source, Start, Timing,
+};
 use bytes::Bytes;
 use serde_json::Value;
-use std::sync::atomic::Ordering;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The longest that a server's `Retry-After` is obeyed; a longer one ends the request.
@@ -40,7 +43,8 @@ pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
         model: target.model.id.clone(),
         provider: target.model.provider.clone(),
         load_time_seconds: job.load_seconds,
-        concurrency: Some(job.level.concurrency),
+        concurrency: job.level.concurrency(),
+        rate: job.level.rate(),
         phase: Some(job.phase),
         repeat: Some(job.repeat),
         prompt: Some(PromptUsed {
@@ -60,13 +64,14 @@ pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
 
     let dialects = settings.api.dialects(target.source);
     let mut spoken = target.dialect.load(Ordering::Relaxed);
-    let (mut counted, mut load_told) = (false, false);
+    let sent = AtomicBool::new(false);
+    let mut load_told = false;
     let (told, dialect) = loop {
         let dialect = dialects[spoken];
         let call = call(shared, &job, &question, dialect, id);
         outcome.endpoint = Some(shown(&call.url));
         let on_start = |stamp: Stamp| {
-            if !std::mem::replace(&mut counted, true) {
+            if !sent.swap(true, Ordering::Relaxed) {
                 outcome.in_flight = Some(shared.in_flight.fetch_add(1, Ordering::Relaxed) + 1);
             }
             let run = Some(settings.run.clone());
@@ -85,8 +90,14 @@ pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
                 shared.tell(Event::Pieces(pieces));
             }
         };
-        let told =
-            ask(&shared.connections, &call, settings.limits, shared.stop_at(Stop::Leave), on_start, on_piece).await;
+        // What is on its way may finish; what waits for its time or its connection is not sent any more.
+        let cancelled = async {
+            shared.stop_at(Stop::Drain).await;
+            if sent.load(Ordering::Relaxed) {
+                shared.stop_at(Stop::Leave).await;
+            }
+        };
+        let told = ask(&shared.connections, &call, settings.limits, cancelled, on_start, on_piece).await;
         if metrics::endpoint_missing(&told) && spoken + 1 < dialects.len() {
             spoken += 1;
             target.dialect.fetch_max(spoken, Ordering::Relaxed);
@@ -108,10 +119,14 @@ pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
             _ => break (told, dialect),
         }
     };
-    if counted {
+    if sent.load(Ordering::Relaxed) {
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
     outcome.api = Some(dialect.to_string());
+    if let (Some(due), Some(start)) = (job.due_ns, told.start) {
+        let scheduled = Some(-clock::between(due, start.mono_ns));
+        outcome.timing_seconds = Some(Timing { scheduled, ..Timing::default() });
+    }
     let answer = finish(shared, &mut outcome, told, &job, dialect);
     (outcome, answer)
 }
@@ -159,6 +174,7 @@ fn call(shared: &Shared, job: &Job, question: &Question, dialect: Dialect, id: u
         request_id: format!("{}-{id}", shared.settings.run),
         key: target.key.clone(),
         headers,
+        not_before_ns: job.due_ns,
     }
 }
 

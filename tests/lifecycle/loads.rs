@@ -57,8 +57,8 @@ fn lms_loads_what_rest_cannot_say_and_requests_use_the_name_it_gave() {
 fn what_lms_draws_for_a_terminal_is_read_all_the_same() {
     let (sim, lms) = (lmstudio(&["--load-time", "150ms"]), Lms::new());
     let mut run = lms.command("llm-run", &sim.url);
-    run.env("FAKE_LMS_FAULT", "noise");
-    let ran = ask(run, &sim, FINCH, &["--identifier", "x y".replace(' ', "-").as_str()]).exits(0);
+    run.env("FAKE_LMS_FAULT", "noise banner");
+    let ran = ask(run, &sim, FINCH, &["--identifier", "x-y"]).exits(0);
     let load = one(&ran, "load");
     assert_eq!(load["instance"], "x-y");
     assert!(load["load_time_seconds"].as_f64().unwrap() >= 0.14);
@@ -202,6 +202,7 @@ fn listings_that_forget_or_shorten_do_not_hide_what_is_loaded() {
             ask(lms.command("llm-run", &sim.url), &sim, &format!("{FINCH}\n{HERON}"), &["--context-length", "2048"])
                 .exits(0);
         let loads = ran.of_type("load");
+        assert!(loads.iter().all(|load| load.get("instance").is_none()), "{quirks:?}: {loads:?}");
         assert_eq!(loads.iter().map(|load| &load["context_length"]).collect::<Vec<_>>(), [2048, 2048], "{quirks:?}");
         assert!(loads.iter().all(|load| load["baseline_ts"].is_array()), "{quirks:?}: {}", ran.stderr);
         assert_eq!(held(&sim), Vec::<String>::new(), "{quirks:?}");
@@ -262,6 +263,59 @@ fn an_lms_that_hangs_is_ended_with_all_it_started() {
             wait_until("the end of lms and its children", || !lives(&folder));
         }
     }
+}
+
+#[test]
+fn an_unload_that_hangs_is_a_notice_and_not_a_hang() {
+    let (sim, lms) = (lmstudio(&["--lmstudio-api", "v0"]), Lms::new());
+    ask(bare("llm-run"), &sim, HERON, &["--no-load"]).exits(0);
+    let mut run = lms.command("llm-run", &sim.url);
+    run.env("FAKE_LMS_FAULT", "hang-unload");
+    let ran = ask(run, &sim, FINCH, &["--load-timeout", "3s"]).exits(0);
+    assert!(ran.stderr.contains("there is no baseline: no end within 3s"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("not alone in memory") && ran.stderr.contains("could not be unloaded"),
+        "{}",
+        ran.stderr
+    );
+    assert!(one(&ran, "load").get("baseline_ts").is_none());
+}
+
+#[test]
+fn a_name_is_verified_where_the_listing_forgets_it_and_its_loss_is_loud() {
+    let (sim, lms) = (lmstudio(&["--quirk", "no-instances"]), Lms::new());
+    let ran = ask(lms.command("llm-run", &sim.url), &sim, FINCH, &["--identifier", "bench-2"]).exits(0);
+    assert_eq!(
+        (&one(&ran, "load")["instance"], &one(&ran, "result")["served_model"]),
+        (&"bench-2".into(), &"bench-2".into())
+    );
+    let mut run = lms.command("llm-run", &sim.url);
+    run.env("FAKE_LMS_IDENTIFIER", "other");
+    let ran = ask(run, &sim, FINCH, &["--identifier", "bench-3"]).exits(1);
+    let load = one(&ran, "load");
+    assert!(load["error"].as_str().unwrap().ends_with("not as bench-3"), "{load}");
+}
+
+#[test]
+fn a_listing_that_fails_is_not_taken_for_an_older_server() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
+            let body = r#"{"error":{"message":"the engine is restarting"}}"#;
+            let _ =
+                write!(stream, "HTTP/1.1 500 No\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        }
+    });
+    let mut list = bare("llm-models");
+    list.args(["lmstudio", "--base-url", &url]);
+    assert!(run_with(list, "").exits(2).stderr.contains("the engine is restarting"));
+    let mut run = bare("llm-run");
+    run.args(["--source", "lmstudio", "--base-url", &url, "--prompt", "x", "--settle", "0s", "--retries", "0"]);
+    let ran = run_with(run, "m\n").exits(1);
+    assert_eq!(one(&ran, "load")["error"], "the engine is restarting");
 }
 
 fn spawn(mut run: std::process::Command, sim: &Sim, model: &str, flags: &[&str]) -> Child {

@@ -104,9 +104,13 @@ fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Op
     ))
 }
 
-/// How many requests are planned, as far as can be said before anything ran.
-pub fn planned(settings: &Settings, targets: usize) -> u64 {
-    let asked = settings.requests.unwrap_or_else(|| (settings.prompts.len() as u64).saturating_mul(settings.repeat));
+/// How many requests are planned, as far as can be said before anything ran; `None` where only the time ends them.
+pub fn planned(settings: &Settings, targets: usize) -> Option<u64> {
+    let asked = match (settings.requests, settings.duration) {
+        (Some(n), _) => n,
+        (None, None) => (settings.prompts.len() as u64).saturating_mul(settings.repeat),
+        (None, Some(_)) => return None,
+    };
     let each = asked.saturating_add(settings.warmup);
-    each.saturating_mul((settings.levels.len() * targets) as u64).saturating_sub(settings.done.len() as u64)
+    Some(each.saturating_mul((settings.levels.len() * targets) as u64).saturating_sub(settings.done.len() as u64))
 }

@@ -56,10 +56,13 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     }
     let one_per_model = (settings.prompts.len(), settings.repeat, settings.levels.len()) == (1, 1, 1)
         && settings.requests.is_none_or(|n| n == 1)
-        && settings.warmup == 0;
+        && settings.warmup == 0
+        && settings.ramp.is_zero()
+        && settings.duration.is_none();
     let planned = input::planned(&settings, targets.len());
     let mut sink = Sink::new(out, cli.keep.artifacts.as_deref(), one_per_model, planned, talk)?;
 
+    cli::allow_many_connections();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(cli.load.threads()).enable_all().build()?;
     let tally = runtime.block_on(async {
@@ -68,7 +71,7 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         runner::run(settings, targets, stop, |event| sink.take(event)).await
     })?;
     let unwritten = sink.finish(tally, started_ts);
-    let failed = [bad, tally.failed, tally.unsent, unwritten].into_iter().any(|n| n > 0);
+    let failed = [bad, tally.failed, tally.unsent, unwritten].into_iter().any(|n| n > 0) || tally.cut;
     Ok(if failed { Exit::SomeFailed } else { Exit::Done })
 }
 

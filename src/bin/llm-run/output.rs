@@ -29,9 +29,19 @@ pub struct Sink {
 const FAILURES_TOLD: u64 = 10;
 
 impl Sink {
-    pub fn new(out: Out, artifacts: Option<&Path>, one_per_model: bool, planned: u64, talk: Talk) -> io::Result<Self> {
+    pub fn new(
+        out: Out,
+        artifacts: Option<&Path>,
+        one_per_model: bool,
+        planned: Option<u64>,
+        talk: Talk,
+    ) -> io::Result<Self> {
         let folder = artifacts.map(|path| Folder::open(path, one_per_model)).transpose()?;
-        let bar = if talk.interactive() { ProgressBar::new(planned) } else { ProgressBar::hidden() };
+        let bar = match planned {
+            _ if !talk.interactive() => ProgressBar::hidden(),
+            Some(planned) => ProgressBar::new(planned),
+            None => ProgressBar::no_length(),
+        };
         if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len}  {elapsed} (eta {eta})  {msg}") {
             bar.set_style(style);
         }
@@ -102,6 +112,9 @@ impl Sink {
         let mut line = format!("{} ok, {} failed", tally.ok, tally.failed);
         if tally.unsent > 0 {
             line += &format!(", {} not sent", tally.unsent);
+        }
+        if tally.cut {
+            line += ", stopped before the time was over";
         }
         line += &format!(", {} output tokens in {:.1} s", self.tokens, clock::wall() - started_ts);
         if let Some(usd) = self.usd {
