@@ -280,7 +280,9 @@ fn api(cli: &Cli, source: Source, server: &Server, talk: Talk) -> anyhow::Result
 
 fn unreached(source: Source, why: Failure) -> anyhow::Error {
     let fix = match (source, why.kind) {
-        (Source::Lmstudio, FailureKind::Connect) => ": start it with `lms server start`, or give --base-url",
+        (Source::Lmstudio, FailureKind::Connect) => {
+            ": start LM Studio's server (its Developer tab, or `lms server start`), or give --base-url"
+        }
         (Source::Ollama, FailureKind::Connect) => ": start it with `ollama serve`, or give --base-url",
         (_, FailureKind::Connect) => ": is the server up, and is --base-url right?",
         (_, FailureKind::Refused) if why.status == Some(401) => ": check the key",

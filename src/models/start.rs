@@ -41,7 +41,10 @@ pub async fn list_or_start(api: &Api, rule: &Rule<'_>, say: &mut dyn FnMut(Strin
     }
     let lms = match Lms::find(None) {
         Ok(lms) => lms,
-        Err(none) => return Err(Failure { message: format!("{}; {none}", why.message), ..why }),
+        Err(_) if down => {
+            return Err(Failure { message: format!("{}, and no `lms` to start it with", why.message), ..why });
+        }
+        Err(_) => return Err(why),
     };
     if down && let Some(models) = started(&lms, api, rule, say).await.map_err(|lms| told(&why, &lms))? {
         return Ok(models);

@@ -160,7 +160,7 @@ fn starting_can_be_forbidden_and_can_fail() {
     let mut none = bare("llm-models");
     none.args(["lmstudio", "--base-url", &url]);
     let ran = run_with(none, "").exits(2);
-    assert!(ran.stderr.contains("no `lms` on PATH") && ran.stderr.lines().count() == 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("no `lms` to start it with") && ran.stderr.lines().count() == 1, "{}", ran.stderr);
 
     let mut fails = lms.command("llm-models", "");
     fails.args(["lmstudio", "--base-url", &url]).env("FAKE_LMS_FAULT", "fail-server-start noise");
