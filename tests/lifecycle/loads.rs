@@ -234,6 +234,7 @@ fn a_load_that_takes_too_long_fails_and_is_unloaded_when_it_ends() {
     let (load, result) = (one(&ran, "load"), one(&ran, "result"));
     assert!(load["error"].as_str().unwrap().contains("--load-timeout"), "{load}");
     assert_eq!(result["error"]["kind"], "load");
+    std::thread::sleep(Duration::from_millis(1000));
     assert_eq!(held(&sim), Vec::<String>::new(), "the server went on loading, and that was unloaded too");
 }
 
@@ -361,6 +362,7 @@ fn an_interrupt_during_a_load_by_rest_leaves_nothing_loaded() {
     let (status, stdout, stderr) = end(child);
     let ran = Ran { status, stdout, stderr }.exits(1);
     assert_eq!(one(&ran, "load")["error"], "stopped before it was loaded");
+    std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(held(&sim), Vec::<String>::new());
 }
 
