@@ -9,7 +9,7 @@ mod ollama;
 mod program;
 
 use crate::common::sim::Sim;
-use crate::common::{Ran, bin_dir, command, root, run_with};
+use crate::common::{Ran, bin_dir, command, root, run_with, wait_until};
 use serde_json::Value;
 use std::process::Command;
 use tempfile::TempDir;
@@ -41,6 +41,20 @@ impl Lms {
     /// The keys that it could see in its environment.
     pub fn keys(&self) -> Vec<String> {
         self.read("keys")
+    }
+
+    /// Waits until neither it nor anything that it started runs any more. (Where that can be seen: Linux.)
+    #[track_caller]
+    pub fn is_over(&self) {
+        let folder = self.folder.path().as_os_str().as_encoded_bytes();
+        let lives = || {
+            std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok).any(|entry| {
+                let environ = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+                let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+                name.trim() != "llm-run" && environ.windows(folder.len()).any(|window| window == folder)
+            })
+        };
+        wait_until("the end of lms and its children", || !lives());
     }
 
     fn read(&self, name: &str) -> Vec<String> {

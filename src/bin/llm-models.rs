@@ -10,6 +10,7 @@ use llm_bench::record::{self, Failure, FailureKind, Model, Source};
 use regex::Regex;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
 
 const AFTER: &str = "\
 Examples:
@@ -154,7 +155,22 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut models, failed) = runtime.block_on(list(&cli, talk))?;
+    let listed = runtime.block_on(async {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        tokio::select! {
+            listed = list(&cli, talk) => listed.map(Ok),
+            _ = interrupt.recv() => Ok(Err(SignalKind::interrupt())),
+            _ = terminate.recv() => Ok(Err(SignalKind::terminate())),
+        }
+    })?;
+    let (mut models, failed) = match listed {
+        Ok(listed) => listed,
+        Err(signal) => {
+            // An `lms` that was waited for has ended by now; this program ends as if it had not looked.
+            signal_hook::low_level::emulate_default_handler(signal.as_raw_value())?;
+            bail!("ended by a signal");
+        }
+    };
     if let Some(regex) = &cli.matching {
         models.retain(|model| regex.is_match(&model.id));
         if models.is_empty() && failed == 0 {

@@ -1,7 +1,7 @@
 //! LM Studio's models where perhaps no server runs: it is found on another port, started with `lms server start` and waited
 //! for, or done without by `lms ls`. What was done is said, because the user did not do it.
 
-use super::lmstudio::{list, list_by_lms};
+use super::lmstudio::{greets, list, list_by_lms};
 use crate::http::{Api, is_loopback, shown};
 use crate::lms::Lms;
 use crate::record::{Failure, FailureKind, Model};
@@ -28,7 +28,15 @@ pub struct Rule<'a> {
 /// When there is no list to be had; the failure is that of the server.
 pub async fn list_or_start(api: &Api, rule: &Rule<'_>, say: &mut dyn FnMut(String)) -> Result<Vec<Model>, Failure> {
     let why = match list(api, rule.all).await {
-        Ok(models) => return Ok(models),
+        Ok(models) => {
+            if models.iter().all(|model| model.loaded.is_none()) && !greets(api).await {
+                say(format!(
+                    "{} does not say that it is LM Studio: `llm-models openai` may fit it better",
+                    shown(api.base())
+                ));
+            }
+            return Ok(models);
+        }
         Err(why) => why,
     };
     let down = why.kind == FailureKind::Connect;

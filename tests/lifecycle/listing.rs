@@ -2,7 +2,7 @@
 
 use super::{FINCH, Lms, ask, bare, lmstudio};
 use crate::common::sim::Sim;
-use crate::common::{Ran, run_with};
+use crate::common::{Ran, run_with, wait_until};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -214,6 +214,26 @@ fn where_no_listing_answers_lms_lists() {
     let ran = run_with(none, "").exits(2);
     server.join().unwrap();
     assert!(ran.stderr.contains("not with a list of LM Studio's models"), "{}", ran.stderr);
+}
+
+#[test]
+fn another_kind_of_server_is_listed_and_doubted() {
+    let (other, own) = (Sim::start("openai", &[]), lmstudio(&["--lmstudio-api", "openai"]));
+    let ran = list(&other, &[]).exits(0);
+    assert!(ran.of_type("model").len() == 3 && ran.stderr.contains("llm-models openai"), "{}", ran.stderr);
+    assert_eq!(list(&own, &[]).exits(0).stderr, "");
+}
+
+#[test]
+fn an_interrupt_ends_the_lms_that_is_waited_for() {
+    let lms = Lms::new();
+    let mut list = lms.command("llm-models", "");
+    list.args(["lmstudio", "--base-url", &format!("http://127.0.0.1:{}", free_port())]);
+    let mut child = list.env("FAKE_LMS_FAULT", "hang-server-start").spawn().unwrap();
+    wait_until("lms server start", || lms.calls().iter().any(|call| call.starts_with("server start")));
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(2), "dies of the signal");
+    lms.is_over();
 }
 
 #[test]

@@ -85,6 +85,17 @@ fn the_wrong_model_is_a_failed_load_though_lms_exits_0() {
 }
 
 #[test]
+fn lms_is_told_where_a_server_on_another_machine_is() {
+    // An address that is not loopback, and yet this machine.
+    let (sim, lms) = (lmstudio(&["--listen", "0.0.0.0:0"]), Lms::new());
+    let ran =
+        ask(lms.command("llm-run", &sim.url.replace("0.0.0.0", "127.0.0.1")), &sim, FINCH, &["--gpu", "off"]).exits(0);
+    let port = sim.url.rsplit(':').next().unwrap();
+    let call = format!("load aviary/finch-4b -y --gpu off --host 0.0.0.0 --port {port}");
+    assert!(lms.calls().contains(&call), "{:?} {}", lms.calls(), ran.stderr);
+}
+
+#[test]
 fn a_partial_name_never_reaches_lms() {
     let sim = lmstudio(&["--models", "qwen3-4b-thinking,vendor/owl,a/twin,b/twin"]);
     for (asked, call, why) in [
@@ -238,15 +249,6 @@ fn a_load_that_takes_too_long_fails_and_is_unloaded_when_it_ends() {
     assert_eq!(held(&sim), Vec::<String>::new(), "the server went on loading, and that was unloaded too");
 }
 
-/// Whether any process still runs with this path of a fake's folder in its environment.
-fn lives(folder: &str) -> bool {
-    std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).any(|entry| {
-        let environ = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-        name.trim() != "llm-run" && environ.windows(folder.len()).any(|window| window == folder.as_bytes())
-    })
-}
-
 #[test]
 fn an_lms_that_hangs_is_ended_with_all_it_started() {
     for (fault, flags) in [("hang-load", &["--gpu", "max"][..]), ("hang-ls", &["--gpu", "max"])] {
@@ -259,10 +261,7 @@ fn an_lms_that_hangs_is_ended_with_all_it_started() {
         assert!(began.elapsed() < Duration::from_secs(30), "{fault}");
         assert_eq!(ran.of_type("load").len(), 2, "{fault}: the next model goes on");
         assert!(ran.of_type("load").iter().all(|load| load["error"].is_string()));
-        if cfg!(target_os = "linux") {
-            let folder = lms.folder.path().to_str().unwrap().to_owned();
-            wait_until("the end of lms and its children", || !lives(&folder));
-        }
+        lms.is_over();
     }
 }
 
@@ -347,10 +346,7 @@ fn an_interrupt_during_a_load_ends_lms_and_asks_nothing() {
     assert_eq!(one(&ran, "load")["error"], "stopped before it was loaded");
     assert_eq!(ran.of_type("result").len(), 0);
     assert!(ran.stderr.contains("2 not sent"), "{}", ran.stderr);
-    if cfg!(target_os = "linux") {
-        let folder = lms.folder.path().to_str().unwrap().to_owned();
-        wait_until("the end of lms and its children", || !lives(&folder));
-    }
+    lms.is_over();
 }
 
 #[test]
