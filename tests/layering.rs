@@ -28,11 +28,13 @@ fn module_of(path: &Path) -> String {
 /// What each module may import, besides itself.
 fn allowed(module: &str) -> &'static [&'static str] {
     match module {
-        "record" | "ndjson" | "clock" | "stats" | "pace" => &[],
+        "record" | "ndjson" | "clock" | "stats" | "pace" | "text" => &[],
         "schedule" => &["clock"],
-        "cli" => &["ndjson", "record", "http", "clock", "schedule"],
+        "cli" => &["ndjson", "record", "http", "clock", "schedule", "text"],
         "http" | "prompts" | "artifacts" | "nvml" => &["record", "clock", "stats"],
-        "models" | "chat" | "loader" => &["record", "clock", "stats", "http"],
+        "models" | "loader" => &["record", "clock", "stats", "http", "lms", "text"],
+        "chat" => &["record", "clock", "stats", "http"],
+        "lms" => &["text"],
         "runner" => &["record", "clock", "stats", "http", "chat", "loader", "prompts", "pace", "artifacts"],
         "power" | "memory" => &["record", "clock", "stats", "schedule", "nvml"],
         "join" => &["record", "clock", "stats"],

@@ -9,6 +9,7 @@ mod filters;
 mod flows;
 mod join;
 mod layering;
+mod lifecycle;
 mod mem;
 mod meters;
 mod migrating;

@@ -5,6 +5,7 @@ use clap::Parser;
 use llm_bench::cli::{self, Common, Exit, Talk};
 use llm_bench::record::Source;
 use llm_bench::sim::flavor::{Flavor, ReasoningIn};
+use llm_bench::sim::quirks::{Generation, Quirk};
 use llm_bench::sim::{self, Level, Settings, catalog, faults::Fault, timing::Spread};
 use std::io::Write;
 use std::path::PathBuf;
@@ -89,6 +90,13 @@ struct Args {
     /// Misbehave: KIND, KIND:RATE (a share of the requests) or KIND:Nx (the first N); repeatable, see below
     #[arg(long = "fault", value_name = "KIND[:RATE]", help_heading = "Faults")]
     faults: Vec<Fault>,
+
+    /// The newest API of an LM Studio: v1, v0 or openai alone
+    #[arg(long, value_name = "API", default_value = "v1", help_heading = "Habits of LM Studio and Ollama")]
+    lmstudio_api: Generation,
+    /// Have a habit of some builds; repeatable, see docs/sim.md
+    #[arg(long = "quirk", value_name = "QUIRK", help_heading = "Habits of LM Studio and Ollama")]
+    quirks: Vec<Quirk>,
 
     /// Write what was really sent, and when, to FILE: one `truth` record per request
     #[arg(long, value_name = "FILE", help_heading = "Truth")]
@@ -196,6 +204,8 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
         ready_after: args.ready_after,
         idle_close: args.idle_close.or((args.profile == Source::Lmstudio).then_some(LMSTUDIO_IDLES)),
         faults: args.faults,
+        generation: args.lmstudio_api,
+        quirks: args.quirks,
         truth: args.truth.map(|path| (path, args.truth_level)),
         bodies: args.bodies,
         count: args.count.unwrap_or_else(|| args.flavor.counts()),

@@ -101,6 +101,8 @@ pub struct Answer {
     pub warnings: BTreeSet<&'static str>,
     /// The answer came as one body, not as a stream.
     pub whole: bool,
+    /// How often the server told that it goes on, without text: loading, reading the prompt.
+    pub progress: u64,
     splitter: Splitter,
     undecided: usize,
     in_event: bool,

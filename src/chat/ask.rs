@@ -71,7 +71,7 @@ pub struct Told {
 }
 
 /// Asks. When `cancelled` comes first, what has arrived until then is kept. `on_start` is told when the request is
-/// written, which may be twice when a kept connection was dead; `on_piece` after each piece of the answer that brought text.
+/// written, which may be twice when a kept connection was dead; `on_piece` after each piece that brought the answer forward.
 pub async fn ask(
     connections: &Connections,
     call: &Call,
@@ -277,11 +277,11 @@ async fn read_answer(
                 return Err(io_failure(FailureKind::Truncated, what, &why));
             }
         };
-        let before = (answer.first_event, answer.chunks.len());
-        if reader.take(answer, at, &bytes) || before != (answer.first_event, answer.chunks.len()) {
+        let before = (answer.first_event, answer.chunks.len(), answer.progress);
+        if reader.take(answer, at, &bytes) || before != (answer.first_event, answer.chunks.len(), answer.progress) {
             last_piece = Instant::now();
         }
-        if answer.chunks.len() > before.1 {
+        if (answer.chunks.len(), answer.progress) != (before.1, before.2) {
             on_piece(answer);
         }
         if answer.bytes() + reader.held() > limits.text_bytes {

@@ -4,7 +4,7 @@ use super::fit::Fitted;
 use super::plan::{Settings, Target};
 use crate::chat::{Dialect, Exchange, Parameters, Question};
 use crate::prompts::{Item, nonce, opening};
-use crate::record::{Prompt, PromptUsed};
+use crate::record::{Model, Prompt, PromptUsed};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -60,10 +60,10 @@ impl Asking {
         }
     }
 
-    /// The question that `text` is.
-    pub fn question<'a>(&'a self, target: &'a Target, text: &'a str) -> Question<'a> {
+    /// The question that `text` is, to a model by the name under which it answers.
+    pub fn question<'a>(&'a self, target: &'a Target, model: &'a Model, text: &'a str) -> Question<'a> {
         Question {
-            model: &target.model,
+            model,
             source: target.source,
             base_url: &target.base_url,
             system: self.prompt.system.as_deref(),

@@ -20,10 +20,12 @@ use crate::clock::Stamp;
 use crate::http::wire::Connections;
 use crate::loader;
 use crate::record::{Failure, FailureKind, Load, Outcome, Phase, Prompt, Start};
+use futures_util::future::join_all;
 use job::{Batch, Job, Part};
 use lag::Lag;
 use std::collections::HashSet;
 use std::io;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -184,7 +186,7 @@ impl Shared {
     async fn drive(self: Arc<Self>) {
         for stage in plan::stages(&self.targets) {
             let first = &self.targets[stage[0]];
-            let cycle = self.settings.load.as_ref().filter(|_| loader::has_life_cycle(first.source));
+            let cycle = self.settings.load.as_ref().filter(|_| loader::has_life_cycle(first.source, &first.model));
             let Some(wanted) = cycle else {
                 self.levels(&stage, None, None).await;
                 continue;
@@ -199,8 +201,9 @@ impl Shared {
             }
             let mut notice = |text: String| self.tell(Event::Notice(text));
             let run = &self.settings.run;
-            let stopped = || self.stopped();
-            let loading = loader::load(&first.api, first.source, &first.model, wanted, run, &stopped, &mut notice);
+            // Nothing will be asked of a model whose load is still running when the run is to stop.
+            let stop = pin!(self.stop_at(Stop::Drain));
+            let loading = loader::load(&first.api, first.source, &first.model, wanted, run, stop, &mut notice);
             let load = tokio::select! {
                 load = loading => load,
                 () = self.stop_at(Stop::Leave) => None,
@@ -210,12 +213,17 @@ impl Shared {
                 self.unload_quietly().await;
                 continue;
             };
-            let (seconds, error) = (load.load_time_seconds, load.error.clone());
+            let (seconds, gpu, error) = (load.load_time_seconds, load.gpu_setting.clone(), load.error.clone());
+            if let Some(instance) = &load.instance {
+                // Each target is loaded once.
+                let _ = first.instance.set(instance.clone());
+            }
             self.tell(Event::Load(Box::new(load)));
             match error {
+                Some(_) if self.stopped() => batches.iter().for_each(|batch| self.unsent(batch, 0)),
                 Some(why) => self.failed_load(first, why),
                 None => {
-                    self.levels(&stage, Some(seconds), wanted.gpu.clone()).await;
+                    self.levels(&stage, Some(seconds), gpu).await;
                     // A sampler that reads once a second must find the model still loaded after its last answer.
                     let linger = wanted.settle.min(LINGER);
                     tokio::select! {
@@ -225,7 +233,7 @@ impl Shared {
                 }
             }
             tokio::select! {
-                unloaded = loader::unload_all(&first.api, first.source) => {
+                unloaded = loader::unload_all(&first.api, first.source, wanted.limit) => {
                     if let Err(why) = unloaded {
                         self.tell(Event::Notice(format!("{}: could not be unloaded: {why}", first.model.id)));
                     }
@@ -371,15 +379,24 @@ impl Shared {
         count(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Unloads what may be loaded, in two seconds at most: the run is being left.
     async fn unload_quietly(&self) {
         if self.settings.load.is_none() {
             return;
         }
-        let limit = Duration::from_secs(2);
-        for target in self.targets.iter().filter(|target| loader::has_life_cycle(target.source)) {
-            if let Ok(Ok(())) = tokio::time::timeout(limit, loader::unload_all(&target.api, target.source)).await {
-                return;
+        let mut servers: Vec<&Target> = Vec::new();
+        for target in &self.targets {
+            let known =
+                servers.iter().any(|known| (known.source, &known.base_url) == (target.source, &target.base_url));
+            if loader::has_life_cycle(target.source, &target.model) && !known {
+                servers.push(target);
             }
         }
+        let mut unloads = Vec::new();
+        for target in servers {
+            unloads.push(loader::unload_all(&target.api, target.source, Duration::from_secs(2)));
+        }
+        // Nobody is left to be told of a failure.
+        join_all(unloads).await;
     }
 }

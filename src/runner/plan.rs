@@ -142,6 +142,8 @@ pub struct Target {
     pub key: Option<Secret>,
     /// The server's API, for loading.
     pub api: Api,
+    /// The name under which the loaded instance answers, where that is not the model's id.
+    pub instance: OnceLock<String>,
     /// Which of the dialects is spoken: the place in [`ApiChoice::dialects`].
     pub dialect: AtomicUsize,
     /// The synthetic texts as its server counts them; made by the runner.
@@ -151,9 +153,15 @@ pub struct Target {
 }
 
 impl Target {
+    /// The model as requests name it.
+    pub fn addressed(&self) -> Model {
+        let id = self.instance.get().unwrap_or(&self.model.id).clone();
+        Model { id, ..self.model.clone() }
+    }
+
     /// Whether it shares this machine, so that two of its kind would disturb each other.
     fn is_local(&self) -> bool {
-        loader::has_life_cycle(self.source) || is_loopback(&self.base_url)
+        loader::has_life_cycle(self.source, &self.model) || is_loopback(&self.base_url)
     }
 }
 
@@ -192,6 +200,7 @@ pub(super) mod tests {
             base_url: base.into(),
             key: None,
             api: Api::new(base, None, &KeyRule::default()).unwrap().0,
+            instance: OnceLock::new(),
             dialect: AtomicUsize::new(0),
             fitted: OnceLock::new(),
             newer_limit: AtomicBool::new(false),

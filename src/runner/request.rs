@@ -1,11 +1,13 @@
 //! One request of a run: put into the server's dialect, sent, tried again where that may help, turned into its result.
 
 use super::job::Job;
-use super::{Asking, Event, Shared, Stop};
+use super::{Asking, Event, Shared, Stop, Target};
 use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
 use crate::clock::{self, Stamp};
 use crate::http::shown;
-use crate::record::{Attempt, Client, FailureKind, Outcome, Source, Start, Timing, TokenSource};
+use crate::record::{
+    Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, Source, Start, Timing, TokenSource,
+};
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +21,8 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
     let settings = &shared.settings;
     let target = &job.target;
     let text = asking.text();
-    let question = asking.question(target, &text);
+    let addressed = target.addressed();
+    let question = asking.question(target, &addressed, &text);
     let (conversation, turn) = asking.turn().unzip();
     let mut outcome = Outcome {
         run: settings.run.clone(),
@@ -45,6 +48,7 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
         spoken += 1;
     }
     let sent = AtomicBool::new(false);
+    let mut load_told = false;
     let (told, dialect) = loop {
         let dialect = dialects[spoken];
         let newer_limit = target.newer_limit.load(Ordering::Relaxed);
@@ -57,7 +61,14 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
             let run = Some(settings.run.clone());
             shared.tell(Event::Start(Start { id, run, start_ts: stamp.ts, start_mono: stamp.mono() }));
         };
-        let on_piece = |_: &chat::Answer| {
+        let on_piece = |answer: &chat::Answer| {
+            if !load_told && let Some(load) = jit_load(&settings.run, target, answer) {
+                load_told = true;
+                shared.tell(Event::Load(Box::new(load)));
+            }
+            if answer.chunks.is_empty() {
+                return;
+            }
             let pieces = shared.pieces.fetch_add(1, Ordering::Relaxed) + 1;
             if pieces.is_multiple_of(64) {
                 shared.tell(Event::Pieces(pieces));
@@ -122,11 +133,16 @@ fn finish(
             outcome.stream = Some(metrics::stream(&told.answer.chunks, start.mono_ns));
         }
     }
+    // A load inside a request is part of its time to first token, whoever was to load.
+    if let Some(seconds) = told.answer.rest_stats.as_ref().and_then(loaded_seconds) {
+        outcome.load_time_seconds.get_or_insert(Some(seconds));
+        outcome.warnings.push("loaded_by_request".into());
+    }
     for name in dialect.unsupported(asking.parameters()) {
         outcome.warnings.push(format!("{name}_not_sent"));
     }
     let answer = std::mem::take(&mut told.answer.text);
-    metrics::fill(outcome, told, &job.target.model, asking.parameters(), dialect);
+    metrics::fill(outcome, told, &job.target.addressed(), asking.parameters(), dialect);
     outcome.warnings.extend(lengths(outcome).map(str::to_owned));
     let output = outcome.tokens.as_ref().and_then(|tokens| tokens.output);
     if output.is_some() && outcome.prompt.as_ref().is_some_and(|prompt| prompt.wanted_output_tokens == output) {
@@ -183,6 +199,38 @@ fn call(shared: &Shared, job: &Job, question: &Question, dialect: Dialect, newer
         headers,
         not_before_ns: job.due_ns,
     }
+}
+
+fn loaded_seconds(stats: &Value) -> Option<f64> {
+    stats.get("model_load_time_seconds").and_then(Value::as_f64).filter(|seconds| (0.0..1e6).contains(seconds))
+}
+
+/// The load that a server made of itself, because a request named a model that was not there: told when it is done, by a
+/// server that tells of it (LM Studio's native chat). There is no baseline before it.
+fn jit_load(run: &str, target: &Target, answer: &chat::Answer) -> Option<Load> {
+    let stats = answer.rest_stats.as_ref()?;
+    let mono = |name: &str| stats.get(name).and_then(Value::as_f64);
+    let (started_mono, ended_mono) = (mono("model_load_start_mono")?, mono("model_load_end_mono")?);
+    let now = Stamp::now();
+    let ts = |mono: f64| clock::micros(now.ts - (now.mono() - mono));
+    Some(Load {
+        run: run.to_owned(),
+        source: target.source,
+        model: target.model.id.clone(),
+        baseline_ts: None,
+        baseline_mono: None,
+        started_ts: ts(started_mono),
+        started_mono,
+        ended_ts: ts(ended_mono),
+        ended_mono,
+        load_time_seconds: loaded_seconds(stats),
+        load_time_source: loaded_seconds(stats).map(|_| LoadTimeSource::Server),
+        loader: Loader::Jit,
+        gpu_setting: None,
+        context_length: None,
+        instance: answer.served_model.clone().filter(|name| *name != target.model.id),
+        error: None,
+    })
 }
 
 /// How long to wait before the same request is sent again; `None` when it is not to be. Only what may be repeated: nothing

@@ -66,7 +66,7 @@ pub struct Ask {
     pub fallbacks: bool,
     /// How many messages there are.
     pub messages: usize,
-    /// How many seconds the model stays loaded after this request (Ollama); negative is for ever.
+    /// How many seconds the model stays loaded after this request, where it says so; negative is for ever.
     pub keep_alive: Option<f64>,
     /// How many choices are made.
     pub choices: u32,
@@ -128,10 +128,10 @@ impl Ask {
             providers,
             fallbacks: !only && provider["allow_fallbacks"] != Value::Bool(false),
             messages: body["messages"].as_array().map_or(0, Vec::len),
-            keep_alive: None,
             choices: 1,
             reasoning_in: None,
             body: body.clone(),
+            keep_alive: body["ttl"].as_f64(),
         };
         Ok((ask, body))
     }

@@ -8,6 +8,7 @@ use super::link::Link;
 use super::pen::Script;
 use super::plain;
 use super::profile::{self, Dialect, TooLong};
+use super::quirks::Quirk;
 use super::serve::{Call, Sim};
 use super::tell::tell;
 use super::truth::wire_id;
@@ -95,6 +96,11 @@ impl Request {
         let by_instance = || sim.shelf.find(&ask.model).map(|instance| instance.model.clone());
         let model = sim.model(&ask.model).cloned().or_else(by_instance);
         let model = model.or_else(|| dialect.takes_any_model().then(|| sim.models[0].clone()));
+        let any = || match sim.shelf.loaded().as_slice() {
+            [only] if sim.is(Quirk::AnyName) => Some(only.model.clone()),
+            _ => None,
+        };
+        let model = model.or_else(any);
         let model = model.ok_or_else(|| Refusal::Model(ask.model.clone()))?;
         if model.embedding {
             return Err(Refusal::NotChat(ask.model));

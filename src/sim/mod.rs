@@ -15,6 +15,7 @@
 pub mod catalog;
 pub mod faults;
 pub mod flavor;
+pub mod quirks;
 pub mod timing;
 
 mod admit;
@@ -83,6 +84,10 @@ pub struct Settings {
     pub idle_close: Option<Duration>,
     /// What goes wrong.
     pub faults: Vec<faults::Fault>,
+    /// How new an LM Studio it is.
+    pub generation: quirks::Generation,
+    /// Its habits.
+    pub quirks: Vec<quirks::Quirk>,
     /// Where the truth goes, and how much of it.
     pub truth: Option<(PathBuf, Level)>,
     /// Where the body of each request goes.

@@ -7,6 +7,7 @@ use super::heard::Heard;
 use super::link::{Door, Link, On};
 use super::meter::Meter;
 use super::profile;
+use super::quirks::Quirk;
 use super::shelf::Shelf;
 use super::truth::{Log, Truth};
 use super::{Level, powermetrics};
@@ -91,6 +92,11 @@ impl Sim {
             meter,
             settings,
         })
+    }
+
+    /// Whether the server has a habit.
+    pub fn is(&self, quirk: Quirk) -> bool {
+        self.settings.quirks.contains(&quirk)
     }
 
     /// The model of this id. LM Studio also knows it by its last part, Ollama without `:latest`.
@@ -180,6 +186,9 @@ async fn receive(
         if given != Some(key) {
             return profile::refuse_key(sim.settings.profile, path);
         }
+    }
+    if let Some(response) = profile::absent(&sim, request.method().as_str(), path) {
+        return response;
     }
     link.begins();
     let json = header(&request, "content-type").is_some_and(|kind| kind.starts_with("application/json"));

@@ -4,7 +4,7 @@ use crate::args::Cli;
 use anyhow::bail;
 use llm_bench::cli::{Input, Talk, base_url_of};
 use llm_bench::http::{Api, api_base, base_url, service, shown};
-use llm_bench::models::ids;
+use llm_bench::models::id;
 use llm_bench::ndjson::Out;
 use llm_bench::record::{self, Model, Record};
 use llm_bench::runner::{Settings, Target};
@@ -37,8 +37,13 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
                 }
             }
         } else {
-            let ids = ids(&line.text).into_iter();
-            ids.map(|id| Model { id, ..Model::default() }).collect()
+            match id(&line.text) {
+                Ok(id) => id.into_iter().map(|id| Model { id, ..Model::default() }).collect(),
+                Err(why) => {
+                    input.refuse(&format!("{}: {why}", line.place))?;
+                    continue;
+                }
+            }
         };
         for model in models {
             match target(cli, model, talk) {
@@ -94,8 +99,8 @@ fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Op
     model.base_url = Some(base.clone());
     let key = key.filter(|_| refused.is_none());
     let (dialect, newer_limit) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let fitted = OnceLock::new();
-    Ok((Target { model, source, base_url: base, key, api, dialect, newer_limit, fitted }, refused))
+    let (instance, fitted) = (OnceLock::new(), OnceLock::new());
+    Ok((Target { model, source, base_url: base, key, api, instance, dialect, newer_limit, fitted }, refused))
 }
 
 /// How many requests are planned, as far as can be said before anything ran; `None` where only the time ends them.

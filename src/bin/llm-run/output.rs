@@ -137,7 +137,7 @@ pub fn dry_run(settings: &Settings, targets: &[Target], out: &mut Out) -> anyhow
             let mut line = json!({
                 "type": "request", "v": record::V, "url": dialect.url(target.source, &target.base_url),
                 "key": target.key.is_some(), "prompt": asking.prompt.id,
-                "body": dialect.body(&asking.question(target, &text)),
+                "body": dialect.body(&asking.question(target, &target.addressed(), &text)),
             });
             if asking.turns() > 1 {
                 let turns = asking.turns();

@@ -5,6 +5,7 @@ mod completions;
 mod flavors;
 mod lmstudio;
 mod lmstudio_chat;
+mod lmstudio_lms;
 mod manner;
 mod minimax;
 mod ollama;
@@ -38,7 +39,7 @@ pub fn router(profile: Source) -> Router<Arc<Sim>> {
 /// Whether a path needs no key.
 pub fn is_open(profile: Source, path: &str) -> bool {
     match profile {
-        Source::Lmstudio => path == "/lmstudio-greeting",
+        Source::Lmstudio => path == "/lmstudio-greeting" || path.starts_with(lmstudio_lms::PREFIX),
         Source::Openrouter => path.starts_with("/api/v1/models"),
         Source::Openai => path == "/health",
         Source::Ollama | Source::Minimax => false,
@@ -60,6 +61,21 @@ pub fn refuse_key(profile: Source, path: &str) -> Response {
 /// How many tokens a chunk holds when nobody says otherwise.
 pub fn tokens_per_chunk(profile: Source) -> u32 {
     if profile == Source::Minimax { minimax::TOKENS_PER_CHUNK } else { 1 }
+}
+
+/// What a path gets that this age of the server does not have.
+pub fn absent(sim: &Sim, method: &str, path: &str) -> Option<Response> {
+    let hidden = sim.settings.profile == Source::Lmstudio && lmstudio::is_hidden(sim, path);
+    hidden.then(|| lmstudio::unexpected(sim, method, path))
+}
+
+/// How many seconds a model that a request loaded stays after its last use; `None` is for ever.
+pub fn keep_seconds(sim: &Sim) -> Option<f64> {
+    match sim.settings.profile {
+        Source::Lmstudio => Some(lmstudio::JIT_SECONDS),
+        Source::Ollama => Some(ollama::keep_seconds(sim)),
+        Source::Openrouter | Source::Openai | Source::Minimax => None,
+    }
 }
 
 /// Which provider answers; `None` when what was asked leaves none. (Only OpenRouter has several.)
