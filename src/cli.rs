@@ -7,12 +7,14 @@ mod args;
 mod input;
 #[cfg(feature = "http")]
 mod keys;
+mod progress;
 mod sampling;
 
 pub use args::{distinct, duration, duration_in, regex};
 pub use input::Input;
 #[cfg(feature = "http")]
 pub use keys::{KeyArgs, base_url_of};
+pub use progress::{Progress, fitted};
 pub use sampling::{Sampling, Stop};
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};

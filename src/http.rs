@@ -12,7 +12,7 @@ mod service;
 pub mod wire;
 
 pub use api::{Api, Reply};
-pub use failure::{Refusal, failure_of, io_failure, retry_after};
+pub use failure::{Refusal, failure_of, io_failure, retry_after, wait_asked};
 pub use secret::{KeyRule, Secret, is_loopback};
 pub use service::{Service, api_base, service};
 

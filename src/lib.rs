@@ -30,6 +30,8 @@ pub mod stats;
 pub mod summary;
 
 #[cfg(feature = "http")]
+pub mod account;
+#[cfg(feature = "http")]
 pub mod chat;
 #[cfg(feature = "http")]
 pub mod http;

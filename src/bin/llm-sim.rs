@@ -74,6 +74,13 @@ struct Args {
     #[arg(long = "fault", value_name = "KIND[:RATE]", help_heading = "Faults")]
     faults: Vec<Fault>,
 
+    /// What `/key` says of the key, over its own words: {"limit":5,"limit_remaining":0.25}; `null` makes it fail
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = account, help_heading = "OpenRouter")]
+    account: Account,
+    /// How long after its end a request becomes known to `/generation`
+    #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = cli::duration, help_heading = "OpenRouter")]
+    generation_delay: Duration,
+
     /// Write what was really sent, and when, to FILE: one `truth` record per request
     #[arg(long, value_name = "FILE", help_heading = "Truth")]
     truth: Option<PathBuf>,
@@ -103,6 +110,8 @@ Faults:
   in the middle       error-in-stream truncate abort stall malformed
   in its form         slow-headers early-headers no-done no-usage usage-with-choice finish-with-token crlf
                       split-utf8 comments bom many-per-chunk whitespace-padding close-after-stream wrong-model
+  openrouter only     no-credit moderation own-rate-limit unavailable no-endpoints error-before-token
+                      provider-failover ignore-pin cached-prompt generation-differs generation-missing
 
 Exit status:
   0  ended by SIGINT or SIGTERM
@@ -135,6 +144,14 @@ fn tokens(text: &str) -> Result<Spread, String> {
     Spread::parse(text, count)
 }
 
+/// The fields of `/key`'s answer; `None` for a `/key` that fails.
+#[derive(Clone)]
+struct Account(Option<serde_json::Map<String, serde_json::Value>>);
+
+fn account(text: &str) -> Result<Account, String> {
+    serde_json::from_str(text).map(Account).map_err(|why| format!("neither a JSON object nor null: {why}"))
+}
+
 fn share(text: &str) -> Result<f64, String> {
     text.parse::<f64>().ok().filter(|s| (0.0..=100.0).contains(s)).ok_or_else(|| "not between 0 and 100".to_owned())
 }
@@ -164,6 +181,8 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
         load_time: args.load_time,
         load_bytes: args.load_bytes,
         api_key: args.api_key,
+        account: args.account.0,
+        generation_delay: args.generation_delay,
         faults: args.faults,
         truth: args.truth.map(|path| (path, args.truth_level)),
         replay,

@@ -74,6 +74,7 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
     (outcome.usage, outcome.rest_stats) = (answer.usage.take(), answer.rest_stats.take());
     (outcome.model_info, outcome.runtime) = (answer.model_info.take(), answer.runtime.take());
     outcome.timings = answer.timings.take();
+    outcome.openrouter_metadata = answer.openrouter_metadata.take();
     outcome.errors = Errors { generation: error.as_ref().map(|error| error.message.clone()), ..outcome.errors.clone() };
     outcome.error = error;
 }
@@ -189,10 +190,12 @@ fn derived(outcome: &Outcome, answer: &Answer, tokens: &Tokens) -> Option<Derive
 
 /// What the server charged; else its prices times its counts. Prices without counts are no cost.
 fn cost(answer: &Answer, tokens: &Tokens, model: &Model) -> Option<Cost> {
-    if let Some(usd) =
-        answer.usage.as_ref().and_then(|usage| usage.get("cost")).and_then(Value::as_f64).filter(|usd| *usd >= 0.0)
-    {
-        return Some(Cost { usd, source: CostSource::Usage });
+    let usage = |path: &str| answer.usage.as_ref()?.pointer(path)?.as_f64().filter(|usd| *usd >= 0.0);
+    if let Some(charged) = usage("/cost") {
+        // With the provider's own key the charge is only OpenRouter's fee; what the provider takes stands beside it.
+        let own_key = answer.usage.as_ref().is_some_and(|usage| usage["is_byok"] == true);
+        let upstream = usage("/cost_details/upstream_inference_cost").filter(|_| own_key).unwrap_or(0.0);
+        return Some(Cost { usd: charged + upstream, source: CostSource::Usage, verified_usd: None });
     }
     let pricing = model.pricing.as_ref()?;
     let price = |text: &Option<String>| text.as_deref()?.parse::<f64>().ok().filter(|price| (0.0..1e6).contains(price));
@@ -202,7 +205,7 @@ fn cost(answer: &Answer, tokens: &Tokens, model: &Model) -> Option<Cost> {
     let usd = tokens.input? as f64 * price(&pricing.prompt_usd_per_token)?
         + tokens.output? as f64 * price(&pricing.completion_usd_per_token)?
         + pricing.request_usd.as_ref().map_or(Some(0.0), |_| price(&pricing.request_usd))?;
-    Some(Cost { usd, source: CostSource::Pricing })
+    Some(Cost { usd, source: CostSource::Pricing, verified_usd: None })
 }
 
 fn warnings<'a>(
@@ -228,6 +231,10 @@ fn warnings<'a>(
         "truncated_by_length",
     );
     warn(answer.served_model.as_deref().is_some_and(|served| !same_model(&model.id, served)), "served_other_model");
+    let pinned = model.provider.as_deref().zip(answer.provider.as_deref());
+    let other = pinned.is_some_and(|(tag, served)| !same_provider(tag, model.provider_name.as_deref(), served));
+    warn(other, "served_other_provider");
+    warn(answer.openrouter_metadata.as_ref().is_some_and(tried_several), "provider_retried");
     warn(succeeded && tokens.source == TokenSource::Chunks, "usage_missing");
     warn(succeeded && answer.whole && parameters.stream, "not_streamed");
     warn(succeeded && answer.chunks.is_empty(), "empty_answer");
@@ -250,6 +257,27 @@ fn same_model(asked: &str, served: &str) -> bool {
     let (asked_plain, served_plain) = (plain(asked), plain(served));
     let router = asked.starts_with("openrouter/") || asked.starts_with('~');
     router || served_plain.starts_with(&asked_plain) || asked_plain.starts_with(&served_plain)
+}
+
+/// Whether the provider that answered, by its display name, is the one of a tag. Where the name of the pinned one is not known,
+/// the tag's first part is compared, by its letters: `google-vertex/us-east5` and "Google Vertex", or "Google".
+fn same_provider(tag: &str, name: Option<&str>, served: &str) -> bool {
+    let letters = |text: &str| -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let served = letters(served);
+    match name {
+        Some(name) => letters(name) == served,
+        None => {
+            let slug = letters(tag.split('/').next().unwrap_or(tag));
+            !served.is_empty() && (slug.starts_with(&served) || served.starts_with(&slug))
+        }
+    }
+}
+
+/// Whether OpenRouter tried more than one provider: the time of those that failed is in the request's.
+fn tried_several(metadata: &Value) -> bool {
+    metadata["attempt"].as_u64().is_some_and(|n| n > 1) || metadata["attempts"].as_array().is_some_and(|a| a.len() > 1)
 }
 
 /// Whether a failure says that the server does not have this endpoint, so that an older API may be tried.
@@ -397,6 +425,35 @@ mod tests {
         let mut told = told(&(0..20).map(|n| (900 + n / 19, 1, 4, Kind::Answer)).collect::<Vec<_>>());
         told.answer.usage = Some(json!({"completion_tokens": 20}));
         assert!(outcome(told).warnings.contains(&"buffered_stream".to_owned()));
+    }
+
+    #[test]
+    fn a_provider_s_tag_and_its_name_are_recognised_as_one() {
+        for (tag, name, served, same) in [
+            ("aviary/fp8", None, "Aviary", true),
+            ("google-vertex/us-east5", None, "Google", true),
+            ("google-vertex", None, "Google Vertex", true),
+            ("z-ai", None, "Z.AI", true),
+            ("aviary/fp8", None, "Roost", false),
+            ("aviary/fp8", None, "", false),
+            ("together", Some("Together AI"), "Together AI", true),
+            ("google-vertex", Some("Google Vertex"), "Google AI Studio", false),
+        ] {
+            assert_eq!(same_provider(tag, name, served), same, "{tag} {name:?} {served}");
+        }
+    }
+
+    #[test]
+    fn a_charge_for_one_s_own_key_counts_what_the_provider_takes() {
+        for (usage, usd) in [
+            (json!({"cost": 0.01, "is_byok": true, "cost_details": {"upstream_inference_cost": 0.2}}), 0.21),
+            (json!({"cost": 0.01, "is_byok": false, "cost_details": {"upstream_inference_cost": 0.01}}), 0.01),
+            (json!({"cost": 0.01, "is_byok": true, "cost_details": null}), 0.01),
+        ] {
+            let mut told = told(&[(200, 1, 4, Kind::Answer)]);
+            told.answer.usage = Some(usage);
+            assert!((outcome(told).cost.unwrap().usd - usd).abs() < 1e-12);
+        }
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Dialect {
             Dialect::LmstudioV1 => lmstudio::body(question),
             Dialect::Ollama => ollama::body(question),
         };
-        body.extend(question.parameters.extra.clone());
+        merge(&mut body, &question.parameters.extra);
         body
     }
 
@@ -87,6 +87,19 @@ impl Dialect {
             missing.push("num_ctx");
         }
         missing
+    }
+}
+
+/// Merges `extra` into `body`: objects field by field, so that a routing wish does not undo a pinned provider; anything else
+/// replaces what is there.
+fn merge(body: &mut Map<String, Value>, extra: &Map<String, Value>) {
+    for (name, value) in extra {
+        match (body.get_mut(name), value) {
+            (Some(Value::Object(inner)), Value::Object(more)) => merge(inner, more),
+            _ => {
+                body.insert(name.clone(), value.clone());
+            }
+        }
     }
 }
 
@@ -178,5 +191,8 @@ mod tests {
         assert!(body(&parameters, Dialect::Openai, Source::Openai).ends_with(r#""max_tokens":9,"top_k":5}"#));
         assert!(body(&parameters, Dialect::Openai, Source::Minimax).contains(r#""max_completion_tokens":9"#));
         assert!(body(&parameters, Dialect::Ollama, Source::Ollama).contains(r#""options":{"num_predict":9}"#));
+        parameters.extra.insert("options".into(), serde_json::json!({ "top_k": 5 }));
+        let merged = body(&parameters, Dialect::Ollama, Source::Ollama);
+        assert!(merged.contains(r#""options":{"num_predict":9,"top_k":5}"#), "{merged}");
     }
 }

@@ -83,6 +83,8 @@ struct Frame<'a> {
     base_resp: Option<&'a RawValue>,
     #[serde(borrow)]
     object: Option<&'a RawValue>,
+    #[serde(borrow)]
+    openrouter_metadata: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize, Default)]
@@ -188,6 +190,9 @@ fn take(answer: &mut Answer, at: Arrival, frame: Frame, data: &str) {
     }
     if let Some(info) = frame.model_info.filter(filled).and_then(value) {
         answer.model_info = Some(info);
+    }
+    if let Some(metadata) = frame.openrouter_metadata.filter(filled).and_then(value) {
+        answer.openrouter_metadata = Some(metadata);
     }
     if let Some(runtime) = frame.runtime.filter(filled).and_then(value) {
         answer.runtime = Some(runtime);

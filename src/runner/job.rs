@@ -46,7 +46,28 @@ pub struct Batch {
     pub gpu_setting: Option<String>,
 }
 
+/// How many requests that count are still to be made.
+pub fn left(settings: &Settings, targets: &[Target]) -> u64 {
+    let each = settings.requests.unwrap_or_else(|| (settings.prompts.len() as u64).saturating_mul(settings.repeat));
+    if settings.done.is_empty() {
+        return each.saturating_mul((settings.levels.len() * targets.len()) as u64);
+    }
+    let is_left = |target: &Target, level: Closed, n: u64| {
+        in_turn(settings.prompts.len(), n).is_some_and(|(prompt, repeat)| {
+            !settings.done.contains(&key(settings, target, &settings.prompts[prompt], level, repeat))
+        })
+    };
+    let of = |target: &Target, level| (0..each).filter(|n| is_left(target, level, *n)).count() as u64;
+    targets.iter().map(|target| settings.levels.iter().map(|level| of(target, *level)).sum::<u64>()).sum()
+}
+
 impl Batch {
+    /// Whether there is anything to do: what is warmed up for nothing is not warmed up.
+    pub fn is_needed(&self, settings: &Settings) -> bool {
+        let counts = Batch { phase: Phase::Measure, ..self.clone() };
+        settings.done.is_empty() || counts.left(settings, 0) > 0
+    }
+
     /// How many requests each target gets.
     fn each(&self, settings: &Settings) -> u64 {
         match self.phase {

@@ -4,11 +4,15 @@
 //! in one pool across models. Workers ask; one sink writes: [`run`] hands it every event in the order in which it
 //! happened. Nothing here knows standard output or the command line.
 
+mod flight;
 mod job;
 mod lag;
+mod ledger;
 mod plan;
 mod request;
 
+pub use flight::{Doing, Flight};
+pub use job::left;
 pub use plan::{ApiChoice, Nonce, Settings, Target};
 
 use crate::clock::Stamp;
@@ -36,8 +40,10 @@ pub enum Event {
     Load(Box<Load>),
     /// A request was sent.
     Start(Start),
-    /// So many pieces of text have arrived by now; told now and then.
-    Pieces(u64),
+    /// A model is being loaded.
+    Loading(String),
+    /// A request begins; how far it is can be seen in it until it is done.
+    Running(Arc<Flight>),
     /// A request ended. The answer's text comes along for whoever keeps it.
     Done {
         /// The result.
@@ -83,7 +89,8 @@ struct Shared {
     events: mpsc::UnboundedSender<Event>,
     /// Room for results that the sink has not taken yet: whoever reads slowly slows the run down, and does not fill memory.
     room: Semaphore,
-    pieces: AtomicU64,
+    /// What waits to be verified.
+    ledger: ledger::Ledger,
     tally: Mutex<Tally>,
 }
 
@@ -109,7 +116,7 @@ pub async fn run(
         stop,
         events,
         room: Semaphore::new(ROOM),
-        pieces: AtomicU64::new(0),
+        ledger: ledger::Ledger::new(),
         tally: Mutex::default(),
     });
     let driver = tokio::spawn(Arc::clone(&shared).drive());
@@ -145,6 +152,11 @@ pub async fn run(
 
 impl Shared {
     async fn drive(self: Arc<Self>) {
+        self.stages().await;
+        self.ledger.empty().await;
+    }
+
+    async fn stages(self: &Arc<Self>) {
         for stage in plan::stages(&self.targets) {
             let first = &self.targets[stage[0]];
             let cycle = self.settings.load.as_ref().filter(|_| loader::has_life_cycle(first.source));
@@ -162,6 +174,7 @@ impl Shared {
                 batches.iter().for_each(|batch| self.unsent(batch, 0));
                 continue;
             }
+            self.tell(Event::Loading(first.model.id.clone()));
             let mut notice = |text: String| self.tell(Event::Notice(text));
             let run = &self.settings.run;
             let stopped = || self.stopped();
@@ -210,13 +223,14 @@ impl Shared {
         let targets: Vec<_> = stage.iter().map(|&n| Arc::clone(&self.targets[n])).collect();
         self.settings.levels.iter().flat_map(move |&level| {
             let (targets, gpu_setting) = (targets.clone(), gpu_setting.clone());
-            [Phase::Warmup, Phase::Measure].map(move |phase| Batch {
+            let batches = [Phase::Warmup, Phase::Measure].map(move |phase| Batch {
                 targets: targets.clone(),
                 level,
                 phase,
                 load_seconds,
                 gpu_setting: gpu_setting.clone(),
-            })
+            });
+            batches.into_iter().filter(|batch| batch.is_needed(&self.settings))
         })
     }
 
@@ -258,9 +272,16 @@ impl Shared {
         self.count(|tally| tally.unsent += left);
     }
 
-    async fn work(&self, job: Job) {
+    async fn work(self: &Arc<Self>, job: Job) {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (outcome, text) = request::perform(self, job, id).await;
+        let target = Arc::clone(&job.target);
+        let flight = Arc::new(Flight::new(id, &target.model.id));
+        self.tell(Event::Running(Arc::clone(&flight)));
+        let (outcome, text) = request::perform(self, job, id, &flight).await;
+        self.deliver(outcome, text, &target).await;
+    }
+
+    async fn hand_on(&self, outcome: Outcome, text: String) {
         // A permit that is forgotten is the sink's to give back.
         if let Ok(room) = self.room.acquire().await {
             room.forget();

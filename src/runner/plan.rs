@@ -75,6 +75,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How often a request is tried again.
     pub retries: u32,
+    /// Look each cost up in OpenRouter's ledger.
+    pub verify_cost: bool,
     /// How models are loaded; `None` to leave that to the server.
     pub load: Option<loader::Wanted>,
     /// Keys of results that are there already.

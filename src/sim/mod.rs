@@ -69,6 +69,10 @@ pub struct Settings {
     pub load_bytes: u64,
     /// The key that requests must carry.
     pub api_key: Option<String>,
+    /// OpenRouter: what the key may spend, over what `/key` says by itself; `None` is a `/key` that fails.
+    pub account: Option<serde_json::Map<String, serde_json::Value>>,
+    /// OpenRouter: how long after its end a request becomes known to `/generation`.
+    pub generation_delay: Duration,
     /// What goes wrong.
     pub faults: Vec<faults::Fault>,
     /// Where the truth goes, and how much of it.

@@ -30,8 +30,6 @@ use tokio::time::Instant;
 const MAX_BODY_BYTES: usize = 16 << 20;
 /// How many finished requests OpenRouter's `/generation` remembers.
 const MAX_GENERATIONS: usize = 1000;
-/// How long after its end a request becomes known to `/generation`.
-const GENERATION_DELAY_NS: u64 = 300_000_000;
 
 /// What all requests share.
 pub struct Sim {
@@ -88,6 +86,7 @@ impl Sim {
     pub fn model(&self, id: &str) -> Option<&Arc<SimModel>> {
         let exact = self.models.iter().find(|model| model.id == id);
         exact.or_else(|| match self.settings.profile {
+            Source::Openrouter => profile::means(&self.models, id),
             Source::Lmstudio => self.models.iter().find(|model| model.id.rsplit('/').next() == Some(id)),
             Source::Ollama => self.models.iter().find(|model| model.id.strip_suffix(":latest") == Some(id)),
             _ => None,
@@ -125,7 +124,8 @@ impl Sim {
         if generations.len() >= MAX_GENERATIONS {
             generations.pop_front();
         }
-        generations.push_back((id, mono_ns() + GENERATION_DELAY_NS, generation));
+        let delay_ns = u64::try_from(self.settings.generation_delay.as_nanos()).unwrap_or(u64::MAX);
+        generations.push_back((id, mono_ns().saturating_add(delay_ns), generation));
     }
 
     /// A finished request, some time after its end.
@@ -143,6 +143,8 @@ pub struct Call {
     pub arrival: Stamp,
     /// The client's name for it.
     pub request: Option<String>,
+    /// Whether it asks for OpenRouter's metadata.
+    pub metadata: bool,
     /// The connection it came on.
     pub link: Arc<Link>,
 }
@@ -165,7 +167,9 @@ async fn receive(
             return profile::refuse_key(sim.settings.profile, path);
         }
     }
-    let call = Call { arrival, request: header(&request, "x-request-id").map(str::to_owned), link };
+    let named = header(&request, "x-request-id").map(str::to_owned);
+    let metadata = header(&request, "x-openrouter-metadata") == Some("enabled");
+    let call = Call { arrival, request: named, metadata, link };
     request.extensions_mut().insert(call);
     next.run(request).await
 }

@@ -4,6 +4,7 @@ mod keep;
 mod limits;
 mod load;
 mod loading;
+mod openrouter;
 mod prompts;
 mod request;
 
@@ -16,6 +17,7 @@ use llm_bench::record::Source;
 use llm_bench::runner::{ApiChoice, Settings};
 use load::LoadArgs;
 use loading::LoadingArgs;
+use openrouter::OpenrouterArgs;
 use prompts::PromptArgs;
 use request::RequestArgs;
 use serde_json::{Map, Value, json};
@@ -35,7 +37,8 @@ Environment:
   LM_API_TOKEN, OPENROUTER_API_KEY, OPENAI_API_KEY, MINIMAX_API_KEY
                        the keys; each is sent only to its own service, this machine, and hosts that you name
 
-Memory: the models and prompts of the run, and the answers in flight (--max-answer-bytes each).
+Memory: the models and prompts of the run, and the answers in flight (--max-answer-bytes each); with --verify-cost, also the
+answers of up to 256 results that wait for it.
 ";
 
 /// Load models, ask them, and time every token
@@ -69,6 +72,8 @@ pub struct Cli {
     pub loading: LoadingArgs,
     #[command(flatten)]
     pub limits: LimitArgs,
+    #[command(flatten)]
+    pub openrouter: OpenrouterArgs,
     #[command(flatten)]
     pub keep: KeepArgs,
 
@@ -104,6 +109,7 @@ impl Cli {
             api: self.api,
             limits: self.limits.limits(),
             retries: self.load.retries,
+            verify_cost: self.openrouter.verify_cost,
             load: self.loading.wanted(),
             done,
             save_text: self.keep.save_text,
@@ -124,6 +130,7 @@ impl Cli {
             self.request.recorded(),
             self.limits.recorded(),
             self.loading.recorded(),
+            self.openrouter.recorded(),
         ];
         let fields = parts.into_iter().filter_map(|part| match part {
             Value::Object(fields) => Some(fields),

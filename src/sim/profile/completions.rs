@@ -74,6 +74,8 @@ pub struct Manner {
     pub head: fn(&str, u64, &mut HeaderMap),
     /// An error in a stream, and its end.
     pub failing: fn(&Turn) -> Vec<u8>,
+    /// The answer of a fault that only this server has.
+    pub at_once: fn(&chat::Request) -> Option<Response>,
     /// A refusal.
     pub refuse: fn(&Refusal) -> Response,
     /// Keeps what will be asked later.
@@ -105,6 +107,7 @@ pub const PLAIN: Manner = Manner {
         }});
         format!("data: {error}\n\ndata: [DONE]\n\n").into_bytes()
     },
+    at_once: |_| None,
     refuse,
     remember: |_, _| (),
 };
@@ -299,6 +302,9 @@ pub fn usage(sent: Sent) -> Value {
 /// `POST /v1/chat/completions` in this manner.
 pub async fn handle(sim: Arc<Sim>, call: Call, body: Bytes, manner: &'static Manner) -> Response {
     let mut ask = Ask::completion(&body);
+    if let Ok(ask) = &mut ask {
+        ask.metadata = call.metadata;
+    }
     if let (Source::Ollama, Ok(ask)) = (sim.settings.profile, &mut ask) {
         ask.keep_alive = Some(super::ollama::KEEP_ALIVE_SECONDS);
     }
