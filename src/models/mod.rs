@@ -12,6 +12,7 @@ pub mod openrouter;
 pub mod table;
 
 mod file;
+mod price;
 pub use file::ids;
 
 use crate::http::Api;
