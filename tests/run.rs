@@ -1,6 +1,10 @@
 //! llm-run against servers with known timing and faults, through sockets: every number compared with what was really sent,
 //! every quirk survived, every failure told by its name.
 
+mod openrouter;
+mod progress;
+mod resume;
+
 use crate::common::sim::Sim;
 use crate::common::{Ran, bash, command, run_with};
 use serde_json::Value;

@@ -3,6 +3,7 @@
 
 mod client;
 mod faults;
+mod openrouter;
 mod profiles;
 
 use crate::common::{run, wait_until};
