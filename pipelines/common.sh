@@ -129,7 +129,8 @@ stop_samplers() {
 run_flags() {
     flags=(--run-id "$run" "${key[@]}")
     local name
-    for name in temperature top-p max-tokens seed reasoning-effort concurrency requests repeat warmup retries timeout \
+    for name in temperature top-p max-tokens seed reasoning-effort concurrency rate arrival duration ramp \
+        requests repeat warmup max-errors load-seed retries timeout \
         idle-timeout grace provider context-length gpu ttl settle prompts prompt prompt-file system suite nonce api resume; do
         local variable=${name//-/_}
         variable=${variable^^}

@@ -9,7 +9,8 @@ begin ollama-bench
 models ollama
 start_samplers "--preset ollama"
 suite token-rate
-CONCURRENCY=${CONCURRENCY:-1,2,4} PROMPTS=${PROMPTS:-8} run_flags
+[ -n "${RATE:-}" ] || CONCURRENCY=${CONCURRENCY:-1,2,4}
+PROMPTS=${PROMPTS:-8} run_flags
 
 set +e
 llm-run "${flags[@]}" --artifacts "$dir" "$list" |

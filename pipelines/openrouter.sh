@@ -12,7 +12,9 @@ begin openrouter-bench
     fail "which models? MODELS_FILE=FILE (one id per line), or MATCH=REGEX; see llm-models openrouter --format text"
 models openrouter ${MODELS_FILE:+--models-file "$MODELS_FILE"}
 suite website
-CONCURRENCY=${CONCURRENCY:-4} run_flags
+# Beside a rate it would be the most at once.
+[ -n "${RATE:-}" ] || CONCURRENCY=${CONCURRENCY:-4}
+run_flags
 
 set +e
 llm-run "${flags[@]}" --artifacts "$dir" ${BASE_URL:+--base-url "$BASE_URL"} "$list" |

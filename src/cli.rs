@@ -4,6 +4,8 @@
 //! that holds [`Common`], and a function from it to an [`Exit`]; its `main` is one line: `cli::main(run)`.
 
 mod args;
+#[cfg(any(feature = "http", feature = "sim"))]
+mod descriptors;
 mod input;
 #[cfg(feature = "http")]
 mod keys;
@@ -11,6 +13,8 @@ mod progress;
 mod sampling;
 
 pub use args::{distinct, duration, duration_in, regex};
+#[cfg(any(feature = "http", feature = "sim"))]
+pub use descriptors::allow_many_connections;
 pub use input::Input;
 #[cfg(feature = "http")]
 pub use keys::{KeyArgs, base_url_of};

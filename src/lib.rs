@@ -20,6 +20,7 @@ pub mod join;
 pub mod memory;
 pub mod ndjson;
 pub mod nvml;
+#[cfg(feature = "http")]
 pub mod pace;
 pub mod power;
 pub mod prompts;

@@ -1,19 +1,124 @@
-//! When to send: pure, over what was sent and what time it is.
+//! When to send: pure, over the load that was asked for.
 //!
-//! Closed loop: so many requests at once, the next when one ends. Here is only the arithmetic; who waits is the runner.
+//! Closed loop: so many requests at once, the next when one ends. Open loop: requests arrive at a rate, whatever the server
+//! does; each has a scheduled moment, and what waiting costs is measured from there. Here is only the arithmetic; who waits
+//! is the runner.
 
-/// One load level: how many requests are kept running at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Closed {
-    /// Requests at once; at least one.
-    pub concurrency: u64,
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand_distr::{Distribution, Exp1};
+use std::fmt;
+use std::time::Duration;
+
+/// One load level.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Level {
+    /// So many requests are kept running.
+    Closed {
+        /// Requests at once; at least one.
+        concurrency: u64,
+    },
+    /// Requests arrive at a rate.
+    Open {
+        /// Requests per second; above zero.
+        rate: f64,
+        /// How they are spaced.
+        arrival: Arrival,
+        /// The most requests at once: an arrival beyond it waits, and its waiting is recorded.
+        at_most: u64,
+    },
 }
 
-impl Closed {
-    /// How many workers `requests` need: more than there are requests would only wait.
-    pub fn workers(&self, requests: u64) -> u64 {
-        self.concurrency.max(1).min(requests)
+/// How the arrivals of an open loop are spaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Arrival {
+    /// Independent of each other, as many users are: exponential gaps.
+    Poisson,
+    /// Equal gaps.
+    Constant,
+}
+
+impl fmt::Display for Arrival {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Arrival::Poisson => "poisson",
+            Arrival::Constant => "constant",
+        })
     }
+}
+
+impl Level {
+    /// Requests at once, where that is what was asked for.
+    pub fn concurrency(self) -> Option<u64> {
+        match self {
+            Level::Closed { concurrency } => Some(concurrency),
+            Level::Open { .. } => None,
+        }
+    }
+
+    /// Requests per second, where that is what was asked for.
+    pub fn rate(self) -> Option<f64> {
+        match self {
+            Level::Closed { .. } => None,
+            Level::Open { rate, .. } => Some(rate),
+        }
+    }
+
+    /// How many requests run at once, at most, when there are `requests` of them (`None`: no end of them). More workers
+    /// than requests would only wait.
+    pub fn at_most(self, requests: Option<u64>) -> u64 {
+        let (Level::Closed { concurrency: most } | Level::Open { at_most: most, .. }) = self;
+        most.max(1).min(requests.unwrap_or(u64::MAX))
+    }
+}
+
+/// The scheduled moments of an open loop, from its beginning on, without end, in order.
+///
+/// The rate rises in a straight line through the ramp, so that `rate · ramp / 2` requests arrive in it, and stays.
+#[derive(Debug)]
+pub struct Arrivals {
+    rate: f64,
+    ramp: f64,
+    spacing: Option<StdRng>,
+    /// How many requests should have arrived: the integral of the rate.
+    due: f64,
+}
+
+impl Arrivals {
+    /// Arrivals at `rate` per second after `ramp`; the same for the same seed.
+    pub fn new(rate: f64, arrival: Arrival, ramp: Duration, seed: u64) -> Self {
+        let mut arrivals = Self { rate, ramp: ramp.as_secs_f64(), spacing: None, due: 0.0 };
+        if arrival == Arrival::Poisson {
+            let mut random = StdRng::seed_from_u64(seed);
+            arrivals.due = Exp1.sample(&mut random);
+            arrivals.spacing = Some(random);
+        }
+        arrivals
+    }
+}
+
+impl Iterator for Arrivals {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let in_ramp = self.rate * self.ramp / 2.0;
+        let at = if self.due < in_ramp {
+            (2.0 * self.due * self.ramp / self.rate).sqrt()
+        } else {
+            self.ramp + (self.due - in_ramp) / self.rate
+        };
+        self.due += match &mut self.spacing {
+            None => 1.0,
+            Some(random) => Exp1.sample(random),
+        };
+        // A moment that no clock can tell ends the schedule.
+        Duration::try_from_secs_f64(at).ok()
+    }
+}
+
+/// When the `n`th of `workers` begins in a ramp: they come one by one, the first at once.
+pub fn ramped(ramp: Duration, n: u64, workers: u64) -> Duration {
+    ramp.mul_f64(n as f64 / workers.max(1) as f64)
 }
 
 /// Which prompt the `n`th request (from 0) asks when prompts are taken in turn, and for the how-manieth time (from 1).
@@ -26,12 +131,18 @@ pub fn in_turn(prompts: usize, n: u64) -> Option<(usize, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    const NO_RAMP: Duration = Duration::ZERO;
 
     #[test]
-    fn no_more_workers_than_requests() {
-        assert_eq!(Closed { concurrency: 8 }.workers(3), 3);
-        assert_eq!(Closed { concurrency: 8 }.workers(0), 0);
-        assert_eq!(Closed { concurrency: 0 }.workers(3), 1);
+    fn no_more_at_once_than_requests() {
+        let closed = |concurrency| Level::Closed { concurrency };
+        assert_eq!(closed(8).at_most(Some(3)), 3);
+        assert_eq!(closed(8).at_most(Some(0)), 0);
+        assert_eq!(closed(0).at_most(Some(3)), 1);
+        assert_eq!(closed(8).at_most(None), 8);
+        assert_eq!(Level::Open { rate: 9.0, arrival: Arrival::Poisson, at_most: 2 }.at_most(Some(3)), 2);
     }
 
     #[test]
@@ -40,5 +151,60 @@ mod tests {
         assert_eq!(asked, [(0, 1), (1, 1), (0, 2), (1, 2), (0, 3)]);
         assert_eq!(in_turn(3, u64::MAX), Some((0, u64::MAX / 3 + 1)));
         assert_eq!(in_turn(0, 2), None);
+    }
+
+    #[test]
+    fn constant_arrivals_have_equal_gaps_after_a_ramp_in_which_they_come_closer() {
+        let at = |ramp, n| -> Vec<f64> {
+            let arrivals = Arrivals::new(4.0, Arrival::Constant, Duration::from_secs(ramp), 1);
+            arrivals.take(n).map(|at| (at.as_secs_f64() * 1000.0).round() / 1000.0).collect()
+        };
+        assert_eq!(at(0, 4), [0.0, 0.25, 0.5, 0.75]);
+        // Four requests in a ramp of two seconds: half of what the full rate brings.
+        assert_eq!(at(2, 7), [0.0, 1.0, 1.414, 1.732, 2.0, 2.25, 2.5]);
+    }
+
+    #[test]
+    fn poisson_arrivals_follow_from_the_seed_and_have_the_mean_and_the_spread_of_their_kind() {
+        let gaps = |seed, n| {
+            let at: Vec<f64> =
+                Arrivals::new(50.0, Arrival::Poisson, NO_RAMP, seed).take(n).map(|at| at.as_secs_f64()).collect();
+            at.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<f64>>()
+        };
+        assert_eq!(gaps(7, 50), gaps(7, 50));
+        assert_ne!(gaps(7, 50), gaps(8, 50));
+        let gaps = gaps(1, 20_001);
+        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+        let spread = (gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt();
+        assert!((mean - 0.02).abs() < 0.0006, "{mean}");
+        assert!((spread / mean - 1.0).abs() < 0.04, "{spread}");
+    }
+
+    #[test]
+    fn workers_of_a_ramp_begin_one_by_one() {
+        let second = Duration::from_secs(1);
+        assert_eq!((0..4).map(|n| ramped(second, n, 4).as_millis()).collect::<Vec<_>>(), [0, 250, 500, 750]);
+        assert_eq!(ramped(NO_RAMP, 3, 4), NO_RAMP);
+        assert_eq!(ramped(second, 0, 0), NO_RAMP);
+    }
+
+    proptest! {
+        #[test]
+        fn arrivals_are_in_order_and_none_is_lost_to_the_ramp(
+            rate in 0.01..5000.0f64, ramp in 0.0..20.0f64, seed: u64, constant: bool,
+        ) {
+            let arrival = if constant { Arrival::Constant } else { Arrival::Poisson };
+            let with = |ramp| Arrivals::new(rate, arrival, Duration::from_secs_f64(ramp), seed).take(200);
+            let (ramped, plain): (Vec<_>, Vec<_>) = (with(ramp).collect(), with(0.0).collect());
+            prop_assert!(ramped.is_sorted() && plain.is_sorted());
+            for (late, early) in ramped.iter().zip(&plain) {
+                // After the ramp the schedule is the plain one, half a ramp later; within it, never later than that.
+                let shift = late.as_secs_f64() - early.as_secs_f64();
+                prop_assert!((-1e-6..=ramp / 2.0 + 1e-6).contains(&shift), "{shift}");
+                if late.as_secs_f64() > ramp + 1e-6 {
+                    prop_assert!((shift - ramp / 2.0).abs() < 1e-6);
+                }
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! How every program behaves, whatever it is for: names, help, exit statuses, lines good and bad, pipes that close.
 
 use crate::common::sim::Sim;
-use crate::common::{PROGRAMS, Ran, bash, command, run, run_with, wait_until};
+use crate::common::{PROGRAMS, Ran, bash, command, run, run_with, signal, wait_until};
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 
@@ -189,11 +189,6 @@ fn a_full_disk_is_exit_2_and_said() {
 
 fn spawn(mut command: Command) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn signal(child: &Child, name: &str) {
-    let status = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap();
-    assert!(status.success());
 }
 
 fn end(child: Child) -> Ran {

@@ -1,6 +1,6 @@
 //! bench-join as a user runs it: files, pipes, FIFOs, signals.
 
-use crate::common::{self, bash, command, run, run_with, wait_until};
+use crate::common::{self, bash, command, run, run_with, signal, wait_until};
 use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -63,10 +63,6 @@ fn spawn(mut command: Command) -> (Child, impl Iterator<Item = Value>) {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     (child, lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()))
-}
-
-fn signal(child: &Child, name: &str) {
-    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
 }
 
 #[test]
@@ -278,7 +274,7 @@ fn a_file_of_results_is_followed_until_a_signal_comes() {
     assert_eq!(kinds, ["run", "prompt", "result", "result"]);
     file.write_all(text(&[start(3, 6.0), result(3, "m", 6.0, 7.0)]).as_bytes()).unwrap();
     assert_eq!(lines.next().unwrap()["power"]["energy_joules"], 20.0);
-    signal(&child, "-INT");
+    signal(&child, "INT");
     assert_eq!(lines.next().unwrap()["results"], 3);
     assert!(child.wait().unwrap().success());
 }
@@ -289,7 +285,7 @@ fn an_interrupt_loses_nothing_of_a_run_that_is_still_being_written() {
     let mut to = child.stdin.take().unwrap();
     to.write_all(text(&[head("b")]).as_bytes()).unwrap();
     assert_eq!(lines.next().unwrap()["type"], "run");
-    signal(&child, "-INT");
+    signal(&child, "INT");
     std::thread::sleep(Duration::from_millis(100));
     to.write_all(text(&[start(1, 1.0), result(1, "m", 1.0, 2.0)]).as_bytes()).unwrap();
     assert_eq!(lines.next().unwrap()["type"], "result");
@@ -308,7 +304,7 @@ fn a_termination_ends_the_input_and_what_has_come_goes_out() {
     let mut to = child.stdin.take().unwrap();
     to.write_all(requests().as_bytes()).unwrap();
     assert_eq!(lines.by_ref().take(4).count(), 4);
-    signal(&child, "-TERM");
+    signal(&child, "TERM");
     assert_eq!(lines.next().unwrap()["type"], "join_summary");
     assert!(child.wait().unwrap().success());
     drop(to);

@@ -1,6 +1,7 @@
 //! llm-run against servers with known timing and faults, through sockets: every number compared with what was really sent,
 //! every quirk survived, every failure told by its name.
 
+mod load;
 mod openrouter;
 mod progress;
 mod resume;

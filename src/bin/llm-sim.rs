@@ -190,6 +190,7 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     };
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
     let threads = args.threads.map_or(cores, usize::from);
+    cli::allow_many_connections();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().context("runtime")?;
     let ended = runtime.block_on(async {

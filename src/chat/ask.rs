@@ -30,6 +30,8 @@ pub struct Call {
     pub key: Option<Secret>,
     /// Headers besides.
     pub headers: Vec<(&'static str, String)>,
+    /// Not sent before this moment, in monotonic nanoseconds; its connection is open by then, if that can be.
+    pub not_before_ns: Option<u64>,
 }
 
 /// How long anything may take, and how large it may be.
@@ -122,10 +124,16 @@ async fn attempt(
 ) -> Result<(), Failure> {
     let uri: Uri = call.url.parse().map_err(|why| io_failure(FailureKind::Connect, &shown(&call.url), &why))?;
     let mut connection = connections.take(&uri, limits.connect).await?;
+    let mut waited = false;
+    while let Some(early) = call.not_before_ns.and_then(|due| due.checked_sub(clock::mono_ns())).filter(|ns| *ns > 0) {
+        tokio::time::sleep(Duration::from_nanos(early)).await;
+        waited = true;
+    }
     let deadline = Instant::now() + limits.total;
     let response = loop {
-        let kept = connection.used();
-        told.connect_seconds = (!kept).then(|| connection.opened_seconds());
+        // One that waited for its time may have been closed meanwhile, as one that was kept.
+        let kept = connection.used() || waited;
+        told.connect_seconds = (!connection.used()).then(|| connection.opened_seconds());
         let reads_before = connection.reads().count();
         let request = request(call, &uri)?;
         let start = Stamp::now();

@@ -262,9 +262,8 @@ fn same_model(asked: &str, served: &str) -> bool {
 /// Whether the provider that answered, by its display name, is the one of a tag. Where the name of the pinned one is not known,
 /// the tag's first part is compared, by its letters: `google-vertex/us-east5` and "Google Vertex", or "Google".
 fn same_provider(tag: &str, name: Option<&str>, served: &str) -> bool {
-    let letters = |text: &str| -> String {
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
+    let letters =
+        |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };
     let served = letters(served);
     match name {
         Some(name) => letters(name) == served,

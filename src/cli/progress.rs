@@ -33,7 +33,7 @@ pub struct Progress {
 #[derive(Default)]
 struct State {
     running: Mutex<BTreeMap<u64, Describe>>,
-    planned: AtomicU64,
+    planned: Option<u64>,
     done: AtomicU64,
     note: Mutex<String>,
 }
@@ -45,9 +45,9 @@ struct Screen {
 }
 
 impl Progress {
-    /// Of `planned` things; drawn where stderr is a terminal and nobody asked for quiet.
-    pub fn new(talk: Talk, planned: u64) -> Self {
-        let state = Arc::new(State { planned: AtomicU64::new(planned), ..State::default() });
+    /// Of `planned` things, or nobody knows how many; drawn where stderr is a terminal and nobody asked for quiet.
+    pub fn new(talk: Talk, planned: Option<u64>) -> Self {
+        let state = Arc::new(State { planned, ..State::default() });
         let screen = talk.interactive().then(|| Arc::new(Screen::draw(Arc::clone(&state))));
         Self { talk, state, screen }
     }
@@ -104,7 +104,9 @@ impl Screen {
     fn draw(state: Arc<State>) -> Self {
         let multi = MultiProgress::new();
         let total = multi.add(ProgressBar::new(0));
-        if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len}  {wide_msg}") {
+        let template =
+            if state.planned.is_some() { "{bar:24} {pos}/{len}  {wide_msg}" } else { "{pos} done  {wide_msg}" };
+        if let Ok(style) = ProgressStyle::with_template(template) {
             total.set_style(style);
         }
         let stop = Arc::new(AtomicBool::new(false));
@@ -116,10 +118,10 @@ impl Screen {
                 // The total, and the line that the cursor stands in.
                 let room = usize::from(rows).saturating_sub(2).clamp(1, MOST_LINES);
                 set_lines(&drawn, &total, &mut lines, &state.lines(room, usize::from(columns)));
-                let (done, planned) = (state.done.load(Ordering::Relaxed), state.planned.load(Ordering::Relaxed));
-                total.set_length(planned.max(done));
+                let done = state.done.load(Ordering::Relaxed);
+                total.set_length(state.planned.unwrap_or(0).max(done));
                 total.set_position(done);
-                total.set_message(state.total(began.elapsed(), done, planned));
+                total.set_message(state.total(began.elapsed(), done));
                 std::thread::park_timeout(PERIOD);
             }
         });
@@ -176,12 +178,11 @@ impl State {
         lines.iter().map(|line| fitted(line, columns.saturating_sub(1))).collect()
     }
 
-    fn total(&self, elapsed: Duration, done: u64, planned: u64) -> String {
-        let left = planned.saturating_sub(done);
-        let eta = match done {
-            0 => "eta unknown".to_owned(),
-            _ if left == 0 => "at the end".to_owned(),
-            _ => format!("eta {}", HumanDuration(elapsed.mul_f64(left as f64 / done as f64))),
+    fn total(&self, elapsed: Duration, done: u64) -> String {
+        let eta = match self.planned.map(|planned| planned.saturating_sub(done)) {
+            Some(0) => "at the end".to_owned(),
+            Some(left) if done > 0 => format!("eta {}", HumanDuration(elapsed.mul_f64(left as f64 / done as f64))),
+            _ => "eta unknown".to_owned(),
         };
         format!("{}, {eta}  {}", HumanDuration(elapsed), plain(&locked(&self.note)))
     }
@@ -251,10 +252,16 @@ mod tests {
 
     #[test]
     fn the_end_is_told_only_where_something_is_done() {
-        let (state, minute) = (State::default(), Duration::from_secs(60));
-        assert!(state.total(minute, 0, 10).contains("eta unknown"));
-        assert!(state.total(minute, 5, 20).contains("eta 3 minutes"), "{}", state.total(minute, 5, 20));
-        assert!(state.total(minute, 20, 20).contains("at the end"));
-        assert!(state.total(minute, 21, 20).contains("at the end"), "more than was planned is no error");
+        for (done, planned, said) in [
+            (0, Some(10), "eta unknown"),
+            (5, Some(20), "eta 3 minutes"),
+            (20, Some(20), "at the end"),
+            (21, Some(20), "at the end"),
+            (5, None, "eta unknown"),
+        ] {
+            let state = State { planned, ..State::default() };
+            let total = state.total(Duration::from_secs(60), done);
+            assert!(total.contains(said), "{done} of {planned:?}: {total}");
+        }
     }
 }

@@ -38,12 +38,13 @@ impl Refusal {
                         .filter(|code| code.parse::<u16>().is_err())
                         .or_else(|| text("type"))
                         .or_else(|| text("error_type").or_else(|| metadata?.get("error_type").and_then(word))),
-                    status: ["code", "http_status", "http_code"].iter().find_map(|key| status(error.get(*key)?)).or_else(
-                        || {
+                    status: ["code", "http_status", "http_code"]
+                        .iter()
+                        .find_map(|key| status(error.get(*key)?))
+                        .or_else(|| {
                             let typed = text("error_type").or_else(|| metadata?.get("error_type").and_then(word));
                             [typed, text("code")].into_iter().flatten().find_map(|word| status_of(&word))
-                        },
-                    ),
+                        }),
                     retryable: error.get("availability").and_then(|a| a.get("retryable")).and_then(Value::as_bool),
                 });
             }
@@ -185,8 +186,13 @@ fn tried_before(list: &Value) -> String {
 /// The HTTP status that a word stands for, where a server says only the word: OpenRouter's `error_type`, and OpenAI's.
 fn status_of(word: &str) -> Option<u16> {
     Some(match word {
-        "context_length_exceeded" | "max_tokens_exceeded" | "token_limit_exceeded" | "string_too_long"
-        | "invalid_request" | "invalid_prompt" | "invalid_request_error" => 400,
+        "context_length_exceeded"
+        | "max_tokens_exceeded"
+        | "token_limit_exceeded"
+        | "string_too_long"
+        | "invalid_request"
+        | "invalid_prompt"
+        | "invalid_request_error" => 400,
         "authentication" | "authentication_error" | "invalid_api_key" => 401,
         "payment_required" => 402,
         "permission_denied" | "content_policy_violation" | "refusal" => 403,
@@ -323,7 +329,11 @@ mod tests {
     fn a_word_stands_for_a_status_where_there_is_none() {
         for (error, kind, retryable) in [
             (r#"{"code":"server_error","message":"x"}"#, Server, true),
-            (r#"{"code":"server_error","message":"x","metadata":{"error_type":"rate_limit_exceeded"}}"#, RateLimit, true),
+            (
+                r#"{"code":"server_error","message":"x","metadata":{"error_type":"rate_limit_exceeded"}}"#,
+                RateLimit,
+                true,
+            ),
             (r#"{"error_type":"provider_overloaded","message":"x"}"#, Server, true),
             (r#"{"error_type":"payment_required","message":"x"}"#, Refused, false),
             (r#"{"code":429,"message":"x","metadata":{"error_type":"payment_required"}}"#, Refused, false),

@@ -21,7 +21,7 @@ pub struct Flight {
 /// What a request is doing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Doing {
-    /// A connection is being opened, or a moment is being waited for.
+    /// It failed, and is to be sent again.
     Waiting,
     /// The server reads the prompt, or something before it, for so many seconds.
     Prompt(f64),

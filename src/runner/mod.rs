@@ -8,6 +8,7 @@ mod flight;
 mod job;
 mod lag;
 mod ledger;
+mod level;
 mod plan;
 mod request;
 
@@ -19,7 +20,7 @@ use crate::clock::Stamp;
 use crate::http::wire::Connections;
 use crate::loader;
 use crate::record::{Failure, FailureKind, Load, Outcome, Phase, Start};
-use job::{Batch, Job};
+use job::{Batch, Job, Part};
 use lag::Lag;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,7 +43,7 @@ pub enum Event {
     Start(Start),
     /// A model is being loaded.
     Loading(String),
-    /// A request begins; how far it is can be seen in it until it is done.
+    /// A request was sent for the first time; how far it is can be seen in it until it is done.
     Running(Arc<Flight>),
     /// A request ended. The answer's text comes along for whoever keeps it.
     Done {
@@ -75,6 +76,8 @@ pub struct Tally {
     pub failed: u64,
     /// Requests that were planned and never sent.
     pub unsent: u64,
+    /// Whether a level that was to last for a time was stopped before it.
+    pub cut: bool,
 }
 
 /// What the workers share.
@@ -86,6 +89,8 @@ struct Shared {
     next_id: AtomicU64,
     in_flight: AtomicU64,
     stop: watch::Receiver<Stop>,
+    /// Says that enough has failed.
+    enough: watch::Sender<Stop>,
     events: mpsc::UnboundedSender<Event>,
     /// Room for results that the sink has not taken yet: whoever reads slowly slows the run down, and does not fill memory.
     room: Semaphore,
@@ -106,6 +111,9 @@ pub async fn run(
     mut sink: impl FnMut(Event) -> io::Result<()>,
 ) -> io::Result<Tally> {
     let (events, mut happened) = mpsc::unbounded_channel();
+    // What the caller says, and what the run itself may say too: that enough has failed.
+    let (enough, said) = watch::channel(Stop::Go);
+    tokio::spawn(pass_on(stop, enough.clone()));
     let shared = Arc::new(Shared {
         next_id: AtomicU64::new(settings.first_id),
         settings,
@@ -113,7 +121,8 @@ pub async fn run(
         connections: Connections::new()?,
         lag: Lag::start(),
         in_flight: AtomicU64::new(0),
-        stop,
+        stop: said,
+        enough,
         events,
         room: Semaphore::new(ROOM),
         ledger: ledger::Ledger::new(),
@@ -150,6 +159,21 @@ pub async fn run(
     Ok(*shared.tally.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// Says on what is heard, as far as it goes further than what was said.
+async fn pass_on(mut heard: watch::Receiver<Stop>, say: watch::Sender<Stop>) {
+    loop {
+        let stop = *heard.borrow_and_update();
+        say.send_if_modified(|said| {
+            let further = stop > *said;
+            *said = (*said).max(stop);
+            further
+        });
+        if heard.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 impl Shared {
     async fn drive(self: Arc<Self>) {
         self.stages().await;
@@ -165,9 +189,7 @@ impl Shared {
                 continue;
             };
             let batches: Vec<Batch> = self.batches(&stage, None, None).collect();
-            let first_to_do =
-                |batch: &Batch| (0..).map_while(|n| batch.job(&self.settings, n)).any(|job| job.is_some());
-            if !batches.iter().any(first_to_do) {
+            if batches.is_empty() {
                 continue;
             }
             if self.stopped() {
@@ -213,7 +235,7 @@ impl Shared {
         }
     }
 
-    /// What a stage has to do: levels one after another, each warmed up first.
+    /// What a stage has to do: levels one after another, each warmed up first; nothing for a level that is done already.
     fn batches<'a>(
         &'a self,
         stage: &'a [usize],
@@ -222,15 +244,16 @@ impl Shared {
     ) -> impl Iterator<Item = Batch> + 'a {
         let targets: Vec<_> = stage.iter().map(|&n| Arc::clone(&self.targets[n])).collect();
         self.settings.levels.iter().flat_map(move |&level| {
-            let (targets, gpu_setting) = (targets.clone(), gpu_setting.clone());
-            let batches = [Phase::Warmup, Phase::Measure].map(move |phase| Batch {
+            let measure = Batch {
                 targets: targets.clone(),
                 level,
-                phase,
+                part: Part::Measure,
                 load_seconds,
                 gpu_setting: gpu_setting.clone(),
-            });
-            batches.into_iter().filter(|batch| batch.is_needed(&self.settings))
+            };
+            let done = measure.left(&self.settings, 0) == Some(0);
+            let warmup = Batch { part: Part::Warmup, ..measure.clone() };
+            [warmup, measure].into_iter().filter(move |_| !done)
         })
     }
 
@@ -241,43 +264,21 @@ impl Shared {
         }
     }
 
-    /// Runs the requests of one batch, so many at a time.
-    async fn batch(self: &Arc<Self>, batch: Batch) {
-        let workers = batch.level.workers(batch.len(&self.settings));
-        let (batch, next) = (Arc::new(batch), Arc::new(AtomicU64::new(0)));
-        let mut running = tokio::task::JoinSet::new();
-        for _ in 0..workers {
-            let (shared, batch, next) = (Arc::clone(self), Arc::clone(&batch), Arc::clone(&next));
-            running.spawn(async move {
-                while !shared.stopped() {
-                    match batch.job(&shared.settings, next.fetch_add(1, Ordering::Relaxed)) {
-                        Some(Some(job)) => shared.work(job).await,
-                        Some(None) => {}
-                        None => return,
-                    }
-                }
-            });
-        }
-        while let Some(ended) = running.join_next().await {
-            if let Err(why) = ended {
-                self.count(|tally| tally.failed += 1);
-                self.tell(Event::Notice(format!("a worker failed, and its request with it: {why}")));
-            }
-        }
-        self.unsent(&batch, next.load(Ordering::Relaxed));
-    }
-
-    fn unsent(&self, batch: &Batch, from: u64) {
-        let left = batch.left(&self.settings, from);
-        self.count(|tally| tally.unsent += left);
-    }
-
     async fn work(self: &Arc<Self>, job: Job) {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let target = Arc::clone(&job.target);
-        let flight = Arc::new(Flight::new(id, &target.model.id));
-        self.tell(Event::Running(Arc::clone(&flight)));
-        let (outcome, text) = request::perform(self, job, id, &flight).await;
+        let (outcome, text) = request::perform(self, job, id).await;
+        if outcome.start_ts.is_none()
+            && outcome.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)
+        {
+            self.count(|tally| tally.unsent += 1);
+            return;
+        }
+        let failed = outcome.error.is_some();
+        self.count(|tally| if failed { tally.failed += 1 } else { tally.ok += 1 });
+        if failed {
+            self.perhaps_enough();
+        }
         self.deliver(outcome, text, &target).await;
     }
 
@@ -286,8 +287,6 @@ impl Shared {
         if let Ok(room) = self.room.acquire().await {
             room.forget();
         }
-        let failed = outcome.error.is_some();
-        self.count(|tally| if failed { tally.failed += 1 } else { tally.ok += 1 });
         self.tell(Event::Done { outcome: Box::new(outcome), text });
     }
 
@@ -307,6 +306,22 @@ impl Shared {
         outcome.errors.load = Some(why);
         self.count(|tally| tally.failed += 1);
         self.tell(Event::Done { outcome: Box::new(outcome), text: String::new() });
+    }
+
+    /// Sends no more when as much has failed as may.
+    fn perhaps_enough(&self) {
+        let failed = self.tally.lock().unwrap_or_else(PoisonError::into_inner).failed;
+        if self.settings.max_errors.is_none_or(|most| failed < most) {
+            return;
+        }
+        let first = self.enough.send_if_modified(|stop| {
+            let going = *stop == Stop::Go;
+            *stop = (*stop).max(Stop::Drain);
+            going
+        });
+        if first {
+            self.tell(Event::Notice(format!("{failed} requests failed: no more are sent (--max-errors)")));
+        }
     }
 
     fn stopped(&self) -> bool {

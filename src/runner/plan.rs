@@ -3,11 +3,12 @@
 use crate::chat::{Dialect, Limits, Parameters};
 use crate::http::{Api, Secret, is_loopback};
 use crate::loader;
-use crate::pace::Closed;
+use crate::pace::Level;
 use crate::record::{Model, Prompt, Source};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 /// When a nonce is put before the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -60,8 +61,16 @@ pub struct Settings {
     /// What is sent with each.
     pub parameters: Parameters,
     /// The load levels, one after another.
-    pub levels: Vec<Closed>,
-    /// Requests per model and level; each prompt `repeat` times otherwise.
+    pub levels: Vec<Level>,
+    /// How long the load rises before each level; what is sent meanwhile is warm-up.
+    pub ramp: Duration,
+    /// How long requests of each level are sent, after the ramp; those that run then may finish.
+    pub duration: Option<Duration>,
+    /// After so many failed requests no more are sent.
+    pub max_errors: Option<u64>,
+    /// What random arrivals follow from.
+    pub load_seed: u64,
+    /// Requests per model and level; otherwise each prompt `repeat` times, or as many as the time allows.
     pub requests: Option<u64>,
     /// How often each prompt is asked.
     pub repeat: u64,
@@ -133,29 +142,60 @@ pub fn stages(targets: &[Arc<Target>]) -> Vec<Vec<usize>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::http::KeyRule;
+    use crate::prompts::prompt;
+
+    /// A model that is not loaded here.
+    pub fn target(source: Source, base: &str) -> Target {
+        Target {
+            model: Model::default(),
+            source,
+            base_url: base.into(),
+            key: None,
+            api: Api::new(base, None, &KeyRule::default()).unwrap().0,
+            dialect: AtomicUsize::new(0),
+        }
+    }
+
+    /// The settings of a run of so many prompts, one after another.
+    pub fn settings(prompts: usize) -> Settings {
+        let second = Duration::from_secs(1);
+        Settings {
+            run: "run".into(),
+            first_id: 1,
+            prompts: (0..prompts).map(|n| prompt(&n.to_string(), None, None, &n.to_string())).collect(),
+            parameters: Parameters::default(),
+            levels: vec![Level::Closed { concurrency: 1 }],
+            ramp: Duration::ZERO,
+            duration: None,
+            max_errors: None,
+            load_seed: 1,
+            requests: None,
+            repeat: 1,
+            warmup: 0,
+            nonce: Nonce::Off,
+            api: ApiChoice::Auto,
+            limits: Limits { connect: second, idle: second, total: second, text_bytes: 1 },
+            retries: 0,
+            load: None,
+            done: HashSet::new(),
+            save_text: false,
+            save_stream: false,
+        }
+    }
 
     #[test]
     fn local_models_are_alone_and_remote_ones_share_a_pool() {
-        let target = |source, base: &str| {
-            Arc::new(Target {
-                model: Model::default(),
-                source,
-                base_url: base.into(),
-                key: None,
-                api: Api::new(base, None, &KeyRule::default()).unwrap().0,
-                dialect: AtomicUsize::new(0),
-            })
-        };
         let targets = [
             target(Source::Lmstudio, "http://127.0.0.1:1234"),
             target(Source::Openrouter, "https://openrouter.ai"),
             target(Source::Openai, "http://localhost:8080"),
             target(Source::Minimax, "https://api.minimax.io"),
             target(Source::Ollama, "http://gpu-box:11434"),
-        ];
+        ]
+        .map(Arc::new);
         assert_eq!(stages(&targets), [vec![0], vec![1, 3], vec![2], vec![4]]);
         assert_eq!(stages(&[]), Vec::<Vec<usize>>::new());
     }

@@ -7,19 +7,22 @@ use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
 use crate::clock::{self, Stamp};
 use crate::http::shown;
 use crate::prompts::{nonce, with_nonce};
-use crate::record::{Attempt, Client, FailureKind, Outcome, PromptUsed, Source, Start};
+use crate::record::{Attempt, Client, FailureKind, Outcome, PromptUsed, Source, Start, Timing};
 use bytes::Bytes;
 use serde_json::Value;
-use std::sync::atomic::Ordering;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The longest that a server's `Retry-After` is obeyed; a longer one ends the request.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// Performs a job; returns its result and the answer's text.
-pub async fn perform(shared: &Shared, job: Job, id: u64, flight: &Flight) -> (Outcome, String) {
+pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
     let settings = &shared.settings;
     let target = &job.target;
+    let flight = Arc::new(Flight::new(id, &target.model.id));
     let prompt = &settings.prompts[job.prompt];
     let nonce = job.nonce.then(|| nonce(&settings.run, id));
     let text = with_nonce(nonce.as_deref(), &prompt.text);
@@ -40,7 +43,8 @@ pub async fn perform(shared: &Shared, job: Job, id: u64, flight: &Flight) -> (Ou
         model: target.model.id.clone(),
         provider: target.model.provider.clone(),
         load_time_seconds: job.load_seconds,
-        concurrency: Some(job.level.concurrency),
+        concurrency: job.level.concurrency(),
+        rate: job.level.rate(),
         phase: Some(job.phase),
         repeat: Some(job.repeat),
         prompt: Some(PromptUsed {
@@ -60,22 +64,29 @@ pub async fn perform(shared: &Shared, job: Job, id: u64, flight: &Flight) -> (Ou
 
     let dialects = settings.api.dialects(target.source);
     let mut spoken = target.dialect.load(Ordering::Relaxed);
-    let mut counted = false;
+    let sent = AtomicBool::new(false);
     let (told, dialect) = loop {
         let dialect = dialects[spoken];
         let call = call(shared, &job, &question, dialect, id);
         outcome.endpoint = Some(shown(&call.url));
         let on_start = |stamp: Stamp| {
-            if !std::mem::replace(&mut counted, true) {
+            if !sent.swap(true, Ordering::Relaxed) {
                 outcome.in_flight = Some(shared.in_flight.fetch_add(1, Ordering::Relaxed) + 1);
+                shared.tell(Event::Running(Arc::clone(&flight)));
             }
             flight.sent(stamp.mono_ns);
             let run = Some(settings.run.clone());
             shared.tell(Event::Start(Start { id, run, start_ts: stamp.ts, start_mono: stamp.mono() }));
         };
         let on_piece = |answer: &chat::Answer| flight.piece(answer);
-        let told =
-            ask(&shared.connections, &call, settings.limits, shared.stop_at(Stop::Leave), on_start, on_piece).await;
+        // What is on its way may finish; what waits for its time or its connection is not sent any more.
+        let cancelled = async {
+            shared.stop_at(Stop::Drain).await;
+            if sent.load(Ordering::Relaxed) {
+                shared.stop_at(Stop::Leave).await;
+            }
+        };
+        let told = ask(&shared.connections, &call, settings.limits, cancelled, on_start, on_piece).await;
         if metrics::endpoint_missing(&told) && spoken + 1 < dialects.len() {
             spoken += 1;
             target.dialect.fetch_max(spoken, Ordering::Relaxed);
@@ -98,10 +109,14 @@ pub async fn perform(shared: &Shared, job: Job, id: u64, flight: &Flight) -> (Ou
             _ => break (told, dialect),
         }
     };
-    if counted {
+    if sent.load(Ordering::Relaxed) {
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
     outcome.api = Some(dialect.to_string());
+    if let (Some(due), Some(start)) = (job.due_ns, told.start) {
+        let scheduled = Some(-clock::between(due, start.mono_ns));
+        outcome.timing_seconds = Some(Timing { scheduled, ..Timing::default() });
+    }
     let answer = finish(shared, &mut outcome, told, &job, dialect);
     (outcome, answer)
 }
@@ -146,6 +161,7 @@ fn call(shared: &Shared, job: &Job, question: &Question, dialect: Dialect, id: u
         request_id: format!("{}-{id}", shared.settings.run),
         key: target.key.clone(),
         headers,
+        not_before_ns: job.due_ns,
     }
 }
 

@@ -134,6 +134,13 @@ pub fn run<I: AsRef<OsStr>>(name: &str, args: impl IntoIterator<Item = I>, stdin
     run_with(command, stdin)
 }
 
+/// Sends a signal: INT, TERM …
+#[track_caller]
+pub fn signal(child: &std::process::Child, name: &str) {
+    let status = Command::new("kill").args(["-s", name, &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
 /// Waits until `done` says so; panics with `what` after ten seconds.
 #[track_caller]
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {

@@ -18,7 +18,13 @@ fn list(sim: &Sim, flags: &[&str], file: &str) -> Ran {
 }
 
 fn warned(result: &Value) -> Vec<&str> {
-    result["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).filter(|w| *w != "client_lag").collect()
+    result["warnings"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .filter(|w| *w != "client_lag")
+        .collect()
 }
 
 /// llm-run with `--extra` flags against a server, with the key in the environment.
@@ -72,7 +78,10 @@ fn a_list_takes_variants_routers_slugs_and_aliases_and_reports_what_is_not_there
 
 #[test]
 fn the_catalogue_is_filtered_sorted_and_listed_by_provider() {
-    let sim = Sim::start("openrouter", &["--models", "aviary/finch-4b,aviary/heron-12b,nocturne/owl-20b,x/y:free,openrouter/auto"]);
+    let sim = Sim::start(
+        "openrouter",
+        &["--models", "aviary/finch-4b,aviary/heron-12b,nocturne/owl-20b,x/y:free,openrouter/auto"],
+    );
     for (flags, ids) in [
         (&["--match", "^aviary/"][..], "aviary/finch-4b aviary/heron-12b"),
         (&["--free"], "x/y:free"),
@@ -123,7 +132,10 @@ fn a_record_of_a_provider_pins_it_and_so_does_the_flag() {
             ask.args(["--prompt", "x", "--provider", "roost"]);
             ask
         },
-        format!("{pinned}{{\"type\":\"model\",\"v\":1,\"source\":\"openrouter\",\"id\":\"{FINCH}\",\"base_url\":\"{}\"}}\n", sim.url),
+        format!(
+            "{pinned}{{\"type\":\"model\",\"v\":1,\"source\":\"openrouter\",\"id\":\"{FINCH}\",\"base_url\":\"{}\"}}\n",
+            sim.url
+        ),
     )
     .exits(0)
     .of_type("result");
@@ -133,7 +145,8 @@ fn a_record_of_a_provider_pins_it_and_so_does_the_flag() {
     let keys: std::collections::BTreeSet<&str> = results.iter().map(|result| result["key"].as_str().unwrap()).collect();
     assert_eq!(keys.len(), 3, "another provider is another question");
 
-    let body = ask(&sim, "openrouter", FINCH, &["--provider", "roost/bf16", "-n"]).exits(0).records().remove(0)["body"].take();
+    let body =
+        ask(&sim, "openrouter", FINCH, &["--provider", "roost/bf16", "-n"]).exits(0).records().remove(0)["body"].take();
     assert_eq!(body["provider"], json!({"only": ["roost/bf16"], "allow_fallbacks": false}));
     let extra = ["--provider", "roost", "-n", "--extra-body", r#"{"provider":{"require_parameters":true}}"#];
     let body = ask(&sim, "openrouter", FINCH, &extra).exits(0).records().remove(0)["body"].take();
@@ -194,7 +207,10 @@ fn a_refused_key_ends_the_run_before_anything_is_sent() {
     let ran = keyed(&sim, "sk-or-v1-wrong", &[]).exits(2);
     let told: Vec<&str> = ran.stderr.lines().collect();
     assert_eq!(told.len(), 1, "{}", ran.stderr);
-    assert!(told[0].contains("the key is refused: User not found.") && told[0].contains("nothing was sent"), "{told:?}");
+    assert!(
+        told[0].contains("the key is refused: User not found.") && told[0].contains("nothing was sent"),
+        "{told:?}"
+    );
     assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("sk-or-v1-wrong"));
     assert_eq!((ran.of_type("start").len(), ran.of_type("result").len()), (0, 0));
 
@@ -265,7 +281,10 @@ fn a_verified_cost_is_the_ledger_s_and_every_doubt_is_a_word() {
         assert!(verified.zip(times).is_some_and(|(v, times)| (v - usd * times).abs() < 1e-12), "{result}");
         assert_eq!(result["cost"]["source"], "usage");
         assert_eq!(result["generation"]["id"], result["generation_id"]);
-        assert!(result["generation_time_seconds"].as_f64().unwrap() < 1.0, "waiting for the ledger is not the request's time");
+        assert!(
+            result["generation_time_seconds"].as_f64().unwrap() < 1.0,
+            "waiting for the ledger is not the request's time"
+        );
         assert!(result["text"].is_string());
     }
     let sim = Sim::start("openrouter", &[]);
@@ -279,7 +298,11 @@ fn a_verified_cost_is_the_ledger_s_and_every_doubt_is_a_word() {
 fn what_was_cut_is_charged_and_the_ledger_says_how_much() {
     let sim = Sim::start("openrouter", &["--fault", "truncate"]);
     let result = one(&ask(&sim, "openrouter", FINCH, &["--verify-cost"]).exits(1));
-    assert_eq!((&result["error"]["kind"], &result["cost"]["source"]), (&"truncated".into(), &"generation".into()), "{result}");
+    assert_eq!(
+        (&result["error"]["kind"], &result["cost"]["source"]),
+        (&"truncated".into(), &"generation".into()),
+        "{result}"
+    );
     assert!(result["cost"]["usd"].as_f64().unwrap() > 0.0);
 }
 
@@ -362,7 +385,10 @@ fn a_wait_is_what_the_server_asks_and_never_less() {
         let wait = attempt["wait_seconds"].as_f64().unwrap();
         assert!((least..=most).contains(&wait), "{fault}: waited {wait}");
         assert!(attempt["error"].as_str().unwrap().len() > 5, "{attempt}");
-        assert!(result["timing_seconds"]["end"].as_f64().unwrap() < 0.9, "{fault}: the times are those of the last try");
+        assert!(
+            result["timing_seconds"]["end"].as_f64().unwrap() < 0.9,
+            "{fault}: the times are those of the last try"
+        );
     }
 }
 
@@ -385,9 +411,8 @@ fn a_load_test_tries_nothing_again_and_a_limit_of_an_hour_is_not_waited_for() {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = [0; 4096];
         let _ = stream.read(&mut request).unwrap();
-        let _ = stream.write_all(
-            b"HTTP/1.1 429 No\r\nretry-after: 3600\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}",
-        );
+        let _ = stream
+            .write_all(b"HTTP/1.1 429 No\r\nretry-after: 3600\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}");
     });
     let mut ask = command("llm-run");
     ask.args(["--source", "openrouter", "--base-url", &url, "--prompt", "x"]);

@@ -56,7 +56,9 @@ fn on_a_terminal_each_running_request_has_a_line_with_its_phase_and_the_total_te
 #[test]
 fn a_load_has_a_line_too() {
     let sim = Sim::start("lmstudio", &["--load-time", "900ms", "--models", "aviary/finch-4b"]);
-    let Some(ran) = on_a_terminal(&sim, 30, &format!("llm-models lmstudio --base-url $SIM | {ASK} > $OUT")) else { return };
+    let Some(ran) = on_a_terminal(&sim, 30, &format!("llm-models lmstudio --base-url $SIM | {ASK} > $OUT")) else {
+        return;
+    };
     let lines = lines(&ran);
     assert!(lines.iter().any(|line| line.contains("aviary/finch-4b") && line.contains("loading")), "{lines:?}");
     assert!(lines.last().unwrap().starts_with("llm-run: 1 ok, 0 failed"), "{lines:?}");
@@ -66,11 +68,13 @@ fn a_load_has_a_line_too() {
 fn there_are_no_more_lines_than_the_terminal_has_and_a_hostile_name_is_harmless() {
     let names = ["a\u{202e}b", &"x".repeat(300), "日本/語", "m4", "m5", "m6", "m7", "m8"];
     let sim = Sim::start("openai", &["--models", &names.join(","), "--ttft", "1500ms"]);
-    let evil = serde_json::json!({"type": "model", "v": 1, "source": "openai", "base_url": sim.url, "id": "e\x1b[2Jvil"});
+    let evil =
+        serde_json::json!({"type": "model", "v": 1, "source": "openai", "base_url": sim.url, "id": "e\x1b[2Jvil"});
     std::fs::write(sim.path("in"), format!("{evil}\n")).unwrap();
     // The hostile one first, which does not exist and is told of as a failure too; then six at once on seven rows.
     let file = sim.path("in");
-    let run = format!("(cat {file}; echo m4) | {ASK} --source openai --base-url $SIM --concurrency 6 --requests 6 > $OUT");
+    let run =
+        format!("(cat {file}; echo m4) | {ASK} --source openai --base-url $SIM --concurrency 6 --requests 6 > $OUT");
     let Some(ran) = on_a_terminal(&sim, 7, &run) else { return };
     let seen = lines(&ran);
     assert!(!ran.stdout.contains("\x1b[2J"), "{:?}", ran.stdout);
@@ -125,7 +129,11 @@ fn after_a_first_signal_running_requests_have_a_grace_and_no_more() {
         assert!(stderr.contains("0 ok, 3 failed, 3 not sent"), "{grace} {script}: {stderr}");
         assert_eq!(results.len(), 3);
         for result in results {
-            assert_eq!((&result["error"]["kind"], result["ttft_seconds"].is_f64()), (&"cancelled".into(), true), "{result}");
+            assert_eq!(
+                (&result["error"]["kind"], result["ttft_seconds"].is_f64()),
+                (&"cancelled".into(), true),
+                "{result}"
+            );
         }
     }
 }

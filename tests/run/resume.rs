@@ -26,7 +26,8 @@ fn when_nothing_is_left_that_is_said_and_nothing_is_sent_loaded_or_checked() {
     // One more model: only that is loaded, warmed up and asked.
     let both = "aviary/finch-4b\naviary/heron-12b";
     let more = ask(&good, "lmstudio", both, &[&flags[..], &["--resume", &file]].concat()).exits(0);
-    let models: BTreeSet<String> = more.of_type("result").iter().map(|r| r["model"].as_str().unwrap().to_owned()).collect();
+    let models: BTreeSet<String> =
+        more.of_type("result").iter().map(|r| r["model"].as_str().unwrap().to_owned()).collect();
     assert_eq!(models, ["aviary/heron-12b".to_owned()].into());
     assert_eq!((more.of_type("load").len(), more.of_type("result").len()), (1, 3));
 
@@ -90,7 +91,8 @@ fn a_folder_that_two_runs_filled_has_every_answer_and_every_name_once() {
             let name = result["files"][kind].as_str().unwrap();
             assert!(!name.starts_with('/') && folder.path().join("run").join(name).is_file(), "{name}");
         }
-        let json = std::fs::read_to_string(folder.path().join("run").join(result["files"]["json"].as_str().unwrap())).unwrap();
+        let json =
+            std::fs::read_to_string(folder.path().join("run").join(result["files"]["json"].as_str().unwrap())).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["id"], result["id"]);
     }
     assert_eq!(good.len(), 2);
@@ -108,7 +110,8 @@ fn hostile_ids_get_files_of_their_own_through_the_whole_line() {
     script.current_dir(folder.path().join("in")).env("SIM", &sim.url);
     run_with(script, names.join("\n")).exits(0);
     let text = std::fs::read_to_string(folder.path().join("joined")).unwrap();
-    let results = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).filter(|r| r["type"] == "result");
+    let results =
+        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).filter(|r| r["type"] == "result");
     let mut files = BTreeSet::new();
     for result in results {
         for kind in ["html", "text", "json"] {
@@ -118,6 +121,10 @@ fn hostile_ids_get_files_of_their_own_through_the_whole_line() {
         }
     }
     assert_eq!(files.len(), 3 * names.len());
-    assert_eq!(std::fs::read_dir(folder.path().join("in/run")).unwrap().count(), files.len(), "no half-written file is left");
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("in/run")).unwrap().count(),
+        files.len(),
+        "no half-written file is left"
+    );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing escaped");
 }

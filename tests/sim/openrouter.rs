@@ -13,7 +13,12 @@ fn sim(flags: &[&str]) -> Sim {
 }
 
 fn asked(sim: &Sim, stream: bool) -> Answer {
-    sim.request("POST", CHAT, &["x-openrouter-metadata: enabled"], &chat(FINCH, "one two three four", stream).to_string())
+    sim.request(
+        "POST",
+        CHAT,
+        &["x-openrouter-metadata: enabled"],
+        &chat(FINCH, "one two three four", stream).to_string(),
+    )
 }
 
 #[test]
@@ -68,7 +73,10 @@ fn an_error_before_the_first_token_comes_inside_a_200_after_a_comment() {
     assert!(stream.status == 200 && stream.str().starts_with(": OPENROUTER PROCESSING\n\n"), "{}", stream.str());
     assert_eq!((&stream.events()[0]["error"]["code"], stream.text().as_str()), (&json!("server_error"), ""));
     let plain = asked(&sim, false).ok().json();
-    assert_eq!((&plain["choices"][0]["error"]["code"], &plain["choices"][0]["finish_reason"]), (&json!(502), &json!("error")));
+    assert_eq!(
+        (&plain["choices"][0]["error"]["code"], &plain["choices"][0]["finish_reason"]),
+        (&json!(502), &json!("error"))
+    );
 }
 
 #[test]
@@ -79,7 +87,11 @@ fn the_metadata_tells_of_every_provider_that_was_tried() {
             let answer = asked(&sim, stream).ok();
             let body = if stream { answer.events().pop().unwrap() } else { answer.json() };
             let metadata = &body["openrouter_metadata"];
-            assert_eq!((&metadata["attempt"], &metadata["attempts"][0]["status"]), (&json!(attempt), &json!(first)), "{body}");
+            assert_eq!(
+                (&metadata["attempt"], &metadata["attempts"][0]["status"]),
+                (&json!(attempt), &json!(first)),
+                "{body}"
+            );
         }
         let unasked = sim.post(CHAT, chat(FINCH, "hi", false)).ok().json();
         assert!(unasked.get("openrouter_metadata").is_none());
@@ -138,7 +150,11 @@ fn a_model_answers_to_its_slug_its_routes_and_its_aliases() {
         assert_eq!(got.as_deref(), served, "{id}");
         let one = sim.get(&format!("/api/v1/model/{id}"));
         let known = served.filter(|_| id != "openrouter/auto");
-        assert_eq!((one.status == 200).then(|| one.json()["data"]["id"].as_str().unwrap().to_owned()).as_deref(), known, "{id}");
+        assert_eq!(
+            (one.status == 200).then(|| one.json()["data"]["id"].as_str().unwrap().to_owned()).as_deref(),
+            known,
+            "{id}"
+        );
     }
 }
 

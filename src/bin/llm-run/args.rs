@@ -101,7 +101,11 @@ impl Cli {
             first_id: last_id + 1,
             prompts: self.prompts.list()?,
             parameters: self.request.parameters(self.loading.context_length)?,
-            levels: self.load.levels(),
+            levels: self.load.levels()?,
+            ramp: self.load.ramp,
+            duration: self.load.duration,
+            max_errors: self.load.max_errors.map(NonZeroU64::get),
+            load_seed: self.load_seed(),
             requests: self.load.requests.map(NonZeroU64::get),
             repeat: self.load.repeat.get(),
             warmup: self.load.warmup,
@@ -117,11 +121,17 @@ impl Cli {
         })
     }
 
+    /// What everything random follows from that is not the server's.
+    fn load_seed(&self) -> u64 {
+        self.load.load_seed.or(self.request.seed.map(i64::unsigned_abs)).unwrap_or(1)
+    }
+
     /// The settings as the `run` record carries them: what shapes the load and the requests, without what was not asked.
     pub fn recorded(&self, settings: &Settings) -> Map<String, Value> {
         let own = json!({
             "prompts": settings.prompts.len(),
             "api": format!("{:?}", settings.api).to_lowercase(),
+            "load_seed": settings.load_seed,
         });
         let parts = [
             self.prompts.recorded(),

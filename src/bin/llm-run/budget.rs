@@ -33,7 +33,9 @@ pub async fn check(cli: &Cli, settings: &Settings, targets: &[Target], talk: Tal
         let place = shown(&target.base_url);
         match account::key(&target.api).await {
             Key::Good(left) => tell(&left, &place, most.as_ref(), talk),
-            Key::Bad(why) => bail!("{place}: the key is refused: {why}: nothing was sent; make one at https://openrouter.ai/settings/keys"),
+            Key::Bad(why) => bail!(
+                "{place}: the key is refused: {why}: nothing was sent; make one at https://openrouter.ai/settings/keys"
+            ),
             Key::Unknown(why) => talk.warn(format!("{place}: the key could not be checked: {why}: going on")),
         }
     }
@@ -46,10 +48,15 @@ fn tell(left: &Left, place: &str, most: Option<&Most>, talk: Talk) {
     }
     match (left.usd, most) {
         (Some(usd), _) if usd <= 0.0 => {
-            talk.warn(format!("{place}: the limit of the key is used up (${usd:.4} left): requests will be refused with 402"));
+            talk.warn(format!(
+                "{place}: the limit of the key is used up (${usd:.4} left): requests will be refused with 402"
+            ));
         }
         (Some(usd), Some(most)) if most.usd > usd => {
-            talk.warn(format!("{place}: this may cost up to about ${:.4}, and ${usd:.4} are left on the key", most.usd));
+            talk.warn(format!(
+                "{place}: this may cost up to about ${:.4}, and ${usd:.4} are left on the key",
+                most.usd
+            ));
         }
         (Some(usd), _) => talk.note(format!("{place}: ${usd:.4} left on the key")),
         (None, _) => talk.note(format!("{place}: the key has no limit of its own")),
@@ -70,7 +77,7 @@ struct Most {
 /// what nobody can know is not guessed.
 fn most_usd(settings: &Settings, targets: &[Target]) -> Option<Most> {
     let output = settings.parameters.max_tokens? as f64;
-    let left = llm_bench::runner::left(settings, targets) as f64;
+    let left = llm_bench::runner::left(settings, targets)? as f64;
     let input: f64 = settings.prompts.iter().map(tokens_about).sum::<f64>() / settings.prompts.len().max(1) as f64;
     let routed: Vec<&Target> = targets.iter().filter(|target| target.source == Source::Openrouter).collect();
     let each = left / targets.len().max(1) as f64;

@@ -57,26 +57,30 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     }
     let one_per_model = (settings.prompts.len(), settings.repeat, settings.levels.len()) == (1, 1, 1)
         && settings.requests.is_none_or(|n| n == 1)
-        && settings.warmup == 0;
+        && settings.warmup == 0
+        && settings.ramp.is_zero()
+        && settings.duration.is_none();
     let left = runner::left(&settings, &targets);
-    if left == 0 {
+    if left == Some(0) {
         talk.warn("nothing is left to do: every result is there already, and good");
         return Ok(Exit::of(bad));
     }
     let warmups = settings.warmup.saturating_mul((settings.levels.len() * targets.len()) as u64);
+    let planned = left.map(|left| left.saturating_add(warmups));
 
+    cli::allow_many_connections();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(cli.load.threads()).enable_all().build()?;
     let (tally, unwritten) = runtime.block_on(async {
         budget::check(&cli, &settings, &targets, talk).await?;
-        let progress = Progress::new(talk, left.saturating_add(warmups));
+        let progress = Progress::new(talk, planned);
         let mut sink = Sink::new(out, cli.keep.artifacts.as_deref(), one_per_model, progress.clone(), talk)?;
         let (say, stop) = watch::channel(Stop::Go);
         tokio::spawn(signals::obey(say, progress, cli.limits.grace)?);
         let tally = runner::run(settings, targets, stop, |event| sink.take(event)).await?;
         anyhow::Ok((tally, sink.finish(tally, started_ts)))
     })?;
-    let failed = [bad, tally.failed, tally.unsent, unwritten].into_iter().any(|n| n > 0);
+    let failed = [bad, tally.failed, tally.unsent, unwritten].into_iter().any(|n| n > 0) || tally.cut;
     Ok(if failed { Exit::SomeFailed } else { Exit::Done })
 }
 

@@ -129,6 +129,9 @@ impl Sink {
         if tally.unsent > 0 {
             line += &format!(", {} not sent", tally.unsent);
         }
+        if tally.cut {
+            line += ", stopped before the time was over";
+        }
         line += &format!(", {} output tokens in {:.1} s", self.tokens, clock::wall() - started_ts);
         if let Some(usd) = self.usd {
             line += &format!(", ${usd:.6}");
@@ -152,8 +155,7 @@ fn line(flight: &Flight) -> String {
         n => format!("  (try {n})"),
     };
     match flight.doing() {
-        Doing::Waiting if flight.tries() > 0 => format!("{model}  waiting to try again{again}"),
-        Doing::Waiting => format!("{model}  connecting"),
+        Doing::Waiting => format!("{model}  waiting to try again{again}"),
         Doing::Prompt(seconds) => format!("{model}  prompt     {seconds:.1} s{again}"),
         Doing::Answering { thinking, pieces, rate } => {
             let phase = if thinking { "thinking " } else { "answering" };

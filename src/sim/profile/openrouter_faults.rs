@@ -36,7 +36,9 @@ pub fn at_once(request: &Request) -> Option<Response> {
     }
     if has(Kind::Moderation) {
         let name = PROVIDERS[request.provider].0;
-        let message = format!("{model} requires moderation on {name}. Your input was flagged for \"simulated\". No credits were charged.");
+        let message = format!(
+            "{model} requires moderation on {name}. Your input was flagged for \"simulated\". No credits were charged."
+        );
         let metadata = json!({
             "reasons": ["simulated"], "flagged_input": ask.prompt, "provider_name": name, "model_slug": model,
         });
@@ -54,7 +56,9 @@ pub fn at_once(request: &Request) -> Option<Response> {
         let mut response = user(StatusCode::TOO_MANY_REQUESTS, error);
         let headers = response.headers_mut();
         headers.remove(header::RETRY_AFTER);
-        for (name, value) in [("x-ratelimit-limit", "20"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", &reset)] {
+        for (name, value) in
+            [("x-ratelimit-limit", "20"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", &reset)]
+        {
             if let Ok(value) = HeaderValue::from_str(value) {
                 headers.insert(name, value);
             }
@@ -127,7 +131,8 @@ fn refused_metadata(request: &Request, status: StatusCode) -> Value {
 
 /// How a request was routed.
 pub fn metadata(asked: &str, model: &str, provider: usize, failed_over: bool) -> Value {
-    let attempt = |provider: usize, status: u16| json!({"provider": PROVIDERS[provider].0, "model": model, "status": status});
+    let attempt =
+        |provider: usize, status: u16| json!({"provider": PROVIDERS[provider].0, "model": model, "status": status});
     let mut attempts = vec![attempt(provider, 200)];
     if failed_over {
         attempts.insert(0, attempt(other(provider), 503));

@@ -20,7 +20,7 @@ pub struct KeepArgs {
     #[arg(long)]
     pub save_stream: bool,
     /// Leave out what FILE holds a good result of; ask again what failed there
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["rate", "duration"])]
     pub resume: Option<PathBuf>,
     /// The run's id: letters, digits, - _ . [default: bench-YYYYMMDD-HHMMSS]
     #[arg(long, value_name = "ID", value_parser = run_id)]

@@ -1,32 +1,68 @@
 //! How many requests, and when.
 
+use anyhow::bail;
 use clap::Args;
-use llm_bench::pace::Closed;
+use llm_bench::cli::{duration, duration_in};
+use llm_bench::pace::{Arrival, Level};
 use serde_json::{Value, json};
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 /// How many requests, and when.
 #[derive(Args)]
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
-    /// Requests at once; several levels, one after another, with commas: 1,5,10
-    #[arg(long, value_name = "N[,N…]", value_delimiter = ',', default_value = "1")]
+    /// Requests at once; several levels, one after another, with commas: 1,5,10. With --rate, the most at once [default: 1,
+    /// with --rate 10000]
+    #[arg(long, value_name = "N[,N…]", value_delimiter = ',')]
     pub concurrency: Vec<NonZeroU64>,
+    /// Requests per second that arrive whether or not earlier ones have ended (open loop); several levels with commas: 2,4,8
+    #[arg(long, value_name = "N[,N…]", value_delimiter = ',', value_parser = rate, allow_negative_numbers = true)]
+    pub rate: Vec<f64>,
+    /// How arrivals are spaced
+    #[arg(long, value_enum, default_value = "poisson", requires = "rate")]
+    pub arrival: Arrival,
     /// Requests per model and level, prompts taken in turn; otherwise each prompt once
     #[arg(long, value_name = "N")]
     pub requests: Option<NonZeroU64>,
+    /// Send for so long at each level, prompts taken in turn; what runs then may finish. With --requests, whichever ends first
+    #[arg(long, value_name = "TIME", value_parser = duration_in(Duration::from_millis(100), WEEK))]
+    pub duration: Option<Duration>,
     /// Ask each prompt N times
-    #[arg(long, value_name = "N", default_value = "1", conflicts_with = "requests")]
+    #[arg(long, value_name = "N", default_value = "1", conflicts_with_all = ["requests", "duration"])]
     pub repeat: NonZeroU64,
     /// Requests per model and level before those that count
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub warmup: u64,
+    /// Let each level rise for so long, before its requests that count: one worker after another, or a rising rate. What is
+    /// sent meanwhile is warm-up
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub ramp: Duration,
+    /// Send no more when N requests have failed
+    #[arg(long, value_name = "N")]
+    pub max_errors: Option<NonZeroU64>,
+    /// What random arrivals follow from [default: --seed, else 1]
+    #[arg(long, value_name = "N")]
+    pub load_seed: Option<u64>,
     /// Try a request again after 408, 429, 5xx or no connection; 0 for load tests
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub retries: u32,
     /// Event loops; default: the cores, up to 4
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
+}
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How many requests of an open loop run at once where nobody says: beyond it a server has fallen behind for good, and every
+/// answer is held here.
+const MOST_AT_ONCE: u64 = 10_000;
+
+fn rate(text: &str) -> Result<f64, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|rate| (0.001..=100_000.0).contains(rate))
+        .ok_or_else(|| "not a number of requests per second from 0.001 to 100000".into())
 }
 
 impl LoadArgs {
@@ -37,17 +73,38 @@ impl LoadArgs {
     }
 
     /// The load levels, one after another.
-    pub fn levels(&self) -> Vec<Closed> {
-        self.concurrency.iter().map(|n| Closed { concurrency: n.get() }).collect()
+    ///
+    /// # Errors
+    /// When what is given does not go together.
+    pub fn levels(&self) -> anyhow::Result<Vec<Level>> {
+        let mut concurrency = self.concurrency.iter().map(|n| n.get());
+        if self.rate.is_empty() {
+            let levels: Vec<_> = concurrency.map(|concurrency| Level::Closed { concurrency }).collect();
+            return Ok(if levels.is_empty() { vec![Level::Closed { concurrency: 1 }] } else { levels });
+        }
+        let at_most = concurrency.next().unwrap_or(MOST_AT_ONCE);
+        if concurrency.next().is_some() {
+            bail!("--concurrency beside --rate is the most at once: give one number, or levels of one of the two");
+        }
+        let open = |&rate: &f64| Level::Open { rate, arrival: self.arrival, at_most };
+        Ok(self.rate.iter().map(open).collect())
     }
 
     /// As the `run` record carries it.
     pub fn recorded(&self) -> Value {
+        let open = !self.rate.is_empty();
+        let levels = self.levels().unwrap_or_default();
         json!({
-            "concurrency": self.concurrency,
+            "concurrency": (!open).then(|| levels.iter().filter_map(|level| level.concurrency()).collect::<Vec<_>>()),
+            "rate": open.then_some(&self.rate),
+            "arrival": open.then(|| self.arrival.to_string()),
+            "concurrency_limit": levels.first().filter(|_| open).map(|level| level.at_most(None)),
             "requests": self.requests,
+            "duration_seconds": self.duration.map(|duration| duration.as_secs_f64()),
             "repeat": self.repeat,
             "warmup": self.warmup,
+            "ramp_seconds": Some(self.ramp.as_secs_f64()).filter(|ramp| *ramp > 0.0),
+            "max_errors": self.max_errors,
             "retries": self.retries,
         })
     }

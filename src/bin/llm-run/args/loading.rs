@@ -63,7 +63,7 @@ impl LoadingArgs {
             "gpu": self.gpu,
             "ttl_seconds": self.ttl.map(|ttl| ttl.as_secs_f64()),
             "parallel": self.parallel,
-            "settle_seconds": (!self.no_load).then(|| self.settle.as_secs_f64()),
+            "settle_seconds": (!self.no_load).then_some(self.settle.as_secs_f64()),
         })
     }
 }

@@ -1,0 +1,181 @@
+//! One load level: who sends when. A closed loop keeps so many requests running; an open loop sends each when it is due,
+//! and what finds no room waits and says so.
+
+use super::job::{Batch, Job, Part};
+use super::{Event, Shared, Stop};
+use crate::clock;
+use crate::http::is_loopback;
+use crate::pace::{Arrival, Arrivals, Level, ramped};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// How long before its time a request of an open loop gets its connection, by how far the server is. Not longer: some
+/// servers have a thread for each open connection, and few of them.
+fn ahead(batch: &Batch) -> Duration {
+    let farthest = batch.targets.iter().map(|target| match &target.base_url {
+        url if is_loopback(url) => 10,
+        url if url.starts_with("https://") => 400,
+        _ => 100,
+    });
+    Duration::from_millis(farthest.max().unwrap_or(0))
+}
+
+impl Shared {
+    /// Runs the requests of one part of a level. The requests of the ramp go before those that count, without a pause.
+    pub(super) async fn batch(self: &Arc<Self>, batch: Batch) {
+        if batch.left(&self.settings, 0) == Some(0) {
+            return;
+        }
+        match batch.level {
+            Level::Open { rate, arrival, at_most } if batch.part == Part::Measure => {
+                self.open(batch, rate, arrival, at_most).await;
+            }
+            _ => self.closed(batch).await,
+        }
+    }
+
+    async fn closed(self: &Arc<Self>, batch: Batch) {
+        let settings = &self.settings;
+        // The requests of a warm-up are so many, and take what time they take.
+        let counts = batch.part == Part::Measure;
+        let ramp = if counts { settings.ramp } else { Duration::ZERO };
+        let began = Instant::now();
+        let until = settings.duration.filter(|_| counts).map(|duration| began + ramp + duration);
+        let workers = batch.level.at_most(batch.len(settings));
+        let rising = Arc::new(Batch { part: Part::Ramp, ..batch.clone() });
+        let (batch, next, next_rising) = (Arc::new(batch), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let mut running = JoinSet::new();
+        for worker in 0..workers {
+            let (shared, batch, rising) = (Arc::clone(self), Arc::clone(&batch), Arc::clone(&rising));
+            let (next, next_rising) = (Arc::clone(&next), Arc::clone(&next_rising));
+            running.spawn(async move {
+                if !ramp.is_zero() && !shared.wait_until(began + ramped(ramp, worker, workers)).await {
+                    return;
+                }
+                while !shared.stopped() {
+                    let now = Instant::now();
+                    let job = if now < began + ramp {
+                        rising.job(&shared.settings, next_rising.fetch_add(1, Ordering::Relaxed))
+                    } else if until.is_some_and(|until| now >= until) {
+                        return;
+                    } else {
+                        batch.job(&shared.settings, next.fetch_add(1, Ordering::Relaxed))
+                    };
+                    match job {
+                        Some(Some(job)) => shared.work(job).await,
+                        Some(None) => {}
+                        None => return,
+                    }
+                }
+            });
+        }
+        while let Some(ended) = running.join_next().await {
+            self.note_ended(ended);
+        }
+        self.unsent(&batch, next.load(Ordering::Relaxed));
+    }
+
+    async fn open(self: &Arc<Self>, batch: Batch, rate: f64, arrival: Arrival, at_most: u64) {
+        let settings = &self.settings;
+        let rising = Batch { part: Part::Ramp, ..batch.clone() };
+        let until = settings.duration.map(|duration| settings.ramp + duration);
+        let room = Arc::new(Semaphore::new(usize::try_from(at_most).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)));
+        let ahead = ahead(&batch);
+        let began = Instant::now() + ahead;
+        let began_ns = clock::mono_ns() + nanoseconds(ahead);
+        let mut running = JoinSet::new();
+        let (mut sent, mut in_ramp, mut found_no_room) = (0, 0, 0u64);
+        for at in Arrivals::new(rate, arrival, settings.ramp, settings.load_seed) {
+            if until.is_some_and(|until| at >= until) {
+                break;
+            }
+            let job = if at < settings.ramp {
+                in_ramp += 1;
+                rising.job(settings, in_ramp - 1)
+            } else {
+                batch.job(settings, sent)
+            };
+            let Some(job) = job else { break };
+            if !self.wait_until(began + at - ahead).await {
+                break;
+            }
+            let place = tokio::select! {
+                place = Arc::clone(&room).acquire_owned() => place.ok(),
+                () = self.stop_at(Stop::Drain) => None,
+                // What was due within the time and found no room until its end is not sent, and not forgotten either.
+                () = pause_until(until.map(|until| began + until)) => {
+                    found_no_room += 1;
+                    continue;
+                }
+            };
+            let Some(place) = place else { break };
+            if at >= settings.ramp {
+                sent += 1;
+            }
+            let Some(job) = job else { continue };
+            let job = Job { due_ns: Some(began_ns + nanoseconds(at)), ..job };
+            let shared = Arc::clone(self);
+            running.spawn(async move {
+                shared.work(job).await;
+                drop(place);
+            });
+            while let Some(ended) = running.try_join_next() {
+                self.note_ended(ended);
+            }
+        }
+        while let Some(ended) = running.join_next().await {
+            self.note_ended(ended);
+        }
+        if found_no_room > 0 {
+            self.count(|tally| tally.unsent += found_no_room);
+            self.tell(Event::Notice(format!(
+                "{rate} requests/s: {found_no_room} arrivals found no room before the time was over, and were not sent: \
+                 the server is slower than that, or --concurrency {at_most} is too few"
+            )));
+        }
+        self.unsent(&batch, sent);
+    }
+
+    /// Sleeps; `false` when the run was asked to stop meanwhile.
+    async fn wait_until(&self, moment: Instant) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep_until(moment) => !self.stopped(),
+            () = self.stop_at(Stop::Drain) => false,
+        }
+    }
+
+    fn note_ended(&self, ended: Result<(), tokio::task::JoinError>) {
+        if let Err(why) = ended {
+            self.count(|tally| tally.failed += 1);
+            self.tell(Event::Notice(format!("a worker failed, and its request with it: {why}")));
+        }
+    }
+
+    /// Counts what a stop left of a batch. Where only the time ends the requests, nobody knows how many there would have been.
+    pub(super) fn unsent(&self, batch: &Batch, from: u64) {
+        if !self.stopped() {
+            return;
+        }
+        let left = batch.left(&self.settings, from);
+        self.count(|tally| match left {
+            Some(left) => tally.unsent += left,
+            None => tally.cut = true,
+        });
+    }
+}
+
+/// Returns at the moment; never without one.
+async fn pause_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,189 @@
+//! The load: closed and open loops, time, ramps, and when enough has failed.
+
+use super::ask;
+use crate::common::sim::Sim;
+use crate::common::{Ran, command, run_with, signal, wait_until};
+use serde_json::Value;
+use std::process::Stdio;
+
+const MODEL: &str = "finch-4b";
+
+fn load(sim: &Sim, flags: &[&str]) -> Ran {
+    ask(sim, "openai", MODEL, flags)
+}
+
+fn number(record: &Value, path: &str) -> f64 {
+    record.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} of {record}"))
+}
+
+/// When each request was due: its start, less what it was late by.
+fn due(results: &[Value]) -> Vec<f64> {
+    let mut due: Vec<f64> =
+        results.iter().map(|r| number(r, "/start_mono") + number(r, "/timing_seconds/scheduled")).collect();
+    due.sort_by(f64::total_cmp);
+    due
+}
+
+#[test]
+fn an_open_loop_sends_by_the_clock_whatever_the_server_does() {
+    // One slot and 50 ms for each answer: a closed loop of one would send 20 a second.
+    let sim = Sim::start("openai", &["--slots", "1", "--ttft", "40ms", "--tokens", "10"]);
+    let ran = load(&sim, &["--rate", "100", "--arrival", "constant", "--requests", "20"]).exits(0);
+    let results = ran.of_type("result");
+    assert_eq!(results.len(), 20);
+    for result in &results {
+        assert_eq!((result["rate"].as_f64(), &result["concurrency"]), (Some(100.0), &Value::Null));
+        let late = -number(result, "/timing_seconds/scheduled");
+        assert!((0.0..5.0).contains(&late), "{late}");
+        let waited = number(result, "/ttft_scheduled_seconds") - number(result, "/ttft_seconds");
+        assert!((waited - late).abs() < 1e-6, "{waited} {late}");
+    }
+    for gap in due(&results).windows(2) {
+        assert!((gap[1] - gap[0] - 0.01).abs() < 1e-5, "{gap:?}");
+    }
+    let most = results.iter().map(|r| r["in_flight"].as_u64().unwrap()).max().unwrap();
+    assert!(most > 3, "requests do not wait for each other: {most}");
+}
+
+#[test]
+fn random_arrivals_are_the_same_for_the_same_seed_only() {
+    let sim = Sim::start("openai", &["--tokens", "2"]);
+    let gaps = |flags: &[&str]| {
+        let flags = [&["--rate", "200", "--requests", "15"], flags].concat();
+        let due = due(&load(&sim, &flags).exits(0).of_type("result"));
+        due.windows(2).map(|pair| ((pair[1] - pair[0]) * 1e4).round() as i64).collect::<Vec<_>>()
+    };
+    let close = |a: &[i64], b: &[i64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1);
+    let first = gaps(&[]);
+    assert!(close(&first, &gaps(&["--load-seed", "1"])));
+    assert!(!close(&first, &gaps(&["--load-seed", "2"])));
+    assert!(close(&gaps(&["--seed", "7"]), &gaps(&["--load-seed", "7"])), "the sampling seed stands in for it");
+    assert!(first.iter().collect::<std::collections::BTreeSet<_>>().len() > 5, "{first:?}");
+}
+
+#[test]
+fn what_finds_no_room_waits_and_shows_it_and_is_not_forgotten_when_the_time_is_over() {
+    let sim = Sim::start("openai", &["--ttft", "150ms", "--tokens", "2"]);
+    let flags = ["--rate", "50", "--arrival", "constant", "--concurrency", "1"];
+    let ran = load(&sim, &[&flags[..], &["--requests", "5"]].concat()).exits(0);
+    let results = ran.of_type("result");
+    assert!(results.iter().all(|r| r["in_flight"] == 1));
+    assert!(number(results.last().unwrap(), "/timing_seconds/scheduled") < -0.3);
+    assert!(number(results.last().unwrap(), "/ttft_scheduled_seconds") > 0.45);
+
+    let ran = load(&sim, &[&flags[..], &["--duration", "1s"]].concat()).exits(1);
+    let (sent, unsent) = (ran.of_type("result").len(), 50 - ran.of_type("result").len());
+    assert!(sent < 10, "{sent}");
+    assert!(ran.stderr.contains(&format!("50 requests/s: {unsent} arrivals found no room")), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("{sent} ok, 0 failed, {unsent} not sent")), "{}", ran.stderr);
+}
+
+#[test]
+fn a_time_takes_prompts_in_turn_at_every_level_and_warms_up_in_the_ramp() {
+    let sim = Sim::start("openai", &["--ttft", "20ms", "--tokens", "2"]);
+    for level in [["--concurrency", "1,2"], ["--rate", "20,40"]] {
+        let flags = [&level[..], &["--prompt", "another", "--duration", "500ms", "--ramp", "500ms"]].concat();
+        let results = load(&sim, &flags).exits(0).of_type("result");
+        let field = if level[0] == "--rate" { "rate" } else { "concurrency" };
+        for (n, wanted) in level[1].split(',').map(|n| n.parse::<f64>().unwrap()).enumerate() {
+            let of = |phase: &str| -> Vec<&Value> {
+                results.iter().filter(|r| r[field].as_f64() == Some(wanted) && r["phase"] == phase).collect()
+            };
+            let (rising, counted) = (of("warmup"), of("measure"));
+            assert!(rising.len() > 1 && counted.len() > 3, "{level:?} {n}: {} {}", rising.len(), counted.len());
+            let mut asked: Vec<_> = counted
+                .iter()
+                .map(|r| (r["repeat"].as_u64().unwrap(), r["prompt"]["id"].as_str().unwrap().to_owned()))
+                .collect();
+            asked.sort();
+            let expect = (1..).flat_map(|turn| ["prompt-1", "prompt-2"].map(|id| (turn, id.to_owned())));
+            assert_eq!(asked, expect.take(counted.len()).collect::<Vec<_>>(), "{level:?}");
+            let begin = |r: &&Value| number(r, "/start_mono");
+            let from = rising.iter().map(begin).fold(f64::INFINITY, f64::min);
+            let to = counted.iter().map(begin).fold(f64::NEG_INFINITY, f64::max);
+            assert!(to - from < 3.0, "{level:?}: one second is asked, and a loaded machine is late: {}", to - from);
+        }
+    }
+}
+
+#[test]
+fn a_ramp_does_not_take_from_the_requests_that_were_asked_for() {
+    let sim = Sim::start("openai", &["--ttft", "20ms", "--tokens", "2"]);
+    for level in [["--concurrency", "3"], ["--rate", "30"]] {
+        let ran = load(&sim, &[&level[..], &["--requests", "6", "--ramp", "300ms"]].concat()).exits(0);
+        let measured = ran.of_type("result").iter().filter(|r| r["phase"] == "measure").count();
+        assert_eq!(measured, 6, "{level:?}");
+        assert!(ran.of_type("result").len() > 6, "{level:?}");
+    }
+}
+
+#[test]
+fn enough_failures_end_the_run_and_the_rest_is_told() {
+    let sim = Sim::start("openai", &["--fault", "http-500"]);
+    for level in [["--concurrency", "1"], ["--rate", "100"]] {
+        let flags = [&level[..], &["--requests", "40", "--retries", "0", "--max-errors", "3"]].concat();
+        let ran = load(&sim, &flags).exits(1);
+        let failed = ran.of_type("result").len();
+        assert!((3..40).contains(&failed), "{level:?}: {failed}");
+        assert!(ran.stderr.contains("3 requests failed: no more are sent (--max-errors)"), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("0 ok, {failed} failed, {} not sent", 40 - failed)), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_signal_ends_an_open_loop_and_what_runs_may_finish() {
+    let sim = Sim::start("openai", &["--ttft", "300ms", "--tokens", "2"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("results");
+    let mut run = command("llm-run");
+    run.args([
+        "--source",
+        "openai",
+        "--base-url",
+        &sim.url,
+        "--prompt",
+        "x",
+        "--rate",
+        "20",
+        "--duration",
+        "60s",
+        "-o",
+    ]);
+    run.arg(&file).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = run.spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{MODEL}\n").as_bytes()).unwrap();
+    let read = || std::fs::read_to_string(&file).unwrap_or_default();
+    wait_until("three requests to be sent", || read().matches("\"type\":\"start\"").count() >= 3);
+    signal(&child, "INT");
+    let ended = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{told}");
+    assert!(told.contains("0 failed") && told.contains("stopped before the time was over"), "{told}");
+    let text = read();
+    assert_eq!(text.matches("\"type\":\"start\"").count(), text.matches("\"type\":\"result\"").count(), "{text}");
+}
+
+#[test]
+fn loads_that_make_no_sense_are_refused_with_the_reason() {
+    for (flags, why) in [
+        (&["--rate", "0"][..], "0.001 to 100000"),
+        (&["--rate", "-3"], "0.001 to 100000"),
+        (&["--rate", "fast"], "0.001 to 100000"),
+        (&["--rate", "nan"], "0.001 to 100000"),
+        (&["--arrival", "constant"], "--rate"),
+        (&["--rate", "2", "--concurrency", "1,5"], "one number"),
+        (&["--rate", "2", "--resume", "old.ndjson"], "--resume"),
+        (&["--duration", "10s", "--resume", "old.ndjson"], "--resume"),
+        (&["--duration", "10s", "--repeat", "3"], "--repeat"),
+        (&["--duration", "10"], "needs its unit"),
+        (&["--duration", "0s"], "not between"),
+        (&["--max-errors", "0"], "--max-errors"),
+        (&["--concurrency", "0"], "--concurrency"),
+    ] {
+        let mut run = command("llm-run");
+        run.args(["--source", "openai", "--base-url", "http://127.0.0.1:9", "--prompt", "x"]).args(flags);
+        let ran = run_with(run, "m\n").exits(2);
+        assert!(ran.stderr.contains(why), "{flags:?}: {}", ran.stderr);
+        assert_eq!(ran.of_type("start").len(), 0);
+    }
+}
