@@ -47,8 +47,9 @@ take_up() {
     local file
     for file in models results run failed power memory; do
         file=$DIR/$file.ndjson
-        [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ] || continue
-        sed '$d' "$file" > "$file.tmp" && mv "$file.tmp" "$file"
+        if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then
+            sed '$d' "$file" > "$file.tmp" && mv "$file.tmp" "$file"
+        fi
     done
     RESUME=$DIR/results.ndjson
     [ ! -s "$DIR/run.ndjson" ] || RESUME=$DIR/run.ndjson
