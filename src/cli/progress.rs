@@ -33,6 +33,7 @@ pub struct Progress {
 #[derive(Default)]
 struct State {
     running: Mutex<BTreeMap<u64, Describe>>,
+    aside: Mutex<BTreeMap<&'static str, Describe>>,
     planned: Option<u64>,
     done: AtomicU64,
     note: Mutex<String>,
@@ -45,10 +46,11 @@ struct Screen {
 }
 
 impl Progress {
-    /// Of `planned` things, or nobody knows how many; drawn where stderr is a terminal and nobody asked for quiet.
-    pub fn new(talk: Talk, planned: Option<u64>) -> Self {
+    /// Of `planned` things, or nobody knows how many; drawn where stderr is a terminal, nobody asked for quiet, and the records
+    /// do not go to a terminal too (`alone`), where they would be torn by it.
+    pub fn new(talk: Talk, planned: Option<u64>, alone: bool) -> Self {
         let state = Arc::new(State { planned, ..State::default() });
-        let screen = talk.interactive().then(|| Arc::new(Screen::draw(Arc::clone(&state))));
+        let screen = (alone && talk.interactive()).then(|| Arc::new(Screen::draw(Arc::clone(&state))));
         Self { talk, state, screen }
     }
 
@@ -60,6 +62,16 @@ impl Progress {
     /// It runs no more.
     pub fn end(&self, id: u64) {
         locked(&self.state.running).remove(&id);
+    }
+
+    /// Something else is going on that people wait for; of the same name there is one.
+    pub fn aside(&self, name: &'static str, describe: impl Fn() -> String + Send + 'static) {
+        locked(&self.state.aside).insert(name, Box::new(describe));
+    }
+
+    /// It is over.
+    pub fn aside_ends(&self, name: &'static str) {
+        locked(&self.state.aside).remove(name);
     }
 
     /// How many things run.
@@ -168,11 +180,13 @@ fn set_lines(multi: &MultiProgress, total: &ProgressBar, bars: &mut Vec<Progress
 impl State {
     /// What runs, in at most `room` lines of so many columns.
     fn lines(&self, room: usize, columns: usize) -> Vec<String> {
-        let running = locked(&self.running);
-        let shown = if running.len() > room { room.saturating_sub(1) } else { running.len() };
-        let mut lines: Vec<String> = running.values().take(shown).map(|describe| describe()).collect();
-        if running.len() > shown {
-            lines.push(format!("… and {} more", running.len() - shown));
+        let (running, aside) = (locked(&self.running), locked(&self.aside));
+        let count = running.len() + aside.len();
+        let shown = if count > room { room.saturating_sub(1) } else { count };
+        let all = aside.values().chain(running.values());
+        let mut lines: Vec<String> = all.take(shown).map(|describe| describe()).collect();
+        if count > shown {
+            lines.push(format!("… and {} more", count - shown));
         }
         // A line that wraps would be two.
         lines.iter().map(|line| fitted(line, columns.saturating_sub(1))).collect()
@@ -232,6 +246,15 @@ mod tests {
         ] {
             assert_eq!(state(count).lines(room, 80), expect, "{count} in {room}");
         }
+    }
+
+    #[test]
+    fn what_is_waited_for_beside_stands_first_and_does_not_run() {
+        let state = state(2);
+        locked(&state.aside).insert("x", Box::new(|| "loading".into()));
+        assert_eq!(state.lines(3, 80), ["loading", "request 0", "request 1"]);
+        assert_eq!(state.lines(2, 80), ["loading", "… and 2 more"]);
+        assert_eq!(locked(&state.running).len(), 2);
     }
 
     #[test]

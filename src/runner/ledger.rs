@@ -3,9 +3,9 @@
 //! So many may wait at once; a result for which there is no room goes its way at once, unverified. Few of them ask at a time, so
 //! that the questions stay small beside the requests that are timed.
 
-use super::{Shared, Stop};
+use super::{Event, Shared, Stop};
 use crate::account;
-use crate::record::{Outcome, Source};
+use crate::record::{Failure, Outcome, Source};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -38,8 +38,9 @@ impl Shared {
     /// Hands a result on: at once, or once its cost is verified.
     pub(super) async fn deliver(self: &Arc<Self>, mut outcome: Outcome, text: String, target: &super::Target) {
         let asked = self.settings.verify_cost && outcome.source == Some(Source::Openrouter);
-        // What never reached a provider cost nothing, and is in no book.
-        let charged = outcome.error.is_none() || outcome.generation_id.is_some();
+        // What was refused cost nothing, and is in no book; what was cut may have cost much.
+        let cut = |error: &Failure| outcome.generation_id.is_some() && error.status.is_none_or(|status| status < 400);
+        let charged = outcome.error.as_ref().is_none_or(cut);
         if !asked || !charged {
             return self.hand_on(outcome, text).await;
         }
@@ -47,6 +48,7 @@ impl Shared {
             outcome.warnings.push("cost_unverified".into());
             return self.hand_on(outcome, text).await;
         };
+        self.tell(Event::Verifying(outcome.id));
         let (shared, api) = (Arc::clone(self), target.api.clone());
         tokio::spawn(async move {
             account::verify(&api, &mut outcome, shared.stop_at(Stop::Leave)).await;

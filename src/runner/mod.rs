@@ -45,6 +45,8 @@ pub enum Event {
     Loading(String),
     /// A request was sent for the first time; how far it is can be seen in it until it is done.
     Running(Arc<Flight>),
+    /// A request ended, and its result waits for OpenRouter's ledger.
+    Verifying(u64),
     /// A request ended. The answer's text comes along for whoever keeps it.
     Done {
         /// The result.

@@ -179,6 +179,7 @@ pub(super) mod tests {
             api: ApiChoice::Auto,
             limits: Limits { connect: second, idle: second, total: second, text_bytes: 1 },
             retries: 0,
+            verify_cost: false,
             load: None,
             done: HashSet::new(),
             save_text: false,

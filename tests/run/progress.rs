@@ -98,6 +98,23 @@ fn nothing_is_drawn_where_nobody_looks_and_nothing_is_said_when_quiet() {
     assert_eq!(std::fs::read_to_string(sim.path("out.err")).unwrap().lines().count(), 1);
 }
 
+#[test]
+fn what_waits_for_the_ledger_is_told_and_records_on_a_terminal_are_not_torn() {
+    let sim = Sim::start("openrouter", &["--generation-delay", "1500ms"]);
+    let run = format!("echo aviary/finch-4b | {ASK} --source openrouter --base-url $SIM --verify-cost");
+    let Some(ran) = on_a_terminal(&sim, 30, &format!("{run} > $OUT")) else { return };
+    assert!(
+        lines(&ran).iter().any(|line| line.contains("1 results wait for OpenRouter's ledger")),
+        "{:?}",
+        lines(&ran)
+    );
+    let Some(ran) = on_a_terminal(&sim, 30, &run) else { return };
+    let told = lines(&ran);
+    let (last, records) = told.split_last().unwrap();
+    assert!(last.starts_with("llm-run: 1 ok"), "{told:?}");
+    assert!(records.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{told:?}");
+}
+
 /// Sends signals to a run of three slow requests at once, of six; says how long it took after the first signal.
 fn signalled(grace: &str, script: &str) -> (Duration, Vec<Value>, String) {
     let sim = Sim::start("openai", &["--ttft", "100ms", "--fault", "stall"]);

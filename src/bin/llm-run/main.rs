@@ -16,6 +16,7 @@ use llm_bench::record::{self, Run, Tool};
 use llm_bench::runner::{self, Stop};
 use llm_bench::{clock, memory};
 use output::Sink;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::sync::watch;
@@ -73,7 +74,7 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(cli.load.threads()).enable_all().build()?;
     let (tally, unwritten) = runtime.block_on(async {
         budget::check(&cli, &settings, &targets, talk).await?;
-        let progress = Progress::new(talk, planned);
+        let progress = Progress::new(talk, planned, output.is_some() || !std::io::stdout().is_terminal());
         let mut sink = Sink::new(out, cli.keep.artifacts.as_deref(), one_per_model, progress.clone(), talk)?;
         let (say, stop) = watch::channel(Stop::Go);
         tokio::spawn(signals::obey(say, progress, cli.limits.grace)?);

@@ -8,6 +8,7 @@ use llm_bench::ndjson::Out;
 use llm_bench::record;
 use llm_bench::runner::{Doing, Event, Flight, Settings, Tally, Target};
 use serde_json::json;
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
@@ -22,13 +23,15 @@ pub struct Sink {
     failures: u64,
     failures_told: u64,
     unwritten: u64,
+    verifying: HashSet<u64>,
 }
 
 /// How many failures are told one by one; the rest are in the records, and counted in the last line.
 const FAILURES_TOLD: u64 = 10;
 
-/// The place of a load among what runs; requests are numbered from 1.
-const LOADING: u64 = 0;
+/// What is waited for beside requests: a load, OpenRouter's ledger.
+const LOADING: &str = "loading";
+const LEDGER: &str = "waiting for the ledger";
 
 /// How wide a model's name may be in its line.
 const NAME_COLUMNS: usize = 40;
@@ -42,14 +45,25 @@ impl Sink {
         talk: Talk,
     ) -> io::Result<Self> {
         let folder = artifacts.map(|path| Folder::open(path, one_per_model)).transpose()?;
-        Ok(Self { out, folder, progress, talk, tokens: 0, usd: None, failures: 0, failures_told: 0, unwritten: 0 })
+        Ok(Self {
+            out,
+            folder,
+            progress,
+            talk,
+            tokens: 0,
+            usd: None,
+            failures: 0,
+            failures_told: 0,
+            unwritten: 0,
+            verifying: HashSet::new(),
+        })
     }
 
     pub fn take(&mut self, event: Event) -> io::Result<()> {
         match event {
             Event::Loading(model) => {
                 let began_ns = clock::mono_ns();
-                self.progress.begin(LOADING, move || {
+                self.progress.aside(LOADING, move || {
                     let seconds = clock::between(began_ns, clock::mono_ns());
                     format!("{}  loading    {seconds:.0} s", name(&model))
                 });
@@ -59,9 +73,15 @@ impl Sink {
                 self.progress.begin(flight.id, move || line(&flight));
                 Ok(())
             }
+            Event::Verifying(id) => {
+                self.progress.end(id);
+                self.verifying.insert(id);
+                self.tell_ledger();
+                Ok(())
+            }
             Event::Start(start) => self.out.line(&record::line(&start)?),
             Event::Load(load) => {
-                self.progress.end(LOADING);
+                self.progress.aside_ends(LOADING);
                 match (&load.error, load.load_time_seconds) {
                     (Some(why), _) => self.progress.warn(format!("{}: not loaded: {why}", load.model)),
                     (None, Some(seconds)) if self.talk.verbose() => {
@@ -77,6 +97,9 @@ impl Sink {
             }
             Event::Done { mut outcome, text } => {
                 self.progress.end(outcome.id);
+                if self.verifying.remove(&outcome.id) {
+                    self.tell_ledger();
+                }
                 if let Some(folder) = &mut self.folder {
                     // An answer was made, and paid; a disk that is full takes its file, not its result.
                     match folder.keep(&outcome, &text) {
@@ -107,6 +130,13 @@ impl Sink {
                 self.progress.done(|| self.so_far());
                 self.out.line(&record::line(outcome.as_ref())?)
             }
+        }
+    }
+
+    fn tell_ledger(&self) {
+        match self.verifying.len() {
+            0 => self.progress.aside_ends(LEDGER),
+            n => self.progress.aside(LEDGER, move || format!("{n} results wait for OpenRouter's ledger")),
         }
     }
 
