@@ -8,6 +8,7 @@ use crate::record::{Cost, CostSource, Outcome, TokenSource};
 use serde_json::{Map, Value};
 use std::future::Future;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How long one look into the books may take.
 const LOOK: Duration = Duration::from_secs(10);
@@ -18,8 +19,8 @@ const FIRST: Duration = Duration::from_millis(300);
 /// How long to wait between two looks.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// How often a request is looked for; one that was cut is entered later.
-const LOOKS: (u32, u32) = (10, 20);
+/// For how long a request is looked for; one that was cut is entered later.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(12), Duration::from_secs(25));
 
 /// The largest entry that is kept whole, in bytes; of a larger one only what is compared.
 const LARGEST_ENTRY: usize = 64 << 10;
@@ -74,13 +75,15 @@ pub async fn key(api: &Api) -> Key {
 }
 
 /// Looks a request up and writes what it really cost, who answered and what was counted into its result; with a doubt where that
-/// is something else than the answer said, and with `cost_unverified` where nothing is found, or `given_up` comes first.
-pub async fn verify(api: &Api, outcome: &mut Outcome, given_up: impl Future<Output = ()>) {
+/// is something else than the answer said, and with `cost_unverified` where nothing is found, or `given_up` comes first. Whoever asks
+/// takes one of `turns` for as long as that takes.
+pub async fn verify(api: &Api, turns: &Semaphore, outcome: &mut Outcome, given_up: impl Future<Output = ()>) {
     let found = match outcome.generation_id.clone().filter(|id| is_plain(id)) {
         Some(id) => {
-            let looks = if outcome.error.is_none() { LOOKS.0 } else { LOOKS.1 };
+            let patience = if outcome.error.is_none() { PATIENCE.0 } else { PATIENCE.1 };
             tokio::select! {
-                found = look_up(api, &id, looks) => found,
+                found = look_up(api, turns, &id) => found,
+                () = tokio::time::sleep(patience) => None,
                 () = given_up => None,
             }
         }
@@ -97,12 +100,16 @@ fn is_plain(id: &str) -> bool {
     (1..=200).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-async fn look_up(api: &Api, id: &str, looks: u32) -> Option<Map<String, Value>> {
+/// Looks until it is found; `None` when there is no use in looking.
+async fn look_up(api: &Api, turns: &Semaphore, id: &str) -> Option<Map<String, Value>> {
     let path = format!("/api/v1/generation?id={id}");
-    for look in 0..looks {
-        tokio::time::sleep(if look == 0 { FIRST } else { AGAIN }).await;
+    tokio::time::sleep(FIRST).await;
+    loop {
+        let turn = turns.acquire().await.ok()?;
+        let reply = api.get(&path, LOOK).await;
+        drop(turn);
         // Anything may pass: not entered yet, too many questions, a server that fails. What does not is a key that is none.
-        match api.get(&path, LOOK).await.and_then(|reply| reply.success()) {
+        match reply.and_then(|reply| reply.success()) {
             Ok(mut body) => {
                 if let Some(Value::Object(entry)) = body.get_mut("data").map(Value::take)
                     && entry.get("id").and_then(Value::as_str).is_none_or(|entered| entered == id)
@@ -113,8 +120,8 @@ async fn look_up(api: &Api, id: &str, looks: u32) -> Option<Map<String, Value>> 
             Err(why) if matches!(why.status, Some(401..=403)) => return None,
             Err(_) => {}
         }
+        tokio::time::sleep(AGAIN).await;
     }
-    None
 }
 
 /// What of an entry is compared.

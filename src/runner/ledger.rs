@@ -12,15 +12,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// How many results may wait. A result that waits holds its answer.
 const WAITING: u32 = 256;
 
+/// How many of them may ask at a time.
+const ASKING: usize = 4;
+
 /// The results that wait.
 #[derive(Debug)]
 pub struct Ledger {
     places: Arc<Semaphore>,
+    turns: Semaphore,
 }
 
 impl Ledger {
     pub fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(WAITING as usize)) }
+        Self { places: Arc::new(Semaphore::new(WAITING as usize)), turns: Semaphore::new(ASKING) }
     }
 
     fn place(&self) -> Option<OwnedSemaphorePermit> {
@@ -51,7 +55,7 @@ impl Shared {
         self.tell(Event::Verifying(outcome.id));
         let (shared, api) = (Arc::clone(self), target.api.clone());
         tokio::spawn(async move {
-            account::verify(&api, &mut outcome, shared.stop_at(Stop::Leave)).await;
+            account::verify(&api, &shared.ledger.turns, &mut outcome, shared.stop_at(Stop::Leave)).await;
             shared.hand_on(outcome, text).await;
             drop(place);
         });

@@ -199,7 +199,8 @@ fn cost_provider_generation_and_cached_tokens_are_taken_from_the_answer() {
 
 #[test]
 fn a_refused_key_ends_the_run_before_anything_is_sent() {
-    let sim = Sim::start("openrouter", &["--api-key", "sk-or-v1-right", "--truth", "/dev/stderr"]);
+    let truth = tempfile::NamedTempFile::new().unwrap();
+    let sim = Sim::start("openrouter", &["--api-key", "sk-or-v1-right", "--truth", truth.path().to_str().unwrap()]);
     let ran = keyed(&sim, "sk-or-v1-wrong", &[]).exits(2);
     let told: Vec<&str> = ran.stderr.lines().collect();
     assert_eq!(told.len(), 1, "{}", ran.stderr);
@@ -209,6 +210,7 @@ fn a_refused_key_ends_the_run_before_anything_is_sent() {
     );
     assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("sk-or-v1-wrong"));
     assert_eq!((ran.of_type("start").len(), ran.of_type("result").len()), (0, 0));
+    assert_eq!(std::fs::read_to_string(truth.path()).unwrap(), "", "no chat arrived");
 
     let asked = keyed(&sim, "sk-or-v1-wrong", &["--no-key-check"]).exits(1);
     assert_eq!(one(&asked)["error"]["status"], 401, "without the check, each request says so itself");
@@ -329,6 +331,18 @@ fn verification_holds_up_neither_the_load_nor_the_end() {
 }
 
 #[test]
+fn more_results_than_may_wait_are_written_unverified_and_none_is_lost() {
+    let sim = Sim::start("openrouter", &["--generation-delay", "4s"]);
+    let flags = ["--verify-cost", "--requests", "320", "--concurrency", "80", "--nonce", "off", "--quiet"];
+    let results = ask(&sim, "openrouter", FINCH, &flags).exits(0).of_type("result");
+    assert_eq!(results.len(), 320);
+    let verified = results.iter().filter(|result| result["cost"]["verified_usd"].is_f64()).count();
+    let unverified = results.iter().filter(|result| warned(result).contains(&"cost_unverified")).count();
+    assert_eq!(verified + unverified, 320, "each is one or the other");
+    assert!(verified >= 200, "{verified}");
+}
+
+#[test]
 fn a_second_signal_leaves_what_waits_for_the_ledger_unverified_and_written() {
     let sim = Sim::start("openrouter", &["--fault", "generation-missing"]);
     let mut script = bash(
@@ -383,6 +397,88 @@ fn only_what_may_help_is_tried_again_and_as_the_server_asks() {
     }
 }
 
+/// A server that gives the first request this answer, and every later one a good one.
+fn once(status: u16, headers: &str, body: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let good = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n";
+    let said = |status: u16, headers: &str, body: &str| {
+        let length = body.len();
+        format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}")
+    };
+    let answers = [said(status, headers, body), said(200, "content-type: text/event-stream\r\n", good)];
+    std::thread::spawn(move || {
+        for (n, stream) in listener.incoming().enumerate() {
+            let Ok(mut stream) = stream else { return };
+            let mut request = [0; 8192];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(answers[n.min(1)].as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn every_status_and_every_word_for_it_is_taken_as_it_is_meant() {
+    let json = "content-type: application/json\r\n";
+    let events = "content-type: text/event-stream\r\n";
+    let dated = "retry-after: Sat, 21 Nov 2020 16:00:10 GMT\r\n";
+    let typed = r#"{"error":{"code":"x","message":"m","metadata":{"error_type":"rate_limit_exceeded"}}}"#;
+    let rows = [
+        (408, json, "{}", true),
+        (429, dated, "{}", true),
+        (500, json, r#"{"error":{"code":500,"message":"m"}}"#, true),
+        (502, json, "", true),
+        (503, json, r#"{"error":{"code":"503","message":"m"}}"#, true),
+        (503, json, r#"{"error":{"message":"m","availability":{"retryable":true,"retry_after":0}}}"#, true),
+        (503, json, r#"{"error":{"message":"m","availability":{"retryable":false}}}"#, false),
+        (504, json, "{}", true),
+        (524, "content-type: text/html\r\n", "<html>a timeout occurred</html>", true),
+        (529, json, "{}", true),
+        (400, json, r#"{"error":{"code":400,"message":"no such model","metadata":{"error_type":"not_found"}}}"#, false),
+        (401, json, "{}", false),
+        (402, json, r#"{"error":{"code":402,"message":"requires more credits"}}"#, false),
+        (403, json, "{}", false),
+        (404, json, "{}", false),
+        (412, json, "{}", false),
+        (413, json, "{}", false),
+        (422, json, "{}", false),
+        (429, json, r#"{"error":{"code":"insufficient_quota","message":"m"}}"#, false),
+        (429, json, r#"{"error":{"code":429,"message":"m","metadata":{"error_type":"payment_required"}}}"#, false),
+        (200, json, typed, true),
+        (200, json, r#"{"error":{"message":"m","error_type":"provider_overloaded"}}"#, true),
+        (200, json, r#"{"error":{"message":"m","error_type":"timeout"}}"#, true),
+        (200, json, r#"{"error":{"message":"m","error_type":"payment_required"}}"#, false),
+        (200, json, r#"{"error":{"message":"m","error_type":"content_policy_violation"}}"#, false),
+        (200, json, r#"{"choices":[{"message":{"content":""},"error":{"code":502,"message":"m"}}]}"#, true),
+        (200, events, "data: {\"error\":{\"code\":429,\"message\":\"m\"}}\n\n", true),
+        (200, events, "data: {\"error\":{\"code\":\"402\",\"message\":\"m\"}}\n\n", false),
+        (
+            200,
+            events,
+            "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"error\":{\"code\":429,\"message\":\"m\"}}\n\n",
+            false,
+        ),
+    ];
+    let asked = rows.map(|(status, headers, body, again)| {
+        let asked = std::thread::spawn(move || {
+            let url = once(status, headers, body);
+            let mut ask = command("llm-run");
+            ask.args(["--source", "openrouter", "--base-url", &url, "--prompt", "x", "--retries", "1"]);
+            run_with(ask, "a/b\n")
+        });
+        (status, body, again, asked)
+    });
+    for (status, body, again, asked) in asked {
+        let result = one(&asked.join().unwrap());
+        assert_eq!(result["error"].is_null(), again, "{status} {body}: {result}");
+        assert_eq!(result["attempts"].as_array().map_or(0, Vec::len), usize::from(again), "{status} {body}: {result}");
+        if again {
+            assert_eq!(result["attempts"][0]["status"], status, "{status} {body}");
+        }
+    }
+}
+
 #[test]
 fn a_wait_is_what_the_server_asks_and_never_less() {
     for (fault, least, most) in [("unavailable", 1.0, 1.2), ("own-rate-limit", 0.5, 1.2), ("rate-limit", 1.0, 1.2)] {
@@ -432,7 +528,10 @@ fn a_load_test_tries_nothing_again_and_a_limit_of_an_hour_is_not_waited_for() {
 fn no_connection_is_tried_again() {
     let mut ask = command("llm-run");
     ask.args(["--source", "openrouter", "--base-url", "http://127.0.0.1:1", "--prompt", "x", "--retries", "1"]);
-    let result = one(&run_with(ask, "a/b\n").exits(1));
+    ask.env("OPENROUTER_API_KEY", "sk-or-v1-k");
+    let ran = run_with(ask, "a/b\n").exits(1);
+    assert!(ran.stderr.contains("the key could not be checked"), "{}", ran.stderr);
+    let result = one(&ran);
     assert_eq!((&result["error"]["kind"], result["attempts"].as_array().unwrap().len()), (&"connect".into(), 1));
 }
 
