@@ -312,15 +312,16 @@ async fn openrouter_models(cli: &Cli, catalogue: &Catalogue, talk: Talk) -> anyh
     for id in &found.missing {
         talk.error(format!("{id}: not in OpenRouter's catalogue: left out"));
     }
-    let mut models = found.models;
-    if catalogue.endpoints {
-        let (pinned, missing) = openrouter::endpoints(&api, &models, &wanted).await;
+    let models = if catalogue.endpoints {
+        let (pinned, missing) = openrouter::endpoints(&api, &found.models, &wanted).await;
         failed += missing.len() as u64;
         for (id, why) in missing {
             talk.error(format!("{id}: {why}: left out"));
         }
-        models = pinned;
-    }
+        pinned
+    } else {
+        found.models.into_iter().map(|(model, _)| model).collect()
+    };
     if models.is_empty() && failed == 0 {
         bail!("no models match: loosen the filters");
     }

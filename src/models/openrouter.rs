@@ -52,8 +52,8 @@ pub enum Sort {
 /// What was found, and which ids of the list were not.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The models.
-    pub models: Vec<Model>,
+    /// The models, each with the id that it has in the catalogue: a slug, an alias and a way to route have another.
+    pub models: Vec<(Model, String)>,
     /// Ids that the catalogue does not have.
     pub missing: Vec<String>,
 }
@@ -102,10 +102,10 @@ async fn resolve(api: &Api, id: &str) -> Result<Option<Value>, Failure> {
 ///
 /// # Errors
 /// Never; what cannot be asked is missing.
-pub async fn endpoints(api: &Api, models: &[Model], wanted: &Wanted) -> (Vec<Model>, Vec<(String, String)>) {
+pub async fn endpoints(api: &Api, models: &[(Model, String)], wanted: &Wanted) -> (Vec<Model>, Vec<(String, String)>) {
     let (mut listings, mut missing) = (Vec::new(), Vec::new());
-    for model in models {
-        match endpoints_of(api, &model.id).await {
+    for (model, own_id) in models {
+        match endpoints_of(api, own_id).await {
             Ok(list) if list.is_empty() => missing.push((model.id.clone(), "no provider serves it now".to_owned())),
             Ok(list) => listings.push((model, list)),
             Err(why) => missing.push((model.id.clone(), why.message)),
@@ -121,17 +121,14 @@ pub async fn endpoints(api: &Api, models: &[Model], wanted: &Wanted) -> (Vec<Mod
 }
 
 async fn endpoints_of(api: &Api, id: &str) -> Result<Vec<Value>, Failure> {
-    let ask = async |id: &str| {
-        let reply = api.get(&format!("/api/v1/models/{id}/endpoints"), super::LISTING).await?.success()?;
-        Ok(reply.pointer("/data/endpoints").and_then(Value::as_array).cloned().unwrap_or_default())
-    };
-    match ask(id).await {
-        // `:free` is a model of its own and has its own providers; a way to route has those of its model.
-        Err(Failure { status: Some(404), .. }) if id.contains(':') && !id.ends_with(":free") => {
-            ask(id.split(':').next().unwrap_or(id)).await
-        }
-        other => other,
-    }
+    let reply = api.get(&format!("/api/v1/models/{id}/endpoints"), super::LISTING).await?.success()?;
+    Ok(reply.pointer("/data/endpoints").and_then(Value::as_array).cloned().unwrap_or_default())
+}
+
+/// The id that an entry has itself; of an alias, that of its target.
+fn own_id(item: Option<&Value>, asked: &str) -> String {
+    let told = |path| item.and_then(|item| text(item, path));
+    told("/alias_target").or_else(|| told("/id")).unwrap_or_else(|| asked.to_owned())
 }
 
 fn pin(model: &Model, endpoint: &Value) -> Option<Model> {
@@ -167,7 +164,13 @@ fn choose(catalogue: &[&Value], resolved: &[(String, Value)], wanted: &Wanted, b
     }
     chosen.retain(|(item, model)| keep(*item, model, wanted));
     sort(&mut chosen, wanted.sort);
-    found.models = chosen.into_iter().map(|(_, model)| model).collect();
+    found.models = chosen
+        .into_iter()
+        .map(|(item, model)| {
+            let own_id = own_id(item, &model.id);
+            (model, own_id)
+        })
+        .collect();
     found
 }
 
@@ -289,7 +292,7 @@ mod tests {
         let latest = json!({"id": "b/large", "pricing": {"prompt": "0.000003", "completion": "0.000015"}});
         let items: Vec<&Value> = catalogue.as_array().unwrap().iter().collect();
         let found = choose(&items, &[("~b/large-latest".into(), latest)], &wanted, "https://openrouter.ai");
-        (found.models.into_iter().map(|model| model.id).collect(), found.missing)
+        (found.models.into_iter().map(|(model, _)| model.id).collect(), found.missing)
     }
 
     #[test]
@@ -350,7 +353,8 @@ mod tests {
             let items: Vec<&Value> = catalogue.as_array().unwrap().iter().collect();
             let latest = [("~b/large-latest".to_owned(), catalogue[2].clone())];
             let wanted = Wanted { ids: Some(vec![id.to_owned()]), ..Wanted::default() };
-            let model = choose(&items, &latest, &wanted, "x").models.remove(0);
+            let (model, own_id) = choose(&items, &latest, &wanted, "x").models.remove(0);
+            assert_eq!(own_id.starts_with("a/small") || own_id == "b/large", !id.starts_with("openrouter/"), "{id}");
             let told = model.pricing.and_then(|pricing| pricing.completion_usd_per_token);
             assert_eq!((model.id.as_str(), told.as_deref()), (id, price));
         }

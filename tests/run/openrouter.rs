@@ -111,6 +111,10 @@ fn the_catalogue_is_filtered_sorted_and_listed_by_provider() {
         ]
     );
     assert_eq!(told(&["--endpoints", "--match", "heron", "--max-price", "1"]).len(), 1);
+    let ways = "aviary/finch-4b:nitro\n~aviary/finch-latest\naviary/heron-12b-20261101\nx/y:free\n";
+    let ran = list(&sim, &["--models-file", "-", "--endpoints", "--format", "ids"], ways).exits(0);
+    let twice: Vec<&str> = ways.lines().flat_map(|id| [id, id]).collect();
+    assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), twice, "whatever way leads to it, a model has its providers");
     let router = list(&sim, &["--endpoints", "--match", "auto|finch"], "").exits(1);
     assert!(router.stderr.contains("openrouter/auto: Model not found: left out"), "{}", router.stderr);
     assert_eq!(router.of_type("model").len(), 2, "the rest go on");
