@@ -90,15 +90,19 @@ impl Dialect {
     }
 }
 
-/// Merges `extra` into `body`: objects field by field, so that a routing wish does not undo a pinned provider; anything else
-/// replaces what is there.
+/// Merges the user's own fields into a body: they win, and objects (`options`, `stream_options`) are merged in their turn. The limit
+/// of tokens has two names, and no server gets both.
 fn merge(body: &mut Map<String, Value>, extra: &Map<String, Value>) {
     for (name, value) in extra {
+        let other = match name.as_str() {
+            "max_tokens" => "max_completion_tokens",
+            "max_completion_tokens" => "max_tokens",
+            _ => "",
+        };
+        body.shift_remove(other);
         match (body.get_mut(name), value) {
-            (Some(Value::Object(inner)), Value::Object(more)) => merge(inner, more),
-            _ => {
-                body.insert(name.clone(), value.clone());
-            }
+            (Some(Value::Object(ours)), Value::Object(theirs)) => merge(ours, theirs),
+            _ => drop(body.insert(name.clone(), value.clone())),
         }
     }
 }
@@ -144,6 +148,7 @@ pub struct Question<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_chat_goes_where_its_server_listens() {
@@ -191,8 +196,15 @@ mod tests {
         assert!(body(&parameters, Dialect::Openai, Source::Openai).ends_with(r#""max_tokens":9,"top_k":5}"#));
         assert!(body(&parameters, Dialect::Openai, Source::Minimax).contains(r#""max_completion_tokens":9"#));
         assert!(body(&parameters, Dialect::Ollama, Source::Ollama).contains(r#""options":{"num_predict":9}"#));
-        parameters.extra.insert("options".into(), serde_json::json!({ "top_k": 5 }));
+        let extra = json!({"options": {"top_k": 3}, "stream_options": {"continuous_usage_stats": true}, "max_completion_tokens": 4});
+        parameters.extra = extra.as_object().cloned().unwrap();
         let merged = body(&parameters, Dialect::Ollama, Source::Ollama);
-        assert!(merged.contains(r#""options":{"num_predict":9,"top_k":5}"#), "{merged}");
+        assert!(merged.contains(r#""options":{"num_predict":9,"top_k":3}"#), "{merged}");
+        let merged = body(&parameters, Dialect::Openai, Source::Openai);
+        assert!(
+            merged.contains(r#""stream_options":{"include_usage":true,"continuous_usage_stats":true}"#),
+            "{merged}"
+        );
+        assert!(merged.contains(r#""max_completion_tokens":4"#) && !merged.contains("max_tokens"), "{merged}");
     }
 }

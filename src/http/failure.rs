@@ -154,24 +154,6 @@ pub fn retry_after(value: &str, now_ts: f64) -> Option<Duration> {
     Duration::try_from_secs_f64((at - now_ts).max(0.0)).ok()
 }
 
-/// How long a refusal asks to wait besides `Retry-After`: in OpenRouter's body, or, of any server, until its limit is reset.
-/// `reset` is the header `X-RateLimit-Reset`; a number that is no moment of these years is not one.
-pub fn wait_asked(body: &Value, reset: Option<&str>, now_ts: f64) -> Option<Duration> {
-    let seconds = |path: &str| body.pointer(path).and_then(Value::as_f64);
-    if let Some(seconds) = seconds("/error/availability/retry_after").or_else(|| seconds("/error/metadata/retry_after"))
-    {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let copied = || body.pointer("/error/metadata/headers/X-RateLimit-Reset").and_then(word);
-    let moment: f64 = reset.map(str::to_owned).or_else(copied)?.trim().parse().ok()?;
-    let at = match moment {
-        _ if (1e12..1e13).contains(&moment) => moment / 1e3,
-        _ if (1e9..1e10).contains(&moment) => moment,
-        _ => return None,
-    };
-    Duration::try_from_secs_f64((at - now_ts).max(0.0)).ok()
-}
-
 /// OpenRouter's `previous_errors`: who failed before the one whose error this is.
 fn tried_before(list: &Value) -> String {
     let one = |error: &Value| {
@@ -347,28 +329,6 @@ mod tests {
         }
         let before = r#"{"error":{"code":503,"message":"down","metadata":{"previous_errors":[{"provider":"A","code":"x","status":529},{"code":"y"},7]}}}"#;
         assert_eq!(failure_of(503, before).message, "down (failed before: A 529)");
-    }
-
-    #[test]
-    fn a_wait_is_in_the_body_or_until_the_limit_is_reset() {
-        let now = 1_795_276_800.0;
-        for (body, reset, expect) in [
-            (r#"{"error":{"availability":{"retry_after":3}}}"#, None, Some(3.0)),
-            (r#"{"error":{"availability":{"retry_after":3}}}"#, Some("1795276802000"), Some(3.0)),
-            ("{}", Some("1795276802000"), Some(2.0)),
-            ("{}", Some("1795276802"), Some(2.0)),
-            ("{}", Some("1795276000000"), Some(0.0)),
-            ("{}", Some("6m0s"), None),
-            ("{}", Some("30"), None),
-            ("{}", Some("-1"), None),
-            ("{}", Some("NaN"), None),
-            (r#"{"error":{"metadata":{"headers":{"X-RateLimit-Reset":"1795276805000"}}}}"#, None, Some(5.0)),
-            (r#"{"error":{"availability":{"retry_after":-1}}}"#, None, None),
-            ("[]", None, None),
-        ] {
-            let wait = wait_asked(&serde_json::from_str(body).unwrap(), reset, now);
-            assert_eq!(wait.map(|wait| wait.as_secs_f64()), expect, "{body} {reset:?}");
-        }
     }
 
     #[test]

@@ -4,10 +4,10 @@
 //! (`~author/model-latest`), a router (`openrouter/auto`). It is sent as it was written; what it costs is told only where the
 //! catalogue knows.
 
-use super::price::{discounted, is_price};
+use super::price::pricing;
 use super::{items, listing, no_listing, number, text};
 use crate::http::Api;
-use crate::record::{Failure, Model, Pricing, Source};
+use crate::record::{Failure, Model, Source};
 use regex::Regex;
 use serde_json::Value;
 use std::cmp::Reverse;
@@ -223,27 +223,6 @@ fn price_of(model: &Model) -> Option<f64> {
     model.pricing.as_ref()?.completion_usd_per_token.as_ref()?.parse().ok()
 }
 
-/// The prices of an entry; a router's −1 is no price, and neither is one that is not told.
-fn pricing(entry: &Value) -> Option<Pricing> {
-    let prices = entry.get("pricing")?;
-    let decimal = |key: &str| match prices.get(key)? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    };
-    let discount = decimal("discount");
-    let price = |key: &str| {
-        let listed = decimal(key).filter(|text| is_price(text))?;
-        Some(discount.as_ref().and_then(|discount| discounted(&listed, discount)).unwrap_or(listed))
-    };
-    let pricing = Pricing {
-        prompt_usd_per_token: price("prompt"),
-        completion_usd_per_token: price("completion"),
-        request_usd: price("request").filter(|text| text.parse::<f64>() != Ok(0.0)),
-    };
-    (pricing != Pricing::default()).then_some(pricing)
-}
-
 fn bare(base: &str, id: &str) -> Model {
     Model { source: Some(Source::Openrouter), id: id.to_owned(), base_url: Some(base.to_owned()), ..Model::default() }
 }
@@ -369,17 +348,5 @@ mod tests {
         assert_eq!(pricing.request_usd, None);
         assert_eq!(of("https://openrouter.ai", &catalogue[2]).unwrap().capabilities.unwrap(), ["vision"]);
         assert_eq!(of("https://openrouter.ai", &catalogue[3]).unwrap().pricing, None, "-1 is no price");
-        for (entry, price) in [
-            (json!({"pricing": {"completion": "0.0000004", "discount": 0.25}}), Some("0.0000003")),
-            (json!({"pricing": {"completion": "0.0000004", "discount": 0}}), Some("0.0000004")),
-            (json!({"pricing": {"completion": "0.0000004", "discount": "nonsense"}}), Some("0.0000004")),
-            (json!({"pricing": {"completion": "NaN"}}), None),
-            (json!({"pricing": {"completion": "1e999"}}), None),
-            (json!({"pricing": null}), None),
-            (json!({}), None),
-        ] {
-            let told = super::pricing(&entry).and_then(|pricing| pricing.completion_usd_per_token);
-            assert_eq!(told.as_deref(), price, "{entry}");
-        }
     }
 }

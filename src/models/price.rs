@@ -1,13 +1,37 @@
 //! Prices as decimals: money is not a measurement, and keeps every digit.
 
+use crate::record::Pricing;
+use serde_json::Value;
+
+/// The prices of an entry; a router's −1 is no price, and neither is one that is not told.
+pub fn pricing(entry: &Value) -> Option<Pricing> {
+    let prices = entry.get("pricing")?;
+    let decimal = |key: &str| match prices.get(key)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let discount = decimal("discount");
+    let price = |key: &str| {
+        let listed = decimal(key).filter(|text| is_price(text))?;
+        Some(discount.as_ref().and_then(|discount| discounted(&listed, discount)).unwrap_or(listed))
+    };
+    let pricing = Pricing {
+        prompt_usd_per_token: price("prompt"),
+        completion_usd_per_token: price("completion"),
+        request_usd: price("request").filter(|text| text.parse::<f64>() != Ok(0.0)),
+    };
+    (pricing != Pricing::default()).then_some(pricing)
+}
+
 /// Whether a text is a price: a number that is not negative.
-pub fn is_price(text: &str) -> bool {
+fn is_price(text: &str) -> bool {
     text.parse::<f64>().is_ok_and(|price| price.is_finite() && price >= 0.0)
 }
 
 /// A price less a share of it, exactly: `0.0000004` less `0.25` is `0.0000003`. `None` where either is no plain decimal, the
 /// share is none, or the digits are too many to keep.
-pub fn discounted(price: &str, share: &str) -> Option<String> {
+fn discounted(price: &str, share: &str) -> Option<String> {
     let (price, price_scale) = decimal(price)?;
     let (share, share_scale) = decimal(share)?;
     let one = 10_u128.checked_pow(share_scale)?;
@@ -38,6 +62,23 @@ fn written(digits: u128, scale: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_no_price_is_not_told_as_one() {
+        for (entry, price) in [
+            (json!({"pricing": {"completion": "0.0000004", "discount": 0.25}}), Some("0.0000003")),
+            (json!({"pricing": {"completion": "0.0000004", "discount": 0}}), Some("0.0000004")),
+            (json!({"pricing": {"completion": "0.0000004", "discount": "nonsense"}}), Some("0.0000004")),
+            (json!({"pricing": {"completion": "NaN"}}), None),
+            (json!({"pricing": {"completion": "1e999"}}), None),
+            (json!({"pricing": null}), None),
+            (json!({}), None),
+        ] {
+            let told = pricing(&entry).and_then(|pricing| pricing.completion_usd_per_token);
+            assert_eq!(told.as_deref(), price, "{entry}");
+        }
+    }
 
     #[test]
     fn a_discount_is_taken_off_to_the_last_digit() {
