@@ -9,6 +9,7 @@ mod descriptors;
 mod input;
 #[cfg(feature = "http")]
 mod keys;
+mod progress;
 mod sampling;
 
 pub use crate::text::plain;
@@ -18,6 +19,7 @@ pub use descriptors::allow_many_connections;
 pub use input::Input;
 #[cfg(feature = "http")]
 pub use keys::{KeyArgs, base_url_of};
+pub use progress::{Progress, fitted};
 pub use sampling::{Sampling, Stop};
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};

@@ -32,6 +32,8 @@ pub mod summary;
 pub mod text;
 
 #[cfg(feature = "http")]
+pub mod account;
+#[cfg(feature = "http")]
 pub mod chat;
 #[cfg(feature = "http")]
 pub mod http;

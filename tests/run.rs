@@ -1,16 +1,21 @@
 //! llm-run against servers with known timing and faults, through sockets: every number compared with what was really sent,
 //! every quirk survived, every failure told by its name.
 
+mod account;
 mod connections;
 mod lengths;
 mod load;
+mod openrouter;
+mod progress;
 mod prompts;
 mod recordings;
+mod resume;
+mod retries;
 mod servers;
 mod streams;
 
 use crate::common::sim::Sim;
-use crate::common::{Ran, bash, command, run_with};
+use crate::common::{Ran, bash, command, run_with, wait_until};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -48,6 +53,8 @@ fn every_number_agrees_with_what_each_server_really_sent() {
         let model = sim_model(profile, &sim, model);
         let ran = ask(&sim, profile, &model, &["--save-text", "--save-stream"]).exits(0);
         let result = one(&ran);
+        // The server writes what it did when the last byte has left, which may be after we have it.
+        wait_until("the truth", || std::fs::read_to_string(&truth).unwrap().ends_with('\n'));
         let text = std::fs::read_to_string(&truth).unwrap();
         let sent: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let sent = sent

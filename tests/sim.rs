@@ -5,6 +5,7 @@ mod client;
 mod counting;
 mod faults;
 mod flavors;
+mod openrouter;
 mod profiles;
 
 use crate::common::{run, wait_until};

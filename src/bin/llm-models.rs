@@ -136,7 +136,7 @@ struct Catalogue {
     #[arg(long)]
     free: bool,
     /// Only models at or under this price, in US dollars per million output tokens
-    #[arg(long, value_name = "USD")]
+    #[arg(long, value_name = "USD", value_parser = price)]
     max_price: Option<f64>,
     /// Only models that support this request parameter (repeat for several)
     #[arg(long, value_name = "PARAM")]
@@ -147,6 +147,11 @@ struct Catalogue {
     /// One record per provider of each model, pinned to it
     #[arg(long)]
     endpoints: bool,
+}
+
+fn price(text: &str) -> Result<f64, String> {
+    let price = text.parse().ok().filter(|price: &f64| price.is_finite() && *price >= 0.0);
+    price.ok_or_else(|| "not a price of 0 or more".to_owned())
 }
 
 fn main() -> ExitCode {
@@ -337,20 +342,16 @@ async fn openrouter_models(cli: &Cli, catalogue: &Catalogue, talk: Talk) -> anyh
     for id in &found.missing {
         talk.error(format!("{id}: not in OpenRouter's catalogue: left out"));
     }
-    let mut models = found.models;
-    if catalogue.endpoints {
-        let mut pinned = Vec::new();
-        for model in &models {
-            match openrouter::endpoints(&api, model).await {
-                Ok(endpoints) => pinned.extend(endpoints),
-                Err(why) => {
-                    talk.error(format!("{}: {}", model.id, why.message));
-                    failed += 1;
-                }
-            }
+    let models = if catalogue.endpoints {
+        let (pinned, missing) = openrouter::endpoints(&api, &found.models, &wanted).await;
+        failed += missing.len() as u64;
+        for (id, why) in missing {
+            talk.error(format!("{id}: {why}: left out"));
         }
-        models = pinned;
-    }
+        pinned
+    } else {
+        found.models.into_iter().map(|(model, _)| model).collect()
+    };
     if models.is_empty() && failed == 0 {
         bail!("no models match: loosen the filters");
     }

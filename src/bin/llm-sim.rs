@@ -97,6 +97,12 @@ struct Args {
     /// Have a habit of some builds; repeatable, see docs/sim.md
     #[arg(long = "quirk", value_name = "QUIRK", help_heading = "Habits of LM Studio and Ollama")]
     quirks: Vec<Quirk>,
+    /// What `/key` says of the key, over its own words: {"limit":5,"limit_remaining":0.25}; `null` makes it fail
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = account, help_heading = "OpenRouter")]
+    account: Account,
+    /// How long after its end a request becomes known to `/generation`
+    #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = cli::duration, help_heading = "OpenRouter")]
+    generation_delay: Duration,
 
     /// Write what was really sent, and when, to FILE: one `truth` record per request
     #[arg(long, value_name = "FILE", help_heading = "Truth")]
@@ -135,6 +141,8 @@ Faults:
   in its form         slow-headers early-headers no-done no-finish no-usage zero-usage cumulative-usage
                       usage-with-choice finish-with-token crlf split-utf8 comments bom many-per-chunk buffered
                       wrong-type not-streamed whitespace-padding close-after-stream close-reused wrong-model
+  openrouter only     no-credit moderation own-rate-limit unavailable no-endpoints error-before-token
+                      provider-failover ignore-pin cached-prompt generation-differs generation-missing
 
 Exit status:
   0  ended by SIGINT or SIGTERM
@@ -165,6 +173,14 @@ fn tokens(text: &str) -> Result<Spread, String> {
         _ => Err("not a number of tokens between 1 and 1000000".to_owned()),
     };
     Spread::parse(text, count)
+}
+
+/// The fields of `/key`'s answer; `None` for a `/key` that fails.
+#[derive(Clone)]
+struct Account(Option<serde_json::Map<String, serde_json::Value>>);
+
+fn account(text: &str) -> Result<Account, String> {
+    serde_json::from_str(text).map(Account).map_err(|why| format!("neither a JSON object nor null: {why}"))
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -203,6 +219,8 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
         api_key: args.api_key,
         ready_after: args.ready_after,
         idle_close: args.idle_close.or((args.profile == Source::Lmstudio).then_some(LMSTUDIO_IDLES)),
+        account: args.account.0,
+        generation_delay: args.generation_delay,
         faults: args.faults,
         generation: args.lmstudio_api,
         quirks: args.quirks,

@@ -77,6 +77,8 @@ pub struct Answer {
     pub timings: Option<Value>,
     /// What else the server said, by name, each as raw JSON: the last that was not null.
     pub server_fields: Vec<(String, String)>,
+    /// OpenRouter's word on its routing.
+    pub openrouter_metadata: Option<Value>,
     /// The model that answered, as the server names it.
     pub served_model: Option<String>,
     /// The provider behind a router.
@@ -283,7 +285,7 @@ impl Answer {
             *word = key.redact(word);
         }
         let raw = [&mut self.usage, &mut self.rest_stats, &mut self.model_info, &mut self.runtime, &mut self.timings];
-        for value in raw.into_iter().flatten() {
+        for value in raw.into_iter().chain([&mut self.openrouter_metadata]).flatten() {
             if let Ok(clean) = serde_json::from_str(&key.redact(&value.to_string())) {
                 *value = clean;
             }

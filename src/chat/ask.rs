@@ -5,12 +5,13 @@ use super::answer::{Answer, Arrival};
 use super::reader::{Form, Reader};
 use crate::clock::{self, Stamp};
 use crate::http::wire::{Connection, Connections};
-use crate::http::{Secret, failure_of, io_failure, retry_after, shown};
+use crate::http::{Secret, failure_of, io_failure, retry_after, shown, wait_asked};
 use crate::record::{Failure, FailureKind};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Request, Response, Uri};
+use serde_json::Value;
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -163,7 +164,9 @@ async fn attempt(
     let status = response.status().as_u16();
     told.status = Some(status);
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    told.retry_after = header("retry-after").and_then(|value| retry_after(&value, clock::wall()));
+    told.retry_after = header("retry-after").and_then(|value| retry_after(&value, clock::wall())).or_else(|| {
+        header("x-ratelimit-reset").and_then(|reset| wait_asked(&Value::Null, Some(&reset), clock::wall()))
+    });
     if let Some(id) = header("x-generation-id") {
         told.answer.generation_id = Some(id);
     }
@@ -304,6 +307,10 @@ async fn read_answer(
     let at = Arrival { ns: told.end_ns, read: connection.reads().count() };
     if !success {
         let said = String::from_utf8_lossy(&reader.raw);
+        if let Ok(body) = serde_json::from_str::<Value>(said.trim()) {
+            told.retry_after = told.retry_after.or_else(|| wait_asked(&body, None, clock::wall()));
+            answer.openrouter_metadata = body.get("openrouter_metadata").filter(|said| said.is_object()).cloned();
+        }
         // Before it is shortened: of a key that was cut, the rest would not be found.
         return Err(failure_of(status, &call.key.as_ref().map_or_else(|| said.to_string(), |key| key.redact(&said))));
     }

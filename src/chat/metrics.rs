@@ -78,6 +78,7 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
     let fields: Map<String, Value> =
         fields.filter_map(|(name, raw)| Some((name, serde_json::from_str(&raw).ok()?))).collect();
     outcome.server_fields = (!fields.is_empty()).then_some(fields);
+    outcome.openrouter_metadata = answer.openrouter_metadata.take();
     outcome.errors = Errors { generation: error.as_ref().map(|error| error.message.clone()), ..outcome.errors.clone() };
     outcome.error = error;
 }
@@ -200,10 +201,12 @@ fn derived(outcome: &Outcome, answer: &Answer, tokens: &Tokens) -> Option<Derive
 
 /// What the server charged; else its prices times its counts. Prices without counts are no cost.
 fn cost(answer: &Answer, tokens: &Tokens, model: &Model) -> Option<Cost> {
-    if let Some(usd) =
-        answer.usage.as_ref().and_then(|usage| usage.get("cost")).and_then(Value::as_f64).filter(|usd| *usd >= 0.0)
-    {
-        return Some(Cost { usd, source: CostSource::Usage });
+    let usage = |path: &str| answer.usage.as_ref()?.pointer(path)?.as_f64().filter(|usd| *usd >= 0.0);
+    if let Some(charged) = usage("/cost") {
+        // With the provider's own key the charge is only OpenRouter's fee; what the provider takes stands beside it.
+        let own_key = answer.usage.as_ref().is_some_and(|usage| usage["is_byok"] == true);
+        let upstream = usage("/cost_details/upstream_inference_cost").filter(|_| own_key).unwrap_or(0.0);
+        return Some(Cost { usd: charged + upstream, source: CostSource::Usage, verified_usd: None });
     }
     let pricing = model.pricing.as_ref()?;
     let price = |text: &Option<String>| text.as_deref()?.parse::<f64>().ok().filter(|price| (0.0..1e6).contains(price));
@@ -213,7 +216,7 @@ fn cost(answer: &Answer, tokens: &Tokens, model: &Model) -> Option<Cost> {
     let usd = tokens.input? as f64 * price(&pricing.prompt_usd_per_token)?
         + tokens.output? as f64 * price(&pricing.completion_usd_per_token)?
         + pricing.request_usd.as_ref().map_or(Some(0.0), |_| price(&pricing.request_usd))?;
-    Some(Cost { usd, source: CostSource::Pricing })
+    Some(Cost { usd, source: CostSource::Pricing, verified_usd: None })
 }
 
 fn warnings<'a>(
@@ -239,6 +242,10 @@ fn warnings<'a>(
         "truncated_by_length",
     );
     warn(answer.served_model.as_deref().is_some_and(|served| !same_model(&model.id, served)), "served_other_model");
+    let pinned = model.provider.as_deref().zip(answer.provider.as_deref());
+    let other = pinned.is_some_and(|(tag, served)| !same_provider(tag, model.provider_name.as_deref(), served));
+    warn(other, "served_other_provider");
+    warn(answer.openrouter_metadata.as_ref().is_some_and(tried_several), "provider_retried");
     warn(succeeded && tokens.source == TokenSource::Chunks, "usage_missing");
     warn(succeeded && answer.whole && parameters.stream, "not_streamed");
     warn(succeeded && answer.chunks.is_empty(), "empty_answer");
@@ -267,6 +274,26 @@ fn same_model(asked: &str, served: &str) -> bool {
 pub fn limit_refused(told: &Told) -> bool {
     let names = |message: &str| message.contains("max_tokens") && message.contains("max_completion_tokens");
     matches!(told.status, Some(400 | 422)) && told.error.as_ref().is_some_and(|error| names(&error.message))
+}
+
+/// Whether the provider that answered, by its display name, is the one of a tag. Where the name of the pinned one is not known,
+/// the tag's first part is compared, by its letters: `google-vertex/us-east5` and "Google Vertex", or "Google".
+fn same_provider(tag: &str, name: Option<&str>, served: &str) -> bool {
+    let letters =
+        |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };
+    let served = letters(served);
+    match name {
+        Some(name) => letters(name) == served,
+        None => {
+            let slug = letters(tag.split('/').next().unwrap_or(tag));
+            !served.is_empty() && (slug.starts_with(&served) || served.starts_with(&slug))
+        }
+    }
+}
+
+/// Whether OpenRouter tried more than one provider: the time of those that failed is in the request's.
+fn tried_several(metadata: &Value) -> bool {
+    metadata["attempt"].as_u64().is_some_and(|n| n > 1) || metadata["attempts"].as_array().is_some_and(|a| a.len() > 1)
 }
 
 /// Whether a failure says that the server does not have this endpoint, so that an older API may be tried.

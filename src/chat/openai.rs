@@ -50,7 +50,7 @@ fn limit_name(question: &Question) -> &'static str {
 
 /// What is read of a chunk, of its choices and of their deltas. The rest is kept raw (but for the random letters with which
 /// OpenAI hides the lengths of chunks).
-const OF_CHUNK: [&str; 15] = [
+const OF_CHUNK: [&str; 16] = [
     "id",
     "object",
     "created",
@@ -63,6 +63,7 @@ const OF_CHUNK: [&str; 15] = [
     "stats",
     "model_info",
     "runtime",
+    "openrouter_metadata",
     "error",
     "base_resp",
     "obfuscation",
@@ -164,8 +165,12 @@ fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
     if let Some(timings) = timings.or_else(|| chunk.filled("metrics")) {
         answer.timings = Some(timings);
     }
-    let raw =
-        [("stats", &mut answer.rest_stats), ("model_info", &mut answer.model_info), ("runtime", &mut answer.runtime)];
+    let raw = [
+        ("stats", &mut answer.rest_stats),
+        ("model_info", &mut answer.model_info),
+        ("runtime", &mut answer.runtime),
+        ("openrouter_metadata", &mut answer.openrouter_metadata),
+    ];
     for (name, place) in raw {
         if let Some(found) = chunk.filled(name) {
             *place = Some(found);

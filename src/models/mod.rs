@@ -13,6 +13,7 @@ pub mod start;
 pub mod table;
 
 mod file;
+mod price;
 mod quantization;
 pub use file::{id, ids};
 

@@ -102,6 +102,12 @@ pub struct Outcome {
     /// holds (`system_fingerprint`, `stop_reason` …), each as it was last. At most 64, of 16 KiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_fields: Option<Map<String, Value>>,
+    /// OpenRouter's word on its routing, raw: providers, `attempt`, `attempts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub openrouter_metadata: Option<Value>,
+    /// With `--verify-cost`: what OpenRouter's ledger says of the request, raw.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<Value>,
     /// Rates that follow from the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub derived: Option<Derived>,
@@ -314,6 +320,9 @@ pub struct Cost {
     pub usd: f64,
     /// Who says so.
     pub source: CostSource,
+    /// With `--verify-cost`: US dollars by OpenRouter's ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_usd: Option<f64>,
 }
 
 /// Where a cost comes from.
@@ -324,6 +333,8 @@ pub enum CostSource {
     Usage,
     /// Tokens times the model's prices.
     Pricing,
+    /// OpenRouter's ledger, where the answer did not say.
+    Generation,
 }
 
 /// Whether a request counts.

@@ -48,7 +48,7 @@ pub fn records(text: &str) -> anyhow::Result<Vec<Record>> {
             tokens_per_second_fallback: value["derived"]["tokens_per_second_fallback"].as_f64(),
         }),
         tokens,
-        cost: value["cost"].as_f64().map(|usd| Cost { usd, source: CostSource::Usage }),
+        cost: value["cost"].as_f64().map(|usd| Cost { usd, source: CostSource::Usage, verified_usd: None }),
         load_time_seconds: value.get("load_time_seconds").map(Value::as_f64),
         model_info: value.get("model_info").cloned(),
         power: value.get("power").map(|power| power_of(power, seconds)),

@@ -62,17 +62,36 @@ pub struct Batch {
     pub gpu_setting: Option<String>,
 }
 
+/// How many requests that count are still to be made; `None` where only the time ends them.
+pub fn left(settings: &Settings, targets: &[Target]) -> Option<u64> {
+    let each = asked_of_each(settings)?;
+    if settings.done.is_empty() {
+        return Some(settings.turns(each).saturating_mul((settings.levels.len() * targets.len()) as u64));
+    }
+    let is_left = |target: &Target, level: Level, n: u64| {
+        let keys = in_turn(settings.prompts.len(), n).map(|asked| keys(settings, target, asked, level));
+        keys.filter(|keys| !all_done(settings, keys)).map_or(0, |keys| keys.len() as u64)
+    };
+    let of = |target: &Target, level| (0..each).map(|n| is_left(target, level, n)).sum::<u64>();
+    Some(targets.iter().map(|target| settings.levels.iter().map(|level| of(target, *level)).sum::<u64>()).sum())
+}
+
+/// How many requests that count each target gets at each level; `None` where only the time ends them.
+fn asked_of_each(settings: &Settings) -> Option<u64> {
+    match (settings.requests, settings.duration) {
+        (Some(n), _) => Some(n),
+        (None, Some(_)) => None,
+        (None, None) => Some((settings.prompts.len() as u64).saturating_mul(settings.repeat)),
+    }
+}
+
 impl Batch {
     /// How many requests each target gets; `None` where only the time ends them.
     fn each(&self, settings: &Settings) -> Option<u64> {
         match self.part {
             Part::Warmup => Some(settings.warmup),
             Part::Ramp => None,
-            Part::Measure => match (settings.requests, settings.duration) {
-                (Some(n), _) => Some(n),
-                (None, Some(_)) => None,
-                (None, None) => Some((settings.prompts.len() as u64).saturating_mul(settings.repeat)),
-            },
+            Part::Measure => asked_of_each(settings),
         }
     }
 
@@ -97,11 +116,8 @@ impl Batch {
         let (target, turn) = self.place(settings, n)?;
         let target = self.targets.get(target)?;
         let (prompt, repeat) = in_turn(settings.prompts.len(), turn)?;
-        let item = &settings.prompts[prompt];
-        let key_of = |turn| key(settings, target, item, turn, self.level, repeat);
-        let keys: Vec<String> = (1..=item.turns()).map(key_of).collect();
-        // A conversation is taken up as a whole: what a turn was answered is not there to be carried on.
-        if self.part == Part::Measure && keys.iter().all(|key| settings.done.contains(key)) {
+        let keys = keys(settings, target, (prompt, repeat), self.level);
+        if self.part == Part::Measure && all_done(settings, &keys) {
             return Some(None);
         }
         Some(Some(Job {
@@ -134,6 +150,17 @@ impl Batch {
         }
         Some((n..n + left).filter_map(|n| self.job(settings, n)?).map(|job| job.keys.len() as u64).sum())
     }
+}
+
+/// The keys of a job, turn by turn.
+fn keys(settings: &Settings, target: &Target, (prompt, repeat): (usize, u64), level: Level) -> Vec<String> {
+    let item = &settings.prompts[prompt];
+    (1..=item.turns()).map(|turn| key(settings, target, item, turn, level, repeat)).collect()
+}
+
+/// A conversation is taken up as a whole: what a turn was answered is not there to be carried on.
+fn all_done(settings: &Settings, keys: &[String]) -> bool {
+    keys.iter().all(|key| settings.done.contains(key))
 }
 
 /// The hash of server, model, prompt, settings, repetition and turn: 16 hex digits.

@@ -6,14 +6,18 @@
 
 mod asking;
 mod fit;
+mod flight;
 mod job;
 mod lag;
+mod ledger;
 mod level;
 mod plan;
 mod request;
 
 pub use asking::Asking;
 pub use fit::Fitted;
+pub use flight::{Doing, Flight};
+pub use job::left;
 pub use plan::{ApiChoice, Nonce, Settings, Target};
 
 use crate::clock::Stamp;
@@ -46,8 +50,12 @@ pub enum Event {
     Prompt(Arc<Prompt>),
     /// A request was sent.
     Start(Start),
-    /// So many pieces of text have arrived by now; told now and then.
-    Pieces(u64),
+    /// A model is being loaded.
+    Loading(String),
+    /// A request was sent for the first time; how far it is can be seen in it until it is done.
+    Running(Arc<Flight>),
+    /// A request ended, and its result waits for OpenRouter's ledger.
+    Verifying(u64),
     /// A request ended. The answer's text comes along for whoever keeps it.
     Done {
         /// The result.
@@ -97,7 +105,8 @@ struct Shared {
     events: mpsc::UnboundedSender<Event>,
     /// Room for results that the sink has not taken yet: whoever reads slowly slows the run down, and does not fill memory.
     room: Semaphore,
-    pieces: AtomicU64,
+    /// What waits to be verified.
+    ledger: ledger::Ledger,
     tally: Mutex<Tally>,
     /// The ids of the texts that were made and told.
     told: Mutex<HashSet<String>>,
@@ -131,7 +140,7 @@ pub async fn run(
         enough,
         events,
         room: Semaphore::new(ROOM),
-        pieces: AtomicU64::new(0),
+        ledger: ledger::Ledger::new(),
         tally: Mutex::default(),
         told: Mutex::default(),
         broken: AtomicBool::new(false),
@@ -184,6 +193,11 @@ async fn pass_on(mut heard: watch::Receiver<Stop>, say: watch::Sender<Stop>) {
 
 impl Shared {
     async fn drive(self: Arc<Self>) {
+        self.stages().await;
+        self.ledger.empty().await;
+    }
+
+    async fn stages(self: &Arc<Self>) {
         for stage in plan::stages(&self.targets) {
             let first = &self.targets[stage[0]];
             let cycle = self.settings.load.as_ref().filter(|_| loader::has_life_cycle(first.source, &first.model));
@@ -199,6 +213,7 @@ impl Shared {
                 batches.iter().for_each(|batch| self.unsent(batch, 0));
                 continue;
             }
+            self.tell(Event::Loading(first.model.id.clone()));
             let mut notice = |text: String| self.tell(Event::Notice(text));
             let run = &self.settings.run;
             // Nothing will be asked of a model whose load is still running when the run is to stop.
@@ -276,7 +291,7 @@ impl Shared {
     }
 
     /// Asks what a job asks, turn by turn. A turn that failed ends its conversation: there is nothing to carry on.
-    async fn work(&self, mut job: Job) {
+    async fn work(self: &Arc<Self>, mut job: Job) {
         let mut id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let mut asking = Asking::new(&self.settings, &job.target, job.prompt, job.nonce, id);
         self.introduce([asking.prefix.as_ref(), Some(&asking.prompt)]);
@@ -293,7 +308,7 @@ impl Shared {
             if left > 0 && !failed {
                 asking.answered(&text);
             }
-            self.done(outcome, text).await;
+            self.done(outcome, text, &job.target).await;
             if left == 0 {
                 return;
             }
@@ -310,15 +325,19 @@ impl Shared {
         }
     }
 
-    async fn done(&self, outcome: Outcome, text: String) {
-        // A permit that is forgotten is the sink's to give back.
-        if let Ok(room) = self.room.acquire().await {
-            room.forget();
-        }
+    async fn done(self: &Arc<Self>, outcome: Outcome, text: String, target: &Target) {
         let failed = outcome.error.is_some();
         self.count(|tally| if failed { tally.failed += 1 } else { tally.ok += 1 });
         if failed {
             self.perhaps_enough();
+        }
+        self.deliver(outcome, text, target).await;
+    }
+
+    async fn hand_on(&self, outcome: Outcome, text: String) {
+        // A permit that is forgotten is the sink's to give back.
+        if let Ok(room) = self.room.acquire().await {
+            room.forget();
         }
         self.tell(Event::Done { outcome: Box::new(outcome), text });
     }

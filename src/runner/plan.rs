@@ -90,6 +90,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How often a request is tried again.
     pub retries: u32,
+    /// Look each cost up in OpenRouter's ledger.
+    pub verify_cost: bool,
     /// How models are loaded; `None` to leave that to the server.
     pub load: Option<loader::Wanted>,
     /// Keys of results that are there already.
@@ -234,6 +236,7 @@ pub(super) mod tests {
             api: ApiChoice::Auto,
             limits: Limits { connect: second, idle: second, total: second, text_bytes: 1 },
             retries: 0,
+            verify_cost: false,
             load: None,
             done: HashSet::new(),
             save_text: false,

@@ -1,5 +1,6 @@
 //! One request of a run: put into the server's dialect, sent, tried again where that may help, turned into its result.
 
+use super::flight::Flight;
 use super::job::Job;
 use super::{Asking, Event, Shared, Stop, Target};
 use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
@@ -10,6 +11,7 @@ use crate::record::{
 };
 use bytes::Bytes;
 use serde_json::Value;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(120);
 pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (Outcome, String) {
     let settings = &shared.settings;
     let target = &job.target;
+    let flight = Arc::new(Flight::new(id, &target.model.id));
     let text = asking.text();
     let addressed = target.addressed();
     let question = asking.question(target, &addressed, &text);
@@ -57,7 +60,9 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
         let on_start = |stamp: Stamp| {
             if !sent.swap(true, Ordering::Relaxed) {
                 outcome.in_flight = Some(shared.in_flight.fetch_add(1, Ordering::Relaxed) + 1);
+                shared.tell(Event::Running(Arc::clone(&flight)));
             }
+            flight.sent(stamp.mono_ns);
             let run = Some(settings.run.clone());
             shared.tell(Event::Start(Start { id, run, start_ts: stamp.ts, start_mono: stamp.mono() }));
         };
@@ -66,12 +71,8 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
                 load_told = true;
                 shared.tell(Event::Load(Box::new(load)));
             }
-            if answer.chunks.is_empty() {
-                return;
-            }
-            let pieces = shared.pieces.fetch_add(1, Ordering::Relaxed) + 1;
-            if pieces.is_multiple_of(64) {
-                shared.tell(Event::Pieces(pieces));
+            if !answer.chunks.is_empty() {
+                flight.piece(answer);
             }
         };
         // What is on its way may finish; what waits for its time or its connection is not sent any more.
@@ -96,11 +97,17 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
         match wait_before_retry(&told, outcome.attempts.len() as u32, settings.retries, id) {
             Some(wait) if !shared.stopped() => {
                 outcome.attempts.push(attempt(&told, wait));
+                flight.waits();
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     // No more is sent, a second try included.
                     () = shared.stop_at(Stop::Drain) => break (told, dialect),
                 }
+                outcome.attempts.push(Attempt {
+                    status: told.status,
+                    error: told.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
+                    wait_seconds: wait.as_secs_f64(),
+                });
             }
             _ => break (told, dialect),
         }
@@ -189,6 +196,8 @@ fn call(shared: &Shared, job: &Job, question: &Question, dialect: Dialect, newer
     let mut headers = Vec::new();
     if target.source == Source::Openrouter {
         headers.push(("x-openrouter-title", "llm-bench".to_owned()));
+        // Which providers were tried: the time of those that failed is in the answer's.
+        headers.push(("x-openrouter-metadata", "enabled".to_owned()));
     }
     Call {
         dialect,
@@ -239,17 +248,23 @@ fn wait_before_retry(told: &Told, tried: u32, retries: u32, id: u64) -> Option<D
     let error = told.error.as_ref()?;
     let passes = match error.kind {
         FailureKind::Connect | FailureKind::RateLimit | FailureKind::Server => error.retryable,
-        FailureKind::Timeout => error.status == Some(408),
+        // A limit of ours has no status; a 408 is the server's, as a status or inside a 200.
+        FailureKind::Timeout => error.status.is_some() && error.retryable,
         _ => false,
     };
     if !passes || !told.answer.chunks.is_empty() || tried >= retries {
         return None;
     }
-    // Half to all of 1, 2, 4 … seconds: requests that failed together do not come back together.
-    let share = (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / f64::from(1 << 24);
+    // Half to all of 1, 2, 4 … seconds; or what is asked for, and up to a tenth more: requests that failed together do not
+    // come back together.
+    let number = id.wrapping_mul(31).wrapping_add(u64::from(tried));
+    let share = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / f64::from(1 << 24);
     let backoff = Duration::from_secs_f64(2f64.powi(tried.min(6) as i32) * (0.5 + share / 2.0));
-    let wait = told.retry_after.map_or(backoff, |asked| asked.max(backoff / 2));
-    (wait <= LONGEST_WAIT).then_some(wait)
+    match told.retry_after {
+        None => Some(backoff),
+        Some(asked) if asked > LONGEST_WAIT => None,
+        Some(asked) => Some(asked.mul_f64(1.0 + share / 10.0).max(backoff / 2)),
+    }
 }
 
 #[cfg(test)]
@@ -278,6 +293,9 @@ mod tests {
             (FailureKind::RateLimit, Some(429), true, true),
             (FailureKind::Server, Some(503), true, true),
             (FailureKind::Timeout, Some(408), true, true),
+            (FailureKind::Timeout, Some(200), true, true),
+            (FailureKind::Server, Some(503), false, false),
+            (FailureKind::Refused, Some(402), false, false),
             (FailureKind::Connect, None, true, true),
             (FailureKind::Timeout, None, true, false),
             (FailureKind::IdleTimeout, None, true, false),
@@ -302,7 +320,11 @@ mod tests {
     fn the_server_s_wish_is_obeyed_unless_it_is_too_long() {
         let mut limited = told(FailureKind::RateLimit, Some(429), true);
         limited.retry_after = Some(Duration::from_secs(7));
-        assert_eq!(wait_before_retry(&limited, 0, 2, 1), Some(Duration::from_secs(7)));
+        let waits: Vec<_> = (1..100).map(|id| wait_before_retry(&limited, 0, 2, id).unwrap()).collect();
+        let range = Duration::from_secs(7)..=Duration::from_millis(7700);
+        assert!(waits.iter().all(|wait| range.contains(wait)), "{waits:?}");
+        let different: std::collections::HashSet<_> = waits.iter().collect();
+        assert!(different.len() > 90, "they do not come back together");
         limited.retry_after = Some(Duration::from_secs(3600));
         assert_eq!(wait_before_retry(&limited, 0, 2, 1), None);
         let backoff = wait_before_retry(&told(FailureKind::Server, Some(500), true), 1, 2, 9).unwrap();

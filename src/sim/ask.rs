@@ -64,6 +64,8 @@ pub struct Ask {
     pub providers: Vec<String>,
     /// Whether providers besides these may serve.
     pub fallbacks: bool,
+    /// Whether OpenRouter's metadata is wanted.
+    pub metadata: bool,
     /// How many messages there are.
     pub messages: usize,
     /// How many seconds the model stays loaded after this request, where it says so; negative is for ever.
@@ -127,6 +129,7 @@ impl Ask {
             context: None,
             providers,
             fallbacks: !only && provider["allow_fallbacks"] != Value::Bool(false),
+            metadata: false,
             messages: body["messages"].as_array().map_or(0, Vec::len),
             choices: 1,
             reasoning_in: None,

@@ -109,7 +109,10 @@ impl Request {
         if tokens > context && dialect.too_long() == TooLong::Refused {
             return Err(Refusal::TooLong { tokens, context });
         }
-        let provider = profile::provider(&ask).ok_or_else(|| Refusal::NoEndpoint(ask.model.clone()))?;
+        let mut provider = profile::provider(&ask).ok_or_else(|| Refusal::NoEndpoint(ask.model.clone()))?;
+        if faults.has(Kind::IgnorePin) {
+            provider = profile::other_provider(provider);
+        }
         Ok(Self { sim, call, number, ask, faults, dialect, model, provider })
     }
 
@@ -169,6 +172,9 @@ impl Request {
         let has = |kind| self.faults.has(kind);
         let typed = |mime: &'static str, body: Vec<u8>| ([(header::CONTENT_TYPE, mime)], body).into_response();
         let mime = if self.ask.stream { self.dialect.mime() } else { "application/json" };
+        if let Some(response) = self.dialect.at_once(self) {
+            return Some(response);
+        }
         if has(Kind::Close) || (has(Kind::CloseReused) && self.call.link.requests() > 1) {
             self.call.link.sever();
             return Some(StatusCode::OK.into_response());

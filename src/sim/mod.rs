@@ -82,6 +82,10 @@ pub struct Settings {
     pub ready_after: Duration,
     /// How long a connection may be idle before it is closed without a word; `None` is for ever.
     pub idle_close: Option<Duration>,
+    /// OpenRouter: what the key may spend, over what `/key` says by itself; `None` is a `/key` that fails.
+    pub account: Option<serde_json::Map<String, serde_json::Value>>,
+    /// OpenRouter: how long after its end a request becomes known to `/generation`.
+    pub generation_delay: Duration,
     /// What goes wrong.
     pub faults: Vec<faults::Fault>,
     /// How new an LM Studio it is.

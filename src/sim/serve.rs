@@ -34,8 +34,6 @@ use tokio::time::Instant;
 const MAX_BODY_BYTES: usize = 16 << 20;
 /// How many finished requests OpenRouter's `/generation` remembers.
 const MAX_GENERATIONS: usize = 1000;
-/// How long after its end a request becomes known to `/generation`.
-const GENERATION_DELAY_NS: u64 = 300_000_000;
 
 /// What all requests share.
 pub struct Sim {
@@ -103,6 +101,7 @@ impl Sim {
     pub fn model(&self, id: &str) -> Option<&Arc<SimModel>> {
         let exact = self.models.iter().find(|model| model.id == id);
         exact.or_else(|| match self.settings.profile {
+            Source::Openrouter => profile::means(&self.models, id),
             Source::Lmstudio => self.models.iter().find(|model| model.id.rsplit('/').next() == Some(id)),
             Source::Ollama => self.models.iter().find(|model| model.id.strip_suffix(":latest") == Some(id)),
             _ => None,
@@ -145,7 +144,8 @@ impl Sim {
         if generations.len() >= MAX_GENERATIONS {
             generations.pop_front();
         }
-        generations.push_back((id, mono_ns() + GENERATION_DELAY_NS, generation));
+        let delay_ns = u64::try_from(self.settings.generation_delay.as_nanos()).unwrap_or(u64::MAX);
+        generations.push_back((id, mono_ns().saturating_add(delay_ns), generation));
     }
 
     /// A finished request, some time after its end.
@@ -165,6 +165,8 @@ pub struct Call {
     pub json: bool,
     /// The client's name for it.
     pub request: Option<String>,
+    /// Whether it asks for OpenRouter's metadata.
+    pub metadata: bool,
     /// The connection it came on.
     pub link: Arc<Link>,
 }
@@ -192,7 +194,9 @@ async fn receive(
     }
     link.begins();
     let json = header(&request, "content-type").is_some_and(|kind| kind.starts_with("application/json"));
-    let call = Call { arrival, json, request: header(&request, "x-request-id").map(str::to_owned), link };
+    let named = header(&request, "x-request-id").map(str::to_owned);
+    let metadata = header(&request, "x-openrouter-metadata") == Some("enabled");
+    let call = Call { arrival, json, request: named, metadata, link };
     if let Some(heard) = sim.heard.as_ref().filter(|_| request.method() == Method::POST) {
         let path = path.to_owned();
         let (parts, body) = request.into_parts();

@@ -41,6 +41,10 @@ pub async fn tell(turn: &Turn, mut running: Running, dialect: Dialect, pen: &Pen
         }
         let mut frame = dialect.chunk(turn, n);
         if n == middle {
+            if [Kind::ErrorInStream, Kind::Truncate, Kind::Abort].into_iter().any(|kind| turn.has(kind)) {
+                // What was cut was made, and is charged.
+                dialect.remember(turn, &sim);
+            }
             if turn.has(Kind::ErrorInStream) {
                 out.write(dialect.failing(turn, n), || ()).await;
                 link.close("cut");

@@ -138,6 +138,18 @@ fn check(kind: Kind, answer: &Answer) {
         | Kind::CloseAfterStream
         | Kind::LoadFails
         | Kind::RejectMaxTokens => {}
+        // OpenRouter's own, in openrouter.rs.
+        Kind::NoCredit
+        | Kind::Moderation
+        | Kind::OwnRateLimit
+        | Kind::Unavailable
+        | Kind::NoEndpoints
+        | Kind::ErrorBeforeToken
+        | Kind::ProviderFailover
+        | Kind::IgnorePin
+        | Kind::CachedPrompt
+        | Kind::GenerationDiffers
+        | Kind::GenerationMissing => complete(),
     }
 }
 

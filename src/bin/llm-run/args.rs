@@ -4,6 +4,7 @@ mod keep;
 mod limits;
 mod load;
 mod loading;
+mod openrouter;
 mod prompts;
 mod request;
 
@@ -18,6 +19,7 @@ use llm_bench::record::Source;
 use llm_bench::runner::{ApiChoice, Settings};
 use load::LoadArgs;
 use loading::LoadingArgs;
+use openrouter::OpenrouterArgs;
 pub use prompts::PromptArgs;
 use request::RequestArgs;
 use serde_json::{Map, Value, json};
@@ -42,7 +44,8 @@ Environment:
                        the way to other machines; this machine is always asked directly
 
 Memory: the models and prompts of the run, and the answers in flight (--max-answer-bytes each; in a conversation those of
-its earlier turns too). Of a data set no more is held than is asked; synthetic texts are made when they are sent.
+its earlier turns too); with --verify-cost, also the answers of up to 256 results that wait for it. Of a data set no more is
+held than is asked; synthetic texts are made when they are sent.
 ";
 
 /// Load models, ask them, and time every token
@@ -76,6 +79,8 @@ pub struct Cli {
     pub loading: LoadingArgs,
     #[command(flatten)]
     pub limits: LimitArgs,
+    #[command(flatten)]
+    pub openrouter: OpenrouterArgs,
     #[command(flatten)]
     pub keep: KeepArgs,
 
@@ -125,6 +130,7 @@ impl Cli {
             api: self.api,
             limits: self.limits.limits(),
             retries: self.load.retries,
+            verify_cost: self.openrouter.verify_cost,
             load: self.loading.wanted(),
             done,
             save_text: self.keep.save_text,
@@ -151,6 +157,7 @@ impl Cli {
             self.request.recorded(),
             self.limits.recorded(),
             self.loading.recorded(),
+            self.openrouter.recorded(),
         ];
         let fields = parts.into_iter().filter_map(|part| match part {
             Value::Object(fields) => Some(fields),

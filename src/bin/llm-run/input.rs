@@ -6,8 +6,8 @@ use llm_bench::cli::{Input, Talk, base_url_of};
 use llm_bench::http::{Api, api_base, base_url, service, shown};
 use llm_bench::models::id;
 use llm_bench::ndjson::Out;
-use llm_bench::record::{self, Model, Record};
-use llm_bench::runner::{Settings, Target};
+use llm_bench::record::{self, Model, Record, Source};
+use llm_bench::runner::Target;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
@@ -62,6 +62,12 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
     if one_key && targets.iter().filter(keyed).any(|target| Some(target.source) != first) {
         bail!("one key for several services: give each its own by its environment variable");
     }
+    if let Some(tag) = &cli.openrouter.provider
+        && !targets.is_empty()
+        && !targets.iter().any(|target| target.source == Source::Openrouter)
+    {
+        bail!("--provider {tag}: only OpenRouter has providers, and no model here is of it");
+    }
     if targets.is_empty() {
         bail!("no models to run: pipe them in from llm-models, or write ids, one per line, with --source");
     }
@@ -95,21 +101,13 @@ fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Op
             facts.key_variable.unwrap_or("it")
         );
     }
+    if source == Source::Openrouter && model.provider.is_none() {
+        model.provider.clone_from(&cli.openrouter.provider);
+    }
     let (api, refused) = Api::new(&base, key.clone(), &rule)?;
     model.base_url = Some(base.clone());
     let key = key.filter(|_| refused.is_none());
     let (dialect, newer_limit) = (AtomicUsize::new(0), AtomicBool::new(false));
     let (instance, fitted) = (OnceLock::new(), OnceLock::new());
     Ok((Target { model, source, base_url: base, key, api, instance, dialect, newer_limit, fitted }, refused))
-}
-
-/// How many requests are planned, as far as can be said before anything ran; `None` where only the time ends them.
-pub fn planned(settings: &Settings, targets: usize) -> Option<u64> {
-    let asked = match (settings.requests, settings.duration) {
-        (Some(n), _) => n,
-        (None, None) => (settings.prompts.len() as u64).saturating_mul(settings.repeat),
-        (None, Some(_)) => return None,
-    };
-    let each = settings.turns(asked).saturating_add(settings.turns(settings.warmup));
-    Some(each.saturating_mul((settings.levels.len() * targets) as u64).saturating_sub(settings.done.len() as u64))
 }

@@ -143,3 +143,32 @@ fn another_model_s_answer_is_noticed() {
         assert_eq!(same_model(asked, served), same, "{asked} {served}");
     }
 }
+
+#[test]
+fn a_provider_s_tag_and_its_name_are_recognised_as_one() {
+    for (tag, name, served, same) in [
+        ("aviary/fp8", None, "Aviary", true),
+        ("google-vertex/us-east5", None, "Google", true),
+        ("google-vertex", None, "Google Vertex", true),
+        ("z-ai", None, "Z.AI", true),
+        ("aviary/fp8", None, "Roost", false),
+        ("aviary/fp8", None, "", false),
+        ("together", Some("Together AI"), "Together AI", true),
+        ("google-vertex", Some("Google Vertex"), "Google AI Studio", false),
+    ] {
+        assert_eq!(same_provider(tag, name, served), same, "{tag} {name:?} {served}");
+    }
+}
+
+#[test]
+fn a_charge_for_one_s_own_key_counts_what_the_provider_takes() {
+    for (usage, usd) in [
+        (json!({"cost": 0.01, "is_byok": true, "cost_details": {"upstream_inference_cost": 0.2}}), 0.21),
+        (json!({"cost": 0.01, "is_byok": false, "cost_details": {"upstream_inference_cost": 0.01}}), 0.01),
+        (json!({"cost": 0.01, "is_byok": true, "cost_details": null}), 0.01),
+    ] {
+        let mut told = told(&[(200, 1, 4, Kind::Answer)]);
+        told.answer.usage = Some(usage);
+        assert!((outcome(told).cost.unwrap().usd - usd).abs() < 1e-12);
+    }
+}

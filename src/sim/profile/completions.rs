@@ -284,6 +284,7 @@ pub fn usage(sent: Sent) -> Value {
 pub async fn handle(sim: Arc<Sim>, call: Call, body: Bytes, manner: &'static Manner) -> Response {
     let mut ask = Ask::completion(&body);
     if let Ok(ask) = &mut ask {
+        ask.metadata = call.metadata;
         ask.reasoning_in = sim.settings.reasoning_in.map(Reasoning::from);
         if manner.choices.0 {
             ask.choices = ask.body["n"].as_u64().map_or(1, |n| n.clamp(1, 16) as u32);

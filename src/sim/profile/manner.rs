@@ -109,6 +109,8 @@ pub struct Manner {
     pub head: fn(&str, u64, &mut HeaderMap),
     /// An error in a stream, and its end.
     pub failing: fn(&Turn) -> Vec<u8>,
+    /// The answer of a fault that only this server has.
+    pub at_once: fn(&crate::sim::chat::Request) -> Option<Response>,
     /// A refusal.
     pub refuse: fn(&Refusal) -> Response,
     /// Keeps what will be asked later.
@@ -158,6 +160,7 @@ pub const PLAIN: Manner = Manner {
         }});
         format!("data: {error}\n\ndata: [DONE]\n\n").into_bytes()
     },
+    at_once: |_| None,
     refuse,
     remember: |_, _| (),
     any_model: false,

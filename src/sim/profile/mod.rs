@@ -11,9 +11,11 @@ mod minimax;
 mod ollama;
 mod openai;
 mod openrouter;
+mod openrouter_faults;
 
 use super::ask::{Ask, Refusal};
 use super::catalog::SimModel;
+use super::chat::Request;
 use super::serve::Sim;
 use super::turn::Turn;
 use crate::record::Source;
@@ -83,6 +85,16 @@ pub fn provider(ask: &Ask) -> Option<usize> {
     openrouter::provider(ask)
 }
 
+/// The provider that is not the one.
+pub fn other_provider(provider: usize) -> usize {
+    openrouter::other(provider)
+}
+
+/// The model that OpenRouter takes an id for: a permanent slug, a way to route, a router, an alias.
+pub fn means<'a>(models: &'a [Arc<SimModel>], id: &str) -> Option<&'a Arc<SimModel>> {
+    openrouter::means(models, id)
+}
+
 /// A form of chat.
 #[derive(Debug, Clone, Copy)]
 pub enum Dialect {
@@ -113,6 +125,14 @@ impl Dialect {
         }
         if self.mime().starts_with("text/event-stream") {
             headers.entry(header::CACHE_CONTROL).or_insert(header::HeaderValue::from_static("no-cache"));
+        }
+    }
+
+    /// The answer of a fault that only this server has.
+    pub fn at_once(self, request: &Request) -> Option<Response> {
+        match self {
+            Dialect::Completions(manner) => (manner.at_once)(request),
+            Dialect::LmStudioChat | Dialect::OllamaChat => None,
         }
     }
 
