@@ -8,7 +8,7 @@
 //!
 //! Each program is a thin file in `src/bin` over the modules here. Who may import whom (`tests/layering.rs` holds it):
 //! programs import [`cli`], [`ndjson`], [`record`] and their own module; the modules of a domain import [`record`],
-//! [`clock`], [`stats`], [`text`] and `http`; [`power`] and [`memory`] also import [`schedule`] and [`nvml`]; `runner` imports `chat`, `loader`,
+//! [`clock`], [`stats`], [`text`] and `http`; [`power`] and [`memory`] also import [`schedule`] and [`nvml`]; `models` and `loader` import `lms`; `runner` imports `chat`, `loader`,
 //! `prompts`, `pace` and `artifacts`; `report` imports `summary`; [`record`], [`ndjson`], [`clock`], [`schedule`],
 //! [`stats`] and [`text`] import nothing of ours. Only programs and [`cli`] know standard input, standard output, arguments and the
 //! environment.

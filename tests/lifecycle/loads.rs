@@ -239,6 +239,17 @@ fn everything_is_unloaded_first_whoever_loaded_it_and_however_often() {
 }
 
 #[test]
+fn a_model_that_left_between_two_requests_and_came_back_is_told() {
+    let (sim, lms) = (lmstudio(&["--load-time", "200ms"]), Lms::new());
+    let flags = ["--ttl", "1s", "--rate", "0.4", "--arrival", "constant", "--requests", "2"];
+    let ran = ask(lms.command("llm-run", &sim.url), &sim, FINCH, &flags).exits(0);
+    let doubted = |result: &Value| result["warnings"].to_string().contains("loaded_by_request");
+    assert_eq!(ran.of_type("result").iter().map(doubted).collect::<Vec<_>>(), [false, true], "{}", ran.stdout);
+    let loaders: Vec<Value> = ran.of_type("load").iter().map(|load| load["loader"].clone()).collect();
+    assert_eq!(loaders, ["lms", "jit"]);
+}
+
+#[test]
 fn a_load_that_takes_too_long_fails_and_is_unloaded_when_it_ends() {
     let sim = lmstudio(&["--load-time", "900ms"]);
     let ran = ask(bare("llm-run"), &sim, FINCH, &["--load-timeout", "200ms"]).exits(1);
