@@ -96,18 +96,13 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
         }
         match wait_before_retry(&told, outcome.attempts.len() as u32, settings.retries, id) {
             Some(wait) if !shared.stopped() => {
-                outcome.attempts.push(attempt(&told, wait));
                 flight.waits();
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     // No more is sent, a second try included.
                     () = shared.stop_at(Stop::Drain) => break (told, dialect),
                 }
-                outcome.attempts.push(Attempt {
-                    status: told.status,
-                    error: told.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
-                    wait_seconds: wait.as_secs_f64(),
-                });
+                outcome.attempts.push(attempt(&told, wait));
             }
             _ => break (told, dialect),
         }
