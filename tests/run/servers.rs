@@ -1,9 +1,9 @@
 //! Every OpenAI-compatible server that llm-sim can be, asked by llm-run and llm-models: what each does differently changes no
 //! number, and what each refuses is told in its words.
 
-use super::{ask, one};
+use super::{ask, near, one};
 use crate::common::sim::Sim;
-use crate::common::{Ran, command, run_with};
+use crate::common::{Ran, command, run_with, wait_until};
 use serde_json::{Value, json};
 
 /// The servers, and where their counts come from.
@@ -30,9 +30,11 @@ fn warnings(result: &Value) -> Vec<&str> {
     all.filter(|word| *word != "client_lag").collect()
 }
 
-fn truths(path: &str) -> Vec<Value> {
-    let text = std::fs::read_to_string(path).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+/// The truth about so many requests, when it is there: a server may write it after its last byte was read.
+fn truths(path: &str, count: usize) -> Vec<Value> {
+    let read = || std::fs::read_to_string(path).unwrap_or_default();
+    wait_until("the truth", || read().lines().filter(|line| line.ends_with('}')).count() >= count);
+    read().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -42,7 +44,7 @@ fn every_number_of_every_server_is_what_it_really_sent() {
         let truth = folder.path().join(flavor).to_str().unwrap().to_owned();
         let sim = server(flavor, &["--tokens", "24", "--itl", "6ms", "--ttft", "60ms", "--truth", &truth]);
         let ran = ask(&sim, "openai", "finch-4b", &["--repeat", "3", "--retries", "0"]).exits(0);
-        let (results, truths) = (ran.of_type("result"), truths(&truth));
+        let (results, truths) = (ran.of_type("result"), truths(&truth, 3));
         assert_eq!(results.len(), 3, "{flavor}: {}", ran.stdout);
         for result in &results {
             let id = format!("{}-{}", result["run"].as_str().unwrap(), result["id"]);
@@ -69,13 +71,7 @@ fn every_number_of_every_server_is_what_it_really_sent() {
                 (&json!("stop"), &json!("finch-4b")),
                 "{flavor}"
             );
-            for (field, truth) in [("ttft_seconds", "ttft_seconds"), ("generation_time_seconds", "end_seconds")] {
-                let (measured, real) = (result[field].as_f64().unwrap(), sent[truth].as_f64().unwrap());
-                assert!(
-                    measured > real - 0.005 && measured < real + 0.5,
-                    "{flavor} {field}: {measured}, really {real}"
-                );
-            }
+            near(result, sent, flavor);
             let doubts: &[&str] = if source == "usage" { &[] } else { &["usage_missing"] };
             let mut told = warnings(result);
             // The one request that found out that this server closes, against its promise.
