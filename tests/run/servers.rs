@@ -57,7 +57,9 @@ fn every_number_of_every_server_is_what_it_really_sent() {
                 let timing = |name: &str| result["timing_seconds"][name].as_f64().unwrap();
                 let span = timing("last_token") - timing("first_token");
                 let rest = 24.0 - result["chunks"]["first_tokens"]["tokens"].as_f64().unwrap();
-                assert!((result["tpot_seconds"].as_f64().unwrap() - span / rest).abs() < 1e-9, "{flavor}: {result}");
+                // A starved client may find the whole stream in one read, and then knows no time per token.
+                let tpot = result["tpot_seconds"].as_f64().unwrap_or(0.0);
+                assert!((tpot - span / rest).abs() < 1e-9, "{flavor}: {result}");
             } else {
                 assert_eq!((&tokens["input"], &result["tpot_seconds"]), (&Value::Null, &Value::Null), "{flavor}");
                 assert!(
@@ -285,7 +287,7 @@ fn the_tokens_of_the_first_chunk_are_exact_where_the_server_tells_with_each() {
         assert!(if exact { tokens == 4.0 } else { tokens > 1.0 && tokens < 10.0 }, "{flavor} {extra}: {first}");
         let timing = &result["timing_seconds"];
         let span = timing["last_token"].as_f64().unwrap() - timing["first_token"].as_f64().unwrap();
-        let tpot = result["tpot_seconds"].as_f64().unwrap();
+        let tpot = result["tpot_seconds"].as_f64().unwrap_or(0.0);
         assert!((tpot - span / (24.0 - tokens)).abs() < 1e-9, "{flavor} {extra}: {tpot}");
     }
 }
