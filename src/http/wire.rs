@@ -94,13 +94,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stamped<S> {
 }
 
 type Socket = TokioIo<Stamped<TokioIo<Stream>>>;
+type Driver = Pin<Box<http1::Connection<Socket, Full<Bytes>>>>;
 
 /// One open connection.
 pub struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
     /// `None` once the connection has ended. A driver that ended must go: a request that was queued in it at that moment is
     /// given up only when it is dropped, and would be waited for until its time is over.
-    driver: Option<Pin<Box<http1::Connection<Socket, Full<Bytes>>>>>,
+    driver: Option<Driver>,
     reads: Arc<Reads>,
     used: bool,
     opened_seconds: f64,
