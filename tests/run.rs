@@ -33,6 +33,21 @@ fn one(ran: &Ran) -> Value {
     results.remove(0)
 }
 
+/// Asserts that first token and end came when they were sent. A loaded machine delays, and nothing makes a token arrive before it
+/// was sent; the end is there with the end mark, which a server may write before it is done with the connection.
+#[track_caller]
+fn near(result: &Value, sent: &Value, server: &str) {
+    let number = |of: &Value, field: &str| of[field].as_f64().unwrap_or_else(|| panic!("{server} {field}: {of}"));
+    let last = number(sent, "last_token_mono") - number(sent, "arrival_mono");
+    let first = number(sent, "ttft_seconds");
+    for (field, from, to) in
+        [("ttft_seconds", first, first), ("generation_time_seconds", last, number(sent, "end_seconds"))]
+    {
+        let measured = number(result, field);
+        assert!(measured > from - 0.005 && measured < to + 0.5, "{server} {field}: {measured}, really {from} to {to}");
+    }
+}
+
 const MODELS: [(&str, &str, &str); 5] = [
     ("lmstudio", "nocturne/owl-20b", "lmstudio-v1"),
     ("openrouter", "nocturne/owl-20b", "openai"),
@@ -76,14 +91,11 @@ fn every_number_agrees_with_what_each_server_really_sent() {
         assert_eq!(result["chunks"]["count"], chunks, "{profile}");
         assert_eq!(result["stream"].as_array().unwrap().len() as u64, chunks);
         assert_eq!(result["itl_seconds"]["count"], chunks - 1);
-        // A loaded machine delays, and nothing makes a token arrive before it was sent.
-        for (field, truth) in [("ttft_seconds", "ttft_seconds"), ("generation_time_seconds", "end_seconds")] {
-            let (measured, real) = (result[field].as_f64().unwrap(), sent[truth].as_f64().unwrap());
-            assert!(measured > real - 0.005 && measured < real + 0.5, "{profile} {field}: {measured}, really {real}");
-        }
+        near(&result, sent, profile);
         let ttft = result["ttft_seconds"].as_f64().unwrap();
         let answer = result["time_to_first_answer_token_seconds"].as_f64().unwrap();
-        assert!(answer > ttft, "{profile}: a model that reasons first answers later");
+        // Later; on a loaded machine both may come in one read.
+        assert!(answer >= ttft, "{profile}: a model that reasons first answers later");
         assert!(!result["text"].as_str().unwrap().contains("<think>"), "{profile}");
     }
 }

@@ -94,12 +94,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stamped<S> {
 }
 
 type Socket = TokioIo<Stamped<TokioIo<Stream>>>;
+type Driver = Pin<Box<http1::Connection<Socket, Full<Bytes>>>>;
 
 /// One open connection.
 pub struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
-    driver: Pin<Box<http1::Connection<Socket, Full<Bytes>>>>,
-    driver_done: bool,
+    /// `None` once the connection has ended. A driver that ended must go: a request that was queued in it at that moment is
+    /// given up only when it is dropped, and would be waited for until its time is over.
+    driver: Option<Driver>,
     reads: Arc<Reads>,
     used: bool,
     opened_seconds: f64,
@@ -140,8 +142,8 @@ impl Connection {
         let mut other = std::pin::pin!(other);
         poll_fn(|cx| {
             // The connection first: what it reads now is what the other finds.
-            if !self.driver_done && self.driver.as_mut().poll(cx).is_ready() {
-                self.driver_done = true;
+            if self.driver.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
+                self.driver = None;
             }
             other.as_mut().poll(cx)
         })
@@ -152,7 +154,7 @@ impl Connection {
     async fn is_usable(&mut self) -> bool {
         // One look at the socket: a server that closed while nobody looked is noticed now.
         self.drive(std::future::ready(())).await;
-        !self.driver_done && !self.sender.is_closed() && self.sender.is_ready()
+        self.driver.is_some() && !self.sender.is_closed() && self.sender.is_ready()
     }
 }
 
@@ -208,8 +210,7 @@ impl Connections {
                 .map_err(|why| io_failure(FailureKind::Connect, &format!("cannot connect to {server}"), &why))?;
             Ok(Connection {
                 sender,
-                driver: Box::pin(driver),
-                driver_done: false,
+                driver: Some(Box::pin(driver)),
                 reads,
                 used: false,
                 opened_seconds: clock::between(began, clock::mono_ns()),
@@ -252,4 +253,34 @@ fn server_of(uri: &Uri) -> String {
 /// What a panicking thread left behind is still a list of connections.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpListener};
+
+    #[tokio::test]
+    async fn a_request_that_is_queued_when_the_connection_ends_is_given_up_and_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let uri: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let connections = Connections::new().unwrap();
+        let second = Duration::from_secs(1);
+        let mut connection = connections.open(&uri, second).await.unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let request = || Request::post("/").header("host", "x").body(Full::new(Bytes::from_static(b"{}"))).unwrap();
+        let answer = std::thread::spawn(move || {
+            let _ = server.read(&mut [0; 4096]).unwrap();
+            server.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+            server
+        });
+        assert_eq!(connection.send(request()).await.unwrap().status(), 200);
+        assert!(connection.is_usable().await);
+        answer.join().unwrap().shutdown(Shutdown::Both).unwrap();
+        // The end has arrived, and nobody has looked.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let sent = tokio::time::timeout(10 * second, connection.send(request())).await;
+        assert!(sent.unwrap().is_err());
+    }
 }

@@ -1,9 +1,9 @@
 //! Every OpenAI-compatible server that llm-sim can be, asked by llm-run and llm-models: what each does differently changes no
 //! number, and what each refuses is told in its words.
 
-use super::{ask, one};
+use super::{ask, near, one};
 use crate::common::sim::Sim;
-use crate::common::{Ran, command, run_with};
+use crate::common::{Ran, command, run_with, wait_until};
 use serde_json::{Value, json};
 
 /// The servers, and where their counts come from.
@@ -30,9 +30,11 @@ fn warnings(result: &Value) -> Vec<&str> {
     all.filter(|word| *word != "client_lag").collect()
 }
 
-fn truths(path: &str) -> Vec<Value> {
-    let text = std::fs::read_to_string(path).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+/// The truth about so many requests, when it is there: a server may write it after its last byte was read.
+fn truths(path: &str, count: usize) -> Vec<Value> {
+    let read = || std::fs::read_to_string(path).unwrap_or_default();
+    wait_until("the truth", || read().lines().filter(|line| line.ends_with('}')).count() >= count);
+    read().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -42,7 +44,7 @@ fn every_number_of_every_server_is_what_it_really_sent() {
         let truth = folder.path().join(flavor).to_str().unwrap().to_owned();
         let sim = server(flavor, &["--tokens", "24", "--itl", "6ms", "--ttft", "60ms", "--truth", &truth]);
         let ran = ask(&sim, "openai", "finch-4b", &["--repeat", "3", "--retries", "0"]).exits(0);
-        let (results, truths) = (ran.of_type("result"), truths(&truth));
+        let (results, truths) = (ran.of_type("result"), truths(&truth, 3));
         assert_eq!(results.len(), 3, "{flavor}: {}", ran.stdout);
         for result in &results {
             let id = format!("{}-{}", result["run"].as_str().unwrap(), result["id"]);
@@ -55,7 +57,9 @@ fn every_number_of_every_server_is_what_it_really_sent() {
                 let timing = |name: &str| result["timing_seconds"][name].as_f64().unwrap();
                 let span = timing("last_token") - timing("first_token");
                 let rest = 24.0 - result["chunks"]["first_tokens"]["tokens"].as_f64().unwrap();
-                assert!((result["tpot_seconds"].as_f64().unwrap() - span / rest).abs() < 1e-9, "{flavor}: {result}");
+                // A starved client may find the whole stream in one read, and then knows no time per token.
+                let tpot = result["tpot_seconds"].as_f64().unwrap_or(0.0);
+                assert!((tpot - span / rest).abs() < 1e-9, "{flavor}: {result}");
             } else {
                 assert_eq!((&tokens["input"], &result["tpot_seconds"]), (&Value::Null, &Value::Null), "{flavor}");
                 assert!(
@@ -69,13 +73,7 @@ fn every_number_of_every_server_is_what_it_really_sent() {
                 (&json!("stop"), &json!("finch-4b")),
                 "{flavor}"
             );
-            for (field, truth) in [("ttft_seconds", "ttft_seconds"), ("generation_time_seconds", "end_seconds")] {
-                let (measured, real) = (result[field].as_f64().unwrap(), sent[truth].as_f64().unwrap());
-                assert!(
-                    measured > real - 0.005 && measured < real + 0.5,
-                    "{flavor} {field}: {measured}, really {real}"
-                );
-            }
+            near(result, sent, flavor);
             let doubts: &[&str] = if source == "usage" { &[] } else { &["usage_missing"] };
             let mut told = warnings(result);
             // The one request that found out that this server closes, against its promise.
@@ -289,7 +287,7 @@ fn the_tokens_of_the_first_chunk_are_exact_where_the_server_tells_with_each() {
         assert!(if exact { tokens == 4.0 } else { tokens > 1.0 && tokens < 10.0 }, "{flavor} {extra}: {first}");
         let timing = &result["timing_seconds"];
         let span = timing["last_token"].as_f64().unwrap() - timing["first_token"].as_f64().unwrap();
-        let tpot = result["tpot_seconds"].as_f64().unwrap();
+        let tpot = result["tpot_seconds"].as_f64().unwrap_or(0.0);
         assert!((tpot - span / (24.0 - tokens)).abs() < 1e-9, "{flavor} {extra}: {tpot}");
     }
 }
