@@ -192,7 +192,9 @@ impl Joiner {
             }
             (Record::Power(power), Role::Power) => {
                 let Some(at) = self.stamp(source, power.ts, power.mono) else { return };
-                self.meters.add(index, at, power);
+                if let Err(what) = self.meters.add(index, at, power) {
+                    self.note(format!("readings of {} were left out: {what}", power.source));
+                }
                 self.sources[source].read(&power.source, at, now);
             }
             (Record::Memory(memory), Role::Memory) => {
@@ -213,9 +215,10 @@ impl Joiner {
     }
 
     fn stamp(&mut self, source: usize, ts: f64, mono: Option<f64>) -> Option<f64> {
+        let offset = self.settings.offsets.get(source).copied().unwrap_or(0.0);
         let from = &mut self.sources[source];
         let stamp = Stamped { ts, mono, boot: from.boot.as_deref() };
-        let at = stamp.sane().then(|| micros(self.axis.place(stamp) + self.settings.offset))?;
+        let at = stamp.sane().then(|| micros(self.axis.place(stamp) + offset))?;
         from.mono = mono.is_some() && from.boot.is_some();
         let stepped = from.steps.see(ts, mono).filter(|_| !std::mem::replace(&mut from.stepped, true));
         if let Some(step) = stepped {

@@ -40,8 +40,22 @@ const TRIES: f64 = 0.1;
 pub struct Emission {
     /// What it is.
     pub kind: Kind,
-    /// The line, without its newline.
+    /// The line as it came, without its newline.
     pub line: String,
+    /// The fields that were added to it, each with its comma: they stand before its last brace.
+    pub added: String,
+}
+
+impl Emission {
+    fn whole(kind: Kind, line: String) -> Self {
+        Self { kind, line, added: String::new() }
+    }
+
+    /// The line that goes out, in parts.
+    pub fn parts(&self) -> [&str; 3] {
+        let open = if self.added.is_empty() { None } else { self.line.strip_suffix('}') };
+        open.map_or([&self.line, "", ""], |open| [open, &self.added, "}"])
+    }
 }
 
 /// What goes out.
@@ -272,14 +286,14 @@ impl Joiner {
         if self.input_ended && self.queue.is_empty() && !self.finished() {
             self.summarised = true;
             let line = record::line(&self.summary())?;
-            return Ok(Ok(Emission { kind: Kind::Summary, line }));
+            return Ok(Ok(Emission::whole(Kind::Summary, line)));
         }
         if let Err(due) = self.ready(now) {
             return Ok(Err(due));
         }
         let Some((_, waiting)) = self.queue.pop_front() else { return Ok(Err(f64::INFINITY)) };
         Ok(Ok(match waiting {
-            Waiting::Line(kind, line) => Emission { kind, line },
+            Waiting::Line(kind, line) => Emission::whole(kind, line),
             Waiting::Load(line, loading) => {
                 let loaded = verdict::load(self, &loading);
                 self.totals.load(&loaded);
@@ -290,19 +304,22 @@ impl Joiner {
                 let (run, model) = loading.key;
                 self.loaded.entry(run).or_default().insert(model, Rc::new(loaded));
                 self.release(loading.since);
-                Emission { kind: Kind::Other, line }
+                Emission::whole(Kind::Other, line)
             }
             Waiting::Result(line, asked, span) => {
                 let mut line = Patch::new(line, asked.enriched)?;
                 if !self.sources.is_empty() {
-                    // The gaps up to here are known now, and with them the idle power.
-                    self.account();
+                    if self.settings.idle == IdleFrom::Auto {
+                        // The gaps up to here are known now, and with them the idle power.
+                        self.account();
+                    }
                     verdict::result(self, &asked, span, &mut line)?;
                 }
                 if let Some(span) = span {
                     self.release(span.from);
                 }
-                Emission { kind: Kind::Result, line: line.line()? }
+                let (line, added) = line.parts()?;
+                Emission { kind: Kind::Result, line, added }
             }
         }))
     }
