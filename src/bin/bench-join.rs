@@ -24,6 +24,8 @@ Examples:
   llm-models lmstudio | llm-run --suite website | bench-join --power <(power-sample) --mem <(mem-sample) > results.ndjson
   bench-join --power power.ndjson --idle auto --json-dir run results.ndjson | jq 'select(.type == \"result\").power.energy_joules'
   bench-join --power socket.ndjson --offset -2.5 --price-per-kwh 0.30 --carbon-g-per-kwh 380 results.ndjson
+  bench-join --power gpu.ndjson --power socket.ndjson --offset socket.ndjson=-2.5 results.ndjson
+  bench-join --power <(power-sample --from powermetrics.log) results.ndjson
 
 Each result goes out, in order, as soon as the readings cover its end, at the latest after --wait. SIGTERM ends the input;
 SIGINT does so with --follow, and otherwise waits for the input to end, so that nothing of an interrupted run is lost. A
@@ -33,7 +35,7 @@ Environment:
   NO_COLOR  no colour, no progress
 
 Memory: bounded by the requests in flight and the readings of the longest of them; plus every prompt once with
---json-dir. Results without start records are held until the input ends, and so are the readings they need.
+--json-dir, and the readings of --idle-file. Results without start records are held until the input ends, and so are the readings they need.
 ",
     EXIT_STATUS,
 ];
@@ -154,7 +156,7 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     let read = args.files.iter().chain(&args.power).chain(&args.mem).chain(&args.truth);
     cli::distinct(args.common.output.as_deref(), read.map(PathBuf::as_path))?;
     let mut out = Out::open(args.common.output.as_deref())?;
-    let mut emit = |emission: Option<Emission>| {
+    let mut emit = |emission: Option<&Emission>| {
         let Some(emission) = emission else { return Ok(out.flush()?) };
         match (&mut files, emission.kind) {
             (Some(files), Kind::Result) => return Ok(out.hold(&[&files.result(&emission.parts().concat())?])?),
@@ -199,9 +201,12 @@ fn idle(args: &Args, reading: &Reading) -> anyhow::Result<IdleFrom> {
         return Ok(args.idle.map_or(IdleFrom::Nowhere, |Idle::Auto| IdleFrom::Auto));
     };
     let mut input = Input::open(std::slice::from_ref(path), reading.strict, reading.talk)?;
-    let mut records = Vec::new();
-    while let Some((_, record)) = input.next_record()? {
-        records.push(record);
+    let (mut records, mut first) = (Vec::new(), true);
+    while let Some(line) = input.next_line()? {
+        if std::mem::take(&mut first) {
+            no_log(&line, "--idle-file", path.is_file())?;
+        }
+        records.extend(record(&mut input, &line)?);
     }
     reading.bad.fetch_add(input.bad(), Ordering::Relaxed);
     let level = join::idle_of(records);
@@ -254,12 +259,13 @@ impl Reading {
             let mut first = true;
             Ok(Box::new(move |to| {
                 at_hand(&mut input, &bad, to, |input, line| {
-                    let log = if std::mem::take(&mut first) { join::foreign(&line.text) } else { None };
-                    if let Some(log) = log {
-                        let from = if grows { name.as_str() } else { "-" };
-                        bail!("{name}: {log}, not records: name it as --power <(power-sample --from {from})");
+                    if std::mem::take(&mut first) {
+                        no_log(&line, "--power", grows)?;
                     }
-                    let sample = if role == Role::Truth { truth(input, &line)? } else { record(input, &line)? };
+                    let sample = match role {
+                        Role::Truth => truth(input, &line)?,
+                        Role::Power | Role::Memory => record(input, &line)?.map(Sample::Record),
+                    };
                     if let Some(Sample::Record(Record::Sampler(sampler))) = &sample {
                         ends.finish(sampler.event == SamplerEvent::End && !follow);
                     }
@@ -304,13 +310,21 @@ fn hear(input: &mut Input, line: Line) -> anyhow::Result<Option<(String, Heard)>
     }
 }
 
-fn record(input: &mut Input, line: &Line) -> anyhow::Result<Option<Sample>> {
+/// Refuses the log of a power meter, of which every line would be refused otherwise.
+fn no_log(first: &Line, flag: &str, file: bool) -> anyhow::Result<()> {
+    let Some(log) = join::foreign(&first.text) else { return Ok(()) };
+    let name = &first.place.file;
+    let from = if file { name } else { "-" };
+    bail!("{name}: {log}, not records: let power-sample read it: {flag} <(power-sample --from {from})");
+}
+
+fn record(input: &mut Input, line: &Line) -> anyhow::Result<Option<Record>> {
     match record::read(&line.text) {
         Ok(record) => {
             if let Record::Newer(v) = record {
                 input.newer(line, v);
             }
-            Ok(Some(Sample::Record(record)))
+            Ok(Some(record))
         }
         Err(why) => input.refuse(&format!("{}: {why}", line.place)).map(|()| None),
     }

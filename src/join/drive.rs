@@ -138,7 +138,7 @@ pub fn drive(
     lines: NextLines,
     feeds: Vec<Feed>,
     stop: &Arc<AtomicBool>,
-    out: &mut dyn FnMut(Option<Emission>) -> anyhow::Result<()>,
+    out: &mut dyn FnMut(Option<&Emission>) -> anyhow::Result<()>,
     say: &dyn Fn(&str),
 ) -> anyhow::Result<()> {
     let hub = Arc::new(Hub::default());
@@ -160,7 +160,7 @@ fn work(
     core: &mut Joiner,
     hub: &Hub,
     stop: &AtomicBool,
-    out: &mut dyn FnMut(Option<Emission>) -> anyhow::Result<()>,
+    out: &mut dyn FnMut(Option<&Emission>) -> anyhow::Result<()>,
     say: &dyn Fn(&str),
 ) -> anyhow::Result<()> {
     loop {
@@ -172,7 +172,10 @@ fn work(
         let now = now();
         let due = loop {
             match core.next(now)? {
-                Ok(emission) => out(Some(emission))?,
+                Ok(emission) => {
+                    out(Some(&emission))?;
+                    core.recycle(emission);
+                }
                 Err(due) => break due,
             }
         };

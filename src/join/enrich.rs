@@ -3,9 +3,6 @@
 use crate::record::Object;
 use serde::Serialize;
 
-/// Bytes that the fields of a result usually take.
-const ROOM: usize = 2048;
-
 /// A line whose fields are being set: in the place of the old values where it has some of them, else at its end.
 #[derive(Debug)]
 pub enum Patch {
@@ -16,15 +13,17 @@ pub enum Patch {
 }
 
 impl Patch {
-    /// A line that was read as a result. `has_some` says whether it has fields of the names that will be set.
+    /// A line that was read as a result. `has_some` says whether it has fields of the names that will be set; what is added
+    /// is put into `room`.
     ///
     /// # Errors
     /// When the line is not a JSON object.
-    pub fn new(line: String, has_some: bool) -> Result<Self, serde_json::Error> {
+    pub fn new(line: String, has_some: bool, mut room: Vec<u8>) -> Result<Self, serde_json::Error> {
         if has_some || !line.ends_with('}') {
             return Ok(Patch::Fields(Object::parse(&line)?));
         }
-        Ok(Patch::Added(line, Vec::new()))
+        room.clear();
+        Ok(Patch::Added(line, room))
     }
 
     /// Sets a field; each at most once.
@@ -35,7 +34,6 @@ impl Patch {
         match self {
             // A result has a model, so a comma is due.
             Patch::Added(_, added) => {
-                added.reserve(ROOM);
                 added.extend_from_slice(b",\"");
                 added.extend_from_slice(key.as_bytes());
                 added.extend_from_slice(b"\":");
@@ -76,11 +74,11 @@ mod tests {
             (r#"{"power":0,"a":1}"#, true, r#"{"power":1,"a":1,"memory":"x"}"#),
             (r#"{"a":1} "#, false, r#"{"a":1,"power":1,"memory":"x"}"#),
         ] {
-            let mut patch = Patch::new(line.to_owned(), has_some).unwrap();
+            let mut patch = Patch::new(line.to_owned(), has_some, b"what was there before".to_vec()).unwrap();
             patch.set("power", &1).unwrap();
             patch.set("memory", "x").unwrap();
             assert_eq!(text(patch), expect);
         }
-        assert_eq!(text(Patch::new("{\"a\": 1}".to_owned(), false).unwrap()), "{\"a\": 1}");
+        assert_eq!(text(Patch::new("{\"a\": 1}".to_owned(), false, Vec::new()).unwrap()), "{\"a\": 1}");
     }
 }

@@ -118,6 +118,8 @@ pub struct Joiner {
     pub(super) wall: (Option<String>, Steps),
     /// Whether results come without starts, and so wait for the end of the input.
     pub(super) buffering: bool,
+    /// Room for the fields of the next result.
+    spare: Vec<u8>,
     input_ended: bool,
     summarised: bool,
     notes: Vec<String>,
@@ -159,6 +161,7 @@ impl Joiner {
             last_event: f64::NEG_INFINITY,
             wall: (None, Steps::default()),
             buffering: false,
+            spare: Vec::new(),
             input_ended: false,
             summarised: false,
             notes: Vec::new(),
@@ -245,6 +248,13 @@ impl Joiner {
         self.said.clone()
     }
 
+    /// Takes back what has gone out: its room serves the next.
+    pub fn recycle(&mut self, emission: Emission) {
+        if emission.kind == Kind::Result {
+            self.spare = emission.added.into_bytes();
+        }
+    }
+
     /// Whether the next line may go out; otherwise, when to ask again (for ever, when only a new line or reading can
     /// change it).
     fn ready(&mut self, now: f64) -> Result<(), f64> {
@@ -307,7 +317,7 @@ impl Joiner {
                 Emission::whole(Kind::Other, line)
             }
             Waiting::Result(line, asked, span) => {
-                let mut line = Patch::new(line, asked.enriched)?;
+                let mut line = Patch::new(line, asked.enriched, std::mem::take(&mut self.spare))?;
                 if !self.sources.is_empty() {
                     if self.settings.idle == IdleFrom::Auto {
                         // The gaps up to here are known now, and with them the idle power.

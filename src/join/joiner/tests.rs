@@ -402,6 +402,50 @@ fn results_without_starts_wait_for_the_end_and_are_joined_then() {
 }
 
 #[test]
+fn samplers_restart_repeat_come_late_and_die_and_what_they_read_counts_once() {
+    let whole = power("b", &[10.0; 6]);
+    let again = |mut boot: Vec<Value>, since: usize| {
+        boot.iter_mut().skip(1).for_each(|reading| reading["mono"] = json!(reading["mono"].as_f64().unwrap() + 5000.0));
+        boot.drain(1..since);
+        boot
+    };
+    let counter = |joules: &[f64]| {
+        let reads = joules.iter().enumerate().map(|(i, &joules)| {
+            let mut reading = window(i as f64, 1.0, 1.0);
+            (reading["kind"], reading["joules"]) = (json!("counter"), json!({"cpu": joules}));
+            reading
+        });
+        reads.collect::<Vec<_>>()
+    };
+    let counted = [vec![sampler("b", 1.0)], counter(&[50.0, 60.0, 70.0, 80.0, 90.0, 100.0])].concat();
+    let mut rebooted = counter(&[500.0, 510.0, 520.0, 530.0, 540.0, 550.0]);
+    rebooted.drain(..3);
+    for (what, samples, energy, coverage) in [
+        ("whole", whole.clone(), 40.0, 1.0),
+        ("each twice", whole.iter().flat_map(|s| [s.clone(), s.clone()]).collect(), 40.0, 1.0),
+        ("all twice", [whole.clone(), whole.clone()].concat(), 40.0, 1.0),
+        ("out of order", [&whole[..1], &whole[2..3], &whole[1..2], &whole[3..]].concat(), 40.0, 1.0),
+        ("late", [&whole[..1], &whole[3..]].concat(), 20.0, 0.5),
+        ("dead", whole[..3].to_vec(), 20.0, 0.5),
+        ("restarted", [&whole[..3], &whole[..1], &whole[3..]].concat(), 40.0, 1.0),
+        ("restarted later", [&whole[..2], &whole[..1], &whole[3..]].concat(), 30.0, 0.75),
+        ("rebooted", [whole[..3].to_vec(), again(power("c", &[10.0; 6]), 3)].concat(), 40.0, 1.0),
+        ("counter", counted.clone(), 40.0, 1.0),
+        ("counter, twice", counted.iter().flat_map(|s| [s.clone(), s.clone()]).collect(), 40.0, 1.0),
+        ("counter, restarted", [&counted[..4], &[sampler("b", 1.0)], &rebooted[..]].concat(), 30.0, 0.75),
+    ] {
+        for lines_first in [true, false] {
+            let streams = [(Role::Power, samples.clone())];
+            let joined = join(settings(), &told(&[(0.0, 4.0)]), &streams, lines_first);
+            let power = &results(&joined)[0]["power"];
+            assert_eq!((&power["energy_joules"], &power["coverage"]), (&json!(energy), &json!(coverage)), "{what}");
+            let clock = if what == "rebooted" { "wall" } else { "mono" };
+            assert_eq!(power["clock"], clock, "{what}");
+        }
+    }
+}
+
+#[test]
 fn a_failed_request_and_one_without_time_are_told_apart() {
     let mut failed = result(1, 1.0, 2.0);
     failed["error"] = json!({"kind": "timeout"});
@@ -515,6 +559,31 @@ proptest! {
         prop_assert!(bounds("energy_upper_joules") >= bounds("energy_joules"));
         let other = join(settings(), &lines, &[(Role::Power, power("b", &watts))], false);
         prop_assert_eq!(one, other);
+    }
+
+    #[test]
+    fn fields_that_are_not_known_survive_byte_for_byte(
+        fields in proptest::collection::vec((".{0,8}", ".{0,12}", any::<i128>(), any::<bool>()), 0..8),
+        space in "[ \t]{0,2}",
+    ) {
+        let quoted = |text: &str| serde_json::to_string(text).unwrap();
+        let more: String = fields.iter().enumerate().map(|(i, (key, text, number, deep))| {
+            let value = if *deep { format!("[{number}.50e0,{{{}:null}}]", quoted(text)) } else { quoted(text) };
+            format!(",{space}{}:{space}{value}", quoted(&format!("x{i}{key}")))
+        }).collect();
+        let line = result(1, 1.0, 2.0).to_string();
+        let line = format!("{}{more}}}", line.strip_suffix('}').unwrap());
+        let mut core = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
+        hand(&mut core, &run("b"), 0.0);
+        hand(&mut core, &start(1, 1.0), 0.0);
+        core.line(line.clone(), hear(&line).unwrap(), 0.0);
+        power("b", &[10.0; 3]).iter().for_each(|sample| read(&mut core, 0, sample, 0.0));
+        prop_assert!(core.next(0.0).unwrap().is_ok(), "the run");
+        let Ok(emission) = core.next(0.0).unwrap() else { panic!("nothing came out") };
+        let whole = emission.parts().concat();
+        let rest = whole.strip_prefix(line.strip_suffix('}').unwrap());
+        prop_assert!(rest.is_some_and(|rest| rest.starts_with(",\"power\":{\"cpu_watts\"")), "{}", whole);
+        prop_assert!(serde_json::from_str::<Value>(&whole).is_ok(), "{}", whole);
     }
 
     #[test]
