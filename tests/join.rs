@@ -336,6 +336,53 @@ fn net_energy_money_and_carbon_are_told_on_request() {
     assert_eq!(power["carbon"], json!({"amount": 0.004, "per_kwh": 360.0}));
 }
 
+/// A running llm-sim; it ends with the test.
+struct Sim(Child, String);
+
+impl Sim {
+    fn start(truth: &Path) -> Self {
+        let mut command = command("llm-sim");
+        command.args(["--profile", "openai", "--ttft", "40ms", "--itl", "4ms", "--tokens", "20", "--truth"]).arg(truth);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
+        Self(child, url.trim().to_owned())
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[test]
+fn what_was_measured_is_held_against_what_the_simulator_wrote_while_both_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let truth = folder.path().join("truth");
+    let sim = Sim::start(&truth);
+    let mut script = bash(
+        "echo owl-20b | llm-run --source openai --base-url \"$URL\" --prompt hi --repeat 3 --concurrency 2 --settle 10ms |
+         bench-join --wait 30s --truth \"$TRUTH\"",
+    );
+    script.env("URL", &sim.1).env("TRUTH", &truth);
+    let ran = run_with(script, "").exits(0);
+    let results = ran.of_type("result");
+    assert_eq!((results.len(), &ran.of_type("join_summary")[0]["truths"]), (3, &json!(3)));
+    for result in &results {
+        let of = |key: &str| result["truth"][key].as_f64().unwrap_or_else(|| panic!("{key}: {result}"));
+        // What was measured is what was done and the error; and nothing comes before it was sent.
+        let measured = result["ttft_seconds"].as_f64().unwrap();
+        assert!((of("ttft_seconds") + of("ttft_error_seconds") - measured).abs() < 2e-6, "{result}");
+        assert!(of("ttft_seconds") >= 0.04 && of("ttft_error_seconds") > -0.005, "{result}");
+        assert!(of("gap_seconds") >= 0.0035 && of("end_seconds") > of("ttft_seconds"), "{result}");
+        for key in ["gap_error_seconds", "gap_p99_error_seconds", "end_error_seconds"] {
+            assert!(of(key).abs() < 5.0, "{key}: {result}");
+        }
+    }
+}
+
 #[test]
 fn a_file_of_results_is_followed_until_a_signal_comes() {
     let folder = tempfile::tempdir().unwrap();

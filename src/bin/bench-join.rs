@@ -34,8 +34,9 @@ second signal leaves at once.
 Environment:
   NO_COLOR  no colour, no progress
 
-Memory: bounded by the requests in flight and the readings of the longest of them; plus every prompt once with
---json-dir, and the readings of --idle-file. Results without start records are held until the input ends, and so are the readings they need.
+Memory: bounded by the requests in flight and the readings of the longest of them; plus every prompt and every file's
+name once with --json-dir, and the readings of --idle-file. Results without start records are held until the input ends,
+and so are the readings they need.
 ",
     EXIT_STATUS,
 ];

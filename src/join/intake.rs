@@ -21,10 +21,11 @@ impl Joiner {
         let waiting = match heard {
             Heard::Start(start) => return self.start(start),
             Heard::Run { run, boot, started_ts } => {
-                self.boots.insert(run.clone(), boot);
                 self.totals.run(&run);
                 self.abandon(&run, started_ts);
-                self.run = run;
+                let former = std::mem::replace(&mut self.run, run);
+                let boot = std::mem::replace(&mut self.boot, boot);
+                self.boots.insert(former, boot);
                 Waiting::Line(Kind::Other, line)
             }
             Heard::Load(load) => match self.load(&load) {
@@ -42,7 +43,8 @@ impl Joiner {
 
     /// Where a stamp of a run stands, and whether its monotonic clock says so; `None` for what can be no moment.
     fn place(&mut self, run: &str, ts: f64, mono: Option<f64>) -> Option<(f64, bool)> {
-        let boot = self.boots.get(run).and_then(Option::as_deref);
+        let boot = if run == self.run { &self.boot } else { self.boots.get(run).unwrap_or(&None) };
+        let boot = boot.as_deref();
         let stamp = Stamped { ts, mono, boot };
         stamp.sane().then(|| (self.axis.place(stamp), mono.is_some() && boot.is_some()))
     }
@@ -157,7 +159,8 @@ impl Joiner {
                 self.flights.flow(flow);
             }
         }
-        let boot = self.boots.get(&run).and_then(Option::as_deref);
+        let boot = if run == self.run { &self.boot } else { self.boots.get(&run).unwrap_or(&None) };
+        let boot = boot.as_deref();
         if self.wall.0.as_deref() != boot {
             self.wall = (boot.map(str::to_owned), Steps::default());
         }

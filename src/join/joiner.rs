@@ -111,8 +111,12 @@ pub struct Joiner {
     pub(super) needed: Moments,
     /// The beginnings of what is in flight.
     pub(super) flying: Moments,
+    /// The boots of the runs before this one.
     pub(super) boots: HashMap<String, Option<String>>,
+    /// The run whose head came last, and its boot.
     pub(super) run: String,
+    /// See `run`.
+    pub(super) boot: Option<String>,
     pub(super) last_event: f64,
     /// Notices steps of the wall clock, of one boot at a time.
     pub(super) wall: (Option<String>, Steps),
@@ -158,6 +162,7 @@ impl Joiner {
             flying: Moments::default(),
             boots: HashMap::new(),
             run: String::new(),
+            boot: None,
             last_event: f64::NEG_INFINITY,
             wall: (None, Steps::default()),
             buffering: false,
@@ -377,7 +382,8 @@ impl Joiner {
 
     /// The boot that the stamps of a result are of.
     pub(super) fn boot_of(&self, asked: &Asked) -> Option<&str> {
-        self.boots.get(self.run_of(asked))?.as_deref()
+        let run = self.run_of(asked);
+        if run == self.run { self.boot.as_deref() } else { self.boots.get(run)?.as_deref() }
     }
 }
 

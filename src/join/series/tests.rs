@@ -70,7 +70,9 @@ fn energy_is_that_of_the_shared_vectors() {
         return;
     };
     let file: Value = serde_json::from_str(&text).unwrap();
-    for case in file["cases"].as_array().unwrap() {
+    let cases = file["cases"].as_array().unwrap();
+    assert!(cases.len() > 10);
+    for case in cases {
         let windows: Vec<(f64, f64, f64)> = serde_json::from_value(case["windows"].clone()).unwrap();
         let [a, b]: [f64; 2] = serde_json::from_value(case["request"].clone()).unwrap();
         let readings = windows.into_iter().map(|(from, to, watts)| (to, to - from, watts));
