@@ -4,8 +4,9 @@
 //! A stream whose readings are of the present is always taken in, so that a sampler never waits for us; one whose
 //! readings are of the past is taken in only as far as the next result needs it, so that memory stays bounded.
 
+use super::emission::Emission;
 use super::heard::Heard;
-use super::joiner::{Emission, Joiner};
+use super::joiner::Joiner;
 use super::source::Role;
 use super::truth::Written;
 use crate::clock;

@@ -1,6 +1,7 @@
 //! Estimates as the record tells them: watts, phases, coverage, and how far to trust them.
 
-use super::power::{add, numbered};
+use super::domains::numbered;
+use super::power::add;
 use super::series::Estimate;
 use crate::clock::micros;
 use crate::record::{PhaseEnergy, Quality, Watts};

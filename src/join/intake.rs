@@ -2,9 +2,10 @@
 
 use super::axis::{Stamped, Steps};
 use super::drive::Sample;
+use super::emission::Kind;
 use super::flights::Flow;
 use super::heard::{Asked, Heard, Start};
-use super::joiner::{DISORDER, Joiner, Kind, Span, Waiting};
+use super::joiner::{DISORDER, Joiner, Span, Waiting};
 use super::settings::Attribution;
 use super::source::Role;
 use super::verdict::Loading;

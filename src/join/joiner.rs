@@ -5,6 +5,7 @@
 //! any more is forgotten at once. Results without `start` records are the exception, and it says so.
 
 use super::axis::{Axis, Steps};
+use super::emission::{Emission, Kind};
 use super::enrich::Patch;
 use super::flights::{Claim, Flights};
 use super::heard::Asked;
@@ -34,42 +35,6 @@ const NOTES: usize = 100;
 
 /// An arrival that is so much older than the start of a request, in seconds, is that of an earlier try.
 const TRIES: f64 = 0.1;
-
-/// A line that goes out.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Emission {
-    /// What it is.
-    pub kind: Kind,
-    /// The line as it came, without its newline.
-    pub line: String,
-    /// The fields that were added to it, each with its comma: they stand before its last brace.
-    pub added: String,
-}
-
-impl Emission {
-    fn whole(kind: Kind, line: String) -> Self {
-        Self { kind, line, added: String::new() }
-    }
-
-    /// The line that goes out, in parts.
-    pub fn parts(&self) -> [&str; 3] {
-        let open = if self.added.is_empty() { None } else { self.line.strip_suffix('}') };
-        open.map_or([&self.line, "", ""], |open| [open, &self.added, "}"])
-    }
-}
-
-/// What goes out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A result, joined.
-    Result,
-    /// A prompt, as it came.
-    Prompt,
-    /// The summary of the join.
-    Summary,
-    /// Anything else, as it came.
-    Other,
-}
 
 /// Something that goes out when its time has come.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 //! several, or none, it is the largest that contains the others.
 
 use super::axis::LONGEST;
+use super::domains::{largest, never_zero};
 use super::series::{Estimate, Piece, Reading, Series};
 use crate::record::{Power, PowerKind, Sampler};
 use std::collections::BTreeSet;
@@ -333,33 +334,6 @@ pub fn add(sum: &mut Option<Estimate>, part: Estimate) {
     sum.touched = sum.touched.min(part.touched);
 }
 
-/// The domains of the largest total: the plug, else the machine, else the platform, else the chip, else the processors
-/// with their memory, and the graphics cards.
-fn largest(domains: &BTreeSet<&str>) -> Vec<String> {
-    for whole in ["wall", "system", "psys"] {
-        if domains.contains(whole) {
-            return vec![whole.to_owned()];
-        }
-    }
-    let of = |stem: &str| domains.iter().filter(|d| numbered(d, stem)).map(|&d| d.to_owned()).collect::<Vec<_>>();
-    let mut parts = if domains.contains("soc") {
-        vec!["soc".to_owned()]
-    } else {
-        let mut parts = of("package-");
-        let names: &[&str] = if parts.is_empty() { &["cpu", "gpu", "ane", "dram"] } else { &["dram"] };
-        parts.extend(names.iter().filter(|&&name| domains.contains(name)).map(|&name| name.to_owned()));
-        parts.extend(of("dram-"));
-        parts
-    };
-    parts.extend(of("gpu"));
-    parts
-}
-
-/// Whether a domain is one of several: `gpu0`, of `gpu`.
-pub fn numbered(domain: &str, stem: &str) -> bool {
-    domain.strip_prefix(stem).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
-}
-
 /// Whether a meter can have shown that much.
 fn sane(watts: f64) -> bool {
     (0.0..=MOST_WATTS).contains(&watts)
@@ -368,11 +342,6 @@ fn sane(watts: f64) -> bool {
 /// Whether a total is exactly nothing in every reading: a part of it may well be switched off, a whole that is read is not.
 pub fn stuck(total: &Estimate) -> bool {
     total.max == 0.0
-}
-
-/// Domains that cannot draw nothing while the sampler itself runs: their exact zero is a meter that is stuck.
-fn never_zero(domain: &str) -> bool {
-    matches!(domain, "cpu" | "soc" | "psys" | "system" | "wall") || domain.starts_with("package-")
 }
 
 #[cfg(test)]
