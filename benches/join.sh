@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# How fast bench-join is beside `jq -c .` on the same file, and how much memory it takes for a million results.
+# How fast bench-join is beside `jq -c .` on the same file, and how much memory it takes for a million results: as tables in
+# Markdown, with the machine and the day.
 #
 #   benches/join.sh [RESULTS [MANY]]      default: 50000 results for the speed, 1000000 for the memory
 #
-# Takes bench-join from PATH, or from BENCH_JOIN. Every result has one power and one memory reading of its own.
+# Takes bench-join from PATH, or from BENCH_JOIN. Every result has one power and one memory reading of its own. Each round
+# runs everything once, so that what else the machine does hits all alike; ROUNDS=5 of them, and the medians count.
 set -euo pipefail
 
 results=${1:-50000}
@@ -46,37 +48,61 @@ readings() {
     }'
 }
 
-now() { echo "${EPOCHREALTIME/./}"; }
-
-# The best of three runs, in microseconds: what the machine does beside counts for neither.
-best() {
-    local best=0 began took
-    for _ in 1 2 3; do
-        began=$(now)
-        "$@" > /dev/null
-        took=$(($(now) - began))
-        if [ "$best" -eq 0 ] || [ "$took" -lt "$best" ]; then best=$took; fi
-    done
-    echo "$best"
-}
-
 lines "$results" > "$dir/results"
 readings "$results" power > "$dir/power"
 readings "$results" mem > "$dir/mem"
 bytes=$(stat -c %s "$dir/results")
 
-row() { awk -v what="$1" -v us="$2" -v n="$results" -v b="$bytes" -v jq="$3" 'BEGIN {
-    printf "%-34s %10.0f results/s %8.1f MB/s %7.1f x jq\n", what, n / us * 1e6, b / us, jq / us }'; }
+TIMEFORMAT='%R %U %S'
 
-jq_us=$(best jq -c . "$dir/results")
-row "jq -c ." "$jq_us" "$jq_us"
-row "bench-join" "$(best "$join" "$dir/results")" "$jq_us"
-row "bench-join --power" "$(best "$join" --power "$dir/power" "$dir/results")" "$jq_us"
-row "bench-join --power --mem" "$(best "$join" --power "$dir/power" --mem "$dir/mem" "$dir/results")" "$jq_us"
+# Runs a command, and appends how long it took (wall, user and system seconds) to the file of that name.
+timed() {
+    local to=$dir/time.$1
+    shift
+    { time "$@" > /dev/null; } 2>> "$to"
+}
+
+rounds=${ROUNDS:-5}
+for _ in $(seq "$rounds"); do
+    # Left out where there is no jq.
+    ! command -v jq > /dev/null || timed jq jq -c . "$dir/results"
+    timed alone "$join" "$dir/results"
+    timed power "$join" --power "$dir/power" "$dir/results"
+    timed both "$join" --power "$dir/power" --mem "$dir/mem" "$dir/results"
+done
+
+# The median, the lowest and the highest of numbers, one per line.
+spread() {
+    sort -g | awk '{ v[NR] = $1 } END { print (NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2), v[1], v[NR] }'
+}
+
+row() {
+    local what=$1 name=$2 wall cpu times="- - -"
+    wall=$(awk '{ print $1 }' "$dir/time.$name" | spread)
+    cpu=$(awk '{ print $2 + $3 }' "$dir/time.$name" | spread)
+    # Round by round: both ran within seconds of each other.
+    [ ! -f "$dir/time.jq" ] || times=$(paste "$dir/time.jq" "$dir/time.$name" | awk '{ print $1 / $4 }' | spread)
+    echo "$wall $cpu $times" | awk -v what="$what" -v n="$results" -v b="$bytes" '{
+        ratio = $7 == "-" ? "-" : sprintf("%.1f (%.1f to %.1f)", $7, $8, $9)
+        printf "| `%s` | %.0f | %.0f | %s | %.2f (%.2f to %.2f) | %.2f |\n", what, n / $1, b / $1 / 1e6, ratio, $1, $2, $3, $4 }'
+}
+
+model=$(awk -F': *' '/^model name/ { print $2; exit }' /proc/cpuinfo)
+echo "$(nproc) processors, ${model:-$(uname -m)}, $(uname -sr), $(date -u +%F), load $(cut -d' ' -f1 /proc/loadavg);" \
+    "$("$join" --version), $(jq --version 2> /dev/null || echo "no jq");" \
+    "$results results in $((bytes / 1000000)) MB, medians of $rounds rounds (lowest to highest)."
+echo
+echo "| | results/s | MB/s | times \`jq -c .\` | seconds | processor seconds |"
+echo "|---|--:|--:|--:|--:|--:|"
+[ ! -f "$dir/time.jq" ] || row 'jq -c .' jq
+row 'bench-join' alone
+row 'bench-join --power' power
+row 'bench-join --power --mem' both
 
 # The ceiling: everything through pipes, nothing on disk, looked at until it ends.
 mkfifo "$dir/in"
-"$join" --wait 60s --power <(readings "$many" power) --mem <(readings "$many" mem) < "$dir/in" > /dev/null &
+"$join" --wait 60s --power <(readings "$many" power) --mem <(readings "$many" mem) < "$dir/in" \
+    > >(grep -c '^{"type":"result".*"energy_joules":[0-9.]*,"energy_lower' > "$dir/covered") &
 pid=$!
 lines "$many" > "$dir/in" &
 peak=0
@@ -85,4 +111,9 @@ while high=$(awk '/^VmHWM/ { print $2 }' "/proc/$pid/status" 2> /dev/null) && [ 
     sleep 0.1
 done
 wait "$pid"
-awk -v n="$many" -v kb="$peak" 'BEGIN { printf "%-34s %10d results   %8.1f MiB at the most\n", "bench-join --power --mem, piped", n, kb / 1024 }'
+until [ -s "$dir/covered" ]; do sleep 0.1; done
+echo
+echo "| piped | with energy | memory at the most |"
+echo "|---|--:|--:|"
+awk -v n="$many" -v kb="$peak" -v covered="$(< "$dir/covered")" 'BEGIN {
+    printf "| %d results, as many power and as many memory readings | %d | %.1f MiB |\n", n, covered, kb / 1024 }'

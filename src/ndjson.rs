@@ -9,6 +9,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The longest line that is read, in bytes: longer ones are not records but accidents, and memory is bounded by this.
 pub const MAX_LINE: usize = 256 << 20;
@@ -17,7 +18,7 @@ pub const MAX_LINE: usize = 256 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The file's name as it was given; `-` for standard input.
-    pub file: String,
+    pub file: Arc<str>,
     /// The line's number, from 1.
     pub number: u64,
 }
@@ -48,10 +49,12 @@ pub enum Bad {
 
 /// The lines of several inputs, in order, as one stream.
 pub struct Lines {
-    waiting: VecDeque<(String, Box<dyn BufRead + Send>)>,
-    current: Option<(String, Box<dyn BufRead + Send>)>,
+    waiting: VecDeque<(Arc<str>, Reader)>,
+    current: Option<(Arc<str>, Reader)>,
     number: u64,
 }
+
+type Reader = BufReader<Box<dyn Read + Send>>;
 
 impl Lines {
     /// The lines of `files` in order; `-`, or no file at all, is standard input. Every file is opened now, so that a
@@ -70,13 +73,13 @@ impl Lines {
                     return Err(io::Error::other("-: standard input can be read only once"));
                 }
                 stdin_taken = true;
-                waiting.push_back((name, stdin()));
+                waiting.push_back((name.into(), stdin()));
             } else {
                 let file = File::open(path).map_err(|why| io::Error::new(why.kind(), format!("{name}: {why}")))?;
                 if file.metadata().is_ok_and(|meta| meta.is_dir()) {
                     return Err(io::Error::new(io::ErrorKind::IsADirectory, format!("{name}: is a directory")));
                 }
-                waiting.push_back((name, Box::new(BufReader::with_capacity(1 << 16, file))));
+                waiting.push_back((name.into(), buffered(file)));
             }
         }
         if files.is_empty() {
@@ -87,17 +90,24 @@ impl Lines {
 
     /// The lines of one reader, under `name` in messages.
     pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Self {
-        Self { waiting: VecDeque::from([(name.to_owned(), buffered(reader))]), current: None, number: 0 }
+        Self { waiting: VecDeque::from([(name.into(), buffered(reader))]), current: None, number: 0 }
+    }
+
+    /// Whether the next line is here already, so that [`Lines::next`] will not wait for it. Where it may be blank, and
+    /// what follows it is not here, the answer is no.
+    pub fn at_hand(&self) -> bool {
+        let here = self.current.as_ref().map(|(_, reader)| reader.buffer()).unwrap_or_default();
+        here.first().is_some_and(|byte| !byte.is_ascii_whitespace()) && here.contains(&b'\n')
     }
 }
 
-fn stdin() -> Box<dyn BufRead + Send> {
+fn stdin() -> Reader {
     // A private handle rather than the locked one: the stream may be read on any thread.
     buffered(io::stdin())
 }
 
-fn buffered(reader: impl Read + Send + 'static) -> Box<dyn BufRead + Send> {
-    Box::new(BufReader::with_capacity(1 << 16, reader))
+fn buffered(reader: impl Read + Send + 'static) -> Reader {
+    BufReader::with_capacity(1 << 16, Box::new(reader))
 }
 
 impl Iterator for Lines {
@@ -148,12 +158,16 @@ impl Iterator for Lines {
     }
 }
 
-/// Where lines go: each with its newline in one `write`, so that programs that share an output never tear each other's
-/// lines, and each at once, so that whoever follows the stream sees it.
+/// Where lines go: only ever whole lines in one `write`, so that programs that share an output never tear each other's
+/// lines, and each at once, so that whoever follows the stream sees it. A program that has more lines at hand may
+/// [`hold`](Out::hold) them for one `write`.
 pub struct Out {
     to: Box<dyn Write + Send>,
     buffer: Vec<u8>,
 }
+
+/// More than this many bytes are not held.
+const HELD: usize = 1 << 16;
 
 impl Out {
     /// Writes to `to`.
@@ -179,11 +193,33 @@ impl Out {
     /// # Errors
     /// When the output is closed or full.
     pub fn line(&mut self, text: &str) -> io::Result<()> {
-        debug_assert!(!text.contains('\n'), "a record is one line");
-        self.buffer.clear();
-        self.buffer.extend_from_slice(text.as_bytes());
+        self.hold(&[text])?;
+        self.flush()
+    }
+
+    /// Takes one line, given in parts, to be written with those that follow it: when they are many, or at the next
+    /// [`flush`](Out::flush), which is due before any wait. What is never flushed is never written.
+    ///
+    /// # Errors
+    /// When the output is closed or full.
+    pub fn hold(&mut self, parts: &[&str]) -> io::Result<()> {
+        for text in parts {
+            debug_assert!(!text.contains('\n'), "a record is one line");
+            self.buffer.extend_from_slice(text.as_bytes());
+        }
         self.buffer.push(b'\n');
-        self.to.write_all(&self.buffer)?;
+        if self.buffer.len() > HELD { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes the lines that are held.
+    ///
+    /// # Errors
+    /// When the output is closed or full.
+    pub fn flush(&mut self) -> io::Result<()> {
+        let written = self.to.write_all(&self.buffer);
+        // What could not be written is not tried again: it may have gone out in part.
+        self.buffer.clear();
+        written?;
         self.to.flush()
     }
 }
@@ -246,6 +282,44 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn held_lines_are_one_write_when_they_are_many_or_flushed_and_never_a_part_of_a_line() {
+        let writes = Writes::default();
+        let mut out = Out::new(writes.clone());
+        let long = "x".repeat(HELD / 4);
+        ["a", "b"].iter().for_each(|text| out.hold(&[text]).unwrap());
+        assert!(writes.0.lock().unwrap().is_empty());
+        out.flush().unwrap();
+        (0..5).for_each(|_| out.hold(&[&long, "!"]).unwrap());
+        out.line("c").unwrap();
+        let writes = writes.0.lock().unwrap();
+        assert_eq!(writes[0], b"a\nb\n");
+        assert_eq!(writes.len(), 3, "one when it was too much, one for the rest");
+        assert!(writes.iter().all(|write| write.ends_with(b"\n")));
+    }
+
+    #[test]
+    fn a_line_is_at_hand_when_reading_it_will_not_wait() {
+        // Every byte string is what one read gives.
+        struct Reads(VecDeque<&'static [u8]>);
+        impl Read for Reads {
+            fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+                let Some(bytes) = self.0.pop_front() else { return Ok(0) };
+                to[..bytes.len()].copy_from_slice(bytes);
+                Ok(bytes.len())
+            }
+        }
+        let reads = [&b"a\nb\nc"[..], b"c\n\n", b" d\n", b"e"];
+        let mut lines = Lines::from_reader("x", Reads(reads.into()));
+        assert!(!lines.at_hand(), "nothing was read yet");
+        let mut seen = Vec::new();
+        while let Some(line) = lines.next() {
+            seen.push((line.unwrap().text, lines.at_hand()));
+        }
+        let expect = [("a", true), ("b", false), ("cc", false), (" d", false), ("e", false)];
+        assert_eq!(seen, expect.map(|(text, more)| (text.to_owned(), more)));
     }
 
     proptest! {

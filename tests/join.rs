@@ -174,6 +174,78 @@ fn several_meters_are_merged_and_no_total_is_counted_twice() {
 }
 
 #[test]
+fn a_clock_that_is_off_is_set_right_for_all_files_or_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    // Another boot than the requests', so that the wall counts, and a wall that is 100 s ahead.
+    let foreign = |name: &str, domain: &str, ahead: f64| {
+        let lines = powers(true).replace("\"b\"", &format!("\"{name}\"")).replace("\"cpu\"", &format!("\"{domain}\""));
+        let shifted = lines.lines().map(|line| {
+            let mut value: Value = serde_json::from_str(line).unwrap();
+            value["ts"] = json!(value["ts"].as_f64().unwrap() + ahead);
+            format!("{value}\n")
+        });
+        fs::write(path(name), shifted.collect::<String>()).unwrap();
+    };
+    foreign("a", "cpu", 100.0);
+    foreign("c=d", "gpu0", -3.0);
+    let (a, c) = (path("a"), path("c=d"));
+    let (a, c) = (a.to_str().unwrap(), c.to_str().unwrap());
+    for (offsets, joules) in [
+        (vec!["-100".to_owned(), format!("{c}=3")], json!(80.0)),
+        (vec![format!("{a}=-100"), format!("{c}=3")], json!(80.0)),
+        (vec![format!("{a}=7"), format!("{c}=3"), format!("{a}=-100")], json!(80.0)),
+        (vec!["-100".to_owned()], Value::Null),
+        (vec![], Value::Null),
+    ] {
+        let mut command = command("bench-join");
+        command.args(["--wait", "50ms", "--power", a, "--power", c]);
+        offsets.iter().for_each(|offset| _ = command.args(["--offset", offset]));
+        let first = run_with(command, requests()).exits(0).of_type("result")[0].clone();
+        assert_eq!(first["power"]["energy_joules"], joules, "{offsets:?}: {first}");
+    }
+}
+
+#[test]
+fn a_log_that_is_no_records_is_told_once_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("power.log");
+    let sample =
+        "\n*** Sampled system activity (Thu Sep 18 11:43:04 2025 +0300) (1019.49ms elapsed) ***\n\nCPU Power: 5 mW\n";
+    fs::write(&log, format!("Machine model: Mac16,5\n{}", sample.repeat(500))).unwrap();
+    let name = log.to_str().unwrap();
+    for flag in ["--power", "--idle-file"] {
+        let ran = run("bench-join", [flag, name], requests()).exits(2);
+        assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+        let advice = format!(
+            "a log of powermetrics, not records: let power-sample read it: {flag} <(power-sample --from {name})"
+        );
+        assert!(ran.stderr.contains(&advice), "{}", ran.stderr);
+    }
+    let mut script = bash("bench-join --power <(cat \"$LOG\")");
+    script.env("LOG", &log);
+    let ran = run_with(script, requests()).exits(2);
+    assert!(ran.stderr.contains("--from -)"), "{}", ran.stderr);
+    // And what it says to do works.
+    let mut script = bash("bench-join --power <(power-sample --from \"$LOG\")");
+    script.env("LOG", &log);
+    run_with(script, requests()).exits(0);
+}
+
+#[test]
+fn readings_that_nothing_can_draw_are_left_out_and_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("power");
+    let absurd = (0..50).map(|i| power(2.75 + f64::from(i) / 1000.0, 1e308)).collect::<Vec<_>>();
+    fs::write(&path, powers(false) + &text(&absurd) + &text(&[sampler("end")])).unwrap();
+    let ran = run("bench-join", ["--power", path.to_str().unwrap()], requests()).exits(0);
+    assert_eq!(ran.stderr, "bench-join: readings of fake were left out: watts below 0 or beyond 1e9\n");
+    let power = &ran.of_type("result")[0]["power"];
+    assert_eq!((&power["energy_joules"], &power["quality"]), (&json!(40.0), &json!("exact")));
+    assert_eq!(ran.of_type("join_summary")[0]["warnings"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn each_result_becomes_a_file_with_its_prompt() {
     let folder = tempfile::tempdir().unwrap();
     let power = folder.path().join("power");
@@ -228,9 +300,14 @@ fn what_cannot_be_is_refused_with_the_reason() {
         (&["--wait", "3"], "needs its unit"),
         (&["--wait", "-3s"], "'-3'"),
         (&["--idle-watts", "-1"], "-1"),
-        (&["--idle-watts=-1"], "not 0 or more"),
-        (&["--pue", "0.5"], "not 1 or more"),
+        (&["--idle-watts=-1"], "not from 0 to 1e9"),
+        (&["--pue", "0.5"], "not from 1 to 1e9"),
         (&["--offset", "NaN"], "not a number"),
+        (&["--offset", "1e300"], "not from -1000000000 to 1e9"),
+        (&["--offset", "nowhere=1"], "is no file of --power or --mem"),
+        (&["--price-per-kwh", "1e308"], "not from 0 to 1e9"),
+        (&["--pue", "1e10"], "not from 1 to 1e9"),
+        (&["--idle-watts", "1e308"], "not from 0 to 1e9"),
         (&["--price-per-kwh", "dear"], "not a number"),
         (&["--idle", "auto", "--idle-watts", "3"], "cannot be used with"),
         (&["--attribution", "luck"], "time, tokens, exclusive"),
@@ -257,6 +334,53 @@ fn net_energy_money_and_carbon_are_told_on_request() {
     assert_eq!(power["idle"]["source"], "file");
     assert_eq!(power["cost"], json!({"amount": 4e-6, "per_kwh": 0.36}));
     assert_eq!(power["carbon"], json!({"amount": 0.004, "per_kwh": 360.0}));
+}
+
+/// A running llm-sim; it ends with the test.
+struct Sim(Child, String);
+
+impl Sim {
+    fn start(truth: &Path) -> Self {
+        let mut command = command("llm-sim");
+        command.args(["--profile", "openai", "--ttft", "40ms", "--itl", "4ms", "--tokens", "20", "--truth"]).arg(truth);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
+        Self(child, url.trim().to_owned())
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[test]
+fn what_was_measured_is_held_against_what_the_simulator_wrote_while_both_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let truth = folder.path().join("truth");
+    let sim = Sim::start(&truth);
+    let mut script = bash(
+        "echo owl-20b | llm-run --source openai --base-url \"$URL\" --prompt hi --repeat 3 --concurrency 2 --settle 10ms |
+         bench-join --wait 30s --truth \"$TRUTH\"",
+    );
+    script.env("URL", &sim.1).env("TRUTH", &truth);
+    let ran = run_with(script, "").exits(0);
+    let results = ran.of_type("result");
+    assert_eq!((results.len(), &ran.of_type("join_summary")[0]["truths"]), (3, &json!(3)));
+    for result in &results {
+        let of = |key: &str| result["truth"][key].as_f64().unwrap_or_else(|| panic!("{key}: {result}"));
+        // What was measured is what was done and the error.
+        let measured = result["ttft_seconds"].as_f64().unwrap();
+        assert!((of("ttft_seconds") + of("ttft_error_seconds") - measured).abs() < 2e-6, "{result}");
+        assert!(of("ttft_seconds") > 0.039 && of("gap_seconds") > 0.0, "{result}");
+        assert!(of("end_seconds") > of("ttft_seconds"), "{result}");
+        for key in ["ttft_error_seconds", "gap_error_seconds", "gap_p99_error_seconds", "end_error_seconds"] {
+            assert!(of(key).abs() < 5.0, "{key}: {result}");
+        }
+    }
 }
 
 #[test]

@@ -30,27 +30,6 @@ struct Prompt {
     turns: Vec<Box<RawValue>>,
 }
 
-#[derive(Deserialize)]
-struct Named {
-    #[serde(default)]
-    id: u64,
-    model: String,
-    #[serde(default)]
-    phase: Option<String>,
-    #[serde(default)]
-    files: Option<Value>,
-    #[serde(default)]
-    prompt: Option<PromptId>,
-    #[serde(default)]
-    turn: Option<usize>,
-}
-
-#[derive(Deserialize)]
-struct PromptId {
-    #[serde(default)]
-    id: Option<String>,
-}
-
 impl JsonFiles {
     /// Files in `folder`, which is made when the first is written.
     pub fn new(folder: &Path) -> Self {
@@ -72,9 +51,14 @@ impl JsonFiles {
     /// # Errors
     /// When the line is no result, or the file cannot be written.
     pub fn result(&mut self, line: &str) -> io::Result<String> {
-        let named: Named = serde_json::from_str(line)?;
-        let name = self.name(&named);
         let mut object = Object::parse(line)?;
+        // Only the model must be what it should be; the rest may be missing or strange.
+        let value = |key: &str| object.get(key).and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
+        let model: String = serde_json::from_str(object.get("model").unwrap_or("null"))?;
+        let turn = value("turn").as_u64().and_then(|turn| usize::try_from(turn).ok()).unwrap_or(1);
+        let asked = value("prompt")["id"].as_str().and_then(|id| self.prompts.get(id));
+        let said = asked.and_then(|turns| turns.get(turn.saturating_sub(1))).cloned();
+        let name = self.name(&model, value("id").as_u64().unwrap_or(0), value("phase") == "warmup", &value("files"));
         let mut files = match object.get("files") {
             Some(files) if files.starts_with('{') => Object::parse(files)?,
             _ => Object::default(),
@@ -82,27 +66,21 @@ impl JsonFiles {
         files.set("json", &name)?;
         object.set("files", &files)?;
         let line = object.line()?;
-        let said = named.prompt.and_then(|prompt| prompt.id).and_then(|id| self.prompts.get(&id));
-        if let Some(text) = said.and_then(|said| said.get(named.turn.unwrap_or(1).saturating_sub(1))) {
+        if let Some(text) = said {
             let mut prompt = Object::parse(object.get("prompt").unwrap_or("{}"))?;
-            prompt.set("text", text)?;
+            prompt.set("text", &text)?;
             object.set("prompt", &prompt)?;
         }
         write_atomic(&self.folder.join(&name), pretty(&object.line()?).as_bytes())?;
         Ok(line)
     }
 
-    fn name(&mut self, named: &Named) -> String {
+    fn name(&mut self, model: &str, id: u64, warmup: bool, files: &Value) -> String {
         // Whatever else stands there, only a name that a file can have is one.
-        let file = |kind: &str| named.files.as_ref()?.get(kind)?.as_str().filter(|name| name.len() <= 240);
-        let beside = ["html", "text"].into_iter().filter_map(file).find_map(stem);
-        let stem = beside.unwrap_or_else(|| self.names.stem(&named.model));
-        let id = named.id;
-        let wanted = match named.phase.as_deref() {
-            Some("warmup") => format!("{stem}.warmup-{id}"),
-            _ => stem.clone(),
-        };
-        let mut name = wanted.clone();
+        let file = |kind: &str| files.get(kind)?.as_str().filter(|name| name.len() <= 240);
+        let beside = ["html", "text"].into_iter().filter_map(file).filter_map(stem).find(|stem| self.stays(stem));
+        let stem = beside.unwrap_or_else(|| self.names.stem(model));
+        let mut name = if warmup { format!("{stem}.warmup-{id}") } else { stem.clone() };
         for again in 1_u64.. {
             if self.taken.insert(name.to_lowercase()) {
                 break;
@@ -110,6 +88,17 @@ impl JsonFiles {
             name = if again == 1 { format!("{stem}.{id}") } else { format!("{stem}.{id}-{again}") };
         }
         name + ".json"
+    }
+}
+
+impl JsonFiles {
+    /// Whether the folders of a path are folders below ours, or are not there yet: a link may lead anywhere.
+    fn stays(&self, path: &str) -> bool {
+        let mut at = self.folder.clone();
+        Path::new(path).parent().into_iter().flat_map(Path::components).all(|part| {
+            at.push(part);
+            at.symlink_metadata().map_or(true, |meta| meta.is_dir())
+        })
     }
 }
 
@@ -230,6 +219,47 @@ mod tests {
         ] {
             assert_eq!(names(&results), expect, "{results:?}");
         }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn no_name_leads_out_of_the_folder_not_even_through_a_link() {
+        let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("sub")).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("target"), folder.path().join("m.json")).unwrap();
+        let mut files = JsonFiles::new(folder.path());
+        for (model, file) in [
+            ("m", json!("sub/x.html")),
+            ("m", json!("sub/deep/er/x.html")),
+            ("sub/x", json!(null)),
+            ("../../x", json!("../x.html")),
+            ("sub/../../x", json!("sub/../x.html")),
+            ("/etc/passwd", json!("/tmp/x.html")),
+            ("\u{0}\u{1b}[2J\\..\\x", json!("a\u{0}b.html")),
+            ("..", json!("..")),
+        ] {
+            let line = json!({"type": "result", "id": 1, "model": model, "files": {"html": file}}).to_string();
+            let out: Value = serde_json::from_str(&files.result(&line).unwrap()).unwrap();
+            let written = folder.path().join(out["files"]["json"].as_str().unwrap());
+            assert!(written.symlink_metadata().unwrap().is_file(), "{line}");
+            assert_eq!(written.parent(), Some(folder.path()), "{line}");
+        }
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn strange_fields_end_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files = JsonFiles::new(folder.path());
+        for strange in [
+            r#""phase":3,"prompt":"x","files":7,"id":-1"#,
+            r#""prompt":{"id":4},"files":{"html":[]},"id":null"#,
+            r#""files":{},"files":{"html":"a.html"},"prompt":{},"prompt":{}"#,
+        ] {
+            files.result(&format!(r#"{{"type":"result","model":"m",{strange}}}"#)).unwrap();
+        }
+        assert!(folder.path().join("a.json").is_file(), "of a key that stands twice, the last counts");
+        assert!(files.result(r#"{"type":"result","model":3}"#).is_err());
     }
 
     #[test]

@@ -5,11 +5,11 @@ use clap::{Parser, ValueEnum};
 use llm_bench::artifacts::JsonFiles;
 use llm_bench::cli::{self, Common, EXIT_STATUS, Exit, Input, Talk};
 use llm_bench::join::{
-    self, Attribution, Emission, Ends, Feed, IdleFrom, Joiner, Kind, Level, NextLine, Rates, Role, Sample, Settings,
-    Tail, Written,
+    self, Attribution, Emission, Ends, Feed, Heard, IdleFrom, Joiner, Kind, Level, NextLines, Rates, Role, Sample,
+    Settings, Tail, Written,
 };
-use llm_bench::ndjson::{Lines, Out};
-use llm_bench::record::{Record, SamplerEvent};
+use llm_bench::ndjson::{Line, Lines, Out};
+use llm_bench::record::{self, Record, SamplerEvent};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,8 @@ Examples:
   llm-models lmstudio | llm-run --suite website | bench-join --power <(power-sample) --mem <(mem-sample) > results.ndjson
   bench-join --power power.ndjson --idle auto --json-dir run results.ndjson | jq 'select(.type == \"result\").power.energy_joules'
   bench-join --power socket.ndjson --offset -2.5 --price-per-kwh 0.30 --carbon-g-per-kwh 380 results.ndjson
+  bench-join --power gpu.ndjson --power socket.ndjson --offset socket.ndjson=-2.5 results.ndjson
+  bench-join --power <(power-sample --from powermetrics.log) results.ndjson
 
 Each result goes out, in order, as soon as the readings cover its end, at the latest after --wait. SIGTERM ends the input;
 SIGINT does so with --follow, and otherwise waits for the input to end, so that nothing of an interrupted run is lost. A
@@ -32,8 +34,9 @@ second signal leaves at once.
 Environment:
   NO_COLOR  no colour, no progress
 
-Memory: bounded by the requests in flight and the readings of the longest of them; plus every prompt once with
---json-dir. Results without start records are held until the input ends, and so are the readings they need.
+Memory: bounded by the requests in flight and the readings of the longest of them; plus every prompt and every file's
+name once with --json-dir, and the readings of --idle-file. Results without start records are held until the input ends,
+and so are the readings they need.
 ",
     EXIT_STATUS,
 ];
@@ -59,9 +62,9 @@ struct Args {
     /// Go on reading the file of results, and sample files, as they grow, until a signal comes
     #[arg(long)]
     follow: bool,
-    /// Seconds to add to the time of every reading, for a sampler whose clock is off
-    #[arg(long, value_name = "SECONDS", default_value = "0", allow_negative_numbers = true, value_parser = finite)]
-    offset: f64,
+    /// Seconds to add to the time of every reading, or of those in FILE, for a sampler whose clock is off
+    #[arg(long, value_name = "[FILE=]SECONDS", allow_hyphen_values = true, value_parser = offset)]
+    offset: Vec<(Option<PathBuf>, f64)>,
     /// How energy is shared among requests that ran at once
     #[arg(long, value_name = "HOW", default_value = "time")]
     attribution: Attribution,
@@ -106,12 +109,28 @@ fn finite(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or_else(|| "not a number".to_owned())
 }
 
+/// Beyond this, an amount is a slip of the hand, and what is computed from it soon no number any more.
+const MOST: f64 = 1e9;
+
+fn within(text: &str, least: f64) -> Result<f64, String> {
+    let value = finite(text)?;
+    if (least..=MOST).contains(&value) { Ok(value) } else { Err(format!("not from {least} to {MOST:e}")) }
+}
+
 fn not_negative(text: &str) -> Result<f64, String> {
-    finite(text).and_then(|value| if value >= 0.0 { Ok(value) } else { Err("not 0 or more".to_owned()) })
+    within(text, 0.0)
 }
 
 fn at_least_one(text: &str) -> Result<f64, String> {
-    finite(text).and_then(|value| if value >= 1.0 { Ok(value) } else { Err("not 1 or more".to_owned()) })
+    within(text, 1.0)
+}
+
+fn offset(text: &str) -> Result<(Option<PathBuf>, f64), String> {
+    let (file, seconds) = match text.rsplit_once('=') {
+        Some((file, seconds)) => (Some(file.into()), seconds),
+        None => (None, text),
+    };
+    Ok((file, within(seconds, -MOST)?))
 }
 
 fn main() -> ExitCode {
@@ -124,7 +143,7 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     let settings = Settings {
         attribution: args.attribution,
         wait: args.wait.map(|wait| wait.as_secs_f64()),
-        offset: args.offset,
+        offsets: offsets(&args)?,
         idle: idle(&args, &reading)?,
         rates: Rates { price_per_kwh: args.price_per_kwh, carbon_g_per_kwh: args.carbon_g_per_kwh, pue: args.pue },
     };
@@ -138,13 +157,14 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     let read = args.files.iter().chain(&args.power).chain(&args.mem).chain(&args.truth);
     cli::distinct(args.common.output.as_deref(), read.map(PathBuf::as_path))?;
     let mut out = Out::open(args.common.output.as_deref())?;
-    let mut emit = |Emission { kind, mut line }| {
-        match (&mut files, kind) {
-            (Some(files), Kind::Prompt) => files.prompt(&line)?,
-            (Some(files), Kind::Result) => line = files.result(&line)?,
+    let mut emit = |emission: Option<&Emission>| {
+        let Some(emission) = emission else { return Ok(out.flush()?) };
+        match (&mut files, emission.kind) {
+            (Some(files), Kind::Result) => return Ok(out.hold(&[&files.result(&emission.parts().concat())?])?),
+            (Some(files), Kind::Prompt) => files.prompt(&emission.line)?,
             _ => {}
         }
-        Ok(out.line(&line)?)
+        Ok(out.hold(&emission.parts())?)
     };
     let mut core = Joiner::new(settings, &feeds.iter().map(Feed::role).collect::<Vec<_>>(), join::now());
     join::drive(&mut core, lines, feeds, &stop, &mut emit, &|note| talk.warn(note))?;
@@ -162,6 +182,18 @@ fn signals(follow: bool) -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
+/// What is added to the times of each stream of readings: what was said of its file, else of all. Of what is said twice,
+/// the last counts.
+fn offsets(args: &Args) -> anyhow::Result<Vec<f64>> {
+    let files: Vec<&PathBuf> = args.power.iter().chain(&args.mem).collect();
+    for file in args.offset.iter().filter_map(|(file, _)| file.as_ref()) {
+        ensure!(files.contains(&file), "--offset {}: is no file of --power or --mem", file.display());
+    }
+    let said = |of: Option<&PathBuf>| args.offset.iter().rev().find(|(file, _)| file.as_ref() == of);
+    let of = |file: &PathBuf| said(Some(file)).or_else(|| said(None)).map_or(0.0, |(_, seconds)| *seconds);
+    Ok(files.into_iter().map(of).collect())
+}
+
 fn idle(args: &Args, reading: &Reading) -> anyhow::Result<IdleFrom> {
     if let Some(watts) = args.idle_watts {
         return Ok(IdleFrom::Level(Level::given(watts)));
@@ -170,9 +202,12 @@ fn idle(args: &Args, reading: &Reading) -> anyhow::Result<IdleFrom> {
         return Ok(args.idle.map_or(IdleFrom::Nowhere, |Idle::Auto| IdleFrom::Auto));
     };
     let mut input = Input::open(std::slice::from_ref(path), reading.strict, reading.talk)?;
-    let mut records = Vec::new();
-    while let Some((_, record)) = input.next_record()? {
-        records.push(record);
+    let (mut records, mut first) = (Vec::new(), true);
+    while let Some(line) = input.next_line()? {
+        if std::mem::take(&mut first) {
+            no_log(&line, "--idle-file", path.is_file())?;
+        }
+        records.extend(record(&mut input, &line)?);
     }
     reading.bad.fetch_add(input.bad(), Ordering::Relaxed);
     let level = join::idle_of(records);
@@ -190,7 +225,7 @@ struct Reading {
 
 impl Reading {
     /// The lines of results.
-    fn lines(&self, files: &[PathBuf], stop: &Arc<AtomicBool>) -> anyhow::Result<NextLine> {
+    fn lines(&self, files: &[PathBuf], stop: &Arc<AtomicBool>) -> anyhow::Result<NextLines> {
         let mut input = if self.follow {
             let [path] = files else { bail!("--follow: needs one file of results") };
             ensure!(path.as_os_str() != "-", "--follow: standard input needs no following");
@@ -202,23 +237,7 @@ impl Reading {
             Input::open(files, self.strict, self.talk)?
         };
         let bad = Arc::clone(&self.bad);
-        Ok(Box::new(move || {
-            let before = input.bad();
-            let next = loop {
-                let Some(line) = input.next_line()? else { break None };
-                match join::hear(&line.text) {
-                    Ok(heard) => {
-                        if let join::Heard::Newer(v) = heard {
-                            input.newer(&line, v);
-                        }
-                        break Some((line.text, heard));
-                    }
-                    Err(why) => input.refuse(&format!("{}: {why}", line.place))?,
-                }
-            };
-            bad.fetch_add(input.bad() - before, Ordering::Relaxed);
-            Ok(next)
-        }))
+        Ok(Box::new(move |to| at_hand(&mut input, &bad, to, hear)))
     }
 
     /// The samples in a file, a FIFO or a pipe, which is opened when it is first read: a FIFO waits for its writer.
@@ -238,33 +257,85 @@ impl Reading {
                 None => Lines::from_reader(&name, open(&path)?),
             };
             let mut input = Input::from_lines(lines, strict, talk);
-            Ok(Box::new(move || {
-                let before = input.bad();
-                let next = if role == Role::Truth {
-                    truth(&mut input)
-                } else {
-                    input.next_record().map(|next| next.map(|(_, r)| Sample::Record(r)))
-                };
-                bad.fetch_add(input.bad() - before, Ordering::Relaxed);
-                let next = next?;
-                if let Some(Sample::Record(Record::Sampler(sampler))) = &next {
-                    ends.finish(sampler.event == SamplerEvent::End && !follow);
-                }
-                Ok(next)
+            let mut first = true;
+            Ok(Box::new(move |to| {
+                at_hand(&mut input, &bad, to, |input, line| {
+                    if std::mem::take(&mut first) {
+                        no_log(&line, "--power", grows)?;
+                    }
+                    let sample = match role {
+                        Role::Truth => truth(input, &line)?,
+                        Role::Power | Role::Memory => record(input, &line)?.map(Sample::Record),
+                    };
+                    if let Some(Sample::Record(Record::Sampler(sampler))) = &sample {
+                        ends.finish(sampler.event == SamplerEvent::End && !follow);
+                    }
+                    Ok(sample)
+                })
             }))
         }))
     }
 }
 
-fn truth(input: &mut Input) -> anyhow::Result<Option<Sample>> {
-    while let Some(line) = input.next_line()? {
-        match Written::read(&line.text) {
-            Ok(Some(written)) => return Ok(Some(Sample::Truth(Box::new(written)))),
-            Ok(None) => {}
-            Err(why) => input.refuse(&format!("{}: {why}", line.place))?,
+/// Waits for a line of `input`, and takes it with those that are at hand, as far as each says something; `false` at the
+/// end. Adds the lines that were refused to `bad`.
+fn at_hand<T>(
+    input: &mut Input,
+    bad: &AtomicU64,
+    to: &mut Vec<T>,
+    mut read: impl FnMut(&mut Input, Line) -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<bool> {
+    let before = input.bad();
+    let more = loop {
+        let Some(line) = input.next_or_refused()? else { break false };
+        if let Some(line) = line {
+            to.extend(read(input, line)?);
         }
+        if !input.at_hand() {
+            break true;
+        }
+    };
+    bad.fetch_add(input.bad() - before, Ordering::Relaxed);
+    Ok(more)
+}
+
+fn hear(input: &mut Input, line: Line) -> anyhow::Result<Option<(String, Heard)>> {
+    match join::hear(&line.text) {
+        Ok(heard) => {
+            if let Heard::Newer(v) = heard {
+                input.newer(&line, v);
+            }
+            Ok(Some((line.text, heard)))
+        }
+        Err(why) => input.refuse(&format!("{}: {why}", line.place)).map(|()| None),
     }
-    Ok(None)
+}
+
+/// Refuses the log of a power meter, of which every line would be refused otherwise.
+fn no_log(first: &Line, flag: &str, file: bool) -> anyhow::Result<()> {
+    let Some(log) = join::foreign(&first.text) else { return Ok(()) };
+    let name = &first.place.file;
+    let from = if file { name } else { "-" };
+    bail!("{name}: {log}, not records: let power-sample read it: {flag} <(power-sample --from {from})");
+}
+
+fn record(input: &mut Input, line: &Line) -> anyhow::Result<Option<Record>> {
+    match record::read(&line.text) {
+        Ok(record) => {
+            if let Record::Newer(v) = record {
+                input.newer(line, v);
+            }
+            Ok(Some(record))
+        }
+        Err(why) => input.refuse(&format!("{}: {why}", line.place)).map(|()| None),
+    }
+}
+
+fn truth(input: &mut Input, line: &Line) -> anyhow::Result<Option<Sample>> {
+    match Written::read(&line.text) {
+        Ok(written) => Ok(written.map(|written| Sample::Truth(Box::new(written)))),
+        Err(why) => input.refuse(&format!("{}: {why}", line.place)).map(|()| None),
+    }
 }
 
 fn open(path: &Path) -> anyhow::Result<File> {

@@ -59,14 +59,30 @@ impl Input {
     /// # Errors
     /// When the input fails, or, under `--strict`, when a line is not text.
     pub fn next_line(&mut self) -> anyhow::Result<Option<Line>> {
-        loop {
-            match self.lines.next() {
-                None => return Ok(None),
-                Some(Ok(line)) => return Ok(Some(line)),
-                Some(Err(Bad::Line(place, why))) => self.refuse(&format!("{place}: {why}"))?,
-                Some(Err(Bad::Input(place, why))) => return Err(why).with_context(|| place.to_string()),
+        while let Some(next) = self.next_or_refused()? {
+            if next.is_some() {
+                return Ok(next);
             }
         }
+        Ok(None)
+    }
+
+    /// The next line of text; `Some(None)` for one that was refused.
+    ///
+    /// # Errors
+    /// When the input fails, or, under `--strict`, when a line is not text.
+    pub fn next_or_refused(&mut self) -> anyhow::Result<Option<Option<Line>>> {
+        match self.lines.next() {
+            None => Ok(None),
+            Some(Ok(line)) => Ok(Some(Some(line))),
+            Some(Err(Bad::Line(place, why))) => self.refuse(&format!("{place}: {why}")).map(|()| Some(None)),
+            Some(Err(Bad::Input(place, why))) => Err(why).with_context(|| place.to_string()),
+        }
+    }
+
+    /// Whether [`next_or_refused`](Input::next_or_refused) will not wait.
+    pub fn at_hand(&self) -> bool {
+        self.lines.at_hand()
     }
 
     /// Says, once, that a record of a newer contract is passed on.

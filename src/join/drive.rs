@@ -4,8 +4,9 @@
 //! A stream whose readings are of the present is always taken in, so that a sampler never waits for us; one whose
 //! readings are of the past is taken in only as far as the next result needs it, so that memory stays bounded.
 
+use super::emission::Emission;
 use super::heard::Heard;
-use super::joiner::{Emission, Joiner};
+use super::joiner::Joiner;
 use super::source::Role;
 use super::truth::Written;
 use crate::clock;
@@ -15,10 +16,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How many records of the past are read ahead, per input.
+/// How many records of the past are read ahead, per input; those that are at hand with the last of them on top.
 const AHEAD: usize = 512;
 
-/// How many bytes of lines are read ahead.
+/// How many bytes of lines are read ahead; those that are at hand with the last of them on top.
 const AHEAD_BYTES: usize = 1 << 20;
 
 /// How many readings of the present may wait while the output is blocked.
@@ -36,17 +37,20 @@ pub enum Sample {
     Truth(Box<Written>),
 }
 
-/// Reads what a stream of samples says next; `None` at its end.
-pub type NextSample = Box<dyn FnMut() -> anyhow::Result<Option<Sample>> + Send>;
+/// Waits for what a stream says next, and takes it with what else is at hand; `false` at its end.
+type Next<T> = Box<dyn FnMut(&mut Vec<T>) -> anyhow::Result<bool> + Send>;
 
-/// Reads the next line of results; `None` at its end.
-pub type NextLine = Box<dyn FnMut() -> anyhow::Result<Option<(String, Heard)>> + Send>;
+/// What a stream of samples says next.
+pub type NextSamples = Next<Sample>;
+
+/// The next lines of results.
+pub type NextLines = Next<(String, Heard)>;
 
 /// A stream of samples.
 pub struct Feed {
     role: Role,
     grows: bool,
-    read: Box<dyn FnOnce(Catch) -> anyhow::Result<NextSample> + Send>,
+    read: Box<dyn FnOnce(Catch) -> anyhow::Result<NextSamples> + Send>,
 }
 
 /// Told when a file has been read to its present end, and how long ago it was last written to.
@@ -58,7 +62,7 @@ impl Feed {
     pub fn new(
         role: Role,
         grows: bool,
-        read: impl FnOnce(Catch) -> anyhow::Result<NextSample> + Send + 'static,
+        read: impl FnOnce(Catch) -> anyhow::Result<NextSamples> + Send + 'static,
     ) -> Self {
         Self { role, grows, read: Box::new(read) }
     }
@@ -125,17 +129,17 @@ impl Hub {
     }
 }
 
-/// Runs `core` over `lines` and `feeds` until all lines are out; `out` gets every line in order, `say` what people should
-/// know. When `stop` is set, what has come is finished as far as it goes.
+/// Runs `core` over `lines` and `feeds` until all lines are out; `out` gets every line in order, and `None` when it must not
+/// hold them any longer, since a wait follows; `say` gets what people should know. When `stop` is set, what has come is finished as far as it goes.
 ///
 /// # Errors
 /// When an input fails, or `out` does.
 pub fn drive(
     core: &mut Joiner,
-    lines: NextLine,
+    lines: NextLines,
     feeds: Vec<Feed>,
     stop: &Arc<AtomicBool>,
-    out: &mut dyn FnMut(Emission) -> anyhow::Result<()>,
+    out: &mut dyn FnMut(Option<&Emission>) -> anyhow::Result<()>,
     say: &dyn Fn(&str),
 ) -> anyhow::Result<()> {
     let hub = Arc::new(Hub::default());
@@ -147,16 +151,17 @@ pub fn drive(
     let reader = Arc::clone(&hub);
     std::thread::spawn(move || read(&reader, lines));
     let outcome = work(core, &hub, stop, out, say);
+    let flushed = out(None);
     hub.lock().done = true;
     hub.taken.notify_all();
-    outcome
+    outcome.and(flushed)
 }
 
 fn work(
     core: &mut Joiner,
     hub: &Hub,
     stop: &AtomicBool,
-    out: &mut dyn FnMut(Emission) -> anyhow::Result<()>,
+    out: &mut dyn FnMut(Option<&Emission>) -> anyhow::Result<()>,
     say: &dyn Fn(&str),
 ) -> anyhow::Result<()> {
     loop {
@@ -168,7 +173,10 @@ fn work(
         let now = now();
         let due = loop {
             match core.next(now)? {
-                Ok(emission) => out(emission)?,
+                Ok(emission) => {
+                    out(Some(&emission))?;
+                    core.recycle(emission);
+                }
                 Err(due) => break due,
             }
         };
@@ -176,7 +184,11 @@ fn work(
         if core.finished() {
             return Ok(());
         }
-        if took {
+        if took == Took::Lines {
+            continue;
+        }
+        out(None)?;
+        if took == Took::Samples {
             continue;
         }
         let mut inbox = hub.lock();
@@ -196,8 +208,16 @@ fn nothing_new(core: &Joiner, inbox: &Inbox) -> bool {
     !ended && (inbox.lines.is_empty() || !core.wants_lines()) && inbox.lanes.iter().enumerate().all(lane)
 }
 
-/// Hands the core what has come and is of use; says whether there was anything.
-fn take(core: &mut Joiner, hub: &Hub) -> anyhow::Result<bool> {
+/// What has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Took {
+    Nothing,
+    Samples,
+    Lines,
+}
+
+/// Hands the core what has come and is of use, and says what it was.
+fn take(core: &mut Joiner, hub: &Hub) -> anyhow::Result<Took> {
     let mut inbox = hub.lock();
     if let Some(why) = inbox.failed.take() {
         return Err(why);
@@ -223,9 +243,11 @@ fn take(core: &mut Joiner, hub: &Hub) -> anyhow::Result<bool> {
     if waiting {
         hub.taken.notify_all();
     }
-    let mut took = !lines.is_empty();
+    let mut took = if lines.is_empty() { Took::Nothing } else { Took::Lines };
     for (i, records, caught_up, ended) in lanes {
-        took |= !records.is_empty() || caught_up.is_some() || ended;
+        if took == Took::Nothing && (!records.is_empty() || caught_up.is_some() || ended) {
+            took = Took::Samples;
+        }
         records.into_iter().for_each(|record| core.sample(i, record, now));
         if let Some((quiet, at)) = caught_up {
             core.caught_up(i, quiet, at);
@@ -239,14 +261,15 @@ fn take(core: &mut Joiner, hub: &Hub) -> anyhow::Result<bool> {
     }
     if ended && !core.input_has_ended() {
         core.input_ended();
-        took = true;
+        took = Took::Lines;
     }
     Ok(took)
 }
 
-fn read(hub: &Hub, mut lines: NextLine) {
+fn read(hub: &Hub, mut lines: NextLines) {
+    let mut batch = Vec::new();
     loop {
-        let next = lines();
+        let next = lines(&mut batch);
         let Some(mut inbox) = hub.room(hub.lock(), |inbox| inbox.bytes >= AHEAD_BYTES || inbox.lines.len() >= AHEAD)
         else {
             return;
@@ -254,12 +277,10 @@ fn read(hub: &Hub, mut lines: NextLine) {
         if inbox.lines_ended {
             return;
         }
+        inbox.bytes += batch.iter().map(|(line, _)| line.len()).sum::<usize>();
+        inbox.lines.extend(batch.drain(..));
         match next {
-            Ok(Some((line, heard))) => {
-                inbox.bytes += line.len();
-                inbox.lines.push_back((line, heard));
-            }
-            Ok(None) => inbox.lines_ended = true,
+            Ok(more) => inbox.lines_ended = !more,
             Err(why) => inbox.failed = Some(why),
         }
         let over = inbox.lines_ended || inbox.failed.is_some();
@@ -288,28 +309,28 @@ fn sample(hub: &Arc<Hub>, i: usize, feed: Feed) {
             return;
         }
     };
+    let mut batch = Vec::new();
     loop {
-        let record = next();
+        let more = next(&mut batch);
         let mut inbox = hub.lock();
-        match record {
-            Ok(Some(record)) => {
-                let present = inbox.lanes[i].present || !grows && is_present(&record);
-                inbox.lanes[i].present = present;
-                let most = if present { BACKLOG } else { AHEAD };
-                let Some(mut inbox) = hub.room(inbox, |inbox| inbox.lanes[i].records.len() >= most) else { return };
-                inbox.lanes[i].records.push_back(record);
-                hub.tell(&mut inbox);
-            }
-            Ok(None) => {
-                inbox.lanes[i].ended = true;
-                hub.tell(&mut inbox);
-                return;
+        let present = inbox.lanes[i].present || !grows && batch.last().is_some_and(is_present);
+        inbox.lanes[i].present = present;
+        let most = if present { BACKLOG } else { AHEAD };
+        let Some(mut inbox) = hub.room(inbox, |inbox| inbox.lanes[i].records.len() >= most) else { return };
+        inbox.lanes[i].records.extend(batch.drain(..));
+        let over = match more {
+            Ok(more) => {
+                inbox.lanes[i].ended = !more;
+                !more
             }
             Err(why) => {
                 inbox.failed = Some(why);
-                hub.tell(&mut inbox);
-                return;
+                true
             }
+        };
+        hub.tell(&mut inbox);
+        if over {
+            return;
         }
     }
 }

@@ -3,31 +3,27 @@
 use crate::record::Object;
 use serde::Serialize;
 
-/// Bytes that the fields of a result usually take.
-const ROOM: usize = 3072;
-
 /// A line whose fields are being set: in the place of the old values where it has some of them, else at its end.
 #[derive(Debug)]
 pub enum Patch {
-    /// Open at its end: everything but the last brace.
-    Open(Vec<u8>),
+    /// The line, and what is to stand before its last brace.
+    Added(String, Vec<u8>),
     /// Its fields one by one.
     Fields(Object),
 }
 
 impl Patch {
-    /// A line that was read as a result. `has_some` says whether it has fields of the names that will be set.
+    /// A line that was read as a result. `has_some` says whether it has fields of the names that will be set; what is added
+    /// is put into `room`.
     ///
     /// # Errors
     /// When the line is not a JSON object.
-    pub fn new(line: String, has_some: bool) -> Result<Self, serde_json::Error> {
+    pub fn new(line: String, has_some: bool, mut room: Vec<u8>) -> Result<Self, serde_json::Error> {
         if has_some || !line.ends_with('}') {
             return Ok(Patch::Fields(Object::parse(&line)?));
         }
-        let mut open = line.into_bytes();
-        open.pop();
-        open.reserve(ROOM);
-        Ok(Patch::Open(open))
+        room.clear();
+        Ok(Patch::Added(line, room))
     }
 
     /// Sets a field; each at most once.
@@ -37,27 +33,26 @@ impl Patch {
     pub fn set<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), serde_json::Error> {
         match self {
             // A result has a model, so a comma is due.
-            Patch::Open(open) => {
-                open.extend_from_slice(b",\"");
-                open.extend_from_slice(key.as_bytes());
-                open.extend_from_slice(b"\":");
-                serde_json::to_writer(open, value)
+            Patch::Added(_, added) => {
+                added.extend_from_slice(b",\"");
+                added.extend_from_slice(key.as_bytes());
+                added.extend_from_slice(b"\":");
+                serde_json::to_writer(added, value)
             }
             Patch::Fields(object) => object.set(key, value),
         }
     }
 
-    /// The line.
+    /// The line, and what is to stand before its last brace.
     ///
     /// # Errors
     /// Never for an object that was read; the signature is serde's.
-    pub fn line(self) -> Result<String, serde_json::Error> {
+    pub fn parts(self) -> Result<(String, String), serde_json::Error> {
         match self {
-            Patch::Open(mut open) => {
-                open.push(b'}');
-                String::from_utf8(open).map_err(serde::ser::Error::custom)
+            Patch::Added(line, added) => {
+                String::from_utf8(added).map(|added| (line, added)).map_err(serde::ser::Error::custom)
             }
-            Patch::Fields(object) => object.line(),
+            Patch::Fields(object) => object.line().map(|line| (line, String::new())),
         }
     }
 }
@@ -65,6 +60,12 @@ impl Patch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::join::{Emission, Kind};
+
+    fn text(patch: Patch) -> String {
+        let (line, added) = patch.parts().unwrap();
+        Emission { kind: Kind::Result, line, added }.parts().concat()
+    }
 
     #[test]
     fn new_fields_stand_at_the_end_and_old_ones_in_their_place() {
@@ -73,11 +74,11 @@ mod tests {
             (r#"{"power":0,"a":1}"#, true, r#"{"power":1,"a":1,"memory":"x"}"#),
             (r#"{"a":1} "#, false, r#"{"a":1,"power":1,"memory":"x"}"#),
         ] {
-            let mut patch = Patch::new(line.to_owned(), has_some).unwrap();
+            let mut patch = Patch::new(line.to_owned(), has_some, b"what was there before".to_vec()).unwrap();
             patch.set("power", &1).unwrap();
             patch.set("memory", "x").unwrap();
-            assert_eq!(patch.line().unwrap(), expect);
+            assert_eq!(text(patch), expect);
         }
-        assert_eq!(Patch::new("{\"a\": 1}".to_owned(), false).unwrap().line().unwrap(), "{\"a\": 1}");
+        assert_eq!(text(Patch::new("{\"a\": 1}".to_owned(), false, Vec::new()).unwrap()), "{\"a\": 1}");
     }
 }

@@ -1,10 +1,10 @@
 //! Estimates as the record tells them: watts, phases, coverage, and how far to trust them.
 
-use super::power::{add, numbered};
+use super::domains::numbered;
+use super::power::add;
 use super::series::Estimate;
 use crate::clock::micros;
 use crate::record::{PhaseEnergy, Quality, Watts};
-use std::collections::BTreeMap;
 
 /// Less than this covered part of a request is called partial.
 const COVERED: f64 = 0.95;
@@ -57,8 +57,8 @@ pub fn phase(estimate: Option<Estimate>, length: f64) -> PhaseEnergy {
 }
 
 /// Watts of several domains that add up to one: `package-0` and `package-1` to the processor.
-pub fn together(domains: &BTreeMap<String, Estimate>, plain: &str, stem: &str) -> Option<Watts> {
-    if let Some(estimate) = domains.get(plain) {
+pub fn together(domains: &[(&str, Estimate)], plain: &str, stem: &str) -> Option<Watts> {
+    if let Some((_, estimate)) = domains.iter().find(|(domain, _)| *domain == plain) {
         return Some(watts(estimate));
     }
     let mut sum = None;
@@ -71,13 +71,38 @@ pub fn round(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;
     }
-    let size = value.abs();
-    let digits = 9 - size.log10().floor() as i32;
+    let digits = 9 - decade(value.abs());
+    let Some(&scale) = TENS.get(digits.unsigned_abs() as usize) else { return far(value, digits) };
+    if digits >= 0 { (value * scale).round() / scale } else { (value / scale).round() * scale }
+}
+
+/// The same where the powers of ten are not exact.
+fn far(value: f64, digits: i32) -> f64 {
     if !(-300..=300).contains(&digits) {
         return value;
     }
     let scale = 10f64.powi(digits.abs());
     if digits >= 0 { (value * scale).round() / scale } else { (value / scale).round() * scale }
+}
+
+/// The powers of ten that a double holds exactly.
+const TENS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+/// The exponent of ten of a positive number: 0 for 1 to 10. A logarithm would say it too, but this is asked thirty times
+/// for each result.
+fn decade(size: f64) -> i32 {
+    let twos = ((size.to_bits() >> 52) as i32) - 1023;
+    if !(-60..=60).contains(&twos) {
+        return size.log10().floor() as i32;
+    }
+    // 1233 / 4096 is a little less than the logarithm of 2: it is this decade, or the next.
+    let tens = (twos * 1233) >> 12;
+    let next = tens + 1;
+    let bound = if next >= 0 { TENS[next as usize] } else { 1.0 / TENS[-next as usize] };
+    if size >= bound { next } else { tens }
 }
 
 #[cfg(test)]
@@ -111,6 +136,16 @@ mod tests {
             (Some(e(100.0, 100.0, 0.0, 0, 0.0)), 10.0, Quality::None),
         ] {
             assert_eq!(quality(estimate.as_ref(), length), expect, "{estimate:?}");
+        }
+    }
+
+    #[test]
+    fn the_decade_is_that_of_the_logarithm() {
+        for exponent in -18..=18 {
+            let ten: f64 = format!("1e{exponent}").parse().unwrap();
+            for (size, expect) in [(ten, exponent), (ten.next_down(), exponent - 1), (ten * 3.0, exponent)] {
+                assert_eq!(decade(size), expect, "{size:e}");
+            }
         }
     }
 

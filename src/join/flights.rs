@@ -1,5 +1,6 @@
 //! How many requests were in flight at every moment, and what part of the power each may claim.
 
+use super::seek::seek;
 use super::series::{EDGE, Piece};
 use std::collections::VecDeque;
 
@@ -88,7 +89,7 @@ impl Flights {
             }
         };
         let mut at = from;
-        let begin = self.steps.partition_point(|step| step.at <= from).saturating_sub(1);
+        let begin = seek(&self.steps, |step| step.at <= from).saturating_sub(1);
         let mut step = Step { at: from, flying: 1, emitting: 0, rate: 0.0 };
         for i in begin..=self.steps.len() {
             let next = self.steps.get(i);
@@ -112,7 +113,7 @@ impl Flights {
     /// The stretches of `from` to `to`, and whether anyone was in flight in each.
     pub fn stretches(&self, from: f64, to: f64) -> Vec<(f64, f64, bool)> {
         let mut stretches: Vec<(f64, f64, bool)> = Vec::new();
-        let begin = self.steps.partition_point(|step| step.at <= from);
+        let begin = seek(&self.steps, |step| step.at <= from);
         let mut busy = begin.checked_sub(1).is_some_and(|i| self.steps[i].flying > 0);
         let mut at = from;
         for step in self.steps.range(begin..) {

@@ -89,19 +89,19 @@ pub struct Asked {
 }
 
 #[derive(Deserialize)]
-struct Head<'a> {
-    #[serde(rename = "type", borrow, default)]
-    kind: Option<Cow<'a, str>>,
-    #[serde(default)]
-    v: Option<u64>,
-}
-
-#[derive(Deserialize)]
 struct WireRun {
     run: String,
     #[serde(default)]
     boot: Option<String>,
     started_ts: f64,
+}
+
+/// What must be there; `--json-dir` keeps it.
+#[derive(Deserialize)]
+#[allow(dead_code)] // only their presence counts
+struct WirePrompt {
+    id: String,
+    text: IgnoredAny,
 }
 
 #[derive(Deserialize)]
@@ -188,27 +188,23 @@ pub fn hear(line: &str) -> Result<Heard, serde_json::Error> {
         // A list would be taken for the fields of a record in their order.
         return Err(serde::de::Error::custom("not a JSON object"));
     }
-    // What llm-run writes begins like this, and needs no second look at its head.
-    if line.starts_with(r#"{"type":"result","v":1,"#) {
-        return asked(line);
-    }
-    let head: Head = serde_json::from_str(line)?;
-    let Some(kind) = head.kind else { return Ok(Heard::Other) };
-    if let Some(v) = head.v.filter(|&v| v > record::V) {
+    let (kind, v) = record::head(line)?;
+    if let Some(v) = v.filter(|&v| v > record::V) {
         return Ok(Heard::Newer(v));
     }
-    Ok(match kind.as_ref() {
-        "run" => {
+    let unread = |heard: Heard| record::is_json(line).map(|()| heard);
+    match kind.as_deref() {
+        Some("run") => {
             let WireRun { run, boot, started_ts } = serde_json::from_str(line)?;
-            Heard::Run { run, boot, started_ts }
+            Ok(Heard::Run { run, boot, started_ts })
         }
-        "prompt" => Heard::Prompt,
-        "load" => Heard::Load(serde_json::from_str(line)?),
-        "start" => Heard::Start(serde_json::from_str(line)?),
-        "result" => return asked(line),
-        "join_summary" => Heard::Summary,
-        _ => Heard::Other,
-    })
+        Some("load") => serde_json::from_str(line).map(Heard::Load),
+        Some("start") => serde_json::from_str(line).map(Heard::Start),
+        Some("result") => asked(line),
+        Some("prompt") => serde_json::from_str(line).map(|WirePrompt { .. }| Heard::Prompt),
+        Some("join_summary") => unread(Heard::Summary),
+        _ => unread(Heard::Other),
+    }
 }
 
 fn asked(line: &str) -> Result<Heard, serde_json::Error> {
@@ -228,9 +224,9 @@ fn asked(line: &str) -> Result<Heard, serde_json::Error> {
         end: length(timing.end.or(wire.generation_time_seconds)),
         input: tokens.and_then(|tokens| tokens.input),
         output: tokens.and_then(|tokens| tokens.output),
-        ttft: wire.ttft_seconds,
-        gap: wire.itl_seconds.as_ref().and_then(|itl| itl.mean),
-        gap_p99: wire.itl_seconds.as_ref().and_then(|itl| itl.p99),
+        ttft: length(wire.ttft_seconds),
+        gap: length(wire.itl_seconds.as_ref().and_then(|itl| itl.mean)),
+        gap_p99: length(wire.itl_seconds.as_ref().and_then(|itl| itl.p99)),
         elsewhere: wire.endpoint.is_some_and(|endpoint| !is_of_this_machine(&endpoint)),
         had_power: wire.power.some,
         had_memory: wire.memory.some,
@@ -280,6 +276,11 @@ mod tests {
             (r#"{"type":"weather","start_ts":"now"}"#, "other"),
             (r#"{"type":"start","v":1,"id":1,"start_ts":2.5}"#, "start"),
             (r#"{"type":"start","v":1}"#, "error"),
+            (r#"{"type":"weather","v":1,"start_ts":}"#, "error"),
+            (r#"{"type":"prompt","v":1,"id"}"#, "error"),
+            (r#"{"type":"prompt","v":1,"id":"p"}"#, "error"),
+            (r#"{"type":"prompt","v":1,"id":"p","text":"x"}"#, "another"),
+            (r#"{"type":"start","v":1,"id":1,"start_ts":2.5"#, "error"),
             ("[]", "error"),
             ("{}", "other"),
         ] {

@@ -1,5 +1,6 @@
 //! What the machine draws when nobody asks it anything.
 
+use super::axis::Stamped;
 use super::figures::round;
 use super::power::Meters;
 use super::series::EDGE;
@@ -85,9 +86,9 @@ pub fn idle_of(records: impl IntoIterator<Item = Record>) -> Option<Level> {
     for record in records {
         match record {
             Record::Sampler(sampler) if sampler.event == SamplerEvent::Start => meters.sampler(0, &sampler),
-            Record::Power(power) => {
-                // One recording has one clock; the wall will do.
-                meters.add(0, power.ts, &power);
+            Record::Power(power) if (Stamped { ts: power.ts, mono: None, boot: None }).sane() => {
+                // One recording has one clock; the wall will do. What is left out is left out.
+                meters.add(0, power.ts, &power).ok();
                 (first, last) = (first.min(power.ts - power.window_seconds.unwrap_or(0.0)), last.max(power.ts));
             }
             _ => {}

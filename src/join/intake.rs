@@ -2,9 +2,10 @@
 
 use super::axis::{Stamped, Steps};
 use super::drive::Sample;
+use super::emission::Kind;
 use super::flights::Flow;
 use super::heard::{Asked, Heard, Start};
-use super::joiner::{DISORDER, Joiner, Kind, Span, Waiting};
+use super::joiner::{DISORDER, Joiner, Span, Waiting};
 use super::settings::Attribution;
 use super::source::Role;
 use super::verdict::Loading;
@@ -21,10 +22,11 @@ impl Joiner {
         let waiting = match heard {
             Heard::Start(start) => return self.start(start),
             Heard::Run { run, boot, started_ts } => {
-                self.boots.insert(run.clone(), boot);
                 self.totals.run(&run);
                 self.abandon(&run, started_ts);
-                self.run = run;
+                let former = std::mem::replace(&mut self.run, run);
+                let boot = std::mem::replace(&mut self.boot, boot);
+                self.boots.insert(former, boot);
                 Waiting::Line(Kind::Other, line)
             }
             Heard::Load(load) => match self.load(&load) {
@@ -42,7 +44,8 @@ impl Joiner {
 
     /// Where a stamp of a run stands, and whether its monotonic clock says so; `None` for what can be no moment.
     fn place(&mut self, run: &str, ts: f64, mono: Option<f64>) -> Option<(f64, bool)> {
-        let boot = self.boots.get(run).and_then(Option::as_deref);
+        let boot = if run == self.run { &self.boot } else { self.boots.get(run).unwrap_or(&None) };
+        let boot = boot.as_deref();
         let stamp = Stamped { ts, mono, boot };
         stamp.sane().then(|| (self.axis.place(stamp), mono.is_some() && boot.is_some()))
     }
@@ -157,7 +160,8 @@ impl Joiner {
                 self.flights.flow(flow);
             }
         }
-        let boot = self.boots.get(&run).and_then(Option::as_deref);
+        let boot = if run == self.run { &self.boot } else { self.boots.get(&run).unwrap_or(&None) };
+        let boot = boot.as_deref();
         if self.wall.0.as_deref() != boot {
             self.wall = (boot.map(str::to_owned), Steps::default());
         }
@@ -192,7 +196,9 @@ impl Joiner {
             }
             (Record::Power(power), Role::Power) => {
                 let Some(at) = self.stamp(source, power.ts, power.mono) else { return };
-                self.meters.add(index, at, power);
+                if let Err(what) = self.meters.add(index, at, power) {
+                    self.note(format!("readings of {} were left out: {what}", power.source));
+                }
                 self.sources[source].read(&power.source, at, now);
             }
             (Record::Memory(memory), Role::Memory) => {
@@ -213,9 +219,10 @@ impl Joiner {
     }
 
     fn stamp(&mut self, source: usize, ts: f64, mono: Option<f64>) -> Option<f64> {
+        let offset = self.settings.offsets.get(source).copied().unwrap_or(0.0);
         let from = &mut self.sources[source];
         let stamp = Stamped { ts, mono, boot: from.boot.as_deref() };
-        let at = stamp.sane().then(|| micros(self.axis.place(stamp) + self.settings.offset))?;
+        let at = stamp.sane().then(|| micros(self.axis.place(stamp) + offset))?;
         from.mono = mono.is_some() && from.boot.is_some();
         let stepped = from.steps.see(ts, mono).filter(|_| !std::mem::replace(&mut from.stepped, true));
         if let Some(step) = stepped {

@@ -5,6 +5,7 @@
 //! any more is forgotten at once. Results without `start` records are the exception, and it says so.
 
 use super::axis::{Axis, Steps};
+use super::emission::{Emission, Kind};
 use super::enrich::Patch;
 use super::flights::{Claim, Flights};
 use super::heard::Asked;
@@ -34,28 +35,6 @@ const NOTES: usize = 100;
 
 /// An arrival that is so much older than the start of a request, in seconds, is that of an earlier try.
 const TRIES: f64 = 0.1;
-
-/// A line that goes out.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Emission {
-    /// What it is.
-    pub kind: Kind,
-    /// The line, without its newline.
-    pub line: String,
-}
-
-/// What goes out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A result, joined.
-    Result,
-    /// A prompt, as it came.
-    Prompt,
-    /// The summary of the join.
-    Summary,
-    /// Anything else, as it came.
-    Other,
-}
 
 /// Something that goes out when its time has come.
 #[derive(Debug)]
@@ -97,13 +76,19 @@ pub struct Joiner {
     pub(super) needed: Moments,
     /// The beginnings of what is in flight.
     pub(super) flying: Moments,
+    /// The boots of the runs before this one.
     pub(super) boots: HashMap<String, Option<String>>,
+    /// The run whose head came last, and its boot.
     pub(super) run: String,
+    /// See `run`.
+    pub(super) boot: Option<String>,
     pub(super) last_event: f64,
     /// Notices steps of the wall clock, of one boot at a time.
     pub(super) wall: (Option<String>, Steps),
     /// Whether results come without starts, and so wait for the end of the input.
     pub(super) buffering: bool,
+    /// Room for the fields of the next result.
+    spare: Vec<u8>,
     input_ended: bool,
     summarised: bool,
     notes: Vec<String>,
@@ -142,9 +127,11 @@ impl Joiner {
             flying: Moments::default(),
             boots: HashMap::new(),
             run: String::new(),
+            boot: None,
             last_event: f64::NEG_INFINITY,
             wall: (None, Steps::default()),
             buffering: false,
+            spare: Vec::new(),
             input_ended: false,
             summarised: false,
             notes: Vec::new(),
@@ -231,6 +218,13 @@ impl Joiner {
         self.said.clone()
     }
 
+    /// Takes back what has gone out: its room serves the next.
+    pub fn recycle(&mut self, emission: Emission) {
+        if emission.kind == Kind::Result {
+            self.spare = emission.added.into_bytes();
+        }
+    }
+
     /// Whether the next line may go out; otherwise, when to ask again (for ever, when only a new line or reading can
     /// change it).
     fn ready(&mut self, now: f64) -> Result<(), f64> {
@@ -272,14 +266,14 @@ impl Joiner {
         if self.input_ended && self.queue.is_empty() && !self.finished() {
             self.summarised = true;
             let line = record::line(&self.summary())?;
-            return Ok(Ok(Emission { kind: Kind::Summary, line }));
+            return Ok(Ok(Emission::whole(Kind::Summary, line)));
         }
         if let Err(due) = self.ready(now) {
             return Ok(Err(due));
         }
         let Some((_, waiting)) = self.queue.pop_front() else { return Ok(Err(f64::INFINITY)) };
         Ok(Ok(match waiting {
-            Waiting::Line(kind, line) => Emission { kind, line },
+            Waiting::Line(kind, line) => Emission::whole(kind, line),
             Waiting::Load(line, loading) => {
                 let loaded = verdict::load(self, &loading);
                 self.totals.load(&loaded);
@@ -290,19 +284,22 @@ impl Joiner {
                 let (run, model) = loading.key;
                 self.loaded.entry(run).or_default().insert(model, Rc::new(loaded));
                 self.release(loading.since);
-                Emission { kind: Kind::Other, line }
+                Emission::whole(Kind::Other, line)
             }
             Waiting::Result(line, asked, span) => {
-                let mut line = Patch::new(line, asked.enriched)?;
+                let mut line = Patch::new(line, asked.enriched, std::mem::take(&mut self.spare))?;
                 if !self.sources.is_empty() {
-                    // The gaps up to here are known now, and with them the idle power.
-                    self.account();
+                    if self.settings.idle == IdleFrom::Auto {
+                        // The gaps up to here are known now, and with them the idle power.
+                        self.account();
+                    }
                     verdict::result(self, &asked, span, &mut line)?;
                 }
                 if let Some(span) = span {
                     self.release(span.from);
                 }
-                Emission { kind: Kind::Result, line: line.line()? }
+                let (line, added) = line.parts()?;
+                Emission { kind: Kind::Result, line, added }
             }
         }))
     }
@@ -350,7 +347,8 @@ impl Joiner {
 
     /// The boot that the stamps of a result are of.
     pub(super) fn boot_of(&self, asked: &Asked) -> Option<&str> {
-        self.boots.get(self.run_of(asked))?.as_deref()
+        let run = self.run_of(asked);
+        if run == self.run { self.boot.as_deref() } else { self.boots.get(run)?.as_deref() }
     }
 }
 

@@ -105,13 +105,13 @@ impl Ledger {
         }
         for (a, b, busy) in flights.stretches(from, to) {
             if busy {
-                self.busy.add(b - a, meters.total(&Piece::whole(a, b)));
+                self.busy.add(b - a, meters.sum(&Piece::whole(a, b)));
                 self.quiet = Some(b);
                 continue;
             }
             if let Some(begun) = self.begun.filter(|&begun| begun < b) {
                 let a = a.max(begun);
-                self.between.add(b - a, meters.total(&Piece::whole(a, b)));
+                self.between.add(b - a, meters.sum(&Piece::whole(a, b)));
             }
             for (a, b, loading) in self.loads.stretches(a, b) {
                 if loading {

@@ -1,5 +1,6 @@
 //! Memory streams: the reading nearest to a moment, and the highest of a stretch of time. Nothing is interpolated.
 
+use super::seek::seek;
 use crate::record::{GpuMemory, Memory, MemoryFigures, MemoryPoint};
 use std::collections::VecDeque;
 
@@ -51,7 +52,7 @@ impl Held {
     pub fn nearest(&self, at: f64) -> Option<MemoryPoint> {
         let mut point: Option<(f64, f64, [Option<i64>; FIGURES])> = None;
         for readings in &self.streams {
-            let after = readings.partition_point(|reading| reading.at < at);
+            let after = seek(readings, |reading| reading.at < at);
             let near = |i: usize| readings.get(i).map(|reading| ((reading.at - at).abs(), reading));
             let before = after.checked_sub(1).and_then(near);
             let Some((_, reading)) = [before, near(after)].into_iter().flatten().min_by(|a, b| a.0.total_cmp(&b.0))
@@ -71,7 +72,7 @@ impl Held {
     /// The last figures read between two moments; `None` where none were.
     pub fn last_between(&self, from: f64, to: f64) -> Option<MemoryPoint> {
         let last = |readings: &VecDeque<Reading>| {
-            let end = readings.partition_point(|reading| reading.at <= to);
+            let end = seek(readings, |reading| reading.at <= to);
             end.checked_sub(1).map(|i| readings[i].at).filter(|&at| at >= from)
         };
         let at = self.streams.iter().filter_map(last).max_by(f64::total_cmp)?;
@@ -86,8 +87,8 @@ impl Held {
         for readings in &self.streams {
             // A figure that several streams read is the first one's.
             let mut own = [None; FIGURES];
-            let begin = readings.partition_point(|reading| reading.at < from);
-            let end = readings.partition_point(|reading| reading.at <= to);
+            let begin = seek(readings, |reading| reading.at < from);
+            let end = seek(readings, |reading| reading.at <= to);
             for reading in readings.range(begin..end.max(begin)) {
                 merge(&mut own, &reading.figures, i64::max);
             }

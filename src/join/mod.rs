@@ -6,10 +6,13 @@
 //! nothing is extrapolated: where no reading covers a request, the answer is null and says why.
 
 mod axis;
+mod domains;
 mod drive;
+mod emission;
 mod enrich;
 mod figures;
 mod flights;
+mod foreign;
 mod heard;
 mod idle;
 mod intake;
@@ -18,6 +21,7 @@ mod ledger;
 mod memory;
 mod moments;
 mod power;
+mod seek;
 mod series;
 mod settings;
 mod source;
@@ -26,10 +30,12 @@ mod tail;
 mod truth;
 mod verdict;
 
-pub use drive::{Catch, Feed, NextLine, NextSample, Sample, drive, now};
+pub use drive::{Catch, Feed, NextLines, NextSamples, Sample, drive, now};
+pub use emission::{Emission, Kind};
+pub use foreign::foreign;
 pub use heard::{Heard, hear};
 pub use idle::{IdleFrom, Level, idle_of};
-pub use joiner::{Emission, Joiner, Kind};
+pub use joiner::Joiner;
 pub use settings::{Attribution, Rates, Settings};
 pub use source::Role;
 pub use tail::{Ends, Tail};

@@ -4,9 +4,17 @@
 //! and among equals the stream that was named first. The total is the one that the samplers name; where they name
 //! several, or none, it is the largest that contains the others.
 
+use super::axis::LONGEST;
+use super::domains::{largest, never_zero};
 use super::series::{Estimate, Piece, Reading, Series};
 use crate::record::{Power, PowerKind, Sampler};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+
+/// The most that anything draws, in watts. What shows more is broken, and would spoil every sum that it is in.
+const MOST_WATTS: f64 = 1e9;
+
+/// The most that a counter shows, in joules: that much for some thirty years.
+const MOST_JOULES: f64 = MOST_WATTS * LONGEST;
 
 /// One domain of one meter of one stream.
 #[derive(Debug)]
@@ -34,24 +42,26 @@ pub struct Meters {
     channels: Vec<Channel>,
     /// The channels of each domain, by name, the best first.
     domains: Vec<(String, Vec<usize>)>,
-    /// Domains of the total, and the name under which it goes.
+    /// Domains of the total.
     total: Vec<String>,
+    /// Where each stands in `domains`.
+    total_at: Vec<Option<usize>>,
     seen_domains: usize,
-    /// Readings that could not be used, such as windows of unknown length.
-    pub unusable: u64,
 }
 
 /// What was drawn in some pieces of time.
 #[derive(Debug, Clone)]
-pub struct Drawn {
-    /// The total; `None` where a part of it was not covered.
+pub struct Drawn<'a> {
+    /// The total; `None` where a part of it was not covered, or where it cannot be true.
     pub total: Option<Estimate>,
-    /// Every domain that was covered.
-    pub domains: BTreeMap<String, Estimate>,
-    /// The meters that were used.
-    pub meters: BTreeSet<String>,
+    /// Every domain that was covered, by name.
+    pub domains: Vec<(&'a str, Estimate)>,
+    /// The meters that were used, by name.
+    pub meters: Vec<&'a str>,
     /// Parts of the total that were not covered.
-    pub missing: Vec<String>,
+    pub missing: Vec<&'a str>,
+    /// Whether the total was read, and was exactly nothing.
+    pub stuck: bool,
     /// Whether one of the streams that were used estimates, and whether one is simulated.
     pub estimated: bool,
     /// See `estimated`.
@@ -66,8 +76,8 @@ impl Meters {
             channels: Vec::new(),
             domains: Vec::new(),
             total: Vec::new(),
+            total_at: Vec::new(),
             seen_domains: 0,
-            unusable: 0,
         }
     }
 
@@ -87,12 +97,20 @@ impl Meters {
     }
 
     /// A reading, at its place on the axis.
-    pub fn add(&mut self, stream: usize, at: f64, power: &Power) {
-        let mut done = false;
+    ///
+    /// # Errors
+    /// When something in it is left out that nobody would expect to be: what that is.
+    pub fn add(&mut self, stream: usize, at: f64, power: &Power) -> Result<(), &'static str> {
+        let mut left_out = Ok(());
         if power.kind == PowerKind::Counter {
             for (domain, joules) in power.joules.iter().flatten() {
-                let watts = power.watts.get(domain).copied().flatten();
-                done |= self.reading(stream, power, domain, at, *joules, watts, 0.0);
+                let Some(joules) = *joules else { continue };
+                if !(0.0..=MOST_JOULES).contains(&joules) {
+                    left_out = Err("joules below 0 or beyond 1e18");
+                    continue;
+                }
+                let watts = power.watts.get(domain).copied().flatten().filter(|watts| sane(*watts));
+                self.reading(stream, power, domain, Reading { at, span: 0.0, value: joules, watts, fresh: false });
             }
         } else {
             for (domain, watts) in &power.watts {
@@ -100,49 +118,42 @@ impl Meters {
                 if watts == 0.0 && never_zero(domain) {
                     continue;
                 }
-                let span = if power.kind == PowerKind::Window { self.span(stream, power) } else { Some(0.0) };
-                let Some(span) = span else { continue };
-                let value = match power.kind {
-                    PowerKind::Window => {
-                        let joules = power.joules.as_ref().and_then(|joules| joules.get(domain).copied().flatten());
-                        joules.unwrap_or(watts * span)
+                if !sane(watts) {
+                    left_out = Err("watts below 0 or beyond 1e9");
+                    continue;
+                }
+                let mut reading = Reading { at, span: 0.0, value: watts, watts: Some(watts), fresh: false };
+                if power.kind == PowerKind::Window {
+                    let span = power.window_seconds.or(self.streams[stream].interval).filter(|&span| span > 0.0);
+                    let Some(span) = span.filter(|&span| span <= LONGEST) else {
+                        left_out = Err("windows of no known length");
+                        continue;
+                    };
+                    let joules = power.joules.as_ref().and_then(|joules| joules.get(domain).copied().flatten());
+                    (reading.span, reading.value) = (span, joules.unwrap_or(watts * span));
+                    if !sane(reading.value / span) {
+                        left_out = Err("windows of less than 0 W or more than 1e9 W");
+                        continue;
                     }
-                    _ => watts,
-                };
-                done |= self.reading(stream, power, domain, at, Some(value), Some(watts), span);
+                }
+                self.reading(stream, power, domain, reading);
             }
         }
-        self.unusable += u64::from(!done);
-        let estimated = &mut self.streams[stream].estimated;
-        *estimated |= power.estimated;
+        self.streams[stream].estimated |= power.estimated;
         if self.channels.len() != self.seen_domains {
             self.seen_domains = self.channels.len();
             self.sort();
             self.name_total();
         }
+        left_out
     }
 
-    /// The length of a window; where the reading does not say, the sampler's interval.
-    fn span(&self, stream: usize, power: &Power) -> Option<f64> {
-        power.window_seconds.or(self.streams[stream].interval).filter(|&span| span > 0.0)
-    }
-
-    #[allow(clippy::too_many_arguments)] // one reading, field by field
-    fn reading(
-        &mut self,
-        stream: usize,
-        power: &Power,
-        domain: &str,
-        at: f64,
-        value: Option<f64>,
-        watts: Option<f64>,
-        span: f64,
-    ) -> bool {
-        let Some(value) = value.filter(|&value| value >= 0.0) else { return false };
+    /// Puts a reading of a domain into its series.
+    fn reading(&mut self, stream: usize, power: &Power, domain: &str, mut reading: Reading) {
         let found = self.channels.iter().position(|channel| {
             channel.stream == stream
-                && channel.domain == domain
                 && channel.series.kind() == power.kind
+                && channel.domain == domain
                 && channel.meter == power.source
         });
         let index = found.unwrap_or_else(|| {
@@ -154,9 +165,8 @@ impl Meters {
         });
         let channel = &mut self.channels[index];
         let fresh = &mut self.streams[stream].fresh;
-        let fresh = !fresh.is_empty() && fresh.remove(&format!("{}\0{}", channel.meter, channel.domain));
-        channel.series.add(Reading { at, span, value, watts, fresh });
-        true
+        reading.fresh = !fresh.is_empty() && fresh.remove(&format!("{}\0{}", channel.meter, channel.domain));
+        channel.series.add(reading);
     }
 
     /// Which domains the total is made of.
@@ -171,6 +181,8 @@ impl Meters {
             Some(one) if named.len() == 1 => one.split('+').map(str::to_owned).collect(),
             _ => largest(&all),
         };
+        let at = |domain: &String| self.domains.iter().position(|(name, _)| name == domain);
+        self.total_at = self.total.iter().map(at).collect();
     }
 
     /// The total's name: its domains joined by `+`.
@@ -202,51 +214,58 @@ impl Meters {
     }
 
     /// The channels of a domain, the best first.
-    fn of(&self, domain: &str) -> impl Iterator<Item = &Channel> {
-        let found = self.domains.iter().find(|(name, _)| name == domain);
-        found.into_iter().flat_map(|(_, channels)| channels).map(|&i| &self.channels[i])
+    fn of(&self, domain: usize) -> impl Iterator<Item = &Channel> {
+        self.domains[domain].1.iter().map(|&i| &self.channels[i])
     }
 
-    fn best(&self, domain: &str, pieces: &[Piece]) -> Option<(&Channel, Estimate)> {
+    fn best(&self, domain: usize, pieces: &[Piece]) -> Option<(&Channel, Estimate)> {
         self.of(domain).find_map(|channel| channel.series.estimate(pieces).map(|estimate| (channel, estimate)))
     }
 
-    /// What the total drew in `pieces`; `None` where a part of it is not covered at all.
-    pub fn total(&self, pieces: &[Piece]) -> Option<Estimate> {
+    /// What the readings of the total add up to in `pieces`, whether or not it can be true; `None` where a part of it is
+    /// not covered at all.
+    pub fn sum(&self, pieces: &[Piece]) -> Option<Estimate> {
         let mut sum = None;
-        for domain in &self.total {
-            let (_, estimate) = self.best(domain, pieces)?;
+        for domain in &self.total_at {
+            let (_, estimate) = self.best((*domain)?, pieces)?;
             add(&mut sum, estimate);
         }
         sum
     }
 
+    /// What the total drew in `pieces`; `None` where a part of it is not covered at all, or where it cannot be true.
+    pub fn total(&self, pieces: &[Piece]) -> Option<Estimate> {
+        self.sum(pieces).filter(|total| !stuck(total))
+    }
+
     /// What every domain drew in `pieces`.
-    pub fn drawn(&self, pieces: &[Piece]) -> Drawn {
+    pub fn drawn(&self, pieces: &[Piece]) -> Drawn<'_> {
         let mut drawn = Drawn {
             total: None,
-            domains: BTreeMap::new(),
-            meters: BTreeSet::new(),
+            domains: Vec::with_capacity(self.domains.len()),
+            meters: Vec::with_capacity(1),
             missing: Vec::new(),
+            stuck: false,
             estimated: false,
             simulated: false,
         };
-        for (name, _) in &self.domains {
-            let Some((channel, estimate)) = self.best(name, pieces) else { continue };
-            drawn.domains.insert(name.clone(), estimate);
-            if !drawn.meters.contains(&channel.meter) {
-                drawn.meters.insert(channel.meter.clone());
+        for (i, (name, _)) in self.domains.iter().enumerate() {
+            let Some((channel, estimate)) = self.best(i, pieces) else { continue };
+            drawn.domains.push((name, estimate));
+            if let Err(at) = drawn.meters.binary_search(&channel.meter.as_str()) {
+                drawn.meters.insert(at, &channel.meter);
             }
             drawn.estimated |= self.streams[channel.stream].estimated;
             drawn.simulated |= self.streams[channel.stream].simulated;
         }
         for part in &self.total {
-            match drawn.domains.get(part) {
-                Some(estimate) => add(&mut drawn.total, *estimate),
-                None => drawn.missing.push(part.clone()),
+            match drawn.domains.iter().find(|(name, _)| name == part) {
+                Some((_, estimate)) => add(&mut drawn.total, *estimate),
+                None => drawn.missing.push(part),
             }
         }
-        if !drawn.missing.is_empty() {
+        drawn.stuck = drawn.total.as_ref().is_some_and(stuck);
+        if drawn.stuck || !drawn.missing.is_empty() {
             drawn.total = None;
         }
         drawn
@@ -255,8 +274,9 @@ impl Meters {
     /// The mean watts and the lengths of the readings of the total that lie wholly between two moments; of a total of
     /// several domains, the first domain's with the median of the others added.
     pub fn idle_readings(&self, from: f64, to: f64) -> Vec<(f64, f64)> {
-        let mut parts = self.total.iter().map(|domain| {
-            self.of(domain).map(|channel| channel.series.inside(from, to)).find(|readings| !readings.is_empty())
+        let mut parts = self.total_at.iter().map(|domain| {
+            let mut channels = self.of((*domain)?);
+            channels.find_map(|channel| Some(channel.series.inside(from, to)).filter(|inside| !inside.is_empty()))
         });
         let Some(Some(mut readings)) = parts.next() else { return Vec::new() };
         for part in parts {
@@ -267,12 +287,13 @@ impl Meters {
                 reading.0 += median;
             }
         }
+        readings.retain(|(watts, _)| *watts > 0.0);
         readings
     }
 
     /// The latest end of a reading of the total at or before `at`.
     pub fn edge(&self, at: f64) -> Option<f64> {
-        let domain = self.total.first()?;
+        let domain = (*self.total_at.first()?)?;
         self.of(domain).find_map(|channel| channel.series.edge(at))
     }
 
@@ -313,36 +334,14 @@ pub fn add(sum: &mut Option<Estimate>, part: Estimate) {
     sum.touched = sum.touched.min(part.touched);
 }
 
-/// The domains of the largest total: the plug, else the machine, else the platform, else the chip, else the processors
-/// with their memory, and the graphics cards.
-fn largest(domains: &BTreeSet<&str>) -> Vec<String> {
-    for whole in ["wall", "system", "psys"] {
-        if domains.contains(whole) {
-            return vec![whole.to_owned()];
-        }
-    }
-    let of = |stem: &str| domains.iter().filter(|d| numbered(d, stem)).map(|&d| d.to_owned()).collect::<Vec<_>>();
-    let mut parts = if domains.contains("soc") {
-        vec!["soc".to_owned()]
-    } else {
-        let mut parts = of("package-");
-        let names: &[&str] = if parts.is_empty() { &["cpu", "gpu", "ane", "dram"] } else { &["dram"] };
-        parts.extend(names.iter().filter(|&&name| domains.contains(name)).map(|&name| name.to_owned()));
-        parts.extend(of("dram-"));
-        parts
-    };
-    parts.extend(of("gpu"));
-    parts
+/// Whether a meter can have shown that much.
+fn sane(watts: f64) -> bool {
+    (0.0..=MOST_WATTS).contains(&watts)
 }
 
-/// Whether a domain is one of several: `gpu0`, of `gpu`.
-pub fn numbered(domain: &str, stem: &str) -> bool {
-    domain.strip_prefix(stem).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// Domains that cannot draw nothing while the sampler itself runs: their exact zero is a meter that is stuck.
-fn never_zero(domain: &str) -> bool {
-    matches!(domain, "cpu" | "soc" | "psys" | "system" | "wall") || domain.starts_with("package-")
+/// Whether a total is exactly nothing in every reading: a part of it may well be switched off, a whole that is read is not.
+pub fn stuck(total: &Estimate) -> bool {
+    total.max == 0.0
 }
 
 #[cfg(test)]

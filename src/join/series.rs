@@ -5,6 +5,7 @@
 //! are never stretched beyond their readings. Sources: the clip rules of docs/joining.md; left rectangles, and
 //! trapezoids over means, are wrong for all three kinds.
 
+use super::seek::seek;
 use crate::record::PowerKind;
 use std::collections::VecDeque;
 
@@ -177,7 +178,7 @@ impl Series {
 
     /// The latest end of a reading at or before `at`.
     pub fn edge(&self, at: f64) -> Option<f64> {
-        let after = self.readings.partition_point(|reading| reading.at <= at);
+        let after = seek(&self.readings, |reading| reading.at <= at);
         after.checked_sub(1).map(|i| self.readings[i].at)
     }
 
@@ -237,7 +238,7 @@ impl Series {
         let (a, b) = (pieces.first()?.from, pieces.last()?.to);
         let mut sum = Estimate::NOTHING;
         let mut first = 0;
-        let begin = self.readings.partition_point(|reading| reading.at <= a);
+        let begin = seek(&self.readings, |reading| reading.at <= a);
         for i in begin..self.readings.len() {
             let Some(stretch) = self.stretch(i) else { continue };
             if stretch.from >= b {
@@ -303,11 +304,11 @@ impl Series {
 
     /// The mean watts and the lengths of the stretches that lie wholly between `from` and `to`.
     pub fn inside(&self, from: f64, to: f64) -> Vec<(f64, f64)> {
-        let begin = self.readings.partition_point(|reading| reading.at <= from);
-        let end = self.readings.partition_point(|reading| reading.at <= to + EDGE);
+        let begin = seek(&self.readings, |reading| reading.at <= from);
+        let end = seek(&self.readings, |reading| reading.at <= to + EDGE);
         (begin..end)
             .filter_map(|i| self.stretch(i))
-            .filter(|stretch| stretch.from >= from - EDGE)
+            .filter(|stretch| stretch.from >= from - EDGE && stretch.to > stretch.from)
             .map(|stretch| (stretch.joules / (stretch.to - stretch.from), stretch.to - stretch.from))
             .collect()
     }

@@ -23,8 +23,8 @@ pub struct Settings {
     pub attribution: Attribution,
     /// How long to wait for a reading, in seconds; three intervals when not given.
     pub wait: Option<f64>,
-    /// Seconds that are added to the time of every reading.
-    pub offset: f64,
+    /// Seconds that are added to the time of every reading, by stream; where there are fewer, none to those that follow.
+    pub offsets: Vec<f64>,
     /// Where the idle power is taken from.
     pub idle: IdleFrom,
     /// What energy costs and emits.

@@ -4,6 +4,7 @@ use super::figures::{self, round};
 use super::heard::Asked;
 use super::joiner::Joiner;
 use super::memory;
+use super::power::stuck;
 use super::source::Role;
 use super::verdict::Loaded;
 use crate::clock::micros;
@@ -121,7 +122,7 @@ impl Joiner {
 
     fn run_power(&self) -> Option<RunPower> {
         let (busy, between) = (&self.ledger.busy, &self.ledger.between);
-        let estimate = busy.estimate()?;
+        let estimate = busy.estimate().filter(|total| !stuck(total))?;
         let energy = estimate.energy;
         let whole = energy + between.energy;
         let attributed = self.totals.attributed.unwrap_or(0.0);
@@ -148,7 +149,7 @@ impl Joiner {
             idle: idle.map(|idle| idle.idle),
             joules_per_output_token: output.map(|count| round(energy / count)),
             joules_per_total_token: both.map(|count| round(energy / count)),
-            output_tokens_per_joule: output.filter(|_| energy > 0.0).map(|count| round(count / energy)),
+            output_tokens_per_joule: output.map(|count| count / energy).filter(|rate| rate.is_finite()).map(round),
             wh_per_1k_output_tokens: output.map(|count| round(energy / count / 3.6)),
             cost: rates.cost(Some(energy)),
             carbon: rates.carbon(Some(energy)),

@@ -1,5 +1,6 @@
 //! llm-sim's log of what it wrote: the truth that a measurement is held against.
 
+use super::axis::LONGEST;
 use super::heard::Asked;
 use crate::clock::micros;
 use crate::record::Truth;
@@ -41,7 +42,15 @@ impl Written {
             kind: Option<String>,
         }
         let head: Head = serde_json::from_str(line)?;
-        if head.kind.as_deref() == Some("truth") { serde_json::from_str(line).map(Some) } else { Ok(None) }
+        if head.kind.as_deref() != Some("truth") {
+            return Ok(None);
+        }
+        let mut written: Self = serde_json::from_str(line)?;
+        // What is no length of time is no truth.
+        for seconds in [&mut written.ttft_seconds, &mut written.gap_seconds, &mut written.end_seconds] {
+            *seconds = seconds.filter(|seconds| (0.0..=LONGEST).contains(seconds));
+        }
+        Ok(Some(written))
     }
 
     /// When it ended, or else arrived: Unix seconds.
@@ -52,7 +61,7 @@ impl Written {
     fn gap_p99(&self) -> Option<f64> {
         let chunks = self.chunks.as_ref()?;
         let gaps = stats::sorted(chunks.windows(2).map(|pair| pair[1].0 - pair[0].0));
-        stats::quantile(&gaps, 0.99)
+        stats::quantile(&gaps, 0.99).filter(|gap| (0.0..=LONGEST).contains(gap))
     }
 
     /// What was measured, held against it.
@@ -125,6 +134,19 @@ mod tests {
         assert_eq!(truth.gap_error_seconds, Some(0.0005));
         assert_eq!(truth.gap_p99_seconds, Some(0.02));
         assert_eq!((truth.end_seconds, truth.end_error_seconds), (Some(0.5), None));
+    }
+
+    #[test]
+    fn what_is_no_length_of_time_is_no_truth() {
+        let line = r#"{"type":"truth","v":1,"arrival_ts":1.0,"ttft_seconds":-1,"gap_seconds":1e308,"end_seconds":0.5,"chunks":[[-1e308,0,1],[1e308,0,1],[1e308,0,1]]}"#;
+        let truth = Written::read(line).unwrap().unwrap().judge(&Asked { end: Some(0.75), ..Asked::default() });
+        let expect = Truth {
+            end_seconds: Some(0.5),
+            end_error_seconds: Some(0.25),
+            gap_p99_seconds: Some(0.0),
+            ..Truth::default()
+        };
+        assert_eq!(truth, expect);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::memory;
 use super::series::Piece;
 use super::source::Role;
 use crate::clock::micros;
-use crate::record::{JoinedMemory, JoinedPower, MemoryFigures, MemoryPhase, MemoryPoint, PhaseEnergy};
+use crate::record::{JoinedMemory, JoinedPower, MemoryFigures, MemoryPhase, MemoryPoint, PhaseEnergy, Quality};
 
 /// A load whose readings are awaited.
 #[derive(Debug)]
@@ -122,6 +122,7 @@ fn elsewhere(join: &Joiner, role: Role, asked: &Asked) -> bool {
 }
 
 const ELSEWHERE: &str = "another machine served the request, and the readings are of this one";
+const STUCK: &str = "every reading of the total is exactly 0 W: the meter is stuck, or cannot see what draws";
 const NO_TIME: &str = "the result does not say when it began and ended";
 
 fn power(
@@ -151,6 +152,7 @@ fn power(
             let mut phase = figures::phase(join.meters.total(&pieces), to - from);
             if !alone {
                 (phase.energy_joules, phase.energy_lower_joules, phase.energy_upper_joules) = (None, None, None);
+                phase.quality = Quality::None;
             }
             phase
         })
@@ -167,7 +169,7 @@ fn power(
     } else if !drawn.missing.is_empty() {
         Some(format!("the total lacks {}", drawn.missing.join(", ")))
     } else {
-        None
+        drawn.stuck.then(|| STUCK.to_owned())
     };
     let samples = total.as_ref().map(|total| total.samples);
     let idle = join.idle();
@@ -186,21 +188,25 @@ fn power(
         gpu_watts: figures::together(&drawn.domains, "gpu", "gpu"),
         ane_watts: figures::together(&drawn.domains, "ane", "ane"),
         total_watts: total.as_ref().map(figures::watts),
-        domains: drawn.domains.iter().map(|(name, estimate)| (name.clone(), figures::watts(estimate))).collect(),
+        domains: drawn.domains.iter().map(|(name, e)| ((*name).to_owned(), figures::watts(e))).collect(),
         energy_joules: energy.map(round),
         energy_lower_joules: total.filter(|_| alone).map(|total| round(total.lower)),
         energy_upper_joules: total.filter(|_| alone).map(|total| round(total.upper)),
         joules_per_output_token: per(output),
         joules_per_total_token: per(both),
-        output_tokens_per_joule: output.zip(energy).filter(|(_, e)| *e > 0.0).map(|(count, e)| round(count / e)),
+        output_tokens_per_joule: output
+            .zip(energy)
+            .map(|(count, e)| count / e)
+            .filter(|rate| rate.is_finite())
+            .map(round),
         wh_per_1k_output_tokens: output.zip(energy).map(|(count, energy)| round(energy / count / 3.6)),
         coverage: figures::coverage(total.as_ref(), length),
-        quality: figures::quality(total.as_ref(), length),
+        quality: figures::quality(total.as_ref().filter(|_| alone), length),
         attribution: Some(join.settings.attribution.name().to_owned()),
         in_flight_max: Some(most),
-        samples: samples.or(drawn.domains.values().map(|e| e.samples).max()).unwrap_or(0),
+        samples: samples.or(drawn.domains.iter().map(|(_, e)| e.samples).max()).unwrap_or(0),
         clock,
-        sources: drawn.meters.into_iter().collect(),
+        sources: drawn.meters.into_iter().map(str::to_owned).collect(),
         total_domain: join.meters.total_name(),
         estimated: drawn.estimated,
         simulated: drawn.simulated,

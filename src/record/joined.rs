@@ -205,7 +205,7 @@ pub enum Quality {
     SubInterval,
     /// Less than 95 % of it is covered.
     Partial,
-    /// Nothing is covered.
+    /// There is no energy: nothing is covered, or what was drawn is not shared.
     #[default]
     None,
 }

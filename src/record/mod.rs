@@ -92,6 +92,30 @@ struct Head<'a> {
     v: Option<u64>,
 }
 
+/// The type and the version that an object says. Of a line that begins as these programs write it, the rest has not been
+/// looked at: who knows the type reads it anyway, who does not is to ask [`is_json`].
+///
+/// # Errors
+/// When it is not JSON, or says one of them in another shape.
+pub fn head(line: &str) -> Result<(Option<Cow<'_, str>>, Option<u64>), serde_json::Error> {
+    // What these programs write begins like this, and needs no second look.
+    if let Some((kind, rest)) = line.strip_prefix(r#"{"type":""#).and_then(|rest| rest.split_once('"'))
+        && rest.starts_with(r#","v":1,"#)
+        && !kind.contains('\\')
+    {
+        return Ok((Some(kind.into()), Some(V)));
+    }
+    serde_json::from_str(line).map(|Head { kind, v }| (kind, v))
+}
+
+/// Reads a line for nothing but its being JSON.
+///
+/// # Errors
+/// When it is not.
+pub fn is_json(line: &str) -> Result<(), serde_json::Error> {
+    serde_json::from_str(line).map(|serde::de::IgnoredAny| ())
+}
+
 /// Reads one line.
 ///
 /// # Errors
@@ -101,9 +125,9 @@ pub fn read(line: &str) -> Result<Record, serde_json::Error> {
         // Serde takes a list for a struct's fields in their order; a record is an object.
         return Err(serde::de::Error::custom("not a JSON object"));
     }
-    let head: Head = serde_json::from_str(line)?;
-    let Some(kind) = head.kind else { return Ok(Record::Unknown) };
-    if let Some(v) = head.v.filter(|&v| v > V) {
+    let (kind, v) = head(line)?;
+    let Some(kind) = kind else { return Ok(Record::Unknown) };
+    if let Some(v) = v.filter(|&v| v > V) {
         return Ok(Record::Newer(v));
     }
     Ok(match kind.as_ref() {
@@ -117,7 +141,10 @@ pub fn read(line: &str) -> Result<Record, serde_json::Error> {
         Memory::TYPE => Record::Memory(serde_json::from_str(line)?),
         Sampler::TYPE => Record::Sampler(serde_json::from_str(line)?),
         JoinSummary::TYPE => Record::JoinSummary(serde_json::from_str(line)?),
-        _ => Record::Unknown,
+        _ => {
+            is_json(line)?;
+            Record::Unknown
+        }
     })
 }
 
@@ -173,6 +200,11 @@ mod tests {
             ("3", "error"),
             ("", "error"),
             (r#"{"type":"start""#, "error"),
+            (r#"{"type":"start","v":1,"id":3,"start_ts":1.5,"start_mono":2.5"#, "error"),
+            (r#"{"type":"st\u0061rt","v":1,"id":3,"start_ts":1.5,"start_mono":2.5}"#, "start"),
+            (r#"{"type":"weather","v":1,"of":"tomorrow"}"#, "unknown"),
+            (r#"{"type":"weather","v":1,"of"}"#, "error"),
+            (r#"{"type":"weather","v":12,"of":1}"#, "other"),
         ] {
             let got = match read(line) {
                 Ok(Record::Start(_)) => "start",

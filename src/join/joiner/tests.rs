@@ -11,7 +11,7 @@ fn settings() -> Settings {
     Settings {
         attribution: Attribution::Time,
         wait: None,
-        offset: 0.0,
+        offsets: Vec::new(),
         idle: IdleFrom::Nowhere,
         rates: Rates::default(),
     }
@@ -76,7 +76,7 @@ fn read(core: &mut Joiner, source: usize, sample: &Value, now: f64) {
 fn out(core: &mut Joiner, now: f64) -> Vec<Value> {
     let mut out = Vec::new();
     while let Ok(emission) = core.next(now).unwrap() {
-        out.push(serde_json::from_str(&emission.line).unwrap());
+        out.push(serde_json::from_str(&emission.parts().concat()).unwrap());
     }
     out
 }
@@ -200,7 +200,7 @@ fn a_foreign_clock_is_set_right_by_an_offset() {
         sample["ts"] = json!(sample["ts"].as_f64().unwrap() + 100.0);
         sample.as_object_mut().unwrap().remove("mono");
     }
-    let settings = Settings { offset: -100.0, ..settings() };
+    let settings = Settings { offsets: vec![-100.0], ..settings() };
     let joined = join(settings, &told(&[(0.0, 3.0)]), &[(Role::Power, other)], true);
     assert_eq!(energies(&joined), [Some(60.0)]);
 }
@@ -224,7 +224,11 @@ fn energy_is_shared_by_time_by_tokens_or_not_at_all() {
     assert!((got[0].unwrap() - (30.0 + third)).abs() < 1e-7 && (got[1].unwrap() - (30.0 - third)).abs() < 1e-7);
     let exclusive = with(Attribution::Exclusive);
     assert_eq!(energies(&exclusive), [None, None, Some(10.0)]);
+    assert_eq!(results(&exclusive)[2]["power"]["quality"], "exact");
     let power = &results(&exclusive)[0]["power"];
+    for of in [power, &power["prefill"], &power["decode"]] {
+        assert_eq!((&of["energy_joules"], &of["quality"]), (&Value::Null, &json!("none")), "no trust in no energy");
+    }
     assert_eq!(power["reason"], "up to 2 requests ran at once, and energy is not shared");
     assert_eq!(power["total_watts"]["avg"], 10.0);
 }
@@ -244,6 +248,48 @@ fn prefill_and_decode_are_told_apart_each_with_its_quality() {
     assert_eq!(power["wh_per_1k_output_tokens"], json!(round(7.0 / 3.6)));
     assert_eq!(power["output_tokens_per_joule"], json!(round(1.0 / 7.0)));
     assert_eq!(power["joules_per_total_token"], json!(round(140.0 / 30.0)));
+}
+
+#[test]
+fn a_total_of_exactly_nothing_is_null_with_the_reason_in_every_phase_and_in_the_summary() {
+    let mut samples = power("b", &[0.0; 9]);
+    samples[0]["total_domain"] = json!("gpu0");
+    samples[1..].iter_mut().for_each(|sample| sample["watts"] = json!({"gpu0": 0.0}));
+    let lines = told(&[(1.0, 3.0), (4.0, 6.0)]);
+    let joined = join(settings(), &lines, &[(Role::Power, samples.clone())], true);
+    let power = &results(&joined)[0]["power"];
+    assert_eq!((&power["energy_joules"], &power["quality"]), (&Value::Null, &json!("none")));
+    assert!(power["reason"].as_str().unwrap().contains("exactly 0 W"), "{power}");
+    assert_eq!(power["domains"]["gpu0"]["max"], 0.0, "what was read is told");
+    assert_eq!(power["decode"]["energy_joules"], Value::Null);
+    assert_eq!(joined.last().unwrap()["power"], Value::Null);
+    // The meter works after all: of what it read, nothing is left out of the account.
+    samples[6]["watts"] = json!({"gpu0": 8.0});
+    let joined = join(settings(), &lines, &[(Role::Power, samples)], true);
+    assert_eq!(energies(&joined), [None, Some(8.0)]);
+    assert_eq!(joined.last().unwrap()["power"]["energy_joules"], 8.0);
+}
+
+#[test]
+fn several_clocks_are_set_right_one_by_one() {
+    let shifted = |by: f64, domain: &str| {
+        let mut samples = power("x", &[10.0, 20.0, 30.0]);
+        samples[0]["total_domain"] = json!(domain);
+        for sample in &mut samples {
+            sample["ts"] = json!(sample["ts"].as_f64().unwrap() + by);
+            sample.as_object_mut().unwrap().remove("mono");
+            if sample["type"] == "power" {
+                sample["watts"] = json!({domain: sample["watts"]["cpu"]});
+            }
+        }
+        samples
+    };
+    let streams = [(Role::Power, shifted(100.0, "package-0")), (Role::Power, shifted(-7.0, "gpu0"))];
+    let lines = told(&[(0.0, 3.0)]);
+    for (offsets, expect) in [(vec![-100.0, 7.0], Some(120.0)), (vec![-100.0], None), (vec![-99.0, 7.0], Some(90.0))] {
+        let joined = join(Settings { offsets: offsets.clone(), ..settings() }, &lines, &streams, true);
+        assert_eq!(energies(&joined), [expect], "{offsets:?}");
+    }
 }
 
 fn load(from: f64, to: f64) -> Value {
@@ -356,6 +402,50 @@ fn results_without_starts_wait_for_the_end_and_are_joined_then() {
 }
 
 #[test]
+fn samplers_restart_repeat_come_late_and_die_and_what_they_read_counts_once() {
+    let whole = power("b", &[10.0; 6]);
+    let again = |mut boot: Vec<Value>, since: usize| {
+        boot.iter_mut().skip(1).for_each(|reading| reading["mono"] = json!(reading["mono"].as_f64().unwrap() + 5000.0));
+        boot.drain(1..since);
+        boot
+    };
+    let counter = |joules: &[f64]| {
+        let reads = joules.iter().enumerate().map(|(i, &joules)| {
+            let mut reading = window(i as f64, 1.0, 1.0);
+            (reading["kind"], reading["joules"]) = (json!("counter"), json!({"cpu": joules}));
+            reading
+        });
+        reads.collect::<Vec<_>>()
+    };
+    let counted = [vec![sampler("b", 1.0)], counter(&[50.0, 60.0, 70.0, 80.0, 90.0, 100.0])].concat();
+    let mut rebooted = counter(&[500.0, 510.0, 520.0, 530.0, 540.0, 550.0]);
+    rebooted.drain(..3);
+    for (what, samples, energy, coverage) in [
+        ("whole", whole.clone(), 40.0, 1.0),
+        ("each twice", whole.iter().flat_map(|s| [s.clone(), s.clone()]).collect(), 40.0, 1.0),
+        ("all twice", [whole.clone(), whole.clone()].concat(), 40.0, 1.0),
+        ("out of order", [&whole[..1], &whole[2..3], &whole[1..2], &whole[3..]].concat(), 40.0, 1.0),
+        ("late", [&whole[..1], &whole[3..]].concat(), 20.0, 0.5),
+        ("dead", whole[..3].to_vec(), 20.0, 0.5),
+        ("restarted", [&whole[..3], &whole[..1], &whole[3..]].concat(), 40.0, 1.0),
+        ("restarted later", [&whole[..2], &whole[..1], &whole[3..]].concat(), 30.0, 0.75),
+        ("rebooted", [whole[..3].to_vec(), again(power("c", &[10.0; 6]), 3)].concat(), 40.0, 1.0),
+        ("counter", counted.clone(), 40.0, 1.0),
+        ("counter, twice", counted.iter().flat_map(|s| [s.clone(), s.clone()]).collect(), 40.0, 1.0),
+        ("counter, restarted", [&counted[..4], &[sampler("b", 1.0)], &rebooted[..]].concat(), 30.0, 0.75),
+    ] {
+        for lines_first in [true, false] {
+            let streams = [(Role::Power, samples.clone())];
+            let joined = join(settings(), &told(&[(0.0, 4.0)]), &streams, lines_first);
+            let power = &results(&joined)[0]["power"];
+            assert_eq!((&power["energy_joules"], &power["coverage"]), (&json!(energy), &json!(coverage)), "{what}");
+            let clock = if what == "rebooted" { "wall" } else { "mono" };
+            assert_eq!(power["clock"], clock, "{what}");
+        }
+    }
+}
+
+#[test]
 fn a_failed_request_and_one_without_time_are_told_apart() {
     let mut failed = result(1, 1.0, 2.0);
     failed["error"] = json!({"kind": "timeout"});
@@ -377,7 +467,7 @@ fn fields_that_are_not_known_survive_byte_for_byte_and_what_an_earlier_join_meas
     core.input_ended();
     let Ok(emission) = core.next(0.0).unwrap() else { panic!() };
     assert_eq!(
-        emission.line,
+        emission.parts().concat(),
         r#"{"type":"result","v":1,"model":"m","power":{"old":1},"memory":null,"z":1.10,"n":123456789012345678901234567890}"#
     );
     assert_eq!(out(&mut core, 0.0).len(), 1, "one summary, not two");
@@ -472,6 +562,31 @@ proptest! {
     }
 
     #[test]
+    fn fields_that_are_not_known_survive_byte_for_byte(
+        fields in proptest::collection::vec((".{0,8}", ".{0,12}", any::<i128>(), any::<bool>()), 0..8),
+        space in "[ \t]{0,2}",
+    ) {
+        let quoted = |text: &str| serde_json::to_string(text).unwrap();
+        let more: String = fields.iter().enumerate().map(|(i, (key, text, number, deep))| {
+            let value = if *deep { format!("[{number}.50e0,{{{}:null}}]", quoted(text)) } else { quoted(text) };
+            format!(",{space}{}:{space}{value}", quoted(&format!("x{i}{key}")))
+        }).collect();
+        let line = result(1, 1.0, 2.0).to_string();
+        let line = format!("{}{more}}}", line.strip_suffix('}').unwrap());
+        let mut core = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
+        hand(&mut core, &run("b"), 0.0);
+        hand(&mut core, &start(1, 1.0), 0.0);
+        core.line(line.clone(), hear(&line).unwrap(), 0.0);
+        power("b", &[10.0; 3]).iter().for_each(|sample| read(&mut core, 0, sample, 0.0));
+        prop_assert!(core.next(0.0).unwrap().is_ok(), "the run");
+        let Ok(emission) = core.next(0.0).unwrap() else { panic!("nothing came out") };
+        let whole = emission.parts().concat();
+        let rest = whole.strip_prefix(line.strip_suffix('}').unwrap());
+        prop_assert!(rest.is_some_and(|rest| rest.starts_with(",\"power\":{\"cpu_watts\"")), "{}", whole);
+        prop_assert!(serde_json::from_str::<Value>(&whole).is_ok(), "{}", whole);
+    }
+
+    #[test]
     fn absurd_numbers_harm_nobody_else(
         times in proptest::collection::vec(prop_oneof![any::<f64>(), -1e12..1e12f64, -20.0..20.0f64], 6),
         watts in any::<f64>(), kind in 0..3usize,
@@ -499,4 +614,88 @@ proptest! {
         }
         prop_assert_eq!(&joined.last().unwrap()["type"], "join_summary");
     }
+
+    #[test]
+    fn whatever_is_read_every_line_that_goes_out_is_a_record_of_the_contract(
+        numbers in proptest::collection::vec(hostile(), 24), kind in 0..3usize, attribution in 0..3usize,
+        sane in any::<bool>(),
+    ) {
+        let mut next = numbers.iter().copied().cycle();
+        let mut odd = || json!(next.next().unwrap());
+        let mut samples = if sane { power("b", &[10.0; 9]) } else { vec![sampler("b", 1.0)] };
+        samples[0]["interval_seconds"] = odd();
+        for (i, domain) in ["cpu", "cpu", "gpu0", "cpu", "odd"].into_iter().enumerate() {
+            let mut reading = window(i as f64 + 0.5, 1.0, 1.0);
+            reading["kind"] = json!(["window", "counter", "instant"][(kind + i / 3) % 3]);
+            reading["source"] = json!("odd");
+            reading["watts"] = json!({domain: odd()});
+            reading["joules"] = json!({domain: odd()});
+            reading["window_seconds"] = odd();
+            if i == 4 {
+                reading["ts"] = odd();
+                reading["mono"] = odd();
+            }
+            samples.insert(1 + i, reading);
+        }
+        let bytes = |x: Value| json!(x.as_f64().unwrap().abs() as u64);
+        let held = (0..4).map(|i| {
+            let mut reading = memory(f64::from(i) + 0.5, 1);
+            reading["rss_bytes"] = bytes(odd());
+            reading["system"] = json!({"used_bytes": bytes(odd()), "available_bytes": 1, "total_bytes": bytes(odd())});
+            reading["gpu"] = json!({"gpu0": {"used_bytes": u64::MAX, "process_bytes": bytes(odd())}});
+            reading
+        }).collect();
+        let mut lines = told(&[(1.0, 2.0), (1.5, 4.0)]);
+        lines.insert(1, load(0.25, 1.0));
+        let mut strange = result(7, 3.0, 4.0);
+        strange["start_ts"] = odd();
+        strange["timing_seconds"] = json!({"first_token": odd(), "last_token": odd(), "end": odd()});
+        strange["tokens"]["output"] = bytes(odd());
+        lines.push(strange);
+        for line in &lines {
+            prop_assert!(rec::read(&line.to_string()).is_ok(), "the test itself: {}", line);
+        }
+        let settings = Settings {
+            attribution: [Attribution::Time, Attribution::Tokens, Attribution::Exclusive][attribution],
+            idle: IdleFrom::Auto,
+            rates: Rates { price_per_kwh: Some(1e9), carbon_g_per_kwh: Some(1e9), pue: Some(1e9) },
+            ..settings()
+        };
+        let streams = [(Role::Power, samples), (Role::Memory, held)];
+        let joined = join(settings, &lines, &streams, true);
+        prop_assert_eq!(joined.len(), 6, "the run, the load, three results, the summary");
+        for line in &joined {
+            let text = line.to_string();
+            let read = rec::read(&text);
+            prop_assert!(!matches!(read, Err(_) | Ok(rec::Record::Unknown | rec::Record::Newer(_))), "{:?}: {}", read, text);
+            let mut nulls = Vec::new();
+            nulls_of(line, "", &mut nulls);
+            nulls.retain(|at| !ALLOWED_NULLS.iter().any(|end| at.ends_with(end)));
+            prop_assert!(nulls.is_empty(), "{:?}: {}", nulls, text);
+        }
+        if sane {
+            prop_assert!(results(&joined)[1]["power"]["domains"]["cpu"]["avg"].is_f64());
+        }
+    }
+}
+
+/// Where null is a word of the contract: nothing was measured, and a reason or a quality beside it says so.
+const ALLOWED_NULLS: [&str; 4] = [".power", ".memory", ".energy_joules", ".error"];
+
+fn nulls_of(value: &Value, at: &str, to: &mut Vec<String>) {
+    match value {
+        Value::Null => to.push(at.to_owned()),
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| nulls_of(value, &format!("{at}.{key}"), to)),
+        _ => {}
+    }
+}
+
+/// Finite numbers of the kind that breaks sums.
+fn hostile() -> impl Strategy<Value = f64> {
+    let extremes = [0.0, -0.0, 5e-324, 1e-300, 1e-9, -1.0, 1e9, 1e18, 9.3e18, 1e300, 1e308, f64::MAX, f64::MIN];
+    prop_oneof![
+        proptest::sample::select(extremes.to_vec()),
+        any::<f64>().prop_filter("finite", |x| x.is_finite()),
+        0.0..100.0f64,
+    ]
 }

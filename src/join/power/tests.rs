@@ -16,7 +16,7 @@ fn power(kind: &str, source: &str, ts: f64, watts: serde_json::Value, joules: se
 
 fn windows(meters: &mut Meters, stream: usize, watts: &serde_json::Value) {
     for at in 1..=10 {
-        meters.add(stream, f64::from(at), &power("window", "m", f64::from(at), watts.clone(), json!(null)));
+        meters.add(stream, f64::from(at), &power("window", "m", f64::from(at), watts.clone(), json!(null))).unwrap();
     }
 }
 
@@ -76,16 +76,18 @@ fn a_domain_that_several_meters_read_is_taken_from_the_counter_and_never_added()
     windows(&mut meters, 0, &json!({"gpu0": 100.0}));
     for at in 0..=10 {
         let joules = 50.0 * f64::from(at);
-        meters.add(
-            1,
-            f64::from(at),
-            &power("counter", "nvml", f64::from(at), json!({"gpu0": 51.0}), json!({"gpu0": joules})),
-        );
+        meters
+            .add(
+                1,
+                f64::from(at),
+                &power("counter", "nvml", f64::from(at), json!({"gpu0": 51.0}), json!({"gpu0": joules})),
+            )
+            .unwrap();
     }
     let drawn = meters.drawn(&Piece::whole(2.0, 4.0));
     assert_eq!(drawn.total.unwrap().energy, 100.0);
-    assert_eq!(watts(&drawn.domains["gpu0"]), Watts { avg: 50.0, min: 51.0, max: 51.0, samples: 2 });
-    assert_eq!(drawn.meters.into_iter().collect::<Vec<_>>(), ["nvml"]);
+    assert_eq!(watts(&drawn.domains[0].1), Watts { avg: 50.0, min: 51.0, max: 51.0, samples: 2 });
+    assert_eq!((drawn.domains[0].0, drawn.meters), ("gpu0", vec!["nvml"]));
 }
 
 #[test]
@@ -95,6 +97,61 @@ fn an_exact_zero_of_what_cannot_be_zero_is_a_stuck_meter_and_no_measurement() {
     {
         let mut meters = Meters::new(1);
         windows(&mut meters, 0, &json!({domain: 0.0}));
-        assert_eq!(meters.drawn(&Piece::whole(2.0, 4.0)).domains.contains_key(domain), measured, "{domain}");
+        let drawn = meters.drawn(&Piece::whole(2.0, 4.0));
+        assert_eq!(drawn.domains.iter().any(|(name, _)| *name == domain), measured, "{domain}");
+        assert_eq!(drawn.total, None, "{domain}: a total of exactly nothing");
+    }
+}
+
+#[test]
+fn a_total_of_exactly_nothing_is_a_stuck_meter_whatever_it_is_made_of_but_a_part_of_it_may_be_nothing() {
+    for (watts, energy) in [
+        (json!({"gpu0": 0.0}), None),
+        (json!({"gpu": 0.0}), None),
+        (json!({"gpu0": 0.0, "gpu1": 0.0}), None),
+        (json!({"gpu0": 0.0, "gpu1": 30.0}), Some(60.0)),
+        (json!({"cpu": 5.0, "gpu": 0.0, "ane": 0.0}), Some(10.0)),
+        (json!({"gpu0": 0.001}), Some(0.002)),
+    ] {
+        let mut meters = Meters::new(1);
+        windows(&mut meters, 0, &watts);
+        let pieces = Piece::whole(2.0, 4.0);
+        let drawn = meters.drawn(&pieces);
+        assert_eq!(drawn.total.map(|total| total.energy), energy, "{watts}");
+        assert_eq!(meters.total(&pieces).map(|total| total.energy), energy, "{watts}");
+        assert_eq!(drawn.stuck, energy.is_none(), "{watts}");
+        assert_eq!(meters.idle_readings(0.0, 10.0).is_empty(), energy.is_none(), "{watts}");
+    }
+    // A counter that does not move is the same.
+    let mut meters = Meters::new(1);
+    for at in 0..=10 {
+        let reading = power("counter", "rapl", f64::from(at), json!({}), json!({"package-0": 7.0}));
+        meters.add(0, f64::from(at), &reading).unwrap();
+    }
+    let drawn = meters.drawn(&Piece::whole(2.0, 4.0));
+    assert_eq!((drawn.total, drawn.stuck), (None, true));
+}
+
+#[test]
+fn what_nothing_can_draw_is_left_out_and_told() {
+    for (kind, watts, joules, why) in [
+        ("window", 1e308, None, "watts below 0 or beyond 1e9"),
+        ("window", -1.0, None, "watts below 0 or beyond 1e9"),
+        ("window", 5.0, Some(1e308), "windows of less than 0 W or more than 1e9 W"),
+        ("window", 5.0, Some(-5.0), "windows of less than 0 W or more than 1e9 W"),
+        ("instant", 1e10, None, "watts below 0 or beyond 1e9"),
+        ("counter", 5.0, Some(1e300), "joules below 0 or beyond 1e18"),
+    ] {
+        let mut meters = Meters::new(1);
+        let reading = power(kind, "m", 1.0, json!({"soc": watts}), json!({"soc": joules}));
+        assert_eq!(meters.add(0, 1.0, &reading), Err(why), "{kind} {watts} {joules:?}");
+        assert!(meters.first().is_none(), "{kind} {watts} {joules:?}");
+    }
+    for (length, measured) in [(1e308, false), (0.0, false), (-1.0, false), (2.0, true)] {
+        let mut reading = power("window", "m", 1.0, json!({"soc": 5.0}), json!(null));
+        reading.window_seconds = Some(length);
+        let mut meters = Meters::new(1);
+        assert_eq!(meters.add(0, 1.0, &reading).is_ok(), measured, "{length}");
+        assert_eq!(meters.first().is_some(), measured, "{length}");
     }
 }
