@@ -95,7 +95,7 @@ fn read(list: &Dictionary, at: Stamp) -> Option<Sample> {
     let processor = list.get("processor").and_then(Value::as_dictionary);
     let graphics = list.get("gpu").and_then(Value::as_dictionary);
     let mut watts = BTreeMap::new();
-    if window <= 0.0 {
+    if !(window > 0.0 && window.is_finite()) {
         return None;
     }
     // Milliwatts where the meter says them, else the window's millijoules over its length.
