@@ -62,7 +62,8 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts a meter, in the plain locale, with nothing to read; its standard output is for the caller.
+    /// Starts a meter, in the plain locale, with nothing to read; its standard output is for the caller. Of `command` its
+    /// program and its arguments are taken.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -114,7 +115,8 @@ impl Child {
         }
         let said = self.complaint.lock().map(|said| said.clone()).unwrap_or_default();
         let said = if said.is_empty() { status.to_string() } else { said };
-        Some(format!("{}: {said}", self.name))
+        // What --command says is the user's own, and has no name.
+        Some(if self.name == "sh" { format!("the program: {said}") } else { format!("{}: {said}", self.name) })
     }
 
     /// Ends it and all that it started: first asked, then, when it does not listen, killed. What runs under sudo cannot be

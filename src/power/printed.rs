@@ -66,6 +66,10 @@ pub struct Printed {
     scrape: Scrape,
     /// The last line that meant nothing, shortened.
     unread: Option<String>,
+    /// When the first line of this run arrived.
+    begun: Option<u64>,
+    /// Whether this run said what is no text.
+    binary: bool,
 }
 
 /// What meters say where they have no number, in lower case.
@@ -92,11 +96,22 @@ impl Printed {
             counters: BTreeMap::new(),
             scrape: Scrape::default(),
             unread: None,
+            begun: None,
+            binary: false,
         })
     }
 
     /// Reads one line that arrived at `at`.
     pub fn line(&mut self, line: &str, at: Stamp, out: &mut Vec<Item>) {
+        self.begun.get_or_insert(at.mono_ns);
+        if !self.binary && is_binary(line) {
+            self.binary = true;
+            self.unread = Some("bytes that are no text".into());
+            out.push(Item::Torn);
+        }
+        if self.binary {
+            return;
+        }
         if self.pattern.is_some() {
             return self.matched(line, at, out);
         }
@@ -132,6 +147,7 @@ impl Printed {
     pub fn end(&mut self, out: &mut Vec<Item>) {
         let ended = self.scrape.end();
         self.scraped(ended, out);
+        (self.begun, self.binary) = (None, false);
     }
 
     /// The last line that meant nothing.
@@ -173,7 +189,22 @@ impl Printed {
         } else if counts {
             self.count(value * factor, domain, None, at, out);
         } else {
-            out.push(Item::Sample(sample(PowerKind::Instant, domain, Some(value * factor), at)));
+            let sample = sample(PowerKind::Instant, domain, Some(value * factor), at);
+            // What a program says in one breath is one reading: which of several numbers is meant, only the user knows.
+            let twin = out.iter_mut().rev().take(16).find_map(|item| match item {
+                Item::Sample(twin) if twin.watts.keys().eq(sample.watts.keys()) => Some(twin),
+                _ => None,
+            });
+            match twin.filter(|twin| self.begun == Some(at.mono_ns) && twin.watts != sample.watts) {
+                None => out.push(Item::Sample(sample)),
+                Some(twin) => {
+                    for (domain, watts) in &mut twin.watts {
+                        *watts = None;
+                        let why = "the program says several numbers at once: say with --pattern which is meant";
+                        twin.unavailable.insert(domain.clone(), why.to_owned());
+                    }
+                }
+            }
         }
     }
 
@@ -228,6 +259,13 @@ fn sample(kind: PowerKind, domain: String, watts: Option<f64>, at: Stamp) -> Sam
         unavailable: BTreeMap::new(),
         label: None,
     }
+}
+
+/// Whether a line is none of a text: what a character is not, or what no line has, in every fourth place.
+fn is_binary(line: &str) -> bool {
+    let odd =
+        line.chars().filter(|c| *c == char::REPLACEMENT_CHARACTER || (c.is_control() && !"\t\r\u{1b}".contains(*c)));
+    line.contains('\0') || odd.count() * 4 > line.chars().count()
 }
 
 fn is_domain(name: &str) -> bool {
@@ -288,6 +326,33 @@ mod tests {
         assert!(comma.unavailable["psu2"].contains("1,5"));
         assert_eq!(watts(&read(Some(r"now (\d+)"), Unit::Watts, &["was 5, now 7"])), [Some(7.0)]);
         assert!(Printed::new(None, Unit::Watts, "a domain").is_err());
+    }
+
+    #[test]
+    fn of_several_numbers_in_one_breath_none_is_taken_without_a_pattern_that_says_which() {
+        let said =
+            ["Instantaneous power reading: 220 Watts", "Minimum during sampling period: 9 Watts", "Average: 200 Watts"];
+        let once = |pattern: Option<&str>, lines: &[&str]| {
+            let pattern = pattern.map(|pattern| Regex::new(pattern).unwrap());
+            let mut reader = Printed::new(pattern, Unit::Watts, "wall").unwrap();
+            let mut items = Vec::new();
+            lines.iter().for_each(|line| reader.line(line, Stamp { mono_ns: 7, ts: 0.0 }, &mut items));
+            items
+        };
+        let items = once(None, &said);
+        let [Item::Sample(none)] = items.as_slice() else { panic!("{items:?}") };
+        assert!(none.watts["wall"].is_none() && none.unavailable["wall"].contains("--pattern"));
+        assert_eq!(watts(&once(Some(r"Instantaneous.*?(\d+) Watts"), &said)), [Some(220.0)]);
+        let sums = once(Some(r"^(?P<domain>\w+) (?P<value>\d+)"), &["psu1 200", "psu2 100"]);
+        assert_eq!(watts(&sums), [Some(200.0), Some(100.0)]);
+        assert_eq!(watts(&once(None, &["220", "220"])).first(), Some(&Some(220.0)));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_hold_no_number() {
+        let items = read(None, Unit::Watts, &["\u{fffd}\0\u{1}x", "9", "7 W"]);
+        assert!(matches!(items.as_slice(), [Item::Torn]), "{items:?}");
+        assert_eq!(watts(&read(None, Unit::Watts, &["T: 41 \u{fffd}C, P: 12 W"])), [Some(12.0)]);
     }
 
     #[test]

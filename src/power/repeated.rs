@@ -17,9 +17,10 @@ const PATIENCE: u32 = 3;
 /// A program that gives no reading for this long, and for this many intervals, hangs.
 const SILENCE: Duration = Duration::from_secs(10);
 const SILENT_INTERVALS: u32 = 3;
-/// How much a run may print at once, and on and on: a meter is no flood. A scrape of many cards is some 100 kB.
-const BURST_BYTES: f64 = (4 << 20) as f64;
-const BYTES_PER_SECOND: f64 = (256 << 10) as f64;
+/// How much a run may print, and how many readings that may be, at once and on and on: a meter is no flood. A scrape of many
+/// cards is some 100 kB.
+const BYTES: (f64, f64) = ((4 << 20) as f64, (256 << 10) as f64);
+const READINGS: (f64, f64) = (4096.0, 256.0);
 
 /// Runs a program again and again; the answer is why no more.
 pub fn repeat(
@@ -29,14 +30,11 @@ pub fn repeat(
     listener: &mut Listener,
 ) -> Option<String> {
     let mut schedule = Schedule::new(mono_ns(), interval);
-    let (mut failed, mut readings) = (0, 0_u64);
+    let patience = SILENCE.max(interval.saturating_mul(SILENT_INTERVALS));
+    let mut failed = 0;
     loop {
         std::thread::sleep(schedule.wait(mono_ns()));
-        // What was due while a run went on did not happen, except for what that run said.
-        let missed = schedule.take(mono_ns()).saturating_sub(readings.saturating_sub(1));
-        if missed > 0 {
-            listener.missed(missed);
-        }
+        schedule.take(mono_ns());
         let from = {
             let mut running = running.lock().ok()?;
             if running.stopped {
@@ -50,28 +48,40 @@ pub fn repeat(
                 Err(why) => return Some(why.to_string()),
             }
         };
-        let heard = Cell::new((0, mono_ns()));
-        let patience = SILENCE.max(interval.saturating_mul(SILENT_INTERVALS));
-        let mut bounded = Bounded { from, heard: &heard, patience, allowance: BURST_BYTES, seen_ns: mono_ns() };
-        let read = listener.read(&mut bounded, || heard.set((heard.get().0 + 1, mono_ns())));
-        readings = heard.get().0;
-        let flood = read.as_ref().is_err_and(|why| why.kind() == io::ErrorKind::FileTooLarge);
+        let heard = Heard { times: Cell::new(0), last_ns: Cell::new(mono_ns()), flood: Cell::new(false) };
+        let mut readings = Allowance::new(READINGS);
+        let mut bounded = Bounded { from, heard: &heard, patience, bytes: Allowance::new(BYTES) };
+        let read = listener.read(&mut bounded, |count| {
+            heard.times.set(heard.times.get() + 1);
+            heard.last_ns.set(mono_ns());
+            heard.flood.set(heard.flood.get() || !readings.take(count));
+            !heard.flood.get()
+        });
         let why = match read {
-            Ok(()) => verdict(running).or_else(|| (readings == 0).then(|| nothing(listener.feed.unread()))),
-            Err(why) => {
+            Ok(()) if !heard.flood.get() => {
+                verdict(running).or_else(|| (heard.times.get() == 0).then(|| nothing(listener.feed.unread())))
+            }
+            read => {
                 // Ended before it is run again.
                 drop(running.lock().ok()?.child.take());
-                Some(match why.kind() {
-                    io::ErrorKind::TimedOut => format!("{why}{}", quoted(listener.feed.unread())),
-                    _ => why.to_string(),
+                let silent = read.is_err_and(|why| why.kind() != io::ErrorKind::FileTooLarge);
+                Some(match silent {
+                    true => format!(
+                        "the program gave no number for {} s{}",
+                        patience.as_secs_f64(),
+                        quoted(listener.feed.unread())
+                    ),
+                    false => "the program does not stop printing: let it print a reading and end, or rest between \
+                              readings"
+                        .into(),
                 })
             }
         };
-        if readings == 0 {
-            listener.missed(1);
-        }
+        // The reading that it was run for, and those that were due while it ran, but for the last, which comes next.
+        let overdue = mono_ns().saturating_sub(schedule.due_ns()) / interval.as_nanos().max(1) as u64;
+        listener.missed((1 + overdue).saturating_sub(heard.times.get()));
         failed = if why.is_some() { failed + 1 } else { 0 };
-        if failed >= PATIENCE || flood {
+        if failed >= PATIENCE || heard.flood.get() {
             return why;
         }
     }
@@ -91,45 +101,66 @@ fn quoted(unread: Option<&str>) -> String {
     unread.map(|line| format!(", but {line:?}")).unwrap_or_default()
 }
 
+/// What came of a run.
+struct Heard {
+    /// How often there were readings.
+    times: Cell<u64>,
+    /// When there were last.
+    last_ns: Cell<u64>,
+    /// Whether it was too much.
+    flood: Cell<bool>,
+}
+
+/// How much may still come: so much at once, and so much for each second.
+struct Allowance {
+    most: f64,
+    per_second: f64,
+    left: f64,
+    seen_ns: u64,
+}
+
+impl Allowance {
+    fn new((most, per_second): (f64, f64)) -> Self {
+        Self { most, per_second, left: most, seen_ns: mono_ns() }
+    }
+
+    /// Whether so much more is allowed.
+    fn take(&mut self, much: usize) -> bool {
+        let now = mono_ns();
+        let seconds = between(std::mem::replace(&mut self.seen_ns, now), now);
+        self.left = (self.left + self.per_second * seconds).min(self.most) - much as f64;
+        self.left >= 0.0
+    }
+}
+
 /// A program's output that fails when it stays away or does not stop.
 struct Bounded<'a> {
     from: ChildStdout,
-    /// How many readings came of it, and when the last one did.
-    heard: &'a Cell<(u64, u64)>,
+    heard: &'a Heard,
     patience: Duration,
-    /// How much it may still print, by when.
-    allowance: f64,
-    seen_ns: u64,
+    bytes: Allowance,
 }
 
 impl Read for Bounded<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         loop {
-            let until = self.heard.get().1.saturating_add(self.patience.as_nanos() as u64);
+            let until = self.heard.last_ns.get().saturating_add(self.patience.as_nanos() as u64);
             let left = until.saturating_sub(mono_ns());
-            let seconds = self.patience.as_secs_f64();
-            let silent = || io::Error::new(io::ErrorKind::TimedOut, format!("no number for {seconds} s"));
             if left == 0 {
-                return Err(silent());
+                return Err(io::ErrorKind::TimedOut.into());
             }
             let left = Timespec { tv_sec: (left / 1_000_000_000) as i64, tv_nsec: (left % 1_000_000_000) as _ };
             let mut fds = [PollFd::new(&self.from, PollFlags::IN)];
             match poll(&mut fds, Some(&left)) {
-                Ok(0) => return Err(silent()),
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => break,
-                Err(rustix::io::Errno::INTR) => {}
                 Err(why) => return Err(why.into()),
             }
         }
         let read = self.from.read(bytes)?;
-        let now = mono_ns();
-        self.allowance += BYTES_PER_SECOND * between(std::mem::replace(&mut self.seen_ns, now), now);
-        self.allowance = self.allowance.min(BURST_BYTES) - read as f64;
-        if self.allowance < 0.0 {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                "the program does not stop printing: let it print a reading and end, or rest between readings",
-            ));
+        if !self.bytes.take(read) {
+            self.heard.flood.set(true);
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
         Ok(read)
     }

@@ -46,22 +46,24 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Reads to the end of `from`; `on_sample` is told whenever there were readings.
+    /// Reads to the end of `from`, or until `on_readings`, which is told how many have come, has had enough: those are then
+    /// not told on.
     ///
     /// # Errors
     /// When the input fails.
-    pub fn read(&mut self, from: &mut dyn Read, mut on_sample: impl FnMut()) -> io::Result<()> {
+    pub fn read(&mut self, from: &mut dyn Read, mut on_readings: impl FnMut(usize) -> bool) -> io::Result<()> {
         let (tell, place) = (&self.tell, self.place);
         self.feed.read(from, |source, live, fed| {
-            if fed.iter().any(|fed| matches!(fed, Fed::Sample(_))) {
-                on_sample();
-            }
-            tell.send(Event::Fed { feed: place, source, live, fed }).is_ok()
+            let readings = fed.iter().filter(|fed| matches!(fed, Fed::Sample(_))).count();
+            (readings == 0 || on_readings(readings)) && tell.send(Event::Fed { feed: place, source, live, fed }).is_ok()
         })
     }
 
     /// Says that readings which were due did not happen.
     pub fn missed(&self, readings: u64) {
+        if readings == 0 {
+            return;
+        }
         let fed = vec![Fed::Missed(readings)];
         let _ = self.tell.send(Event::Fed { feed: self.place, source: None, live: true, fed });
     }
@@ -146,9 +148,9 @@ impl Text {
         std::thread::spawn(move || {
             let mut listener = Listener { feed, place, tell: tell.clone() };
             let why = match from {
-                From::Reader(mut from) => listener.read(&mut from, || ()).err().map(|why| why.to_string()),
+                From::Reader(mut from) => listener.read(&mut from, |_| true).err().map(|why| why.to_string()),
                 From::Program(mut from) => {
-                    let failed = listener.read(&mut from, || ()).err().map(|why| why.to_string());
+                    let failed = listener.read(&mut from, |_| true).err().map(|why| why.to_string());
                     Some(
                         failed
                             .or_else(|| verdict(&ours))
