@@ -139,6 +139,11 @@ pub fn sample(
             Ok(Event::Fed { feed, source, live, fed }) => {
                 stream.live &= live;
                 stream.sources.extend(source.map(str::to_owned));
+                // What comes together is announced together: a card for each line, say.
+                for dated in fed.iter().filter_map(|fed| if let Fed::Sample(dated) = fed { Some(dated) } else { None })
+                {
+                    stream.measured(&dated.sample.watts, dated.sample.joules.as_ref());
+                }
                 for fed in fed {
                     stream.take(feed, fed, &mut write)?;
                 }
@@ -259,12 +264,16 @@ impl<'a> Stream<'a> {
         true
     }
 
+    fn measured(&mut self, watts: &BTreeMap<String, Option<f64>>, joules: Option<&BTreeMap<String, Option<f64>>>) {
+        self.domains.extend(watts.keys().chain(joules.into_iter().flat_map(BTreeMap::keys)).cloned());
+    }
+
     fn put(&mut self, mut power: Power, write: &mut impl FnMut(&str) -> io::Result<()>) -> anyhow::Result<()> {
         honest(&mut power);
         self.seq += 1;
         power.seq = self.seq;
         self.estimated |= power.estimated;
-        self.domains.extend(power.watts.keys().cloned());
+        self.measured(&power.watts, power.joules.as_ref());
         self.open(write)?;
         write(&record::line(&power)?)?;
         Ok(())
