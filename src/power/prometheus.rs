@@ -38,10 +38,12 @@ impl Scrape {
         };
         self.series.insert(metric.series.to_owned());
         self.at.get_or_insert(at);
+        // Of a card that is divided, each part tells the same; of anything else, two that differ are no reading.
+        let divided = domain.starts_with("gpu");
         let seen = self.domains.entry(domain).or_default();
-        let value = Some(metric.value * factor);
-        // Of a card that is divided, each part tells the same.
-        *(if counts { &mut seen.1 } else { &mut seen.0 }) = value;
+        let seen = if counts { &mut seen.1 } else { &mut seen.0 };
+        let value = metric.value * factor;
+        *seen = Some(if divided || seen.is_none_or(|seen| seen == value) { value } else { f64::NAN });
         (true, ended)
     }
 
@@ -218,6 +220,11 @@ mod tests {
         let (_, first) = both.line(&of(1, 6), AT).1.unwrap();
         assert_eq!(first["gpu0"], (Some(5.0), None));
         assert_eq!(both.end().unwrap().1["gpu0"], (Some(6.0), None));
+        let zones =
+            ["a", "b"].map(|path| format!("kepler_node_cpu_joules_total{{zone=\"package\",path=\"{path}\"}} 5"));
+        assert_eq!(scrape(&zones.join("\n")), [("package-0".to_owned(), None, Some(5.0))]);
+        let differ = scrape(&zones.join("1\n"));
+        assert!(differ[0].2.is_some_and(f64::is_nan), "whose they are nobody knows: {differ:?}");
     }
 
     proptest! {
