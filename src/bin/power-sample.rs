@@ -73,7 +73,7 @@ Examples:
   power-sample --from old_powermetrics.log
   power-sample --from asitop_metrics_1770372000.csv --follow
   power-sample --source command --command 'ipmitool dcmi power reading' --pattern 'Instantaneous.*?([0-9]+) Watts'
-  power-sample --source command --command 'curl -s localhost:9400/metrics'    (a known exporter: docs/power.md)
+  power-sample --source command --command 'curl -s localhost:9400/metrics'
 
 Times: a meter that runs is stamped on arrival. A finished log is dated by its own headers, to a few milliseconds where
 its windows follow each other, and carries no monotonic time and no boot.

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,28 @@ kill -KILL "$leash"
 exit "$status"
 "#;
 
+/// How long a program that is only asked something may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How much of its answer is taken, in bytes.
+const MOST_ANSWER: u64 = 1 << 20;
+
+/// What a program says, when it ends in time and with success: a driver that hangs must not hang whoever asks it.
+pub fn answer(command: &Command) -> Option<String> {
+    let (mut child, mut stdout) = Child::start(command).ok()?;
+    let (tell, said) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stdout.by_ref().take(MOST_ANSWER).read_to_end(&mut bytes);
+        let _ = io::copy(&mut stdout, &mut io::sink());
+        let _ = tell.send(bytes);
+    });
+    let ended = child.wait(ANSWER) && child.verdict().is_none();
+    drop(child);
+    // Who went away from the group may still hold its output open, and is not waited for.
+    let said = ended.then(|| said.recv_timeout(GRACE).ok()).flatten()?;
+    Some(String::from_utf8_lossy(&said).into_owned())
+}
+
 /// A running meter. Dropping it ends it.
 #[derive(Debug)]
 pub struct Child {
@@ -71,7 +93,7 @@ impl Child {
         let program = command.get_program();
         let name = program.to_string_lossy().into_owned();
         if !name.contains('/') && !on_path(&name) {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "no such program"));
+            return Err(io::Error::new(io::ErrorKind::NotFound, "no such program: install it"));
         }
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", LEASH, "sh"]).arg(program).args(command.get_args());
@@ -184,5 +206,25 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_asked_answers_in_time_or_not_at_all() {
+        let asked = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            answer(&command)
+        };
+        assert_eq!(asked("echo yes").as_deref(), Some("yes\n"));
+        assert_eq!(asked("echo yes; exit 3"), None);
+        let started = Instant::now();
+        assert_eq!(asked("echo yes; sleep 60"), None);
+        assert!(started.elapsed() < Duration::from_secs(20));
+        assert_eq!(answer(&Command::new("no-such-program-anywhere")), None);
     }
 }

@@ -1,7 +1,8 @@
 //! Running powermetrics, which only root may: by sudo where that asks for no password, and otherwise not at all.
 
+use super::child::answer;
 use super::text::on_path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 /// How to be allowed to run it.
@@ -28,9 +29,9 @@ pub fn command(interval: Duration, most: Option<u64>) -> Command {
 
 /// Whether it is there and may be run without asking anyone.
 pub fn allowed() -> bool {
-    let sudo = || Command::new("sudo").args(["-n", "-l", "powermetrics"]).stdin(Stdio::null()).output();
-    on_path("powermetrics")
-        && (rustix::process::geteuid().is_root() || sudo().is_ok_and(|output| output.status.success()))
+    let mut sudo = Command::new("sudo");
+    sudo.args(["-n", "-l", "powermetrics"]);
+    on_path("powermetrics") && (rustix::process::geteuid().is_root() || answer(&sudo).is_some())
 }
 
 /// What its end means to whoever wanted to measure.

@@ -4,6 +4,7 @@
 //! moment where the driver tells it, else `power.draw`, which newer cards average over a second. The format is, by its
 //! maker's word, not promised to stay: prefer `nvml`.
 
+use super::child::answer;
 use super::feed::{Clock, Item, Sample};
 use super::table::Columns;
 use crate::clock::Stamp;
@@ -11,7 +12,7 @@ use crate::record::PowerKind;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 const POWERS: [&str; 6] = [
@@ -33,11 +34,9 @@ pub fn command(interval: Duration) -> Command {
 
 /// Whether there is one, and a card that it finds.
 pub fn answers() -> bool {
-    Command::new("nvidia-smi")
-        .arg("-L")
-        .stdin(Stdio::null())
-        .output()
-        .is_ok_and(|output| output.status.success() && output.stdout.starts_with(b"GPU "))
+    let mut command = Command::new("nvidia-smi");
+    command.arg("-L");
+    answer(&command).is_some_and(|said| said.starts_with("GPU "))
 }
 
 /// The state of reading one table, line by line.
