@@ -5,7 +5,7 @@
 //! shell ends the whole group, so that what the meter started goes with it.
 
 use super::text::on_path;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, test_kill_process_group, waitid};
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 /// How long a meter may take to end after it was asked to.
 const GRACE: Duration = Duration::from_millis(500);
+/// How long those that were killed may take to be gone.
+const DEATH: Duration = Duration::from_millis(200);
 /// How much of what it complains about is kept, in bytes.
 const COMPLAINT: u64 = 4096;
 
@@ -46,6 +48,7 @@ while [ "$again" ]; do
 done
 exec 2>/dev/null
 kill -KILL "$leash"
+wait "$leash"
 exit "$status"
 "#;
 
@@ -155,6 +158,11 @@ impl Child {
             }
         }
         self.bury();
+        // Killed is not yet gone. The dead that nobody asks after are not waited for: that would be for ever.
+        let until = Instant::now() + DEATH;
+        while self.pid().is_some_and(|group| test_kill_process_group(group).is_ok()) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     fn ask_sudo(&self) {
