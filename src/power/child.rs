@@ -21,8 +21,8 @@ const DEATH: Duration = Duration::from_millis(200);
 const COMPLAINT: u64 = 4096;
 
 /// The shell that holds the meter: `$@`. Whoever waits for the end of standard input is deaf to the signal that it gives
-/// to all, so that it is there to give the last one; what runs under sudo hears only sudo. A signal makes the shell wait
-/// again, so that it ends when the meter does, and with its status.
+/// to all, so that it is there to give the last one; what runs under sudo hears only sudo. The shell, too, is deaf as soon
+/// as the meter runs: it ends when the meter does, and with its status.
 const LEASH: &str = r#"
 exec 3<&0 </dev/null
 (
@@ -36,16 +36,12 @@ exec 3<&0 </dev/null
 ) &
 leash=$!
 exec 3<&-
-trap again=1 TERM
 "$@" &
 meter=$!
+trap '' TERM
 exec >/dev/null
-again=1
-while [ "$again" ]; do
-    again=
-    wait "$meter"
-    status=$?
-done
+wait "$meter"
+status=$?
 exec 2>/dev/null
 kill -KILL "$leash"
 wait "$leash"
