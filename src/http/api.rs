@@ -68,6 +68,9 @@ impl Api {
         let client = builder
             .user_agent(concat!("llm-bench/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
+            // A kept connection may be dying when the next call is written (LM Studio closes what idled for five seconds), and a
+            // load is nothing to send twice; calls are few.
+            .pool_max_idle_per_host(0)
             // A redirect must never carry a key to another host.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;

@@ -62,6 +62,17 @@ fn a_connection_that_was_idle_too_long_is_noticed_before_the_request_is_written(
     assert_eq!(ran.of_type("start").len(), 3, "nothing was written into a dead connection");
 }
 
+#[test]
+fn a_model_loads_though_the_machine_settled_for_as_long_as_the_server_keeps_connections() {
+    // LM Studio keeps them for five seconds, and five seconds are what `--settle` takes unless told otherwise.
+    let sim = Sim::start("lmstudio", &["--idle-close", "250ms", "--load-bytes", "1MB"]);
+    let models = ["aviary/finch-4b", "aviary/heron-12b", "nocturne/owl-20b"].join("\n");
+    let mut command = command("llm-run");
+    command.args(["--source", "lmstudio", "--base-url", &sim.url, "--prompt", "x", "--settle", "250ms"]);
+    let ran = run_with(command, models).exits(0);
+    assert!(ran.of_type("load").iter().all(|load| load["error"].is_null()), "{}", ran.stdout);
+}
+
 /// A proxy that serves one connection: tells what it was asked, and forwards to `to`, or answers a CONNECT and tells the first
 /// bytes that come through.
 fn proxy(to: Option<String>) -> (String, Receiver<String>) {
