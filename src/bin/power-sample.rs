@@ -29,7 +29,7 @@ struct Args {
     /// Read the meter's text from FILE, a FIFO, or - for standard input, instead of the meter
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// Go on reading the file of --from as it grows, from its present end on
+    /// Go on reading the file of --from as it grows, from its present end on; without this it is read to its present end
     #[arg(long, requires = "from")]
     follow: bool,
     #[command(flatten)]
@@ -88,7 +88,7 @@ Environment:
   TZ        the zone of the times that nvidia-smi writes
   NO_COLOR  no colour in what is said to people
 
-Memory: one reading, and for a recorded log one for each sample in it.";
+Memory: one line of at most 4 MiB and one reading, and for a recorded log one reading for each sample in it.";
 
 impl AsRef<Common> for Args {
     fn as_ref(&self) -> &Common {
