@@ -2,7 +2,7 @@
 //!
 //! The stamp of a read is taken where the bytes come out of the socket (or out of TLS), before HTTP is decoded. The
 //! connection is driven by the task that reads its stream, so that no other task stands between a read and its stamp.
-//! The way to a server, straight or through a proxy of the environment, is [`super::route`]'s business.
+//! The way to a server, straight or through a proxy of the environment, is `http::route`'s business.
 
 use crate::clock;
 use crate::record::{Failure, FailureKind};

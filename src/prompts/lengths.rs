@@ -21,7 +21,7 @@ impl Lengths {
     /// Reads `512`, `512±64` (or `512+-64`), `256..1024`.
     ///
     /// # Errors
-    /// When it is none of these, or a length is not between 1 and [`LONGEST`].
+    /// When it is none of these, or a length is not between 1 and `LONGEST`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let length = |text: &str| match text.trim().parse::<u64>() {
             Ok(n) if (1..=LONGEST).contains(&n) => Ok(n),
@@ -46,7 +46,7 @@ impl Lengths {
         length(text).map(Self::Fixed)
     }
 
-    /// One length: at least 1, at most [`LONGEST`].
+    /// One length: at least 1, at most `LONGEST`.
     pub fn draw(self, draws: &mut Draws) -> u64 {
         match self {
             Self::Fixed(length) => length,

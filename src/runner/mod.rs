@@ -13,6 +13,8 @@ mod ledger;
 mod level;
 mod plan;
 mod request;
+mod stage;
+mod work;
 
 pub use asking::Asking;
 pub use fit::Fitted;
@@ -20,23 +22,14 @@ pub use flight::{Doing, Flight};
 pub use job::left;
 pub use plan::{ApiChoice, Nonce, Settings, Target};
 
-use crate::clock::Stamp;
 use crate::http::wire::Connections;
-use crate::loader;
-use crate::record::{Failure, FailureKind, Load, Outcome, Phase, Prompt, Start};
-use futures_util::future::join_all;
-use job::{Batch, Job, Part};
+use crate::record::{Load, Outcome, Prompt, Start};
 use lag::Lag;
 use std::collections::HashSet;
 use std::io;
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
-
-/// How long a model stays loaded after its last answer, at most: `--settle` shortens it.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// How many results may wait for the sink.
 const ROOM: usize = 64;
@@ -197,169 +190,6 @@ impl Shared {
         self.ledger.empty().await;
     }
 
-    async fn stages(self: &Arc<Self>) {
-        for stage in plan::stages(&self.targets) {
-            let first = &self.targets[stage[0]];
-            let cycle = self.settings.load.as_ref().filter(|_| loader::has_life_cycle(first.source, &first.model));
-            let Some(wanted) = cycle else {
-                self.levels(&stage, None, None).await;
-                continue;
-            };
-            let batches: Vec<Batch> = self.batches(&stage, None, None).collect();
-            if batches.is_empty() {
-                continue;
-            }
-            if self.stopped() {
-                batches.iter().for_each(|batch| self.unsent(batch, 0));
-                continue;
-            }
-            self.tell(Event::Loading(first.model.id.clone()));
-            let mut notice = |text: String| self.tell(Event::Notice(text));
-            let run = &self.settings.run;
-            // Nothing will be asked of a model whose load is still running when the run is to stop.
-            let stop = pin!(self.stop_at(Stop::Drain));
-            let loading = loader::load(&first.api, first.source, &first.model, wanted, run, stop, &mut notice);
-            let load = tokio::select! {
-                load = loading => load,
-                () = self.stop_at(Stop::Leave) => None,
-            };
-            let Some(load) = load else {
-                batches.iter().for_each(|batch| self.unsent(batch, 0));
-                self.unload_quietly().await;
-                continue;
-            };
-            let (seconds, gpu, error) = (load.load_time_seconds, load.gpu_setting.clone(), load.error.clone());
-            if let Some(instance) = &load.instance {
-                // Each target is loaded once.
-                let _ = first.instance.set(instance.clone());
-            }
-            self.tell(Event::Load(Box::new(load)));
-            match error {
-                Some(_) if self.stopped() => batches.iter().for_each(|batch| self.unsent(batch, 0)),
-                Some(why) => self.failed_load(first, why),
-                None => {
-                    self.levels(&stage, Some(seconds), gpu).await;
-                    // A sampler that reads once a second must find the model still loaded after its last answer.
-                    let linger = wanted.settle.min(LINGER);
-                    tokio::select! {
-                        () = tokio::time::sleep(linger) => {}
-                        () = self.stop_at(Stop::Drain) => {}
-                    }
-                }
-            }
-            tokio::select! {
-                unloaded = loader::unload_all(&first.api, first.source, wanted.limit) => {
-                    if let Err(why) = unloaded {
-                        self.tell(Event::Notice(format!("{}: could not be unloaded: {why}", first.model.id)));
-                    }
-                }
-                () = self.stop_at(Stop::Leave) => self.unload_quietly().await,
-            }
-        }
-    }
-
-    /// What a stage has to do: levels one after another, each warmed up first; nothing for a level that is done already.
-    fn batches<'a>(
-        &'a self,
-        stage: &'a [usize],
-        load_seconds: Option<Option<f64>>,
-        gpu_setting: Option<String>,
-    ) -> impl Iterator<Item = Batch> + 'a {
-        let targets: Vec<_> = stage.iter().map(|&n| Arc::clone(&self.targets[n])).collect();
-        self.settings.levels.iter().flat_map(move |&level| {
-            let measure = Batch {
-                targets: targets.clone(),
-                level,
-                part: Part::Measure,
-                load_seconds,
-                gpu_setting: gpu_setting.clone(),
-            };
-            let done = measure.left(&self.settings, 0) == Some(0);
-            let warmup = Batch { part: Part::Warmup, ..measure.clone() };
-            [warmup, measure].into_iter().filter(move |_| !done)
-        })
-    }
-
-    async fn levels(self: &Arc<Self>, stage: &[usize], load_seconds: Option<Option<f64>>, gpu: Option<String>) {
-        let batches: Vec<Batch> = self.batches(stage, load_seconds, gpu).collect();
-        if let Some(batch) = batches.first() {
-            self.fit(&batch.targets).await;
-        }
-        for batch in batches {
-            self.batch(batch).await;
-        }
-    }
-
-    /// Asks what a job asks, turn by turn. A turn that failed ends its conversation: there is nothing to carry on.
-    async fn work(self: &Arc<Self>, mut job: Job) {
-        let mut id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let mut asking = Asking::new(&self.settings, &job.target, job.prompt, job.nonce, id);
-        self.introduce([asking.prefix.as_ref(), Some(&asking.prompt)]);
-        let mut left = asking.turns() as u64;
-        loop {
-            let (outcome, text) = request::perform(self, &job, id, &asking).await;
-            if outcome.start_ts.is_none()
-                && outcome.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)
-            {
-                break;
-            }
-            left -= 1;
-            let failed = outcome.error.is_some();
-            if left > 0 && !failed {
-                asking.answered(&text);
-            }
-            self.done(outcome, text, &job.target).await;
-            if left == 0 {
-                return;
-            }
-            if failed || self.stopped() {
-                break;
-            }
-            // Only the first turn has its time; the others follow when they can.
-            job.due_ns = None;
-            id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        }
-        self.count(|tally| tally.unsent += left);
-        if !self.stopped() && !self.broken.swap(true, Ordering::Relaxed) {
-            self.tell(Event::Notice("a turn failed: the turns after it in its conversation are not sent".into()));
-        }
-    }
-
-    async fn done(self: &Arc<Self>, outcome: Outcome, text: String, target: &Target) {
-        let failed = outcome.error.is_some();
-        self.count(|tally| if failed { tally.failed += 1 } else { tally.ok += 1 });
-        if failed {
-            self.perhaps_enough();
-        }
-        self.deliver(outcome, text, target).await;
-    }
-
-    async fn hand_on(&self, outcome: Outcome, text: String) {
-        // A permit that is forgotten is the sink's to give back.
-        if let Ok(room) = self.room.acquire().await {
-            room.forget();
-        }
-        self.tell(Event::Done { outcome: Box::new(outcome), text });
-    }
-
-    fn failed_load(&self, target: &Target, why: String) {
-        let failure = Failure { kind: FailureKind::Load, status: None, message: why.clone(), retryable: true };
-        let mut outcome = Outcome {
-            run: self.settings.run.clone(),
-            id: self.next_id.fetch_add(1, Ordering::Relaxed),
-            source: Some(target.source),
-            model: target.model.id.clone(),
-            timestamp: crate::clock::rfc3339(Stamp::now().ts),
-            load_time_seconds: Some(None),
-            phase: Some(Phase::Measure),
-            error: Some(failure),
-            ..Outcome::default()
-        };
-        outcome.errors.load = Some(why);
-        self.count(|tally| tally.failed += 1);
-        self.tell(Event::Done { outcome: Box::new(outcome), text: String::new() });
-    }
-
     /// Sends no more when as much has failed as may.
     fn perhaps_enough(&self) {
         let failed = self.tally.lock().unwrap_or_else(PoisonError::into_inner).failed;
@@ -396,26 +226,5 @@ impl Shared {
 
     fn count(&self, count: impl FnOnce(&mut Tally)) {
         count(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// Unloads what may be loaded, in two seconds at most: the run is being left.
-    async fn unload_quietly(&self) {
-        if self.settings.load.is_none() {
-            return;
-        }
-        let mut servers: Vec<&Target> = Vec::new();
-        for target in &self.targets {
-            let known =
-                servers.iter().any(|known| (known.source, &known.base_url) == (target.source, &target.base_url));
-            if loader::has_life_cycle(target.source, &target.model) && !known {
-                servers.push(target);
-            }
-        }
-        let mut unloads = Vec::new();
-        for target in servers {
-            unloads.push(loader::unload_all(&target.api, target.source, Duration::from_secs(2)));
-        }
-        // Nobody is left to be told of a failure.
-        join_all(unloads).await;
     }
 }
