@@ -323,6 +323,22 @@ fn levels_run_one_after_another_and_never_above_what_was_asked() {
 }
 
 #[test]
+fn a_cold_server_is_warmed_up_before_it_counts() {
+    let sim = Sim::start("openai", &["--ttft", "100ms", "--tokens", "2", "--fault", "cold:2x"]);
+    let results = ask(&sim, "openai", "finch-4b", &["--requests", "3", "--warmup", "2"]).exits(0).of_type("result");
+    for result in &results {
+        let ttft = result["ttft_seconds"].as_f64().unwrap();
+        assert_eq!(ttft > 0.9, result["phase"] == "warmup", "{result}");
+    }
+    let mut report = command("bench-report");
+    report.args(["--format", "json"]);
+    let lines: String = results.iter().map(|result| format!("{result}\n")).collect();
+    let summary: Value = serde_json::from_str(&run_with(report, lines).exits(0).stdout).unwrap();
+    assert_eq!(summary["num_prompts"], 3, "warm-up is not counted");
+    assert!(summary["max_latency_ms"].as_f64().unwrap() < 900.0, "{summary}");
+}
+
+#[test]
 fn a_run_is_taken_up_where_it_failed() {
     let sim = Sim::start("openai", &["--fault", "http-500:1x"]);
     let folder = tempfile::tempdir().unwrap();

@@ -136,7 +136,7 @@ Examples:
 
 Faults:
   before an answer    http-500 rate-limit close html-error json-error-200 empty-200 plain-200 load-fails
-                      reject-max-tokens
+                      reject-max-tokens cold
   in the middle       error-in-stream truncate abort stall malformed
   in its form         slow-headers early-headers no-done no-finish no-usage zero-usage cumulative-usage
                       usage-with-choice finish-with-token crlf split-utf8 comments bom many-per-chunk buffered

@@ -115,9 +115,9 @@ pub async fn admit(request: Request, telling: Option<&Pen>) -> Result<(Turn, Run
         Some(other) => other.id.clone(),
         None => instance.as_ref().map_or(&model.id, |instance| &instance.id).clone(),
     };
-    // A provider that failed unseen took as long as another takes to answer.
-    let lost_ns = if faults.has(Kind::ProviderFailover) { plan.first_ns } else { 0 };
-    let admitted_ns = admitted_ns + lost_ns;
+    // A provider that failed unseen took as long as another takes to answer; a cold server takes its time.
+    let lost = u64::from(faults.has(Kind::ProviderFailover)) + 9 * u64::from(faults.has(Kind::Cold));
+    let admitted_ns = admitted_ns + lost.saturating_mul(plan.first_ns);
     let (id, created) = (wire_id(settings.seed, number, 24), call.arrival.ts as u64);
     let turn = Turn { id, created, model, served, instance, load_seconds, ask, plan, faults, provider, admitted_ns };
     Ok((turn, running))

@@ -25,6 +25,8 @@ pub enum Kind {
     Close,
     /// The answer stops in the middle and the connection stays open.
     Stall,
+    /// The first token comes ten times as late: a server that compiles or loads with its first requests (vLLM).
+    Cold,
     /// Status 200 and an empty body.
     #[value(name = "empty-200")]
     Empty200,

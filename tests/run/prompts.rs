@@ -369,3 +369,21 @@ fn what_cannot_be_asked_is_refused_with_what_can() {
     }
     assert_eq!(std::fs::read_to_string(&talks).unwrap(), talk(), "an input is never an output");
 }
+
+#[test]
+fn the_report_shows_every_turn_and_does_not_count_what_stands_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("talk.ndjson");
+    let talk = json!({"messages": [
+        {"role": "user", "content": "First question"}, {"role": "assistant", "content": "Theirs"},
+        {"role": "user", "content": "Second question"},
+    ]});
+    std::fs::write(&file, format!("{talk}\n")).unwrap();
+    let server = Server::start("openai", &["--tokens", "3"]);
+    let ran = server.ask("finch-4b", &["--prompts", file.to_str().unwrap(), "--shared-prefix", "20"]);
+    let page = crate::common::run("bench-report", ["--format", "html"], ran.stdout).exits(0).stdout;
+    for text in ["Second question", "Turn 2", "conversation of 2 turns", "stands before every prompt"] {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(page.contains("<h2>The prompt</h2>"), "the prefix is no second one");
+}

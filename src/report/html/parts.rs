@@ -53,7 +53,7 @@ pub struct PromptText {
     pub id: String,
     pub category: String,
     pub system: String,
-    pub text: String,
+    pub turns: Vec<String>,
 }
 
 /// The head of a run.
@@ -128,13 +128,20 @@ pub fn gallery(summary: &Summary, options: &Options, names: &[String]) -> (Vec<A
     (answers, left)
 }
 
-/// A prompt in texts.
+/// A prompt in texts: of a conversation, all that the user says, turn by turn.
 pub fn prompt(prompt: &Prompt) -> PromptText {
+    let mut kind: Vec<String> = prompt.category.iter().cloned().collect();
+    if prompt.shared_prefix {
+        kind.push("stands before every prompt".into());
+    }
+    if !prompt.turns.is_empty() {
+        kind.push(format!("conversation of {} turns", prompt.turns.len() + 1));
+    }
     PromptText {
         id: prompt.id.clone(),
-        category: prompt.category.clone().unwrap_or_default(),
+        category: kind.join(" · "),
         system: prompt.system.clone().unwrap_or_default(),
-        text: prompt.text.clone(),
+        turns: std::iter::once(&prompt.text).chain(&prompt.turns).cloned().collect(),
     }
 }
 
