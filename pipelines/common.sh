@@ -1,10 +1,30 @@
 # What the flows share: the run folder, the samplers beside a run, and how it all ends. Sourced, never run.
 # shellcheck shell=bash
 
-set -euo pipefail
+set -eo pipefail
+# Before 4.4, bash takes an empty list for one that was never set; macOS has 3.2.
+[ "$((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1]))" -lt 404 ] || set -u
 
 say() { printf '%s: %s\n' "$flow" "$*" >&2; }
 fail() { say "$*"; exit 2; }
+
+# words TEXT: the words of TEXT into $found; quotes hold words together, as a shell has them, and nothing is expanded.
+words() {
+    found=()
+    local word
+    while [ -n "$1" ] && IFS= read -r word; do
+        found+=("$word")
+    done < <(xargs -n 1 printf '%s\n' <<< "$1")
+}
+
+# foreign VARIABLE=INSTEAD…: ends the flow when a variable is set that this flow does not know: its user meant something by it.
+foreign() {
+    local pair name
+    for pair in "$@" POWERMETRICS_INTERVAL_MS=INTERVAL GPU_SETTING=GPU USE_ASITOP_CSV=POWER_ARGS; do
+        name=${pair%%=*}
+        [ -z "${!name:-}" ] || fail "$name=${!name}: is not known here: ${pair#*=} is"
+    done
+}
 
 # begin FLOW: names the run, makes its folder (DIR, or reports/FLOW-YYYYMMDD-HHMMSS), and sees to the end of everything.
 begin() {
@@ -26,9 +46,11 @@ begin() {
     dir=${DIR:-reports/$run}
     list=$(mktemp)
     samplers=()
+    words "${JOIN_ARGS:-}"
     # shellcheck disable=SC2034 # the flows use it
-    read -ra join_args <<< "${JOIN_ARGS:-}"
-    read -ra report_args <<< "${REPORT_ARGS:-}"
+    join_args=("${found[@]}")
+    words "${REPORT_ARGS:-}"
+    report_args=("${found[@]}")
     key=(${API_KEY_FILE:+--api-key-file "$API_KEY_FILE"})
     # shellcheck disable=SC2154 # set by the trap itself
     trap 'status=$?; trap - EXIT; stop_samplers; rm -f "$list"; rmdir "$dir" 2> /dev/null || true; exit $status' EXIT
@@ -97,8 +119,10 @@ sample() {
 # MEM_ARGS go to the samplers.
 start_samplers() {
     join=()
-    read -ra power_args <<< "${POWER_ARGS:-}"
-    read -ra mem_args <<< "${MEM_ARGS:-$1}"
+    words "${POWER_ARGS:-}"
+    local power_args=("${found[@]}")
+    words "${MEM_ARGS:-$1}"
+    local mem_args=("${found[@]}")
     # What is misspelt is told now, and not taken for a machine without a meter.
     power-sample --list --interval "${INTERVAL:-1s}" "${power_args[@]}" > /dev/null || exit 2
     if [ "${POWER:-yes}" = no ]; then
@@ -135,13 +159,13 @@ run_flags() {
         idle-timeout grace provider context-length gpu ttl settle prompts prompt prompt-file synthetic dataset turns \
         shared-prefix system suite nonce extra-body api resume; do
         local variable=${name//-/_}
-        variable=${variable^^}
+        variable=$(tr '[:lower:]' '[:upper:]' <<< "$variable")
         [ -z "${!variable:-}" ] || flags+=("--$name" "${!variable}")
     done
     [ "${LOAD:-yes}" = yes ] || flags+=(--no-load)
     [ "${VERIFY_COST:-no}" = no ] || flags+=(--verify-cost)
-    read -ra more <<< "${RUN_ARGS:-}"
-    flags+=("${more[@]}")
+    words "${RUN_ARGS:-}"
+    flags+=("${found[@]}")
 }
 
 # suite NAME: the flow's own prompts, unless SUITE or another source of prompts says otherwise. PROMPTS is one where it is no
@@ -154,6 +178,8 @@ suite() {
 # keep each|once: writes the joined stream to results.ndjson; with `each`, makes the page anew after each result.
 keep() {
     local line
+    # ^C reaches this too. What comes down the pipe was measured, and paid.
+    trap '' INT TERM
     while IFS= read -r line || [ -n "$line" ]; do
         printf '%s\n' "$line" >> "$dir/results.ndjson"
         if [ "$1" = each ] && [[ $line == '{"type":"result"'* ]]; then

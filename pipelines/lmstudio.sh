@@ -6,6 +6,7 @@
 # shellcheck source=pipelines/common.sh
 . "$(dirname "$0")/common.sh"
 begin lmstudio-bench
+foreign MODEL=MATCH
 models lmstudio
 start_samplers "--preset lmstudio"
 suite website

@@ -6,6 +6,7 @@
 # shellcheck source=pipelines/common.sh
 . "$(dirname "$0")/common.sh"
 begin ollama-bench
+foreign MODEL=MATCH
 models ollama
 start_samplers "--preset ollama"
 suite token-rate

@@ -6,11 +6,12 @@
 # shellcheck source=pipelines/common.sh
 . "$(dirname "$0")/common.sh"
 begin openrouter-bench
+foreign MODEL=MATCH
 [ -n "${OPENROUTER_API_KEY:-}${API_KEY_FILE:-}${BASE_URL:-}" ] ||
     fail "no key: export OPENROUTER_API_KEY=… (https://openrouter.ai/settings/keys)"
 [ -n "${MODELS_FILE:-}${MATCH:-}" ] ||
     fail "which models? MODELS_FILE=FILE (one id per line), or MATCH=REGEX; see llm-models openrouter --format text"
-models openrouter ${MODELS_FILE:+--models-file "$MODELS_FILE"}
+models openrouter ${MODELS_FILE:+--models-file "$MODELS_FILE"} ${ENDPOINTS:+--endpoints}
 suite website
 # Beside a rate it would be the most at once.
 [ -n "${RATE:-}" ] || CONCURRENCY=${CONCURRENCY:-4}

@@ -6,6 +6,7 @@
 # shellcheck source=pipelines/common.sh
 . "$(dirname "$0")/common.sh"
 begin token-rate
+foreign MATCH=MODEL MODELS_FILE=MODEL
 
 mode=${MODE:-openrouter}
 case $mode in

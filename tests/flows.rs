@@ -226,6 +226,65 @@ fn the_ollama_flow_runs_each_level() {
 }
 
 #[test]
+fn what_was_answered_before_an_interrupt_is_in_the_report() {
+    let (desk, sim) = (desk(), Sim::start("minimax", &["--ttft", "80ms", "--tokens", "4"]));
+    // As a terminal does it: the whole group gets the signal, whatever each of its programs is doing.
+    let script = "set -m; make -s token-rate & group=$!; \
+        until [ \"$(cat reports/*/run.ndjson 2> /dev/null | grep -c '\"type\":\"result\"')\" -ge 6 ]; do sleep 0.02; done; \
+        kill -INT -- -$group; wait $group || true";
+    let mut command = bash(script);
+    let variables = [("MODE", "minimax"), ("BASE_URL", sim.url.as_str()), ("CONCURRENCY", "3")];
+    command.current_dir(desk.path()).env("BIN", bin_dir()).envs(variables);
+    let ran = run_with(command, "").exits(0);
+    let folder = folder(desk.path(), "token-rate-");
+    let count = |name: &str| {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        text.lines().filter(|line| line.starts_with("{\"type\":\"result\"")).count()
+    };
+    let told = ran.stderr.lines().find(|line| line.contains(" ok, ")).unwrap_or_else(|| panic!("{}", ran.stderr));
+    let ok: usize = told.split(' ').find_map(|word| word.parse().ok()).unwrap();
+    assert!((6..32).contains(&ok), "{told}");
+    assert_eq!((count("run.ndjson"), count("results.ndjson")), (ok, ok), "{}", ran.stderr);
+    let summary: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["successful_runs"], ok);
+}
+
+#[test]
+fn quotes_hold_words_together_and_variables_of_another_flow_are_told() {
+    let (desk, sim) = (desk(), Sim::start("minimax", &[]));
+    let variables = [
+        ("MODE", "minimax"),
+        ("BASE_URL", sim.url.as_str()),
+        ("PROMPTS", "1"),
+        ("RUN_ARGS", "--system 'be short'"),
+        ("REPORT_ARGS", "--fail-if 'ttft_p50 > 60s'"),
+    ];
+    flow(desk.path(), "token-rate", &variables).exits(0);
+    let prompt = std::fs::read_to_string(folder(desk.path(), "token-rate-").join("run.ndjson")).unwrap();
+    assert!(prompt.contains("\"system\":\"be short\""), "{prompt}");
+    for (target, name, value, told) in [
+        ("lmstudio-bench", "MODEL", "finch", "MODEL=finch: is not known here: MATCH is"),
+        ("token-rate", "MATCH", "finch", "MATCH=finch: is not known here: MODEL is"),
+        ("ollama-bench", "GPU_SETTING", "max", "GPU_SETTING=max: is not known here: GPU is"),
+    ] {
+        let ran = flow(desk.path(), target, &[("BASE_URL", sim.url.as_str()), (name, value)]);
+        assert_ne!(ran.status, Some(0));
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn the_openrouter_flow_can_ask_each_provider() {
+    let (desk, sim) = (desk(), Sim::start("openrouter", &[]));
+    let variables = [("BASE_URL", sim.url.as_str()), ("MATCH", "finch"), ("ENDPOINTS", "yes")];
+    flow(desk.path(), "openrouter-bench", &variables).exits(0);
+    let results = results(&folder(desk.path(), "openrouter-bench-"));
+    let mut providers: Vec<&str> = results.iter().map(|result| result["provider"].as_str().unwrap()).collect();
+    providers.sort_unstable();
+    assert_eq!(providers, ["Aviary", "Roost"]);
+}
+
+#[test]
 fn what_is_missing_is_told_with_its_fix_in_one_line() {
     let taken = Sim::start("openai", &[]);
     let empty = Sim::start("ollama", &["--models", "wren-embed"]);

@@ -244,7 +244,9 @@ fn held(
     let own = highest.clone();
     let highest = load.as_ref().map_or_else(|| highest.clone(), |load| memory::higher(&load.high_water, &highest));
     let less = |a: &Option<MemoryPoint>, b: &Option<MemoryPoint>| {
-        a.as_ref().zip(b.as_ref()).map(|(a, b)| memory::less(&a.figures, &b.figures))
+        // One reading that is the nearest to both moments says nothing of what lies between them.
+        let two = a.as_ref().zip(b.as_ref()).filter(|(a, b)| a.ts != b.ts);
+        two.map(|(a, b)| memory::less(&a.figures, &b.figures))
     };
     let before = after_load.clone().or_else(|| baseline.clone());
     let primary = memory::primary(&highest).map(str::to_owned);

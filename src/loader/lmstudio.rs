@@ -34,7 +34,7 @@ pub async fn load(api: &Api, model: &Model, wanted: &Wanted) -> Result<Loaded, S
             loaded.doubts.extend(doubt);
             verify(api, Some(&lms), &key, variant.as_deref(), wanted, loaded).await
         }
-        Err(none) if !beyond.is_empty() => Err(format!("{} need `lms`: {none}", beyond.join(", "))),
+        Err(none) if !beyond.is_empty() => Err(format!("`lms` is needed for {}: {none}", beyond.join(", "))),
         Err(none) if listing.generation == Generation::Plain && wanted.context_length.is_some() => {
             Err(format!("--context-length: this LM Studio can only be asked for it by `lms`: {none}"))
         }

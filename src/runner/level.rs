@@ -6,6 +6,7 @@ use super::{Event, Shared, Stop};
 use crate::clock;
 use crate::http::is_loopback;
 use crate::pace::{Arrival, Arrivals, Level, ramped};
+use crate::record::Phase;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -88,34 +89,33 @@ impl Shared {
         let began = Instant::now() + ahead;
         let began_ns = clock::mono_ns() + nanoseconds(ahead);
         let mut running = JoinSet::new();
-        let (mut sent, mut in_ramp, mut found_no_room) = (0, 0, 0u64);
+        let (mut due, mut in_ramp, mut found_no_room) = (0, 0, 0u64);
         for at in Arrivals::new(rate, arrival, settings.ramp, settings.load_seed) {
             if until.is_some_and(|until| at >= until) {
                 break;
             }
-            let job = if at < settings.ramp {
-                in_ramp += 1;
-                rising.job(settings, in_ramp - 1)
-            } else {
-                batch.job(settings, sent)
-            };
+            let rises = at < settings.ramp;
+            let job = if rises { rising.job(settings, in_ramp) } else { batch.job(settings, due) };
             let Some(job) = job else { break };
             if !self.wait_until(began + at - ahead).await {
                 break;
             }
+            let next = if rises { &mut in_ramp } else { &mut due };
             let place = tokio::select! {
                 place = Arc::clone(&room).acquire_owned() => place.ok(),
                 () = self.stop_at(Stop::Drain) => None,
                 // What was due within the time and found no room until its end is not sent, and not forgotten either.
                 () = pause_until(until.map(|until| began + until)) => {
                     found_no_room += 1;
+                    *next += 1;
+                    if let Some(job) = job.filter(|job| job.phase == Phase::Measure) {
+                        self.not_sent(job, format!("not sent: no room among {at_most} at once before the time was over")).await;
+                    }
                     continue;
                 }
             };
             let Some(place) = place else { break };
-            if at >= settings.ramp {
-                sent += 1;
-            }
+            *next += 1;
             let Some(job) = job else { continue };
             let job = Job { due_ns: Some(began_ns + nanoseconds(at)), ..job };
             let shared = Arc::clone(self);
@@ -137,7 +137,7 @@ impl Shared {
                  the server is slower than that, or --concurrency {at_most} is too few"
             )));
         }
-        self.unsent(&batch, sent);
+        self.unsent(&batch, due);
     }
 
     /// Sleeps; `false` when the run was asked to stop meanwhile.

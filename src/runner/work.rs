@@ -2,7 +2,7 @@
 
 use super::job::Job;
 use super::{Asking, Event, Shared, Target, request};
-use crate::record::{FailureKind, Outcome};
+use crate::record::{Failure, FailureKind, Outcome};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -49,6 +49,28 @@ impl Shared {
             self.perhaps_enough();
         }
         self.deliver(outcome, text, target).await;
+    }
+
+    /// A request that was due and is not sent: a result like any other that failed, but without times.
+    pub(super) async fn not_sent(&self, job: Job, why: String) {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let asking = Asking::new(&self.settings, &job.target, job.prompt, job.nonce, id);
+        let mut outcome = Outcome {
+            run: self.settings.run.clone(),
+            id,
+            key: job.keys.first().cloned().unwrap_or_default(),
+            source: Some(job.target.source),
+            model: job.target.model.id.clone(),
+            provider: job.target.model.provider.clone(),
+            rate: job.level.rate(),
+            phase: Some(job.phase),
+            repeat: Some(job.repeat),
+            prompt: Some(asking.used(job.gpu_setting)),
+            error: Some(Failure { kind: FailureKind::Cancelled, status: None, message: why.clone(), retryable: false }),
+            ..Outcome::default()
+        };
+        outcome.errors.generation = Some(why);
+        self.hand_on(outcome, String::new()).await;
     }
 
     /// Hands a result to the sink, when there is room.

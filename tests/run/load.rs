@@ -72,7 +72,15 @@ fn what_finds_no_room_waits_and_shows_it_and_is_not_forgotten_when_the_time_is_o
     assert!(number(results.last().unwrap(), "/ttft_scheduled_seconds") > 0.45);
 
     let ran = load(&sim, &[&flags[..], &["--duration", "1s"]].concat()).exits(1);
-    let (sent, unsent) = (ran.of_type("result").len(), 50 - ran.of_type("result").len());
+    let results = ran.of_type("result");
+    let (not_sent, was_sent): (Vec<&Value>, Vec<&Value>) = results.iter().partition(|r| r["start_ts"].is_null());
+    let (sent, unsent) = (was_sent.len(), not_sent.len());
+    assert_eq!(sent + unsent, 50, "every arrival has its record");
+    for result in not_sent {
+        assert_eq!((&result["error"]["kind"], &result["rate"]), (&"cancelled".into(), &50.0.into()));
+        assert!(result["error"]["message"].as_str().unwrap().contains("no room among 1 at once"), "{result}");
+        assert_eq!(result["prompt"]["id"], "prompt-1");
+    }
     assert!(sent < 10, "{sent}");
     assert!(ran.stderr.contains(&format!("50 requests/s: {unsent} arrivals found no room")), "{}", ran.stderr);
     assert!(ran.stderr.contains(&format!("{sent} ok, 0 failed, {unsent} not sent")), "{}", ran.stderr);

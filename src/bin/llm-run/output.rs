@@ -111,7 +111,9 @@ impl Sink {
                         }
                     }
                 }
-                if let Some(why) = outcome.errors.generation.as_ref().filter(|_| outcome.error.is_some()) {
+                if let Some(why) =
+                    outcome.errors.generation.as_ref().filter(|_| outcome.error.is_some() && outcome.start_ts.is_some())
+                {
                     self.failures_told += 1;
                     match self.failures_told {
                         0..=FAILURES_TOLD => {

@@ -20,6 +20,7 @@ pub struct LoadingArgs {
     #[arg(long, value_name = "HOW", value_parser = gpu, conflicts_with = "no_load")]
     pub gpu: Option<String>,
     /// Let the server unload the model by itself after so long without a request, in whole seconds
+    /// (LM Studio, through `lms`; Ollama)
     #[arg(long, value_parser = ttl, conflicts_with = "no_load")]
     pub ttl: Option<Duration>,
     /// How many requests the server may work on at once (LM Studio, through `lms`)
