@@ -142,3 +142,36 @@ fn every_field_that_the_programs_write_is_documented() {
     let kinds: Vec<&str> = seen.keys().map(String::as_str).collect();
     assert_eq!(kinds, ["join_summary", "load", "memory", "model", "power", "prompt", "result", "run", "sampler"]);
 }
+
+/// The words that the sources put among the warnings of a result.
+fn warning_words() -> BTreeSet<String> {
+    let forms = [
+        r#"warn\([^;]*?,\s*"([a-z_]+)",?\s*\);"#,
+        r#"warnings\s*\.(?:insert|push)\("([a-z_]+)""#,
+        r#"doubts\.push\("([a-z_]+)"\)"#,
+        r#"\("?[a-z]+, "([a-z]+_length_differs)"\)"#,
+    ];
+    let mut words = BTreeSet::new();
+    for folder in ["src/chat", "src/runner", "src/bin/llm-run"] {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap().map(Result::unwrap) {
+            if entry.path().extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(entry.path()).unwrap();
+                let code = text.split("#[cfg(test)]").next().unwrap();
+                for form in forms {
+                    let form = regex::Regex::new(form).unwrap();
+                    words.extend(form.captures_iter(code).map(|found| found[1].to_owned()));
+                }
+            }
+        }
+    }
+    words
+}
+
+#[test]
+fn every_warning_of_a_result_is_explained() {
+    let words = warning_words();
+    assert!(words.len() >= 14, "the sources are read: {words:?}");
+    let page = std::fs::read_to_string(root().join("docs/benchmarking.md")).unwrap();
+    let unexplained: Vec<&String> = words.iter().filter(|word| !page.contains(&format!("`{word}`"))).collect();
+    assert_eq!(unexplained, Vec::<&String>::new());
+}
