@@ -27,6 +27,16 @@ pub struct KeyArgs {
 }
 
 impl KeyArgs {
+    /// Makes sure that the key file is there, before anything is asked.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let Some(file) = &self.api_key_file else { return Ok(()) };
+        // Not opened: a pipe could be read only once.
+        std::fs::metadata(file).map(drop).with_context(|| format!("--api-key-file {}", file.display()))
+    }
+
     /// The key of a source, if there is one, and where it may go. `named` are base URLs that the user gave by flag or
     /// environment, and so hosts that they trust.
     ///

@@ -187,6 +187,7 @@ fn loads_that_make_no_sense_are_refused_with_the_reason() {
         (&["--duration", "0s"], "not between"),
         (&["--max-errors", "0"], "--max-errors"),
         (&["--concurrency", "0"], "--concurrency"),
+        (&["--api-key-file", "/no/such/key"], "--api-key-file /no/such/key"),
     ] {
         let mut run = command("llm-run");
         run.args(["--source", "openai", "--base-url", "http://127.0.0.1:9", "--prompt", "x"]).args(flags);

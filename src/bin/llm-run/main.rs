@@ -41,6 +41,7 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     if let Some(url) = &cli.base_url {
         base_url(url).map_err(|why| anyhow::anyhow!("--base-url {why}"))?;
     }
+    cli.keys.check()?;
     cli::distinct(output, cli.files.iter().chain(&cli.keep.resume).map(PathBuf::as_path).chain(cli.prompts.files()))?;
     let mut out = Out::open(output)?;
     // The head of the run goes first, before any line of the input that is passed on.
