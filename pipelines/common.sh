@@ -15,6 +15,7 @@ begin() {
     for program in llm-models llm-run bench-join bench-report; do
         command -v "$program" > /dev/null || fail "no $program on PATH: run this through make, or after make install"
     done
+    [ ! -d "${RESUME:-}" ] || take_up "${RESUME%/}"
     mkdir -p "${DIR:-reports}"
     # Two runs of one second do not share a folder.
     until [ -n "${DIR:-}" ] || mkdir "reports/$run" 2> /dev/null; do
@@ -37,6 +38,29 @@ begin() {
     [ -z "${LOG:-}" ] || exec 2> >(tee -i "$LOG" >&2)
 }
 
+# take_up FOLDER: this run continues the one that left FOLDER. What is good there is not asked again; what failed is set aside in
+# failed.ndjson and asked again; lines that an earlier end tore are cut off.
+take_up() {
+    [ -z "${DIR:-}" ] || [ "$DIR" = "$1" ] || fail "RESUME=$1 goes on in that folder: leave out DIR=$DIR"
+    [ -s "$1/results.ndjson" ] || fail "RESUME=$1: no results.ndjson in it: name a folder that a flow left, or a file of results"
+    DIR=$1
+    local file
+    for file in models results run failed power memory; do
+        file=$DIR/$file.ndjson
+        if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then
+            sed '$d' "$file" > "$file.tmp" && mv "$file.tmp" "$file"
+        fi
+    done
+    RESUME=$DIR/results.ndjson
+    [ ! -s "$DIR/run.ndjson" ] || RESUME=$DIR/run.ndjson
+    local failed='^{"type":"result",.*"error":{"kind":"'
+    if grep -q "$failed" "$DIR/results.ndjson"; then
+        grep "$failed" "$DIR/results.ndjson" >> "$DIR/failed.ndjson"
+        grep -v "$failed" "$DIR/results.ndjson" > "$DIR/results.ndjson.tmp" || true
+        mv "$DIR/results.ndjson.tmp" "$DIR/results.ndjson"
+    fi
+}
+
 # models SOURCE FLAGS…: the models of a server, into $list and, beside those of earlier flows, into the folder. Returns 1 when
 # some that were asked for are not there.
 models() {
@@ -44,12 +68,17 @@ models() {
     llm-models "$@" ${BASE_URL:+--base-url "$BASE_URL"} ${MATCH:+--match "$MATCH"} "${key[@]}" > "$list" || status=$?
     [ "$status" -le 1 ] || exit "$status"
     cat "$list" >> "$dir/models.ndjson"
+    # A model that an earlier run of the folder listed is listed once.
+    awk '!seen[$0]++' "$dir/models.ndjson" > "$dir/models.ndjson.tmp" && mv "$dir/models.ndjson.tmp" "$dir/models.ndjson"
     [ "$status" = 0 ] || { say "going on without the models that are not there"; left_out=1; }
 }
 
-# sample FILE COMMAND…: runs a sampler beside the flow; waits for its first line. Without one, says so and returns 1.
+# sample FILE COMMAND…: runs a sampler beside the flow, into $sampled: FILE, or, beside what an earlier run of the folder left, a
+# file that is added to it at the end. Waits for its first line. Without one, says so and returns 1.
 sample() {
     local file=$1 tries
+    [ ! -s "$file" ] || file=${1%.ndjson}-now.ndjson
+    sampled=$file
     shift
     "$@" > "$file" &
     local pid=$!
@@ -75,12 +104,12 @@ start_samplers() {
     if [ "${POWER:-yes}" = no ]; then
         say "no power: POWER=no"
     elif sample "$dir/power.ndjson" power-sample --interval "${INTERVAL:-1s}" "${power_args[@]}"; then
-        join+=(--power "$dir/power.ndjson")
+        join+=(--power "$sampled")
     else
         say "going on without power; the report says so"
     fi
     if sample "$dir/memory.ndjson" mem-sample --interval "${INTERVAL:-1s}" "${mem_args[@]}"; then
-        join+=(--mem "$dir/memory.ndjson")
+        join+=(--mem "$sampled")
     else
         fail "memory cannot be sampled: mend MEM_ARGS"
     fi
@@ -90,6 +119,11 @@ stop_samplers() {
     [ ${#samplers[@]} -eq 0 ] || kill "${samplers[@]}" 2> /dev/null || true
     [ ${#samplers[@]} -eq 0 ] || wait "${samplers[@]}" 2> /dev/null || true
     samplers=()
+    local now
+    for now in power memory; do
+        [ -f "$dir/$now-now.ndjson" ] || continue
+        cat "$dir/$now-now.ndjson" >> "$dir/$now.ndjson" && rm "$dir/$now-now.ndjson"
+    done
 }
 
 # The flags of llm-run that the environment (and so make) sets; each is sent only when given.
@@ -98,19 +132,23 @@ run_flags() {
     local name
     for name in temperature top-p max-tokens seed reasoning-effort concurrency rate arrival duration ramp \
         requests repeat warmup max-errors load-seed retries timeout \
-        idle-timeout context-length gpu ttl settle prompts prompt prompt-file system suite nonce api resume; do
+        idle-timeout grace provider context-length gpu ttl settle prompts prompt prompt-file synthetic dataset turns \
+        shared-prefix system suite nonce extra-body api resume; do
         local variable=${name//-/_}
         variable=${variable^^}
         [ -z "${!variable:-}" ] || flags+=("--$name" "${!variable}")
     done
     [ "${LOAD:-yes}" = yes ] || flags+=(--no-load)
+    [ "${VERIFY_COST:-no}" = no ] || flags+=(--verify-cost)
     read -ra more <<< "${RUN_ARGS:-}"
     flags+=("${more[@]}")
 }
 
-# suite NAME: the flow's own prompts, unless SUITE, PROMPT or PROMPT_FILE say otherwise.
+# suite NAME: the flow's own prompts, unless SUITE or another source of prompts says otherwise. PROMPTS is one where it is no
+# number.
 suite() {
-    [ -n "${SUITE+given}" ] || [ -n "${PROMPT:-}${PROMPT_FILE:-}" ] || SUITE=$1
+    [ -n "${SUITE+given}" ] || [ -n "${PROMPT:-}${PROMPT_FILE:-}${SYNTHETIC:-}${DATASET:-}" ] ||
+        [[ ${PROMPTS:-} =~ [^0-9] ]] || SUITE=$1
 }
 
 # keep each|once: writes the joined stream to results.ndjson; with `each`, makes the page anew after each result.

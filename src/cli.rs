@@ -9,14 +9,17 @@ mod descriptors;
 mod input;
 #[cfg(feature = "http")]
 mod keys;
+mod progress;
 mod sampling;
 
+pub use crate::text::plain;
 pub use args::{distinct, duration, duration_in, regex};
 #[cfg(any(feature = "http", feature = "sim"))]
 pub use descriptors::allow_many_connections;
 pub use input::Input;
 #[cfg(feature = "http")]
 pub use keys::{KeyArgs, base_url_of};
+pub use progress::{Progress, fitted};
 pub use sampling::{Sampling, Stop};
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
@@ -143,14 +146,6 @@ impl Talk {
     }
 }
 
-/// Text without control characters, so that what a server said cannot drive a terminal. Newlines become spaces.
-pub fn plain(text: &str) -> String {
-    // Direction marks would let a name pass for another.
-    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let spaced = text.trim_end().chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c });
-    spaced.filter(|&c| !c.is_control() && !turns(c)).collect()
-}
-
 /// Parses, runs, and turns the outcome into an exit status.
 pub fn main<A>(run: impl FnOnce(A, Talk) -> anyhow::Result<Exit>) -> ExitCode
 where
@@ -226,7 +221,10 @@ fn generate<A: CommandFactory>(what: Generate) -> anyhow::Result<Exit> {
         clap_complete::generate(shell, &mut command, name, &mut text);
     };
     match what {
-        Generate::Bash => complete(clap_complete::Shell::Bash),
+        Generate::Bash => {
+            complete(clap_complete::Shell::Bash);
+            text = bash_labels(A::command().get_name(), text);
+        }
         Generate::Zsh => complete(clap_complete::Shell::Zsh),
         Generate::Fish => complete(clap_complete::Shell::Fish),
         Generate::Man => clap_mangen::Man::new(A::command()).render(&mut text)?,
@@ -238,6 +236,16 @@ fn generate<A: CommandFactory>(what: Generate) -> anyhow::Result<Exit> {
     io::stdout().write_all(&text)?;
     io::stdout().flush()?;
     Ok(Exit::Done)
+}
+
+/// clap_complete reaches the state of a subcommand under one name and looks for it under another, when the program's name
+/// has a hyphen: `llm-models lmstudio --<TAB>` would complete nothing.
+fn bash_labels(name: &str, script: Vec<u8>) -> Vec<u8> {
+    let (wrong, right) = (name.replace('-', "__subcmd__"), name.replace('-', "__"));
+    match String::from_utf8(script) {
+        Ok(script) => script.replace(&format!("{wrong}__subcmd__"), &format!("{right}__subcmd__")).into_bytes(),
+        Err(bytes) => bytes.into_bytes(),
+    }
 }
 
 #[cfg(test)]
@@ -252,10 +260,5 @@ mod tests {
         assert!(is_closed_pipe(&anyhow::Error::from(serde_json::Error::io(io()))));
         assert!(!is_closed_pipe(&anyhow::anyhow!("broken pipe")));
         assert!(!is_closed_pipe(&Err::<(), _>(io::Error::other("full")).context("x").unwrap_err()));
-    }
-
-    #[test]
-    fn what_a_server_says_cannot_drive_the_terminal() {
-        assert_eq!(plain("a\x1b[2Jb\r\nc\x07\n"), "a[2Jb c");
     }
 }

@@ -84,6 +84,11 @@ pub fn rfc3339(ts: f64) -> Option<String> {
     Some(format!("{at:.3}"))
 }
 
+/// The Unix seconds of an RFC 3339 date; `None` for anything else.
+pub fn of_rfc3339(text: &str) -> Option<f64> {
+    text.trim().parse::<Timestamp>().ok().map(|at| at.as_microsecond() as f64 / 1e6)
+}
+
 /// `YYYYMMDD-HHMMSS` in local time, for the names of runs and folders.
 pub fn name_of(ts: f64) -> String {
     Timestamp::from_microsecond((ts * 1e6) as i64)
@@ -109,6 +114,8 @@ mod tests {
     fn a_date_is_written_for_people() {
         assert_eq!(rfc3339(1_795_278_202.5).as_deref(), Some("2026-11-21T16:23:22.500Z"));
         assert_eq!(rfc3339(f64::MAX), None);
+        assert_eq!(of_rfc3339("2026-11-21T17:23:22.500+01:00"), Some(1_795_278_202.5));
+        assert_eq!(of_rfc3339("2026-11-21"), None);
     }
 
     #[test]

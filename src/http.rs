@@ -7,14 +7,17 @@
 
 mod api;
 mod failure;
+mod route;
 mod secret;
 mod service;
+mod wait;
 pub mod wire;
 
 pub use api::{Api, Reply};
 pub use failure::{Refusal, failure_of, io_failure, retry_after};
 pub use secret::{KeyRule, Secret, is_loopback};
 pub use service::{Service, api_base, service};
+pub use wait::wait_asked;
 
 use reqwest::Url;
 

@@ -8,9 +8,9 @@
 //!
 //! Each program is a thin file in `src/bin` over the modules here. Who may import whom (`tests/layering.rs` holds it):
 //! programs import [`cli`], [`ndjson`], [`record`] and their own module; the modules of a domain import [`record`],
-//! [`clock`], [`stats`] and `http`; [`power`] and [`memory`] also import [`schedule`] and [`nvml`]; `runner` imports `chat`, `loader`,
-//! `prompts`, `pace` and `artifacts`; `report` imports `summary`; [`record`], [`ndjson`], [`clock`], [`schedule`] and
-//! [`stats`] import nothing of ours. Only programs and [`cli`] know standard input, standard output, arguments and the
+//! [`clock`], [`stats`], [`text`] and `http`; [`power`] and [`memory`] also import [`schedule`] and [`nvml`]; `models` and `loader` import `lms`; `runner` imports `chat`, `loader`,
+//! `prompts`, `pace` and `artifacts`; `report` imports `summary`; [`record`], [`ndjson`], [`clock`], [`schedule`],
+//! [`stats`] and [`text`] import nothing of ours. Only programs and [`cli`] know standard input, standard output, arguments and the
 //! environment.
 
 pub mod artifacts;
@@ -29,11 +29,16 @@ pub mod report;
 pub mod schedule;
 pub mod stats;
 pub mod summary;
+pub mod text;
 
+#[cfg(feature = "http")]
+pub mod account;
 #[cfg(feature = "http")]
 pub mod chat;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "http")]
+pub mod lms;
 #[cfg(feature = "http")]
 pub mod loader;
 #[cfg(feature = "http")]

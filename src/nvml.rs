@@ -37,7 +37,8 @@ mod library {
         /// # Errors
         /// When there is no library, no driver, or no card.
         pub fn open() -> Result<Self, String> {
-            let nvml = Nvml::init().map_err(|why| format!("no NVIDIA driver: {why}"))?;
+            let nvml =
+                Nvml::init().map_err(|why| format!("no NVIDIA driver: {why}: install it where there is a card"))?;
             let count = nvml.device_count().map_err(|why| why.to_string())?;
             if count == 0 {
                 return Err("the NVIDIA driver has no card".into());

@@ -22,19 +22,19 @@ fn make(desk: &Path, target: &str, variables: &[(&str, &str)]) -> Command {
     command
 }
 
-fn flow(desk: &Path, target: &str, variables: &[(&str, &str)]) -> Ran {
+pub(crate) fn flow(desk: &Path, target: &str, variables: &[(&str, &str)]) -> Ran {
     run_with(make(desk, target, variables), "")
 }
 
 /// The one folder of a flow.
-fn folder(desk: &Path, flow: &str) -> PathBuf {
+pub(crate) fn folder(desk: &Path, flow: &str) -> PathBuf {
     let mut found = std::fs::read_dir(desk.join("reports")).unwrap().map(|entry| entry.unwrap().path());
     let folder = found.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(flow)).unwrap();
     assert_eq!(found.next(), None, "one run leaves one folder");
     folder
 }
 
-fn results(folder: &Path) -> Vec<Value> {
+pub(crate) fn results(folder: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join("results.ndjson")).unwrap();
     let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     records.filter(|record| record["type"] == "result").collect()
@@ -182,6 +182,33 @@ fn the_token_rate_flow_writes_the_summary_people_know() {
 }
 
 #[test]
+fn a_flow_asks_what_its_variables_say() {
+    let (desk, sim) = (desk(), Sim::start("openai", &[]));
+    std::fs::write(
+        desk.path().join("mine.ndjson"),
+        r#"{"messages":[{"role":"user","content":"a"},{"role":"user","content":"b"}]}"#,
+    )
+    .unwrap();
+    let variables = [
+        ("BASE_URL", sim.url.as_str()),
+        ("MODE", "openai"),
+        ("MODEL", "finch-4b"),
+        ("SYNTHETIC", "in=9,out=20,n=2"),
+        ("PROMPTS", "mine.ndjson"),
+        ("TURNS", "all"),
+        ("SHARED_PREFIX", "4"),
+        ("EXTRA_BODY", r#"{"ignore_eos":true}"#),
+    ];
+    flow(desk.path(), "token-rate", &variables).exits(0);
+    let results = results(&folder(desk.path(), "token-rate-"));
+    let turns: Vec<_> = results.iter().map(|result| result["turn"].as_u64()).collect();
+    assert_eq!(turns, [Some(1), Some(2), None, None], "no suite besides");
+    for result in &results[2..] {
+        assert_eq!((&result["tokens"]["input"], &result["tokens"]["output"]), (&13.into(), &20.into()));
+    }
+}
+
+#[test]
 fn the_ollama_flow_runs_each_level() {
     let (desk, sim) = (desk(), Sim::start("ollama", &[]));
     let variables = [
@@ -237,4 +264,97 @@ fn a_flow_without_a_power_meter_goes_on_and_says_so() {
     let ran = flow(desk.path(), "lmstudio-bench", &variables).exits(0);
     assert!(ran.stderr.contains("going on without power"), "{}", ran.stderr);
     assert_eq!(results(&folder(desk.path(), "lmstudio-bench-")).len(), 1);
+}
+
+/// What stands in a run folder's streams: how many records of a type, and how many lines that are none.
+fn counted(folder: &Path, file: &str, kind: &str) -> (usize, usize) {
+    let text = std::fs::read_to_string(folder.join(file)).unwrap();
+    let records: Vec<Option<Value>> = text.lines().map(|line| serde_json::from_str(line).ok()).collect();
+    let of_kind = records.iter().flatten().filter(|record| record["type"] == kind).count();
+    (of_kind, records.iter().filter(|record| record.is_none()).count())
+}
+
+#[test]
+fn each_flow_goes_on_in_the_folder_of_one_that_failed_or_was_torn() {
+    for (profile, flow_name, more, prompts) in [
+        ("openrouter", "openrouter-bench", &[("MATCH", "^aviary/")][..], 2),
+        ("minimax", "token-rate", &[("MODE", "minimax"), ("PROMPTS", "4")], 4),
+        (
+            "lmstudio",
+            "lmstudio-bench",
+            &[("MATCH", "^aviary/"), ("SETTLE", "50ms"), ("INTERVAL", "100ms"), ("POWER", "no")],
+            2,
+        ),
+    ] {
+        // LM Studio's first is a load.
+        let fault = if profile == "lmstudio" { "http-500:2x" } else { "http-500:1x" };
+        let (desk, sim) = (desk(), Sim::start(profile, &["--fault", fault]));
+        let variables = [&[("BASE_URL", sim.url.as_str()), ("RETRIES", "0")], more].concat();
+        let first = flow(desk.path(), flow_name, &variables);
+        assert_ne!(first.status, Some(0), "{flow_name}: one request failed");
+        let run = folder(desk.path(), flow_name);
+        // As an end in the middle of a line leaves it.
+        for file in ["results.ndjson", "run.ndjson"] {
+            let mut text = std::fs::read_to_string(run.join(file)).unwrap();
+            text.push_str(r#"{"type":"result","v":1,"torn"#);
+            std::fs::write(run.join(file), text).unwrap();
+        }
+        let resume = [&variables[..], &[("RESUME", run.to_str().unwrap())]].concat();
+        let second = flow(desk.path(), flow_name, &resume).exits(0);
+        assert_eq!(folder(desk.path(), flow_name), run, "no other folder is made");
+        let good = results(&run);
+        assert_eq!(good.len(), prompts, "{flow_name}: {}", second.stderr);
+        assert!(good.iter().all(|result| result["error"].is_null()), "{flow_name}");
+        assert_eq!(counted(&run, "failed.ndjson", "result"), (1, 0), "{flow_name}: what failed is set aside");
+        assert_eq!(counted(&run, "run.ndjson", "result"), (prompts + 1, 0), "{flow_name}: nothing was asked twice");
+        if profile != "minimax" {
+            assert_eq!(counted(&run, "models.ndjson", "model"), (2, 0), "{flow_name}: each model is listed once");
+        }
+        if profile == "lmstudio" {
+            assert_eq!(counted(&run, "memory.ndjson", "sampler"), (4, 0), "the readings of both runs");
+            assert!(good.iter().all(|result| result["memory"].is_object()), "{good:?}");
+        }
+        let summary: Value = serde_json::from_str(&std::fs::read_to_string(run.join("summary.json")).unwrap()).unwrap();
+        assert_eq!((&summary["successful_runs"], &summary["failed_runs"]), (&prompts.into(), &0.into()), "{flow_name}");
+
+        let third = flow(desk.path(), flow_name, &resume).exits(0);
+        assert!(third.stderr.contains("nothing is left to do"), "{flow_name}: {}", third.stderr);
+        assert_eq!(results(&run).len(), prompts, "{flow_name}");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_taken_up_is_told_with_what_to_do() {
+    let desk = desk();
+    for (variables, said) in [
+        (&[("RESUME", ".")][..], "no results.ndjson in it"),
+        (&[("RESUME", "."), ("DIR", "elsewhere")], "leave out DIR=elsewhere"),
+        (&[("RESUME", "no-such-file")], "no-such-file"),
+    ] {
+        let sim = Sim::start("lmstudio", &[]);
+        let ran = flow(
+            desk.path(),
+            "lmstudio-bench",
+            &[&[("BASE_URL", sim.url.as_str()), ("POWER", "no")], variables].concat(),
+        );
+        assert_ne!(ran.status, Some(0), "{variables:?}");
+        assert!(ran.stderr.contains(said), "{variables:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn openrouter_s_wishes_are_variables_of_its_flow() {
+    let (desk, sim) = (desk(), Sim::start("openrouter", &["--api-key", "sk-or-v1-test"]));
+    let variables = [
+        ("BASE_URL", sim.url.as_str()),
+        ("MATCH", "finch"),
+        ("OPENROUTER_API_KEY", "sk-or-v1-test"),
+        ("PROVIDER", "roost"),
+        ("VERIFY_COST", "yes"),
+        ("GRACE", "5s"),
+    ];
+    flow(desk.path(), "openrouter-bench", &variables).exits(0);
+    let result = results(&folder(desk.path(), "openrouter-bench-")).remove(0);
+    assert_eq!(result["provider"], "Roost");
+    assert_eq!(result["cost"]["verified_usd"], result["cost"]["usd"]);
 }

@@ -549,3 +549,15 @@ fn readings_of_this_machine_say_nothing_of_a_request_that_another_one_served() {
     assert!(results[1]["power"].is_null());
     assert!(results[1]["power_reason"].as_str().unwrap().contains("another machine"));
 }
+
+#[test]
+fn a_sampler_s_file_that_is_made_a_moment_later_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "(sleep 0.3; echo '{\"type\":\"power\",\"v\":1,\"ts\":1,\"seq\":1,\"source\":\"x\",\"kind\":\"instant\",\"watts\":{\"cpu\":1}}' > late) & \
+         echo '{\"type\":\"note\",\"v\":1}' | bench-join --wait 0s --power late";
+    let mut join = bash(script);
+    join.current_dir(folder.path());
+    assert!(run_with(join, "").exits(0).stdout.contains("\"note\""));
+    let missing = run("bench-join", ["--mem", "/no/such/file"], "").exits(2);
+    assert!(missing.stderr.contains("/no/such/file"), "{}", missing.stderr);
+}

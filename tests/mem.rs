@@ -1,12 +1,14 @@
 //! mem-sample, as its user sees it.
 
-use crate::common::{Ran, command, program, run, run_with, testdata, wait_until};
+mod servers;
+
+use crate::common::{Ran, command, compiled, program, run, run_with, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -15,14 +17,6 @@ fn once(args: &[&str]) -> Value {
     let ran = run("mem-sample", ["--once"].iter().chain(args), "").exits(0);
     assert_eq!(ran.stdout.lines().count(), 1, "one snapshot is one line");
     ran.records().remove(0)
-}
-
-/// A program of ours in C, compiled by the compiler that linked this test.
-fn compiled(source: &str, to: PathBuf, args: &[&str]) -> PathBuf {
-    let source = testdata("samplers").join(source);
-    let cc = Command::new("cc").args(["-O1", "-o"]).arg(&to).arg(source).args(args).status().unwrap();
-    assert!(cc.success());
-    to
 }
 
 /// A process that holds memory, and its end.

@@ -1,5 +1,8 @@
 //! The meters of power-sample beside powermetrics' log and the processors' counters, through the program.
 
+mod devices;
+mod programs;
+
 use crate::common::{Ran, command, run, run_with, testdata};
 use serde_json::Value;
 use std::fs;

@@ -1,6 +1,9 @@
 //! power-sample, as its user sees it.
 
-use crate::common::{Ran, command, root, run, run_with, testdata, wait_until};
+mod children;
+mod logs;
+
+use crate::common::{command, run, run_with, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,18 +11,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-fn from(file: &Path) -> Ran {
-    run("power-sample", ["--from".as_ref(), file.as_os_str()], "").exits(0)
-}
-
-fn column(records: &[Value], pointer: &str) -> Vec<f64> {
-    records.iter().map(|record| record.pointer(pointer).and_then(Value::as_f64).unwrap()).collect()
-}
-
-fn close(got: f64, expect: f64, what: &str) {
-    assert!((got - expect).abs() <= 1e-6 * expect.abs().max(1.0), "{what}: {got} is not {expect}");
-}
 
 /// A folder on PATH with programs of our making; both names of the command that needs root are the same script.
 fn fakes(scripts: &[(&str, &str)]) -> tempfile::TempDir {
@@ -63,88 +54,6 @@ fn signal(child: &Child, name: &str) {
 fn alive(pid: &str) -> bool {
     // A dead process whose parent has not asked after it is dead all the same.
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
-}
-
-#[test]
-fn real_logs_give_the_numbers_that_a_correct_reader_gets() {
-    let captures = root().join("../shared/captures/powermetrics");
-    let Ok(truth) = fs::read_to_string(captures.join("truth.json")) else {
-        eprintln!("SKIPPED: no captures at {}", captures.display());
-        return;
-    };
-    let truth: Value = serde_json::from_str(&truth).unwrap();
-    for (name, truth) in truth.as_object().unwrap() {
-        let ran = from(&captures.join(name));
-        let records = ran.of_type("power");
-        assert_eq!(records.len() as u64, truth["samples"].as_u64().unwrap(), "{name}");
-        if records.is_empty() {
-            assert!(ran.stderr.contains("no readings"), "{}", ran.stderr);
-            continue;
-        }
-        let elapsed: f64 = column(&records, "/window_seconds").iter().sum();
-        close(elapsed, truth["total_elapsed_s"].as_f64().unwrap(), name);
-        for (domain, key) in [("cpu", "cpu"), ("gpu", "gpu"), ("ane", "ane"), ("soc", "combined")] {
-            let watts = column(&records, &format!("/watts/{domain}"));
-            let energy: f64 = column(&records, &format!("/joules/{domain}")).iter().sum();
-            for (got, field) in [
-                (energy, "energy_j"),
-                (energy / elapsed, "avg_w"),
-                (watts.iter().sum::<f64>() / watts.len() as f64, "mean_unweighted_w"),
-                (watts.iter().copied().fold(f64::INFINITY, f64::min), "min_w"),
-                (watts.iter().copied().fold(0.0, f64::max), "max_w"),
-            ] {
-                close(got, truth[key][field].as_f64().unwrap(), &format!("{name} {domain} {field}"));
-            }
-        }
-        let ends = column(&records, "/ts");
-        let within = column(std::slice::from_ref(truth), "/first_window_end_fraction_s/0")[0]
-            ..=column(std::slice::from_ref(truth), "/first_window_end_fraction_s/1")[0];
-        assert!(within.contains(&ends[0].fract()), "{name}: {} not in {within:?}", ends[0]);
-        let start = &ran.of_type("sampler")[0];
-        assert_eq!(start["total_label"], "Combined Power (CPU + GPU + ANE)");
-        assert!(start.get("boot").is_none() && records[0].get("mono").is_none(), "a record is of no boot");
-    }
-}
-
-#[test]
-fn a_recorded_log_is_read_to_the_last_sample() {
-    let ran = from(&testdata("powermetrics/five.log"));
-    let records = ran.of_type("power");
-    let sum = |pointer: &str| column(&records, pointer).iter().sum::<f64>();
-    // By hand: the sum of milliwatts × milliseconds of the five samples.
-    for (pointer, expect) in
-        [("/joules/cpu", 8.236425), ("/joules/gpu", 36.88425), ("/joules/ane", 0.01518), ("/joules/soc", 45.135855)]
-    {
-        close(sum(pointer), expect, pointer);
-    }
-    close(sum("/window_seconds"), 5.052, "window");
-    let samplers = ran.of_type("sampler");
-    assert_eq!((&samplers[0]["event"], &samplers[0]["machine"]), (&"start".into(), &"Mac99,1".into()));
-    assert_eq!(samplers[0]["total_domain"], "soc");
-    let end = &samplers[1];
-    assert_eq!((&end["samples"], &end["gaps"], &end["torn"]), (&5.into(), &0.into(), &0.into()));
-    assert!(end["cpu_seconds"].as_f64().unwrap() > 0.0);
-}
-
-#[test]
-fn a_pipe_of_a_recorded_log_says_the_same_as_the_file() {
-    let log = fs::read(testdata("powermetrics/five.log")).unwrap();
-    let piped = run("power-sample", ["--source", "powermetrics", "--from", "-"], &log).exits(0);
-    assert_eq!(piped.of_type("power"), from(&testdata("powermetrics/five.log")).of_type("power"));
-    let mut command = command("power-sample");
-    command.args(["--from", "-"]).stdin(fs::File::open(testdata("powermetrics/five.log")).unwrap());
-    let stdout = command.output().unwrap().stdout;
-    assert_eq!(String::from_utf8(stdout).unwrap().lines().count(), 7);
-}
-
-#[test]
-fn a_log_that_was_cut_loses_only_its_torn_sample() {
-    let log = fs::read_to_string(testdata("powermetrics/five.log")).unwrap();
-    let cut = &log[..log.rfind("ANE Power").unwrap()];
-    let ran = run("power-sample", ["--from", "-"], cut).exits(0);
-    let end = &ran.of_type("sampler")[1];
-    assert_eq!((&end["samples"], &end["torn"]), (&4.into(), &1.into()));
-    run("power-sample", ["--strict", "--from", "-"], cut).exits(2);
 }
 
 #[test]

@@ -1,10 +1,21 @@
 //! llm-run against servers with known timing and faults, through sockets: every number compared with what was really sent,
 //! every quirk survived, every failure told by its name.
 
+mod account;
+mod connections;
+mod lengths;
 mod load;
+mod openrouter;
+mod progress;
+mod prompts;
+mod recordings;
+mod resume;
+mod retries;
+mod servers;
+mod streams;
 
 use crate::common::sim::Sim;
-use crate::common::{Ran, bash, command, run_with};
+use crate::common::{Ran, bash, command, run_with, wait_until};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -20,6 +31,21 @@ fn one(ran: &Ran) -> Value {
     let mut results = ran.of_type("result");
     assert_eq!(results.len(), 1, "stdout:\n{}\nstderr:\n{}", ran.stdout, ran.stderr);
     results.remove(0)
+}
+
+/// Asserts that first token and end came when they were sent. A loaded machine delays, and nothing makes a token arrive before it
+/// was sent; the end is there with the end mark, which a server may write before it is done with the connection.
+#[track_caller]
+fn near(result: &Value, sent: &Value, server: &str) {
+    let number = |of: &Value, field: &str| of[field].as_f64().unwrap_or_else(|| panic!("{server} {field}: {of}"));
+    let last = number(sent, "last_token_mono") - number(sent, "arrival_mono");
+    let first = number(sent, "ttft_seconds");
+    for (field, from, to) in
+        [("ttft_seconds", first, first), ("generation_time_seconds", last, number(sent, "end_seconds"))]
+    {
+        let measured = number(result, field);
+        assert!(measured > from - 0.005 && measured < to + 0.5, "{server} {field}: {measured}, really {from} to {to}");
+    }
 }
 
 const MODELS: [(&str, &str, &str); 5] = [
@@ -42,6 +68,8 @@ fn every_number_agrees_with_what_each_server_really_sent() {
         let model = sim_model(profile, &sim, model);
         let ran = ask(&sim, profile, &model, &["--save-text", "--save-stream"]).exits(0);
         let result = one(&ran);
+        // The server writes what it did when the last byte has left, which may be after we have it.
+        wait_until("the truth", || std::fs::read_to_string(&truth).unwrap().ends_with('\n'));
         let text = std::fs::read_to_string(&truth).unwrap();
         let sent: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let sent = sent
@@ -63,14 +91,11 @@ fn every_number_agrees_with_what_each_server_really_sent() {
         assert_eq!(result["chunks"]["count"], chunks, "{profile}");
         assert_eq!(result["stream"].as_array().unwrap().len() as u64, chunks);
         assert_eq!(result["itl_seconds"]["count"], chunks - 1);
-        // A loaded machine delays, and nothing makes a token arrive before it was sent.
-        for (field, truth) in [("ttft_seconds", "ttft_seconds"), ("generation_time_seconds", "end_seconds")] {
-            let (measured, real) = (result[field].as_f64().unwrap(), sent[truth].as_f64().unwrap());
-            assert!(measured > real - 0.005 && measured < real + 0.5, "{profile} {field}: {measured}, really {real}");
-        }
+        near(&result, sent, profile);
         let ttft = result["ttft_seconds"].as_f64().unwrap();
         let answer = result["time_to_first_answer_token_seconds"].as_f64().unwrap();
-        assert!(answer > ttft, "{profile}: a model that reasons first answers later");
+        // Later; on a loaded machine both may come in one read.
+        assert!(answer >= ttft, "{profile}: a model that reasons first answers later");
         assert!(!result["text"].as_str().unwrap().contains("<think>"), "{profile}");
     }
 }

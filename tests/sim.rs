@@ -2,7 +2,10 @@
 //! faults, and the plain client that reads them.
 
 mod client;
+mod counting;
 mod faults;
+mod flavors;
+mod openrouter;
 mod profiles;
 
 use crate::common::{run, wait_until};

@@ -18,13 +18,16 @@ pub struct JsonFiles {
     folder: PathBuf,
     names: Names,
     taken: HashSet<String>,
-    prompts: HashMap<String, Box<RawValue>>,
+    /// By id: the text, and of a conversation what the user says after it.
+    prompts: HashMap<String, Vec<Box<RawValue>>>,
 }
 
 #[derive(Deserialize)]
 struct Prompt {
     id: String,
     text: Box<RawValue>,
+    #[serde(default)]
+    turns: Vec<Box<RawValue>>,
 }
 
 impl JsonFiles {
@@ -38,8 +41,8 @@ impl JsonFiles {
     /// # Errors
     /// When the line is no such record.
     pub fn prompt(&mut self, line: &str) -> Result<(), serde_json::Error> {
-        let Prompt { id, text } = serde_json::from_str(line)?;
-        self.prompts.insert(id, text);
+        let Prompt { id, text, turns } = serde_json::from_str(line)?;
+        self.prompts.insert(id, std::iter::once(text).chain(turns).collect());
         Ok(())
     }
 
@@ -52,7 +55,9 @@ impl JsonFiles {
         // Only the model must be what it should be; the rest may be missing or strange.
         let value = |key: &str| object.get(key).and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
         let model: String = serde_json::from_str(object.get("model").unwrap_or("null"))?;
-        let prompt = value("prompt")["id"].as_str().and_then(|id| self.prompts.get(id)).cloned();
+        let turn = value("turn").as_u64().and_then(|turn| usize::try_from(turn).ok()).unwrap_or(1);
+        let asked = value("prompt")["id"].as_str().and_then(|id| self.prompts.get(id));
+        let said = asked.and_then(|turns| turns.get(turn.saturating_sub(1))).cloned();
         let name = self.name(&model, value("id").as_u64().unwrap_or(0), value("phase") == "warmup", &value("files"));
         let mut files = match object.get("files") {
             Some(files) if files.starts_with('{') => Object::parse(files)?,
@@ -61,7 +66,7 @@ impl JsonFiles {
         files.set("json", &name)?;
         object.set("files", &files)?;
         let line = object.line()?;
-        if let Some(text) = prompt {
+        if let Some(text) = said {
             let mut prompt = Object::parse(object.get("prompt").unwrap_or("{}"))?;
             prompt.set("text", &text)?;
             object.set("prompt", &prompt)?;
@@ -176,6 +181,20 @@ mod tests {
                 name
             })
             .collect()
+    }
+
+    #[test]
+    fn a_turn_of_a_conversation_has_the_text_of_its_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files = JsonFiles::new(folder.path());
+        files.prompt(r#"{"type":"prompt","v":1,"id":"p","text":"One","turns":["Two"],"sha256":"x"}"#).unwrap();
+        for (turn, text) in [("", Some("One")), (r#","turn":2"#, Some("Two")), (r#","turn":3"#, None)] {
+            let line = format!(r#"{{"type":"result","v":1,"id":1,"model":"m","prompt":{{"id":"p"}}{turn}}}"#);
+            let out: Value = serde_json::from_str(&files.result(&line).unwrap()).unwrap();
+            let path = folder.path().join(out["files"]["json"].as_str().unwrap());
+            let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+            assert_eq!(file["prompt"]["text"].as_str(), text, "{turn}");
+        }
     }
 
     #[test]

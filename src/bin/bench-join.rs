@@ -11,12 +11,14 @@ use llm_bench::join::{
 use llm_bench::ndjson::{Line, Lines, Out};
 use llm_bench::record::{self, Record, SamplerEvent};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 const MORE: [&str; 2] = [
     "\
@@ -243,7 +245,7 @@ impl Reading {
     /// The samples in a file, a FIFO or a pipe, which is opened when it is first read: a FIFO waits for its writer.
     fn feed(&self, path: &Path, role: Role) -> anyhow::Result<Feed> {
         ensure!(path.as_os_str() != "-", "-: samples are read from files; for a pipe, name /dev/stdin");
-        let meta = std::fs::metadata(path).with_context(|| path.display().to_string())?;
+        let meta = made(path).with_context(|| path.display().to_string())?;
         ensure!(!meta.is_dir(), "{}: is a directory", path.display());
         let grows = meta.is_file();
         let file = if grows { Some(open(path)?) } else { None };
@@ -335,6 +337,21 @@ fn truth(input: &mut Input, line: &Line) -> anyhow::Result<Option<Sample>> {
     match Written::read(&line.text) {
         Ok(written) => Ok(written.map(|written| Sample::Truth(Box::new(written)))),
         Err(why) => input.refuse(&format!("{}: {why}", line.place)).map(|()| None),
+    }
+}
+
+/// What is known of a file of samples. One that was begun in the same breath (`power-sample > power.ndjson &`) may not be there
+/// yet: it is waited for a moment.
+fn made(path: &Path) -> io::Result<Metadata> {
+    const SOON: Duration = Duration::from_secs(2);
+    let began = Instant::now();
+    loop {
+        match std::fs::metadata(path) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound && began.elapsed() < SOON => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            known => return known,
+        }
     }
 }
 

@@ -3,14 +3,14 @@
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llm_bench::cli::{self, Common, Exit, KeyArgs, Talk, base_url_of};
-use llm_bench::http::{Api, api_base, is_loopback, service, shown};
-use llm_bench::models::{self, detect, lmstudio, minimax, ollama, openai, openrouter};
+use llm_bench::http::{Api, api_base, base_url, root_of, service, shown};
+use llm_bench::models::{self, detect, minimax, ollama, openai, openrouter, start};
 use llm_bench::ndjson::Out;
 use llm_bench::record::{self, Failure, FailureKind, Model, Source};
 use regex::Regex;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
 
 const AFTER: &str = "\
 Examples:
@@ -90,7 +90,7 @@ enum Place {
     Ollama {
         #[command(flatten)]
         server: Server,
-        /// Embedding models too
+        /// Embedding models and cloud models too
         #[arg(long)]
         all: bool,
     },
@@ -116,9 +116,12 @@ enum Place {
     },
     /// Every server on this machine that listens on its usual port
     Detect {
-        /// Embedding models too
+        /// Embedding models, and Ollama's cloud models, too
         #[arg(long)]
         all: bool,
+        /// Look here too (repeat for several)
+        #[arg(long, value_name = "URL")]
+        at: Vec<String>,
     },
 }
 
@@ -133,7 +136,7 @@ struct Catalogue {
     #[arg(long)]
     free: bool,
     /// Only models at or under this price, in US dollars per million output tokens
-    #[arg(long, value_name = "USD")]
+    #[arg(long, value_name = "USD", value_parser = price)]
     max_price: Option<f64>,
     /// Only models that support this request parameter (repeat for several)
     #[arg(long, value_name = "PARAM")]
@@ -146,13 +149,33 @@ struct Catalogue {
     endpoints: bool,
 }
 
+fn price(text: &str) -> Result<f64, String> {
+    let price = text.parse().ok().filter(|price: &f64| price.is_finite() && *price >= 0.0);
+    price.ok_or_else(|| "not a price of 0 or more".to_owned())
+}
+
 fn main() -> ExitCode {
     cli::main(run)
 }
 
 fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut models, failed) = runtime.block_on(list(&cli, talk))?;
+    let listed = runtime.block_on(async {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        tokio::select! {
+            listed = list(&cli, talk) => listed.map(Ok),
+            _ = interrupt.recv() => Ok(Err(SignalKind::interrupt())),
+            _ = terminate.recv() => Ok(Err(SignalKind::terminate())),
+        }
+    })?;
+    let (mut models, failed) = match listed {
+        Ok(listed) => listed,
+        Err(signal) => {
+            // An `lms` that was waited for has ended by now; this program ends as if it had not looked.
+            signal_hook::low_level::emulate_default_handler(signal.as_raw_value())?;
+            bail!("ended by a signal");
+        }
+    };
     if let Some(regex) = &cli.matching {
         models.retain(|model| regex.is_match(&model.id));
         if models.is_empty() && failed == 0 {
@@ -172,8 +195,17 @@ async fn list(cli: &Cli, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
     let models = match &cli.place {
         Place::Lmstudio { server, all, no_start } => {
             let api = api(cli, Source::Lmstudio, server, talk)?;
-            let found = lmstudio_or_start(&api, *all, !*no_start, talk).await?;
-            some(found, "download one in LM Studio, or with `lms get`")?
+            let (_, named) = base_url_of(Source::Lmstudio, server.base_url.as_deref())?;
+            let at_port = |port: u16| {
+                let base_url = Some(format!("http://127.0.0.1:{port}"));
+                self::api(cli, Source::Lmstudio, &Server { base_url }, talk)
+            };
+            let rule = start::Rule { all: *all, start: !*no_start, named, at_port: &at_port };
+            let found = start::list_or_start(&api, &rule, &mut |did| talk.warn(did)).await;
+            some(
+                found.map_err(|why| unreached(Source::Lmstudio, why))?,
+                "download one in LM Studio, or with `lms get`",
+            )?
         }
         Place::Ollama { server, all } => {
             let api = api(cli, Source::Ollama, server, talk)?;
@@ -201,24 +233,50 @@ async fn list(cli: &Cli, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
                 (None, Some(_)) => bail!("--base-url needs --source: which kind of server is it?"),
                 (None, None) => None,
             };
-            let models = read_ids(path)?.into_iter().map(|id| Model {
-                source: *source,
-                id,
-                base_url: base.clone(),
-                ..Model::default()
-            });
-            some(models.collect(), &format!("write one id per line into {}", path.display()))?
-        }
-        Place::Detect { all } => {
-            let places: Vec<_> = detect::PLACES.iter().map(|(source, base)| (*source, (*base).to_owned())).collect();
-            let found = detect::list(&places, *all).await;
-            for (source, base, models) in &found {
-                let kind = models.iter().find_map(|model| model.server.clone()).unwrap_or_else(|| source.to_string());
-                talk.warn(format!("{base}: {kind}, {} models", models.len()));
+            let (ids, bad) = read_ids(path, cli.common.strict, talk)?;
+            let model = |id| Model { source: *source, id, base_url: base.clone(), ..Model::default() };
+            let models: Vec<Model> = ids.into_iter().map(model).collect();
+            if bad == 0 {
+                some(models.clone(), &format!("write one id per line into {}", path.display()))?;
             }
-            let models: Vec<Model> = found.into_iter().flat_map(|(_, _, models)| models).collect();
+            return Ok((models, bad));
+        }
+        Place::Detect { all, at } => {
+            let mut places: Vec<String> = detect::PLACES.map(str::to_owned).into();
+            for url in at {
+                let base = base_url(url).map_err(|why| anyhow::anyhow!("--at {why}"))?;
+                let base = root_of(&base).to_owned();
+                if !places.contains(&base) {
+                    places.push(base);
+                }
+            }
+            let (token, _) = cli.keys.resolve(Source::Lmstudio, &[], talk)?;
+            let mut models = Vec::new();
+            let mut closed = false;
+            for (base, found) in detect::list(&places, token.as_ref(), *all).await {
+                match found {
+                    detect::Found::Server(source, found) => {
+                        let kind = found.iter().find_map(|model| model.server.clone());
+                        talk.warn(format!("{base}: {}, {} models", kind.unwrap_or(source.to_string()), found.len()));
+                        models.extend(found);
+                    }
+                    detect::Found::Closed(why) => {
+                        talk.warn(format!(
+                            "{base}: wants a key ({why}): list it by its name, with --api-key-file FILE"
+                        ));
+                        closed = true;
+                    }
+                }
+            }
             if models.is_empty() {
-                bail!("no server answers on this machine: start one, or name it: llm-models openai --base-url URL");
+                bail!(
+                    "no models: {}",
+                    if closed {
+                        "give the keys"
+                    } else {
+                        "no server answers on this machine: start one, or say where: --at URL"
+                    }
+                );
             }
             models
         }
@@ -243,7 +301,9 @@ fn api(cli: &Cli, source: Source, server: &Server, talk: Talk) -> anyhow::Result
 
 fn unreached(source: Source, why: Failure) -> anyhow::Error {
     let fix = match (source, why.kind) {
-        (Source::Lmstudio, FailureKind::Connect) => ": start it with `lms server start`, or give --base-url",
+        (Source::Lmstudio, FailureKind::Connect) => {
+            ": start LM Studio's server (its Developer tab, or `lms server start`), or give --base-url"
+        }
         (Source::Ollama, FailureKind::Connect) => ": start it with `ollama serve`, or give --base-url",
         (_, FailureKind::Connect) => ": is the server up, and is --base-url right?",
         (_, FailureKind::Refused) if why.status == Some(401) => ": check the key",
@@ -259,35 +319,10 @@ fn some(models: Vec<Model>, fix: &str) -> anyhow::Result<Vec<Model>> {
     Ok(models)
 }
 
-async fn lmstudio_or_start(api: &Api, all: bool, start: bool, talk: Talk) -> anyhow::Result<Vec<Model>> {
-    let why = match lmstudio::list(api, all).await {
-        Ok(models) => return Ok(models),
-        Err(why) => why,
-    };
-    if why.kind != FailureKind::Connect || !start || !is_loopback(api.base()) {
-        return Err(unreached(Source::Lmstudio, why));
-    }
-    match lmstudio::start_server() {
-        Err(lms) => {
-            talk.note(lms);
-            return Err(unreached(Source::Lmstudio, why));
-        }
-        Ok(said) => talk.warn(format!("no server answered; started it with `lms server start`: {said}")),
-    }
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_secs(30) {
-        if let Ok(models) = lmstudio::list(api, all).await {
-            return Ok(models);
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    talk.warn(format!("{} still does not answer; listing with `lms ls`", shown(api.base())));
-    lmstudio::list_by_lms(api.base(), all).map_err(|lms| anyhow::anyhow!("{lms}: {}", unreached(Source::Lmstudio, why)))
-}
-
 async fn openrouter_models(cli: &Cli, catalogue: &Catalogue, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
     let api = api(cli, Source::Openrouter, &catalogue.server, talk)?;
-    let ids = catalogue.models_file.as_ref().map(read_ids).transpose()?;
+    let read = catalogue.models_file.as_ref().map(|path| read_ids(path, cli.common.strict, talk)).transpose()?;
+    let (ids, bad) = read.map_or((None, 0), |(ids, bad)| (Some(ids), bad));
     if ids.as_ref().is_some_and(Vec::is_empty) {
         bail!(
             "{}: no models: write one id per line",
@@ -303,35 +338,40 @@ async fn openrouter_models(cli: &Cli, catalogue: &Catalogue, talk: Talk) -> anyh
         sort: catalogue.sort,
     };
     let found = openrouter::list(&api, &wanted).await.map_err(|why| unreached(Source::Openrouter, why))?;
-    let mut failed = found.missing.len() as u64;
+    let mut failed = found.missing.len() as u64 + bad;
     for id in &found.missing {
         talk.error(format!("{id}: not in OpenRouter's catalogue: left out"));
     }
-    let mut models = found.models;
-    if catalogue.endpoints {
-        let mut pinned = Vec::new();
-        for model in &models {
-            match openrouter::endpoints(&api, model).await {
-                Ok(endpoints) => pinned.extend(endpoints),
-                Err(why) => {
-                    talk.error(format!("{}: {}", model.id, why.message));
-                    failed += 1;
-                }
-            }
+    let models = if catalogue.endpoints {
+        let (pinned, missing) = openrouter::endpoints(&api, &found.models, &wanted).await;
+        failed += missing.len() as u64;
+        for (id, why) in missing {
+            talk.error(format!("{id}: {why}: left out"));
         }
-        models = pinned;
-    }
+        pinned
+    } else {
+        found.models.into_iter().map(|(model, _)| model).collect()
+    };
     if models.is_empty() && failed == 0 {
         bail!("no models match: loosen the filters");
     }
     Ok((models, failed))
 }
 
-fn read_ids(path: &PathBuf) -> anyhow::Result<Vec<String>> {
+/// The ids of a list, and how many of its lines are none.
+fn read_ids(path: &Path, strict: bool, talk: Talk) -> anyhow::Result<(Vec<String>, u64)> {
     let text = if path.as_os_str() == "-" {
         std::io::read_to_string(std::io::stdin()).context("-")?
     } else {
         std::fs::read_to_string(path).with_context(|| path.display().to_string())?
     };
-    Ok(models::ids(&text))
+    let (ids, bad) = models::ids(&text);
+    for (line, why) in &bad {
+        let why = format!("{}:{line}: {why}", path.display());
+        if strict {
+            bail!(why);
+        }
+        talk.error(why);
+    }
+    Ok((ids, bad.len() as u64))
 }

@@ -4,6 +4,8 @@ use anyhow::Context;
 use clap::Parser;
 use llm_bench::cli::{self, Common, Exit, Talk};
 use llm_bench::record::Source;
+use llm_bench::sim::flavor::{Flavor, ReasoningIn};
+use llm_bench::sim::quirks::{Generation, Quirk};
 use llm_bench::sim::{self, Level, Settings, catalog, faults::Fault, timing::Spread};
 use std::io::Write;
 use std::path::PathBuf;
@@ -25,9 +27,18 @@ struct Args {
     /// Whose wire form to speak
     #[arg(long, default_value = "lmstudio")]
     profile: Source,
+    /// Which OpenAI-compatible server the openai profile is
+    #[arg(long, value_name = "SERVER", default_value = "plain")]
+    flavor: Flavor,
+    /// Where reasoning is put, in any server's completions [default: its own habit]
+    #[arg(long, value_name = "PLACE")]
+    reasoning_in: Option<ReasoningIn>,
     /// Models: a file of `model` records or ids, one per line, or ids with commas between [default: those of the profile]
     #[arg(long, value_name = "FILE|ID,ID")]
     models: Option<String>,
+    /// What is counted before it is asked (openai) [default: what the flavor counts; plain: chat]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    count: Option<sim::Count>,
     /// Key that requests must carry as `Authorization: Bearer KEY`
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
@@ -70,9 +81,28 @@ struct Args {
     #[arg(long, value_name = "SIZE", default_value = "64MB", value_parser = sim::size, help_heading = "Loading")]
     load_bytes: u64,
 
+    /// How long after its start the server answers every chat with "Loading model" (503)
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = cli::duration, help_heading = "Faults")]
+    ready_after: Duration,
+    /// Close connections that were idle for so long, without a word [default: never; lmstudio: 5s]
+    #[arg(long, value_name = "TIME", value_parser = cli::duration, help_heading = "Faults")]
+    idle_close: Option<Duration>,
     /// Misbehave: KIND, KIND:RATE (a share of the requests) or KIND:Nx (the first N); repeatable, see below
     #[arg(long = "fault", value_name = "KIND[:RATE]", help_heading = "Faults")]
     faults: Vec<Fault>,
+
+    /// The newest API of an LM Studio: v1, v0 or openai alone
+    #[arg(long, value_name = "API", default_value = "v1", help_heading = "Habits of LM Studio and Ollama")]
+    lmstudio_api: Generation,
+    /// Have a habit of some builds; repeatable, see docs/sim.md
+    #[arg(long = "quirk", value_name = "QUIRK", help_heading = "Habits of LM Studio and Ollama")]
+    quirks: Vec<Quirk>,
+    /// What `/key` says of the key, over its own words: {"limit":5,"limit_remaining":0.25}; `null` makes it fail
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = account, help_heading = "OpenRouter")]
+    account: Account,
+    /// How long after its end a request becomes known to `/generation`
+    #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = cli::duration, help_heading = "OpenRouter")]
+    generation_delay: Duration,
 
     /// Write what was really sent, and when, to FILE: one `truth` record per request
     #[arg(long, value_name = "FILE", help_heading = "Truth")]
@@ -80,6 +110,9 @@ struct Args {
     /// How much of it
     #[arg(long, value_name = "LEVEL", default_value = "chunk", help_heading = "Truth")]
     truth_level: Level,
+    /// Write the body of each request, as it came, to FILE: one `request` line each
+    #[arg(long, value_name = "FILE", help_heading = "Truth")]
+    bodies: Option<PathBuf>,
     /// Write a simulated power meter's log, in powermetrics' format, to FILE or FIFO
     #[arg(long, value_name = "FILE", help_heading = "Truth")]
     power_log: Option<PathBuf>,
@@ -91,18 +124,25 @@ struct Args {
     common: Common,
 }
 
+/// How long LM Studio keeps a connection that nobody uses.
+const LMSTUDIO_IDLES: Duration = Duration::from_secs(5);
+
 const AFTER: &str = "\
 Examples:
   llm-sim --profile lmstudio --listen 127.0.0.1:1234
   llm-sim --profile openai --ttft lognormal:200ms,50ms --itl exp:20ms --tokens 400 --slots 4 --truth truth.ndjson
+  llm-sim --profile openai --flavor vllm --models owl-20b --reasoning-in both
   llm-sim --profile openrouter --fault rate-limit:0.1 --fault truncate:0.05 --seed 7
 
 Faults:
   before an answer    http-500 rate-limit close html-error json-error-200 empty-200 plain-200 load-fails
                       reject-max-tokens
   in the middle       error-in-stream truncate abort stall malformed
-  in its form         slow-headers early-headers no-done no-usage usage-with-choice finish-with-token crlf
-                      split-utf8 comments bom many-per-chunk whitespace-padding close-after-stream wrong-model
+  in its form         slow-headers early-headers no-done no-finish no-usage zero-usage cumulative-usage
+                      usage-with-choice finish-with-token crlf split-utf8 comments bom many-per-chunk buffered
+                      wrong-type not-streamed whitespace-padding close-after-stream close-reused wrong-model
+  openrouter only     no-credit moderation own-rate-limit unavailable no-endpoints error-before-token
+                      provider-failover ignore-pin cached-prompt generation-differs generation-missing
 
 Exit status:
   0  ended by SIGINT or SIGTERM
@@ -135,6 +175,14 @@ fn tokens(text: &str) -> Result<Spread, String> {
     Spread::parse(text, count)
 }
 
+/// The fields of `/key`'s answer; `None` for a `/key` that fails.
+#[derive(Clone)]
+struct Account(Option<serde_json::Map<String, serde_json::Value>>);
+
+fn account(text: &str) -> Result<Account, String> {
+    serde_json::from_str(text).map(Account).map_err(|why| format!("neither a JSON object nor null: {why}"))
+}
+
 fn share(text: &str) -> Result<f64, String> {
     text.parse::<f64>().ok().filter(|s| (0.0..=100.0).contains(s)).ok_or_else(|| "not between 0 and 100".to_owned())
 }
@@ -151,8 +199,13 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
         }
         None => Vec::new(),
     };
+    if args.flavor != Flavor::Plain && args.profile != Source::Openai {
+        anyhow::bail!("--flavor is for --profile openai: which of the OpenAI-compatible servers it is");
+    }
     let settings = Settings {
         profile: args.profile,
+        flavor: args.flavor,
+        reasoning_in: args.reasoning_in,
         models,
         ttft: args.ttft,
         itl: args.itl,
@@ -164,8 +217,16 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
         load_time: args.load_time,
         load_bytes: args.load_bytes,
         api_key: args.api_key,
+        ready_after: args.ready_after,
+        idle_close: args.idle_close.or((args.profile == Source::Lmstudio).then_some(LMSTUDIO_IDLES)),
+        account: args.account.0,
+        generation_delay: args.generation_delay,
         faults: args.faults,
+        generation: args.lmstudio_api,
+        quirks: args.quirks,
         truth: args.truth.map(|path| (path, args.truth_level)),
+        bodies: args.bodies,
+        count: args.count.unwrap_or_else(|| args.flavor.counts()),
         replay,
         power_log: args.power_log.map(|path| (path, args.power_interval)),
     };

@@ -29,6 +29,9 @@ struct Args {
     /// Read the meter's text from FILE, a FIFO, or - for standard input, instead of the meter
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// Go on reading the file of --from as it grows, from its present end on; without this it is read to its present end
+    #[arg(long, requires = "from")]
+    follow: bool,
     #[command(flatten)]
     sampling: Sampling,
     /// Say of each meter whether it can be read here, and if not, why and what to do; then leave
@@ -68,6 +71,7 @@ Examples:
   power-sample --interval 500ms --for 1m | jq -c 'select(.type == \"power\").watts'
   sudo powermetrics -s cpu_power,gpu_power -i 1000 | power-sample --from -
   power-sample --from old_powermetrics.log
+  power-sample --from asitop_metrics_1770372000.csv --follow
   power-sample --source command --command 'ipmitool dcmi power reading' --pattern 'Instantaneous.*?([0-9]+) Watts'
   power-sample --source command --command 'curl -s localhost:9400/metrics'
 
@@ -84,7 +88,7 @@ Environment:
   TZ        the zone of the times that nvidia-smi writes
   NO_COLOR  no colour in what is said to people
 
-Memory: one reading, and for a recorded log one for each sample in it.";
+Memory: one line of at most 4 MiB and one reading, and for a recorded log one reading for each sample in it.";
 
 impl AsRef<Common> for Args {
     fn as_ref(&self) -> &Common {
@@ -99,6 +103,7 @@ fn main() -> ExitCode {
 fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     let setup = Setup {
         interval: args.sampling.interval,
+        most: args.sampling.most(),
         sysfs: args.sysfs_root.clone(),
         proc: args.proc_root.clone(),
         command: args.command.clone(),
@@ -113,7 +118,9 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     }
     let meters = match &args.from {
         None => power::open(args.source, &setup),
-        Some(from) => text(from, args.source, &setup).map(|text| Meters { texts: vec![text], ..Meters::default() }),
+        Some(from) => {
+            text(from, args.follow, args.source, &setup).map(|text| Meters { texts: vec![text], ..Meters::default() })
+        }
     };
     let meters = meters.map_err(|why| anyhow!(why))?;
     let (tell, events) = sync_channel(64);
@@ -155,10 +162,13 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     }
 }
 
-fn text(from: &Path, source: Source, setup: &Setup) -> Result<Text, String> {
+fn text(from: &Path, follow: bool, source: Source, setup: &Setup) -> Result<Text, String> {
     let format = power::format(source, setup)?;
-    if from.as_os_str() != "-" {
-        return Text::file(from, format);
+    match (from.as_os_str() == "-", follow) {
+        (true, true) => return Err("--follow: standard input is read as it comes: name the file".into()),
+        (false, true) => return Text::followed(from, format),
+        (false, false) => return Text::file(from, format),
+        (true, false) => {}
     }
     let stdin = std::io::stdin();
     let file = stdin.as_fd().try_clone_to_owned().map(File::from).map_err(|why| format!("-: {why}"))?;

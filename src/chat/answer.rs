@@ -2,7 +2,7 @@
 //!
 //! It keeps raw facts only. What they mean (rates, percentiles, tokens of the first chunk) is [`super::metrics`]'s business.
 
-use super::think::{Part, Splitter};
+use super::think::{self, Part, Splitter};
 use crate::http::Secret;
 use crate::record::{Failure, FailureKind};
 use serde_json::Value;
@@ -50,6 +50,10 @@ pub struct Chunk {
     pub kind: Kind,
 }
 
+/// The longest field that is kept though nothing reads it, in bytes, and how many there may be.
+const LONGEST_FIELD: usize = 16 << 10;
+const MOST_FIELDS: usize = 64;
+
 /// What is known of an answer.
 #[derive(Debug, Default)]
 pub struct Answer {
@@ -71,6 +75,10 @@ pub struct Answer {
     pub runtime: Option<Value>,
     /// llama.cpp's or vLLM's timings.
     pub timings: Option<Value>,
+    /// What else the server said, by name, each as raw JSON: the last that was not null.
+    pub server_fields: Vec<(String, String)>,
+    /// OpenRouter's word on its routing.
+    pub openrouter_metadata: Option<Value>,
     /// The model that answered, as the server names it.
     pub served_model: Option<String>,
     /// The provider behind a router.
@@ -83,6 +91,10 @@ pub struct Answer {
     pub native_finish_reason: Option<String>,
     /// The tokens of the first chunk, where the server said so.
     pub first_chunk_tokens: Option<u64>,
+    /// The tokens that the server told of before and with the first text.
+    pub tokens_until_text: u64,
+    /// Something was said that is only said at the end, be it not the protocol's own end: a finish reason, the usage alone.
+    pub ending: bool,
     /// The protocol's own end was seen: `[DONE]`, `chat.end`, `done:true`.
     pub ended: bool,
     /// An error that came inside the answer.
@@ -91,6 +103,8 @@ pub struct Answer {
     pub warnings: BTreeSet<&'static str>,
     /// The answer came as one body, not as a stream.
     pub whole: bool,
+    /// How often the server told that it goes on, without text: loading, reading the prompt.
+    pub progress: u64,
     splitter: Splitter,
     undecided: usize,
     in_event: bool,
@@ -109,6 +123,7 @@ impl Answer {
         if text.is_empty() {
             return;
         }
+        let seen = self.text.len();
         let (reasoning, answer) = (&mut self.reasoning, &mut self.text);
         let mut kind = None;
         self.splitter.push(text, |part, piece| match part {
@@ -131,6 +146,14 @@ impl Answer {
             self.chunks[last.saturating_sub(self.undecided)..].iter_mut().for_each(|chunk| chunk.kind = decided);
             self.undecided = 0;
         }
+        if self.reasoning.is_empty()
+            && let Some((thought, rest)) = think::unopened(&self.text, seen)
+        {
+            // The prompt's template had opened the reasoning: all until now was that.
+            kind = Some(if rest.is_empty() { Kind::Reasoning } else { Kind::Answer });
+            (self.reasoning, self.text) = (thought.to_owned(), rest.to_owned());
+            self.chunks.iter_mut().filter(|chunk| chunk.kind == Kind::Answer).for_each(|c| c.kind = Kind::Reasoning);
+        }
         self.chunk(at, text.len(), kind.unwrap_or(Kind::Reasoning));
     }
 
@@ -147,6 +170,28 @@ impl Answer {
         if !text.is_empty() {
             self.tool_bytes += text.len();
             self.chunk(at, text.len(), Kind::Tool);
+        }
+    }
+
+    /// Text of another choice than the first: it took its time, and is not kept.
+    pub fn aside(&mut self, at: Arrival, text: &str, kind: Kind) {
+        if !text.is_empty() {
+            self.warnings.insert("several_choices");
+            self.chunk(at, text.len(), kind);
+        }
+    }
+
+    /// A field that nothing here reads. Many, or long ones, are not kept.
+    pub fn server_field(&mut self, name: &str, raw: &str) {
+        if raw == "null" || raw.len() > LONGEST_FIELD || name.len() > 100 {
+            return;
+        }
+        let room = self.server_fields.len() < MOST_FIELDS;
+        match self.server_fields.iter_mut().find(|(known, _)| known == name) {
+            Some((_, last)) if last == raw => {}
+            Some((_, last)) => raw.clone_into(last),
+            None if room => self.server_fields.push((name.to_owned(), raw.to_owned())),
+            None => {}
         }
     }
 
@@ -211,8 +256,14 @@ impl Answer {
         });
     }
 
-    /// The stream ended: what was held back belongs to the answer now.
+    /// The stream ended: what was held back belongs to the answer now, and a reason to end that is a failure is one.
     pub fn close(&mut self) {
+        let ended = |kind, what: &str| Failure { kind, status: Some(200), message: what.into(), retryable: true };
+        match self.finish_reason.as_deref() {
+            Some("error") => self.fail(ended(FailureKind::Server, "the server ended the answer with an error")),
+            Some("abort") => self.fail(ended(FailureKind::Truncated, "the server broke the answer off (abort)")),
+            _ => {}
+        }
         let (reasoning, answer) = (&mut self.reasoning, &mut self.text);
         self.splitter.finish(|part, piece| match part {
             Part::Reasoning => reasoning.push_str(piece),
@@ -234,10 +285,13 @@ impl Answer {
             *word = key.redact(word);
         }
         let raw = [&mut self.usage, &mut self.rest_stats, &mut self.model_info, &mut self.runtime, &mut self.timings];
-        for value in raw.into_iter().flatten() {
+        for value in raw.into_iter().chain([&mut self.openrouter_metadata]).flatten() {
             if let Ok(clean) = serde_json::from_str(&key.redact(&value.to_string())) {
                 *value = clean;
             }
+        }
+        for (name, raw) in &mut self.server_fields {
+            (*name, *raw) = (key.redact(name), key.redact(raw));
         }
         if let Some(error) = &mut self.error {
             error.message = key.redact(&error.message);
@@ -251,56 +305,4 @@ impl Answer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn at(ns: u64) -> Arrival {
-        Arrival { ns, read: ns }
-    }
-
-    #[test]
-    fn the_kind_of_undecided_content_is_settled_when_it_is_known() {
-        for (pieces, kinds) in [
-            (vec!["<th", "ink>", "hm", "</think>", "Hi"], "RRRRA"),
-            (vec!["<", "b>", "Hi"], "AAA"),
-            (vec!["\n", "Hi"], "AA"),
-            (vec!["<thi"], "A"),
-            (vec!["Hi", " <think>"], "AA"),
-            (vec!["<think>a</think>b"], "A"),
-        ] {
-            let mut answer = Answer::default();
-            for (n, piece) in pieces.iter().enumerate() {
-                answer.event(at(n as u64));
-                answer.content(at(n as u64), piece);
-            }
-            answer.close();
-            let got: String = answer.chunks.iter().map(|c| if c.kind == Kind::Answer { 'A' } else { 'R' }).collect();
-            assert_eq!(got, kinds, "{pieces:?}");
-        }
-    }
-
-    #[test]
-    fn one_event_is_one_chunk_whatever_it_holds() {
-        let mut answer = Answer::default();
-        answer.event(at(1));
-        answer.think(at(1), "hm");
-        answer.content(at(1), "Hi");
-        answer.event(at(2));
-        answer.content(at(2), "");
-        assert_eq!(answer.chunks.len(), 1);
-        assert_eq!((answer.chunks[0].bytes, answer.chunks[0].kind), (4, Kind::Answer));
-        assert_eq!((answer.text.as_str(), answer.reasoning.as_str()), ("Hi", "hm"));
-    }
-
-    #[test]
-    fn usage_that_says_nothing_is_not_usage() {
-        let mut answer = Answer::default();
-        answer.usage(json!({"total_tokens": 0, "total_characters": 0}));
-        assert_eq!(answer.usage, None);
-        answer.usage(json!({"completion_tokens": 5}));
-        answer.usage(json!({"completion_tokens": 0}));
-        answer.usage(Value::Null);
-        assert_eq!(answer.usage, Some(json!({"completion_tokens": 5})));
-    }
-}
+mod tests;

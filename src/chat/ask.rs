@@ -1,15 +1,17 @@
 //! One request over the wire: sent once, every read stamped, the answer read to its end or to the failure that ended it.
 
+use super::Dialect;
 use super::answer::{Answer, Arrival};
-use super::{Dialect, lmstudio, ollama, openai, sse};
+use super::reader::{Form, Reader};
 use crate::clock::{self, Stamp};
 use crate::http::wire::{Connection, Connections};
-use crate::http::{Secret, failure_of, io_failure, retry_after, shown};
+use crate::http::{Secret, failure_of, io_failure, retry_after, shown, wait_asked};
 use crate::record::{Failure, FailureKind};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Request, Response, Uri};
+use serde_json::Value;
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -70,7 +72,7 @@ pub struct Told {
 }
 
 /// Asks. When `cancelled` comes first, what has arrived until then is kept. `on_start` is told when the request is
-/// written, which may be twice when a kept connection was dead; `on_piece` after each piece of the answer that brought text.
+/// written, which may be twice when a kept connection was dead; `on_piece` after each piece that brought the answer forward.
 pub async fn ask(
     connections: &Connections,
     call: &Call,
@@ -162,9 +164,26 @@ async fn attempt(
     let status = response.status().as_u16();
     told.status = Some(status);
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    told.retry_after = header("retry-after").and_then(|value| retry_after(&value, clock::wall()));
+    told.retry_after = header("retry-after").and_then(|value| retry_after(&value, clock::wall())).or_else(|| {
+        header("x-ratelimit-reset").and_then(|reset| wait_asked(&Value::Null, Some(&reset), clock::wall()))
+    });
     if let Some(id) = header("x-generation-id") {
         told.answer.generation_id = Some(id);
+    }
+    if let Some(coding) = header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        let message =
+            format!("the answer is compressed ({coding}), which was not asked for: no time in it could be told");
+        return Err(Failure { kind: FailureKind::Protocol, status: Some(status), message, retryable: false });
+    }
+    if let Some(place) = header("location").filter(|_| (300..400).contains(&status)) {
+        let message = format!("the server is elsewhere: {}: give that address as --base-url", shown(&place));
+        return Err(Failure { kind: FailureKind::Http, status: Some(status), message, retryable: false });
+    }
+    for name in TIMES_IN_HEADERS {
+        if let Some(value) = header(name) {
+            let number = value.parse::<f64>().is_ok_and(f64::is_finite);
+            told.answer.server_field(name, &if number { value } else { serde_json::Value::from(value).to_string() });
+        }
     }
     let reusable =
         read_answer(&mut connection, response, call, limits, deadline, told, reads_of_headers, on_piece).await?;
@@ -173,6 +192,22 @@ async fn attempt(
     }
     Ok(())
 }
+
+/// What servers and gateways tell of a request's times in headers: TGI, OpenAI, LiteLLM, Envoy.
+const TIMES_IN_HEADERS: [&str; 12] = [
+    "x-total-time",
+    "x-compute-time",
+    "x-validation-time",
+    "x-queue-time",
+    "x-inference-time",
+    "x-time-per-token",
+    "x-prompt-tokens",
+    "x-generated-tokens",
+    "openai-processing-ms",
+    "x-litellm-response-duration-ms",
+    "x-litellm-overhead-duration-ms",
+    "x-envoy-upstream-service-time",
+];
 
 fn late(deadline: Instant, limits: Limits, when: &str) -> Failure {
     let (kind, message) = if Instant::now() >= deadline {
@@ -208,37 +243,6 @@ fn request(call: &Call, uri: &Uri) -> Result<Request<Full<Bytes>>, Failure> {
     request.body(Full::new(call.body.clone())).map_err(|why| io_failure(FailureKind::Connect, &shown(&call.url), &why))
 }
 
-/// What the body of a response is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Events,
-    Lines,
-    Whole,
-    Unknown,
-}
-
-impl Form {
-    fn of(content_type: &str, dialect: Dialect) -> Self {
-        match content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-            "text/event-stream" => Form::Events,
-            "application/x-ndjson" | "application/jsonl" => Form::Lines,
-            "application/json" if dialect == Dialect::Ollama => Form::Lines,
-            "application/json" | "text/html" => Form::Whole,
-            _ => Form::Unknown,
-        }
-    }
-
-    /// By the first bytes that are no white space, where the headers do not say.
-    fn sniff(bytes: &[u8], dialect: Dialect) -> Option<Self> {
-        let first = *bytes.trim_ascii_start().first()?;
-        Some(match first {
-            b'{' | b'[' if dialect == Dialect::Ollama => Form::Lines,
-            b'{' | b'[' | b'<' => Form::Whole,
-            _ => Form::Events,
-        })
-    }
-}
-
 /// Reads the answer to its end; says whether the connection can carry another request.
 #[allow(clippy::too_many_arguments)] // one caller; a struct would only rename its locals
 async fn read_answer(
@@ -253,9 +257,8 @@ async fn read_answer(
 ) -> Result<bool, Failure> {
     let status = response.status().as_u16();
     let success = (200..300).contains(&status);
-    let content_type = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let form = if success { Form::of(content_type, call.dialect) } else { Form::Whole };
-    let mut reader = Reader { form, dialect: call.dialect, events: sse::Parser::default(), line: vec![], raw: vec![] };
+    let form = if success { Form::Unknown } else { Form::Whole };
+    let mut reader = Reader::new(form, call.dialect);
     let mut body = response.into_body();
     let mut last_piece = Instant::now();
     let mut reusable = true;
@@ -277,11 +280,11 @@ async fn read_answer(
                 return Err(io_failure(FailureKind::Truncated, what, &why));
             }
         };
-        let before = (answer.first_event, answer.chunks.len());
-        if reader.take(answer, at, &bytes) || before != (answer.first_event, answer.chunks.len()) {
+        let before = (answer.first_event, answer.chunks.len(), answer.progress);
+        if reader.take(answer, at, &bytes) || before != (answer.first_event, answer.chunks.len(), answer.progress) {
             last_piece = Instant::now();
         }
-        if answer.chunks.len() > before.1 {
+        if (answer.chunks.len(), answer.progress) != (before.1, before.2) {
             on_piece(answer);
         }
         if answer.bytes() + reader.held() > limits.text_bytes {
@@ -304,21 +307,25 @@ async fn read_answer(
     let at = Arrival { ns: told.end_ns, read: connection.reads().count() };
     if !success {
         let said = String::from_utf8_lossy(&reader.raw);
+        if let Ok(body) = serde_json::from_str::<Value>(said.trim()) {
+            told.retry_after = told.retry_after.or_else(|| wait_asked(&body, None, clock::wall()));
+            answer.openrouter_metadata = body.get("openrouter_metadata").filter(|said| said.is_object()).cloned();
+        }
         // Before it is shortened: of a key that was cut, the rest would not be found.
         return Err(failure_of(status, &call.key.as_ref().map_or_else(|| said.to_string(), |key| key.redact(&said))));
     }
     reader.finish(answer, at);
     if answer.error.is_none() {
-        judge(answer, status, &reader.raw)?;
+        judge(answer, status, &reader)?;
     }
     Ok(reusable)
 }
 
 /// Whether what came is an answer.
-fn judge(answer: &mut Answer, status: u16, raw: &[u8]) -> Result<(), Failure> {
+fn judge(answer: &mut Answer, status: u16, reader: &Reader) -> Result<(), Failure> {
     let failed = |kind, message: String| Err(Failure { kind, status: Some(status), message, retryable: true });
+    let raw = String::from_utf8_lossy(&reader.raw);
     if answer.first_event.is_none() {
-        let raw = String::from_utf8_lossy(raw);
         return match raw.trim() {
             "" => failed(FailureKind::Protocol, format!("status {status} with an empty body")),
             text => Err(Failure { kind: FailureKind::Protocol, ..failure_of(status, text) }),
@@ -326,88 +333,11 @@ fn judge(answer: &mut Answer, status: u16, raw: &[u8]) -> Result<(), Failure> {
     }
     let told_anything = answer.finish_reason.is_some() || answer.usage.is_some() || answer.rest_stats.is_some();
     if answer.chunks.is_empty() && !told_anything {
-        return failed(FailureKind::Protocol, format!("status {status} with an answer that holds nothing"));
+        let what = if reader.form == Form::Whole { failure_of(status, &raw).message } else { "no text".into() };
+        return failed(FailureKind::Protocol, format!("status {status} with an answer that holds nothing: {what}"));
     }
-    if !answer.ended && answer.finish_reason.is_none() {
+    if !answer.ended && !answer.ending && answer.finish_reason.is_none() {
         return failed(FailureKind::Truncated, "the stream stopped without an end".into());
     }
     Ok(())
-}
-
-/// Bytes to events of the dialect, in whatever form they come.
-struct Reader {
-    form: Form,
-    dialect: Dialect,
-    events: sse::Parser,
-    line: Vec<u8>,
-    /// A body that comes whole; of a stream, its beginning, until the first event shows that it is one.
-    raw: Vec<u8>,
-}
-
-impl Reader {
-    /// Takes bytes; says whether they brought the body of an answer forward. Comments and white space do not.
-    fn take(&mut self, answer: &mut Answer, at: Arrival, bytes: &[u8]) -> bool {
-        if self.form == Form::Unknown {
-            self.form = Form::sniff(bytes, self.dialect).unwrap_or(Form::Unknown);
-        }
-        if self.form == Form::Whole {
-            self.raw.extend_from_slice(bytes);
-            return !bytes.trim_ascii().is_empty();
-        }
-        if answer.first_event.is_none() && self.raw.len() < 4096 {
-            self.raw.extend_from_slice(&bytes[..bytes.len().min(4096)]);
-        }
-        match self.form {
-            Form::Events => self.events.push(bytes, |event| one(self.dialect, answer, at, event)),
-            Form::Lines => {
-                let mut rest = bytes;
-                while let Some(end) = rest.iter().position(|&b| b == b'\n') {
-                    self.line.extend_from_slice(&rest[..end]);
-                    let line = std::mem::take(&mut self.line);
-                    one(self.dialect, answer, at, sse::Event { name: "", data: &String::from_utf8_lossy(&line) });
-                    rest = &rest[end + 1..];
-                }
-                self.line.extend_from_slice(rest);
-            }
-            Form::Whole | Form::Unknown => {}
-        }
-        false
-    }
-
-    fn finish(&mut self, answer: &mut Answer, at: Arrival) {
-        match self.form {
-            Form::Events => self.events.finish(|event| one(self.dialect, answer, at, event)),
-            Form::Lines if !self.line.is_empty() => {
-                let line = std::mem::take(&mut self.line);
-                one(self.dialect, answer, at, sse::Event { name: "", data: &String::from_utf8_lossy(&line) });
-            }
-            Form::Whole => {
-                let body = String::from_utf8_lossy(&self.raw);
-                if body.trim_start().starts_with('{') {
-                    match self.dialect {
-                        Dialect::Openai | Dialect::LmstudioV0 => openai::whole(answer, at, &body),
-                        Dialect::LmstudioV1 => lmstudio::whole(answer, at, &body),
-                        Dialect::Ollama => ollama::whole(answer, at, &body),
-                    }
-                }
-            }
-            Form::Lines | Form::Unknown => {}
-        }
-    }
-
-    fn held(&self) -> usize {
-        self.raw.len() + self.line.len() + self.events.pending()
-    }
-}
-
-fn one(dialect: Dialect, answer: &mut Answer, at: Arrival, event: sse::Event<'_>) {
-    // What a server says after the end is said to nobody, however the reads were cut.
-    if answer.ended {
-        return;
-    }
-    match dialect {
-        Dialect::Openai | Dialect::LmstudioV0 => openai::event(answer, at, event.data),
-        Dialect::LmstudioV1 => lmstudio::event(answer, at, event.name, event.data),
-        Dialect::Ollama => ollama::line(answer, at, event.data),
-    }
 }

@@ -1,7 +1,7 @@
 //! LM Studio's native chat (`/api/v1/chat`, since 0.4.0): named events that also tell of loading and of the prompt.
 //!
-//! Its statistics and its load and prompt events are kept under `rest_stats`, in LM Studio's own words, with the seconds
-//! at which the prompt's processing began and ended as this client saw them. It names no reason why an answer ended, so
+//! Its statistics and its load and prompt events are kept under `rest_stats`, in LM Studio's own words, with the moments
+//! at which the load and the prompt's processing began and ended as this client saw them. It names no reason why an answer ended, so
 //! none is recorded.
 //! Source: LM Studio's developer documentation, "Streaming events" and "Chat with a model".
 
@@ -28,7 +28,9 @@ pub fn body(question: &Question) -> Map<String, Value> {
     put("top_p", top_p.map(Into::into));
     put("max_output_tokens", max_tokens.map(Into::into));
     put("context_length", num_ctx.map(Into::into));
-    put("reasoning", reasoning_effort.clone().map(Into::into));
+    // What others call none is off here.
+    let effort = reasoning_effort.as_deref().map(|word| if word == "none" { "off" } else { word });
+    put("reasoning", effort.map(Into::into));
     body
 }
 
@@ -58,12 +60,21 @@ pub fn event(answer: &mut Answer, at: Arrival, name: &str, data: &str) {
                 answer.served(instance);
             }
         }
-        "model_load.end" => stat(answer, "model_load_time_seconds", json.get("load_time_seconds").cloned()),
+        "model_load.start" => moment(answer, "model_load_start_mono", at),
+        "model_load.end" => {
+            stat(answer, "model_load_time_seconds", json.get("load_time_seconds").cloned());
+            moment(answer, "model_load_end_mono", at);
+        }
         "prompt_processing.start" => moment(answer, "prompt_processing_start_mono", at),
         "prompt_processing.end" => moment(answer, "prompt_processing_end_mono", at),
+        "model_load.progress" | "prompt_processing.progress" => answer.progress += 1,
         "chat.end" => {
             answer.ended = true;
             if let Some(result) = json.get("result") {
+                // What was never said piece by piece is said at the end.
+                if answer.chunks.is_empty() {
+                    take_output(answer, at, result);
+                }
                 take_result(answer, result);
             }
         }
@@ -91,7 +102,12 @@ pub fn whole(answer: &mut Answer, at: Arrival, body: &str) {
         return answer.fail(refusal.failure(200));
     }
     answer.ended = true;
-    for item in json.get("output").and_then(Value::as_array).into_iter().flatten() {
+    take_output(answer, at, &json);
+    take_result(answer, &json);
+}
+
+fn take_output(answer: &mut Answer, at: Arrival, result: &Value) {
+    for item in result.get("output").and_then(Value::as_array).into_iter().flatten() {
         let content = item.get("content").and_then(Value::as_str).unwrap_or_default();
         match item.get("type").and_then(Value::as_str) {
             Some("reasoning") => answer.think(at, content),
@@ -99,7 +115,6 @@ pub fn whole(answer: &mut Answer, at: Arrival, body: &str) {
             _ => {}
         }
     }
-    take_result(answer, &json);
 }
 
 fn take_result(answer: &mut Answer, result: &Value) {
@@ -120,6 +135,7 @@ fn stat(answer: &mut Answer, name: &str, value: Option<Value>) {
 }
 
 fn moment(answer: &mut Answer, name: &str, at: Arrival) {
+    answer.progress += 1;
     stat(answer, name, Some((at.ns as f64 / 1e9).into()));
 }
 
@@ -159,6 +175,21 @@ mod tests {
         assert_eq!(stats["model_load_time_seconds"], 2.5);
         assert_eq!(stats["prompt_processing_end_mono"], 4.0);
         assert!(answer.ended);
+    }
+
+    #[test]
+    fn what_was_never_said_piece_by_piece_is_said_at_the_end() {
+        let answer = stream(&[
+            ("model_load.start", r#"{"type":"model_load.start"}"#),
+            ("model_load.end", r#"{"type":"model_load.end","load_time_seconds":1.0}"#),
+            (
+                "chat.end",
+                r#"{"type":"chat.end","result":{"output":[{"type":"reasoning","content":"hm"},{"type":"message","content":"Hi"}],"stats":{}}}"#,
+            ),
+        ]);
+        assert_eq!((answer.text.as_str(), answer.reasoning.as_str(), answer.progress), ("Hi", "hm", 2));
+        let stats = answer.rest_stats.unwrap();
+        assert_eq!((&stats["model_load_start_mono"], &stats["model_load_end_mono"]), (&0.0.into(), &1.0.into()));
     }
 
     #[test]

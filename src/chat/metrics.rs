@@ -12,7 +12,7 @@ use crate::record::{
     Tokens,
 };
 use crate::stats::{self, Histogram};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Fills in what an answer tells. The caller has filled in who was asked what, when it was scheduled, and where it went.
 pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Parameters, dialect: Dialect) {
@@ -74,6 +74,11 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
     (outcome.usage, outcome.rest_stats) = (answer.usage.take(), answer.rest_stats.take());
     (outcome.model_info, outcome.runtime) = (answer.model_info.take(), answer.runtime.take());
     outcome.timings = answer.timings.take();
+    let fields = std::mem::take(&mut answer.server_fields).into_iter();
+    let fields: Map<String, Value> =
+        fields.filter_map(|(name, raw)| Some((name, serde_json::from_str(&raw).ok()?))).collect();
+    outcome.server_fields = (!fields.is_empty()).then_some(fields);
+    outcome.openrouter_metadata = answer.openrouter_metadata.take();
     outcome.errors = Errors { generation: error.as_ref().map(|error| error.message.clone()), ..outcome.errors.clone() };
     outcome.error = error;
 }
@@ -101,14 +106,21 @@ fn tokens(answer: &Answer, dialect: Dialect) -> Tokens {
     // Zero output beside text is a server that does not count, not an answer without tokens.
     let counted = |n: Option<u64>| n.filter(|&n| n > 0 || answer.chunks.is_empty());
     let mut tokens = Tokens {
-        input: usage("/prompt_tokens"),
+        // No prompt is without tokens.
+        input: usage("/prompt_tokens").filter(|&n| n > 0),
         output: counted(usage("/completion_tokens")),
-        reasoning: usage("/completion_tokens_details/reasoning_tokens").or_else(|| usage("/reasoning_tokens")),
+        // Gateways say zero beside reasoning that came.
+        reasoning: usage("/completion_tokens_details/reasoning_tokens")
+            .or_else(|| usage("/reasoning_tokens"))
+            .filter(|&n| n > 0 || answer.reasoning.is_empty()),
         cached: usage("/prompt_tokens_details/cached_tokens"),
         source: TokenSource::Usage,
     };
     let stats = |path: &str| number(answer.rest_stats.as_ref(), path);
     let timings = |path: &str| number(answer.timings.as_ref(), path);
+    if tokens.output.is_some() && tokens.cached.is_none() {
+        tokens.cached = timings("/cache_n");
+    }
     if tokens.output.is_none() {
         let cached = timings("/cache_n");
         let (input, output, reasoning, cached) = match dialect {
@@ -189,10 +201,12 @@ fn derived(outcome: &Outcome, answer: &Answer, tokens: &Tokens) -> Option<Derive
 
 /// What the server charged; else its prices times its counts. Prices without counts are no cost.
 fn cost(answer: &Answer, tokens: &Tokens, model: &Model) -> Option<Cost> {
-    if let Some(usd) =
-        answer.usage.as_ref().and_then(|usage| usage.get("cost")).and_then(Value::as_f64).filter(|usd| *usd >= 0.0)
-    {
-        return Some(Cost { usd, source: CostSource::Usage });
+    let usage = |path: &str| answer.usage.as_ref()?.pointer(path)?.as_f64().filter(|usd| *usd >= 0.0);
+    if let Some(charged) = usage("/cost") {
+        // With the provider's own key the charge is only OpenRouter's fee; what the provider takes stands beside it.
+        let own_key = answer.usage.as_ref().is_some_and(|usage| usage["is_byok"] == true);
+        let upstream = usage("/cost_details/upstream_inference_cost").filter(|_| own_key).unwrap_or(0.0);
+        return Some(Cost { usd: charged + upstream, source: CostSource::Usage, verified_usd: None });
     }
     let pricing = model.pricing.as_ref()?;
     let price = |text: &Option<String>| text.as_deref()?.parse::<f64>().ok().filter(|price| (0.0..1e6).contains(price));
@@ -202,7 +216,7 @@ fn cost(answer: &Answer, tokens: &Tokens, model: &Model) -> Option<Cost> {
     let usd = tokens.input? as f64 * price(&pricing.prompt_usd_per_token)?
         + tokens.output? as f64 * price(&pricing.completion_usd_per_token)?
         + pricing.request_usd.as_ref().map_or(Some(0.0), |_| price(&pricing.request_usd))?;
-    Some(Cost { usd, source: CostSource::Pricing })
+    Some(Cost { usd, source: CostSource::Pricing, verified_usd: None })
 }
 
 fn warnings<'a>(
@@ -228,6 +242,10 @@ fn warnings<'a>(
         "truncated_by_length",
     );
     warn(answer.served_model.as_deref().is_some_and(|served| !same_model(&model.id, served)), "served_other_model");
+    let pinned = model.provider.as_deref().zip(answer.provider.as_deref());
+    let other = pinned.is_some_and(|(tag, served)| !same_provider(tag, model.provider_name.as_deref(), served));
+    warn(other, "served_other_provider");
+    warn(answer.openrouter_metadata.as_ref().is_some_and(tried_several), "provider_retried");
     warn(succeeded && tokens.source == TokenSource::Chunks, "usage_missing");
     warn(succeeded && answer.whole && parameters.stream, "not_streamed");
     warn(succeeded && answer.chunks.is_empty(), "empty_answer");
@@ -252,6 +270,32 @@ fn same_model(asked: &str, served: &str) -> bool {
     router || served_plain.starts_with(&asked_plain) || asked_plain.starts_with(&served_plain)
 }
 
+/// Whether a failure says that the limit of tokens has a newer name for this model.
+pub fn limit_refused(told: &Told) -> bool {
+    let names = |message: &str| message.contains("max_tokens") && message.contains("max_completion_tokens");
+    matches!(told.status, Some(400 | 422)) && told.error.as_ref().is_some_and(|error| names(&error.message))
+}
+
+/// Whether the provider that answered, by its display name, is the one of a tag. Where the name of the pinned one is not known,
+/// the tag's first part is compared, by its letters: `google-vertex/us-east5` and "Google Vertex", or "Google".
+fn same_provider(tag: &str, name: Option<&str>, served: &str) -> bool {
+    let letters =
+        |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };
+    let served = letters(served);
+    match name {
+        Some(name) => letters(name) == served,
+        None => {
+            let slug = letters(tag.split('/').next().unwrap_or(tag));
+            !served.is_empty() && (slug.starts_with(&served) || served.starts_with(&slug))
+        }
+    }
+}
+
+/// Whether OpenRouter tried more than one provider: the time of those that failed is in the request's.
+fn tried_several(metadata: &Value) -> bool {
+    metadata["attempt"].as_u64().is_some_and(|n| n > 1) || metadata["attempts"].as_array().is_some_and(|a| a.len() > 1)
+}
+
 /// Whether a failure says that the server does not have this endpoint, so that an older API may be tried.
 pub fn endpoint_missing(told: &Told) -> bool {
     let Some(error) = &told.error else { return false };
@@ -263,154 +307,4 @@ pub fn endpoint_missing(told: &Told) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::answer::Arrival;
-    use super::*;
-    use crate::clock::Stamp;
-    use crate::record::{Failure, Pricing};
-    use serde_json::json;
-
-    const SECOND: u64 = 1_000_000_000;
-
-    fn told(chunks: &[(u64, u64, u32, Kind)]) -> Told {
-        let mut answer = Answer::default();
-        (answer.ended, answer.finish_reason) = (true, Some("stop".into()));
-        answer.first_event = Some(Arrival { ns: SECOND + 50_000_000, read: 1 });
-        answer.chunks = chunks
-            .iter()
-            .map(|&(ms, read, bytes, kind)| Chunk { at: Arrival { ns: SECOND + ms * 1_000_000, read }, bytes, kind })
-            .collect();
-        Told {
-            start: Some(Stamp { mono_ns: SECOND, ts: 1000.0 }),
-            connect_seconds: Some(0.25),
-            headers_ns: Some(SECOND + 40_000_000),
-            end_ns: SECOND * 2,
-            status: Some(200),
-            answer,
-            reads: 5,
-            error: None,
-            retry_after: None,
-        }
-    }
-
-    fn outcome(told: Told) -> Outcome {
-        let mut outcome = Outcome { model: "m".into(), ..Outcome::default() };
-        let model = Model {
-            id: "m".into(),
-            pricing: Some(Pricing {
-                prompt_usd_per_token: Some("0.000001".into()),
-                completion_usd_per_token: Some("0.000002".into()),
-                request_usd: None,
-            }),
-            ..Model::default()
-        };
-        fill(&mut outcome, told, &model, &Parameters { stream: true, ..Parameters::default() }, Dialect::Openai);
-        outcome
-    }
-
-    #[test]
-    fn the_numbers_of_a_stream_follow_from_its_stamps() {
-        use Kind::{Answer as A, Reasoning as R};
-        let mut told = told(&[(200, 1, 4, R), (220, 2, 4, R), (240, 3, 4, A), (300, 4, 4, A)]);
-        told.answer.usage = Some(json!({"prompt_tokens": 30, "completion_tokens": 4,
-            "completion_tokens_details": {"reasoning_tokens": 2}, "prompt_tokens_details": {"cached_tokens": 10}}));
-        let outcome = outcome(told);
-        let timing = outcome.timing_seconds.unwrap();
-        assert_eq!((timing.headers, timing.first_event, timing.connect), (Some(0.04), Some(0.05), Some(0.25)));
-        assert_eq!((timing.first_token, timing.first_answer_token), (Some(0.2), Some(0.24)));
-        assert_eq!((outcome.ttft_seconds, outcome.generation_time_seconds), (Some(0.2), Some(1.0)));
-        assert!((outcome.tpot_seconds.unwrap() - 0.1 / 3.0).abs() < 1e-12);
-        assert_eq!(outcome.tpot_seconds, outcome.tpot_simple_seconds);
-        let itl = outcome.itl_seconds.unwrap();
-        assert_eq!((itl.count, itl.min, itl.max), (3, 0.02, 0.06));
-        assert_eq!(Histogram::decode(&itl.histogram).unwrap().count(), 3);
-        let tokens = outcome.tokens.unwrap();
-        assert_eq!(
-            (tokens.input, tokens.output, tokens.reasoning, tokens.cached),
-            (Some(30), Some(4), Some(2), Some(10))
-        );
-        let derived = outcome.derived.unwrap();
-        assert_eq!((derived.tokens_per_second, derived.prompt_tokens_per_second), (Some(4.0), Some(100.0)));
-        assert!((outcome.cost.unwrap().usd - (30e-6 + 8e-6)).abs() < 1e-15);
-        assert_eq!(outcome.warnings, ["cached_prompt"]);
-    }
-
-    #[test]
-    fn several_tokens_in_the_first_chunk_do_not_flatter_the_decode_rate() {
-        // 100 tokens as 25 chunks of 4 every 20 ms: truly 200 tokens per second.
-        let chunks: Vec<_> = (0..25).map(|n| (200 + n * 20, n, 16, Kind::Answer)).collect();
-        let mut told = told(&chunks);
-        told.answer.usage = Some(json!({"completion_tokens": 100}));
-        let outcome = outcome(told);
-        assert!((outcome.derived.unwrap().decode_tokens_per_second.unwrap() - 200.0).abs() < 1e-6);
-        assert!((1.0 / outcome.tpot_simple_seconds.unwrap() - 206.25).abs() < 1e-6);
-    }
-
-    #[test]
-    fn what_is_undefined_is_null_and_never_zero() {
-        let one = outcome(told(&[(200, 1, 4, Kind::Answer)]));
-        assert_eq!((one.tpot_seconds, one.tpot_simple_seconds, one.itl_seconds), (None, None, None));
-        assert_eq!(one.tokens.unwrap().source, TokenSource::Chunks);
-        assert_eq!(one.derived, None);
-        assert_eq!(one.warnings, ["usage_missing"]);
-
-        let mut failed = told(&[]);
-        failed.error =
-            Some(Failure { kind: FailureKind::Http, status: Some(418), message: "no".into(), retryable: false });
-        let failed = outcome(failed);
-        assert_eq!((failed.ttft_seconds, failed.generation_time_seconds, failed.tokens.clone()), (None, None, None));
-        assert_eq!(failed.errors.generation.as_deref(), Some("no"));
-
-        let mut never = told(&[]);
-        never.start = None;
-        never.error = Some(Failure { kind: FailureKind::Connect, status: None, message: "no".into(), retryable: true });
-        let never = outcome(never);
-        assert_eq!((never.timing_seconds, never.start_ts, never.chunks), (None, None, None));
-    }
-
-    #[test]
-    fn zero_tokens_beside_text_is_not_a_count() {
-        let mut told = told(&[(200, 1, 4, Kind::Answer), (210, 2, 4, Kind::Answer)]);
-        told.answer.usage = Some(json!({"prompt_tokens": 3, "completion_tokens": 0}));
-        let tokens = outcome(told).tokens.unwrap();
-        assert_eq!((tokens.output, tokens.source), (Some(2), TokenSource::Chunks));
-    }
-
-    #[test]
-    fn counts_that_no_server_can_mean_are_no_counts() {
-        for usage in [
-            json!({"prompt_tokens": u64::MAX, "completion_tokens": 1e30, "prompt_tokens_details": {"cached_tokens": i64::MAX}}),
-            json!({"prompt_tokens": -5, "completion_tokens": 3.9, "cost": -5.0}),
-            json!({"prompt_tokens": "7", "completion_tokens": [1], "cost": "free"}),
-        ] {
-            let mut told = told(&[(200, 1, 4, Kind::Answer), (210, 2, 4, Kind::Answer)]);
-            told.answer.usage = Some(usage.clone());
-            let outcome = outcome(told);
-            let tokens = outcome.tokens.unwrap();
-            assert_eq!((tokens.input, tokens.output, tokens.source), (None, Some(2), TokenSource::Chunks), "{usage}");
-            assert_eq!((tokens.cached, outcome.cost), (None, None), "{usage}");
-        }
-    }
-
-    #[test]
-    fn a_proxy_that_collects_the_stream_is_seen() {
-        let mut told = told(&(0..20).map(|n| (900 + n / 19, 1, 4, Kind::Answer)).collect::<Vec<_>>());
-        told.answer.usage = Some(json!({"completion_tokens": 20}));
-        assert!(outcome(told).warnings.contains(&"buffered_stream".to_owned()));
-    }
-
-    #[test]
-    fn another_model_s_answer_is_noticed() {
-        for (asked, served, same) in [
-            ("openai/gpt-oss-20b", "gpt-oss-20b", true),
-            ("qwen3-4b", "qwen3-4b:2", true),
-            ("gpt-4o", "gpt-4o-2024-11-20", true),
-            ("tiny", "tiny.gguf", true),
-            ("openrouter/auto", "anthropic/claude", true),
-            ("deepseek/deepseek-v3:free", "deepseek/deepseek-v3", true),
-            ("llama-3", "qwen3-4b", false),
-        ] {
-            assert_eq!(same_model(asked, served), same, "{asked} {served}");
-        }
-    }
-}
+mod tests;

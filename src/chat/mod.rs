@@ -6,19 +6,23 @@
 
 mod answer;
 mod ask;
+mod count;
+mod fields;
 mod lmstudio;
 pub mod metrics;
 mod ollama;
 mod openai;
+mod reader;
 pub mod sse;
 mod think;
 
 pub use answer::{Answer, Arrival, Chunk, Kind};
 pub use ask::{Call, Limits, Told, ask};
+pub use count::Counter;
 
 use crate::http::{root_of, versioned};
 use crate::record::{Model, Source};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::fmt;
 
 /// How a server is spoken to.
@@ -73,8 +77,14 @@ impl Dialect {
             Dialect::LmstudioV1 => lmstudio::body(question),
             Dialect::Ollama => ollama::body(question),
         };
-        body.extend(question.parameters.extra.clone());
+        merge(&mut body, &question.parameters.extra);
         body
+    }
+
+    /// Whether it can carry a conversation. LM Studio's native chat takes no messages: it continues only chats that the server
+    /// itself keeps, and a benchmark leaves none behind.
+    pub fn carries_conversations(self) -> bool {
+        self != Dialect::LmstudioV1
     }
 
     /// The parameters that were asked for and that this dialect has no place for.
@@ -87,6 +97,23 @@ impl Dialect {
             missing.push("num_ctx");
         }
         missing
+    }
+}
+
+/// Merges the user's own fields into a body: they win, and objects (`options`, `stream_options`) are merged in their turn. The limit
+/// of tokens has two names, and no server gets both.
+fn merge(body: &mut Map<String, Value>, extra: &Map<String, Value>) {
+    for (name, value) in extra {
+        let other = match name.as_str() {
+            "max_tokens" => "max_completion_tokens",
+            "max_completion_tokens" => "max_tokens",
+            _ => "",
+        };
+        body.shift_remove(other);
+        match (body.get_mut(name), value) {
+            (Some(Value::Object(ours)), Value::Object(theirs)) => merge(ours, theirs),
+            _ => drop(body.insert(name.clone(), value.clone())),
+        }
     }
 }
 
@@ -122,15 +149,41 @@ pub struct Question<'a> {
     pub base_url: &'a str,
     /// The system message.
     pub system: Option<&'a str>,
+    /// What was said before in the same conversation.
+    pub history: &'a [Exchange],
     /// The user message.
     pub text: &'a str,
     /// The parameters.
     pub parameters: &'a Parameters,
 }
 
+impl Question<'_> {
+    /// The messages, for the dialects that have such a list: system, what was said before, the user.
+    fn messages(&self) -> Vec<Value> {
+        let message = |role: &str, content: &str| json!({ "role": role, "content": content });
+        let mut messages = Vec::with_capacity(2 * self.history.len() + 2);
+        messages.extend(self.system.map(|system| message("system", system)));
+        for Exchange { asked, answered } in self.history {
+            messages.extend([message("user", asked), message("assistant", answered)]);
+        }
+        messages.push(message("user", self.text));
+        messages
+    }
+}
+
+/// A turn of a conversation that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// What was asked, as it was sent.
+    pub asked: String,
+    /// What the model answered, without its reasoning.
+    pub answered: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_chat_goes_where_its_server_listens() {
@@ -157,12 +210,35 @@ mod tests {
     }
 
     #[test]
+    fn what_was_said_before_stands_between_the_system_message_and_the_question() {
+        let model = Model { id: "m".into(), ..Model::default() };
+        let history = [Exchange { asked: "One".into(), answered: "1".into() }];
+        let question = Question {
+            model: &model,
+            source: Source::Openai,
+            base_url: "http://h",
+            system: Some("S"),
+            history: &history,
+            text: "Two",
+            parameters: &Parameters::default(),
+        };
+        for dialect in [Dialect::Openai, Dialect::LmstudioV0, Dialect::Ollama] {
+            let body = dialect.body(&question);
+            let said = body["messages"].as_array().unwrap().iter();
+            let said: Vec<_> = said.map(|m| format!("{}:{}", m["role"], m["content"]).replace('"', "")).collect();
+            assert_eq!(said, ["system:S", "user:One", "assistant:1", "user:Two"], "{dialect}");
+            assert!(dialect.carries_conversations());
+        }
+    }
+
+    #[test]
     fn only_what_is_given_is_sent_and_extra_fields_win() {
         let model = Model { id: "m".into(), ..Model::default() };
         let mut parameters = Parameters { stream: true, ..Parameters::default() };
         let text = "hi";
         let body = |parameters: &Parameters, dialect: Dialect, source| {
-            let question = Question { model: &model, source, base_url: "http://h", system: None, text, parameters };
+            let question =
+                Question { model: &model, source, base_url: "http://h", system: None, history: &[], text, parameters };
             Value::from(dialect.body(&question)).to_string()
         };
         assert_eq!(
@@ -178,5 +254,15 @@ mod tests {
         assert!(body(&parameters, Dialect::Openai, Source::Openai).ends_with(r#""max_tokens":9,"top_k":5}"#));
         assert!(body(&parameters, Dialect::Openai, Source::Minimax).contains(r#""max_completion_tokens":9"#));
         assert!(body(&parameters, Dialect::Ollama, Source::Ollama).contains(r#""options":{"num_predict":9}"#));
+        let extra = json!({"options": {"top_k": 3}, "stream_options": {"continuous_usage_stats": true}, "max_completion_tokens": 4});
+        parameters.extra = extra.as_object().cloned().unwrap();
+        let merged = body(&parameters, Dialect::Ollama, Source::Ollama);
+        assert!(merged.contains(r#""options":{"num_predict":9,"top_k":3}"#), "{merged}");
+        let merged = body(&parameters, Dialect::Openai, Source::Openai);
+        assert!(
+            merged.contains(r#""stream_options":{"include_usage":true,"continuous_usage_stats":true}"#),
+            "{merged}"
+        );
+        assert!(merged.contains(r#""max_completion_tokens":4"#) && !merged.contains("max_tokens"), "{merged}");
     }
 }

@@ -6,17 +6,12 @@
 use super::answer::{Answer, Arrival};
 use super::{Parameters, Question};
 use crate::http::Refusal;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// The body of a request.
 pub fn body(question: &Question) -> Map<String, Value> {
     let Parameters { temperature, top_p, max_tokens, num_ctx, seed, reasoning_effort, stream, .. } =
         question.parameters;
-    let mut messages = Vec::new();
-    if let Some(system) = question.system {
-        messages.push(json!({ "role": "system", "content": system }));
-    }
-    messages.push(json!({ "role": "user", "content": question.text }));
     let mut options = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -30,7 +25,7 @@ pub fn body(question: &Question) -> Map<String, Value> {
     put("seed", seed.map(Into::into));
     let mut body = Map::new();
     body.insert("model".into(), question.model.id.clone().into());
-    body.insert("messages".into(), messages.into());
+    body.insert("messages".into(), question.messages().into());
     body.insert("stream".into(), (*stream).into());
     if !options.is_empty() {
         body.insert("options".into(), options.into());

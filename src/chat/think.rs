@@ -1,7 +1,8 @@
 //! Inline reasoning: text between `<think>` and `</think>` is not the answer, wherever the chunks are cut.
 //!
 //! Some models write their reasoning into the content (DeepSeek, Qwen and MiniMax by default). A tag counts only at the very
-//! start of the content, as every such model writes it: an answer that *talks about* `<think>` stays an answer.
+//! start of the content, as every such model writes it: an answer that *talks about* `<think>` stays an answer. Where the
+//! prompt's template opened the reasoning already, only its end comes: on a line of its own, and never opened.
 
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
@@ -97,6 +98,20 @@ impl Splitter {
     }
 }
 
+/// The reasoning and the answer of a content that closes, at a line's start, a reasoning that it never opened; `None` for any
+/// other. Only the end that lies beyond `seen` is looked for.
+pub fn unopened(text: &str, seen: usize) -> Option<(&str, &str)> {
+    // The tag may have begun before.
+    let mut from = seen.saturating_sub(CLOSE.len());
+    while !text.is_char_boundary(from) {
+        from -= 1;
+    }
+    let at = from + text[from..].find(CLOSE)?;
+    let (thought, rest) = (&text[..at], &text[at + CLOSE.len()..]);
+    let own_line = thought.ends_with('\n') && (rest.is_empty() || rest.starts_with(['\n', '\r']));
+    (own_line && !thought.contains(OPEN)).then(|| (thought, rest.trim_start()))
+}
+
 /// How many bytes at the end of `text` are the beginning of `tag`.
 fn tail_that_may_open(text: &str, tag: &str) -> usize {
     (1..tag.len().min(text.len() + 1)).rev().find(|&n| text.ends_with(&tag[..n])).unwrap_or(0)
@@ -137,6 +152,23 @@ mod tests {
             ("<think>a < b </thin > c</think>d", "a < b </thin > c", "d"),
         ] {
             assert_eq!(split(&[text]), (reasoning.into(), answer.into()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn reasoning_that_was_never_opened_ends_on_a_line_of_its_own() {
+        for (text, seen, expect) in [
+            ("hm\n</think>\n\nHi", 0, Some(("hm\n", "Hi"))),
+            ("hm\n</think>", 5, Some(("hm\n", ""))),
+            ("hm\n</think>\nHi", 14, None),
+            ("an ä\n</think>\n", 4, Some(("an ä\n", ""))),
+            ("Write </think> to end it", 0, None),
+            ("Write\n</think> to end it", 0, None),
+            ("First <think>, then\n</think>\n", 0, None),
+            ("ää", 3, None),
+            ("", 0, None),
+        ] {
+            assert_eq!(unopened(text, seen), expect, "{text:?} {seen}");
         }
     }
 

@@ -45,6 +45,13 @@ pub enum Stop {
 }
 
 impl Sampling {
+    /// How many readings there can be at most; `None` without an end that is known beforehand. More than there will be:
+    /// whoever is told must not be done before this program is.
+    pub fn most(&self) -> Option<u64> {
+        let by_time = self.limit.map(|limit| (limit.as_secs_f64() / self.interval.as_secs_f64()).ceil() as u64);
+        [self.count, by_time].into_iter().flatten().min().map(|most| most.saturating_add(2))
+    }
+
     /// Tells `tell` from other threads when a signal comes, when the process of `--while-pid` ends, and, when
     /// `watch_stdout`, when the reader of standard output leaves, even while nothing is being written.
     ///

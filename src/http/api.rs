@@ -3,6 +3,7 @@
 use super::{KeyRule, Secret, failure_of, io_failure, is_loopback, shown};
 use crate::record::{Failure, FailureKind};
 use serde_json::Value;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The most of an answer that is held, in bytes; OpenRouter's catalogue has two million.
@@ -14,6 +15,8 @@ pub struct Api {
     client: reqwest::Client,
     base: String,
     key: Option<Secret>,
+    /// What the `server` header of the last answer said.
+    server: Arc<Mutex<Option<String>>>,
 }
 
 /// An answer that arrived, whatever its status.
@@ -65,11 +68,14 @@ impl Api {
         let client = builder
             .user_agent(concat!("llm-bench/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
+            // A kept connection may be dying when the next call is written (LM Studio closes what idled for five seconds), and a
+            // load is nothing to send twice; calls are few.
+            .pool_max_idle_per_host(0)
             // A redirect must never carry a key to another host.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         let key = key.filter(|_| refused.is_none());
-        Ok((Self { client, base: base.to_owned(), key }, refused))
+        Ok((Self { client, base: base.to_owned(), key, server: Arc::default() }, refused))
     }
 
     /// The base URL.
@@ -77,7 +83,17 @@ impl Api {
         &self.base
     }
 
-    /// GET `path`, or, where it begins with `http`, that URL.
+    /// The same server without the path of an API version.
+    pub fn at_root(&self) -> Self {
+        Self { base: super::root_of(&self.base).to_owned(), ..self.clone() }
+    }
+
+    /// What the server last called itself in the `server` header.
+    pub fn server_header(&self) -> Option<String> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// GET `path`.
     ///
     /// # Errors
     /// When no answer arrives within `limit`.
@@ -118,6 +134,8 @@ impl Api {
         };
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status().as_u16();
+        let server = response.headers().get("server").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             bytes.extend_from_slice(&chunk);

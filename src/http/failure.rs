@@ -26,22 +26,29 @@ impl Refusal {
     pub fn find(body: &Value) -> Option<Self> {
         let object = body.as_object()?;
         match object.get("error") {
-            Some(Value::Object(error)) => {
+            Some(Value::Object(error)) if !error.is_empty() => {
                 let text = |key: &str| error.get(key).and_then(word);
                 let metadata = error.get("metadata");
                 let upstream = metadata.and_then(|m| m.get("raw")).and_then(word).map(|raw| format!(": {raw}"));
                 let message = text("message").unwrap_or_else(|| Value::Object(error.clone()).to_string());
+                let before = metadata.and_then(|m| m.get("previous_errors")).map(tried_before);
                 return Some(Self {
-                    message: format!("{message}{}", upstream.unwrap_or_default()),
+                    message: format!("{message}{}{}", upstream.unwrap_or_default(), before.unwrap_or_default()),
                     code: text("code")
                         .filter(|code| code.parse::<u16>().is_err())
                         .or_else(|| text("type"))
                         .or_else(|| text("error_type").or_else(|| metadata?.get("error_type").and_then(word))),
-                    status: ["code", "http_status", "http_code"].iter().find_map(|key| status(error.get(*key)?)),
+                    status: ["code", "http_status", "http_code"]
+                        .iter()
+                        .find_map(|key| status(error.get(*key)?))
+                        .or_else(|| {
+                            let typed = text("error_type").or_else(|| metadata?.get("error_type").and_then(word));
+                            [typed, text("code")].into_iter().flatten().find_map(|word| status_of(&word))
+                        }),
                     retryable: error.get("availability").and_then(|a| a.get("retryable")).and_then(Value::as_bool),
                 });
             }
-            Some(Value::String(message)) => {
+            Some(Value::String(message)) if !message.is_empty() => {
                 return Some(Self {
                     message: message.clone(),
                     code: object.get("error_type").and_then(word),
@@ -99,11 +106,15 @@ impl Refusal {
         // A 200 that carries an error says its status inside, or is the server's failure.
         let status = if http_status >= 400 { http_status } else { self.status.unwrap_or(http_status) };
         let code = self.code.as_deref().unwrap_or_default();
-        let broke = code.contains("insufficient_balance") || code.contains("insufficient_quota") || code == "1008";
+        let broke = code.contains("insufficient_balance")
+            || code.contains("insufficient_quota")
+            || matches!(code, "1008" | "payment_required");
         let kind = match status {
             _ if broke => FailureKind::Refused,
             429 => FailureKind::RateLimit,
             408 => FailureKind::Timeout,
+            // TGI's word for a generation that failed.
+            424 => FailureKind::Server,
             400..=499 => FailureKind::Refused,
             500..=599 => FailureKind::Server,
             200..=299 => FailureKind::Server,
@@ -143,6 +154,43 @@ pub fn retry_after(value: &str, now_ts: f64) -> Option<Duration> {
     }
     let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp().as_second() as f64;
     Duration::try_from_secs_f64((at - now_ts).max(0.0)).ok()
+}
+
+/// OpenRouter's `previous_errors`: who failed before the one whose error this is.
+fn tried_before(list: &Value) -> String {
+    let one = |error: &Value| {
+        let name = error.get("provider").or_else(|| error.get("provider_name")).and_then(word)?;
+        let what = ["status", "code"].iter().find_map(|key| error.get(*key).and_then(word));
+        Some(format!("{name} {}", what.unwrap_or_default()).trim_end().to_owned())
+    };
+    let said: Vec<String> = list.as_array().into_iter().flatten().filter_map(one).collect();
+    if said.is_empty() { String::new() } else { format!(" (failed before: {})", said.join(", ")) }
+}
+
+/// The HTTP status that a word stands for, where a server says only the word: OpenRouter's `error_type`, and OpenAI's.
+fn status_of(word: &str) -> Option<u16> {
+    Some(match word {
+        "context_length_exceeded"
+        | "max_tokens_exceeded"
+        | "token_limit_exceeded"
+        | "string_too_long"
+        | "invalid_request"
+        | "invalid_prompt"
+        | "invalid_request_error" => 400,
+        "authentication" | "authentication_error" | "invalid_api_key" => 401,
+        "payment_required" => 402,
+        "permission_denied" | "content_policy_violation" | "refusal" => 403,
+        "not_found" | "model_not_found" => 404,
+        "timeout" => 408,
+        "precondition_failed" => 412,
+        "payload_too_large" => 413,
+        "unprocessable" => 422,
+        "rate_limit_exceeded" => 429,
+        "server" | "server_error" => 500,
+        "provider_unavailable" => 502,
+        "provider_overloaded" => 503,
+        _ => return None,
+    })
 }
 
 fn word(value: &Value) -> Option<String> {
@@ -248,6 +296,13 @@ mod tests {
                 false,
                 r#"[{"loc":["body"],"msg":"field required"}]"#,
             ),
+            (
+                424,
+                r#"{"error":"Request failed","error_type":"generation"}"#,
+                Server,
+                false,
+                "Request failed (generation)",
+            ),
             (502, "<html>Bad gateway</html>", Server, true, "an HTML page, as proxies and edges send"),
             (500, "", Server, true, "no body"),
             (500, "boom\x1b[2J", Server, true, "boom [2J"),
@@ -262,9 +317,40 @@ mod tests {
     }
 
     #[test]
+    fn a_word_stands_for_a_status_where_there_is_none() {
+        for (error, kind, retryable) in [
+            (r#"{"code":"server_error","message":"x"}"#, Server, true),
+            (
+                r#"{"code":"server_error","message":"x","metadata":{"error_type":"rate_limit_exceeded"}}"#,
+                RateLimit,
+                true,
+            ),
+            (r#"{"error_type":"provider_overloaded","message":"x"}"#, Server, true),
+            (r#"{"error_type":"payment_required","message":"x"}"#, Refused, false),
+            (r#"{"code":429,"message":"x","metadata":{"error_type":"payment_required"}}"#, Refused, false),
+            (r#"{"error_type":"timeout","message":"x"}"#, FailureKind::Timeout, true),
+            (r#"{"code":"402","message":"x"}"#, Refused, false),
+            (r#"{"code":503,"message":"x","availability":{"retryable":false}}"#, Server, false),
+            (r#"{"code":"unheard_of","message":"x"}"#, Server, false),
+        ] {
+            let failure = failure_of(200, &format!(r#"{{"error":{error}}}"#));
+            assert_eq!((failure.kind, failure.retryable), (kind, retryable), "{error}");
+        }
+        let before = r#"{"error":{"code":503,"message":"down","metadata":{"previous_errors":[{"provider":"A","code":"x","status":529},{"code":"y"},7]}}}"#;
+        assert_eq!(failure_of(503, before).message, "down (failed before: A 529)");
+    }
+
+    #[test]
     fn a_body_without_an_error_is_no_refusal() {
-        for body in [r#"{"choices":[],"error":null}"#, r#"{"base_resp":{"status_code":0,"status_msg":""}}"#, "[]", "3"]
-        {
+        for body in [
+            r#"{"choices":[],"error":null}"#,
+            r#"{"error":{}}"#,
+            r#"{"error":""}"#,
+            r#"{"error":false}"#,
+            r#"{"base_resp":{"status_code":0,"status_msg":""}}"#,
+            "[]",
+            "3",
+        ] {
             assert_eq!(Refusal::find(&serde_json::from_str(body).unwrap()), None, "{body}");
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! The stamp of a read is taken where the bytes come out of the socket (or out of TLS), before HTTP is decoded. The
 //! connection is driven by the task that reads its stream, so that no other task stands between a read and its stamp.
+//! The way to a server, straight or through a proxy of the environment, is [`super::route`]'s business.
 
 use crate::clock;
 use crate::record::{Failure, FailureKind};
@@ -10,8 +11,6 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::{Request, Response, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
@@ -22,10 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tower_service::Service;
 
 use super::io_failure;
+use super::route::{Forward, Routes, Stream};
 
 /// Sets up the cryptography of TLS, once.
 pub fn install_crypto() {
@@ -95,16 +93,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stamped<S> {
     }
 }
 
-type Socket = TokioIo<Stamped<TokioIo<MaybeHttpsStream<TokioIo<TcpStream>>>>>;
+type Socket = TokioIo<Stamped<TokioIo<Stream>>>;
+type Driver = Pin<Box<http1::Connection<Socket, Full<Bytes>>>>;
 
 /// One open connection.
 pub struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
-    driver: Pin<Box<http1::Connection<Socket, Full<Bytes>>>>,
-    driver_done: bool,
+    /// `None` once the connection has ended. A driver that ended must go: a request that was queued in it at that moment is
+    /// given up only when it is dropped, and would be waited for until its time is over.
+    driver: Option<Driver>,
     reads: Arc<Reads>,
     used: bool,
     opened_seconds: f64,
+    forward: Option<Forward>,
 }
 
 impl Connection {
@@ -127,8 +128,11 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection ends first. Nothing of a response was seen then.
-    pub async fn send(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
+    pub async fn send(&mut self, mut request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
         self.used = true;
+        if let Some(forward) = &self.forward {
+            forward.address(&mut request);
+        }
         let answer = self.sender.send_request(request);
         self.drive(answer).await
     }
@@ -138,8 +142,8 @@ impl Connection {
         let mut other = std::pin::pin!(other);
         poll_fn(|cx| {
             // The connection first: what it reads now is what the other finds.
-            if !self.driver_done && self.driver.as_mut().poll(cx).is_ready() {
-                self.driver_done = true;
+            if self.driver.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
+                self.driver = None;
             }
             other.as_mut().poll(cx)
         })
@@ -150,30 +154,24 @@ impl Connection {
     async fn is_usable(&mut self) -> bool {
         // One look at the socket: a server that closed while nobody looked is noticed now.
         self.drive(std::future::ready(())).await;
-        !self.driver_done && !self.sender.is_closed() && self.sender.is_ready()
+        self.driver.is_some() && !self.sender.is_closed() && self.sender.is_ready()
     }
 }
 
 /// Opens connections, keeps the idle ones, and remembers the servers that promise to keep a connection and do not.
 pub struct Connections {
-    connector: HttpsConnector<HttpConnector>,
+    routes: Routes,
     idle: Mutex<HashMap<String, Vec<Connection>>>,
     fresh_only: Mutex<HashSet<String>>,
 }
 
 impl Connections {
-    /// With certificates from the system's store.
+    /// With certificates from the system's store, and the proxies of the environment.
     ///
     /// # Errors
     /// When the system's store cannot be read.
     pub fn new() -> io::Result<Self> {
-        install_crypto();
-        let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
-        tcp.enforce_http(false);
-        let connector =
-            HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().wrap_connector(tcp);
-        Ok(Self { connector, idle: Mutex::default(), fresh_only: Mutex::default() })
+        Ok(Self { routes: Routes::new()?, idle: Mutex::default(), fresh_only: Mutex::default() })
     }
 
     /// A connection to the server of `uri`: an idle one, or a fresh one.
@@ -204,9 +202,7 @@ impl Connections {
         let server = server_of(uri);
         let began = clock::mono_ns();
         let opening = async {
-            let stream = self.connector.clone().call(uri.clone()).await.map_err(|why| {
-                io_failure(FailureKind::Connect, &format!("cannot connect to {server}"), why.as_ref())
-            })?;
+            let (stream, forward) = self.routes.open(uri, &server).await?;
             let reads = Arc::new(Reads::default());
             let socket = TokioIo::new(Stamped { inner: TokioIo::new(stream), reads: Arc::clone(&reads) });
             let (sender, driver) = http1::handshake(socket)
@@ -214,11 +210,11 @@ impl Connections {
                 .map_err(|why| io_failure(FailureKind::Connect, &format!("cannot connect to {server}"), &why))?;
             Ok(Connection {
                 sender,
-                driver: Box::pin(driver),
-                driver_done: false,
+                driver: Some(Box::pin(driver)),
                 reads,
                 used: false,
                 opened_seconds: clock::between(began, clock::mono_ns()),
+                forward,
             })
         };
         tokio::time::timeout(limit, opening).await.unwrap_or_else(|_| {
@@ -257,4 +253,34 @@ fn server_of(uri: &Uri) -> String {
 /// What a panicking thread left behind is still a list of connections.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpListener};
+
+    #[tokio::test]
+    async fn a_request_that_is_queued_when_the_connection_ends_is_given_up_and_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let uri: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let connections = Connections::new().unwrap();
+        let second = Duration::from_secs(1);
+        let mut connection = connections.open(&uri, second).await.unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let request = || Request::post("/").header("host", "x").body(Full::new(Bytes::from_static(b"{}"))).unwrap();
+        let answer = std::thread::spawn(move || {
+            let _ = server.read(&mut [0; 4096]).unwrap();
+            server.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+            server
+        });
+        assert_eq!(connection.send(request()).await.unwrap().status(), 200);
+        assert!(connection.is_usable().await);
+        answer.join().unwrap().shutdown(Shutdown::Both).unwrap();
+        // The end has arrived, and nobody has looked.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let sent = tokio::time::timeout(10 * second, connection.send(request())).await;
+        assert!(sent.unwrap().is_err());
+    }
 }

@@ -1,16 +1,29 @@
 //! Bringing a model into memory, timed, and making sure that it is the right one.
 //!
 //! One file per way to load. Everything is verified by listing afterwards: a loader that says it loaded something may
-//! have loaded something else (`lms load` matches names loosely and exits 0). Nothing here asks a model a question.
+//! have loaded something else (`lms load` matches names loosely and exits 0). Nothing here asks a model a question, but
+//! for the one server that can only be told to load by one.
 
-mod lms;
+mod listing;
 mod lmstudio;
 mod ollama;
 
 use crate::clock::{self, Stamp};
 use crate::http::Api;
 use crate::record::{Load, LoadTimeSource, Loader, Model, Source};
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long a listing or an unload may take.
+const SHORT: Duration = Duration::from_secs(30);
+
+/// How often the baseline is begun again when a model turns up in the middle of it.
+const BASELINES: u32 = 3;
+
+/// How long a load that was given up is waited for, so that it can be unloaded: servers finish it all the same.
+const STRAY: Duration = Duration::from_secs(5);
 
 /// How a model is to be loaded.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +36,8 @@ pub struct Wanted {
     pub ttl: Option<Duration>,
     /// How many requests the server may work on at once.
     pub parallel: Option<u64>,
+    /// The name under which the loaded instance answers.
+    pub identifier: Option<String>,
     /// How long the machine is left alone, with nothing loaded, before the load: the baseline.
     pub settle: Duration,
     /// How long a load may take.
@@ -30,9 +45,20 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Whether LM Studio's REST API cannot say it, so that `lms` must.
-    fn beyond_rest(&self) -> bool {
-        self.gpu.is_some() || self.ttl.is_some() || self.parallel.is_some()
+    /// How long one step of a load is waited for: longer than the load, whose limit then is the one that speaks.
+    fn patience(&self) -> Duration {
+        self.limit.saturating_add(SHORT)
+    }
+
+    /// What LM Studio's REST API cannot say, so that `lms` must: the flags.
+    fn beyond_rest(&self) -> Vec<&'static str> {
+        let asked = [
+            ("--gpu", self.gpu.is_some()),
+            ("--ttl", self.ttl.is_some()),
+            ("--parallel", self.parallel.is_some()),
+            ("--identifier", self.identifier.is_some()),
+        ];
+        asked.into_iter().filter(|(_, asked)| *asked).map(|(flag, _)| flag).collect()
     }
 }
 
@@ -40,74 +66,133 @@ impl Wanted {
 #[derive(Debug)]
 struct Loaded {
     loader: Loader,
+    /// When the load itself was asked for, and when it was said to be done: looking things up before and verifying
+    /// afterwards is not loading.
+    began: Stamp,
+    done: Stamp,
     /// The server's own word for how long it took, in seconds.
     server_seconds: Option<f64>,
+    /// The loading program's word for it, without its own start, in seconds.
+    program_seconds: Option<f64>,
+    /// Whether anything was loaded at all; a model that was there already takes no time.
+    fresh: bool,
     context_length: Option<u64>,
+    instance: Option<String>,
+    doubts: Vec<String>,
+}
+
+/// Whether a model is loaded and unloaded by this program. Ollama's cloud models are on nobody's machine.
+pub fn has_life_cycle(source: Source, model: &Model) -> bool {
+    match source {
+        Source::Lmstudio => true,
+        Source::Ollama => !ollama::is_cloud(&model.id),
+        Source::Openrouter | Source::Openai | Source::Minimax => false,
+    }
+}
+
+/// Unloads every model of the server within `limit`, and makes sure of it.
+///
+/// # Errors
+/// With a sentence, when the server does not do it, or cannot say whether it did.
+pub async fn unload_all(api: &Api, source: Source, limit: Duration) -> Result<(), String> {
+    let unloading = async {
+        match source {
+            Source::Lmstudio => lmstudio::unload_all(api).await,
+            Source::Ollama => ollama::unload_all(api).await,
+            Source::Openrouter | Source::Openai | Source::Minimax => Ok(()),
+        }
+    };
+    timeout(limit, unloading).await.unwrap_or_else(|_| Err(format!("no end within {limit:?}")))
+}
+
+/// The names of what is loaded.
+async fn loaded(api: &Api, source: Source) -> Result<Vec<String>, String> {
+    match source {
+        Source::Lmstudio => lmstudio::loaded(api).await,
+        Source::Ollama => ollama::loaded(api).await,
+        Source::Openrouter | Source::Openai | Source::Minimax => Ok(Vec::new()),
+    }
 }
 
 /// Unloads everything, leaves the machine alone for a while, loads `model`, and verifies. The `load` record says how it
-/// went, a failure included; `None` when `stopped` said so before the load was asked for. `notice` hears what is doubtful.
+/// went, a failure included; `None` when `stop` came before the load was asked for. `notice` hears what is doubtful.
 pub async fn load(
     api: &Api,
     source: Source,
     model: &Model,
     wanted: &Wanted,
     run: &str,
-    stopped: &(dyn Fn() -> bool + Sync),
+    mut stop: Pin<&mut (dyn Future<Output = ()> + Send)>,
     notice: &mut (dyn FnMut(String) + Send),
 ) -> Option<Load> {
-    if let Err(why) = unload_all(api, source).await {
-        notice(format!("{}: could not unload what was loaded before: {why}", model.id));
+    let mut notice = |text: &str| notice(format!("{}: {text}", model.id));
+    for flag in wanted.beyond_rest().into_iter().filter(|flag| source != Source::Lmstudio && *flag != "--ttl") {
+        notice(&format!("{flag} is LM Studio's, and not asked of {source}"));
     }
-    let baseline = Stamp::now();
-    let settled = tokio::time::Instant::now() + wanted.settle;
-    while tokio::time::Instant::now() < settled && !stopped() {
-        tokio::time::sleep_until(settled.min(tokio::time::Instant::now() + Duration::from_millis(100))).await;
-    }
-    if stopped() {
-        return None;
-    }
-    let started = Stamp::now();
+    let baseline = tokio::select! {
+        baseline = settle(api, source, wanted, &mut notice) => baseline,
+        () = &mut stop => return None,
+    };
+    let asked = Stamp::now();
     let loading = async {
-        let loaded = match source {
+        match source {
             Source::Lmstudio => lmstudio::load(api, model, wanted).await,
             Source::Ollama => ollama::load(api, model, wanted).await,
             Source::Openrouter | Source::Openai | Source::Minimax => {
                 Err("this kind of server cannot be told to load".into())
             }
-        }?;
-        let took = clock::between(started.mono_ns, clock::mono_ns());
-        Ok::<_, String>((loaded, took, Stamp::now()))
+        }
     };
-    let outcome = match tokio::time::timeout(wanted.limit, loading).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(format!("not loaded within {:?}: --load-timeout sets the limit", wanted.limit)),
+    let outcome = tokio::select! {
+        outcome = timeout(wanted.limit, loading) => match outcome {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let why = format!("not loaded within {:?}: --load-timeout sets the limit", wanted.limit);
+                stray(api, source, wanted).await;
+                Err(why)
+            }
+        },
+        () = &mut stop => {
+            stray(api, source, wanted).await;
+            Err("stopped before it was loaded".into())
+        }
     };
     let mut load = Load {
         run: run.to_owned(),
         source,
         model: model.id.clone(),
-        baseline_ts: Some([baseline.ts, started.ts]),
-        baseline_mono: Some([baseline.mono(), started.mono()]),
-        started_ts: started.ts,
-        started_mono: started.mono(),
-        ended_ts: started.ts,
-        ended_mono: started.mono(),
+        baseline_ts: baseline.map(|[from, to]| [from.ts, to.ts]),
+        baseline_mono: baseline.map(|[from, to]| [from.mono(), to.mono()]),
+        started_ts: asked.ts,
+        started_mono: asked.mono(),
+        ended_ts: asked.ts,
+        ended_mono: asked.mono(),
         load_time_seconds: None,
         load_time_source: None,
         loader: intended(source, wanted),
-        gpu_setting: wanted.gpu.clone(),
+        gpu_setting: wanted.gpu.clone().filter(|_| source == Source::Lmstudio),
         context_length: None,
+        instance: None,
         error: None,
     };
     let ended = match outcome {
-        Ok((loaded, wall_seconds, ended)) => {
+        Ok(loaded) => {
+            loaded.doubts.iter().for_each(|doubt| notice(doubt));
+            (load.started_ts, load.started_mono) = (loaded.began.ts, loaded.began.mono());
             load.loader = loaded.loader;
             load.context_length = loaded.context_length;
-            load.load_time_seconds = Some(loaded.server_seconds.unwrap_or(wall_seconds));
-            let by_server = loaded.server_seconds.is_some();
-            load.load_time_source = Some(if by_server { LoadTimeSource::Server } else { LoadTimeSource::Wall });
-            ended
+            load.instance = loaded.instance.filter(|name| *name != model.id);
+            if loaded.fresh {
+                let wall = clock::between(loaded.began.mono_ns, loaded.done.mono_ns);
+                // A program that says it took longer than it ran has not understood the question.
+                let program = loaded.program_seconds.filter(|seconds| *seconds <= wall + 0.01);
+                load.load_time_seconds = loaded.server_seconds.or(program).or(Some(wall));
+                let by_server = loaded.server_seconds.is_some();
+                load.load_time_source = Some(if by_server { LoadTimeSource::Server } else { LoadTimeSource::Wall });
+            } else {
+                notice("was loaded already, and could not be unloaded: there is no load to time");
+            }
+            loaded.done
         }
         Err(why) => {
             load.error = Some(why);
@@ -118,28 +203,49 @@ pub async fn load(
     Some(load)
 }
 
+/// Unloads everything and leaves the machine alone; from when to when, if nothing was loaded all the while.
+async fn settle(
+    api: &Api,
+    source: Source,
+    wanted: &Wanted,
+    notice: &mut (dyn FnMut(&str) + Send),
+) -> Option<[Stamp; 2]> {
+    for _ in 0..BASELINES {
+        let unloaded = unload_all(api, source, wanted.limit).await;
+        let from = Stamp::now();
+        sleep(wanted.settle).await;
+        let to = Stamp::now();
+        if let Err(why) = unloaded {
+            notice(&format!("could not unload what was loaded before, so there is no baseline: {why}"));
+            return None;
+        }
+        // A load that an earlier run, or another program, asked for ends when it ends.
+        match loaded(api, source).await {
+            Ok(names) if names.is_empty() => return Some([from, to]),
+            Ok(names) => notice(&format!("{} was loaded in the middle of the baseline", names.join(", "))),
+            Err(_) => return None,
+        }
+    }
+    notice("something else keeps loading models, so there is no baseline");
+    None
+}
+
+/// Waits a little for a load that was given up to show, so that whoever unloads next finds it. `lms` cancels its own.
+async fn stray(api: &Api, source: Source, wanted: &Wanted) {
+    if intended(source, wanted) == Loader::Lms {
+        return;
+    }
+    let until = Instant::now() + STRAY;
+    while Instant::now() < until && matches!(loaded(api, source).await, Ok(names) if names.is_empty()) {
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// Who is asked first.
 fn intended(source: Source, wanted: &Wanted) -> Loader {
     match source {
         Source::Ollama => Loader::Ollama,
-        Source::Lmstudio if wanted.beyond_rest() => Loader::Lms,
+        Source::Lmstudio if !wanted.beyond_rest().is_empty() => Loader::Lms,
         Source::Lmstudio | Source::Openrouter | Source::Openai | Source::Minimax => Loader::Rest,
     }
-}
-
-/// Unloads every model of the server.
-///
-/// # Errors
-/// With a sentence, when the server does not do it.
-pub async fn unload_all(api: &Api, source: Source) -> Result<(), String> {
-    match source {
-        Source::Lmstudio => lmstudio::unload_all(api).await,
-        Source::Ollama => ollama::unload_all(api).await,
-        Source::Openrouter | Source::Openai | Source::Minimax => Ok(()),
-    }
-}
-
-/// Whether models of this kind of server are loaded and unloaded one after another.
-pub fn has_life_cycle(source: Source) -> bool {
-    matches!(source, Source::Lmstudio | Source::Ollama)
 }

@@ -1,55 +1,69 @@
-//! Ollama: a chat without messages loads, one with `keep_alive` 0 unloads. Source: Ollama's API documentation, "Load a model".
+//! Ollama: an empty prompt loads, one with `keep_alive` 0 unloads. Source: Ollama's API documentation, "Load a model".
 
-use super::{Loaded, Wanted};
+use super::{Loaded, SHORT, Wanted};
+use crate::clock::Stamp;
 use crate::http::{Api, Refusal};
 use crate::record::{Loader, Model};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const SHORT: Duration = Duration::from_secs(30);
+/// How long a model stays between two requests unless `--ttl` says otherwise: Ollama's own default, said aloud, because a
+/// server that was told to keep nothing (`OLLAMA_KEEP_ALIVE=0`) would load it anew for every request.
+const KEEP: &str = "5m";
 
-/// Loads a model and verifies that it is listed as running.
+/// Whether a model runs on Ollama's servers and is on no machine of the user's: its tag says so.
+pub fn is_cloud(id: &str) -> bool {
+    id.ends_with(":cloud") || id.rsplit_once(':').is_some_and(|(_, tag)| tag.ends_with("-cloud"))
+}
+
+/// Loads a model and verifies that it is listed as running, with the context length that was asked for.
 pub async fn load(api: &Api, model: &Model, wanted: &Wanted) -> Result<Loaded, String> {
-    let mut body = json!({ "model": model.id, "messages": [], "stream": false });
-    if let Some(fields) = body.as_object_mut() {
-        if let Some(length) = wanted.context_length {
-            fields.insert("options".into(), json!({ "num_ctx": length }));
-        }
-        if let Some(ttl) = wanted.ttl {
-            fields.insert("keep_alive".into(), format!("{}s", ttl.as_secs()).into());
-        }
+    let keep = wanted.ttl.map_or_else(|| KEEP.to_owned(), |ttl| format!("{}s", ttl.as_secs()));
+    let mut body = json!({ "model": model.id, "prompt": "", "keep_alive": keep, "stream": false });
+    if let Some(length) = wanted.context_length {
+        body["options"] = json!({ "num_ctx": length });
     }
-    let body = api.post("/api/chat", &body, wanted.limit).await.map_err(|why| why.message)?;
-    let body = body.success().map_err(|why| why.message)?;
+    let before = running(api).await?;
+    let began = Stamp::now();
+    let reply = api.post("/api/generate", &body, wanted.patience()).await.map_err(|why| why.message)?;
+    let done = Stamp::now();
+    let body = reply.success().map_err(|why| why.message)?;
     if let Some(refusal) = Refusal::find(&body) {
         return Err(refusal.message);
     }
-    let running = running(api).await?;
-    let Some((_, length)) =
-        running.iter().find(|(name, _)| *name == model.id || *name == format!("{}:latest", model.id))
-    else {
-        let others: Vec<&str> = running.iter().map(|(name, _)| name.as_str()).collect();
-        return Err(format!(
-            "asked for {} and the server runs {}",
-            model.id,
-            if others.is_empty() { "nothing".into() } else { others.join(", ") }
-        ));
+    let held = running(api).await?;
+    let Some((_, length)) = held.iter().find(|(name, _)| same(name, &model.id)) else {
+        let others: Vec<&str> = held.iter().map(|(name, _)| name.as_str()).collect();
+        let others = if others.is_empty() { "nothing".into() } else { others.join(", ") };
+        return Err(format!("asked for {} and the server runs {others}", model.id));
     };
+    let mut doubts = Vec::new();
     match (wanted.context_length, length) {
         (Some(asked), Some(got)) if asked != *got => {
-            Err(format!("{} runs with a context of {got} tokens, not {asked}", model.id))
+            return Err(format!("{} runs with a context of {got} tokens, not {asked}", model.id));
         }
-        // Ollama counts scheduling and loading together, in nanoseconds, and leaves zeros out.
-        _ => Ok(Loaded {
-            loader: Loader::Ollama,
-            server_seconds: body
-                .get("load_duration")
-                .and_then(Value::as_f64)
-                .map(|ns| ns / 1e9)
-                .filter(|s| (0.0..1e6).contains(s)),
-            context_length: *length,
-        }),
+        (Some(_), None) => doubts.push("the server does not say with what context length it runs".into()),
+        _ => {}
     }
+    // A model that ran already has a `load_duration` too: the time its scheduler took to find that out.
+    let fresh = !before.iter().any(|(name, was)| same(name, &model.id) && was == length);
+    let seconds = body.get("load_duration").and_then(Value::as_f64).map(|ns| ns / 1e9);
+    Ok(Loaded {
+        loader: Loader::Ollama,
+        began,
+        done,
+        server_seconds: seconds.filter(|s| (0.0..1e6).contains(s)),
+        program_seconds: None,
+        fresh,
+        context_length: *length,
+        instance: None,
+        doubts,
+    })
+}
+
+/// Ollama lists the tag that a name without one means.
+fn same(listed: &str, asked: &str) -> bool {
+    listed == asked || listed.strip_suffix(":latest") == Some(asked)
 }
 
 async fn running(api: &Api) -> Result<Vec<(String, Option<u64>)>, String> {
@@ -64,11 +78,20 @@ async fn running(api: &Api) -> Result<Vec<(String, Option<u64>)>, String> {
         .collect())
 }
 
+/// The names of everything that runs.
+pub async fn loaded(api: &Api) -> Result<Vec<String>, String> {
+    Ok(running(api).await?.into_iter().map(|(name, _)| name).collect())
+}
+
 /// Unloads every running model, and waits until none is listed.
 pub async fn unload_all(api: &Api) -> Result<(), String> {
-    for (name, _) in running(api).await? {
-        let body = json!({ "model": name, "messages": [], "keep_alive": 0, "stream": false });
-        api.post("/api/chat", &body, SHORT).await.map_err(|why| why.message)?.success().map_err(|why| why.message)?;
+    for name in loaded(api).await? {
+        let body = json!({ "model": name, "prompt": "", "keep_alive": 0, "stream": false });
+        api.post("/api/generate", &body, SHORT)
+            .await
+            .map_err(|why| why.message)?
+            .success()
+            .map_err(|why| why.message)?;
     }
     for _ in 0..50 {
         if running(api).await?.is_empty() {
@@ -77,4 +100,26 @@ pub async fn unload_all(api: &Api) -> Result<(), String> {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Err("still running after five seconds".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_whole_and_a_cloud_is_known_by_its_tag() {
+        for (listed, asked, expect) in [
+            ("owl:20b", "owl:20b", true),
+            ("owl:latest", "owl", true),
+            ("owl:20b", "owl", false),
+            ("owl", "owl:20b", false),
+        ] {
+            assert_eq!(same(listed, asked), expect, "{listed} {asked}");
+        }
+        for (id, expect) in
+            [("gpt-oss:120b-cloud", true), ("kimi:cloud", true), ("cloud:7b", false), ("my-cloud", false)]
+        {
+            assert_eq!(is_cloud(id), expect, "{id}");
+        }
+    }
 }

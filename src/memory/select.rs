@@ -74,11 +74,12 @@ pub fn select<'a>(all: &'a [Rc<Process>], wanted: &Wanted, listeners: &[u32], ow
         // Named in person: what hangs on it is meant even where it is a parent of ours, such as the shell.
         Wanted::Pids(_) => {}
         // Whoever listens may be the sibling of whoever holds the weights: up to the topmost of the same program.
-        Wanted::Port(_) => {
+        Wanted::Port(_) | Wanted::Preset(_) => {
             roots.retain(|pid| !ours.contains(pid));
-            roots = roots.into_iter().map(|pid| top(&by_pid, pid, &ours)).collect();
+            let listens = |pid: &u32| listeners.contains(pid);
+            roots = roots.into_iter().map(|pid| if listens(&pid) { top(&by_pid, pid, &ours) } else { pid }).collect();
         }
-        _ => roots.retain(|pid| !ours.contains(pid)),
+        Wanted::Name(_) | Wanted::Exe(_) => roots.retain(|pid| !ours.contains(pid)),
     }
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for process in all {

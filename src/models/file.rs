@@ -1,18 +1,32 @@
 //! A list of models as people write it: one id per line.
 
-/// The ids of a list: `#` begins a comment, blank lines and white space around ids are nothing, and an id that stands twice
-/// counts once.
-pub fn ids(text: &str) -> Vec<String> {
-    let mut ids: Vec<String> = Vec::new();
-    for line in text.trim_start_matches('\u{feff}').lines() {
-        // Only after white space, because an id may hold the sign.
-        let line = if line.trim_start().starts_with('#') { "" } else { line.split(" #").next().unwrap_or_default() };
-        let id = line.split("\t#").next().unwrap_or_default().trim();
-        if !id.is_empty() && !ids.iter().any(|known| known == id) {
-            ids.push(id.to_owned());
+/// The id on a line; `None` where there is none. `#` begins a comment, and white space around an id is nothing.
+///
+/// # Errors
+/// For a line of JSON, which is some record or list and no id.
+pub fn id(line: &str) -> Result<Option<String>, String> {
+    let line = line.trim_start_matches('\u{feff}').trim();
+    // Only after white space, because an id may hold the sign.
+    let line = if line.starts_with('#') { "" } else { line.split(" #").next().unwrap_or_default() };
+    let id = line.split("\t#").next().unwrap_or_default().trim();
+    match id.chars().next() {
+        None => Ok(None),
+        Some('[' | '{' | '"') => Err("JSON, and not the id of a model: write one id per line".into()),
+        Some(_) => Ok(Some(id.to_owned())),
+    }
+}
+
+/// The ids of a list, each once, and the lines that are none, by number and with why.
+pub fn ids(text: &str) -> (Vec<String>, Vec<(usize, String)>) {
+    let (mut ids, mut bad) = (Vec::new(), Vec::new());
+    for (n, line) in text.lines().enumerate() {
+        match id(line) {
+            Ok(Some(id)) if !ids.contains(&id) => ids.push(id),
+            Ok(_) => {}
+            Err(why) => bad.push((n + 1, why)),
         }
     }
-    ids
+    (ids, bad)
 }
 
 #[cfg(test)]
@@ -22,7 +36,14 @@ mod tests {
     #[test]
     fn a_list_is_read_as_people_write_it() {
         let list = "\u{feff}# the cheap ones\nopenai/gpt-oss-20b   # free\r\n\n  a/b:free\t# x\na/b:free\n#c\nodd#id\n";
-        assert_eq!(ids(list), ["openai/gpt-oss-20b", "a/b:free", "odd#id"]);
-        assert_eq!(ids(""), Vec::<String>::new());
+        assert_eq!(ids(list), (vec!["openai/gpt-oss-20b".into(), "a/b:free".into(), "odd#id".into()], vec![]));
+        assert_eq!(ids(""), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_line_of_json_is_no_id() {
+        let (ids, bad) = ids("a\n[\"b\"]\n\"c\"\n{\"id\":\"d\"}\ne\n");
+        assert_eq!(ids, ["a", "e"]);
+        assert_eq!(bad.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [2, 3, 4]);
     }
 }

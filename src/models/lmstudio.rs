@@ -1,62 +1,73 @@
 //! LM Studio's models: the native listing (v1) as base, state and loaded context from the older one (v0); the plain OpenAI
 //! listing, and `lms ls --json`, where there is nothing better.
 
-use super::{items, listing, no_listing, number, text};
+use super::{ASIDE, items, listing, no_listing, number, text};
 use crate::http::Api;
+use crate::lms::Lms;
 use crate::record::{Failure, Model, Source};
 use serde_json::Value;
-use std::process::Command;
 
 /// The models of the server at `api`; language models only, unless `all`.
 ///
 /// # Errors
 /// When the server is not reached, or is something else.
 pub async fn list(api: &Api, all: bool) -> Result<Vec<Model>, Failure> {
-    let wanted = |item: &&Value| all || is_llm(item);
-    if let Some(body) = listing(api, "/api/v1/models", "models").await? {
-        let mut models: Vec<Model> =
-            items(&body, "models").filter(wanted).filter_map(|item| of_v1(api.base(), item)).collect();
-        if let Ok(Some(v0)) = listing(api, "/api/v0/models", "data").await {
-            merge_state(&mut models, &v0);
-        }
+    if let Some(models) = own(api, all).await? {
         return Ok(models);
-    }
-    if let Some(body) = listing(api, "/api/v0/models", "data").await?
-        && items(&body, "data").any(|item| item.get("state").is_some())
-    {
-        return Ok(items(&body, "data").filter(wanted).filter_map(|item| of_v0(api.base(), item)).collect());
     }
     if let Some(body) = listing(api, "/v1/models", "data").await? {
         // The plain listing does not say what is an embedding; LM Studio's names of them do.
         let ids = items(&body, "data").filter_map(|item| text(item, "/id"));
-        return Ok(ids.filter(|id| all || !id.contains("embed")).map(|id| bare(api.base(), id)).collect());
+        let ids = models_only(ids.filter(|id| all || !id.contains("embed")).collect());
+        return Ok(ids.into_iter().map(|id| bare(api.base(), id)).collect());
     }
     Err(no_listing(api, "a list of LM Studio's models"))
 }
 
-/// The models that `lms ls --json` tells of: what is left when no server answers.
+/// By the listings that only LM Studio has; `None` where neither is there.
 ///
 /// # Errors
-/// When there is no `lms`, or it fails.
-pub fn list_by_lms(base: &str, all: bool) -> Result<Vec<Model>, String> {
-    let output = Command::new("lms").args(["ls", "--json"]).output().map_err(|why| format!("lms: {why}"))?;
-    if !output.status.success() {
-        return Err(format!("lms ls: {}", String::from_utf8_lossy(&output.stderr).trim()));
+/// When the server is not reached, or refuses.
+pub async fn own(api: &Api, all: bool) -> Result<Option<Vec<Model>>, Failure> {
+    let wanted = |item: &&Value| all || is_llm(item);
+    if let Some(body) = listing(api, "/api/v1/models", "models").await? {
+        let mut models = of_v1_all(api.base(), items(&body, "models").filter(wanted));
+        if let Ok(Some(v0)) = listing(api, "/api/v0/models", "data").await {
+            merge_state(&mut models, &v0);
+        }
+        return Ok(Some(models));
     }
-    let body: Value = serde_json::from_slice(&output.stdout).map_err(|why| format!("lms ls --json: {why}"))?;
-    let items = body.as_array().ok_or("lms ls --json: not a list")?;
+    let Some(body) = listing(api, "/api/v0/models", "data").await? else { return Ok(None) };
+    if !items(&body, "data").any(|item| item.get("state").is_some()) {
+        return Ok(None);
+    }
+    let ids = models_only(items(&body, "data").filter_map(|item| text(item, "/id")).collect());
+    let models = items(&body, "data").filter(wanted).filter_map(|item| of_v0(api.base(), item));
+    Ok(Some(models.filter(|model| ids.contains(&model.id)).collect()))
+}
+
+/// Whether the server says that it is LM Studio.
+pub async fn greets(api: &Api) -> bool {
+    let reply = api.get("/lmstudio-greeting", ASIDE).await;
+    reply.is_ok_and(|reply| reply.json().is_some_and(|body| body.get("lmstudio") == Some(&Value::Bool(true))))
+}
+
+/// The models that `lms ls --json` tells of: what is left when no listing answers.
+///
+/// # Errors
+/// When `lms` fails.
+pub async fn list_by_lms(lms: &Lms, base: &str, all: bool) -> Result<Vec<Model>, String> {
+    let items = lms.ls().await?;
     Ok(items.iter().filter(|item| all || is_llm(item)).filter_map(|item| of_lms(base, item)).collect())
 }
 
-/// Starts LM Studio's server with `lms server start`; says what happened.
-///
-/// # Errors
-/// When there is no `lms`, or it could not start the server.
-pub fn start_server() -> Result<String, String> {
-    let output = Command::new("lms").args(["server", "start"]).output().map_err(|why| format!("lms: {why}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.lines().last().unwrap_or_default().trim().to_owned();
-    if output.status.success() { Ok(said) } else { Err(format!("lms server start: {said}")) }
+/// Ids without those of second instances, which stand in the older listings as `model:2`.
+fn models_only(ids: Vec<String>) -> Vec<String> {
+    let instance = |id: &str| {
+        let (key, number) = id.rsplit_once(':')?;
+        (number.parse::<u32>().is_ok() && ids.iter().any(|id| id == key)).then_some(())
+    };
+    ids.iter().filter(|id| instance(id).is_none()).cloned().collect()
 }
 
 /// v1 says `llm`, v0 says `llm` or `vlm`, `lms` says `llm`; what says nothing is taken for one.
@@ -66,6 +77,30 @@ fn is_llm(item: &Value) -> bool {
 
 fn bare(base: &str, id: String) -> Model {
     Model { source: Some(Source::Lmstudio), id, base_url: Some(base.to_owned()), ..Model::default() }
+}
+
+/// One model per key; where a key stands in several rows, one per variant, each under the variant's own name.
+fn of_v1_all<'a>(base: &str, items: impl Iterator<Item = &'a Value>) -> Vec<Model> {
+    let mut rows: Vec<(&Value, Model)> = Vec::new();
+    for (item, model) in items.filter_map(|item| Some((item, of_v1(base, item)?))) {
+        let twin = |known: &Model| {
+            (&known.id, &known.format, &known.quantization) == (&model.id, &model.format, &model.quantization)
+        };
+        if !rows.iter().any(|(_, known)| twin(known)) {
+            rows.push((item, model));
+        }
+    }
+    let mut models: Vec<Model> = Vec::new();
+    for (item, model) in &rows {
+        let several = rows.iter().filter(|(_, other)| other.id == model.id).count() > 1;
+        let variant = text(item, "/selected_variant").filter(|_| several);
+        let id = variant.unwrap_or_else(|| model.id.clone());
+        // Two rows that nothing tells apart are one model to whoever asks for it.
+        if models.iter().all(|known| known.id != id) {
+            models.push(Model { id, ..model.clone() });
+        }
+    }
+    models
 }
 
 fn of_v1(base: &str, item: &Value) -> Option<Model> {
@@ -103,12 +138,17 @@ fn of_v0(base: &str, item: &Value) -> Option<Model> {
         context_length: number(item, "/max_context_length"),
         loaded: text(item, "/state").map(|state| state == "loaded"),
         loaded_context_length: number(item, "/loaded_context_length"),
-        capabilities: item
-            .get("capabilities")
-            .and_then(Value::as_array)
-            .map(|list| list.iter().filter_map(Value::as_str).map(|word| word.replace("tool_use", "tools")).collect()),
+        capabilities: capabilities_v0(item),
         ..bare(base, text(item, "/id")?)
     })
+}
+
+/// A list since 0.3.16; and that a model sees is said by its type.
+fn capabilities_v0(item: &Value) -> Option<Vec<String>> {
+    let said = item.get("capabilities").and_then(Value::as_array);
+    let mut words: Vec<String> = (item.get("type")? == "vlm").then(|| "vision".to_owned()).into_iter().collect();
+    words.extend(said.into_iter().flatten().filter_map(Value::as_str).map(|word| word.replace("tool_use", "tools")));
+    (said.is_some() || !words.is_empty()).then_some(words)
 }
 
 fn of_lms(base: &str, item: &Value) -> Option<Model> {
@@ -122,6 +162,10 @@ fn of_lms(base: &str, item: &Value) -> Option<Model> {
         parameters: text(item, "/paramsString"),
         size_bytes: number(item, "/sizeBytes"),
         context_length: number(item, "/maxContextLength"),
+        capabilities: item.get("vision").is_some().then(|| {
+            let able = [("vision", "vision"), ("trainedForToolUse", "tools")];
+            able.into_iter().filter(|(flag, _)| item[*flag] == true).map(|(_, word)| word.to_owned()).collect()
+        }),
         ..bare(base, text(item, "/modelKey")?)
     })
 }
@@ -131,11 +175,17 @@ fn merge_state(models: &mut [Model], v0: &Value) {
     for item in items(v0, "data").filter(|item| text(item, "/state").as_deref() == Some("loaded")) {
         let Some(id) = text(item, "/id") else { continue };
         // v0's ids may lack the vendor before the slash, and a second instance is `id:2`.
-        let last = |id: &str| id.rsplit('/').next().unwrap_or(id).split(':').next().unwrap_or_default().to_owned();
-        if let Some(model) = models.iter_mut().find(|model| model.id == id || last(&model.id) == last(&id)) {
-            model.loaded = Some(true);
-            model.loaded_context_length = model.loaded_context_length.or(number(item, "/loaded_context_length"));
-        }
+        let last = |id: &str| {
+            let id = id.rsplit('/').next().unwrap_or(id);
+            id.split([':', '@']).next().unwrap_or_default().to_owned()
+        };
+        let plain = |known: &str| known.split('@').next().map(str::to_owned);
+        let mut like = models.iter().enumerate().filter(|(_, model)| last(&model.id) == last(&id)).map(|(n, _)| n);
+        let exact = models.iter().position(|model| model.id == id || plain(&model.id).as_ref() == Some(&id));
+        // A name without its vendor tells nothing where two vendors have one like it.
+        let Some(n) = exact.or_else(|| like.next().filter(|_| like.next().is_none())) else { continue };
+        models[n].loaded = Some(true);
+        models[n].loaded_context_length = models[n].loaded_context_length.or(number(item, "/loaded_context_length"));
     }
 }
 
@@ -173,6 +223,26 @@ mod tests {
         merge_state(&mut models, &v0);
         assert_eq!((models[0].loaded, models[0].loaded_context_length), (Some(true), Some(4096)));
         assert_eq!(models[1].loaded, Some(false));
+    }
+
+    #[test]
+    fn a_name_that_two_vendors_share_tells_nothing_without_its_vendor() {
+        let rows = json!([{"key": "a/twin", "loaded_instances": []}, {"key": "b/twin", "loaded_instances": []}]);
+        let mut models = of_v1_all("http://h", rows.as_array().unwrap().iter());
+        merge_state(&mut models, &json!({"data": [{"id": "twin", "state": "loaded"}]}));
+        assert_eq!(models.iter().map(|model| model.loaded).collect::<Vec<_>>(), [Some(false); 2]);
+        merge_state(&mut models, &json!({"data": [{"id": "b/twin", "state": "loaded"}]}));
+        assert_eq!(models.iter().map(|model| model.loaded).collect::<Vec<_>>(), [Some(false), Some(true)]);
+    }
+
+    #[test]
+    fn one_key_in_several_rows_is_told_apart_by_its_variants() {
+        let row = |quant: &str, selected: Option<&str>| json!({"key": "k", "quantization": {"name": quant}, "selected_variant": selected, "variants": ["k@q4", "k@q8"]});
+        let ids = |rows: &[Value]| of_v1_all("http://h", rows.iter()).into_iter().map(|m| m.id).collect::<Vec<_>>();
+        assert_eq!(ids(&[row("Q4", Some("k@q4"))]), ["k"]);
+        assert_eq!(ids(&[row("Q4", Some("k@q4")), row("Q8", Some("k@q8"))]), ["k@q4", "k@q8"]);
+        assert_eq!(ids(&[row("Q4", None), row("Q8", None), row("Q4", None)]), ["k"]);
+        assert_eq!(models_only(vec!["m".into(), "m:2".into(), "n:2".into()]), ["m", "n:2"]);
     }
 
     #[test]

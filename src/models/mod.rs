@@ -9,10 +9,13 @@ pub mod minimax;
 pub mod ollama;
 pub mod openai;
 pub mod openrouter;
+pub mod start;
 pub mod table;
 
 mod file;
-pub use file::ids;
+mod price;
+mod quantization;
+pub use file::{id, ids};
 
 use crate::http::Api;
 use crate::record::{Failure, FailureKind};
@@ -28,7 +31,8 @@ const ASIDE: Duration = Duration::from_secs(5);
 /// GETs `path` and hands out its body when it is JSON with `list` in it; `None` when the server has no such listing.
 async fn listing(api: &Api, path: &str, list: &str) -> Result<Option<Value>, Failure> {
     let reply = api.get(path, LISTING).await?;
-    if matches!(reply.status, 401 | 403) {
+    // A server that fails, or refuses, has the listing and does not give it: that is no reason to try an older one.
+    if matches!(reply.status, 401 | 403 | 429 | 500 | 502..=599) {
         return reply.success().map(Some);
     }
     Ok(reply.json().filter(|body| body.get(list).is_some_and(Value::is_array)))

@@ -5,7 +5,8 @@ use crate::http::Api;
 use crate::record::{Failure, Model, Source};
 use serde_json::Value;
 
-/// The models of the server at `api`; language models only, unless `all`.
+/// The models of the server at `api`; language models on this server only, unless `all`: a cloud model is listed here, and
+/// runs on Ollama's own machines.
 ///
 /// # Errors
 /// When the server is not reached, or is something else.
@@ -17,7 +18,7 @@ pub async fn list(api: &Api, all: bool) -> Result<Vec<Model>, Failure> {
         Err(_) => None,
     };
     Ok(items(&body, "models")
-        .filter(|item| all || is_llm(item))
+        .filter(|item| all || (is_llm(item) && !is_remote(item)))
         .filter_map(|item| of(api.base(), item, loaded.as_ref()))
         .collect())
 }
@@ -28,6 +29,14 @@ fn is_llm(item: &Value) -> bool {
         Some(list) => list.iter().any(|word| word == "completion"),
         None => !text(item, "/name").is_some_and(|name| name.contains("embed")),
     }
+}
+
+fn is_remote(item: &Value) -> bool {
+    let tag = text(item, "/name").and_then(|name| Some(name.rsplit_once(':')?.1.to_owned())).unwrap_or_default();
+    text(item, "/remote_host").is_some()
+        || text(item, "/remote_model").is_some()
+        || tag == "cloud"
+        || tag.ends_with("-cloud")
 }
 
 fn of(base: &str, item: &Value, loaded: Option<&Value>) -> Option<Model> {
@@ -71,5 +80,14 @@ mod tests {
         assert_eq!(of("http://h", &json!({}), None), None);
         assert!(!is_llm(&json!({"name": "nomic-embed-text:v1"})));
         assert!(!is_llm(&json!({"name": "x", "capabilities": ["embedding"]})));
+        for (item, remote) in [
+            (json!({"name": "a:cloud"}), true),
+            (json!({"name": "a:120b-cloud"}), true),
+            (json!({"name": "a:7b", "remote_host": "https://ollama.com"}), true),
+            (json!({"name": "a:7b"}), false),
+            (json!({"name": "cloud"}), false),
+        ] {
+            assert_eq!(is_remote(&item), remote, "{item}");
+        }
     }
 }

@@ -1,10 +1,23 @@
 //! OpenRouter's catalogue: prices as the decimal strings they come in, filters, and one record per provider on request.
+//!
+//! An id may mean an entry in other ways than by its name: a permanent slug, a way to route (`:nitro`), an author's latest
+//! (`~author/model-latest`), a router (`openrouter/auto`). It is sent as it was written; what it costs is told only where the
+//! catalogue knows.
 
+use super::price::pricing;
 use super::{items, listing, no_listing, number, text};
 use crate::http::Api;
-use crate::record::{Failure, Model, Pricing, Source};
+use crate::record::{Failure, Model, Source};
 use regex::Regex;
 use serde_json::Value;
+use std::cmp::Reverse;
+
+/// Routers that choose a model themselves. They are asked like a model, and what they cost is not known before.
+const ROUTERS: [&str; 3] = ["openrouter/auto", "openrouter/auto-beta", "openrouter/free"];
+
+/// Ways to route that may take another price than the model's: dearer and faster endpoints, cheaper and slower ones, a search
+/// beside the answer.
+const OTHERWISE_PRICED: [&str; 3] = ["nitro", "floor", "online"];
 
 /// Which models of the catalogue are wanted.
 #[derive(Debug, Clone, Default)]
@@ -39,11 +52,14 @@ pub enum Sort {
 /// What was found, and which ids of the list were not.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The models.
-    pub models: Vec<Model>,
+    /// The models, each with the id that it has in the catalogue: a slug, an alias and a way to route have another.
+    pub models: Vec<(Model, String)>,
     /// Ids that the catalogue does not have.
     pub missing: Vec<String>,
 }
+
+/// A model with what the catalogue, or a provider's entry, says of it.
+type Entry<'a> = (Option<&'a Value>, Model);
 
 /// Reads the catalogue and keeps what is wanted.
 ///
@@ -52,98 +68,159 @@ pub struct Found {
 pub async fn list(api: &Api, wanted: &Wanted) -> Result<Found, Failure> {
     let body =
         listing(api, "/api/v1/models", "data").await?.ok_or_else(|| no_listing(api, "OpenRouter's catalogue"))?;
-    Ok(choose(items(&body, "data").collect(), wanted, api.base()))
+    let catalogue: Vec<&Value> = items(&body, "data").collect();
+    let mut resolved: Vec<(String, Value)> = Vec::new();
+    for id in wanted.ids.iter().flatten() {
+        let listed = catalogue.iter().any(|item| named(item, id).is_some());
+        if !listed && let Some(item) = resolve(api, id).await? {
+            resolved.push((id.clone(), item));
+        }
+    }
+    Ok(choose(&catalogue, &resolved, wanted, api.base()))
 }
 
-/// The providers of a model, one record each, pinned by its tag.
+/// Asks for one model by an id that the catalogue does not list: aliases are resolved. `None` where there is none.
+async fn resolve(api: &Api, id: &str) -> Result<Option<Value>, Failure> {
+    // An id is two words; anything else could lead elsewhere.
+    let plain = |part: &str| {
+        !part.trim_start_matches('~').trim_matches('.').is_empty()
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:~@+".contains(&b))
+    };
+    if !id.split_once('/').is_some_and(|(author, slug)| plain(author) && plain(slug)) {
+        return Ok(None);
+    }
+    let reply = api.get(&format!("/api/v1/model/{id}"), super::LISTING).await?;
+    if reply.status >= 500 || reply.status == 429 {
+        return reply.success().map(Some);
+    }
+    let found = reply.success().ok().and_then(|mut body| body.get_mut("data").map(Value::take));
+    Ok(found.filter(|item| text(item, "/id").is_some()))
+}
+
+/// The providers of models, one record each, pinned by its tag; those that are wanted, in the order that is wanted. Ids of models
+/// that have none are `missing`, each with why.
 ///
 /// # Errors
-/// When OpenRouter is not reached, or does not know the model.
-pub async fn endpoints(api: &Api, model: &Model) -> Result<Vec<Model>, Failure> {
-    let plain = model.id.split(':').next().unwrap_or(&model.id);
-    let reply = api.get(&format!("/api/v1/models/{plain}/endpoints"), super::LISTING).await?.success()?;
-    let found = reply.pointer("/data/endpoints").and_then(Value::as_array).cloned().unwrap_or_default();
-    let pinned = found.iter().filter_map(|endpoint| {
-        Some(Model {
-            provider: Some(text(endpoint, "/tag")?),
-            quantization: text(endpoint, "/quantization").filter(|q| q != "unknown"),
-            context_length: number(endpoint, "/context_length").or(model.context_length),
-            pricing: endpoint.get("pricing").map(pricing).or_else(|| model.pricing.clone()),
-            ..model.clone()
-        })
-    });
-    Ok(pinned.collect())
+/// Never; what cannot be asked is missing.
+pub async fn endpoints(api: &Api, models: &[(Model, String)], wanted: &Wanted) -> (Vec<Model>, Vec<(String, String)>) {
+    let (mut listings, mut missing) = (Vec::new(), Vec::new());
+    for (model, own_id) in models {
+        match endpoints_of(api, own_id).await {
+            Ok(list) if list.is_empty() => missing.push((model.id.clone(), "no provider serves it now".to_owned())),
+            Ok(list) => listings.push((model, list)),
+            Err(why) => missing.push((model.id.clone(), why.message)),
+        }
+    }
+    let mut pinned: Vec<Entry> = Vec::new();
+    for (model, list) in &listings {
+        pinned.extend(list.iter().filter_map(|endpoint| Some((Some(endpoint), pin(model, endpoint)?))));
+    }
+    pinned.retain(|(endpoint, model)| keep(*endpoint, model, wanted));
+    sort(&mut pinned, wanted.sort);
+    (pinned.into_iter().map(|(_, model)| model).collect(), missing)
 }
 
-fn choose(catalogue: Vec<&Value>, wanted: &Wanted, base: &str) -> Found {
+async fn endpoints_of(api: &Api, id: &str) -> Result<Vec<Value>, Failure> {
+    let reply = api.get(&format!("/api/v1/models/{id}/endpoints"), super::LISTING).await?.success()?;
+    Ok(reply.pointer("/data/endpoints").and_then(Value::as_array).cloned().unwrap_or_default())
+}
+
+/// The id that an entry has itself; of an alias, that of its target.
+fn own_id(item: Option<&Value>, asked: &str) -> String {
+    let told = |path| item.and_then(|item| text(item, path));
+    told("/alias_target").or_else(|| told("/id")).unwrap_or_else(|| asked.to_owned())
+}
+
+fn pin(model: &Model, endpoint: &Value) -> Option<Model> {
+    Some(Model {
+        provider: Some(text(endpoint, "/tag")?),
+        provider_name: text(endpoint, "/provider_name"),
+        quantization: text(endpoint, "/quantization").filter(|q| q != "unknown"),
+        context_length: number(endpoint, "/context_length").or(model.context_length),
+        // A provider's price is the price, whatever way led to it.
+        pricing: pricing(endpoint).or_else(|| model.pricing.clone()),
+        ..model.clone()
+    })
+}
+
+fn choose(catalogue: &[&Value], resolved: &[(String, Value)], wanted: &Wanted, base: &str) -> Found {
     let mut found = Found::default();
-    let mut chosen: Vec<(&Value, Model)> = Vec::new();
+    let mut chosen: Vec<Entry> = Vec::new();
     if let Some(ids) = &wanted.ids {
         for id in ids {
-            match catalogue.iter().find(|item| named(item, id)) {
-                Some(item) => chosen.extend(of(base, item).map(|model| (*item, Model { id: id.clone(), ..model }))),
-                // `openrouter/auto`, `~author/model-latest`: routers choose among the catalogue and need not stand in it.
-                None if id.starts_with("openrouter/") || id.starts_with('~') => {
-                    chosen.push((&Value::Null, bare(base, id)))
-                }
+            let listed = catalogue.iter().find_map(|item| Some((*item, named(item, id)?)));
+            let resolved = || resolved.iter().find(|(other, _)| other == id).map(|(_, item)| (item, As::Itself));
+            match listed.or_else(resolved) {
+                Some((item, way)) => chosen.extend(of(base, item).map(|model| {
+                    let pricing = model.pricing.filter(|_| way == As::Itself);
+                    (Some(item), Model { id: id.clone(), pricing, ..model })
+                })),
+                None if ROUTERS.contains(&id.as_str()) => chosen.push((None, bare(base, id))),
                 None => found.missing.push(id.clone()),
             }
         }
     } else {
-        chosen = catalogue.iter().filter_map(|item| Some((*item, of(base, item)?))).collect();
+        chosen = catalogue.iter().filter_map(|item| Some((Some(*item), of(base, item)?))).collect();
     }
-    chosen.retain(|(item, model)| keep(item, model, wanted));
-    match wanted.sort {
-        None => {}
-        Some(Sort::Id) => chosen.sort_by(|a, b| a.1.id.cmp(&b.1.id)),
-        Some(Sort::Price) => chosen.sort_by(|a, b| {
-            let price = |model: &Model| price_of(model).unwrap_or(f64::INFINITY);
-            price(&a.1).total_cmp(&price(&b.1)).then_with(|| a.1.id.cmp(&b.1.id))
-        }),
-        Some(Sort::Context) => chosen.sort_by_key(|(_, model)| std::cmp::Reverse(model.context_length)),
-        Some(Sort::Newest) => chosen.sort_by_key(|(item, _)| std::cmp::Reverse(number(item, "/created"))),
-    }
-    found.models = chosen.into_iter().map(|(_, model)| model).collect();
+    chosen.retain(|(item, model)| keep(*item, model, wanted));
+    sort(&mut chosen, wanted.sort);
+    found.models = chosen
+        .into_iter()
+        .map(|(item, model)| {
+            let own_id = own_id(item, &model.id);
+            (model, own_id)
+        })
+        .collect();
     found
 }
 
-/// Whether a catalogue's item is what an id means: itself, its permanent slug, or its base when the id is a variant.
-fn named(item: &Value, id: &str) -> bool {
-    let own = text(item, "/id");
-    let plain = id.split(':').next().unwrap_or(id);
-    own.as_deref() == Some(id)
-        || text(item, "/canonical_slug").as_deref() == Some(id)
-        // Most variants (`:nitro`, `:floor`) are ways to route and are listed nowhere; `:free` is a model of its own.
-        || (plain != id && !id.ends_with(":free") && own.as_deref() == Some(plain))
+fn sort(entries: &mut [Entry], order: Option<Sort>) {
+    let told = |item: &Option<&Value>, path: &str| item.and_then(|item| number(item, path));
+    match order {
+        None => {}
+        Some(Sort::Id) => entries.sort_by(|a, b| a.1.id.cmp(&b.1.id)),
+        Some(Sort::Price) => entries.sort_by(|a, b| {
+            let price = |model: &Model| price_of(model).unwrap_or(f64::INFINITY);
+            price(&a.1).total_cmp(&price(&b.1)).then_with(|| a.1.id.cmp(&b.1.id))
+        }),
+        Some(Sort::Context) => entries.sort_by_key(|(_, model)| Reverse(model.context_length)),
+        Some(Sort::Newest) => entries.sort_by_key(|(item, _)| Reverse(told(item, "/created"))),
+    }
 }
 
-fn keep(item: &Value, model: &Model, wanted: &Wanted) -> bool {
+/// How an id means an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum As {
+    /// It is the entry, at its price.
+    Itself,
+    /// It is a way to route that may take another price.
+    Routed,
+}
+
+/// Whether a catalogue's item is what an id means: itself, its permanent slug, or its base when the id is a way to route.
+fn named(item: &Value, id: &str) -> Option<As> {
+    let own = text(item, "/id");
+    if own.as_deref() == Some(id) || text(item, "/canonical_slug").as_deref() == Some(id) {
+        return Some(As::Itself);
+    }
+    // Most variants are ways to route and are listed nowhere; `:free` is a model of its own.
+    let (plain, variant) = id.split_once(':').filter(|(_, variant)| *variant != "free")?;
+    let way = if OTHERWISE_PRICED.contains(&variant) { As::Routed } else { As::Itself };
+    (own.as_deref() == Some(plain)).then_some(way)
+}
+
+fn keep(item: Option<&Value>, model: &Model, wanted: &Wanted) -> bool {
     let price = price_of(model);
-    let supports =
-        |name: &String| items(item, "supported_parameters").any(|known| known.as_str() == Some(name.as_str()));
+    let known = |name: &str| item.is_some_and(|item| items(item, "supported_parameters").any(|known| known == name));
     wanted.matching.as_ref().is_none_or(|regex| regex.is_match(&model.id))
         && (!wanted.free || price == Some(0.0))
-        && wanted.max_price.is_none_or(|max| price.is_some_and(|price| price * 1e6 <= max))
-        && wanted.supports.iter().all(supports)
+        && wanted.max_price.is_none_or(|max| price.is_some_and(|price| price * 1e6 <= max * (1.0 + 1e-12)))
+        && wanted.supports.iter().all(|name| known(name))
 }
 
-/// US dollars per output token; routers say −1, which is no price.
+/// US dollars per output token.
 fn price_of(model: &Model) -> Option<f64> {
-    let price: f64 = model.pricing.as_ref()?.completion_usd_per_token.as_ref()?.parse().ok()?;
-    (price >= 0.0).then_some(price)
-}
-
-fn pricing(item: &Value) -> Pricing {
-    let price = |key: &str| match item.get(key)? {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    };
-    Pricing {
-        prompt_usd_per_token: price("prompt"),
-        completion_usd_per_token: price("completion"),
-        request_usd: price("request").filter(|text| text.parse::<f64>() != Ok(0.0)),
-    }
+    model.pricing.as_ref()?.completion_usd_per_token.as_ref()?.parse().ok()
 }
 
 fn bare(base: &str, id: &str) -> Model {
@@ -167,7 +244,7 @@ fn of(base: &str, item: &Value) -> Option<Model> {
         publisher: id.split_once('/').map(|(publisher, _)| publisher.trim_start_matches('~').to_owned()),
         context_length: number(item, "/context_length"),
         capabilities: Some(capabilities),
-        pricing: item.get("pricing").map(pricing),
+        pricing: pricing(item),
         ..bare(base, &id)
     })
 }
@@ -191,8 +268,10 @@ mod tests {
 
     fn chosen(wanted: Wanted) -> (Vec<String>, Vec<String>) {
         let catalogue = catalogue();
-        let found = choose(catalogue.as_array().unwrap().iter().collect(), &wanted, "https://openrouter.ai");
-        (found.models.into_iter().map(|model| model.id).collect(), found.missing)
+        let latest = json!({"id": "b/large", "pricing": {"prompt": "0.000003", "completion": "0.000015"}});
+        let items: Vec<&Value> = catalogue.as_array().unwrap().iter().collect();
+        let found = choose(&items, &[("~b/large-latest".into(), latest)], &wanted, "https://openrouter.ai");
+        (found.models.into_iter().map(|(model, _)| model.id).collect(), found.missing)
     }
 
     #[test]
@@ -222,11 +301,42 @@ mod tests {
             "a/small-0101",
             "b/large:free",
             "openrouter/auto",
-            "~a/small-latest",
+            "openrouter/free",
+            "openrouter/atuo",
+            "~b/large-latest",
+            "~a/none-latest",
         ];
         let (ids, missing) = chosen(Wanted { ids: Some(list.map(str::to_owned).to_vec()), ..Wanted::default() });
-        assert_eq!(ids, ["b/large", "a/small:nitro", "a/small-0101", "openrouter/auto", "~a/small-latest"]);
-        assert_eq!(missing, ["c/none", "b/large:free"]);
+        assert_eq!(
+            ids,
+            ["b/large", "a/small:nitro", "a/small-0101", "openrouter/auto", "openrouter/free", "~b/large-latest"]
+        );
+        assert_eq!(missing, ["c/none", "b/large:free", "openrouter/atuo", "~a/none-latest"]);
+    }
+
+    #[test]
+    fn the_price_of_a_way_to_a_model_is_told_only_where_it_is_the_model_s() {
+        for (id, price) in [
+            ("a/small", Some("0.0000004")),
+            ("a/small-0101", Some("0.0000004")),
+            ("a/small:exacto", Some("0.0000004")),
+            ("a/small:free", Some("0")),
+            ("a/small:nitro", None),
+            ("a/small:floor", None),
+            ("a/small:online", None),
+            ("openrouter/auto", None),
+            ("openrouter/free", None),
+            ("~b/large-latest", Some("0.000015")),
+        ] {
+            let catalogue = catalogue();
+            let items: Vec<&Value> = catalogue.as_array().unwrap().iter().collect();
+            let latest = [("~b/large-latest".to_owned(), catalogue[2].clone())];
+            let wanted = Wanted { ids: Some(vec![id.to_owned()]), ..Wanted::default() };
+            let (model, own_id) = choose(&items, &latest, &wanted, "x").models.remove(0);
+            assert_eq!(own_id.starts_with("a/small") || own_id == "b/large", !id.starts_with("openrouter/"), "{id}");
+            let told = model.pricing.and_then(|pricing| pricing.completion_usd_per_token);
+            assert_eq!((model.id.as_str(), told.as_deref()), (id, price));
+        }
     }
 
     #[test]
@@ -237,5 +347,6 @@ mod tests {
         assert_eq!(pricing.prompt_usd_per_token.as_deref(), Some("0.0000001"));
         assert_eq!(pricing.request_usd, None);
         assert_eq!(of("https://openrouter.ai", &catalogue[2]).unwrap().capabilities.unwrap(), ["vision"]);
+        assert_eq!(of("https://openrouter.ai", &catalogue[3]).unwrap().pricing, None, "-1 is no price");
     }
 }

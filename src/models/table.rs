@@ -1,6 +1,10 @@
 //! A listing for people: aligned columns, an empty cell for what the server did not say.
 
 use crate::record::Model;
+use crate::text::cut;
+
+/// The most characters of a cell.
+const WIDEST: usize = 80;
 
 /// The table of `models`, with a head line.
 pub fn table(models: &[Model]) -> String {
@@ -34,28 +38,21 @@ fn row(model: &Model) -> [String; 8] {
     };
     let pricing = model.pricing.as_ref();
     [
-        printable(&match &model.provider {
-            Some(provider) => format!("{} ({provider})", model.id),
-            None => model.id.clone(),
-        }),
+        cut(
+            &match &model.provider {
+                Some(provider) => format!("{} ({provider})", model.id),
+                None => model.id.clone(),
+            },
+            WIDEST,
+        ),
         model.source.map(|source| source.to_string()).unwrap_or_default(),
         model.size_bytes.map(size).unwrap_or_default(),
-        printable(model.quantization.as_deref().unwrap_or_default()),
+        cut(model.quantization.as_deref().unwrap_or_default(), WIDEST),
         model.context_length.map(|n| n.to_string()).unwrap_or_default(),
         model.loaded.map(|loaded| if loaded { "yes" } else { "no" }.to_owned()).unwrap_or_default(),
         price(pricing.and_then(|p| p.prompt_usd_per_token.as_ref())),
         price(pricing.and_then(|p| p.completion_usd_per_token.as_ref())),
     ]
-}
-
-/// Text from a server, without what could drive a terminal.
-fn printable(text: &str) -> String {
-    let mut cell: String = text.chars().filter(|c| !c.is_control()).take(81).collect();
-    if cell.chars().count() > 80 {
-        cell.pop();
-        cell.push('…');
-    }
-    cell
 }
 
 fn size(bytes: u64) -> String {

@@ -5,13 +5,14 @@
 //! renewed every few seconds only. macOS: `PowerTelemetryData` of `ioreg -rn AppleSmartBattery`, milliwatts; the two
 //! accumulators give the true mean between two readings.
 
+use super::child::answer;
 use super::honest::refuse;
 use super::reading;
 use crate::clock::Stamp;
 use crate::record::{Power, PowerKind};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// The batteries, or Apple's telemetry.
 pub enum Battery {
@@ -35,7 +36,9 @@ impl Battery {
         if cfg!(target_os = "macos") {
             return match telemetry(&ioreg()?) {
                 Some(_) => Ok(Battery::Telemetry { last: None, seen_ns: None }),
-                None => Err("no battery with telemetry: a desktop Mac, or an Intel one".into()),
+                None => {
+                    Err("no battery with telemetry: a desktop Mac, or an Intel one: macmon tells of the machine".into())
+                }
             };
         }
         let folder = sysfs.join("class/power_supply");
@@ -50,7 +53,10 @@ impl Battery {
             .collect();
         found.sort();
         if found.is_empty() {
-            return Err(format!("{} has no battery", folder.display()));
+            return Err(format!(
+                "{} has no battery: no laptop: read a meter at the plug by --source command",
+                folder.display()
+            ));
         }
         Ok(Battery::Supplies(found))
     }
@@ -117,8 +123,9 @@ fn text(folder: &Path, name: &str) -> Option<String> {
 }
 
 fn ioreg() -> Result<String, String> {
-    let output = Command::new("ioreg").args(["-rn", "AppleSmartBattery", "-w0"]).stdin(Stdio::null()).output();
-    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).map_err(|why| format!("ioreg: {why}"))
+    let mut command = Command::new("ioreg");
+    command.args(["-rn", "AppleSmartBattery", "-w0"]);
+    answer(&command).ok_or_else(|| "ioreg does not answer".to_owned())
 }
 
 #[derive(Debug, PartialEq)]

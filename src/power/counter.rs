@@ -2,7 +2,8 @@
 
 use crate::clock::between;
 
-/// More than any socket, module or board draws: a step beyond it is a counter that was set back, not energy.
+/// More than any socket, module or board draws: a step beyond it is a counter that was set back, not energy. Over the time
+/// since it moved last, because a plug that counts tenths of a kilowatt hour takes a large step once in a while.
 const MOST_WATTS: f64 = 20_000.0;
 /// A counter that has not moved for so many readings, or for so long, is stuck.
 const STUCK_READINGS: u32 = 3;
@@ -27,19 +28,33 @@ pub struct Counter {
     /// What it had come to, and when, at the last reading.
     mark: Option<(f64, u64)>,
     moved_ns: u64,
+    /// Whether it ever moved while it was looked at.
+    alive: bool,
     still: u32,
+    stuck: bool,
     set_back: bool,
 }
 
 impl Counter {
     /// A counter of `unit` joules per step that starts again at zero after `range`.
     pub fn new(unit: f64, range: Option<u64>) -> Self {
-        Self { unit, range, last: None, joules: 0.0, mark: None, moved_ns: 0, still: 0, set_back: false }
+        Self {
+            unit,
+            range,
+            last: None,
+            joules: 0.0,
+            mark: None,
+            moved_ns: 0,
+            alive: false,
+            still: 0,
+            stuck: false,
+            set_back: false,
+        }
     }
 
     /// Looks at the counter: `raw` at `at_ns` of the monotonic clock.
     pub fn look(&mut self, raw: u64, at_ns: u64) {
-        let Some((last, last_ns)) = self.last.replace((raw, at_ns)) else {
+        let Some((last, _)) = self.last.replace((raw, at_ns)) else {
             self.joules = raw as f64 * self.unit;
             self.moved_ns = at_ns;
             return;
@@ -50,18 +65,16 @@ impl Counter {
             self.range.and_then(|range| (range - last.min(range)).checked_add(raw))
         };
         let joules = steps.map(|steps| steps as f64 * self.unit);
-        match joules.filter(|joules| *joules <= MOST_WATTS * between(last_ns, at_ns).max(1e-3)) {
+        match joules.filter(|joules| *joules <= MOST_WATTS * between(self.moved_ns, at_ns).max(1e-3)) {
             Some(joules) => {
                 self.joules += joules;
                 if joules > 0.0 {
                     self.moved_ns = at_ns;
-                    self.still = 0;
                 }
             }
             None => {
                 self.set_back = true;
                 self.moved_ns = at_ns;
-                self.still = 0;
             }
         }
     }
@@ -72,19 +85,28 @@ impl Counter {
     /// The reason, when the counter was never seen, was set back, or is stuck.
     pub fn read(&mut self, at_ns: u64) -> Result<Step, &'static str> {
         let Some((_, seen_ns)) = self.last else { return Err("never read") };
-        let before = self.mark.replace((self.joules, seen_ns));
+        let now = (self.joules, seen_ns);
         if std::mem::take(&mut self.set_back) {
+            (self.mark, self.still, self.stuck) = (Some(now), 0, false);
             return Err("the counter was set back");
         }
-        let Some((joules, then_ns)) = before else { return Ok(Step { joules: self.joules, watts: None }) };
-        if self.joules == joules {
-            self.still += 1;
-        }
-        if self.still >= STUCK_READINGS || (self.still > 0 && between(self.moved_ns, at_ns) >= STUCK_SECONDS) {
+        let Some((joules, then_ns)) = self.mark else {
+            self.mark = Some(now);
+            return Ok(Step { joules: self.joules, watts: None });
+        };
+        let moved = self.joules != joules;
+        self.still = if moved { 0 } else { self.still + 1 };
+        if !moved && (self.still >= STUCK_READINGS || between(self.moved_ns, at_ns) >= STUCK_SECONDS) {
+            // The mark stays: what the next step holds was drawn over all of the time since then.
+            self.stuck = true;
             return Err("the counter does not move");
         }
+        // Of a step that is the first one seen, nobody knows when it began.
+        let known = !std::mem::take(&mut self.stuck) || self.alive;
+        self.alive |= moved;
+        self.mark = Some(now);
         let seconds = between(then_ns, seen_ns);
-        Ok(Step { joules: self.joules, watts: (seconds > 0.0).then(|| (self.joules - joules) / seconds) })
+        Ok(Step { joules: self.joules, watts: (known && seconds > 0.0).then(|| (self.joules - joules) / seconds) })
     }
 
     /// Says that the counter could not be looked at: what comes next is measured from then on.
@@ -150,6 +172,23 @@ mod tests {
             [true, true, false, true],
             "at one reading a second, two seconds"
         );
+    }
+
+    #[test]
+    fn a_coarse_counter_gives_the_mean_since_it_moved_last() {
+        // A plug that counts watt hours, at 60 W: a step of 3600 J each minute.
+        let mut counter = Counter::new(3600.0, None);
+        let mut told = Vec::new();
+        for second in 1..=200_u64 {
+            counter.look((second + 30) / 60, second * S);
+            if let Ok(step) = counter.read(second * S) {
+                told.extend(step.watts.filter(|watts| *watts > 0.0).map(|watts| (second, watts)));
+            }
+        }
+        // The first step is of unknown length; the others are known to the second or two in which they may have begun.
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told.iter().all(|(_, watts)| (watts - 60.0).abs() < 3.0), "{told:?}");
+        assert_eq!(counter.joules, 3.0 * 3600.0);
     }
 
     #[test]

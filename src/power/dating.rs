@@ -29,7 +29,8 @@ pub struct Dated {
 pub enum Dating {
     /// The meter runs: the moment of arrival.
     Live,
-    /// A file that was written before: the times in it. All samples are held until its end.
+    /// A file that was written before: the times in it. All samples are held until its end, or until it turns out that
+    /// the file is still being written.
     Recorded(Vec<Sample>),
     /// A pipe: whether a meter or a record is at its other end shows with the first samples.
     Unknown(Option<Box<Sample>>),
@@ -40,9 +41,14 @@ impl Dating {
     pub fn take(&mut self, sample: Sample, out: &mut Vec<Dated>) {
         match self {
             Dating::Live => out.push(live(sample)),
+            // A log that goes on being written: what was there is a record, what comes at the pace of time is a meter.
+            Dating::Recorded(held) if sample.logged.is_some() && fresh(&sample) && paced(held.last(), &sample) => {
+                self.end(out);
+                *self = Dating::Live;
+                out.push(live(sample));
+            }
             Dating::Recorded(held) => held.push(sample),
             Dating::Unknown(first) => {
-                let fresh = |sample: &Sample| sample.logged.is_none_or(|at| PRESENT.contains(&(sample.at.ts - at)));
                 match first.take() {
                     None if fresh(&sample) => {
                         *self = Dating::Live;
@@ -50,16 +56,12 @@ impl Dating {
                     }
                     None => *first = Some(Box::new(sample)),
                     // A record comes faster than time goes by. A meter whose clock is wrong does not.
-                    Some(held) => {
-                        let apart = between(held.at.mono_ns, sample.at.mono_ns);
-                        if apart < sample.window_seconds.unwrap_or(0.1) / 2.0 {
-                            *self = Dating::Recorded(vec![*held, sample]);
-                        } else {
-                            *self = Dating::Live;
-                            out.push(live(*held));
-                            out.push(live(sample));
-                        }
+                    Some(held) if paced(Some(&held), &sample) => {
+                        *self = Dating::Live;
+                        out.push(live(*held));
+                        out.push(live(sample));
                     }
+                    Some(held) => *self = Dating::Recorded(vec![*held, sample]),
                 }
             }
         }
@@ -88,6 +90,17 @@ impl Dating {
     pub fn is_recorded(&self) -> bool {
         matches!(self, Dating::Recorded(_))
     }
+}
+
+/// Whether a sample tells of the moment in which it arrived, as far as it tells of any.
+fn fresh(sample: &Sample) -> bool {
+    sample.logged.is_none_or(|at| PRESENT.contains(&(sample.at.ts - at)))
+}
+
+/// Whether a sample came so long after the one before as its window is: a record comes faster than time goes by.
+fn paced(before: Option<&Sample>, sample: &Sample) -> bool {
+    let apart = before.map(|before| between(before.at.mono_ns, sample.at.mono_ns));
+    apart.is_some_and(|apart| apart >= sample.window_seconds.unwrap_or(0.1) / 2.0)
 }
 
 fn live(sample: Sample) -> Dated {
@@ -175,6 +188,16 @@ mod tests {
         let (dated, at_once) = run(Dating::Unknown(None), vec![sample(100.0, 1.0, 10.0), sample(101.0, 1.0, 10.01)]);
         assert_eq!((dated, at_once), (vec![(100.5, false), (101.5, false)], 0));
         assert_eq!(run(Dating::Unknown(None), vec![sample(100.0, 1.0, 10.0)]).0, [(100.5, false)]);
+    }
+
+    #[test]
+    fn a_log_that_goes_on_being_written_is_a_record_until_it_catches_up() {
+        let old = [sample(5_007.0, 1.0, 10.1), sample(5_008.0, 1.0, 10.1), sample(5_009.0, 1.0, 10.1)];
+        let new = [sample(5_010.0, 1.0, 10.8), sample(5_011.0, 1.0, 11.8)];
+        let (dated, at_once) = run(Dating::Unknown(None), old.into_iter().chain(new).collect());
+        let records = [(5_007.5, false), (5_008.5, false), (5_009.5, false)];
+        assert_eq!(dated, [&records[..], &[(5_010.8, true), (5_011.8, true)]].concat());
+        assert_eq!(at_once, 5);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! It knows nothing of frequency, idle states, memory or graphics; a machine at rest reads near 0 W, which no machine
 //! draws. Good for telling a busy machine from a quiet one where nothing better is to be had.
 
+use super::honest::refuse;
 use super::reading;
 use crate::clock::Stamp;
 use crate::record::{Power, PowerKind};
@@ -40,16 +41,27 @@ impl Estimate {
 
     /// The guess for the time since the one before; none the first time.
     pub fn read(&mut self, at: Stamp) -> Option<Power> {
-        let now = fs::read_to_string(&self.file).ok().and_then(|text| times(&text))?;
-        let window = super::since(&mut self.seen_ns, at.mono_ns);
-        let (then, window) = self.last.replace(now).zip(window)?;
+        let now = fs::read_to_string(&self.file)
+            .map_err(|why| format!("{}: {why}", self.file.display()))
+            .and_then(|text| times(&text).ok_or_else(|| format!("{}: no line of the processors", self.file.display())));
+        let then = std::mem::replace(&mut self.last, now.as_ref().ok().copied());
+        let window = super::since(&mut self.seen_ns, at.mono_ns)?;
         let mut power = reading("estimate", PowerKind::Window, at.ts, Some(at.mono()));
         power.estimated = true;
         power.window_seconds = Some(window);
-        let watts = busy(then, now).map(|share| super::milliwatts(share * self.watts));
-        power.watts.insert("cpu".into(), watts);
-        power.joules =
-            Some(BTreeMap::from([("cpu".to_owned(), watts.map(|watts| super::microjoules(watts * window)))]));
+        power.joules = Some(BTreeMap::new());
+        let share = now.and_then(|now| {
+            let then = then.ok_or("nothing to compare with: it could not be read before")?;
+            busy(then, now).ok_or_else(|| "the processors' time does not move".to_owned())
+        });
+        match share {
+            Ok(share) => {
+                let watts = super::milliwatts(share * self.watts);
+                power.watts.insert("cpu".into(), Some(watts));
+                power.joules = Some(BTreeMap::from([("cpu".to_owned(), Some(super::microjoules(watts * window)))]));
+            }
+            Err(why) => refuse(&mut power, "cpu", &why),
+        }
         Some(power)
     }
 }
@@ -85,6 +97,24 @@ mod tests {
         let power = meter.read(at(3)).unwrap();
         assert_eq!((power.watts["cpu"], power.window_seconds, power.estimated), (Some(32.5), Some(2.0), true));
         assert_eq!(power.joules.unwrap()["cpu"], Some(65.0));
+    }
+
+    #[test]
+    fn a_reading_that_fails_is_null_with_its_reason() {
+        let proc = tempfile::tempdir().unwrap();
+        let write = |line: &str| fs::write(proc.path().join("stat"), line).unwrap();
+        write("cpu  100 0 0 100");
+        let mut meter = Estimate::open(proc.path(), 65.0).unwrap();
+        let at = |second: u64| Stamp { mono_ns: second * 1_000_000_000, ts: 0.0 };
+        assert!(meter.read(at(1)).is_none());
+        let mut said = Vec::new();
+        for (line, second) in [("cpu  100 0 0 100", 2), ("gone", 3), ("cpu 200 0 0 200", 4), ("cpu 210 0 0 210", 5)] {
+            write(line);
+            let power = meter.read(at(second)).unwrap();
+            assert_eq!(power.unavailable.is_some(), power.watts["cpu"].is_none());
+            said.push(power.watts["cpu"]);
+        }
+        assert_eq!(said, [None, None, None, Some(32.5)]);
     }
 
     #[test]

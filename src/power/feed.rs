@@ -152,6 +152,8 @@ pub enum Fed {
     Torn(u64),
     /// The meter says that it will not read, and why.
     Refused(String),
+    /// Readings that were due and did not happen.
+    Missed(u64),
 }
 
 /// A text on its way to be samples.
@@ -161,12 +163,47 @@ pub struct Feed {
     dating: Dating,
     tail: Vec<u8>,
     skipping: bool,
+    /// The machine, from what was there before anyone listened.
+    machine: Option<String>,
 }
 
 impl Feed {
     /// A text of this format, dated in this way.
     pub fn new(format: Format, dating: Dating) -> Self {
-        Self { format, dating, tail: Vec::new(), skipping: false }
+        Self { format, dating, tail: Vec::new(), skipping: false, machine: None }
+    }
+
+    /// Reads what was there before anyone listened, for what it says of the machine and of its own columns.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn skip(&mut self, from: &mut dyn Read) -> io::Result<()> {
+        let mut bytes = vec![0; 1 << 16];
+        loop {
+            match from.read(&mut bytes)? {
+                0 => return Ok(()),
+                read => {
+                    for fed in self.push(&bytes[..read], Stamp::now()) {
+                        if let Fed::Machine(name) = fed {
+                            self.machine = Some(name);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The meter's name; `None` before it is known.
+    pub fn source(&self) -> Option<&'static str> {
+        self.format.source()
+    }
+
+    /// The last line of what a program printed that meant nothing.
+    pub fn unread(&self) -> Option<&str> {
+        match &self.format {
+            Format::Printed(printed) => printed.unread(),
+            _ => None,
+        }
     }
 
     /// Takes bytes that arrived at `at`.
@@ -213,7 +250,10 @@ impl Feed {
     }
 
     fn date(&mut self, items: Vec<Item>) -> Vec<Fed> {
-        let mut fed = Vec::new();
+        let mut fed: Vec<Fed> = Vec::new();
+        if items.iter().any(|item| matches!(item, Item::Sample(_))) {
+            fed.extend(self.machine.take().map(Fed::Machine));
+        }
         for item in items {
             match item {
                 Item::Machine(name) => fed.push(Fed::Machine(name)),

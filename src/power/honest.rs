@@ -6,6 +6,9 @@
 use super::total::always_draws;
 use crate::record::Power;
 
+/// More than any one machine draws, and than a hall of them does: a number in another unit, or none at all.
+const MOST_WATTS: f64 = 1e9;
+
 /// Takes out the zeros that cannot be true, and the totals that contain what could not be read, each with the reason.
 pub fn honest(power: &mut Power) {
     let zeros: Vec<String> =
@@ -13,8 +16,10 @@ pub fn honest(power: &mut Power) {
     for domain in zeros {
         refuse(power, &domain, "read exactly 0 W, which cannot be while this program runs on it");
     }
-    let absurd = |watts: &Option<f64>| watts.is_some_and(|w| !w.is_finite() || w < 0.0);
-    let bad: Vec<String> = power.watts.iter().filter(|(_, w)| absurd(w)).map(|(d, _)| d.clone()).collect();
+    let absurd = |most: f64| move |value: &Option<f64>| value.is_some_and(|value| !(0.0..=most).contains(&value));
+    let watts = power.watts.iter().filter(|(_, watts)| absurd(MOST_WATTS)(watts));
+    let joules = power.joules.iter().flatten().filter(|(_, joules)| absurd(f64::MAX)(joules));
+    let bad: Vec<String> = watts.chain(joules).map(|(domain, _)| domain.clone()).collect();
     for domain in bad {
         refuse(power, &domain, "read a number that no power has");
     }
@@ -59,9 +64,14 @@ mod tests {
 
     #[test]
     fn numbers_that_no_power_has_are_refused() {
-        for bad in [f64::NAN, f64::INFINITY, -1.0] {
+        for bad in [f64::NAN, f64::INFINITY, -1.0, 1e12] {
             assert_eq!(reading(&[("gpu0", Some(bad))]).watts["gpu0"], None);
         }
+        let mut power = super::super::reading("x", PowerKind::Counter, 1.0, None);
+        power.joules = Some([("gpu0".to_owned(), Some(f64::INFINITY)), ("gpu1".to_owned(), Some(7.0))].into());
+        honest(&mut power);
+        assert_eq!(power.joules.as_ref().map(|joules| (joules["gpu0"], joules["gpu1"])), Some((None, Some(7.0))));
+        assert!(power.unavailable.unwrap().contains_key("gpu0"));
         assert_eq!(reading(&[("gpu0", Some(0.0)), ("dram-0", Some(0.0))]).unavailable, None);
     }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 pub fn text(interval: Duration) -> Result<Text, String> {
     let mut command = std::process::Command::new("macmon");
     command.args(["pipe", "-i"]).arg(interval.as_millis().to_string());
-    Text::spawned(command, Format::Macmon(Macmon::default()), str::to_owned)
+    Text::spawned(&command, Format::Macmon(Macmon::default()), str::to_owned)
 }
 
 /// It as a meter that runs: the library on a Mac, the program elsewhere (where it may stand for one on another machine).
@@ -59,8 +59,13 @@ pub fn text(interval: Duration) -> Result<Text, String> {
 #[derive(Debug, Default)]
 pub struct Macmon {
     last: Option<(Option<f64>, u64)>,
+    /// The shortest window so far: one that is much longer was no window, but a pause.
+    shortest: Option<f64>,
     machine: bool,
 }
+
+/// A line that comes after so many windows is the first of another stretch, whose window nobody knows.
+const PAUSE_WINDOWS: f64 = 3.0;
 
 #[derive(Deserialize)]
 struct Line {
@@ -104,6 +109,10 @@ impl Macmon {
             };
             (seconds > 0.0).then_some(seconds)
         });
+        if let Some(window) = window {
+            self.shortest = Some(self.shortest.map_or(window, |shortest| shortest.min(window)));
+        }
+        let window = window.filter(|window| self.shortest.is_none_or(|shortest| *window < PAUSE_WINDOWS * shortest));
         let parts = [
             ("cpu", read.cpu_power),
             ("gpu", read.gpu_power),
@@ -176,6 +185,17 @@ mod tests {
         assert!((samples[2].window_seconds.unwrap() - 1.1).abs() < 1e-6);
         assert_eq!((samples[1].kind, samples[1].watts["system"]), (PowerKind::Instant, Some(5.5)));
         assert!(items.iter().any(|item| matches!(item, Item::Machine(name) if name == "Mac99,1")));
+    }
+
+    #[test]
+    fn a_pause_between_two_lines_is_no_window() {
+        let line = |time: &str| format!(r#"{{"timestamp":"2026-02-06T{time}.000000+00:00","cpu_power":1.0}}"#);
+        let lines = ["10:00:00", "10:00:01", "13:00:00", "13:00:01"].map(line);
+        let kinds: Vec<PowerKind> = read(&lines.each_ref().map(String::as_str))
+            .iter()
+            .filter_map(|item| if let Item::Sample(sample) = item { Some(sample.kind) } else { None })
+            .collect();
+        assert_eq!(kinds, [PowerKind::Instant, PowerKind::Window, PowerKind::Instant, PowerKind::Window]);
     }
 
     #[test]

@@ -11,7 +11,10 @@ mod counter;
 mod dating;
 mod estimate;
 mod feed;
+mod follow;
 mod honest;
+#[cfg(test)]
+mod hostile;
 mod hwmon;
 mod macmon;
 mod nvml;
@@ -19,7 +22,9 @@ mod plist;
 mod polled;
 mod powermetrics;
 mod printed;
+mod prometheus;
 mod rapl;
+mod repeated;
 mod root;
 mod run;
 mod smi;
@@ -52,9 +57,10 @@ fn reading(source: &str, kind: PowerKind, ts: f64, mono: Option<f64>) -> Power {
     }
 }
 
-/// The seconds since the reading before, which `seen_ns` remembers; `None` for the first.
+/// The seconds since the reading before, which `seen_ns` remembers; `None` for the first, and for one that came with it.
 fn since(seen_ns: &mut Option<u64>, now_ns: u64) -> Option<f64> {
-    seen_ns.replace(now_ns).map(|then| crate::clock::micros(crate::clock::between(then, now_ns)))
+    let then = seen_ns.replace(now_ns)?;
+    Some(crate::clock::micros(crate::clock::between(then, now_ns))).filter(|seconds| *seconds > 0.0)
 }
 
 /// Watts to the milliwatt: more than any meter knows.

@@ -59,13 +59,16 @@ fn records(cards: &[Card], counters: &mut [Counter], window: Option<f64>, at: St
             counter.look(raw, at.mono_ns);
             counter.read(at.mono_ns).map_err(str::to_owned)
         });
+        if card.millijoules.is_err() {
+            counter.lost();
+        }
         match (step, &card.watts) {
             (Ok(step), watts) => {
-                let watts = watts.as_ref().ok().copied().or(step.watts);
+                // Polled too fast, some drivers answer 0.
+                let watts = watts.as_ref().ok().copied().filter(|watts| *watts > 0.0).or(step.watts);
                 counted.watts.extend(watts.map(|watts| (domain.clone(), Some(super::milliwatts(watts)))));
                 counted.joules.get_or_insert_default().insert(domain, Some(super::microjoules(step.joules)));
             }
-            // Polled too fast, some drivers answer 0.
             (Err(_), Ok(watts)) if *watts > 0.0 => {
                 told.watts.insert(domain, Some(super::milliwatts(*watts)));
             }

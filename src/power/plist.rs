@@ -83,6 +83,10 @@ impl Plist {
             self.machine = Some(machine.to_owned());
             out.push(Item::Machine(machine.to_owned()));
         }
+        // All the time since the machine was started, as --show-initial-usage begins.
+        if list.get("is_delta").and_then(Value::as_boolean) == Some(false) {
+            return;
+        }
         match read(&list, at) {
             Some(sample) => out.push(Item::Sample(sample)),
             None => out.push(Item::Torn),
@@ -95,7 +99,7 @@ fn read(list: &Dictionary, at: Stamp) -> Option<Sample> {
     let processor = list.get("processor").and_then(Value::as_dictionary);
     let graphics = list.get("gpu").and_then(Value::as_dictionary);
     let mut watts = BTreeMap::new();
-    if window <= 0.0 {
+    if !(window > 0.0 && window.is_finite()) {
         return None;
     }
     // Milliwatts where the meter says them, else the window's millijoules over its length.
@@ -177,6 +181,7 @@ mod tests {
             (format!("{one}\0\n{one}\0\n"), 2, 0),
             (format!("{one}\n\0{}", &one[..one.len() / 2]), 1, 1),
             (format!("{}\n\0{one}", &one[..one.len() / 2]), 1, 1),
+            (format!("{}\n\0{one}", one.replace("<true/>", "<false/>")), 1, 0),
             (one.replace("elapsed_ns", "elapsed"), 0, 1),
             (one.replace("1000000000", "0"), 0, 1),
             ("<plist><array/></plist>".into(), 0, 1),

@@ -11,6 +11,7 @@ use super::feed::{Clock, Item, Sample};
 use super::root;
 use crate::clock::Stamp;
 use crate::record::PowerKind;
+use jiff::civil::DateTime;
 use jiff::fmt::strtime::BrokenDownTime;
 use std::collections::BTreeMap;
 
@@ -18,6 +19,9 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub struct Powermetrics {
     machine: Option<String>,
+    /// When the machine was started, by its own clock.
+    started: Option<DateTime>,
+    begun: bool,
     block: Option<Block>,
     /// The domains of the last whole sample: what a sample without a total must have to be whole at the end of a log.
     usual: Vec<String>,
@@ -49,6 +53,10 @@ impl Powermetrics {
         let line = line.trim_end();
         if let Some((ended, window)) = header(line) {
             self.close(out, false);
+            if !std::mem::replace(&mut self.begun, true) && self.is_since_start(line, window) {
+                self.block = None;
+                return;
+            }
             self.block = Some(Block {
                 ended,
                 window,
@@ -65,6 +73,9 @@ impl Powermetrics {
             if let Some(machine) = line.strip_prefix("Machine model: ") {
                 self.machine = Some(machine.trim().to_owned());
                 out.push(Item::Machine(machine.trim().to_owned()));
+            } else if let Some(started) = line.strip_prefix("Boot time: ") {
+                self.started =
+                    BrokenDownTime::parse("%a %b %d %H:%M:%S %Y", started).ok().and_then(|at| at.to_datetime().ok());
             } else if line.contains("must be invoked as the superuser") {
                 out.push(Item::Refused(root::needed()));
             }
@@ -117,6 +128,19 @@ impl Powermetrics {
     /// The machine that the preamble names.
     pub fn machine(&self) -> Option<&str> {
         self.machine.as_deref()
+    }
+
+    /// Whether a window is all the time since the machine was started, as the first one of `--show-initial-usage` is: nothing
+    /// that anybody wants to know of the time before the log.
+    fn is_since_start(&self, header: &str, window: f64) -> bool {
+        let Some(started) = self.started else { return false };
+        let ended = header.split_once('(').and_then(|(_, rest)| {
+            let (date, _) = rest.split_once(')')?;
+            BrokenDownTime::parse("%a %b %d %H:%M:%S %Y %z", date).ok()?.to_datetime().ok()
+        });
+        let up = ended.map(|ended| ended.duration_since(started).as_secs_f64());
+        // Both times are local; between them the clock may have been put on or back.
+        up.is_some_and(|up| up > 60.0 && (window - up).abs() < 0.02 * up + 3700.0 && window > 0.5 * up)
     }
 
     /// The block is over: whole, or torn.

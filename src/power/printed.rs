@@ -3,11 +3,12 @@
 //!
 //! A pattern says where in a line the number stands (its group `value`, else its first group, else all of it), and may
 //! name the domain by a group `domain`. Without a pattern a line counts that is a number alone, or that has a number with
-//! a unit of power; lines of DCGM's exporter are known. A number with a comma in it is refused: nobody knows whether it
-//! parts thousands or decimals.
+//! a unit of power; known exporters' metrics are read from Prometheus text. A number with a comma in it is refused: nobody
+//! knows whether it parts thousands or decimals. What is said in a number's place is unavailable, with what was said.
 
 use super::counter::Counter;
 use super::feed::{Clock, Item, Sample};
+use super::prometheus::{Scrape, Scraped};
 use crate::clock::Stamp;
 use crate::record::PowerKind;
 use clap::ValueEnum;
@@ -62,10 +63,20 @@ pub struct Printed {
     domain: String,
     with_unit: Regex,
     counters: BTreeMap<String, (Counter, Option<u64>)>,
-    /// What DCGM's exporter said of each card in this scrape: watts, joules.
-    cards: BTreeMap<String, (Option<f64>, Option<f64>)>,
-    cards_at: Option<Stamp>,
+    scrape: Scrape,
+    /// The last line that meant nothing, shortened.
+    unread: Option<String>,
+    /// When the first line of this run arrived.
+    begun: Option<u64>,
+    /// Whether this run said what is no text.
+    binary: bool,
 }
+
+/// What meters say where they have no number, in lower case.
+const NO_NUMBER: [&str; 9] =
+    ["n/a", "[n/a]", "na", "none", "null", "unknown", "unavailable", "not supported", "[not supported]"];
+/// More joules than anything has drawn: a step beyond a counter's.
+const MOST_JOULES: f64 = 9e12;
 
 impl Printed {
     /// Lines that hold numbers of this unit, for this domain.
@@ -83,74 +94,134 @@ impl Printed {
             with_unit: Regex::new(r"(?i)(?:^|[^\d.,])([-+]?\d+(?:\.\d+)?)\s*([mkµu]?)w(?:att)?s?(?:[^\w]|$)")
                 .map_err(|why| why.to_string())?,
             counters: BTreeMap::new(),
-            cards: BTreeMap::new(),
-            cards_at: None,
+            scrape: Scrape::default(),
+            unread: None,
+            begun: None,
+            binary: false,
         })
     }
 
     /// Reads one line that arrived at `at`.
     pub fn line(&mut self, line: &str, at: Stamp, out: &mut Vec<Item>) {
-        if let Some(pattern) = &self.pattern {
-            let Some(found) = pattern.captures(line) else { return };
-            let value = found.name("value").or_else(|| found.get(1)).or_else(|| found.get(0));
-            let value = value.and_then(|value| value.as_str().trim().parse::<f64>().ok());
-            let domain = found.name("domain").map_or(self.domain.as_str(), |domain| domain.as_str());
-            match value.filter(|_| is_domain(domain)) {
-                Some(value) => {
-                    let domain = domain.to_owned();
-                    self.emit(value, self.unit, domain, at, out);
-                }
-                None => out.push(Item::Torn),
-            }
-        } else if let Some((card, watts, joules)) = dcgm(line) {
-            self.cards_at.get_or_insert(at);
-            let seen = self.cards.entry(card).or_default();
-            *seen = (watts.or(seen.0), joules.or(seen.1));
-        } else if let Ok(value) = line.trim().parse::<f64>() {
-            self.emit(value, self.unit, self.domain.clone(), at, out);
-        } else if let Some(found) = self.with_unit.captures(line) {
-            let unit = match found.get(2).map(|prefix| prefix.as_str()) {
-                Some("m" | "M") => Unit::Milliwatts,
-                Some("k" | "K") => Unit::Kilowatts,
-                Some("u" | "U" | "µ") => Unit::Microwatts,
-                _ => Unit::Watts,
-            };
-            if let Some(value) = found.get(1).and_then(|value| value.as_str().parse().ok()) {
-                self.emit(value, unit, self.domain.clone(), at, out);
-            }
+        self.begun.get_or_insert(at.mono_ns);
+        if !self.binary && is_binary(line) {
+            self.binary = true;
+            self.unread = Some("bytes that are no text".into());
+            out.push(Item::Torn);
+        }
+        if self.binary {
+            return;
+        }
+        if self.pattern.is_some() {
+            return self.matched(line, at, out);
+        }
+        let alone = line.trim();
+        let (known, ended) = self.scrape.line(line, at);
+        self.scraped(ended, out);
+        if known || alone.is_empty() || alone.starts_with('#') {
+            return;
+        }
+        if let Ok(value) = alone.parse::<f64>() {
+            return self.emit(value, alone, self.unit, self.domain.clone(), at, out);
+        }
+        if NO_NUMBER.contains(&alone.to_ascii_lowercase().as_str()) {
+            return out.push(said_none(self.domain.clone(), alone, at));
+        }
+        let Some(found) = self.with_unit.captures(line) else {
+            self.unread = Some(alone.chars().take(80).collect());
+            return;
+        };
+        let unit = match found.get(2).map(|prefix| prefix.as_str()) {
+            Some("m" | "M") => Unit::Milliwatts,
+            Some("k" | "K") => Unit::Kilowatts,
+            Some("u" | "U" | "µ") => Unit::Microwatts,
+            _ => Unit::Watts,
+        };
+        let number = found.get(1).map(|value| value.as_str()).unwrap_or_default();
+        if let Ok(value) = number.parse() {
+            self.emit(value, number, unit, self.domain.clone(), at, out);
         }
     }
 
     /// The program, or this run of it, has ended.
     pub fn end(&mut self, out: &mut Vec<Item>) {
-        let Some(at) = self.cards_at.take() else { return };
-        for (card, (watts, joules)) in std::mem::take(&mut self.cards) {
+        let ended = self.scrape.end();
+        self.scraped(ended, out);
+        (self.begun, self.binary) = (None, false);
+    }
+
+    /// The last line that meant nothing.
+    pub fn unread(&self) -> Option<&str> {
+        self.unread.as_deref()
+    }
+
+    fn matched(&mut self, line: &str, at: Stamp, out: &mut Vec<Item>) {
+        let Some(found) = self.pattern.as_ref().and_then(|pattern| pattern.captures(line)) else {
+            if !line.trim().is_empty() {
+                self.unread = Some(line.trim().chars().take(80).collect());
+            }
+            return;
+        };
+        let value = found.name("value").or_else(|| found.get(1)).or_else(|| found.get(0));
+        let text = value.map(|value| value.as_str().trim()).unwrap_or_default();
+        let domain = found.name("domain").map_or(self.domain.as_str(), |domain| domain.as_str()).to_owned();
+        match text.parse::<f64>() {
+            _ if !is_domain(&domain) => out.push(Item::Torn),
+            Ok(value) => self.emit(value, text, self.unit, domain, at, out),
+            Err(_) => out.push(said_none(domain, text, at)),
+        }
+    }
+
+    fn scraped(&mut self, scraped: Option<Scraped>, out: &mut Vec<Item>) {
+        let Some((at, domains)) = scraped else { return };
+        for (domain, (watts, joules)) in domains {
             match joules {
-                Some(joules) => self.count(joules, card, watts, at, out),
-                None => out.push(Item::Sample(sample(PowerKind::Instant, card, watts, at))),
+                Some(joules) => self.count(joules, domain, watts, at, out),
+                None => out.push(Item::Sample(sample(PowerKind::Instant, domain, watts, at))),
             }
         }
     }
 
-    fn emit(&mut self, value: f64, unit: Unit, domain: String, at: Stamp, out: &mut Vec<Item>) {
+    fn emit(&mut self, value: f64, text: &str, unit: Unit, domain: String, at: Stamp, out: &mut Vec<Item>) {
         let (factor, counts) = unit.factor();
         if !value.is_finite() {
-            out.push(Item::Torn);
+            out.push(said_none(domain, text, at));
         } else if counts {
             self.count(value * factor, domain, None, at, out);
         } else {
-            out.push(Item::Sample(sample(PowerKind::Instant, domain, Some(value * factor), at)));
+            let sample = sample(PowerKind::Instant, domain, Some(value * factor), at);
+            // What a program says in one breath is one reading: which of several numbers is meant, only the user knows.
+            let twin = out.iter_mut().rev().take(16).find_map(|item| match item {
+                Item::Sample(twin) if twin.watts.keys().eq(sample.watts.keys()) => Some(twin),
+                _ => None,
+            });
+            match twin.filter(|twin| self.begun == Some(at.mono_ns) && twin.watts != sample.watts) {
+                None => out.push(Item::Sample(sample)),
+                Some(twin) => {
+                    for (domain, watts) in &mut twin.watts {
+                        *watts = None;
+                        let why = "the program says several numbers at once: say with --pattern which is meant";
+                        twin.unavailable.insert(domain.clone(), why.to_owned());
+                    }
+                }
+            }
         }
     }
 
     /// A counter's reading; `watts` where the program tells them too.
     fn count(&mut self, joules: f64, domain: String, watts: Option<f64>, at: Stamp, out: &mut Vec<Item>) {
         let (counter, seen) = self.counters.entry(domain.clone()).or_insert_with(|| (Counter::new(1e-6, None), None));
-        counter.look((joules * 1e6).round().max(0.0) as u64, at.mono_ns);
         let window = super::since(seen, at.mono_ns);
         let mut sample = sample(PowerKind::Counter, domain.clone(), None, at);
         sample.window_seconds = window;
-        match counter.read(at.mono_ns) {
+        let step = if (0.0..=MOST_JOULES).contains(&joules) {
+            counter.look((joules * 1e6).round() as u64, at.mono_ns);
+            counter.read(at.mono_ns).map_err(str::to_owned)
+        } else {
+            counter.lost();
+            Err(format!("read {joules} J, which no counter holds"))
+        };
+        match step {
             Ok(step) => {
                 sample.joules = Some(BTreeMap::from([(domain.clone(), Some(super::microjoules(step.joules)))]));
                 match watts.or(step.watts) {
@@ -160,11 +231,19 @@ impl Printed {
             }
             Err(why) => {
                 sample.joules = Some(BTreeMap::from([(domain.clone(), None)]));
-                sample.unavailable.insert(domain, why.to_owned());
+                sample.unavailable.insert(domain, why);
             }
         }
         out.push(Item::Sample(sample));
     }
+}
+
+/// That something else was said in a number's place.
+fn said_none(domain: String, text: &str, at: Stamp) -> Item {
+    let mut sample = sample(PowerKind::Instant, domain.clone(), None, at);
+    let text: String = text.chars().take(80).collect();
+    sample.unavailable.insert(domain, format!("the program said {text:?}, which is no number"));
+    Item::Sample(sample)
 }
 
 fn sample(kind: PowerKind, domain: String, watts: Option<f64>, at: Stamp) -> Sample {
@@ -182,19 +261,11 @@ fn sample(kind: PowerKind, domain: String, watts: Option<f64>, at: Stamp) -> Sam
     }
 }
 
-/// A line of DCGM's exporter: the card, and its watts or its joules.
-fn dcgm(line: &str) -> Option<(String, Option<f64>, Option<f64>)> {
-    let (name, rest) = line.trim().split_once('{')?;
-    let (labels, value) = rest.rsplit_once('}')?;
-    let gpu = labels.split(',').find_map(|label| label.trim().strip_prefix("gpu=\"")?.strip_suffix('"'))?;
-    let gpu: u32 = gpu.parse().ok()?;
-    let value: f64 = value.split_ascii_whitespace().next()?.parse().ok().filter(|value: &f64| value.is_finite())?;
-    match name {
-        "DCGM_FI_DEV_POWER_USAGE" => Some((format!("gpu{gpu}"), Some(value), None)),
-        // Millijoules, whatever its help text says.
-        "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION" => Some((format!("gpu{gpu}"), None, Some(value / 1000.0))),
-        _ => None,
-    }
+/// Whether a line is none of a text: what a character is not, or what no line has, in every fourth place.
+fn is_binary(line: &str) -> bool {
+    let odd =
+        line.chars().filter(|c| *c == char::REPLACEMENT_CHARACTER || (c.is_control() && !"\t\r\u{1b}".contains(*c)));
+    line.contains('\0') || odd.count() * 4 > line.chars().count()
 }
 
 fn is_domain(name: &str) -> bool {
@@ -202,86 +273,4 @@ fn is_domain(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(pattern: Option<&str>, unit: Unit, lines: &[&str]) -> Vec<Item> {
-        let pattern = pattern.map(|pattern| Regex::new(pattern).unwrap());
-        let mut reader = Printed::new(pattern, unit, "wall").unwrap();
-        let mut items = Vec::new();
-        for (line, second) in lines.iter().zip(1..) {
-            reader.line(line, Stamp { mono_ns: second * 1_000_000_000, ts: 0.0 }, &mut items);
-        }
-        reader.end(&mut items);
-        items
-    }
-
-    fn watts(items: &[Item]) -> Vec<Option<f64>> {
-        items
-            .iter()
-            .map(|item| match item {
-                Item::Sample(sample) => sample.watts.values().next().copied().flatten(),
-                _ => Some(f64::NAN),
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_number_counts_alone_or_with_its_unit_and_never_with_a_comma() {
-        for (line, expect) in [
-            ("220", Some(220.0)),
-            (" 12.5 \r", Some(12.5)),
-            ("    Instantaneous power reading:                   220 Watts", Some(220.0)),
-            ("power: 1.15W", Some(1.15)),
-            ("1500 mW", Some(1.5)),
-            ("1.2kW now", Some(1200.0)),
-            ("1,872 W", None),
-            ("1872,08 W", None),
-            ("3 Webs", None),
-            ("5 kWh", None),
-            ("Sensor: ok", None),
-            ("", None),
-        ] {
-            assert_eq!(watts(&read(None, Unit::Watts, &[line])).first().copied().flatten(), expect, "{line:?}");
-        }
-    }
-
-    #[test]
-    fn a_pattern_picks_the_number_and_the_domain() {
-        let items =
-            read(Some(r"^(?P<domain>\w+): (?P<value>\S+)"), Unit::Milliwatts, &["psu1: 1500", "psu2: 1,5", "none"]);
-        let [Item::Sample(sample), Item::Torn] = items.as_slice() else { panic!("{items:?}") };
-        assert_eq!(sample.watts["psu1"], Some(1.5));
-        assert_eq!(watts(&read(Some(r"now (\d+)"), Unit::Watts, &["was 5, now 7"])), [Some(7.0)]);
-        assert!(Printed::new(None, Unit::Watts, "a domain").is_err());
-    }
-
-    #[test]
-    fn energy_is_a_counter() {
-        let items = read(None, Unit::WattHours, &["10", "10.01", "10.02"]);
-        let [Item::Sample(first), Item::Sample(second), Item::Sample(_)] = items.as_slice() else {
-            panic!("{items:?}")
-        };
-        assert!(first.watts.is_empty() && first.kind == PowerKind::Counter);
-        assert_eq!((second.watts["wall"], second.window_seconds), (Some(36.0), Some(1.0)));
-        assert_eq!(second.joules.as_ref().unwrap()["wall"], Some(36036.0));
-    }
-
-    #[test]
-    fn a_scrape_of_dcgm_is_one_reading_per_card() {
-        let items = read(
-            None,
-            Unit::Watts,
-            &[
-                "# HELP DCGM_FI_DEV_POWER_USAGE Power draw (in W).",
-                "DCGM_FI_DEV_POWER_USAGE{gpu=\"0\",UUID=\"GPU-a\",device=\"nvidia0\"} 61.5",
-                "DCGM_FI_DEV_POWER_USAGE{gpu=\"1\",UUID=\"GPU-b\"} 65.25",
-                "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{gpu=\"0\",UUID=\"GPU-a\"} 2000",
-            ],
-        );
-        let [Item::Sample(first), Item::Sample(second)] = items.as_slice() else { panic!("{items:?}") };
-        assert_eq!((first.kind, first.watts["gpu0"]), (PowerKind::Counter, Some(61.5)));
-        assert_eq!(first.joules.as_ref().unwrap()["gpu0"], Some(2.0));
-        assert_eq!((second.kind, second.watts["gpu1"]), (PowerKind::Instant, Some(65.25)));
-    }
-}
+mod tests;

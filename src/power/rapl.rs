@@ -44,21 +44,17 @@ impl Rapl {
                 folder.display()
             ));
         }
-        let mut refused = None;
         let mut zones = Vec::new();
         for (domain, zone) in found {
             let file = zone.join("energy_uj");
-            match number(&file) {
-                Ok(_) => {
-                    let range = number(&zone.join("max_energy_range_uj")).ok().filter(|range| *range > 0);
-                    zones.push(Zone { domain, file, counter: Counter::new(1e-6, range), failed: None });
-                }
-                Err(why) => refused = Some(why),
-            }
+            let range = number(&zone.join("max_energy_range_uj")).ok().filter(|range| *range > 0);
+            let failed = number(&file).err();
+            zones.push(Zone { domain, file, counter: Counter::new(1e-6, range), failed });
         }
-        match refused {
-            Some(why) if zones.is_empty() => Err(why),
-            _ => Ok(Self { zones, seen_ns: None }),
+        // One that cannot be read while others can stays, and is null: a total that lacks a package is none.
+        match zones.iter().all(|zone| zone.failed.is_some()) {
+            true => Err(zones.into_iter().find_map(|zone| zone.failed).unwrap_or_default()),
+            false => Ok(Self { zones, seen_ns: None }),
         }
     }
 
@@ -246,6 +242,16 @@ mod tests {
         assert!(Rapl::open(root.path()).err().unwrap().contains("virtual machine"));
         let root = tree(&[("intel-rapl:0", "package-0", "")]);
         assert!(Rapl::open(root.path()).err().unwrap().contains("vanished"));
+    }
+
+    #[test]
+    fn a_package_that_cannot_be_read_beside_one_that_can_is_null_and_not_left_out() {
+        let root = tree(&[("intel-rapl:0", "package-0", "1000000"), ("intel-rapl:1", "package-1", "soon")]);
+        let mut rapl = Rapl::open(root.path()).unwrap();
+        assert_eq!(rapl.domains(), ["package-0", "package-1"]);
+        let power = rapl.read(at(1));
+        assert_eq!(power.watts["package-1"], None);
+        assert!(power.unavailable.unwrap()["package-1"].contains("not a number"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Running powermetrics, which only root may: by sudo where that asks for no password, and otherwise not at all.
 
+use super::child::answer;
 use super::text::on_path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 /// How to be allowed to run it.
@@ -9,7 +10,8 @@ const ALLOW: &str = "run power-sample with sudo, or let sudo run the meter: \
                      sudo powermetrics -s cpu_power,gpu_power -i 1000 | power-sample --from -";
 
 /// The command that writes the log, through sudo where this program is not root: without a password or not at all.
-pub fn command(interval: Duration) -> Command {
+/// So many samples it writes at most: what cannot be ended from here ends by itself.
+pub fn command(interval: Duration, most: Option<u64>) -> Command {
     let mut command = if rustix::process::geteuid().is_root() {
         Command::new("powermetrics")
     } else {
@@ -17,15 +19,19 @@ pub fn command(interval: Duration) -> Command {
         sudo.args(["-n", "powermetrics"]);
         sudo
     };
-    command.args(["-s", "cpu_power,gpu_power,ane_power", "-b", "1", "-i"]).arg(interval.as_millis().to_string());
+    // The neural engine is told beside the processor; Intel's Macs know no sampler of it.
+    command.args(["-s", "cpu_power,gpu_power", "-b", "1", "-i"]).arg(interval.as_millis().to_string());
+    if let Some(most) = most {
+        command.arg("-n").arg(most.to_string());
+    }
     command
 }
 
 /// Whether it is there and may be run without asking anyone.
 pub fn allowed() -> bool {
-    let sudo = || Command::new("sudo").args(["-n", "-l", "powermetrics"]).stdin(Stdio::null()).output();
-    on_path("powermetrics")
-        && (rustix::process::geteuid().is_root() || sudo().is_ok_and(|output| output.status.success()))
+    let mut sudo = Command::new("sudo");
+    sudo.args(["-n", "-l", "powermetrics"]);
+    on_path("powermetrics") && (rustix::process::geteuid().is_root() || answer(&sudo).is_some())
 }
 
 /// What its end means to whoever wanted to measure.
@@ -55,9 +61,12 @@ mod tests {
 
     #[test]
     fn it_is_asked_for_the_interval_in_milliseconds() {
-        let command = command(Duration::from_millis(1500));
-        let args: Vec<String> = command.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect();
-        assert_eq!(args[args.len() - 2..], ["-i", "1500"]);
+        let args = |most| -> Vec<String> {
+            let command = command(Duration::from_millis(1500), most);
+            command.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect()
+        };
+        assert!(args(None).ends_with(&["-i".into(), "1500".into()]));
+        assert!(args(Some(7)).ends_with(&["-i".into(), "1500".into(), "-n".into(), "7".into()]));
         assert!(needed().contains("with sudo") && needed().contains("| power-sample --from -"));
     }
 }

@@ -2,7 +2,7 @@
 //! `sampler` record that opens and one that closes.
 
 use super::dating::{Dated, GAP};
-use super::feed::{Clock, Fed};
+use super::feed::{Clock, Fed, Sample};
 use super::honest::honest;
 use super::polled::Polled;
 use super::reading;
@@ -10,7 +10,7 @@ use super::total::total;
 use crate::clock::{Stamp, boot_id, cpu_seconds, mono_ns};
 use crate::record::{self, Power, PowerKind, Sampler, SamplerEvent, Tool};
 use crate::schedule::Schedule;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -139,13 +139,20 @@ pub fn sample(
             Ok(Event::Fed { feed, source, live, fed }) => {
                 stream.live &= live;
                 stream.sources.extend(source.map(str::to_owned));
+                // What comes together is announced together: a card for each line, say.
+                for dated in fed.iter().filter_map(|fed| if let Fed::Sample(dated) = fed { Some(dated) } else { None })
+                {
+                    stream.measured(&dated.sample.watts, dated.sample.joules.as_ref());
+                }
                 for fed in fed {
                     stream.take(feed, fed, &mut write)?;
                 }
             }
-            Ok(Event::Ended { why, .. }) => {
+            Ok(Event::Ended { feed, why }) => {
                 running -= 1;
-                if why.is_some() {
+                // One that was told how many readings to write has written them.
+                let done = settings.count.is_some_and(|most| stream.counts[feed] >= most);
+                if why.is_some() && !done {
                     ended.reason = why;
                 }
             }
@@ -178,6 +185,8 @@ struct Stream<'a> {
     refused: Option<String>,
     /// Per meter: readings, and the end of the last.
     counts: Vec<u64>,
+    /// Per text: readings of each domain that begins a line.
+    lines: Vec<Vec<(String, u64)>>,
     ends: Vec<Option<f64>>,
 }
 
@@ -199,6 +208,7 @@ impl<'a> Stream<'a> {
             torn: 0,
             refused: None,
             counts: vec![0; feeds + polled],
+            lines: vec![Vec::new(); feeds],
             ends: vec![None; feeds],
         }
     }
@@ -213,6 +223,7 @@ impl<'a> Stream<'a> {
             Fed::Machine(name) => self.machine = Some(name),
             Fed::Refused(why) => self.refused = Some(why),
             Fed::Torn(torn) => self.torn += torn,
+            Fed::Missed(readings) => self.gaps += readings,
             Fed::Sample(dated) => {
                 if let (Some(last), Some(window)) = (self.ends[feed], dated.sample.window_seconds) {
                     // What lies between the end of one window and the start of the next was not measured.
@@ -227,8 +238,7 @@ impl<'a> Stream<'a> {
                 self.label = self.label.take().or_else(|| dated.sample.label.clone());
                 self.window = self.window.or(dated.sample.window_seconds);
                 // Asked for so many of this meter, and another is not done yet.
-                if self.settings.count.is_none_or(|most| self.counts[feed] < most) {
-                    self.counts[feed] += 1;
+                if self.count(feed, &dated) {
                     self.put(power_of(dated), write)?;
                 }
             }
@@ -236,12 +246,34 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
+    /// Counts a reading of a text; whether it is one that was asked for. A meter may tell what it measures on several lines,
+    /// such as one per card: it has been read as often as the first of them.
+    fn count(&mut self, feed: usize, dated: &Dated) -> bool {
+        let Sample { watts, joules, .. } = &dated.sample;
+        let Some(domain) = watts.keys().chain(joules.iter().flat_map(BTreeMap::keys)).next() else { return true };
+        let lines = &mut self.lines[feed];
+        let place = lines.iter().position(|(known, _)| known == domain).unwrap_or_else(|| {
+            lines.push((domain.clone(), 0));
+            lines.len() - 1
+        });
+        if self.settings.count.is_some_and(|most| lines[place].1 >= most) {
+            return false;
+        }
+        lines[place].1 += 1;
+        self.counts[feed] = lines[0].1;
+        true
+    }
+
+    fn measured(&mut self, watts: &BTreeMap<String, Option<f64>>, joules: Option<&BTreeMap<String, Option<f64>>>) {
+        self.domains.extend(watts.keys().chain(joules.into_iter().flat_map(BTreeMap::keys)).cloned());
+    }
+
     fn put(&mut self, mut power: Power, write: &mut impl FnMut(&str) -> io::Result<()>) -> anyhow::Result<()> {
         honest(&mut power);
         self.seq += 1;
         power.seq = self.seq;
         self.estimated |= power.estimated;
-        self.domains.extend(power.watts.keys().cloned());
+        self.measured(&power.watts, power.joules.as_ref());
         self.open(write)?;
         write(&record::line(&power)?)?;
         Ok(())

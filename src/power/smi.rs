@@ -4,6 +4,7 @@
 //! moment where the driver tells it, else `power.draw`, which newer cards average over a second. The format is, by its
 //! maker's word, not promised to stay: prefer `nvml`.
 
+use super::child::answer;
 use super::feed::{Clock, Item, Sample};
 use super::table::Columns;
 use crate::clock::Stamp;
@@ -11,7 +12,7 @@ use crate::record::PowerKind;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 const POWERS: [&str; 6] = [
@@ -33,17 +34,17 @@ pub fn command(interval: Duration) -> Command {
 
 /// Whether there is one, and a card that it finds.
 pub fn answers() -> bool {
-    Command::new("nvidia-smi")
-        .arg("-L")
-        .stdin(Stdio::null())
-        .output()
-        .is_ok_and(|output| output.status.success() && output.stdout.starts_with(b"GPU "))
+    let mut command = Command::new("nvidia-smi");
+    command.arg("-L");
+    answer(&command).is_some_and(|said| said.starts_with("GPU "))
 }
 
 /// The state of reading one table, line by line.
 #[derive(Debug, Default)]
 pub struct Smi {
     columns: Option<Columns>,
+    /// Cards of a table without their numbers, in the order in which they came.
+    cards: Vec<String>,
 }
 
 impl Smi {
@@ -63,7 +64,12 @@ impl Smi {
             return;
         }
         let row = self.columns.as_ref().map(|columns| columns.row(line)).filter(super::table::Row::is_whole);
-        let Some((row, (_, text))) = row.as_ref().and_then(|row| Some((row, row.first_of(&POWERS)?))) else {
+        let Some((row, (_, text))) = row.as_ref().and_then(|row| {
+            // The first that is a number; where none is, the first.
+            let number =
+                POWERS.iter().find_map(|name| Some((*name, row.get(name).filter(|text| watts(text).is_some())?)));
+            Some((row, number.or_else(|| row.first_of(&POWERS))?))
+        }) else {
             // What it says instead of a table: that it found no driver, or no card.
             if line.contains("NVIDIA-SMI has failed") || line.contains("No devices were found") {
                 out.push(Item::Refused(format!("nvidia-smi: {}", line.trim())));
@@ -72,16 +78,21 @@ impl Smi {
             }
             return;
         };
-        let index: u32 = row.get("index").and_then(|index| index.parse().ok()).unwrap_or(0);
+        let card = row.first_of(&["uuid", "gpu_uuid", "pci.bus_id", "gpu_bus_id"]).map(|(_, card)| card.to_owned());
+        let index = match (row.get("index").and_then(|index| index.parse::<u32>().ok()), card) {
+            (Some(index), _) => index as usize,
+            (None, None) => 0,
+            (None, Some(card)) => self.cards.iter().position(|known| *known == card).unwrap_or_else(|| {
+                self.cards.push(card);
+                self.cards.len() - 1
+            }),
+        };
         let domain = format!("gpu{index}");
         let mut unavailable = BTreeMap::new();
-        let watts = match text.trim_end_matches('W').trim_end().parse::<f64>() {
-            Ok(watts) if watts.is_finite() => Some(watts),
-            _ => {
-                unavailable.insert(domain.clone(), format!("nvidia-smi says {text}"));
-                None
-            }
-        };
+        let watts = watts(text);
+        if watts.is_none() {
+            unavailable.insert(domain.clone(), format!("nvidia-smi says {text}"));
+        }
         out.push(Item::Sample(Sample {
             source: "nvidia-smi",
             kind: PowerKind::Instant,
@@ -95,6 +106,11 @@ impl Smi {
             label: None,
         }));
     }
+}
+
+/// `412.53 W`, or without its unit.
+fn watts(text: &str) -> Option<f64> {
+    text.trim_end_matches('W').trim_end().parse().ok().filter(|watts: &f64| watts.is_finite())
 }
 
 /// `2026/03/01 00:00:00.000`, in this machine's zone.
@@ -136,6 +152,18 @@ mod tests {
     fn the_power_of_the_moment_goes_before_the_mean() {
         let items = read("index, power.draw [W], power.draw.instant [W]\n0, 100.00 W, 300.00 W\n");
         assert!(matches!(items.as_slice(), [Item::Sample(sample)] if sample.watts["gpu0"] == Some(300.0)));
+    }
+
+    #[test]
+    fn what_one_column_does_not_tell_another_may_and_cards_without_a_number_are_told_apart() {
+        let items = read(
+            "uuid, power.draw.instant [W], power.draw [W]\n\
+             GPU-b, [N/A], 70.00 W\nGPU-a, [N/A], [N/A]\nGPU-b, 71.00 W, 99.00 W\n",
+        );
+        let [Item::Sample(first), Item::Sample(second), Item::Sample(third)] = items.as_slice() else {
+            panic!("{items:?}")
+        };
+        assert_eq!((first.watts["gpu0"], second.watts["gpu1"], third.watts["gpu0"]), (Some(70.0), None, Some(71.0)));
     }
 
     #[test]

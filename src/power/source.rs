@@ -52,6 +52,8 @@ pub enum Source {
 pub struct Setup {
     /// Time between readings, for meters that are told.
     pub interval: Duration,
+    /// How many readings will be taken at most, where that is known.
+    pub most: Option<u64>,
     /// Where the kernel shows devices: `/sys`.
     pub sysfs: PathBuf,
     /// Where the kernel shows processes: `/proc`.
@@ -88,12 +90,12 @@ pub fn open(source: Source, setup: &Setup) -> Result<Meters, String> {
         Source::Auto => return all(setup),
         Source::Powermetrics => {
             let format = Format::Powermetrics(Powermetrics::default());
-            meters.texts.push(Text::spawned(root::command(interval), format, root::explain)?);
+            meters.texts.push(Text::spawned(&root::command(interval, setup.most), format, root::explain)?);
         }
         Source::Macmon => meters.texts.push(macmon::text(interval)?),
         Source::Asitop => return Err("asitop: it writes a file: name it with --from".into()),
         Source::NvidiaSmi => {
-            meters.texts.push(Text::spawned(smi::command(interval), Format::Smi(Smi::default()), str::to_owned)?);
+            meters.texts.push(Text::spawned(&smi::command(interval), Format::Smi(Smi::default()), str::to_owned)?);
         }
         Source::Command => {
             let command = setup.command.clone().ok_or("command: no program: name it with --command")?;
@@ -133,14 +135,18 @@ fn all(setup: &Setup) -> Result<Meters, String> {
         meters.add(open(Source::NvidiaSmi, setup));
     }
     if let Ok(mut hwmon) = Hwmon::open(&setup.sysfs, cards) {
-        let taken: Vec<String> = meters.polled.iter().flat_map(Polled::domains).collect();
-        hwmon.leave_out(&taken);
+        hwmon.leave_out(&meters.domains());
         if !hwmon.domains().is_empty() {
             meters.polled.push(Polled::Hwmon(hwmon));
         }
     }
-    // On the mains a battery tells nothing, and must not be the total that everything waits for.
-    meters.polled.extend(Battery::open(&setup.sysfs).ok().filter(Battery::speaks).map(Polled::Battery));
+    // On the mains a battery tells nothing, and must not be the total that everything waits for; and the machine is
+    // measured once: macmon tells of it, too, and so may a sensor.
+    let whole = meters.domains().iter().any(|domain| domain == "system")
+        || meters.texts.iter().any(|text| text.source() == Some("macmon"));
+    if !whole {
+        meters.polled.extend(Battery::open(&setup.sysfs).ok().filter(Battery::speaks).map(Polled::Battery));
+    }
     if meters.polled.is_empty() && meters.texts.is_empty() {
         return Err(
             "no power meter: none that is known can be read here: power-sample --probe says why and what to do, \
@@ -162,7 +168,7 @@ pub fn probe(source: Source, setup: &Setup) -> Result<String, String> {
         Source::NvidiaSmi if smi::answers() => Ok("gpu0 …".into()),
         Source::NvidiaSmi => Err("nvidia-smi is not installed or finds no card: install NVIDIA's driver".into()),
         Source::Macmon if cfg!(target_os = "macos") || on_path("macmon") => Ok("cpu gpu ane dram soc system".into()),
-        Source::Macmon => Err("only on Macs with Apple's chips".into()),
+        Source::Macmon => Err("only on Macs with Apple's chips: what it wrote there is read with --from FILE".into()),
         Source::Battery => Battery::open(&setup.sysfs).and_then(|battery| match battery.speaks() {
             true => Ok("system".into()),
             false => Err("the battery is not discharging: unplug the machine".into()),
@@ -170,9 +176,7 @@ pub fn probe(source: Source, setup: &Setup) -> Result<String, String> {
         Source::Command if setup.command.is_some() => Ok(setup.domain.clone()),
         Source::Command => Err("name a program with --command".into()),
         Source::Auto | Source::Asitop | Source::Rapl | Source::Nvml | Source::Hwmon | Source::Estimate => {
-            let meters = open(source, setup)?;
-            let domains: Vec<String> = meters.polled.iter().flat_map(Polled::domains).collect();
-            Ok(domains.join(" "))
+            Ok(open(source, setup)?.domains().join(" "))
         }
     }
 }
@@ -196,6 +200,11 @@ pub fn format(source: Source, setup: &Setup) -> Result<Format, String> {
 }
 
 impl Meters {
+    /// What the meters measure that are read when a reading is due.
+    fn domains(&self) -> Vec<String> {
+        self.polled.iter().flat_map(Polled::domains).collect()
+    }
+
     fn add(&mut self, more: Result<Meters, String>) {
         if let Ok(more) = more {
             self.polled.extend(more.polled);

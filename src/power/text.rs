@@ -2,20 +2,17 @@
 
 use super::child::Child;
 use super::dating::Dating;
-use super::feed::{Feed, Format};
+use super::feed::{Fed, Feed, Format};
+use super::follow::Followed;
+use super::repeated::repeat;
 use super::run::Event;
-use crate::clock::mono_ns;
-use crate::schedule::Schedule;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-/// A program that fails so often in a row is not tried again.
-const PATIENCE: u32 = 3;
 
 /// A meter that speaks by itself.
 pub struct Text {
@@ -33,9 +30,43 @@ enum From {
 
 /// The program that runs at this moment, and whether another may be started.
 #[derive(Default)]
-struct Running {
-    child: Option<Child>,
-    stopped: bool,
+pub(super) struct Running {
+    /// The program.
+    pub child: Option<Child>,
+    /// Whether all is over.
+    pub stopped: bool,
+}
+
+/// Reads a text and tells what it says.
+pub(super) struct Listener {
+    /// The text so far.
+    pub feed: Feed,
+    place: usize,
+    tell: SyncSender<Event>,
+}
+
+impl Listener {
+    /// Reads to the end of `from`, or until `on_readings`, which is told how many have come, has had enough: those are then
+    /// not told on.
+    ///
+    /// # Errors
+    /// When the input fails.
+    pub fn read(&mut self, from: &mut dyn Read, mut on_readings: impl FnMut(usize) -> bool) -> io::Result<()> {
+        let (tell, place) = (&self.tell, self.place);
+        self.feed.read(from, |source, live, fed| {
+            let readings = fed.iter().filter(|fed| matches!(fed, Fed::Sample(_))).count();
+            (readings == 0 || on_readings(readings)) && tell.send(Event::Fed { feed: place, source, live, fed }).is_ok()
+        })
+    }
+
+    /// Says that readings which were due did not happen.
+    pub fn missed(&self, readings: u64) {
+        if readings == 0 {
+            return;
+        }
+        let fed = vec![Fed::Missed(readings)];
+        let _ = self.tell.send(Event::Fed { feed: self.place, source: None, live: true, fed });
+    }
 }
 
 impl Text {
@@ -64,6 +95,19 @@ impl Text {
         Ok(Self::new(format, dating, From::Reader(Box::new(from))))
     }
 
+    /// A file that grows, from its present end on: what is in it is read for what it says of its columns and of the
+    /// machine. A file that takes its place, or that begins again, is read from its beginning.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no regular file.
+    pub fn followed(path: &Path, format: Format) -> Result<Self, String> {
+        let failed = |why: io::Error| format!("{}: {why}", path.display());
+        let mut feed = Feed::new(format, Dating::Live);
+        let mut followed = Followed::open(path)?;
+        feed.skip(&mut followed.present()).map_err(failed)?;
+        Ok(Self { feed, from: From::Reader(Box::new(followed)), running: Arc::default(), explain: str::to_owned })
+    }
+
     /// A reader of what runs in this program.
     pub fn live(from: impl Read + Send + 'static, format: Format) -> Self {
         Self::new(format, Dating::Live, From::Reader(Box::new(from)))
@@ -73,7 +117,7 @@ impl Text {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn spawned(command: Command, format: Format, explain: fn(&str) -> String) -> Result<Self, String> {
+    pub fn spawned(command: &Command, format: Format, explain: fn(&str) -> String) -> Result<Self, String> {
         let name = command.get_program().to_string_lossy().into_owned();
         let (child, from) = Child::start(command).map_err(|why| explain(&format!("{name}: {why}")))?;
         let text = Self::new(format, Dating::Live, From::Program(Box::new(from)));
@@ -88,30 +132,32 @@ impl Text {
         Self::new(format, Dating::Live, From::Again(Box::new(command), interval))
     }
 
+    /// The meter's name, where it is known beforehand.
+    pub fn source(&self) -> Option<&'static str> {
+        self.feed.source()
+    }
+
     fn new(format: Format, dating: Dating, from: From) -> Self {
         Self { feed: Feed::new(format, dating), from, running: Arc::default(), explain: str::to_owned }
     }
 
     /// Starts to read it on a thread of its own, as number `place`; the answer ends the meter, where it is a program.
     pub fn listen(self, place: usize, tell: SyncSender<Event>) -> impl FnOnce() {
-        let Text { mut feed, from, running, explain } = self;
+        let Text { feed, from, running, explain } = self;
         let ours = Arc::clone(&running);
         std::thread::spawn(move || {
-            let told = tell.clone();
-            let mut read = move |from: &mut dyn Read| {
-                feed.read(from, |source, live, fed| told.send(Event::Fed { feed: place, source, live, fed }).is_ok())
-            };
+            let mut listener = Listener { feed, place, tell: tell.clone() };
             let why = match from {
-                From::Reader(mut from) => read(&mut from).err().map(|why| why.to_string()),
+                From::Reader(mut from) => listener.read(&mut from, |_| true).err().map(|why| why.to_string()),
                 From::Program(mut from) => {
-                    let failed = read(&mut from).err().map(|why| why.to_string());
+                    let failed = listener.read(&mut from, |_| true).err().map(|why| why.to_string());
                     Some(
                         failed
                             .or_else(|| verdict(&ours))
                             .map_or_else(|| "the meter ended by itself".to_owned(), |why| explain(&why)),
                     )
                 }
-                From::Again(command, interval) => repeat(&*command, interval, &ours, &mut read),
+                From::Again(command, interval) => repeat(&*command, interval, &ours, &mut listener),
             };
             let _ = tell.send(Event::Ended { feed: place, why });
         });
@@ -126,43 +172,8 @@ impl Text {
     }
 }
 
-/// Runs a program again and again; the answer is why no more.
-fn repeat(
-    command: &dyn Fn() -> Command,
-    interval: Duration,
-    running: &Mutex<Running>,
-    read: &mut dyn FnMut(&mut dyn Read) -> std::io::Result<()>,
-) -> Option<String> {
-    let mut schedule = Schedule::new(mono_ns(), interval);
-    let mut failed = 0;
-    loop {
-        std::thread::sleep(schedule.wait(mono_ns()));
-        schedule.take(mono_ns());
-        let mut from = {
-            let mut running = running.lock().ok()?;
-            if running.stopped {
-                return None;
-            }
-            match Child::start(command()) {
-                Ok((child, from)) => {
-                    running.child = Some(child);
-                    from
-                }
-                Err(why) => return Some(why.to_string()),
-            }
-        };
-        let why = match read(&mut from) {
-            Ok(()) => verdict(running),
-            Err(why) => Some(why.to_string()),
-        };
-        failed = if why.is_some() { failed + 1 } else { 0 };
-        if failed >= PATIENCE {
-            return why;
-        }
-    }
-}
-
-fn verdict(running: &Mutex<Running>) -> Option<String> {
+/// How the program that ran ended.
+pub(super) fn verdict(running: &Mutex<Running>) -> Option<String> {
     // Taken out while it is asked, so that whoever stops it meanwhile does not wait.
     let mut child = running.lock().ok()?.child.take()?;
     child.verdict()

@@ -27,7 +27,7 @@ pub struct Load {
     pub ended_ts: f64,
     /// The same on the host's monotonic clock, in seconds.
     pub ended_mono: f64,
-    /// How long the load took; null when it failed.
+    /// How long the load took; null when it failed, or when the model was loaded already and could not be unloaded.
     pub load_time_seconds: Option<f64>,
     /// Whose clock `load_time_seconds` is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,6 +40,9 @@ pub struct Load {
     /// The context length, in tokens, with which it is loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context_length: Option<u64>,
+    /// The name under which the loaded instance answers, where that is not the model's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// Why it failed; null when it did not.
     pub error: Option<String>,
 }
@@ -54,7 +57,7 @@ impl Body for Load {
 pub enum LoadTimeSource {
     /// The server said how long it took.
     Server,
-    /// Measured here, from the request to the answer.
+    /// Measured here, from the request to the answer, or by `lms`, which leaves its own start out.
     Wall,
 }
 

@@ -33,7 +33,7 @@ pub use memory::{GpuMemory, Memory, ProcessMemory, SystemMemory};
 pub use model::{Model, Pricing, Source};
 pub use object::Object;
 pub use power::{Power, PowerKind};
-pub use prompt::Prompt;
+pub use prompt::{Counted, Prompt, Synthetic};
 pub use result::{
     Attempt, Chunks, Client, Cost, CostSource, Derived, Errors, Failure, FailureKind, Files, FirstTokens, Itl,
     LagSeconds, Outcome, Phase, PromptUsed, Timing, TokenSource, Tokens,

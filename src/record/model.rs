@@ -86,9 +86,15 @@ pub struct Model {
     /// The provider's tag, when the record is pinned to one (OpenRouter).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+    /// The display name of that provider: what answers carry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_name: Option<String>,
     /// What kind of OpenAI-compatible server answered: `llama.cpp`, `vllm` …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+    /// The version that it says it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_version: Option<String>,
 }
 
 impl Body for Model {

@@ -5,7 +5,7 @@
 use super::{Body, JoinedMemory, JoinedPower, Source, Truth};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// One request and all that is known of it. (The record is called `result`; the type is not, because Rust has one.)
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -98,6 +98,16 @@ pub struct Outcome {
     /// llama.cpp's `timings` or vLLM's `metrics`, raw.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timings: Option<Value>,
+    /// What else the server said, raw: the fields of the answer, of its choices and of their deltas that no other field here
+    /// holds (`system_fingerprint`, `stop_reason` …), each as it was last. At most 64, of 16 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_fields: Option<Map<String, Value>>,
+    /// OpenRouter's word on its routing, raw: providers, `attempt`, `attempts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub openrouter_metadata: Option<Value>,
+    /// With `--verify-cost`: what OpenRouter's ledger says of the request, raw.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<Value>,
     /// Rates that follow from the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub derived: Option<Derived>,
@@ -119,6 +129,12 @@ pub struct Outcome {
     /// Which repetition of the same question it is, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeat: Option<u64>,
+    /// Of a conversation: the number of its first request, the same for all its turns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<u64>,
+    /// Of a conversation: which turn of it, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<u64>,
     /// How many requests of this run were running when it was sent, itself included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<u64>,
@@ -304,6 +320,9 @@ pub struct Cost {
     pub usd: f64,
     /// Who says so.
     pub source: CostSource,
+    /// With `--verify-cost`: US dollars by OpenRouter's ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_usd: Option<f64>,
 }
 
 /// Where a cost comes from.
@@ -314,6 +333,8 @@ pub enum CostSource {
     Usage,
     /// Tokens times the model's prices.
     Pricing,
+    /// OpenRouter's ledger, where the answer did not say.
+    Generation,
 }
 
 /// Whether a request counts.
@@ -334,9 +355,19 @@ pub struct PromptUsed {
     /// The prompt's text, inlined by `bench-join --json-dir`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// What was put before the prompt's text so that no cache could know it.
+    /// What was put before the prompt's text so that no cache could know it; of a synthetic prompt, what the order of its words
+    /// was drawn from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
+    /// The length of the text that stands before every prompt of the run, in tokens (`--shared-prefix`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_prefix_tokens: Option<u64>,
+    /// How many tokens a synthetic prompt was to have, the shared prefix included; `tokens.input` is what it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wanted_input_tokens: Option<u64>,
+    /// How many tokens its answer was to have; `tokens.output` is what it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wanted_output_tokens: Option<u64>,
     /// Sampling temperature.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,

@@ -48,7 +48,7 @@ pub fn records(text: &str) -> anyhow::Result<Vec<Record>> {
             tokens_per_second_fallback: value["derived"]["tokens_per_second_fallback"].as_f64(),
         }),
         tokens,
-        cost: value["cost"].as_f64().map(|usd| Cost { usd, source: CostSource::Usage }),
+        cost: value["cost"].as_f64().map(|usd| Cost { usd, source: CostSource::Usage, verified_usd: None }),
         load_time_seconds: value.get("load_time_seconds").map(Value::as_f64),
         model_info: value.get("model_info").cloned(),
         power: value.get("power").map(|power| power_of(power, seconds)),
@@ -83,23 +83,21 @@ fn sentence(value: &Value) -> Option<String> {
 fn prompt(text: &str) -> Prompt {
     let digest = Sha256::digest(format!("\0{text}").as_bytes());
     let sha256: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Prompt { id: sha256[..8].to_owned(), category: None, system: None, text: text.to_owned(), sha256 }
+    Prompt { id: sha256[..8].to_owned(), text: text.to_owned(), sha256, ..Prompt::default() }
 }
 
 fn sent(value: &Value, prompt: Option<&Prompt>) -> PromptUsed {
     let word = |name: &str| value[name].as_str().map(str::to_owned);
     PromptUsed {
         id: prompt.map(|p| p.id.clone()).unwrap_or_default(),
-        text: None,
         temperature: value["temperature"].as_f64(),
         top_p: value["top_p"].as_f64(),
         // They wrote −1 for "no limit".
         max_tokens: value["max_tokens"].as_u64(),
         num_ctx: value["num_ctx"].as_u64(),
-        seed: None,
-        nonce: None,
         reasoning_effort: word("reasoning_effort"),
         gpu_setting: word("gpu_setting"),
+        ..PromptUsed::default()
     }
 }
 

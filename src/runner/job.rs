@@ -2,9 +2,11 @@
 //!
 //! Jobs are numbered and made when their turn comes: a run of a million requests holds none of them before it sends them.
 
-use super::plan::{Nonce, Settings, Target};
+use super::asking::parameters;
+use super::plan::{Settings, Target};
 use crate::pace::{Level, in_turn};
-use crate::record::{Phase, Prompt};
+use crate::prompts::Item;
+use crate::record::Phase;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -25,8 +27,8 @@ pub struct Job {
     pub due_ns: Option<u64>,
     /// Whether a nonce goes before the prompt.
     pub nonce: bool,
-    /// [`key`] of it.
-    pub key: String,
+    /// [`key`] of it; of a conversation, of each turn.
+    pub keys: Vec<String>,
     /// How long the model took to load: `Some(None)` when that failed.
     pub load_seconds: Option<Option<f64>>,
     /// The GPU offload with which it was loaded.
@@ -60,17 +62,36 @@ pub struct Batch {
     pub gpu_setting: Option<String>,
 }
 
+/// How many requests that count are still to be made; `None` where only the time ends them.
+pub fn left(settings: &Settings, targets: &[Target]) -> Option<u64> {
+    let each = asked_of_each(settings)?;
+    if settings.done.is_empty() {
+        return Some(settings.turns(each).saturating_mul((settings.levels.len() * targets.len()) as u64));
+    }
+    let is_left = |target: &Target, level: Level, n: u64| {
+        let keys = in_turn(settings.prompts.len(), n).map(|asked| keys(settings, target, asked, level));
+        keys.filter(|keys| !all_done(settings, keys)).map_or(0, |keys| keys.len() as u64)
+    };
+    let of = |target: &Target, level| (0..each).map(|n| is_left(target, level, n)).sum::<u64>();
+    Some(targets.iter().map(|target| settings.levels.iter().map(|level| of(target, *level)).sum::<u64>()).sum())
+}
+
+/// How many requests that count each target gets at each level; `None` where only the time ends them.
+fn asked_of_each(settings: &Settings) -> Option<u64> {
+    match (settings.requests, settings.duration) {
+        (Some(n), _) => Some(n),
+        (None, Some(_)) => None,
+        (None, None) => Some((settings.prompts.len() as u64).saturating_mul(settings.repeat)),
+    }
+}
+
 impl Batch {
     /// How many requests each target gets; `None` where only the time ends them.
     fn each(&self, settings: &Settings) -> Option<u64> {
         match self.part {
             Part::Warmup => Some(settings.warmup),
             Part::Ramp => None,
-            Part::Measure => match (settings.requests, settings.duration) {
-                (Some(n), _) => Some(n),
-                (None, Some(_)) => None,
-                (None, None) => Some((settings.prompts.len() as u64).saturating_mul(settings.repeat)),
-            },
+            Part::Measure => asked_of_each(settings),
         }
     }
 
@@ -95,14 +116,10 @@ impl Batch {
         let (target, turn) = self.place(settings, n)?;
         let target = self.targets.get(target)?;
         let (prompt, repeat) = in_turn(settings.prompts.len(), turn)?;
-        let key = key(settings, target, &settings.prompts[prompt], self.level, repeat);
-        if self.part == Part::Measure && settings.done.contains(&key) {
+        let keys = keys(settings, target, (prompt, repeat), self.level);
+        if self.part == Part::Measure && all_done(settings, &keys) {
             return Some(None);
         }
-        let again = self.each(settings).is_none_or(|each| each > settings.prompts.len() as u64)
-            || settings.levels.len() > 1
-            || settings.warmup > 0
-            || !settings.ramp.is_zero();
         Some(Some(Job {
             target: Arc::clone(target),
             prompt,
@@ -110,39 +127,65 @@ impl Batch {
             phase: if self.part == Part::Measure { Phase::Measure } else { Phase::Warmup },
             level: self.level,
             due_ns: None,
-            nonce: match settings.nonce {
-                Nonce::On => true,
-                Nonce::Off => false,
-                Nonce::Auto => again,
-            },
-            key,
+            nonce: settings.nonces(),
+            keys,
             load_seconds: self.load_seconds,
             gpu_setting: self.gpu_setting.clone(),
         }))
     }
 
-    /// How many requests from the `n`th on are not done already; `None` where only the time ends them.
+    /// How many requests from the `n`th job on are not done already: each turn of a conversation is one. `None` where only the
+    /// time ends them.
     pub fn left(&self, settings: &Settings, n: u64) -> Option<u64> {
         let left = self.len(settings)?.saturating_sub(n);
         if settings.done.is_empty() || self.part != Part::Measure {
-            return Some(left);
+            let (each, targets) = (self.each(settings)?, self.targets.len() as u64);
+            // Of each target's prompts, those that came before the `n`th job.
+            let before = |target: u64| match self.level {
+                Level::Closed { .. } => n.saturating_sub(target.saturating_mul(each)),
+                Level::Open { .. } => n / targets + u64::from(target < n % targets),
+            };
+            let asked: u64 = (0..targets).map(|target| settings.turns(before(target).min(each))).sum();
+            return Some(settings.turns(each).saturating_mul(targets).saturating_sub(asked));
         }
-        Some((n..n + left).filter(|n| matches!(self.job(settings, *n), Some(Some(_)))).count() as u64)
+        Some((n..n + left).filter_map(|n| self.job(settings, n)?).map(|job| job.keys.len() as u64).sum())
     }
 }
 
-/// The hash of server, model, prompt, settings and repetition: 16 hex digits.
-fn key(settings: &Settings, target: &Target, prompt: &Prompt, level: Level, repeat: u64) -> String {
-    let parameters = &settings.parameters;
+/// The keys of a job, turn by turn.
+fn keys(settings: &Settings, target: &Target, (prompt, repeat): (usize, u64), level: Level) -> Vec<String> {
+    let item = &settings.prompts[prompt];
+    (1..=item.turns()).map(|turn| key(settings, target, item, turn, level, repeat)).collect()
+}
+
+/// A conversation is taken up as a whole: what a turn was answered is not there to be carried on.
+fn all_done(settings: &Settings, keys: &[String]) -> bool {
+    keys.iter().all(|key| settings.done.contains(key))
+}
+
+/// The hash of server, model, prompt, settings, repetition and turn: 16 hex digits.
+fn key(settings: &Settings, target: &Target, item: &Item, turn: u64, level: Level, repeat: u64) -> String {
     let load = settings.load.as_ref().map(|load| (load.context_length, load.gpu.clone(), load.parallel));
     let level = match level {
         Level::Closed { concurrency } => concurrency.to_string(),
         Level::Open { rate, arrival, at_most } => format!("{rate}/s {arrival} {at_most}"),
     };
-    let what = format!(
+    let mut what = format!(
         "{}\0{}\0{}\0{:?}\0{}\0{:?}\0{level}\0{repeat}\0{load:?}\0{:?}",
-        target.source, target.base_url, target.model.id, target.model.provider, prompt.sha256, parameters, settings.api,
+        target.source,
+        target.base_url,
+        target.model.id,
+        target.model.provider,
+        item.identity(),
+        parameters(settings, item),
+        settings.api,
     );
+    if let Some(tokens) = settings.shared_prefix {
+        what += &format!("\0prefix {} {tokens}", settings.load_seed);
+    }
+    if item.turns() > 1 {
+        what += &format!("\0turn {turn}");
+    }
     Sha256::digest(what.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -194,7 +237,7 @@ mod tests {
         let mut settings = settings(2);
         settings.warmup = 2;
         let measure = batch(CLOSED, Part::Measure);
-        let keys = [0, 1, 2, 3].map(|n| measure.job(&settings, n).unwrap().unwrap().key);
+        let keys = [0, 1, 2, 3].map(|n| measure.job(&settings, n).unwrap().unwrap().keys.remove(0));
         settings.done = [keys[0].clone(), keys[3].clone()].into();
         assert_eq!(asked(&measure, &settings), "a11 b01 ");
         assert_eq!(
@@ -206,9 +249,25 @@ mod tests {
     }
 
     #[test]
+    fn a_conversation_has_a_key_for_each_turn_and_is_done_when_all_of_them_are() {
+        let mut settings = settings(1);
+        let turns = ["a", "b"].map(str::to_owned).to_vec();
+        settings.prompts = vec![Item::Text(Arc::new(crate::prompts::conversation("talk", None, turns).unwrap()))];
+        let measure = batch(CLOSED, Part::Measure);
+        assert_eq!([0, 1, 2, 9].map(|n| measure.left(&settings, n)), [Some(4), Some(2), Some(0), Some(0)]);
+        assert_eq!(batch(OPEN, Part::Measure).left(&settings, 1), Some(2), "two models, two turns each");
+        let keys = measure.job(&settings, 0).unwrap().unwrap().keys;
+        assert!(keys.len() == 2 && keys[0] != keys[1]);
+        settings.done = [keys[0].clone()].into();
+        assert_eq!(asked(&measure, &settings), "a01 b01 ");
+        settings.done.extend(keys);
+        assert_eq!((asked(&measure, &settings).as_str(), measure.left(&settings, 0)), ("b01 ", Some(2)));
+    }
+
+    #[test]
     fn requests_of_another_load_are_other_requests() {
         let settings = settings(1);
-        let key = |level| batch(level, Part::Measure).job(&settings, 0).unwrap().unwrap().key;
+        let key = |level| batch(level, Part::Measure).job(&settings, 0).unwrap().unwrap().keys.remove(0);
         let slower = Level::Open { rate: 2.0, arrival: Arrival::Poisson, at_most: 9 };
         let constant = Level::Open { rate: 5.0, arrival: Arrival::Constant, at_most: 9 };
         let keys = [CLOSED, Level::Closed { concurrency: 5 }, OPEN, slower, constant].map(key);

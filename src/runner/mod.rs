@@ -4,22 +4,33 @@
 //! in one pool across models. Workers ask; one sink writes: [`run`] hands it every event in the order in which it
 //! happened. Nothing here knows standard output or the command line.
 
+mod asking;
+mod fit;
+mod flight;
 mod job;
 mod lag;
+mod ledger;
 mod level;
 mod plan;
 mod request;
 
+pub use asking::Asking;
+pub use fit::Fitted;
+pub use flight::{Doing, Flight};
+pub use job::left;
 pub use plan::{ApiChoice, Nonce, Settings, Target};
 
 use crate::clock::Stamp;
 use crate::http::wire::Connections;
 use crate::loader;
-use crate::record::{Failure, FailureKind, Load, Outcome, Phase, Start};
+use crate::record::{Failure, FailureKind, Load, Outcome, Phase, Prompt, Start};
+use futures_util::future::join_all;
 use job::{Batch, Job, Part};
 use lag::Lag;
+use std::collections::HashSet;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -35,10 +46,16 @@ const ROOM: usize = 64;
 pub enum Event {
     /// A model was loaded, or failed to be.
     Load(Box<Load>),
+    /// A text was made, and will be asked.
+    Prompt(Arc<Prompt>),
     /// A request was sent.
     Start(Start),
-    /// So many pieces of text have arrived by now; told now and then.
-    Pieces(u64),
+    /// A model is being loaded.
+    Loading(String),
+    /// A request was sent for the first time; how far it is can be seen in it until it is done.
+    Running(Arc<Flight>),
+    /// A request ended, and its result waits for OpenRouter's ledger.
+    Verifying(u64),
     /// A request ended. The answer's text comes along for whoever keeps it.
     Done {
         /// The result.
@@ -88,8 +105,13 @@ struct Shared {
     events: mpsc::UnboundedSender<Event>,
     /// Room for results that the sink has not taken yet: whoever reads slowly slows the run down, and does not fill memory.
     room: Semaphore,
-    pieces: AtomicU64,
+    /// What waits to be verified.
+    ledger: ledger::Ledger,
     tally: Mutex<Tally>,
+    /// The ids of the texts that were made and told.
+    told: Mutex<HashSet<String>>,
+    /// Whether it was said that a conversation ended early.
+    broken: AtomicBool,
 }
 
 /// Runs everything; hands every event to `sink`.
@@ -118,8 +140,10 @@ pub async fn run(
         enough,
         events,
         room: Semaphore::new(ROOM),
-        pieces: AtomicU64::new(0),
+        ledger: ledger::Ledger::new(),
         tally: Mutex::default(),
+        told: Mutex::default(),
+        broken: AtomicBool::new(false),
     });
     let driver = tokio::spawn(Arc::clone(&shared).drive());
     let abort = driver.abort_handle();
@@ -169,9 +193,14 @@ async fn pass_on(mut heard: watch::Receiver<Stop>, say: watch::Sender<Stop>) {
 
 impl Shared {
     async fn drive(self: Arc<Self>) {
+        self.stages().await;
+        self.ledger.empty().await;
+    }
+
+    async fn stages(self: &Arc<Self>) {
         for stage in plan::stages(&self.targets) {
             let first = &self.targets[stage[0]];
-            let cycle = self.settings.load.as_ref().filter(|_| loader::has_life_cycle(first.source));
+            let cycle = self.settings.load.as_ref().filter(|_| loader::has_life_cycle(first.source, &first.model));
             let Some(wanted) = cycle else {
                 self.levels(&stage, None, None).await;
                 continue;
@@ -184,10 +213,12 @@ impl Shared {
                 batches.iter().for_each(|batch| self.unsent(batch, 0));
                 continue;
             }
+            self.tell(Event::Loading(first.model.id.clone()));
             let mut notice = |text: String| self.tell(Event::Notice(text));
             let run = &self.settings.run;
-            let stopped = || self.stopped();
-            let loading = loader::load(&first.api, first.source, &first.model, wanted, run, &stopped, &mut notice);
+            // Nothing will be asked of a model whose load is still running when the run is to stop.
+            let stop = pin!(self.stop_at(Stop::Drain));
+            let loading = loader::load(&first.api, first.source, &first.model, wanted, run, stop, &mut notice);
             let load = tokio::select! {
                 load = loading => load,
                 () = self.stop_at(Stop::Leave) => None,
@@ -197,12 +228,17 @@ impl Shared {
                 self.unload_quietly().await;
                 continue;
             };
-            let (seconds, error) = (load.load_time_seconds, load.error.clone());
+            let (seconds, gpu, error) = (load.load_time_seconds, load.gpu_setting.clone(), load.error.clone());
+            if let Some(instance) = &load.instance {
+                // Each target is loaded once.
+                let _ = first.instance.set(instance.clone());
+            }
             self.tell(Event::Load(Box::new(load)));
             match error {
+                Some(_) if self.stopped() => batches.iter().for_each(|batch| self.unsent(batch, 0)),
                 Some(why) => self.failed_load(first, why),
                 None => {
-                    self.levels(&stage, Some(seconds), wanted.gpu.clone()).await;
+                    self.levels(&stage, Some(seconds), gpu).await;
                     // A sampler that reads once a second must find the model still loaded after its last answer.
                     let linger = wanted.settle.min(LINGER);
                     tokio::select! {
@@ -212,7 +248,7 @@ impl Shared {
                 }
             }
             tokio::select! {
-                unloaded = loader::unload_all(&first.api, first.source) => {
+                unloaded = loader::unload_all(&first.api, first.source, wanted.limit) => {
                     if let Err(why) = unloaded {
                         self.tell(Event::Notice(format!("{}: could not be unloaded: {why}", first.model.id)));
                     }
@@ -246,28 +282,62 @@ impl Shared {
 
     async fn levels(self: &Arc<Self>, stage: &[usize], load_seconds: Option<Option<f64>>, gpu: Option<String>) {
         let batches: Vec<Batch> = self.batches(stage, load_seconds, gpu).collect();
+        if let Some(batch) = batches.first() {
+            self.fit(&batch.targets).await;
+        }
         for batch in batches {
             self.batch(batch).await;
         }
     }
 
-    async fn work(&self, job: Job) {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (outcome, text) = request::perform(self, job, id).await;
-        if outcome.start_ts.is_none()
-            && outcome.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)
-        {
-            self.count(|tally| tally.unsent += 1);
-            return;
+    /// Asks what a job asks, turn by turn. A turn that failed ends its conversation: there is nothing to carry on.
+    async fn work(self: &Arc<Self>, mut job: Job) {
+        let mut id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let mut asking = Asking::new(&self.settings, &job.target, job.prompt, job.nonce, id);
+        self.introduce([asking.prefix.as_ref(), Some(&asking.prompt)]);
+        let mut left = asking.turns() as u64;
+        loop {
+            let (outcome, text) = request::perform(self, &job, id, &asking).await;
+            if outcome.start_ts.is_none()
+                && outcome.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)
+            {
+                break;
+            }
+            left -= 1;
+            let failed = outcome.error.is_some();
+            if left > 0 && !failed {
+                asking.answered(&text);
+            }
+            self.done(outcome, text, &job.target).await;
+            if left == 0 {
+                return;
+            }
+            if failed || self.stopped() {
+                break;
+            }
+            // Only the first turn has its time; the others follow when they can.
+            job.due_ns = None;
+            id = self.next_id.fetch_add(1, Ordering::Relaxed);
         }
-        // A permit that is forgotten is the sink's to give back.
-        if let Ok(room) = self.room.acquire().await {
-            room.forget();
+        self.count(|tally| tally.unsent += left);
+        if !self.stopped() && !self.broken.swap(true, Ordering::Relaxed) {
+            self.tell(Event::Notice("a turn failed: the turns after it in its conversation are not sent".into()));
         }
+    }
+
+    async fn done(self: &Arc<Self>, outcome: Outcome, text: String, target: &Target) {
         let failed = outcome.error.is_some();
         self.count(|tally| if failed { tally.failed += 1 } else { tally.ok += 1 });
         if failed {
             self.perhaps_enough();
+        }
+        self.deliver(outcome, text, target).await;
+    }
+
+    async fn hand_on(&self, outcome: Outcome, text: String) {
+        // A permit that is forgotten is the sink's to give back.
+        if let Ok(room) = self.room.acquire().await {
+            room.forget();
         }
         self.tell(Event::Done { outcome: Box::new(outcome), text });
     }
@@ -328,15 +398,24 @@ impl Shared {
         count(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Unloads what may be loaded, in two seconds at most: the run is being left.
     async fn unload_quietly(&self) {
         if self.settings.load.is_none() {
             return;
         }
-        let limit = Duration::from_secs(2);
-        for target in self.targets.iter().filter(|target| loader::has_life_cycle(target.source)) {
-            if let Ok(Ok(())) = tokio::time::timeout(limit, loader::unload_all(&target.api, target.source)).await {
-                return;
+        let mut servers: Vec<&Target> = Vec::new();
+        for target in &self.targets {
+            let known =
+                servers.iter().any(|known| (known.source, &known.base_url) == (target.source, &target.base_url));
+            if loader::has_life_cycle(target.source, &target.model) && !known {
+                servers.push(target);
             }
         }
+        let mut unloads = Vec::new();
+        for target in servers {
+            unloads.push(loader::unload_all(&target.api, target.source, Duration::from_secs(2)));
+        }
+        // Nobody is left to be told of a failure.
+        join_all(unloads).await;
     }
 }

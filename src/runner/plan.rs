@@ -1,13 +1,15 @@
 //! What is to be run: the settings, the targets, and which targets are measured together.
 
+use super::fit::Fitted;
 use crate::chat::{Dialect, Limits, Parameters};
 use crate::http::{Api, Secret, is_loopback};
 use crate::loader;
 use crate::pace::Level;
-use crate::record::{Model, Prompt, Source};
+use crate::prompts::Item;
+use crate::record::{Model, Source};
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// When a nonce is put before the prompt.
@@ -56,8 +58,10 @@ pub struct Settings {
     pub run: String,
     /// The number of the first request.
     pub first_id: u64,
-    /// The prompts.
-    pub prompts: Vec<Prompt>,
+    /// What is asked.
+    pub prompts: Vec<Item>,
+    /// The length, in tokens, of a text that stands before every prompt.
+    pub shared_prefix: Option<u64>,
     /// What is sent with each.
     pub parameters: Parameters,
     /// The load levels, one after another.
@@ -68,7 +72,7 @@ pub struct Settings {
     pub duration: Option<Duration>,
     /// After so many failed requests no more are sent.
     pub max_errors: Option<u64>,
-    /// What random arrivals follow from.
+    /// What random arrivals and prompts follow from.
     pub load_seed: u64,
     /// Requests per model and level; otherwise each prompt `repeat` times, or as many as the time allows.
     pub requests: Option<u64>,
@@ -78,12 +82,16 @@ pub struct Settings {
     pub warmup: u64,
     /// When caches are kept out.
     pub nonce: Nonce,
+    /// What makes the nonces of this process its own: two runs of the same name, or of the same second, have others.
+    pub salt: u64,
     /// Which API is spoken.
     pub api: ApiChoice,
     /// How long anything may take.
     pub limits: Limits,
     /// How often a request is tried again.
     pub retries: u32,
+    /// Look each cost up in OpenRouter's ledger.
+    pub verify_cost: bool,
     /// How models are loaded; `None` to leave that to the server.
     pub load: Option<loader::Wanted>,
     /// Keys of results that are there already.
@@ -92,6 +100,35 @@ pub struct Settings {
     pub save_text: bool,
     /// Keep the chunks in the record.
     pub save_stream: bool,
+}
+
+impl Settings {
+    /// Whether a nonce goes before the prompts.
+    pub fn nonces(&self) -> bool {
+        match self.nonce {
+            Nonce::On => true,
+            Nonce::Off => false,
+            Nonce::Auto => {
+                let prompts = self.prompts.len() as u64;
+                let each = match (self.requests, self.duration) {
+                    (Some(n), _) => Some(n),
+                    (None, Some(_)) => None,
+                    (None, None) => Some(prompts.saturating_mul(self.repeat)),
+                };
+                let again = each.is_none_or(|each| each > prompts);
+                again || self.levels.len() > 1 || self.warmup > 0 || !self.ramp.is_zero()
+            }
+        }
+    }
+
+    /// How many requests `conversations` prompts take, when they are asked in turn: each turn of a conversation is one.
+    pub fn turns(&self, conversations: u64) -> u64 {
+        let all = self.prompts.len() as u64;
+        let of = |items: &[Item]| items.iter().map(Item::turns).sum::<u64>();
+        let (rounds, rest) = (conversations.checked_div(all).unwrap_or(0), conversations.checked_rem(all).unwrap_or(0));
+        let rest = usize::try_from(rest).ok().and_then(|rest| self.prompts.get(..rest));
+        rounds.saturating_mul(of(&self.prompts)).saturating_add(rest.map_or(0, of))
+    }
 }
 
 /// A model and how to reach it.
@@ -107,14 +144,26 @@ pub struct Target {
     pub key: Option<Secret>,
     /// The server's API, for loading.
     pub api: Api,
+    /// The name under which the loaded instance answers, where that is not the model's id.
+    pub instance: OnceLock<String>,
     /// Which of the dialects is spoken: the place in [`ApiChoice::dialects`].
     pub dialect: AtomicUsize,
+    /// The synthetic texts as its server counts them; made by the runner.
+    pub fitted: OnceLock<Fitted>,
+    /// Whether it refused `max_tokens` and asked for `max_completion_tokens`.
+    pub newer_limit: AtomicBool,
 }
 
 impl Target {
+    /// The model as requests name it.
+    pub fn addressed(&self) -> Model {
+        let id = self.instance.get().unwrap_or(&self.model.id).clone();
+        Model { id, ..self.model.clone() }
+    }
+
     /// Whether it shares this machine, so that two of its kind would disturb each other.
     fn is_local(&self) -> bool {
-        loader::has_life_cycle(self.source) || is_loopback(&self.base_url)
+        loader::has_life_cycle(self.source, &self.model) || is_loopback(&self.base_url)
     }
 }
 
@@ -153,8 +202,16 @@ pub(super) mod tests {
             base_url: base.into(),
             key: None,
             api: Api::new(base, None, &KeyRule::default()).unwrap().0,
+            instance: OnceLock::new(),
             dialect: AtomicUsize::new(0),
+            fitted: OnceLock::new(),
+            newer_limit: AtomicBool::new(false),
         }
+    }
+
+    /// A prompt of its own name.
+    fn text(name: &str) -> Item {
+        Item::Text(Arc::new(prompt(name, None, None, name)))
     }
 
     /// The settings of a run of so many prompts, one after another.
@@ -163,7 +220,9 @@ pub(super) mod tests {
         Settings {
             run: "run".into(),
             first_id: 1,
-            prompts: (0..prompts).map(|n| prompt(&n.to_string(), None, None, &n.to_string())).collect(),
+            prompts: (0..prompts).map(|n| text(&n.to_string())).collect(),
+            shared_prefix: None,
+            salt: 0,
             parameters: Parameters::default(),
             levels: vec![Level::Closed { concurrency: 1 }],
             ramp: Duration::ZERO,
@@ -177,11 +236,39 @@ pub(super) mod tests {
             api: ApiChoice::Auto,
             limits: Limits { connect: second, idle: second, total: second, text_bytes: 1 },
             retries: 0,
+            verify_cost: false,
             load: None,
             done: HashSet::new(),
             save_text: false,
             save_stream: false,
         }
+    }
+
+    #[test]
+    fn a_nonce_is_put_where_a_model_is_asked_the_same_again() {
+        let asked = |change: fn(&mut Settings)| {
+            let mut settings = settings(2);
+            settings.nonce = Nonce::Auto;
+            change(&mut settings);
+            settings.nonces()
+        };
+        assert!(!asked(|_| ()));
+        assert!(!asked(|settings| settings.requests = Some(2)));
+        assert!(asked(|settings| settings.requests = Some(3)));
+        assert!(asked(|settings| settings.repeat = 2));
+        assert!(asked(|settings| settings.warmup = 1));
+        assert!(asked(|settings| settings.ramp = Duration::from_secs(1)));
+        assert!(asked(|settings| settings.duration = Some(Duration::from_secs(1))));
+        assert!(asked(|settings| settings.levels.push(Level::Closed { concurrency: 2 })));
+        assert!(!asked(|settings| (settings.nonce, settings.repeat) = (Nonce::Off, 2)));
+    }
+
+    #[test]
+    fn the_turns_of_conversations_are_counted_in_turn() {
+        let mut settings = settings(2);
+        let turns = ["a", "b", "c"].map(str::to_owned).to_vec();
+        settings.prompts.push(Item::Text(Arc::new(crate::prompts::conversation("talk", None, turns).unwrap())));
+        assert_eq!([0, 1, 3, 4, 7].map(|n| settings.turns(n)), [0, 1, 5, 6, 11]);
     }
 
     #[test]

@@ -1,41 +1,36 @@
 //! One request of a run: put into the server's dialect, sent, tried again where that may help, turned into its result.
 
+use super::flight::Flight;
 use super::job::Job;
-use super::{Event, Shared, Stop};
+use super::{Asking, Event, Shared, Stop, Target};
 use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
 use crate::clock::{self, Stamp};
 use crate::http::shown;
-use crate::prompts::{nonce, with_nonce};
-use crate::record::{Attempt, Client, FailureKind, Outcome, PromptUsed, Source, Start, Timing};
+use crate::record::{
+    Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, Source, Start, Timing, TokenSource,
+};
 use bytes::Bytes;
 use serde_json::Value;
-
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The longest that a server's `Retry-After` is obeyed; a longer one ends the request.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
-/// Performs a job; returns its result and the answer's text.
-pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
+/// Sends the turn of a job that is next; returns its result and the answer's text.
+pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (Outcome, String) {
     let settings = &shared.settings;
     let target = &job.target;
-    let prompt = &settings.prompts[job.prompt];
-    let nonce = job.nonce.then(|| nonce(&settings.run, id));
-    let text = with_nonce(nonce.as_deref(), &prompt.text);
-    let question = Question {
-        model: &target.model,
-        source: target.source,
-        base_url: &target.base_url,
-        system: prompt.system.as_deref(),
-        text: &text,
-        parameters: &settings.parameters,
-    };
-    let parameters = &settings.parameters;
+    let flight = Arc::new(Flight::new(id, &target.model.id));
+    let text = asking.text();
+    let addressed = target.addressed();
+    let question = asking.question(target, &addressed, &text);
+    let (conversation, turn) = asking.turn().unzip();
     let mut outcome = Outcome {
         run: settings.run.clone(),
         id,
-        key: job.key.clone(),
+        key: turn.map_or(job.keys.first(), |turn| job.keys.get(turn as usize - 1)).cloned().unwrap_or_default(),
         source: Some(target.source),
         model: target.model.id.clone(),
         provider: target.model.provider.clone(),
@@ -44,39 +39,40 @@ pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
         rate: job.level.rate(),
         phase: Some(job.phase),
         repeat: Some(job.repeat),
-        prompt: Some(PromptUsed {
-            id: prompt.id.clone(),
-            text: None,
-            nonce,
-            temperature: parameters.temperature,
-            top_p: parameters.top_p,
-            max_tokens: parameters.max_tokens,
-            num_ctx: parameters.num_ctx,
-            seed: parameters.seed,
-            reasoning_effort: parameters.reasoning_effort.clone(),
-            gpu_setting: job.gpu_setting.clone(),
-        }),
+        conversation,
+        turn,
+        prompt: Some(asking.used(job.gpu_setting.clone())),
         ..Outcome::default()
     };
 
     let dialects = settings.api.dialects(target.source);
     let mut spoken = target.dialect.load(Ordering::Relaxed);
+    while spoken + 1 < dialects.len() && !asking.speaks(dialects[spoken]) {
+        spoken += 1;
+    }
     let sent = AtomicBool::new(false);
+    let mut load_told = false;
     let (told, dialect) = loop {
         let dialect = dialects[spoken];
-        let call = call(shared, &job, &question, dialect, id);
+        let newer_limit = target.newer_limit.load(Ordering::Relaxed);
+        let call = call(shared, job, &question, dialect, newer_limit, id);
         outcome.endpoint = Some(shown(&call.url));
         let on_start = |stamp: Stamp| {
             if !sent.swap(true, Ordering::Relaxed) {
                 outcome.in_flight = Some(shared.in_flight.fetch_add(1, Ordering::Relaxed) + 1);
+                shared.tell(Event::Running(Arc::clone(&flight)));
             }
+            flight.sent(stamp.mono_ns);
             let run = Some(settings.run.clone());
             shared.tell(Event::Start(Start { id, run, start_ts: stamp.ts, start_mono: stamp.mono() }));
         };
-        let on_piece = |_: &chat::Answer| {
-            let pieces = shared.pieces.fetch_add(1, Ordering::Relaxed) + 1;
-            if pieces.is_multiple_of(64) {
-                shared.tell(Event::Pieces(pieces));
+        let on_piece = |answer: &chat::Answer| {
+            if !load_told && let Some(load) = jit_load(&settings.run, target, answer) {
+                load_told = true;
+                shared.tell(Event::Load(Box::new(load)));
+            }
+            if !answer.chunks.is_empty() {
+                flight.piece(answer);
             }
         };
         // What is on its way may finish; what waits for its time or its connection is not sent any more.
@@ -92,18 +88,21 @@ pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
             target.dialect.fetch_max(spoken, Ordering::Relaxed);
             continue;
         }
+        if !newer_limit && !shared.stopped() && metrics::limit_refused(&told) {
+            // OpenAI's reasoning models, wherever they are served: they say under which name they take the limit.
+            target.newer_limit.store(true, Ordering::Relaxed);
+            outcome.attempts.push(attempt(&told, Duration::ZERO));
+            continue;
+        }
         match wait_before_retry(&told, outcome.attempts.len() as u32, settings.retries, id) {
             Some(wait) if !shared.stopped() => {
-                outcome.attempts.push(Attempt {
-                    status: told.status,
-                    error: told.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
-                    wait_seconds: wait.as_secs_f64(),
-                });
+                flight.waits();
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     // No more is sent, a second try included.
                     () = shared.stop_at(Stop::Drain) => break (told, dialect),
                 }
+                outcome.attempts.push(attempt(&told, wait));
             }
             _ => break (told, dialect),
         }
@@ -116,11 +115,18 @@ pub async fn perform(shared: &Shared, job: Job, id: u64) -> (Outcome, String) {
         let scheduled = Some(-clock::between(due, start.mono_ns));
         outcome.timing_seconds = Some(Timing { scheduled, ..Timing::default() });
     }
-    let answer = finish(shared, &mut outcome, told, &job, dialect);
+    let answer = finish(shared, &mut outcome, told, job, asking, dialect);
     (outcome, answer)
 }
 
-fn finish(shared: &Shared, outcome: &mut Outcome, mut told: Told, job: &Job, dialect: Dialect) -> String {
+fn finish(
+    shared: &Shared,
+    outcome: &mut Outcome,
+    mut told: Told,
+    job: &Job,
+    asking: &Asking,
+    dialect: Dialect,
+) -> String {
     let settings = &shared.settings;
     if let Some(start) = told.start {
         outcome.client =
@@ -129,11 +135,22 @@ fn finish(shared: &Shared, outcome: &mut Outcome, mut told: Told, job: &Job, dia
             outcome.stream = Some(metrics::stream(&told.answer.chunks, start.mono_ns));
         }
     }
-    for name in dialect.unsupported(&settings.parameters) {
+    // A load inside a request is part of its time to first token, whoever was to load.
+    if let Some(seconds) = told.answer.rest_stats.as_ref().and_then(loaded_seconds) {
+        outcome.load_time_seconds.get_or_insert(Some(seconds));
+        outcome.warnings.push("loaded_by_request".into());
+    }
+    for name in dialect.unsupported(asking.parameters()) {
         outcome.warnings.push(format!("{name}_not_sent"));
     }
     let answer = std::mem::take(&mut told.answer.text);
-    metrics::fill(outcome, told, &job.target.model, &settings.parameters, dialect);
+    metrics::fill(outcome, told, &job.target.addressed(), asking.parameters(), dialect);
+    outcome.warnings.extend(lengths(outcome).map(str::to_owned));
+    let output = outcome.tokens.as_ref().and_then(|tokens| tokens.output);
+    if output.is_some() && outcome.prompt.as_ref().is_some_and(|prompt| prompt.wanted_output_tokens == output) {
+        // It was to end there.
+        outcome.warnings.retain(|word| word != "truncated_by_length");
+    }
     if settings.save_text {
         outcome.text = Some(answer.clone());
     }
@@ -145,21 +162,79 @@ fn finish(shared: &Shared, outcome: &mut Outcome, mut told: Told, job: &Job, dia
     answer
 }
 
-fn call(shared: &Shared, job: &Job, question: &Question, dialect: Dialect, id: u64) -> Call {
+/// Whether the lengths that a synthetic prompt was to have came about, as far as the server counted.
+fn lengths(outcome: &Outcome) -> impl Iterator<Item = &'static str> + use<> {
+    let wanted = outcome.prompt.as_ref().filter(|_| outcome.error.is_none());
+    let tokens = outcome.tokens.as_ref().filter(|tokens| tokens.source != TokenSource::Chunks);
+    let differs = |wanted: Option<u64>, got: Option<u64>| wanted.zip(got).is_some_and(|(wanted, got)| wanted != got);
+    let input = differs(wanted.and_then(|p| p.wanted_input_tokens), tokens.and_then(|t| t.input));
+    let output = differs(wanted.and_then(|p| p.wanted_output_tokens), tokens.and_then(|t| t.output));
+    [(input, "input_length_differs"), (output, "output_length_differs")]
+        .into_iter()
+        .filter_map(|(differs, word)| differs.then_some(word))
+}
+
+fn attempt(told: &Told, wait: Duration) -> Attempt {
+    Attempt {
+        status: told.status,
+        error: told.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
+        wait_seconds: wait.as_secs_f64(),
+    }
+}
+
+fn call(shared: &Shared, job: &Job, question: &Question, dialect: Dialect, newer_limit: bool, id: u64) -> Call {
     let target = &job.target;
+    let mut body = dialect.body(question);
+    if newer_limit && let Some(limit) = body.shift_remove("max_tokens") {
+        body.insert("max_completion_tokens".into(), limit);
+    }
     let mut headers = Vec::new();
     if target.source == Source::Openrouter {
         headers.push(("x-openrouter-title", "llm-bench".to_owned()));
+        // Which providers were tried: the time of those that failed is in the answer's.
+        headers.push(("x-openrouter-metadata", "enabled".to_owned()));
     }
     Call {
         dialect,
         url: dialect.url(target.source, &target.base_url),
-        body: Bytes::from(Value::Object(dialect.body(question)).to_string()),
+        body: Bytes::from(Value::Object(body).to_string()),
         request_id: format!("{}-{id}", shared.settings.run),
         key: target.key.clone(),
         headers,
         not_before_ns: job.due_ns,
     }
+}
+
+fn loaded_seconds(stats: &Value) -> Option<f64> {
+    stats.get("model_load_time_seconds").and_then(Value::as_f64).filter(|seconds| (0.0..1e6).contains(seconds))
+}
+
+/// The load that a server made of itself, because a request named a model that was not there: told when it is done, by a
+/// server that tells of it (LM Studio's native chat). There is no baseline before it.
+fn jit_load(run: &str, target: &Target, answer: &chat::Answer) -> Option<Load> {
+    let stats = answer.rest_stats.as_ref()?;
+    let mono = |name: &str| stats.get(name).and_then(Value::as_f64);
+    let (started_mono, ended_mono) = (mono("model_load_start_mono")?, mono("model_load_end_mono")?);
+    let now = Stamp::now();
+    let ts = |mono: f64| clock::micros(now.ts - (now.mono() - mono));
+    Some(Load {
+        run: run.to_owned(),
+        source: target.source,
+        model: target.model.id.clone(),
+        baseline_ts: None,
+        baseline_mono: None,
+        started_ts: ts(started_mono),
+        started_mono,
+        ended_ts: ts(ended_mono),
+        ended_mono,
+        load_time_seconds: loaded_seconds(stats),
+        load_time_source: loaded_seconds(stats).map(|_| LoadTimeSource::Server),
+        loader: Loader::Jit,
+        gpu_setting: None,
+        context_length: None,
+        instance: answer.served_model.clone().filter(|name| *name != target.model.id),
+        error: None,
+    })
 }
 
 /// How long to wait before the same request is sent again; `None` when it is not to be. Only what may be repeated: nothing
@@ -168,17 +243,23 @@ fn wait_before_retry(told: &Told, tried: u32, retries: u32, id: u64) -> Option<D
     let error = told.error.as_ref()?;
     let passes = match error.kind {
         FailureKind::Connect | FailureKind::RateLimit | FailureKind::Server => error.retryable,
-        FailureKind::Timeout => error.status == Some(408),
+        // A limit of ours has no status; a 408 is the server's, as a status or inside a 200.
+        FailureKind::Timeout => error.status.is_some() && error.retryable,
         _ => false,
     };
     if !passes || !told.answer.chunks.is_empty() || tried >= retries {
         return None;
     }
-    // Half to all of 1, 2, 4 … seconds: requests that failed together do not come back together.
-    let share = (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / f64::from(1 << 24);
+    // Half to all of 1, 2, 4 … seconds; or what is asked for, and up to a tenth more: requests that failed together do not
+    // come back together.
+    let number = id.wrapping_mul(31).wrapping_add(u64::from(tried));
+    let share = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / f64::from(1 << 24);
     let backoff = Duration::from_secs_f64(2f64.powi(tried.min(6) as i32) * (0.5 + share / 2.0));
-    let wait = told.retry_after.map_or(backoff, |asked| asked.max(backoff / 2));
-    (wait <= LONGEST_WAIT).then_some(wait)
+    match told.retry_after {
+        None => Some(backoff),
+        Some(asked) if asked > LONGEST_WAIT => None,
+        Some(asked) => Some(asked.mul_f64(1.0 + share / 10.0).max(backoff / 2)),
+    }
 }
 
 #[cfg(test)]
@@ -207,6 +288,9 @@ mod tests {
             (FailureKind::RateLimit, Some(429), true, true),
             (FailureKind::Server, Some(503), true, true),
             (FailureKind::Timeout, Some(408), true, true),
+            (FailureKind::Timeout, Some(200), true, true),
+            (FailureKind::Server, Some(503), false, false),
+            (FailureKind::Refused, Some(402), false, false),
             (FailureKind::Connect, None, true, true),
             (FailureKind::Timeout, None, true, false),
             (FailureKind::IdleTimeout, None, true, false),
@@ -231,7 +315,11 @@ mod tests {
     fn the_server_s_wish_is_obeyed_unless_it_is_too_long() {
         let mut limited = told(FailureKind::RateLimit, Some(429), true);
         limited.retry_after = Some(Duration::from_secs(7));
-        assert_eq!(wait_before_retry(&limited, 0, 2, 1), Some(Duration::from_secs(7)));
+        let waits: Vec<_> = (1..100).map(|id| wait_before_retry(&limited, 0, 2, id).unwrap()).collect();
+        let range = Duration::from_secs(7)..=Duration::from_millis(7700);
+        assert!(waits.iter().all(|wait| range.contains(wait)), "{waits:?}");
+        let different: std::collections::HashSet<_> = waits.iter().collect();
+        assert!(different.len() > 90, "they do not come back together");
         limited.retry_after = Some(Duration::from_secs(3600));
         assert_eq!(wait_before_retry(&limited, 0, 2, 1), None);
         let backoff = wait_before_retry(&told(FailureKind::Server, Some(500), true), 1, 2, 9).unwrap();

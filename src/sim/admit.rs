@@ -8,11 +8,12 @@ use super::meter::{DECODE, Draw, Milliwatts, PREFILL};
 use super::pen::Pen;
 use super::plan::{Plan, Shape};
 use super::profile;
+use super::quirks::Quirk;
 use super::serve::Sim;
 use super::shelf::Instance;
 use super::truth::wire_id;
 use super::turn::Turn;
-use crate::clock::{between, mono_ns, wall};
+use crate::clock::{between, mono_ns};
 use crate::record::Source;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -53,8 +54,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.sim.running.fetch_sub(1, Ordering::Relaxed);
-        if let (Some(instance), Some(keep)) = (&self.instance, self.keep_alive) {
-            instance.keep_until((keep >= 0.0).then(|| wall() + keep));
+        if let Some(instance) = &self.instance {
+            instance.rest(self.keep_alive);
         }
     }
 }
@@ -100,6 +101,7 @@ pub async fn admit(request: Request, telling: Option<&Pen>) -> Result<(Turn, Run
             gap_factor: 1.0 + settings.slowdown * others as f64,
             per_chunk: per_chunk as usize,
             limit: ask.limit,
+            least: ask.least,
             reasoning: ask.reasoning,
             seed: settings.seed,
             number,
@@ -113,6 +115,9 @@ pub async fn admit(request: Request, telling: Option<&Pen>) -> Result<(Turn, Run
         Some(other) => other.id.clone(),
         None => instance.as_ref().map_or(&model.id, |instance| &instance.id).clone(),
     };
+    // A provider that failed unseen took as long as another takes to answer.
+    let lost_ns = if faults.has(Kind::ProviderFailover) { plan.first_ns } else { 0 };
+    let admitted_ns = admitted_ns + lost_ns;
     let (id, created) = (wire_id(settings.seed, number, 24), call.arrival.ts as u64);
     let turn = Turn { id, created, model, served, instance, load_seconds, ask, plan, faults, provider, admitted_ns };
     Ok((turn, running))
@@ -130,18 +135,25 @@ async fn load(request: &Request, telling: Option<&Pen>) -> Result<(Option<Arc<In
     if let Some(pen) = pen {
         pen.write(dialect.greeting(model)).await;
     }
-    let there = sim.shelf.find(&ask.model).filter(|i| ask.context.is_none_or(|asked| asked == i.context));
+    let there = sim
+        .shelf
+        .find(&ask.model)
+        .or_else(|| sim.shelf.find(&model.id))
+        .filter(|i| ask.context.is_none_or(|asked| asked == i.context));
     if let Some(instance) = there {
         // While it is used, it does not leave.
-        if ask.keep_alive.is_some() {
-            instance.keep_until(None);
-        }
+        instance.busy();
         return Ok((Some(instance), None));
     }
     if faults.has(Kind::LoadFails) {
         return Err(Refusal::Load(model.id.clone()));
     }
-    let loading = sim.shelf.for_request(model, ask.context, alone);
+    if sim.is(Quirk::NoJit) {
+        let why = "No models loaded. Please load a model in the developer page or use the 'lms load' command.";
+        return Err(Refusal::Parameter("model", why.into()));
+    }
+    let context = ask.context.map(|asked| if sim.is(Quirk::HalfContext) { asked / 2 } else { asked });
+    let loading = sim.shelf.for_request(model, context, alone, profile::keep_seconds(sim));
     let (instance, seconds) = match pen {
         None => loading.await,
         Some(pen) => {

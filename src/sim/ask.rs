@@ -1,5 +1,6 @@
 //! What a chat request asks for, whatever form it came in; and why one is refused.
 
+use super::profile::Reasoning;
 use serde_json::Value;
 
 /// Why a request gets no answer. How it is said is the profile's business.
@@ -21,6 +22,15 @@ pub enum Refusal {
     NoEndpoint(String),
     /// The model could not be loaded.
     Load(String),
+    /// The prompt is longer than the context.
+    TooLong {
+        /// The prompt's tokens.
+        tokens: u64,
+        /// The context's.
+        context: u64,
+    },
+    /// The server has no model yet.
+    Loading,
     /// Too many requests.
     RateLimit,
     /// The server failed.
@@ -38,6 +48,8 @@ pub struct Ask {
     pub stream: bool,
     /// The most tokens that may come; `None` is no limit.
     pub limit: Option<usize>,
+    /// The fewest tokens that must come: `min_tokens`, or the limit with `ignore_eos`.
+    pub least: usize,
     /// Whether `max_tokens` was the name of the limit.
     pub limit_by_old_name: bool,
     /// Whether usage was asked for in the stream.
@@ -52,10 +64,18 @@ pub struct Ask {
     pub providers: Vec<String>,
     /// Whether providers besides these may serve.
     pub fallbacks: bool,
+    /// Whether OpenRouter's metadata is wanted.
+    pub metadata: bool,
     /// How many messages there are.
     pub messages: usize,
-    /// How many seconds the model stays loaded after this request (Ollama); negative is for ever.
+    /// How many seconds the model stays loaded after this request, where it says so; negative is for ever.
     pub keep_alive: Option<f64>,
+    /// How many choices are made.
+    pub choices: u32,
+    /// Where reasoning is put, when that was set.
+    pub reasoning_in: Option<Reasoning>,
+    /// All of the request, for what only some servers know.
+    pub body: Value,
 }
 
 impl Ask {
@@ -98,6 +118,10 @@ impl Ask {
             prompt: text_of(&body["messages"]),
             stream: body["stream"] == Value::Bool(true),
             limit,
+            least: match body["ignore_eos"] {
+                Value::Bool(true) => limit.unwrap_or(0),
+                _ => body["min_tokens"].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0),
+            },
             limit_by_old_name,
             include_usage: body["stream_options"]["include_usage"] == Value::Bool(true),
             reasoning: !off,
@@ -105,8 +129,12 @@ impl Ask {
             context: None,
             providers,
             fallbacks: !only && provider["allow_fallbacks"] != Value::Bool(false),
+            metadata: false,
             messages: body["messages"].as_array().map_or(0, Vec::len),
-            keep_alive: None,
+            choices: 1,
+            reasoning_in: None,
+            body: body.clone(),
+            keep_alive: body["ttl"].as_f64(),
         };
         Ok((ask, body))
     }

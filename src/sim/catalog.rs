@@ -187,7 +187,13 @@ fn of_id(known: &[SimModel], id: &str) -> SimModel {
     }
     let like = &known[0];
     let name = id.rsplit('/').next().unwrap_or(id);
-    SimModel { id: id.into(), name: name.into(), arch: name.into(), ..like.clone() }
+    // As OpenRouter's catalogue has them: what is free costs nothing, and what a router costs is not known.
+    let prices = match id {
+        free if free.ends_with(":free") => ("0".into(), "0".into()),
+        router if router.starts_with("openrouter/") => ("-1".into(), "-1".into()),
+        _ => like.prices.clone(),
+    };
+    SimModel { id: id.into(), name: name.into(), arch: name.into(), prices, ..like.clone() }
 }
 
 fn of_record(known: &[SimModel], record: &Model) -> SimModel {

@@ -7,12 +7,13 @@ use super::faults::{Faults, Kind};
 use super::link::Link;
 use super::pen::Script;
 use super::plain;
-use super::profile::{self, Dialect};
+use super::profile::{self, Dialect, TooLong};
+use super::quirks::Quirk;
 use super::serve::{Call, Sim};
 use super::tell::tell;
 use super::truth::wire_id;
 use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 
@@ -72,10 +73,11 @@ impl Request {
         sim: Arc<Sim>,
         call: Call,
         number: u64,
-        ask: Ask,
+        mut ask: Ask,
         faults: Faults,
         dialect: Dialect,
     ) -> Result<Self, Refusal> {
+        ask.stream &= !faults.has(Kind::NotStreamed);
         if faults.has(Kind::RateLimit) {
             return Err(Refusal::RateLimit);
         }
@@ -88,13 +90,29 @@ impl Request {
             return Err(Refusal::Parameter("max_tokens", why.into()));
         }
         // An instance answers under its own name too.
+        if sim.loads() {
+            return Err(Refusal::Loading);
+        }
         let by_instance = || sim.shelf.find(&ask.model).map(|instance| instance.model.clone());
         let model = sim.model(&ask.model).cloned().or_else(by_instance);
+        let model = model.or_else(|| dialect.takes_any_model().then(|| sim.models[0].clone()));
+        let any = || match sim.shelf.loaded().as_slice() {
+            [only] if sim.is(Quirk::AnyName) => Some(only.model.clone()),
+            _ => None,
+        };
+        let model = model.or_else(any);
         let model = model.ok_or_else(|| Refusal::Model(ask.model.clone()))?;
         if model.embedding {
             return Err(Refusal::NotChat(ask.model));
         }
-        let provider = profile::provider(&ask).ok_or_else(|| Refusal::NoEndpoint(ask.model.clone()))?;
+        let (tokens, context) = (ask.input_tokens(), model.context);
+        if tokens > context && dialect.too_long() == TooLong::Refused {
+            return Err(Refusal::TooLong { tokens, context });
+        }
+        let mut provider = profile::provider(&ask).ok_or_else(|| Refusal::NoEndpoint(ask.model.clone()))?;
+        if faults.has(Kind::IgnorePin) {
+            provider = profile::other_provider(provider);
+        }
         Ok(Self { sim, call, number, ask, faults, dialect, model, provider })
     }
 
@@ -106,9 +124,13 @@ impl Request {
         let (dialect, arrival_ts) = (self.dialect, self.call.arrival.ts);
         let id = wire_id(self.sim.settings.seed, self.number, 24);
         let closes = self.faults.has(Kind::CloseAfterStream) && self.ask.stream;
-        let mime = if self.ask.stream { dialect.mime() } else { "application/json" };
+        let stream_type = self.ask.stream != self.faults.has(Kind::WrongType);
+        let mime = if stream_type { dialect.mime() } else { "application/json" };
         let body = if self.ask.stream { self.stream(leaving).await? } else { plain::body(self, leaving).await? };
         let mut response = body.into_response();
+        if dialect.is_http_1_0() {
+            *response.version_mut() = Version::HTTP_10;
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(mime));
         dialect.head(&id, arrival_ts as u64, headers);
@@ -150,14 +172,18 @@ impl Request {
         let has = |kind| self.faults.has(kind);
         let typed = |mime: &'static str, body: Vec<u8>| ([(header::CONTENT_TYPE, mime)], body).into_response();
         let mime = if self.ask.stream { self.dialect.mime() } else { "application/json" };
-        if has(Kind::Close) {
+        if let Some(response) = self.dialect.at_once(self) {
+            return Some(response);
+        }
+        if has(Kind::Close) || (has(Kind::CloseReused) && self.call.link.requests() > 1) {
             self.call.link.sever();
             return Some(StatusCode::OK.into_response());
         }
-        if has(Kind::Empty200) {
+        let too_long = self.ask.input_tokens() > self.model.context;
+        if has(Kind::Empty200) || (too_long && self.dialect.too_long() == TooLong::Empty) {
             return Some(typed(mime, Vec::new()));
         }
-        if has(Kind::Plain200) {
+        if has(Kind::Plain200) || (too_long && self.dialect.too_long() == TooLong::Line) {
             let line = "The prompt is too long for this model.";
             let body = if self.ask.stream { self.dialect.line(line) } else { line.into() };
             return Some(typed(mime, body));

@@ -44,8 +44,14 @@ pub enum Kind {
     EarlyHeaders,
     /// No end mark (`[DONE]`, `chat.end`, `done`).
     NoDone,
+    /// No finish reason.
+    NoFinish,
     /// No usage, not even when asked for.
     NoUsage,
+    /// The usage says that there were no output tokens.
+    ZeroUsage,
+    /// Cumulative usage on every chunk, asked for or not (vLLM's `--enable-force-include-usage`).
+    CumulativeUsage,
     /// The usage comes on a chunk that has a choice, with a second finish reason.
     UsageWithChoice,
     /// Lines end in CR LF.
@@ -58,18 +64,49 @@ pub enum Kind {
     Bom,
     /// Eight chunks come in one write, as from a buffering proxy.
     ManyPerChunk,
+    /// The whole stream comes at its end, in one write, as from a proxy that collects it.
+    Buffered,
+    /// A stream is sent as `application/json`, a plain answer as `text/event-stream`.
+    WrongType,
+    /// A request gets the answer in one piece though it asked for a stream.
+    NotStreamed,
     /// The chunk of the last token carries the finish reason.
     FinishWithToken,
     /// A plain answer is preceded by blanks and newlines while it is made.
     WhitespacePadding,
     /// The connection is closed after a streamed answer that promised to keep it (llama.cpp).
     CloseAfterStream,
+    /// A connection that carried a request before is closed when the next one comes on it: what a client sees that is a
+    /// little slower than the server's closing (LM Studio, Node, llama.cpp).
+    CloseReused,
     /// Loading a model fails.
     LoadFails,
     /// Another model answers than was asked.
     WrongModel,
     /// `max_tokens` is refused: `max_completion_tokens` is wanted (OpenAI's reasoning models).
     RejectMaxTokens,
+    /// OpenRouter: one provider fails unseen, and the answer begins a time to first token later.
+    ProviderFailover,
+    /// OpenRouter: another provider answers than the one that was asked for.
+    IgnorePin,
+    /// OpenRouter: status 402, the balance does not cover the request.
+    NoCredit,
+    /// OpenRouter: status 403, the prompt was flagged.
+    Moderation,
+    /// OpenRouter: status 429 of its own: `X-RateLimit-Reset` in milliseconds, no `Retry-After`.
+    OwnRateLimit,
+    /// OpenRouter: status 503 in the availability form: no `code`, and the wait is in the body.
+    Unavailable,
+    /// OpenRouter: status 404 in the availability form: trying again is no use.
+    NoEndpoints,
+    /// OpenRouter: status 200, then an error whose code is a word, before the first token.
+    ErrorBeforeToken,
+    /// OpenRouter: three quarters of the prompt come from a cache.
+    CachedPrompt,
+    /// OpenRouter: `/generation` tells twice the cost and one token more.
+    GenerationDiffers,
+    /// OpenRouter: `/generation` never knows the request.
+    GenerationMissing,
 }
 
 impl fmt::Display for Kind {

@@ -8,12 +8,13 @@ use axum::serve::{IncomingStream, Listener};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, Sleep, sleep};
 
 #[derive(Debug, Default)]
 struct State {
@@ -46,6 +47,10 @@ pub struct Link {
     state: Mutex<State>,
     severed: AtomicBool,
     closes: AtomicBool,
+    /// How many requests it carried.
+    requests: AtomicU64,
+    /// The last bytes in either direction, on the monotonic clock.
+    active_ns: AtomicU64,
     /// Who reads from the connection, and would sleep through its end.
     reader: Mutex<Option<Waker>>,
 }
@@ -53,6 +58,21 @@ pub struct Link {
 impl Link {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The head of a request was read.
+    pub fn begins(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many requests came on this connection, the present one included.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    fn busy(&self) -> bool {
+        let state = self.state();
+        state.truth.is_some() && !state.closing
     }
 
     /// A request begins.
@@ -101,6 +121,7 @@ impl Link {
     }
 
     fn wrote(&self) {
+        self.active_ns.store(mono_ns(), Ordering::Relaxed);
         let mut state = self.state();
         if state.truth.is_none() {
             return;
@@ -138,9 +159,26 @@ impl Link {
 pub struct Wire {
     socket: TcpStream,
     link: Arc<Link>,
+    /// How long it may be idle, and when that is looked at next.
+    idle: Option<(Duration, Pin<Box<Sleep>>)>,
 }
 
 impl Wire {
+    /// Whether nothing has come or gone for as long as a connection may be idle; wakes the reader when that will be so.
+    fn idled_out(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some((limit, alarm)) = &mut self.idle else { return false };
+        while alarm.as_mut().poll(cx).is_ready() {
+            let idle_ns = mono_ns().saturating_sub(self.link.active_ns.load(Ordering::Relaxed));
+            let left = limit.saturating_sub(Duration::from_nanos(idle_ns));
+            let busy = self.link.busy();
+            if left.is_zero() && !busy {
+                return true;
+            }
+            alarm.as_mut().reset(Instant::now() + if busy { *limit } else { left });
+        }
+        false
+    }
+
     fn dead(&self) -> io::Result<()> {
         if self.link.severed.load(Ordering::Acquire) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
     }
@@ -158,7 +196,11 @@ impl AsyncRead for Wire {
             return Poll::Ready(Ok(())); // the end of what the client sends, as far as we care
         }
         let read = Pin::new(&mut self.socket).poll_read(cx, buf);
-        if read.is_pending() {
+        if read.is_ready() {
+            self.link.active_ns.store(mono_ns(), Ordering::Relaxed);
+        } else if self.idled_out(cx) {
+            return Poll::Ready(Ok(()));
+        } else {
             *self.link.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
         }
         read
@@ -206,6 +248,8 @@ pub struct Door {
     pub listener: TcpListener,
     /// Where the truth goes.
     pub log: Option<Arc<Log>>,
+    /// How long a connection may be idle.
+    pub idle_close: Option<Duration>,
 }
 
 impl Listener for Door {
@@ -218,8 +262,10 @@ impl Listener for Door {
                 Ok((socket, from)) => {
                     // A connection that is gone already fails at its first read.
                     let _ = socket.set_nodelay(true);
-                    let link = Link { log: self.log.clone(), ..Link::default() };
-                    return (Wire { socket, link: Arc::new(link) }, from);
+                    let active_ns = AtomicU64::new(mono_ns());
+                    let link = Link { log: self.log.clone(), active_ns, ..Link::default() };
+                    let idle = self.idle_close.map(|limit| (limit, Box::pin(sleep(limit))));
+                    return (Wire { socket, link: Arc::new(link), idle }, from);
                 }
                 // Out of descriptors, or a client that gave up: the next one may do better.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,

@@ -14,12 +14,15 @@
 
 pub mod catalog;
 pub mod faults;
+pub mod flavor;
+pub mod quirks;
 pub mod timing;
 
 mod admit;
 mod ask;
 mod chat;
 mod content;
+mod heard;
 mod link;
 mod meter;
 mod pen;
@@ -34,6 +37,8 @@ mod tell;
 mod truth;
 mod turn;
 
+pub use flavor::Count;
+pub use plan::{Recorded, recorded};
 pub use serve::{Server, listen};
 pub use size::size;
 pub use truth::Level;
@@ -47,6 +52,10 @@ use std::time::Duration;
 pub struct Settings {
     /// Whose wire form is spoken.
     pub profile: Source,
+    /// Which of the OpenAI-compatible servers the openai profile is.
+    pub flavor: flavor::Flavor,
+    /// Where reasoning is put; `None` is the server's own habit.
+    pub reasoning_in: Option<flavor::ReasoningIn>,
     /// What it offers; never empty.
     pub models: Vec<catalog::SimModel>,
     /// Seconds from admission to the first token, before the model's own factor.
@@ -69,14 +78,28 @@ pub struct Settings {
     pub load_bytes: u64,
     /// The key that requests must carry.
     pub api_key: Option<String>,
+    /// How long after its start the server has no model yet, and says so.
+    pub ready_after: Duration,
+    /// How long a connection may be idle before it is closed without a word; `None` is for ever.
+    pub idle_close: Option<Duration>,
+    /// OpenRouter: what the key may spend, over what `/key` says by itself; `None` is a `/key` that fails.
+    pub account: Option<serde_json::Map<String, serde_json::Value>>,
+    /// OpenRouter: how long after its end a request becomes known to `/generation`.
+    pub generation_delay: Duration,
     /// What goes wrong.
     pub faults: Vec<faults::Fault>,
+    /// How new an LM Studio it is.
+    pub generation: quirks::Generation,
+    /// Its habits.
+    pub quirks: Vec<quirks::Quirk>,
     /// Where the truth goes, and how much of it.
     pub truth: Option<(PathBuf, Level)>,
+    /// Where the body of each request goes.
+    pub bodies: Option<PathBuf>,
+    /// What the server counts for its clients.
+    pub count: Count,
     /// Recorded streams to speak again, in turn, instead of planned ones.
     pub replay: Vec<plan::Recorded>,
     /// Where the simulated power meter writes, and how often.
     pub power_log: Option<(PathBuf, Duration)>,
 }
-
-pub use plan::{Recorded, recorded};

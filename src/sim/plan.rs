@@ -6,6 +6,9 @@ use super::timing::{self, Spread};
 use crate::record::{self, Record};
 use std::ops::Range;
 
+/// The most tokens of an answer: what a request may ask for at least is held in memory.
+const MOST_TOKENS: usize = 1_000_000;
+
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {
@@ -56,6 +59,8 @@ pub struct Shape<'a> {
     pub per_chunk: usize,
     /// The request's limit of tokens.
     pub limit: Option<usize>,
+    /// The fewest tokens that the request wants.
+    pub least: usize,
     /// Whether reasoning was not switched off.
     pub reasoning: bool,
     /// The seed.
@@ -68,7 +73,7 @@ impl Plan {
     /// The answer of `model` to `prompt`. A reasoning model spends a quarter of its tokens on reasoning.
     pub fn new(model: &SimModel, prompt: &str, shape: &Shape) -> Self {
         let mut rng = timing::rng(shape.seed, "plan", shape.number);
-        let wanted = (shape.tokens.draw(&mut rng).round() as usize).max(1);
+        let wanted = (shape.tokens.draw(&mut rng).round() as usize).max(shape.least).clamp(1, MOST_TOKENS);
         let thinking = if model.reasoning && shape.reasoning { wanted / 4 } else { 0 };
         let thought = content::reasoning(shape.seed, &model.id, prompt, thinking);
         let answer = content::answer(shape.seed, &model.id, prompt, wanted - thinking);
@@ -93,7 +98,9 @@ impl Plan {
             chunks.push(Chunk { text: span, reasoning, tokens: (to - from) as u32, offset_ns: offsets[to - 1] });
             from = to;
         }
-        let finish = if sent < wanted { Finish::Length } else { Finish::Stop };
+        // Who may not stop is cut.
+        let forced = shape.least > 0 && shape.limit == Some(sent);
+        let finish = if sent < wanted || forced { Finish::Length } else { Finish::Stop };
         Plan { text, chunks, finish, first_ns: offsets[0] }
     }
 
@@ -166,6 +173,7 @@ mod tests {
             gap_factor: 1.0,
             per_chunk,
             limit,
+            least: 0,
             reasoning: true,
             seed: 1,
             number: 1,

@@ -3,16 +3,20 @@
 use super::Settings;
 use super::catalog::SimModel;
 use super::faults::Faults;
+use super::heard::Heard;
 use super::link::{Door, Link, On};
 use super::meter::Meter;
 use super::profile;
+use super::quirks::Quirk;
 use super::shelf::Shelf;
 use super::truth::{Log, Truth};
 use super::{Level, powermetrics};
 use crate::clock::{Stamp, mono_ns, wall};
 use crate::record::Source;
 use anyhow::Context as _;
+use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -30,8 +34,6 @@ use tokio::time::Instant;
 const MAX_BODY_BYTES: usize = 16 << 20;
 /// How many finished requests OpenRouter's `/generation` remembers.
 const MAX_GENERATIONS: usize = 1000;
-/// How long after its end a request becomes known to `/generation`.
-const GENERATION_DELAY_NS: u64 = 300_000_000;
 
 /// What all requests share.
 pub struct Sim {
@@ -50,6 +52,7 @@ pub struct Sim {
     /// When the server started, Unix seconds.
     pub started: f64,
     log: Option<Arc<Log>>,
+    heard: Option<Heard>,
     count: AtomicU64,
     generations: Mutex<VecDeque<(String, u64, Value)>>,
     origin: (Instant, u64),
@@ -64,6 +67,10 @@ impl Sim {
             }
             None => None,
         };
+        let heard = settings
+            .bodies
+            .as_deref()
+            .map(|path| Heard::create(path).with_context(|| format!("{}: cannot write the bodies", path.display())));
         let meter = Arc::new(Meter::new(mono_ns()));
         if let Some((path, interval)) = &settings.power_log {
             let named = || format!("{}: cannot write the power log", path.display());
@@ -76,6 +83,7 @@ impl Sim {
             running: AtomicUsize::new(0),
             started: wall(),
             log,
+            heard: heard.transpose()?,
             count: AtomicU64::new(0),
             generations: Mutex::default(),
             origin: (Instant::now(), mono_ns()),
@@ -84,14 +92,25 @@ impl Sim {
         })
     }
 
+    /// Whether the server has a habit.
+    pub fn is(&self, quirk: Quirk) -> bool {
+        self.settings.quirks.contains(&quirk)
+    }
+
     /// The model of this id. LM Studio also knows it by its last part, Ollama without `:latest`.
     pub fn model(&self, id: &str) -> Option<&Arc<SimModel>> {
         let exact = self.models.iter().find(|model| model.id == id);
         exact.or_else(|| match self.settings.profile {
+            Source::Openrouter => profile::means(&self.models, id),
             Source::Lmstudio => self.models.iter().find(|model| model.id.rsplit('/').next() == Some(id)),
             Source::Ollama => self.models.iter().find(|model| model.id.strip_suffix(":latest") == Some(id)),
             _ => None,
         })
+    }
+
+    /// Whether the server has no model yet.
+    pub fn loads(&self) -> bool {
+        self.origin.0.elapsed() < self.settings.ready_after
     }
 
     /// The number of the next request.
@@ -125,7 +144,8 @@ impl Sim {
         if generations.len() >= MAX_GENERATIONS {
             generations.pop_front();
         }
-        generations.push_back((id, mono_ns() + GENERATION_DELAY_NS, generation));
+        let delay_ns = u64::try_from(self.settings.generation_delay.as_nanos()).unwrap_or(u64::MAX);
+        generations.push_back((id, mono_ns().saturating_add(delay_ns), generation));
     }
 
     /// A finished request, some time after its end.
@@ -141,8 +161,12 @@ impl Sim {
 pub struct Call {
     /// When it arrived.
     pub arrival: Stamp,
+    /// Whether its body is said to be JSON.
+    pub json: bool,
     /// The client's name for it.
     pub request: Option<String>,
+    /// Whether it asks for OpenRouter's metadata.
+    pub metadata: bool,
     /// The connection it came on.
     pub link: Arc<Link>,
 }
@@ -165,7 +189,22 @@ async fn receive(
             return profile::refuse_key(sim.settings.profile, path);
         }
     }
-    let call = Call { arrival, request: header(&request, "x-request-id").map(str::to_owned), link };
+    if let Some(response) = profile::absent(&sim, request.method().as_str(), path) {
+        return response;
+    }
+    link.begins();
+    let json = header(&request, "content-type").is_some_and(|kind| kind.starts_with("application/json"));
+    let named = header(&request, "x-request-id").map(str::to_owned);
+    let metadata = header(&request, "x-openrouter-metadata") == Some("enabled");
+    let call = Call { arrival, json, request: named, metadata, link };
+    if let Some(heard) = sim.heard.as_ref().filter(|_| request.method() == Method::POST) {
+        let path = path.to_owned();
+        let (parts, body) = request.into_parts();
+        // What is larger is refused a step later, in the profile's own words.
+        let body = to_bytes(body, MAX_BODY_BYTES).await.unwrap_or_default();
+        heard.write(&path, call.request.as_deref(), &body);
+        request = Request::from_parts(parts, Body::from(body));
+    }
     request.extensions_mut().insert(call);
     next.run(request).await
 }
@@ -188,7 +227,7 @@ pub async fn listen(address: &str, settings: Settings) -> anyhow::Result<Server>
         .with_context(|| format!("{address}: cannot listen (127.0.0.1:0 takes any free port)"))?;
     let address = listener.local_addr().context("cannot tell the bound address")?;
     let sim = Arc::new(Sim::new(settings)?);
-    Ok(Server { door: Door { listener, log: sim.log.clone() }, sim, address })
+    Ok(Server { door: Door { listener, log: sim.log.clone(), idle_close: sim.settings.idle_close }, sim, address })
 }
 
 impl Server {

@@ -20,19 +20,63 @@ pub struct Instance {
     pub by_request: bool,
     /// How long loading took.
     pub load_seconds: f64,
-    expires: Mutex<Option<f64>>,
+    /// How many requests it works on at once.
+    pub parallel: u64,
+    stay: Mutex<Stay>,
     _held: Vec<u8>,
 }
 
+/// How long an instance stays.
+#[derive(Debug, Clone, Copy, Default)]
+struct Stay {
+    /// Seconds after its last use; `None` is for ever.
+    keep: Option<f64>,
+    /// When that is over, Unix seconds.
+    expires: Option<f64>,
+}
+
+/// How an instance is to be loaded.
+#[derive(Debug, Clone, Default)]
+pub struct Order {
+    /// The context length, in tokens.
+    pub context: u64,
+    /// Its name; the model's own otherwise.
+    pub name: Option<String>,
+    /// How many requests it works on at once; 4 otherwise.
+    pub parallel: Option<u64>,
+    /// How many seconds it stays after its last use; `None` is for ever.
+    pub keep: Option<f64>,
+    /// Whether a request loads it.
+    pub by_request: bool,
+}
+
 impl Instance {
-    /// When it leaves memory unless it is used: Unix seconds; `None` is never.
-    pub fn expires(&self) -> Option<f64> {
-        *self.expires.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stay(&self) -> MutexGuard<'_, Stay> {
+        self.stay.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets when it leaves.
-    pub fn keep_until(&self, ts: Option<f64>) {
-        *self.expires.lock().unwrap_or_else(PoisonError::into_inner) = ts;
+    /// When it leaves memory unless it is used: Unix seconds; `None` is never.
+    pub fn expires(&self) -> Option<f64> {
+        self.stay().expires
+    }
+
+    /// How many seconds it stays after its last use; `None` is for ever.
+    pub fn keep(&self) -> Option<f64> {
+        self.stay().keep
+    }
+
+    /// It is used, and does not leave.
+    pub fn busy(&self) {
+        self.stay().expires = None;
+    }
+
+    /// It is used no more; `keep`, where a request says it, is how many seconds it stays from now on (negative: for ever).
+    pub fn rest(&self, keep: Option<f64>) {
+        let mut stay = self.stay();
+        if let Some(seconds) = keep {
+            stay.keep = (seconds >= 0.0).then_some(seconds);
+        }
+        stay.expires = stay.keep.map(|seconds| wall() + seconds);
     }
 }
 
@@ -77,9 +121,9 @@ impl Shelf {
     }
 
     /// Loads one more instance of `model`, whatever is loaded already.
-    pub async fn load(&self, model: &Arc<SimModel>, context: u64) -> Arc<Instance> {
+    pub async fn load(&self, model: &Arc<SimModel>, order: Order) -> Arc<Instance> {
         let _door = self.loading.lock().await;
-        self.bring(model, context, false).await
+        self.bring(model, order).await
     }
 
     /// The instance for a request: what is loaded, or a new one, and then the seconds its load took. With `alone`, a
@@ -89,6 +133,7 @@ impl Shelf {
         model: &Arc<SimModel>,
         context: Option<u64>,
         alone: bool,
+        keep: Option<f64>,
     ) -> (Arc<Instance>, Option<f64>) {
         let fits = |i: &Arc<Instance>| context.is_none_or(|asked| asked == i.context);
         if let Some(instance) = self.find(&model.id).filter(fits) {
@@ -99,12 +144,13 @@ impl Shelf {
             return (instance, None);
         }
         self.lock().retain(|i| i.model.id != model.id && !(alone && i.by_request));
-        let instance = self.bring(model, context.unwrap_or(model.context.min(8192)), true).await;
+        let context = context.unwrap_or(model.context.min(8192));
+        let instance = self.bring(model, Order { context, keep, by_request: true, ..Order::default() }).await;
         let seconds = instance.load_seconds;
         (instance, Some(seconds))
     }
 
-    async fn bring(&self, model: &Arc<SimModel>, context: u64, by_request: bool) -> Arc<Instance> {
+    async fn bring(&self, model: &Arc<SimModel>, order: Order) -> Arc<Instance> {
         let mut draw = Draw::begin(&self.meter, LOAD.times(model.power_factor));
         let (time, bytes) = (self.expected(model), (self.load_bytes as f64 * model.load_factor) as usize);
         let began = Instant::now();
@@ -112,17 +158,19 @@ impl Shelf {
         let held = tokio::task::spawn_blocking(move || fill(began, time, bytes)).await.unwrap_or_default();
         draw.change(Default::default());
         let mut instances = self.lock();
+        let name = order.name.as_ref().unwrap_or(&model.id);
         let id = (1..)
-            .map(|n| if n == 1 { model.id.clone() } else { format!("{}:{n}", model.id) })
+            .map(|n| if n == 1 { name.clone() } else { format!("{name}:{n}") })
             .find(|id| instances.iter().all(|i| i.id != *id))
             .unwrap_or_default();
         let instance = Arc::new(Instance {
             id,
             model: model.clone(),
-            context,
-            by_request,
+            context: order.context,
+            by_request: order.by_request,
             load_seconds: began.elapsed().as_secs_f64(),
-            expires: Mutex::new(None),
+            parallel: order.parallel.unwrap_or(4),
+            stay: Mutex::new(Stay { keep: order.keep, expires: None }),
             _held: held,
         });
         instances.push(instance.clone());
@@ -159,14 +207,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_load_makes_a_new_instance_and_a_request_takes_what_is_there() {
+        let order = || Order { context: 100, ..Order::default() };
         let shelf = Shelf::new(Duration::ZERO, 1000, Arc::new(Meter::new(0)));
         let models: Vec<_> = default_models(Source::Lmstudio).into_iter().map(Arc::new).collect();
-        assert_eq!(shelf.load(&models[0], 100).await.id, models[0].id);
-        assert_eq!(shelf.load(&models[0], 100).await.id, format!("{}:2", models[0].id));
-        let (instance, loaded) = shelf.for_request(&models[0], None, true).await;
+        assert_eq!(shelf.load(&models[0], order()).await.id, models[0].id);
+        assert_eq!(shelf.load(&models[0], order()).await.id, format!("{}:2", models[0].id));
+        let (instance, loaded) = shelf.for_request(&models[0], None, true, None).await;
         assert_eq!((instance.id.as_str(), loaded), (models[0].id.as_str(), None));
-        assert!(shelf.for_request(&models[1], None, true).await.1.is_some());
-        assert!(shelf.for_request(&models[2], None, true).await.1.is_some());
+        assert!(shelf.for_request(&models[1], None, true, None).await.1.is_some());
+        assert!(shelf.for_request(&models[2], None, true, None).await.1.is_some());
         let names: Vec<String> = shelf.loaded().iter().map(|i| i.id.clone()).collect();
         assert_eq!(names, [models[0].id.clone(), format!("{}:2", models[0].id), models[2].id.clone()]);
         assert!(shelf.unload(&models[0].id) && !shelf.unload(&models[0].id));
@@ -176,12 +225,14 @@ mod tests {
     async fn another_context_loads_anew_and_what_expired_is_gone() {
         let shelf = Shelf::new(Duration::ZERO, 0, Arc::new(Meter::new(0)));
         let model = Arc::new(default_models(Source::Ollama).remove(0));
-        assert!(shelf.for_request(&model, Some(4096), false).await.1.is_some());
-        assert!(shelf.for_request(&model, Some(4096), false).await.1.is_none());
-        assert!(shelf.for_request(&model, None, false).await.1.is_none());
-        assert!(shelf.for_request(&model, Some(8192), false).await.1.is_some());
+        assert!(shelf.for_request(&model, Some(4096), false, None).await.1.is_some());
+        assert!(shelf.for_request(&model, Some(4096), false, None).await.1.is_none());
+        assert!(shelf.for_request(&model, None, false, None).await.1.is_none());
+        assert!(shelf.for_request(&model, Some(8192), false, None).await.1.is_some());
         assert_eq!(shelf.loaded().len(), 1);
-        shelf.loaded()[0].keep_until(Some(wall() - 1.0));
+        shelf.loaded()[0].rest(Some(60.0));
+        assert_eq!(shelf.loaded().len(), 1);
+        shelf.loaded()[0].rest(Some(0.0));
         assert!(shelf.loaded().is_empty());
     }
 }

@@ -41,6 +41,10 @@ pub async fn tell(turn: &Turn, mut running: Running, dialect: Dialect, pen: &Pen
         }
         let mut frame = dialect.chunk(turn, n);
         if n == middle {
+            if [Kind::ErrorInStream, Kind::Truncate, Kind::Abort].into_iter().any(|kind| turn.has(kind)) {
+                // What was cut was made, and is charged.
+                dialect.remember(turn, &sim);
+            }
             if turn.has(Kind::ErrorInStream) {
                 out.write(dialect.failing(turn, n), || ()).await;
                 link.close("cut");
@@ -67,19 +71,28 @@ pub async fn tell(turn: &Turn, mut running: Running, dialect: Dialect, pen: &Pen
         if turn.has(Kind::Comments) && n % COMMENT_EVERY == COMMENT_EVERY - 1 {
             frame.extend_from_slice(dialect.comment());
         }
-        dues.push((due_ns, chunk.tokens, chunk.reasoning));
+        dues.push((due_ns, chunk.tokens * turn.ask.choices.max(1), chunk.reasoning));
         gathered.extend_from_slice(&frame);
-        if !turn.has(Kind::ManyPerChunk) || dues.len() == GATHERED || turn.is_last(n) {
+        let full = !turn.has(Kind::ManyPerChunk) || dues.len() == GATHERED || turn.is_last(n);
+        if full && !turn.has(Kind::Buffered) {
             let note = || dues.drain(..).for_each(|(due, tokens, reasoning)| link.chunk(due, tokens, reasoning));
             out.write(std::mem::take(&mut gathered), note).await;
         }
     }
     running.rests();
     for frame in dialect.closing(turn) {
-        out.write(frame, || ()).await;
+        if turn.has(Kind::Buffered) {
+            gathered.extend_from_slice(&frame);
+        } else {
+            out.write(frame, || ()).await;
+        }
+    }
+    if turn.has(Kind::Buffered) {
+        let note = || dues.drain(..).for_each(|(due, tokens, reasoning)| link.chunk(due, tokens, reasoning));
+        out.write(gathered, note).await;
     }
     dialect.remember(turn, &sim);
-    if turn.has(Kind::CloseAfterStream) {
+    if turn.has(Kind::CloseAfterStream) || dialect.closes() {
         link.close_after_answer();
     }
     link.close("done");
@@ -88,6 +101,9 @@ pub async fn tell(turn: &Turn, mut running: Running, dialect: Dialect, pen: &Pen
 
 /// What comes before the first token, with its offsets.
 fn opening(turn: &Turn, dialect: Dialect) -> Vec<(u64, Vec<u8>)> {
+    if turn.has(Kind::Buffered) {
+        return Vec::new();
+    }
     let mut frames = dialect.opening(turn);
     if turn.has(Kind::Comments) {
         let quarter = turn.plan.first_ns / 4;

@@ -193,6 +193,7 @@ impl Building {
         let word = match source {
             CostSource::Usage => "usage",
             CostSource::Pricing => "pricing",
+            CostSource::Generation => "generation",
         };
         *cost.sources.entry(word.into()).or_default() += 1;
         if let Some(tokens) = tokens {

@@ -134,6 +134,15 @@ pub fn run<I: AsRef<OsStr>>(name: &str, args: impl IntoIterator<Item = I>, stdin
     run_with(command, stdin)
 }
 
+/// A program or library of `testdata/samplers` in C, compiled by the compiler that linked this test.
+#[track_caller]
+pub fn compiled(source: &str, to: PathBuf, args: &[&str]) -> PathBuf {
+    let source = testdata("samplers").join(source);
+    let cc = Command::new("cc").args(["-O1", "-o"]).arg(&to).arg(source).args(args).status().unwrap();
+    assert!(cc.success());
+    to
+}
+
 /// Sends a signal: INT, TERM …
 #[track_caller]
 pub fn signal(child: &std::process::Child, name: &str) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Judges what run.sh recorded of a real server: check.py DIR flow|page|many...
+"""Judges what run.sh recorded of a real server: check.py DIR flow|page|made|many...
 
 Each check is a sentence with what was found; the last line is "N passed, N failed". Exit status 1 when one failed.
 Needs only Python, and knows nothing of the programs but the records they write.
@@ -241,6 +241,25 @@ def many(work):
     print(f"     {fresh} of {len(done)} went over a new connection")
 
 
+def made(work):
+    """Prompts of exact length, a shared prefix, and conversations."""
+    statuses(work / "made-statuses")
+    done = results(work / "made.ndjson")
+    check(not failed(done), "no request failed", len(done))
+    exact = [r for r in done if "wanted_input_tokens" in r["prompt"]]
+    wrong = [r for r in exact if r["tokens"]["input"] != r["prompt"]["wanted_input_tokens"]]
+    lengths = {r["tokens"]["input"] for r in exact}
+    check(len(exact) == 40 and not wrong, "each synthetic prompt had as many tokens as was wanted", f"{len(wrong)} had not")
+    check(len(lengths) > 10, "and they were of many lengths", span(lengths))
+    check(all(r["tokens"]["output"] == 9 for r in done), "each answer had as many as was wanted")
+    prefix = [r for r in done if r["tokens"].get("cached", 0) >= 33]
+    check(len(prefix) >= len(done) // 2, "the shared prefix came from the cache", f"{len(prefix)} of {len(done)} times")
+    turns = [(r["conversation"], r["turn"], r["tokens"]["input"]) for r in done if "turn" in r]
+    talks = {talk: [t for t in turns if t[0] == talk] for talk, _, _ in turns}
+    grew = [t for t in talks.values() if [n for _, n, _ in t] == [1, 2, 3] and t[0][2] + 9 < t[1][2] < t[2][2] - 9]
+    check(len(talks) == 2 and len(grew) == 2, "each turn carried what was said before", turns)
+
+
 def possible(result):
     """The first token came before the end; or with it, where a busy machine found the whole answer in one read."""
     first, end, chunks = result["ttft_seconds"], result["generation_time_seconds"], result["chunks"]
@@ -252,7 +271,7 @@ def main():
     work = Path(sys.argv[1])
     for name in sys.argv[2:]:
         print(f"{name}:")
-        {"flow": flow, "page": page, "many": many}[name](work)
+        {"flow": flow, "page": page, "many": many, "made": made}[name](work)
     print(f"{counts[True]} passed, {counts[False]} failed")
     sys.exit(1 if counts[False] or not counts[True] else 0)
 

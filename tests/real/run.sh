@@ -160,11 +160,27 @@ many_requests() {
     note_statuses many-statuses "llm-models=${statuses[0]}" "llm-run=${statuses[1]}"
 }
 
+# Texts are fitted to the server's own count before they are sent; a conversation carries the server's own answers; what all
+# prompts share is what its prompt cache knows.
+made_prompts() {
+    local statuses
+    printf '{"id":"talk","max_tokens":9,"messages":[%s,%s,%s]}\n' '{"role":"user","content":"Say a few words."}' \
+        '{"role":"user","content":"And a few more."}' '{"role":"user","content":"Again."}' >talk.ndjson
+    set +e
+    llm-models openai --base-url "$url" |
+        llm-run --prompts talk.ndjson --synthetic in=120±30,out=9,n=20 --requests 42 --shared-prefix 33 \
+            --system 'Be brief.' --extra-body '{"ignore_eos":true}' >made.ndjson
+    statuses=("${PIPESTATUS[@]}")
+    set -e
+    note_statuses made-statuses "llm-models=${statuses[0]}" "llm-run=${statuses[1]}"
+}
+
 checks=()
 if [ -n "$flow" ]; then
     token_rate_flow
     open_page
-    checks+=(flow page)
+    made_prompts
+    checks+=(flow page made)
 fi
 if [ -n "$many" ]; then
     many_requests

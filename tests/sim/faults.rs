@@ -71,6 +71,32 @@ fn check(kind: Kind, answer: &Answer) {
             complete();
             assert!(!done && finishes(answer).len() == 1);
         }
+        Kind::NoFinish => {
+            complete();
+            assert!(done && finishes(answer).is_empty());
+        }
+        Kind::ZeroUsage => {
+            let counts: Vec<Value> = events().iter().map(|event| event["usage"]["completion_tokens"].clone()).collect();
+            assert_eq!((counts.last(), answer.text().is_empty()), (Some(&json!(0)), false));
+        }
+        Kind::CumulativeUsage => {
+            let counts: Vec<u64> =
+                events().iter().filter_map(|event| event["usage"]["completion_tokens"].as_u64()).collect();
+            assert_eq!(counts, (1..=20).chain([20]).collect::<Vec<u64>>());
+        }
+        Kind::Buffered => {
+            complete();
+            assert_eq!((answer.writes.len(), done), (1, true));
+        }
+        Kind::WrongType => {
+            complete();
+            assert!(done && answer.header("content-type") == Some("application/json"));
+        }
+        Kind::NotStreamed => {
+            assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+            assert!(answer.json()["choices"][0]["message"]["content"].is_string());
+        }
+        Kind::CloseReused => complete(),
         Kind::NoUsage => assert!(done && events().iter().all(|event| event["usage"].is_null())),
         Kind::UsageWithChoice => {
             complete();
@@ -112,6 +138,18 @@ fn check(kind: Kind, answer: &Answer) {
         | Kind::CloseAfterStream
         | Kind::LoadFails
         | Kind::RejectMaxTokens => {}
+        // OpenRouter's own, in openrouter.rs.
+        Kind::NoCredit
+        | Kind::Moderation
+        | Kind::OwnRateLimit
+        | Kind::Unavailable
+        | Kind::NoEndpoints
+        | Kind::ErrorBeforeToken
+        | Kind::ProviderFailover
+        | Kind::IgnorePin
+        | Kind::CachedPrompt
+        | Kind::GenerationDiffers
+        | Kind::GenerationMissing => complete(),
     }
 }
 

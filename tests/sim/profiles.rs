@@ -128,7 +128,7 @@ fn openrouter_lists_prices_as_text_and_counts_the_cost() {
     let events = answer.events();
     assert!(events.iter().all(|event| event["provider"] == "Roost"));
     let cost = usages(&events)[0]["cost"].as_f64().unwrap();
-    assert!((cost - (1e-7 + 12.0 * 4e-7)).abs() < 1e-15, "{cost}");
+    assert!((cost - 2.0 * (1e-7 + 12.0 * 4e-7)).abs() < 1e-15, "the second provider takes twice the price: {cost}");
 
     let id = events[0]["id"].as_str().unwrap().to_owned();
     assert!(id.starts_with("gen-"));

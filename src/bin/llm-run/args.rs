@@ -4,19 +4,23 @@ mod keep;
 mod limits;
 mod load;
 mod loading;
+mod openrouter;
 mod prompts;
 mod request;
 
+use anyhow::bail;
 use clap::Parser;
 use keep::KeepArgs;
 use limits::LimitArgs;
 use llm_bench::cli::{self, Common, KeyArgs};
 use llm_bench::clock;
+use llm_bench::prompts::Item;
 use llm_bench::record::Source;
 use llm_bench::runner::{ApiChoice, Settings};
 use load::LoadArgs;
 use loading::LoadingArgs;
-use prompts::PromptArgs;
+use openrouter::OpenrouterArgs;
+pub use prompts::PromptArgs;
 use request::RequestArgs;
 use serde_json::{Map, Value, json};
 use std::num::NonZeroU64;
@@ -27,6 +31,8 @@ Examples:
   llm-models lmstudio | llm-run --suite website --artifacts reports/today > results.ndjson
   llm-models openrouter --match '^google/' | llm-run --suite website --concurrency 4 --max-tokens 2000 > results.ndjson
   echo tiny | llm-run --source openai --base-url http://127.0.0.1:8080 --suite token-rate --concurrency 1,4,16
+  echo tiny | llm-run --source openai --base-url http://127.0.0.1:8080 --synthetic in=512±64,out=128,n=200 --concurrency 8
+  echo tiny | llm-run --source openai --base-url http://127.0.0.1:8080 --dataset sharegpt:sharegpt.json --prompts 50 --turns all
   llm-run --print-suite website | jq -r .text
 
 Environment:
@@ -34,8 +40,12 @@ Environment:
                        where bare ids are asked, unless --base-url says so
   LM_API_TOKEN, OPENROUTER_API_KEY, OPENAI_API_KEY, MINIMAX_API_KEY
                        the keys; each is sent only to its own service, this machine, and hosts that you name
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
+                       the way to other machines; this machine is always asked directly
 
-Memory: the models and prompts of the run, and the answers in flight (--max-answer-bytes each).
+Memory: the models and prompts of the run, and the answers in flight (--max-answer-bytes each; in a conversation those of
+its earlier turns too); with --verify-cost, also the answers of up to 256 results that wait for it. Of a data set no more is
+held than is asked; synthetic texts are made when they are sent.
 ";
 
 /// Load models, ask them, and time every token
@@ -70,6 +80,8 @@ pub struct Cli {
     #[command(flatten)]
     pub limits: LimitArgs,
     #[command(flatten)]
+    pub openrouter: OpenrouterArgs,
+    #[command(flatten)]
     pub keep: KeepArgs,
 
     #[command(flatten)]
@@ -88,13 +100,22 @@ impl Cli {
     /// What the command line means.
     ///
     /// # Errors
-    /// When a file of it cannot be read, or it asks for nothing.
-    pub fn settings(&self, started_ts: f64) -> anyhow::Result<Settings> {
+    /// When a file of it cannot be read, or what it asks for does not go together.
+    pub fn settings(&self, started_ts: f64, prompts: Vec<Item>) -> anyhow::Result<Settings> {
         let (done, last_id) = self.keep.done()?;
+        if self.request.max_tokens.is_some() && self.prompts.synthetic.iter().any(|wanted| wanted.output.is_some()) {
+            bail!("--max-tokens beside out= of --synthetic: both limit the answer; give one of them");
+        }
+        if self.api == ApiChoice::V1 && prompts.iter().any(|item| item.turns() > 1) {
+            bail!(
+                "--api v1: LM Studio's native chat takes no messages, so no conversation: give --api auto, v0 or openai"
+            );
+        }
         Ok(Settings {
             run: self.keep.run_id.clone().unwrap_or_else(|| format!("bench-{}", clock::name_of(started_ts))),
             first_id: last_id + 1,
-            prompts: self.prompts.list()?,
+            prompts,
+            shared_prefix: self.prompts.shared_prefix,
             parameters: self.request.parameters(self.loading.context_length)?,
             levels: self.load.levels()?,
             ramp: self.load.ramp,
@@ -105,9 +126,11 @@ impl Cli {
             repeat: self.load.repeat.get(),
             warmup: self.load.warmup,
             nonce: self.prompts.nonce(),
+            salt: started_ts.to_bits() ^ u64::from(std::process::id()),
             api: self.api,
             limits: self.limits.limits(),
             retries: self.load.retries,
+            verify_cost: self.openrouter.verify_cost,
             load: self.loading.wanted(),
             done,
             save_text: self.keep.save_text,
@@ -116,7 +139,7 @@ impl Cli {
     }
 
     /// What everything random follows from that is not the server's.
-    fn load_seed(&self) -> u64 {
+    pub fn load_seed(&self) -> u64 {
         self.load.load_seed.or(self.request.seed.map(i64::unsigned_abs)).unwrap_or(1)
     }
 
@@ -134,6 +157,7 @@ impl Cli {
             self.request.recorded(),
             self.limits.recorded(),
             self.loading.recorded(),
+            self.openrouter.recorded(),
         ];
         let fields = parts.into_iter().filter_map(|part| match part {
             Value::Object(fields) => Some(fields),

@@ -4,11 +4,12 @@ use crate::args::Cli;
 use anyhow::bail;
 use llm_bench::cli::{Input, Talk, base_url_of};
 use llm_bench::http::{Api, api_base, base_url, service, shown};
-use llm_bench::models::ids;
+use llm_bench::models::id;
 use llm_bench::ndjson::Out;
-use llm_bench::record::{self, Model, Record};
-use llm_bench::runner::{Settings, Target};
-use std::sync::atomic::AtomicUsize;
+use llm_bench::record::{self, Model, Record, Source};
+use llm_bench::runner::Target;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 /// Reads the whole input; passes on what is not for this program, and the models too, whose sizes and prices a report wants.
 /// Returns the targets, and how many lines were refused.
@@ -36,8 +37,13 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
                 }
             }
         } else {
-            let ids = ids(&line.text).into_iter();
-            ids.map(|id| Model { id, ..Model::default() }).collect()
+            match id(&line.text) {
+                Ok(id) => id.into_iter().map(|id| Model { id, ..Model::default() }).collect(),
+                Err(why) => {
+                    input.refuse(&format!("{}: {why}", line.place))?;
+                    continue;
+                }
+            }
         };
         for model in models {
             match target(cli, model, talk) {
@@ -55,6 +61,12 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
     let one_key = cli.keys.api_key.is_some() || cli.keys.api_key_file.is_some();
     if one_key && targets.iter().filter(keyed).any(|target| Some(target.source) != first) {
         bail!("one key for several services: give each its own by its environment variable");
+    }
+    if let Some(tag) = &cli.openrouter.provider
+        && !targets.is_empty()
+        && !targets.iter().any(|target| target.source == Source::Openrouter)
+    {
+        bail!("--provider {tag}: only OpenRouter has providers, and no model here is of it");
     }
     if targets.is_empty() {
         bail!("no models to run: pipe them in from llm-models, or write ids, one per line, with --source");
@@ -89,19 +101,13 @@ fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Op
             facts.key_variable.unwrap_or("it")
         );
     }
+    if source == Source::Openrouter && model.provider.is_none() {
+        model.provider.clone_from(&cli.openrouter.provider);
+    }
     let (api, refused) = Api::new(&base, key.clone(), &rule)?;
     model.base_url = Some(base.clone());
     let key = key.filter(|_| refused.is_none());
-    Ok((Target { model, source, base_url: base, key, api, dialect: AtomicUsize::new(0) }, refused))
-}
-
-/// How many requests are planned, as far as can be said before anything ran; `None` where only the time ends them.
-pub fn planned(settings: &Settings, targets: usize) -> Option<u64> {
-    let asked = match (settings.requests, settings.duration) {
-        (Some(n), _) => n,
-        (None, None) => (settings.prompts.len() as u64).saturating_mul(settings.repeat),
-        (None, Some(_)) => return None,
-    };
-    let each = asked.saturating_add(settings.warmup);
-    Some(each.saturating_mul((settings.levels.len() * targets) as u64).saturating_sub(settings.done.len() as u64))
+    let (dialect, newer_limit) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (instance, fitted) = (OnceLock::new(), OnceLock::new());
+    Ok((Target { model, source, base_url: base, key, api, instance, dialect, newer_limit, fitted }, refused))
 }

@@ -2,21 +2,24 @@
 //! `start` and `result` records, and passes on what it does not know.
 
 mod args;
+mod budget;
 mod input;
 mod output;
+mod signals;
+mod sources;
 
 use args::Cli;
-use llm_bench::cli::{self, Exit, Talk};
+use llm_bench::cli::{self, Exit, Progress, Talk};
 use llm_bench::http::base_url;
 use llm_bench::ndjson::Out;
-use llm_bench::prompts::suite;
+use llm_bench::prompts::{Item, suite};
 use llm_bench::record::{self, Run, Tool};
 use llm_bench::runner::{self, Stop};
 use llm_bench::{clock, memory};
 use output::Sink;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 fn main() -> ExitCode {
@@ -33,23 +36,22 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let started_ts = clock::wall();
-    let settings = cli.settings(started_ts)?;
+    let (prompts, bad_prompts) = sources::gather(&cli.prompts, cli.load_seed(), cli.common.strict, talk)?;
+    let settings = cli.settings(started_ts, prompts)?;
     if let Some(url) = &cli.base_url {
         base_url(url).map_err(|why| anyhow::anyhow!("--base-url {why}"))?;
     }
-    cli::distinct(
-        output,
-        cli.files.iter().chain(&cli.keep.resume).chain(&cli.prompts.prompt_file).map(PathBuf::as_path),
-    )?;
+    cli::distinct(output, cli.files.iter().chain(&cli.keep.resume).map(PathBuf::as_path).chain(cli.prompts.files()))?;
     let mut out = Out::open(output)?;
     // The head of the run goes first, before any line of the input that is passed on.
     if !cli.keep.dry_run {
         out.line(&record::line(&head(&cli, &settings, started_ts))?)?;
-        for prompt in &settings.prompts {
+        for prompt in settings.prompts.iter().filter_map(Item::held) {
             out.line(&record::line(prompt)?)?;
         }
     }
-    let (targets, bad) = input::targets(&cli, talk, &mut out)?;
+    let (targets, bad_lines) = input::targets(&cli, talk, &mut out)?;
+    let bad = bad_lines + bad_prompts;
     if cli.keep.dry_run {
         output::dry_run(&settings, &targets, &mut out)?;
         return Ok(Exit::of(bad));
@@ -58,43 +60,30 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         && settings.requests.is_none_or(|n| n == 1)
         && settings.warmup == 0
         && settings.ramp.is_zero()
-        && settings.duration.is_none();
-    let planned = input::planned(&settings, targets.len());
-    let mut sink = Sink::new(out, cli.keep.artifacts.as_deref(), one_per_model, planned, talk)?;
+        && settings.duration.is_none()
+        && settings.prompts.iter().all(|item| item.turns() == 1);
+    let left = runner::left(&settings, &targets);
+    if left == Some(0) {
+        talk.warn("nothing is left to do: every result is there already, and good");
+        return Ok(Exit::of(bad));
+    }
+    let warmups = settings.turns(settings.warmup).saturating_mul((settings.levels.len() * targets.len()) as u64);
+    let planned = left.map(|left| left.saturating_add(warmups));
 
     cli::allow_many_connections();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(cli.load.threads()).enable_all().build()?;
-    let tally = runtime.block_on(async {
+    let (tally, unwritten) = runtime.block_on(async {
+        budget::check(&cli, &settings, &targets, talk).await?;
+        let progress = Progress::new(talk, planned, output.is_some() || !std::io::stdout().is_terminal());
+        let mut sink = Sink::new(out, cli.keep.artifacts.as_deref(), one_per_model, progress.clone(), talk)?;
         let (say, stop) = watch::channel(Stop::Go);
-        tokio::spawn(obey_signals(say, talk)?);
-        runner::run(settings, targets, stop, |event| sink.take(event)).await
+        tokio::spawn(signals::obey(say, progress, cli.limits.grace)?);
+        let tally = runner::run(settings, targets, stop, |event| sink.take(event)).await?;
+        anyhow::Ok((tally, sink.finish(tally, started_ts)))
     })?;
-    let unwritten = sink.finish(tally, started_ts);
     let failed = [bad, tally.failed, tally.unsent, unwritten].into_iter().any(|n| n > 0) || tally.cut;
     Ok(if failed { Exit::SomeFailed } else { Exit::Done })
-}
-
-/// The first signal lets running requests finish, the second leaves at once.
-fn obey_signals(say: watch::Sender<Stop>, talk: Talk) -> std::io::Result<impl Future<Output = ()>> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(async move {
-        for mut stop in [Stop::Drain, Stop::Leave] {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                // The terminal is gone, and with it whoever could say it again.
-                _ = hangup.recv() => stop = Stop::Leave,
-            }
-            talk.warn(match stop {
-                Stop::Drain => "stopping: no more requests are sent, running ones may finish; once more leaves at once",
-                _ => "leaving",
-            });
-            // Nobody listens any more when the run is over.
-            let _ = say.send(stop);
-        }
-    })
 }
 
 fn head(cli: &Cli, settings: &runner::Settings, started_ts: f64) -> Run {

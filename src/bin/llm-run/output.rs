@@ -1,76 +1,105 @@
 //! From events to lines, files and progress.
 
-use indicatif::{ProgressBar, ProgressStyle};
 use llm_bench::artifacts::Folder;
-use llm_bench::chat::Question;
-use llm_bench::cli::Talk;
+use llm_bench::cli::{Progress, Talk, fitted};
 use llm_bench::clock;
 use llm_bench::ndjson::Out;
 use llm_bench::record;
-use llm_bench::runner::{Event, Settings, Tally, Target};
+use llm_bench::runner::{Asking, Doing, Event, Flight, Settings, Tally, Target};
 use serde_json::json;
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 /// Takes what happens: writes the records, keeps the answers, draws the progress.
 pub struct Sink {
     out: Out,
     folder: Option<Folder>,
-    bar: ProgressBar,
+    progress: Progress,
     talk: Talk,
     tokens: u64,
     usd: Option<f64>,
+    failures: u64,
     failures_told: u64,
     unwritten: u64,
+    verifying: HashSet<u64>,
 }
 
 /// How many failures are told one by one; the rest are in the records, and counted in the last line.
 const FAILURES_TOLD: u64 = 10;
+
+/// What is waited for beside requests: a load, OpenRouter's ledger.
+const LOADING: &str = "loading";
+const LEDGER: &str = "waiting for the ledger";
+
+/// How wide a model's name may be in its line.
+const NAME_COLUMNS: usize = 40;
 
 impl Sink {
     pub fn new(
         out: Out,
         artifacts: Option<&Path>,
         one_per_model: bool,
-        planned: Option<u64>,
+        progress: Progress,
         talk: Talk,
     ) -> io::Result<Self> {
         let folder = artifacts.map(|path| Folder::open(path, one_per_model)).transpose()?;
-        let bar = match planned {
-            _ if !talk.interactive() => ProgressBar::hidden(),
-            Some(planned) => ProgressBar::new(planned),
-            None => ProgressBar::no_length(),
-        };
-        if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len}  {elapsed} (eta {eta})  {msg}") {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(250));
-        Ok(Self { out, folder, bar, talk, tokens: 0, usd: None, failures_told: 0, unwritten: 0 })
+        Ok(Self {
+            out,
+            folder,
+            progress,
+            talk,
+            tokens: 0,
+            usd: None,
+            failures: 0,
+            failures_told: 0,
+            unwritten: 0,
+            verifying: HashSet::new(),
+        })
     }
 
     pub fn take(&mut self, event: Event) -> io::Result<()> {
         match event {
-            Event::Pieces(pieces) => {
-                self.bar.set_message(format!("{pieces} chunks"));
+            Event::Loading(model) => {
+                let began_ns = clock::mono_ns();
+                self.progress.aside(LOADING, move || {
+                    let seconds = clock::between(began_ns, clock::mono_ns());
+                    format!("{}  loading    {seconds:.0} s", name(&model))
+                });
+                Ok(())
+            }
+            Event::Running(flight) => {
+                self.progress.begin(flight.id, move || line(&flight));
+                Ok(())
+            }
+            Event::Verifying(id) => {
+                self.progress.end(id);
+                self.verifying.insert(id);
+                self.tell_ledger();
                 Ok(())
             }
             Event::Start(start) => self.out.line(&record::line(&start)?),
+            Event::Prompt(prompt) => self.out.line(&record::line(prompt.as_ref())?),
             Event::Load(load) => {
+                self.progress.aside_ends(LOADING);
                 match (&load.error, load.load_time_seconds) {
-                    (Some(why), _) => self.say(format!("{}: not loaded: {why}", load.model)),
+                    (Some(why), _) => self.progress.warn(format!("{}: not loaded: {why}", load.model)),
                     (None, Some(seconds)) if self.talk.verbose() => {
-                        self.say(format!("{}: loaded in {seconds:.2} s", load.model));
+                        self.progress.warn(format!("{}: loaded in {seconds:.2} s", load.model));
                     }
                     _ => {}
                 }
                 self.out.line(&record::line(load.as_ref())?)
             }
             Event::Notice(text) => {
-                self.say(text);
+                self.progress.warn(text);
                 Ok(())
             }
             Event::Done { mut outcome, text } => {
+                self.progress.end(outcome.id);
+                if self.verifying.remove(&outcome.id) {
+                    self.tell_ledger();
+                }
                 if let Some(folder) = &mut self.folder {
                     // An answer was made, and paid; a disk that is full takes its file, not its result.
                     match folder.keep(&outcome, &text) {
@@ -78,37 +107,54 @@ impl Sink {
                         Err(why) => {
                             self.unwritten += 1;
                             outcome.warnings.push("file_not_written".into());
-                            let text = format!("{why}: the answer of request {} is not kept", outcome.id);
-                            self.bar.suspend(|| self.talk.error(text));
+                            self.progress.error(format!("{why}: the answer of request {} is not kept", outcome.id));
                         }
                     }
                 }
                 if let Some(why) = outcome.errors.generation.as_ref().filter(|_| outcome.error.is_some()) {
                     self.failures_told += 1;
                     match self.failures_told {
-                        0..=FAILURES_TOLD => self.say(format!("{}: request {}: {why}", outcome.model, outcome.id)),
-                        n if n == FAILURES_TOLD + 1 => self.say("more requests fail: see the records".into()),
+                        0..=FAILURES_TOLD => {
+                            self.progress.warn(format!("{}: request {}: {why}", outcome.model, outcome.id));
+                        }
+                        n if n == FAILURES_TOLD + 1 => self.progress.warn("more requests fail: see the records"),
                         _ => {}
                     }
                 }
+                self.failures += u64::from(outcome.error.is_some());
                 let output = outcome.tokens.as_ref().and_then(|tokens| tokens.output);
                 self.tokens = self.tokens.saturating_add(output.unwrap_or(0));
                 if let Some(cost) = &outcome.cost {
                     *self.usd.get_or_insert(0.0) += cost.usd;
                 }
-                self.bar.inc(1);
+                self.progress.done(|| self.so_far());
                 self.out.line(&record::line(outcome.as_ref())?)
             }
         }
     }
 
-    fn say(&self, text: String) {
-        self.bar.suspend(|| self.talk.warn(text));
+    fn tell_ledger(&self) {
+        match self.verifying.len() {
+            0 => self.progress.aside_ends(LEDGER),
+            n => self.progress.aside(LEDGER, move || format!("{n} results wait for OpenRouter's ledger")),
+        }
+    }
+
+    /// What stands beside the total.
+    fn so_far(&self) -> String {
+        let mut text = format!("{} tokens", self.tokens);
+        if let Some(usd) = self.usd {
+            text += &format!(", ${usd:.6}");
+        }
+        if self.failures > 0 {
+            text += &format!(", {} failed", self.failures);
+        }
+        text
     }
 
     /// The last word to people; how many answers could not be kept.
     pub fn finish(self, tally: Tally, started_ts: f64) -> u64 {
-        self.bar.finish_and_clear();
+        self.progress.finish();
         let mut line = format!("{} ok, {} failed", tally.ok, tally.failed);
         if tally.unsent > 0 {
             line += &format!(", {} not sent", tally.unsent);
@@ -125,21 +171,52 @@ impl Sink {
     }
 }
 
-/// The requests that would be sent, one per line, without keys.
+/// A model's name, harmless and as wide as the others.
+fn name(model: &str) -> String {
+    let shown = fitted(model, NAME_COLUMNS);
+    format!("{shown:NAME_COLUMNS$}")
+}
+
+/// How a request is doing. Pieces are not tokens, so what they come to is only about right until the server has counted.
+fn line(flight: &Flight) -> String {
+    let model = name(&flight.model);
+    let again = match flight.tries() {
+        0 | 1 => String::new(),
+        n => format!("  (try {n})"),
+    };
+    match flight.doing() {
+        Doing::Waiting => format!("{model}  waiting to try again{again}"),
+        Doing::Prompt(seconds) => format!("{model}  prompt     {seconds:.1} s{again}"),
+        Doing::Answering { thinking, pieces, rate } => {
+            let phase = if thinking { "thinking " } else { "answering" };
+            let rate = rate.map_or_else(String::new, |rate| format!("  ~{rate:.1} tok/s"));
+            format!("{model}  {phase}  ~{pieces} tokens{rate}{again}")
+        }
+    }
+}
+
+/// The requests that would be sent, one per line, without keys. Nobody is asked, so that synthetic texts are by words.
 pub fn dry_run(settings: &Settings, targets: &[Target], out: &mut Out) -> anyhow::Result<()> {
+    let mut id = settings.first_id;
     for target in targets {
-        let dialect = settings.api.dialects(target.source)[0];
-        for prompt in &settings.prompts {
-            let question = Question {
-                model: &target.model,
-                source: target.source,
-                base_url: &target.base_url,
-                system: prompt.system.as_deref(),
-                text: &prompt.text,
-                parameters: &settings.parameters,
-            };
-            let url = dialect.url(target.source, &target.base_url);
-            let line = json!({ "type": "request", "v": record::V, "url": url, "key": target.key.is_some(), "body": dialect.body(&question) });
+        for n in 0..settings.prompts.len() {
+            let asking = Asking::new(settings, target, n, settings.nonces(), id);
+            let dialects = settings.api.dialects(target.source);
+            let dialect = dialects.iter().find(|&&dialect| asking.speaks(dialect)).unwrap_or(&dialects[0]);
+            let text = asking.text();
+            let mut line = json!({
+                "type": "request", "v": record::V, "url": dialect.url(target.source, &target.base_url),
+                "key": target.key.is_some(), "prompt": asking.prompt.id,
+                "body": dialect.body(&asking.question(target, &target.addressed(), &text)),
+            });
+            if asking.turns() > 1 {
+                let turns = asking.turns();
+                line["note"] = format!("turn 1 of {turns}; the others carry the model's own answers").into();
+            } else if asking.prompt.synthetic.is_some() {
+                line["note"] =
+                    "a word is taken for a token; a server that counts gets a text of the exact length".into();
+            }
+            id += asking.turns() as u64;
             out.line(&line.to_string())?;
         }
     }

@@ -164,6 +164,24 @@ fn the_header_is_the_end_of_the_window_in_its_own_zone() {
 }
 
 #[test]
+fn a_first_window_of_all_the_time_since_the_start_is_no_reading() {
+    let since = HEAD.replace("1000.50ms", "604800000.00ms");
+    let body = "**** Processor usage ****\n\nCPU Power: 9 mW\nCombined Power (x): 9 mW\n\n";
+    let boot = |date: &str| format!("Machine model: X\nBoot time: {date}\n\n");
+    for (log, samples) in [
+        (format!("{}{since}{body}{HEAD}{body}", boot("Fri Jan 30 23:59:59 2026")), 1),
+        (format!("{}{HEAD}{body}{HEAD}{body}", boot("Fri Jan 30 23:59:59 2026")), 2),
+        // A window that is merely long, and a machine whose start nobody knows.
+        (format!("{}{since}{body}{HEAD}{body}", boot("Sat Nov  1 00:00:00 2025")), 2),
+        (format!("{since}{body}{HEAD}{body}"), 2),
+        (format!("{}{since}{body}", boot("soon")), 1),
+    ] {
+        let (got, torn, _) = read(&log);
+        assert_eq!((got.len(), torn), (samples, 0), "{log}");
+    }
+}
+
+#[test]
 fn without_root_it_says_so_and_so_do_we() {
     let mut items = Vec::new();
     let line = "powermetrics must be invoked as the superuser";

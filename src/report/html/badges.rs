@@ -180,6 +180,18 @@ fn words(groups: &[Group]) -> Vec<Badge> {
         ("truncated_by_length", "cut by max_tokens", "answers ended because they reached the most tokens allowed."),
         ("served_other_model", "another model answered", "answers came from a model other than the one asked for."),
         (
+            "served_other_provider",
+            "another provider answered",
+            "answers came from a provider other than the one they were pinned to.",
+        ),
+        (
+            "provider_retried",
+            "providers failed first",
+            "requests were tried by several providers: the time of those that failed is in theirs.",
+        ),
+        ("cost_differs", "cost differs", "costs are not those of OpenRouter's ledger."),
+        ("cost_unverified", "cost not verified", "costs were not found in OpenRouter's ledger."),
+        (
             "buffered_stream",
             "buffered stream",
             "answers came in few large pieces: gaps between chunks say nothing of the model.",

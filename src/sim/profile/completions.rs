@@ -8,106 +8,12 @@ use crate::sim::faults::Kind;
 use crate::sim::serve::Call;
 use crate::sim::turn::{Sent, Turn};
 use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// Where the role is said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// In a chunk of its own with empty content, half way to the first token: it is no token.
-    Before,
-    /// In the chunk of the first token.
-    WithFirst,
-    /// In every chunk.
-    Every,
-}
-
-/// Where reasoning is said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reasoning {
-    /// In a field of this name.
-    Field(&'static str),
-    /// In `reasoning` and, the same text again, in `reasoning_details`.
-    Twice,
-    /// Between `<think>` and `</think>` in the content, unless the request asks to split it off.
-    Inline,
-}
-
-/// What a server does differently.
-#[derive(Debug)]
-pub struct Manner {
-    /// The content type of a stream.
-    pub mime: &'static str,
-    /// The id of an answer.
-    pub id: fn(&str, u64) -> String,
-    /// Where the role is.
-    pub role: Role,
-    /// Where reasoning is.
-    pub reasoning: Reasoning,
-    /// Whether usage comes unasked.
-    pub usage_always: bool,
-    /// Whether the chunks before it then say `usage: null`.
-    pub usage_null: bool,
-    /// Whether the stream ends with `[DONE]`.
-    pub done: bool,
-    /// Whether the chunk of the last token has the finish reason.
-    pub finish_with_text: bool,
-    /// Whether a plain answer is padded while it is made.
-    pub pads: bool,
-    /// Comments before the first token, so many.
-    pub comment: Option<&'static str>,
-    /// Adds to every chunk and to the plain body.
-    pub envelope: fn(&Turn, &mut Map<String, Value>),
-    /// Adds to a choice, with its finish reason.
-    pub choice: fn(Option<&str>, &mut Map<String, Value>),
-    /// Adds to a delta or a message.
-    pub delta: fn(&mut Map<String, Value>),
-    /// The usage.
-    pub usage: fn(&Turn, Sent) -> Value,
-    /// Adds to the chunk of the usage and to the plain body.
-    pub last: fn(&Turn, &mut Map<String, Value>),
-    /// Adds to the plain body only.
-    pub body: fn(&Turn, &mut Map<String, Value>),
-    /// Headers of an answer.
-    pub head: fn(&str, u64, &mut HeaderMap),
-    /// An error in a stream, and its end.
-    pub failing: fn(&Turn) -> Vec<u8>,
-    /// A refusal.
-    pub refuse: fn(&Refusal) -> Response,
-    /// Keeps what will be asked later.
-    pub remember: fn(&Turn, &Sim),
-}
-
-/// A manner of nothing in particular, to begin from.
-pub const PLAIN: Manner = Manner {
-    mime: "text/event-stream",
-    id: |id, _| format!("chatcmpl-{id}"),
-    role: Role::Before,
-    reasoning: Reasoning::Field("reasoning_content"),
-    usage_always: false,
-    usage_null: false,
-    done: true,
-    finish_with_text: false,
-    pads: false,
-    comment: None,
-    envelope: |_, _| (),
-    choice: |_, _| (),
-    delta: |_| (),
-    usage: |_, sent| usage(sent),
-    last: |_, _| (),
-    body: |_, _| (),
-    head: |_, _, _| (),
-    failing: |_| {
-        let error = json!({"error": {
-            "message": describe(&Refusal::Internal), "type": "server_error", "param": null, "code": 500,
-        }});
-        format!("data: {error}\n\ndata: [DONE]\n\n").into_bytes()
-    },
-    refuse,
-    remember: |_, _| (),
-};
+pub use super::manner::{Manner, PLAIN, Reasoning, Role, TooLong, UsagePlace};
 
 impl Manner {
     /// Comments, and the chunk that only says the role.
@@ -115,20 +21,33 @@ impl Manner {
         let mut frames = Vec::new();
         if let Some(comment) = self.comment {
             let third = turn.plan.first_ns / 3;
-            frames.extend((0..3).map(|n| (n * third, format!(": {comment}\n\n").into_bytes())));
+            let line = if comment.is_empty() { ":\n\n".to_owned() } else { format!(": {comment}\n\n") };
+            frames.extend((0..3).map(|n| (n * third, line.clone().into_bytes())));
         }
-        if self.role == Role::Before {
+        for (offset_ns, chunk) in (self.prelude)(turn) {
+            frames.push((offset_ns, format!("data: {chunk}\n\n").into_bytes()));
+        }
+        let role = match self.role {
+            Role::Before => Some((turn.plan.first_ns / 2, Some("\"\""))),
+            Role::JustBefore(content) => Some((turn.plan.first_ns, content)),
+            Role::WithFirst | Role::Every => None,
+        };
+        if let Some((offset_ns, content)) = role {
             let mut delta = Map::new();
             delta.insert("role".into(), "assistant".into());
-            delta.insert("content".into(), "".into());
+            if let Some(content) = content {
+                delta.insert("content".into(), if content == "null" { Value::Null } else { "".into() });
+            }
             (self.delta)(&mut delta);
-            frames.push((turn.plan.first_ns / 2, self.frame(turn, Some((delta, None)), None)));
+            for index in 0..turn.ask.choices {
+                frames.push((offset_ns, self.frame(turn, Some((index, delta.clone(), None)), |_| ())));
+            }
         }
         frames.sort_by_key(|(offset_ns, _)| *offset_ns);
         frames
     }
 
-    /// The chunk `n`.
+    /// The chunk `n`, once for each choice.
     pub fn chunk(&self, turn: &Turn, n: usize) -> Vec<u8> {
         let mut delta = Map::new();
         if self.role == Role::Every || (self.role == Role::WithFirst && n == 0) {
@@ -136,15 +55,60 @@ impl Manner {
         }
         self.say(turn, n, &mut delta);
         (self.delta)(&mut delta);
-        let with_text = self.finish_with_text || turn.has(Kind::FinishWithToken);
-        let finish = (with_text && turn.is_last(n)).then(|| turn.finish());
-        self.frame(turn, Some((delta, finish)), None)
+        let finish = (self.finishes_with_text(turn) && turn.is_last(n)).then(|| turn.finish());
+        let mut frames = Vec::new();
+        for index in 0..turn.ask.choices {
+            let finish = finish.filter(|_| index == 0 || self.choices.2);
+            frames.extend(self.frame(turn, Some((index, delta.clone(), finish)), |chunk| {
+                (self.each)(turn, n, chunk);
+                if turn.has(Kind::CumulativeUsage) {
+                    chunk.insert("usage".into(), (self.usage)(turn, turn.sent(n + 1)));
+                }
+                if finish.is_some() && index + 1 == turn.ask.choices {
+                    self.with_finish(turn, chunk);
+                }
+            }));
+        }
+        frames
+    }
+
+    fn finishes_with_text(&self, turn: &Turn) -> bool {
+        self.finish_with_text || turn.has(Kind::FinishWithToken)
+    }
+
+    /// What else stands in the chunk of the finish reason.
+    fn with_finish(&self, turn: &Turn, chunk: &mut Map<String, Value>) {
+        if self.usage_place == UsagePlace::WithFinish && !turn.has(Kind::NoUsage) {
+            chunk.insert("usage".into(), self.counted(turn));
+            (self.last)(turn, chunk);
+        }
+        if !self.has_usage_chunk(turn) {
+            (self.end)(turn, chunk);
+        }
+    }
+
+    /// Whether usage has a chunk of its own.
+    fn has_usage_chunk(&self, turn: &Turn) -> bool {
+        let asked = self.usage_always || turn.ask.include_usage;
+        let place = matches!(self.usage_place, UsagePlace::Alone | UsagePlace::WithChoice);
+        asked && place && !turn.has(Kind::NoUsage)
+    }
+
+    /// The usage of the whole answer, with the faults of servers that miscount.
+    fn counted(&self, turn: &Turn) -> Value {
+        let mut sent = turn.all();
+        let factor = if self.choices.1 { u64::from(turn.ask.choices) } else { 1 };
+        (sent.output, sent.reasoning) = (sent.output * factor, sent.reasoning * factor);
+        if turn.has(Kind::ZeroUsage) {
+            (sent.output, sent.reasoning) = (0, 0);
+        }
+        (self.usage)(turn, sent)
     }
 
     fn say(&self, turn: &Turn, n: usize, delta: &mut Map<String, Value>) {
         let text = turn.text(n);
-        let inline = self.reasoning == Reasoning::Inline && !turn.ask.reasoning_split;
-        if inline {
+        let place = turn.ask.reasoning_in.unwrap_or(self.reasoning);
+        if place == Reasoning::Inline && !turn.ask.reasoning_split {
             let mut content = String::with_capacity(text.len() + 16);
             if n == 0 && turn.plan.chunks[n].reasoning {
                 content.push_str("<think>\n");
@@ -160,9 +124,16 @@ impl Manner {
             delta.insert("content".into(), text.into());
             return;
         }
-        match self.reasoning {
+        match turn.ask.reasoning_in.unwrap_or(self.reasoning) {
             Reasoning::Field(name) => {
                 delta.insert(name.into(), text.into());
+            }
+            Reasoning::Both => {
+                delta.insert("reasoning".into(), text.into());
+                delta.insert("reasoning_content".into(), text.into());
+            }
+            Reasoning::Details => {
+                delta.insert("reasoning_details".into(), details("unknown", text));
             }
             Reasoning::Twice => {
                 delta.insert("content".into(), "".into());
@@ -180,21 +151,34 @@ impl Manner {
     /// The finish, the usage, the end mark.
     pub fn closing(&self, turn: &Turn) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
-        if !(self.finish_with_text || turn.has(Kind::FinishWithToken)) {
+        if !self.finishes_with_text(turn) && !turn.has(Kind::NoFinish) {
             let mut delta = Map::new();
             if self.role == Role::Every {
                 delta.insert("role".into(), "assistant".into());
                 delta.insert("content".into(), "".into());
             }
-            frames.push(self.frame(turn, Some((delta, Some(turn.finish()))), None));
+            let last = if self.choices.2 { turn.ask.choices } else { 1 };
+            for index in 0..last {
+                let choice = Some((index, delta.clone(), Some(turn.finish())));
+                frames.push(self.frame(turn, choice, |chunk| {
+                    if index + 1 == last {
+                        self.with_finish(turn, chunk);
+                    }
+                }));
+            }
         }
-        if (self.usage_always || turn.ask.include_usage) && !turn.has(Kind::NoUsage) {
-            let usage = (self.usage)(turn, turn.all());
-            let choice = turn.has(Kind::UsageWithChoice).then(|| {
+        if self.has_usage_chunk(turn) {
+            let choice = if turn.has(Kind::UsageWithChoice) {
                 let delta = json!({"role": "assistant", "content": ""});
-                (delta.as_object().cloned().unwrap_or_default(), Some(turn.finish()))
-            });
-            frames.push(self.frame(turn, choice, Some(usage)));
+                Some((0, delta.as_object().cloned().unwrap_or_default(), Some(turn.finish())))
+            } else {
+                (self.usage_place == UsagePlace::WithChoice).then(|| (0, Map::new(), None))
+            };
+            frames.push(self.frame(turn, choice, |chunk| {
+                chunk.insert("usage".into(), self.counted(turn));
+                (self.last)(turn, chunk);
+                (self.end)(turn, chunk);
+            }));
         }
         if self.done && !turn.has(Kind::NoDone) {
             frames.push(b"data: [DONE]\n\n".to_vec());
@@ -202,11 +186,16 @@ impl Manner {
         frames
     }
 
-    fn frame(&self, turn: &Turn, choice: Option<(Map<String, Value>, Option<&str>)>, usage: Option<Value>) -> Vec<u8> {
+    fn frame(
+        &self,
+        turn: &Turn,
+        choice: Option<(u32, Map<String, Value>, Option<&str>)>,
+        more: impl FnOnce(&mut Map<String, Value>),
+    ) -> Vec<u8> {
         let mut chunk = self.head_of(turn, "chat.completion.chunk");
-        let choices = choice.map_or_else(Vec::new, |(delta, finish)| {
+        let choices = choice.map_or_else(Vec::new, |(index, delta, finish)| {
             let mut choice = Map::new();
-            choice.insert("index".into(), 0.into());
+            choice.insert("index".into(), index.into());
             choice.insert("delta".into(), delta.into());
             choice.insert("logprobs".into(), Value::Null);
             choice.insert("finish_reason".into(), finish.into());
@@ -214,16 +203,10 @@ impl Manner {
             vec![choice.into()]
         });
         chunk.insert("choices".into(), Value::Array(choices));
-        match usage {
-            Some(usage) => {
-                chunk.insert("usage".into(), usage);
-                (self.last)(turn, &mut chunk);
-            }
-            None if self.usage_null && (self.usage_always || turn.ask.include_usage) => {
-                chunk.insert("usage".into(), Value::Null);
-            }
-            None => {}
+        if self.usage_null && (self.usage_always || turn.ask.include_usage) {
+            chunk.insert("usage".into(), Value::Null);
         }
+        more(&mut chunk);
         let mut frame = b"data: ".to_vec();
         // A map of strings and numbers is always JSON, and memory always takes it.
         let _ = serde_json::to_writer(&mut frame, &chunk);
@@ -246,20 +229,20 @@ impl Manner {
         let (reasoning, answer) = turn.parts();
         let mut message = Map::new();
         message.insert("role".into(), "assistant".into());
-        let inline = self.reasoning == Reasoning::Inline && !turn.ask.reasoning_split;
-        if inline && !reasoning.is_empty() {
+        let place = turn.ask.reasoning_in.unwrap_or(self.reasoning);
+        if place == Reasoning::Inline && !turn.ask.reasoning_split && !reasoning.is_empty() {
             let close = if answer.is_empty() { "" } else { "\n</think>\n\n" };
             message.insert("content".into(), format!("<think>\n{reasoning}{close}{answer}").into());
         } else {
             message.insert("content".into(), answer.into());
             if !reasoning.is_empty() {
-                let field = match self.reasoning {
+                let field = match place {
                     Reasoning::Field(name) => name,
-                    Reasoning::Twice => "reasoning",
+                    Reasoning::Twice | Reasoning::Both | Reasoning::Details => "reasoning",
                     Reasoning::Inline => "reasoning_content",
                 };
                 message.insert(field.into(), reasoning.into());
-                if self.reasoning == Reasoning::Twice {
+                if place == Reasoning::Twice {
                     message.insert("reasoning_details".into(), details("unknown", reasoning));
                 }
             }
@@ -274,9 +257,10 @@ impl Manner {
         let mut body = self.head_of(turn, "chat.completion");
         body.insert("choices".into(), Value::Array(vec![choice.into()]));
         if !turn.has(Kind::NoUsage) {
-            body.insert("usage".into(), (self.usage)(turn, turn.all()));
+            body.insert("usage".into(), self.counted(turn));
         }
         (self.last)(turn, &mut body);
+        (self.end)(turn, &mut body);
         (self.body)(turn, &mut body);
         body.into()
     }
@@ -299,8 +283,25 @@ pub fn usage(sent: Sent) -> Value {
 /// `POST /v1/chat/completions` in this manner.
 pub async fn handle(sim: Arc<Sim>, call: Call, body: Bytes, manner: &'static Manner) -> Response {
     let mut ask = Ask::completion(&body);
+    if let Ok(ask) = &mut ask {
+        ask.metadata = call.metadata;
+        ask.reasoning_in = sim.settings.reasoning_in.map(Reasoning::from);
+        if manner.choices.0 {
+            ask.choices = ask.body["n"].as_u64().map_or(1, |n| n.clamp(1, 16) as u32);
+        }
+        if manner.old_limit_only {
+            ask.limit = ask.body["max_tokens"].as_u64().map(|n| n as usize);
+        }
+    }
+    if manner.needs_json_type && !call.json {
+        ask = Err(Refusal::Parameter("messages", "Missing required parameter: 'messages'.".into()));
+    }
     if let (Source::Ollama, Ok(ask)) = (sim.settings.profile, &mut ask) {
         ask.keep_alive = Some(super::ollama::KEEP_ALIVE_SECONDS);
+    }
+    if let (false, Ok(ask)) = (sim.settings.profile == Source::Openai, &mut ask) {
+        // A vendor's fields mean nothing to the others.
+        ask.least = 0;
     }
     chat::answer(sim, call, ask, super::Dialect::Completions(manner)).await
 }
@@ -319,6 +320,8 @@ pub fn refuse(refusal: &Refusal) -> Response {
             (StatusCode::NOT_FOUND, "invalid_request_error", "model_not_found".into(), Some("model"))
         }
         Refusal::NotChat(_) => (StatusCode::BAD_REQUEST, "invalid_request_error", Value::Null, Some("model")),
+        Refusal::TooLong { .. } => (StatusCode::BAD_REQUEST, "BadRequestError", 400.into(), Some("input_tokens")),
+        Refusal::Loading => (StatusCode::SERVICE_UNAVAILABLE, "unavailable_error", Value::Null, None),
         Refusal::RateLimit => (StatusCode::TOO_MANY_REQUESTS, "requests", "rate_limit_exceeded".into(), None),
         Refusal::Load(_) | Refusal::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", Value::Null, None),
     };

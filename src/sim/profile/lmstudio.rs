@@ -2,13 +2,15 @@
 //! that does not exist.
 
 use super::completions::{self, Manner, PLAIN, Role};
-use super::{Dialect, Sim, answer, describe, lmstudio_chat, ok, openai};
+use super::{Dialect, Sim, answer, describe, lmstudio_chat, lmstudio_lms, ok, openai};
 use crate::sim::ask::Refusal;
 use crate::sim::catalog::SimModel;
 use crate::sim::chat;
 use crate::sim::faults::Kind;
 use crate::sim::plan::Finish;
+use crate::sim::quirks::{Generation, Quirk};
 use crate::sim::serve::Call;
+use crate::sim::shelf::Order;
 use crate::sim::turn::Turn;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
@@ -42,6 +44,7 @@ const V0: Manner = Manner { body: stats, ..COMPAT };
 
 pub fn router() -> Router<Arc<Sim>> {
     Router::new()
+        .merge(lmstudio_lms::router())
         .route("/lmstudio-greeting", get(|| async { ok(&json!({"lmstudio": true})) }))
         .route("/api/v1/models", get(models))
         .route("/api/v1/models/load", post(load))
@@ -52,8 +55,21 @@ pub fn router() -> Router<Arc<Sim>> {
         .route("/api/v0/chat/completions", post(chat_v0))
         .route("/v1/models", get(models_compat))
         .route("/v1/chat/completions", post(chat_compat))
-        .fallback(unexpected)
-        .method_not_allowed_fallback(unexpected)
+        .fallback(any_other)
+        .method_not_allowed_fallback(any_other)
+}
+
+/// How long a model that a request loaded stays after its last use, in seconds.
+pub const JIT_SECONDS: f64 = 3600.0;
+
+/// Whether a path is newer than this LM Studio.
+pub fn is_hidden(sim: &Sim, path: &str) -> bool {
+    let since = match path {
+        path if path.starts_with("/api/v1/") => Generation::V1,
+        path if path.starts_with("/api/v0/") => Generation::V0,
+        _ => Generation::Openai,
+    };
+    sim.settings.generation < since
 }
 
 pub fn head(_: &str, _: u64, headers: &mut HeaderMap) {
@@ -61,12 +77,15 @@ pub fn head(_: &str, _: u64, headers: &mut HeaderMap) {
     headers.insert("keep-alive", HeaderValue::from_static("timeout=5"));
 }
 
-/// A path that does not exist is a 200, except under `/api/v1`.
-async fn unexpected(request: Request) -> Response {
-    let path = request.uri().path();
-    let status = if path.starts_with("/api/v1/") { StatusCode::NOT_FOUND } else { StatusCode::OK };
-    let message = format!("Unexpected endpoint or method. ({} {path})", request.method());
-    answer(status, &json!({"error": message}))
+/// A path that does not exist is a 200, except under `/api/v1` where there is one.
+pub fn unexpected(sim: &Sim, method: &str, path: &str) -> Response {
+    let native = sim.settings.generation == Generation::V1 && path.starts_with("/api/v1/");
+    let status = if native || sim.is(Quirk::True404) { StatusCode::NOT_FOUND } else { StatusCode::OK };
+    answer(status, &json!({"error": format!("Unexpected endpoint or method. ({method} {path})")}))
+}
+
+async fn any_other(State(sim): State<Arc<Sim>>, request: Request) -> Response {
+    unexpected(&sim, request.method().as_str(), request.uri().path())
 }
 
 /// A refusal of the native API.
@@ -75,7 +94,7 @@ pub fn refuse(refusal: &Refusal) -> Response {
         Refusal::Key => StatusCode::UNAUTHORIZED,
         Refusal::Model(_) => StatusCode::NOT_FOUND,
         Refusal::RateLimit => StatusCode::TOO_MANY_REQUESTS,
-        Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Refusal::Internal | Refusal::Loading | Refusal::TooLong { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
     };
     answer(status, &json!({"error": error(refusal)}))
@@ -95,7 +114,7 @@ pub fn error(refusal: &Refusal) -> Value {
             ("invalid_request", Some("missing_required_parameter"), Some(*name))
         }
         Refusal::Parameter(name, _) => ("invalid_request", Some("invalid_value"), Some(*name)),
-        Refusal::Internal => ("internal_error", None, None),
+        Refusal::Internal | Refusal::Loading | Refusal::TooLong { .. } => ("internal_error", None, None),
         _ => ("invalid_request", None, None),
     };
     let mut error = json!({"type": kind, "message": describe(refusal)});
@@ -128,8 +147,9 @@ fn refuse_completion(refusal: &Refusal) -> Response {
 
 async fn models(State(sim): State<Arc<Sim>>) -> Response {
     let loaded = sim.shelf.loaded();
-    let items = sim.models.iter().map(|model| {
-        let instances = loaded.iter().filter(|instance| instance.model.id == model.id).map(|instance| {
+    let items = sim.models.iter().enumerate().map(|(n, model)| {
+        let shown = loaded.iter().filter(|_| !sim.is(Quirk::NoInstances));
+        let instances = shown.filter(|instance| instance.model.id == model.id).map(|instance| {
             let mut config = json!({"context_length": instance.context});
             if model.format == "gguf" && !model.embedding {
                 config["eval_batch_size"] = 512.into();
@@ -137,7 +157,7 @@ async fn models(State(sim): State<Arc<Sim>>) -> Response {
                 config["offload_kv_cache_to_gpu"] = true.into();
             }
             if !model.embedding {
-                config["parallel"] = 4.into();
+                config["parallel"] = instance.parallel.into();
             }
             json!({"id": instance.id, "config": config})
         });
@@ -155,7 +175,8 @@ async fn models(State(sim): State<Arc<Sim>>) -> Response {
         item["max_context_length"] = model.context.into();
         item["format"] = model.format.as_str().into();
         if !model.embedding {
-            item["capabilities"] = json!({"vision": false, "trained_for_tool_use": false});
+            let sees = n == 0 && sim.is(Quirk::Vlm);
+            item["capabilities"] = json!({"vision": sees, "trained_for_tool_use": false});
             if model.reasoning {
                 item["capabilities"]["reasoning"] = json!({"allowed_options": ["off", "on"], "default": "on"});
             }
@@ -163,13 +184,40 @@ async fn models(State(sim): State<Arc<Sim>>) -> Response {
         }
         item
     });
-    ok(&json!({"models": items.collect::<Vec<Value>>()}))
+    let mut items: Vec<Value> = items.collect();
+    if sim.is(Quirk::Variants) {
+        items = items.iter().flat_map(variants).collect();
+    }
+    ok(&json!({"models": items}))
+}
+
+/// The two rows of one key. What is loaded is the first variant.
+fn variants(item: &Value) -> [Value; 2] {
+    let names = ["q4_k_m", "q8_0"].map(|quant| format!("{}@{quant}", item["key"].as_str().unwrap_or_default()));
+    let row = |n: usize| {
+        let mut row = item.clone();
+        row["quantization"]["name"] = ["Q4_K_M", "Q8_0"][n].into();
+        row["variants"] = names.to_vec().into();
+        row["selected_variant"] = names[n].as_str().into();
+        if n > 0 {
+            row["loaded_instances"] = json!([]);
+        }
+        row
+    };
+    [row(0), row(1)]
 }
 
 fn item_v0(sim: &Sim, model: &SimModel) -> Value {
     let loaded = sim.shelf.find(&model.id);
+    let first = sim.models.first().is_some_and(|first| first.id == model.id);
+    let kind = match model.embedding {
+        true => "embeddings",
+        false if first && sim.is(Quirk::Vlm) => "vlm",
+        false => "llm",
+    };
+    let short = model.id.rsplit('/').next().unwrap_or(&model.id);
     let mut item = json!({
-        "id": model.id, "object": "model", "type": if model.embedding { "embeddings" } else { "llm" },
+        "id": if sim.is(Quirk::NoVendor) { short } else { &model.id }, "object": "model", "type": kind,
         "publisher": model.publisher(), "arch": model.arch, "compatibility_type": model.format,
         "quantization": model.quantization.0, "state": if loaded.is_some() { "loaded" } else { "not-loaded" },
         "max_context_length": model.context,
@@ -224,7 +272,9 @@ async fn load(State(sim): State<Arc<Sim>>, body: Bytes) -> Response {
         Ok(asked) => asked,
         Err(refusal) => return refuse(&refusal),
     };
-    let Some(model) = sim.model(&id).cloned() else { return refuse(&Refusal::Model(id)) };
+    // A variant is a model of its own only to the listing.
+    let key = id.split('@').next().unwrap_or(&id);
+    let Some(model) = sim.model(key).cloned() else { return refuse(&Refusal::Model(id)) };
     if sim.faults(sim.next_number()).has(Kind::LoadFails) {
         return refuse(&Refusal::Load(id));
     }
@@ -238,7 +288,10 @@ async fn load(State(sim): State<Arc<Sim>>, body: Bytes) -> Response {
             }
         },
     };
-    let instance = sim.shelf.load(&model, context).await;
+    let order = Order { context: if sim.is(Quirk::HalfContext) { context / 2 } else { context }, ..Order::default() };
+    let other = sim.models.iter().find(|other| other.id != model.id && !other.embedding);
+    let model = other.filter(|_| sim.is(Quirk::OtherModel)).unwrap_or(&model).clone();
+    let instance = sim.shelf.load(&model, order).await;
     let mut loaded = json!({
         "type": if model.embedding { "embedding" } else { "llm" }, "instance_id": instance.id,
         "load_time_seconds": instance.load_seconds, "status": "loaded",

@@ -80,7 +80,9 @@ pub fn refuse(refusal: &Refusal) -> Response {
     match refusal {
         Refusal::Key => failed(StatusCode::UNAUTHORIZED, "authorized_error", 2049),
         Refusal::RateLimit => failed(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", 1002),
-        Refusal::Internal | Refusal::Load(_) => failed(StatusCode::INTERNAL_SERVER_ERROR, "api_error", 1013),
+        Refusal::Internal | Refusal::Load(_) | Refusal::Loading | Refusal::TooLong { .. } => {
+            failed(StatusCode::INTERNAL_SERVER_ERROR, "api_error", 1013)
+        }
         Refusal::Model(_) | Refusal::NotChat(_) | Refusal::NoEndpoint(_) => ok(&said(2061)),
         Refusal::NotJson(_) | Refusal::Parameter(..) | Refusal::UnknownKeys(_) => {
             failed(StatusCode::BAD_REQUEST, "bad_request_error", 2013)

@@ -2,15 +2,20 @@
 //! common forms. Three forms of chat exist: OpenAI's completions in five manners, LM Studio's own, Ollama's own.
 
 mod completions;
+mod flavors;
 mod lmstudio;
 mod lmstudio_chat;
+mod lmstudio_lms;
+mod manner;
 mod minimax;
 mod ollama;
 mod openai;
 mod openrouter;
+mod openrouter_faults;
 
 use super::ask::{Ask, Refusal};
 use super::catalog::SimModel;
+use super::chat::Request;
 use super::serve::Sim;
 use super::turn::Turn;
 use crate::record::Source;
@@ -18,6 +23,7 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use completions::Manner;
+pub use completions::{Reasoning, TooLong};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -35,7 +41,7 @@ pub fn router(profile: Source) -> Router<Arc<Sim>> {
 /// Whether a path needs no key.
 pub fn is_open(profile: Source, path: &str) -> bool {
     match profile {
-        Source::Lmstudio => path == "/lmstudio-greeting",
+        Source::Lmstudio => path == "/lmstudio-greeting" || path.starts_with(lmstudio_lms::PREFIX),
         Source::Openrouter => path.starts_with("/api/v1/models"),
         Source::Openai => path == "/health",
         Source::Ollama | Source::Minimax => false,
@@ -59,9 +65,34 @@ pub fn tokens_per_chunk(profile: Source) -> u32 {
     if profile == Source::Minimax { minimax::TOKENS_PER_CHUNK } else { 1 }
 }
 
+/// What a path gets that this age of the server does not have.
+pub fn absent(sim: &Sim, method: &str, path: &str) -> Option<Response> {
+    let hidden = sim.settings.profile == Source::Lmstudio && lmstudio::is_hidden(sim, path);
+    hidden.then(|| lmstudio::unexpected(sim, method, path))
+}
+
+/// How many seconds a model that a request loaded stays after its last use; `None` is for ever.
+pub fn keep_seconds(sim: &Sim) -> Option<f64> {
+    match sim.settings.profile {
+        Source::Lmstudio => Some(lmstudio::JIT_SECONDS),
+        Source::Ollama => Some(ollama::keep_seconds(sim)),
+        Source::Openrouter | Source::Openai | Source::Minimax => None,
+    }
+}
+
 /// Which provider answers; `None` when what was asked leaves none. (Only OpenRouter has several.)
 pub fn provider(ask: &Ask) -> Option<usize> {
     openrouter::provider(ask)
+}
+
+/// The provider that is not the one.
+pub fn other_provider(provider: usize) -> usize {
+    openrouter::other(provider)
+}
+
+/// The model that OpenRouter takes an id for: a permanent slug, a way to route, a router, an alias.
+pub fn means<'a>(models: &'a [Arc<SimModel>], id: &str) -> Option<&'a Arc<SimModel>> {
+    openrouter::means(models, id)
 }
 
 /// A form of chat.
@@ -97,6 +128,14 @@ impl Dialect {
         }
     }
 
+    /// The answer of a fault that only this server has.
+    pub fn at_once(self, request: &Request) -> Option<Response> {
+        match self {
+            Dialect::Completions(manner) => (manner.at_once)(request),
+            Dialect::LmStudioChat | Dialect::OllamaChat => None,
+        }
+    }
+
     /// Whether the stream begins before the model is loaded, and tells of it.
     pub fn tells_of_loading(self) -> bool {
         matches!(self, Dialect::LmStudioChat)
@@ -127,6 +166,29 @@ impl Dialect {
     pub fn load_ended(self, model: &SimModel, seconds: f64) -> Vec<u8> {
         let fields = json!({"model_instance_id": model.id, "load_time_seconds": seconds});
         lmstudio_chat::event("model_load.end", &fields)
+    }
+
+    /// Whether any model's name gets an answer.
+    pub fn takes_any_model(self) -> bool {
+        matches!(self, Dialect::Completions(manner) if manner.any_model)
+    }
+
+    /// Whether a stream's connection is closed after it, against its promise.
+    pub fn closes(self) -> bool {
+        matches!(self, Dialect::Completions(manner) if manner.closes)
+    }
+
+    /// Whether the answer is HTTP/1.0.
+    pub fn is_http_1_0(self) -> bool {
+        matches!(self, Dialect::Completions(manner) if manner.http_1_0)
+    }
+
+    /// What becomes of a prompt that is too long.
+    pub fn too_long(self) -> TooLong {
+        match self {
+            Dialect::Completions(manner) => manner.too_long,
+            Dialect::LmStudioChat | Dialect::OllamaChat => TooLong::Answered,
+        }
     }
 
     /// The frames before the first token, each with its offset from admission, in nanoseconds.
@@ -232,6 +294,12 @@ fn describe(refusal: &Refusal) -> String {
         Refusal::Load(model) => {
             format!("Failed to load model \"{model}\". Error: insufficient system resources (simulated).")
         }
+        Refusal::TooLong { tokens, context } => {
+            format!(
+                "request ({tokens} tokens) exceeds the available context size ({context} tokens), try increasing it"
+            )
+        }
+        Refusal::Loading => "Loading model".into(),
         Refusal::RateLimit => "Rate limit reached (simulated). Please retry after 1 second.".into(),
         Refusal::Internal => "The server had an error while processing your request (simulated).".into(),
     }

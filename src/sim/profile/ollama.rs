@@ -8,6 +8,7 @@ use crate::sim::ask::{Ask, Refusal, limit};
 use crate::sim::catalog::SimModel;
 use crate::sim::chat;
 use crate::sim::faults::Kind;
+use crate::sim::quirks::Quirk;
 use crate::sim::serve::Call;
 use crate::sim::truth::wire_id;
 use crate::sim::turn::Turn;
@@ -22,6 +23,11 @@ use std::sync::Arc;
 
 /// How long a model stays when nobody says otherwise.
 pub const KEEP_ALIVE_SECONDS: f64 = 300.0;
+
+/// How long a model stays that no request said anything about.
+pub fn keep_seconds(sim: &Sim) -> f64 {
+    if sim.is(Quirk::KeepNothing) { 0.0 } else { KEEP_ALIVE_SECONDS }
+}
 
 const COMPAT: Manner = Manner {
     id: |id, _| format!("chatcmpl-{}", id.bytes().take(3).map(u64::from).sum::<u64>()),
@@ -42,6 +48,7 @@ pub fn router() -> Router<Arc<Sim>> {
         .route("/api/ps", get(ps))
         .route("/api/show", post(show))
         .route("/api/chat", post(native_chat))
+        .route("/api/generate", post(generate))
         .route("/v1/models", get(models))
         .route("/v1/chat/completions", post(chat_compat))
         .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found").into_response() })
@@ -53,7 +60,9 @@ pub fn refuse(refusal: &Refusal) -> Response {
         Refusal::Model(model) => (StatusCode::NOT_FOUND, format!("model '{model}' not found")),
         Refusal::NotChat(model) => (StatusCode::BAD_REQUEST, format!("\"{model}\" does not support chat")),
         Refusal::RateLimit => (StatusCode::TOO_MANY_REQUESTS, describe(refusal)),
-        Refusal::Internal | Refusal::Load(_) => (StatusCode::INTERNAL_SERVER_ERROR, describe(refusal)),
+        Refusal::Internal | Refusal::Load(_) | Refusal::Loading | Refusal::TooLong { .. } => {
+            (StatusCode::INTERNAL_SERVER_ERROR, describe(refusal))
+        }
         other => (StatusCode::BAD_REQUEST, describe(other)),
     };
     answer(status, &json!({"error": message}))
@@ -64,7 +73,9 @@ pub fn refuse_completion(refusal: &Refusal) -> Response {
         Refusal::Key => (StatusCode::UNAUTHORIZED, "authentication_error"),
         Refusal::Model(_) => (StatusCode::NOT_FOUND, "not_found_error"),
         Refusal::RateLimit => (StatusCode::TOO_MANY_REQUESTS, "api_error"),
-        Refusal::Internal | Refusal::Load(_) => (StatusCode::INTERNAL_SERVER_ERROR, "api_error"),
+        Refusal::Internal | Refusal::Load(_) | Refusal::Loading | Refusal::TooLong { .. } => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "api_error")
+        }
         _ => (StatusCode::BAD_REQUEST, "invalid_request_error"),
     };
     answer(status, &json!({"error": {"message": describe(refusal), "type": kind, "param": null, "code": null}}))
@@ -93,7 +104,20 @@ fn item(sim: &Sim, model: &SimModel) -> Value {
 }
 
 async fn tags(State(sim): State<Arc<Sim>>) -> Response {
-    ok(&json!({"models": sim.models.iter().map(|model| item(&sim, model)).collect::<Vec<Value>>()}))
+    let mut items: Vec<Value> = sim.models.iter().map(|model| item(&sim, model)).collect();
+    if sim.is(Quirk::Cloud) {
+        let mut far = items[0].clone();
+        for (field, value) in [
+            ("name", "albatross:1t-cloud"),
+            ("model", "albatross:1t-cloud"),
+            ("remote_model", "albatross:1t"),
+            ("remote_host", "https://ollama.com:443"),
+        ] {
+            far[field] = value.into();
+        }
+        items.push(far);
+    }
+    ok(&json!({"models": items}))
 }
 
 async fn ps(State(sim): State<Arc<Sim>>) -> Response {
@@ -138,15 +162,15 @@ async fn chat_compat(State(sim): State<Arc<Sim>>, Extension(call): Extension<Cal
 }
 
 /// A length of time as Ollama reads it: seconds as a number, or text such as `5m`.
-fn keep_alive(value: &Value) -> Result<f64, Refusal> {
+fn keep_alive(value: &Value) -> Result<Option<f64>, Refusal> {
     let wrong =
         || Refusal::Parameter("keep_alive", "invalid keep_alive: a number of seconds or a text such as 5m".into());
     match value {
-        Value::Null => Ok(KEEP_ALIVE_SECONDS),
-        Value::Number(seconds) => seconds.as_f64().ok_or_else(wrong),
+        Value::Null => Ok(None),
+        Value::Number(seconds) => seconds.as_f64().map(Some).ok_or_else(wrong),
         Value::String(text) => match text.parse::<f64>() {
-            Ok(seconds) => Ok(seconds),
-            Err(_) => text.parse::<jiff::SignedDuration>().map(|d| d.as_secs_f64()).map_err(|_| wrong()),
+            Ok(seconds) => Ok(Some(seconds)),
+            Err(_) => text.parse::<jiff::SignedDuration>().map(|d| Some(d.as_secs_f64())).map_err(|_| wrong()),
         },
         _ => Err(wrong()),
     }
@@ -158,35 +182,52 @@ fn ask(body: &[u8]) -> Result<Ask, Refusal> {
     ask.stream = body["stream"] != Value::Bool(false);
     ask.limit = limit("num_predict", &options["num_predict"])?;
     ask.context = options["num_ctx"].as_u64();
-    ask.keep_alive = Some(keep_alive(&body["keep_alive"])?);
+    ask.keep_alive = keep_alive(&body["keep_alive"])?;
     Ok(ask)
 }
 
 async fn native_chat(State(sim): State<Arc<Sim>>, Extension(call): Extension<Call>, body: Bytes) -> Response {
     match ask(&body) {
-        Ok(ask) if ask.messages == 0 => load(&sim, &ask).await.unwrap_or_else(|refusal| refuse(&refusal)),
+        Ok(ask) if ask.messages == 0 => {
+            let message = json!({"role": "assistant", "content": ""});
+            load(&sim, &ask, ("message", message)).await.unwrap_or_else(|refusal| refuse(&refusal))
+        }
         asked => chat::answer(sim, call, asked, Dialect::OllamaChat).await,
     }
 }
 
-/// A chat without messages loads its model, or unloads it when it may not stay.
-async fn load(sim: &Sim, ask: &Ask) -> Result<Response, Refusal> {
+/// The older form: without a prompt it loads and unloads, and that is all it does here.
+async fn generate(State(sim): State<Arc<Sim>>, body: Bytes) -> Response {
+    let asked = ask(&body).and_then(|ask| {
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        match body["prompt"].as_str().unwrap_or_default() {
+            "" => Ok(ask),
+            _ => Err(Refusal::Parameter("prompt", "this simulation generates by /api/chat".into())),
+        }
+    });
+    let loaded = match asked {
+        Ok(ask) => load(&sim, &ask, ("response", "".into())).await,
+        Err(refusal) => Err(refusal),
+    };
+    loaded.unwrap_or_else(|refusal| refuse(&refusal))
+}
+
+/// A request that asks nothing loads its model, or unloads it when it may not stay.
+async fn load(sim: &Sim, ask: &Ask, (field, nothing): (&str, Value)) -> Result<Response, Refusal> {
     let model = sim.model(&ask.model).cloned().ok_or_else(|| Refusal::Model(ask.model.clone()))?;
-    let keep = ask.keep_alive.unwrap_or(KEEP_ALIVE_SECONDS);
-    let reason = if keep == 0.0 {
+    let reason = if ask.keep_alive == Some(0.0) {
         sim.shelf.unload(&model.id);
         "unload"
     } else {
         if sim.faults(sim.next_number()).has(Kind::LoadFails) {
             return Err(Refusal::Load(ask.model.clone()));
         }
-        let (instance, _) = sim.shelf.for_request(&model, ask.context, false).await;
-        instance.keep_until((keep > 0.0).then(|| wall() + keep));
+        let (instance, _) = sim.shelf.for_request(&model, ask.context, false, Some(keep_seconds(sim))).await;
+        instance.rest(ask.keep_alive);
         "load"
     };
     Ok(ok(&json!({
-        "model": ask.model, "created_at": date(wall()), "message": {"role": "assistant", "content": ""},
-        "done_reason": reason, "done": true,
+        "model": ask.model, "created_at": date(wall()), field: nothing, "done_reason": reason, "done": true,
     })))
 }
 

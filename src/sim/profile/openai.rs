@@ -1,33 +1,26 @@
-//! A plain OpenAI-compatible server.
+//! An OpenAI-compatible server: a plain one, or one of those that [`flavors`] knows.
 
-use super::completions::{self, Manner, PLAIN};
-use super::{Sim, answer, ok};
-use crate::sim::ask::Refusal;
+use super::{Sim, answer, completions, flavors, ok};
+use crate::sim::Count;
+use crate::sim::ask::{Ask, Refusal, text_of};
 use crate::sim::serve::Call;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-const MANNER: Manner = Manner {
-    usage_null: true,
-    envelope: |_, chunk| {
-        chunk.insert("system_fingerprint".into(), "fp_llm_sim".into());
-    },
-    ..PLAIN
-};
-
 pub fn router() -> Router<Arc<Sim>> {
     Router::new()
         .route("/v1/models", get(models))
         .route("/v1/models/{*id}", get(model))
         .route("/v1/chat/completions", post(chat))
-        .route("/health", get(|| async { ok(&json!({"status": "ok"})) }))
-        .fallback(|| async { answer(StatusCode::NOT_FOUND, &json!({"detail": "Not Found"})) })
+        .route("/v1/chat/completions/input_tokens", post(input_tokens))
+        .route("/tokenize", post(tokenize))
+        .fallback(other)
 }
 
 pub fn refuse(refusal: &Refusal) -> Response {
@@ -40,12 +33,17 @@ pub fn list(sim: &Sim, owner: impl Fn(&str) -> String) -> Value {
     json!({"object": "list", "data": items.collect::<Vec<Value>>()})
 }
 
-fn item(sim: &Sim, id: &str, owner: String) -> Value {
+/// One of them.
+pub fn item(sim: &Sim, id: &str, owner: String) -> Value {
     json!({"id": id, "object": "model", "created": sim.started as u64, "owned_by": owner})
 }
 
 async fn models(State(sim): State<Arc<Sim>>) -> Response {
-    ok(&list(&sim, |_| "llm-sim".into()))
+    let mut response = ok(&flavors::list(&sim));
+    if let Some(name) = flavors::server_header(sim.settings.flavor) {
+        response.headers_mut().insert(header::SERVER, HeaderValue::from_static(name));
+    }
+    response
 }
 
 async fn model(State(sim): State<Arc<Sim>>, Path(id): Path<String>) -> Response {
@@ -56,5 +54,46 @@ async fn model(State(sim): State<Arc<Sim>>, Path(id): Path<String>) -> Response 
 }
 
 async fn chat(State(sim): State<Arc<Sim>>, Extension(call): Extension<Call>, body: Bytes) -> Response {
-    completions::handle(sim, call, body, &MANNER).await
+    let manner = flavors::manner(sim.settings.flavor);
+    completions::handle(sim, call, body, manner).await
+}
+
+async fn other(State(sim): State<Arc<Sim>>, uri: Uri) -> Response {
+    flavors::other(&sim, uri.path())
+}
+
+fn not_found() -> Response {
+    answer(StatusCode::NOT_FOUND, &json!({"detail": "Not Found"}))
+}
+
+/// The tokens of a whole chat, as llama.cpp tells them.
+async fn input_tokens(State(sim): State<Arc<Sim>>, body: Bytes) -> Response {
+    if sim.settings.count != Count::Chat {
+        return not_found();
+    }
+    match Ask::completion(&body) {
+        Ok(ask) => ok(&json!({"object": "response.input_tokens", "input_tokens": ask.input_tokens()})),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+/// The tokens of a text, as llama.cpp (`content`) and vLLM (`prompt`) tell them; of messages where the server is to be like
+/// vLLM, and none where it is to be like llama.cpp.
+async fn tokenize(State(sim): State<Arc<Sim>>, body: Bytes) -> Response {
+    if sim.settings.count == Count::None {
+        return not_found();
+    }
+    let body: Value = match serde_json::from_slice(&body) {
+        Ok(body) => body,
+        Err(why) => return refuse(&Refusal::NotJson(why.to_string())),
+    };
+    let chat = text_of(&body["messages"]);
+    let text = body["content"].as_str().or(body["prompt"].as_str());
+    let text = text.or((sim.settings.count == Count::Tokenize).then_some(&*chat)).unwrap_or_default();
+    let count = text.split_whitespace().count();
+    let mut told = json!({"tokens": (0..count).collect::<Vec<_>>()});
+    if sim.settings.count == Count::Tokenize {
+        told["count"] = count.into();
+    }
+    ok(&told)
 }

@@ -19,6 +19,9 @@ pub struct LimitArgs {
     /// How long opening a connection may take
     #[arg(long, default_value = "10s", value_parser = limit())]
     pub connect_timeout: Duration,
+    /// After a first ^C (or SIGTERM), how long running requests may still take; a second one leaves at once
+    #[arg(long, default_value = "30s", value_parser = duration_in(Duration::ZERO, Duration::from_secs(24 * 3600)))]
+    pub grace: Duration,
     /// The most text of an answer that is held
     #[arg(long, value_name = "N", default_value_t = 64 << 20)]
     pub max_answer_bytes: usize,

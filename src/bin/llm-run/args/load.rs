@@ -41,7 +41,7 @@ pub struct LoadArgs {
     /// Send no more when N requests have failed
     #[arg(long, value_name = "N")]
     pub max_errors: Option<NonZeroU64>,
-    /// What random arrivals follow from [default: --seed, else 1]
+    /// What random arrivals, synthetic prompts and the choice from a --dataset follow from [default: --seed, else 1]
     #[arg(long, value_name = "N")]
     pub load_seed: Option<u64>,
     /// Try a request again after 408, 429, 5xx or no connection; 0 for load tests

@@ -14,22 +14,25 @@ pub struct LoadingArgs {
     #[arg(long)]
     pub no_load: bool,
     /// Load with this context length, in tokens, and make sure of it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
     pub context_length: Option<u64>,
     /// GPU offload: max, off, or a ratio from 0 to 1 (LM Studio, through `lms`)
-    #[arg(long, value_name = "HOW", value_parser = gpu)]
+    #[arg(long, value_name = "HOW", value_parser = gpu, conflicts_with = "no_load")]
     pub gpu: Option<String>,
-    /// Let the server unload the model by itself after so long
-    #[arg(long, value_parser = cli::duration)]
+    /// Let the server unload the model by itself after so long without a request, in whole seconds
+    #[arg(long, value_parser = ttl, conflicts_with = "no_load")]
     pub ttl: Option<Duration>,
     /// How many requests the server may work on at once (LM Studio, through `lms`)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000), conflicts_with = "no_load")]
     pub parallel: Option<u64>,
+    /// The name under which the loaded model answers; requests use it (LM Studio, through `lms`)
+    #[arg(long, value_name = "NAME", value_parser = identifier, conflicts_with = "no_load")]
+    pub identifier: Option<String>,
     /// Leave the machine alone for so long before each load: the baseline of memory and power
     #[arg(long, default_value = "5s", value_parser = cli::duration)]
     pub settle: Duration,
     /// How long a load may take
-    #[arg(long, default_value = "15m", value_parser = cli::duration)]
+    #[arg(long, default_value = "15m", value_parser = limit())]
     pub load_timeout: Duration,
 }
 
@@ -42,6 +45,24 @@ fn gpu(text: &str) -> Result<String, String> {
     }
 }
 
+fn ttl(text: &str) -> Result<Duration, String> {
+    let ttl = cli::duration_in(Duration::from_secs(1), Duration::from_secs(365 * 24 * 3600))(text)?;
+    if ttl.subsec_nanos() == 0 { Ok(ttl) } else { Err("servers count whole seconds: 90s, not 1.5m or 500ms".into()) }
+}
+
+fn limit() -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync {
+    cli::duration_in(Duration::from_millis(1), Duration::from_secs(7 * 24 * 3600))
+}
+
+fn identifier(text: &str) -> Result<String, String> {
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '@'));
+    if plain && (1..=100).contains(&text.len()) && !text.starts_with('-') {
+        Ok(text.to_owned())
+    } else {
+        Err("1 to 100 letters, digits, - _ . / : @, the first no hyphen".into())
+    }
+}
+
 impl LoadingArgs {
     /// What is asked of the loader; `None` when loading is the server's affair.
     pub fn wanted(&self) -> Option<Wanted> {
@@ -50,6 +71,7 @@ impl LoadingArgs {
             gpu: self.gpu.clone(),
             ttl: self.ttl,
             parallel: self.parallel,
+            identifier: self.identifier.clone(),
             settle: self.settle,
             limit: self.load_timeout,
         })
@@ -63,6 +85,7 @@ impl LoadingArgs {
             "gpu": self.gpu,
             "ttl_seconds": self.ttl.map(|ttl| ttl.as_secs_f64()),
             "parallel": self.parallel,
+            "identifier": self.identifier,
             "settle_seconds": (!self.no_load).then_some(self.settle.as_secs_f64()),
         })
     }

@@ -1,0 +1,132 @@
+//! The bytes of a body to the events of a dialect, in whatever form they come: an event stream, lines, one body.
+
+use super::answer::{Answer, Arrival};
+use super::{Dialect, lmstudio, ollama, openai, sse};
+
+/// What the body of a response is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// An event stream.
+    Events,
+    /// A JSON object per line.
+    Lines,
+    /// One body.
+    Whole,
+    /// Not seen yet.
+    Unknown,
+}
+
+impl Form {
+    /// By the first bytes that are no white space: servers and gateways send streams as `application/json`, and bodies as
+    /// `text/event-stream`. `None` while there are none.
+    fn sniff(bytes: &[u8], dialect: Dialect) -> Option<Self> {
+        let bytes = bytes.trim_ascii_start();
+        let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes).trim_ascii_start();
+        if BOM.starts_with(bytes) {
+            return None;
+        }
+        Some(match bytes[0] {
+            b'{' | b'[' if dialect == Dialect::Ollama => Form::Lines,
+            b'{' | b'[' | b'<' => Form::Whole,
+            _ => Form::Events,
+        })
+    }
+}
+
+/// The byte order mark, in UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Bytes to events of the dialect, in whatever form they come.
+pub struct Reader {
+    /// What comes, as far as is known.
+    pub form: Form,
+    dialect: Dialect,
+    events: sse::Parser,
+    line: Vec<u8>,
+    /// A body that comes whole; of a stream, its beginning, until the first event shows that it is one.
+    pub raw: Vec<u8>,
+}
+
+impl Reader {
+    /// A reader of a body in this form.
+    pub fn new(form: Form, dialect: Dialect) -> Self {
+        Self { form, dialect, events: sse::Parser::default(), line: Vec::new(), raw: Vec::new() }
+    }
+
+    /// Takes bytes; says whether they brought the body of an answer forward. Comments and white space do not.
+    pub fn take(&mut self, answer: &mut Answer, at: Arrival, bytes: &[u8]) -> bool {
+        let mut bytes = bytes;
+        let held;
+        if self.form == Form::Unknown {
+            self.raw.extend_from_slice(bytes);
+            let Some(form) = Form::sniff(&self.raw, self.dialect) else { return false };
+            self.form = form;
+            if form == Form::Whole {
+                return true;
+            }
+            held = self.raw.clone();
+            bytes = &held;
+            self.raw.truncate(4096);
+        } else if self.form == Form::Whole {
+            self.raw.extend_from_slice(bytes);
+            return !bytes.trim_ascii().is_empty();
+        } else if answer.first_event.is_none() && self.raw.len() < 4096 {
+            self.raw.extend_from_slice(&bytes[..bytes.len().min(4096)]);
+        }
+        match self.form {
+            Form::Events => self.events.push(bytes, |event| one(self.dialect, answer, at, event)),
+            Form::Lines => {
+                let mut rest = bytes;
+                while let Some(end) = rest.iter().position(|&b| b == b'\n') {
+                    self.line.extend_from_slice(&rest[..end]);
+                    let line = std::mem::take(&mut self.line);
+                    one(self.dialect, answer, at, sse::Event { name: "", data: &String::from_utf8_lossy(&line) });
+                    rest = &rest[end + 1..];
+                }
+                self.line.extend_from_slice(rest);
+            }
+            Form::Whole | Form::Unknown => {}
+        }
+        false
+    }
+
+    /// The body ended.
+    pub fn finish(&mut self, answer: &mut Answer, at: Arrival) {
+        match self.form {
+            Form::Events => self.events.finish(|event| one(self.dialect, answer, at, event)),
+            Form::Lines if !self.line.is_empty() => {
+                let line = std::mem::take(&mut self.line);
+                one(self.dialect, answer, at, sse::Event { name: "", data: &String::from_utf8_lossy(&line) });
+            }
+            Form::Whole => {
+                let body = String::from_utf8_lossy(&self.raw);
+                let body = body.trim_start().trim_start_matches('\u{feff}').trim_start();
+                if body.starts_with('{') {
+                    match self.dialect {
+                        Dialect::Openai | Dialect::LmstudioV0 => openai::whole(answer, at, body),
+                        Dialect::LmstudioV1 => lmstudio::whole(answer, at, body),
+                        Dialect::Ollama => ollama::whole(answer, at, body),
+                    }
+                }
+            }
+            Form::Lines | Form::Unknown => {}
+        }
+    }
+
+    /// How many bytes are held of what is not read yet.
+    pub fn held(&self) -> usize {
+        self.raw.len() + self.line.len() + self.events.pending()
+    }
+}
+
+fn one(dialect: Dialect, answer: &mut Answer, at: Arrival, event: sse::Event<'_>) {
+    // What a server says after the end is said to nobody, however the reads were cut.
+    if answer.ended {
+        return;
+    }
+    match dialect {
+        Dialect::Openai | Dialect::LmstudioV0 => openai::event(answer, at, event.data),
+        Dialect::LmstudioV1 => lmstudio::event(answer, at, event.name, event.data),
+        Dialect::Ollama => ollama::line(answer, at, event.data),
+    }
+}

@@ -1,0 +1,68 @@
+//! Text from elsewhere, made harmless: what a server or a program said may be shown, and may not drive a terminal.
+
+/// Text without control characters; newlines and tabs become spaces. Terminal sequences lose their escape, and with it their
+/// power; direction marks, which would let a name pass for another, are dropped.
+pub fn plain(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let spaced = text.trim_end().chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c });
+    spaced.filter(|&c| !c.is_control() && !turns(c)).collect()
+}
+
+/// The same, of at most so many characters; an ellipsis stands for the rest.
+pub fn cut(text: &str, most: usize) -> String {
+    let mut cell: String = plain(text);
+    if cell.chars().count() > most {
+        cell = cell.chars().take(most.saturating_sub(1)).chain(['…']).collect();
+    }
+    cell
+}
+
+/// What a program wrote for a terminal, as lines for a reader: without its sequences (colours, cursor, clearing), with only the
+/// last state of a line that was drawn over and over, without empty lines.
+pub fn lines(text: &str) -> Vec<String> {
+    let mut bare = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            // ECMA-48: ESC [ parameters final, or ESC and one character.
+            '\u{1b}' => {
+                if chars.next_if_eq(&'[').is_some() {
+                    while chars.next_if(|c| !('\u{40}'..='\u{7e}').contains(c)).is_some() {}
+                }
+                chars.next();
+            }
+            c => bare.push(c),
+        }
+    }
+    let shown = bare.split('\n').map(|line| line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default());
+    shown.map(|line| plain(line).trim().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_cannot_drive_the_terminal() {
+        assert_eq!(plain("a\x1b[2Jb\r\nc\x07\n"), "a[2Jb c");
+        assert_eq!(plain("evil\u{202e}txt"), "eviltxt");
+        assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!(cut("abcd", 4), "abcd");
+    }
+
+    #[test]
+    fn what_was_drawn_for_a_terminal_is_read_as_it_ended() {
+        for (drawn, read) in [
+            (
+                "\x1b[?25l⠋ Loading 10%\r\x1b[2K⠙ Loading 90%\r\x1b[2KLoaded in 4.87s.\x1b[0m\n(2 GB)\n",
+                "Loaded in 4.87s.|(2 GB)",
+            ),
+            ("\x1b[31merror\x1b[39m: no\r\n\r\n", "error: no"),
+            ("\x1b", ""),
+            ("\x1b[", ""),
+            ("", ""),
+        ] {
+            assert_eq!(lines(drawn).join("|"), read, "{drawn:?}");
+        }
+    }
+}

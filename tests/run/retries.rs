@@ -1,0 +1,176 @@
+//! What may be tried again, how long is waited before, and what is never sent twice.
+
+use super::openrouter::FINCH;
+use super::{ask, one};
+use crate::common::sim::Sim;
+use crate::common::{command, run_with};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+#[test]
+fn only_what_may_help_is_tried_again_and_as_the_server_asks() {
+    for (fault, kind, status, attempts, said) in [
+        ("no-credit", "refused", 402, 0, "can only afford 12"),
+        ("moderation", "refused", 403, 0, "requires moderation"),
+        ("no-endpoints", "refused", 404, 0, "No endpoints found"),
+        ("http-500", "server", 500, 1, "Internal Server Error"),
+        ("html-error", "server", 502, 1, "an HTML page"),
+        ("unavailable", "server", 503, 1, "failed before: Aviary 529, Roost 504"),
+        ("own-rate-limit", "rate_limit", 429, 1, "free-models-per-min"),
+        ("rate-limit", "rate_limit", 429, 1, "Provider returned error"),
+        ("error-before-token", "server", 200, 1, "Provider disconnected"),
+        ("error-in-stream", "server", 200, 0, "Provider returned error"),
+        ("truncate", "truncated", 200, 0, "without an end"),
+        ("close", "protocol", 0, 0, "without an answer"),
+    ] {
+        let sim = Sim::start("openrouter", &["--fault", fault]);
+        let ran = ask(&sim, "openrouter", FINCH, &["--retries", "1"]).exits(1);
+        let result = one(&ran);
+        assert_eq!(result["error"]["kind"], kind, "{fault}: {result}");
+        assert_eq!(result["error"]["status"].as_u64().unwrap_or(0), status, "{fault}: {result}");
+        assert!(result["error"]["message"].as_str().unwrap().contains(said), "{fault}: {result}");
+        assert_eq!(result["attempts"].as_array().map_or(0, Vec::len), attempts, "{fault}: {result}");
+        assert_eq!(ran.of_type("start").len(), 1 + attempts, "{fault}: every sending is told");
+        if status >= 402 && !["http-500", "html-error", "rate-limit"].contains(&fault) {
+            assert_eq!(result["openrouter_metadata"]["attempts"][0]["status"], status, "{fault}: of an error, too");
+        }
+    }
+}
+
+/// A server that gives the first request this answer, and every later one a good one.
+fn once(status: u16, headers: &str, body: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let good = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n";
+    let said = |status: u16, headers: &str, body: &str| {
+        let length = body.len();
+        format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n{body}")
+    };
+    let answers = [said(status, headers, body), said(200, "content-type: text/event-stream\r\n", good)];
+    std::thread::spawn(move || {
+        for (n, stream) in listener.incoming().enumerate() {
+            let Ok(mut stream) = stream else { return };
+            let mut request = [0; 8192];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(answers[n.min(1)].as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn every_status_and_every_word_for_it_is_taken_as_it_is_meant() {
+    let json = "content-type: application/json\r\n";
+    let events = "content-type: text/event-stream\r\n";
+    let dated = "retry-after: Sat, 21 Nov 2020 16:00:10 GMT\r\n";
+    let typed = r#"{"error":{"code":"x","message":"m","metadata":{"error_type":"rate_limit_exceeded"}}}"#;
+    let rows = [
+        (408, json, "{}", true),
+        (429, dated, "{}", true),
+        (500, json, r#"{"error":{"code":500,"message":"m"}}"#, true),
+        (502, json, "", true),
+        (503, json, r#"{"error":{"code":"503","message":"m"}}"#, true),
+        (503, json, r#"{"error":{"message":"m","availability":{"retryable":true,"retry_after":0}}}"#, true),
+        (503, json, r#"{"error":{"message":"m","availability":{"retryable":false}}}"#, false),
+        (504, json, "{}", true),
+        (524, "content-type: text/html\r\n", "<html>a timeout occurred</html>", true),
+        (529, json, "{}", true),
+        (400, json, r#"{"error":{"code":400,"message":"no such model","metadata":{"error_type":"not_found"}}}"#, false),
+        (401, json, "{}", false),
+        (402, json, r#"{"error":{"code":402,"message":"requires more credits"}}"#, false),
+        (403, json, "{}", false),
+        (404, json, "{}", false),
+        (412, json, "{}", false),
+        (413, json, "{}", false),
+        (422, json, "{}", false),
+        (429, json, r#"{"error":{"code":"insufficient_quota","message":"m"}}"#, false),
+        (429, json, r#"{"error":{"code":429,"message":"m","metadata":{"error_type":"payment_required"}}}"#, false),
+        (200, json, typed, true),
+        (200, json, r#"{"error":{"message":"m","error_type":"provider_overloaded"}}"#, true),
+        (200, json, r#"{"error":{"message":"m","error_type":"timeout"}}"#, true),
+        (200, json, r#"{"error":{"message":"m","error_type":"payment_required"}}"#, false),
+        (200, json, r#"{"error":{"message":"m","error_type":"content_policy_violation"}}"#, false),
+        (200, json, r#"{"choices":[{"message":{"content":""},"error":{"code":502,"message":"m"}}]}"#, true),
+        (200, events, "data: {\"error\":{\"code\":429,\"message\":\"m\"}}\n\n", true),
+        (200, events, "data: {\"error\":{\"code\":\"402\",\"message\":\"m\"}}\n\n", false),
+        (
+            200,
+            events,
+            "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"error\":{\"code\":429,\"message\":\"m\"}}\n\n",
+            false,
+        ),
+    ];
+    let asked = rows.map(|(status, headers, body, again)| {
+        let asked = std::thread::spawn(move || {
+            let url = once(status, headers, body);
+            let mut ask = command("llm-run");
+            ask.args(["--source", "openrouter", "--base-url", &url, "--prompt", "x", "--retries", "1"]);
+            run_with(ask, "a/b\n")
+        });
+        (status, body, again, asked)
+    });
+    for (status, body, again, asked) in asked {
+        let result = one(&asked.join().unwrap());
+        assert_eq!(result["error"].is_null(), again, "{status} {body}: {result}");
+        assert_eq!(result["attempts"].as_array().map_or(0, Vec::len), usize::from(again), "{status} {body}: {result}");
+        if again {
+            assert_eq!(result["attempts"][0]["status"], status, "{status} {body}");
+        }
+    }
+}
+
+#[test]
+fn a_wait_is_what_the_server_asks_and_never_less() {
+    for (fault, least, most) in [("unavailable", 1.0, 1.2), ("own-rate-limit", 0.5, 1.2), ("rate-limit", 1.0, 1.2)] {
+        let sim = Sim::start("openrouter", &["--fault", &format!("{fault}:1x")]);
+        let result = one(&ask(&sim, "openrouter", FINCH, &[]).exits(0));
+        let attempt = &result["attempts"][0];
+        let wait = attempt["wait_seconds"].as_f64().unwrap();
+        assert!((least..=most).contains(&wait), "{fault}: waited {wait}");
+        assert!(attempt["error"].as_str().unwrap().len() > 5, "{attempt}");
+        assert!(
+            result["timing_seconds"]["end"].as_f64().unwrap() < 0.9,
+            "{fault}: the times are those of the last try"
+        );
+    }
+}
+
+#[test]
+fn an_error_before_the_first_token_of_a_plain_answer_is_tried_again_too() {
+    let sim = Sim::start("openrouter", &["--fault", "error-before-token:1x"]);
+    let result = one(&ask(&sim, "openrouter", FINCH, &["--no-stream"]).exits(0));
+    assert_eq!(result["attempts"][0]["error"], "Provider disconnected", "{result}");
+}
+
+#[test]
+fn a_load_test_tries_nothing_again_and_a_limit_of_an_hour_is_not_waited_for() {
+    let sim = Sim::start("openrouter", &["--fault", "own-rate-limit"]);
+    let result = one(&ask(&sim, "openrouter", FINCH, &["--retries", "0"]).exits(1));
+    assert!(result.get("attempts").is_none());
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).unwrap();
+        let _ = stream
+            .write_all(b"HTTP/1.1 429 No\r\nretry-after: 3600\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}");
+    });
+    let mut ask = command("llm-run");
+    ask.args(["--source", "openrouter", "--base-url", &url, "--prompt", "x"]);
+    let result = one(&run_with(ask, "a/b\n").exits(1));
+    server.join().unwrap();
+    assert_eq!((&result["error"]["kind"], result.get("attempts")), (&"rate_limit".into(), None));
+}
+
+#[test]
+fn no_connection_is_tried_again() {
+    let mut ask = command("llm-run");
+    ask.args(["--source", "openrouter", "--base-url", "http://127.0.0.1:1", "--prompt", "x", "--retries", "1"]);
+    ask.env("OPENROUTER_API_KEY", "sk-or-v1-k");
+    let ran = run_with(ask, "a/b\n").exits(1);
+    assert!(ran.stderr.contains("the key could not be checked"), "{}", ran.stderr);
+    let result = one(&ran);
+    assert_eq!((&result["error"]["kind"], result["attempts"].as_array().unwrap().len()), (&"connect".into(), 1));
+}
