@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// The longest line that is read, in bytes: longer ones are not records but accidents, and memory is bounded by this.
 pub const MAX_LINE: usize = 256 << 20;
 
+/// The room of a longer line is not kept for others, in bytes.
+const ROOM: usize = 1 << 14;
+
 /// Where a line stood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -52,6 +55,8 @@ pub struct Lines {
     waiting: VecDeque<(Arc<str>, Reader)>,
     current: Option<(Arc<str>, Reader)>,
     number: u64,
+    /// Room of lines that nobody needs any more.
+    spare: Vec<String>,
 }
 
 type Reader = BufReader<Box<dyn Read + Send>>;
@@ -85,19 +90,45 @@ impl Lines {
         if files.is_empty() {
             waiting.push_back(("-".into(), stdin()));
         }
-        Ok(Self { waiting, current: None, number: 0 })
+        Ok(Self { waiting, current: None, number: 0, spare: Vec::new() })
     }
 
     /// The lines of one reader, under `name` in messages.
     pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Self {
-        Self { waiting: VecDeque::from([(name.into(), buffered(reader))]), current: None, number: 0 }
+        let waiting = VecDeque::from([(name.into(), buffered(reader))]);
+        Self { waiting, current: None, number: 0, spare: Vec::new() }
     }
 
     /// Whether the next line is here already, so that [`Lines::next`] will not wait for it. Where it may be blank, and
     /// what follows it is not here, the answer is no.
     pub fn at_hand(&self) -> bool {
         let here = self.current.as_ref().map(|(_, reader)| reader.buffer()).unwrap_or_default();
-        here.first().is_some_and(|byte| !byte.is_ascii_whitespace()) && here.contains(&b'\n')
+        here.first().is_some_and(|byte| !byte.is_ascii_whitespace()) && memchr::memchr(b'\n', here).is_some()
+    }
+
+    /// Takes back the text of a line that nobody needs any more: its room serves a later one. Where lines go from thread to
+    /// thread, that spares the allocator more than half of its work.
+    pub fn recycle(&mut self, text: String) {
+        if text.capacity() <= ROOM {
+            self.spare.push(text);
+        }
+    }
+}
+
+/// The end of a line is read with the line. Like `read_until`, which looks at one word at a time rather than at many.
+fn read_line(from: &mut impl BufRead, to: &mut Vec<u8>) -> io::Result<()> {
+    loop {
+        let here = match from.fill_buf() {
+            Err(why) if why.kind() == io::ErrorKind::Interrupted => continue,
+            here => here?,
+        };
+        let end = memchr::memchr(b'\n', here);
+        let taken = end.map_or(here.len(), |at| at + 1);
+        to.extend_from_slice(&here[..taken]);
+        from.consume(taken);
+        if end.is_some() || taken == 0 {
+            return Ok(());
+        }
     }
 }
 
@@ -122,19 +153,15 @@ impl Iterator for Lines {
             let (name, reader) = self.current.as_mut()?;
             self.number += 1;
             let place = Place { file: name.clone(), number: self.number };
-            let mut bytes = Vec::new();
-            let read = reader.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut bytes);
-            match read {
-                Err(why) if why.kind() == io::ErrorKind::Interrupted => continue,
-                Err(why) => {
-                    self.current = None;
-                    return Some(Err(Bad::Input(place, why)));
-                }
-                Ok(0) => {
-                    self.current = None;
-                    continue;
-                }
-                Ok(_) => {}
+            let mut bytes = self.spare.pop().unwrap_or_default().into_bytes();
+            bytes.clear();
+            if let Err(why) = read_line(&mut reader.by_ref().take(MAX_LINE as u64 + 1), &mut bytes) {
+                self.current = None;
+                return Some(Err(Bad::Input(place, why)));
+            }
+            if bytes.is_empty() {
+                self.current = None;
+                continue;
             }
             if bytes.len() > MAX_LINE && bytes.last() != Some(&b'\n') {
                 let skipped = reader.skip_until(b'\n');

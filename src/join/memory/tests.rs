@@ -1,12 +1,14 @@
 use super::*;
-use crate::record::{self, Record};
+use crate::join::Sample;
+use crate::join::sampled::Sampling;
+use crate::record;
 use serde_json::json;
 
-fn memory(value: serde_json::Value) -> Memory {
+fn memory(value: serde_json::Value) -> MemorySample {
     let mut line = json!({"type": "memory", "v": 1, "ts": 0.0, "seq": 1});
     line.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
-    match record::read(&line.to_string()) {
-        Ok(Record::Memory(memory)) => *memory,
+    match record::read(&line.to_string()).map(|record| Sampling::default().sample(record)) {
+        Ok(Some(Sample::Memory(memory))) => memory,
         other => panic!("{other:?}"),
     }
 }
