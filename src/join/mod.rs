@@ -10,6 +10,7 @@ mod domains;
 mod drive;
 mod emission;
 mod enrich;
+mod fields;
 mod figures;
 mod flights;
 mod foreign;
