@@ -270,9 +270,7 @@ impl Reading {
                     }
                     let sample = match role {
                         Role::Truth => truth(input, &line)?,
-                        Role::Power | Role::Memory => {
-                            record(input, &line)?.and_then(|record| sampling.sample(record))
-                        }
+                        Role::Power | Role::Memory => record(input, &line)?.and_then(|record| sampling.sample(record)),
                     };
                     if let Some(Sample::Sampler(sampler)) = &sample {
                         ends.finish(sampler.event == SamplerEvent::End && !follow);

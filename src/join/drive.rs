@@ -165,7 +165,10 @@ fn work(
             match core.next(now)? {
                 Ok(emission) => {
                     out(Some(&emission))?;
-                    spent.push(core.recycle(emission));
+                    let text = core.recycle(emission);
+                    if spent.len() < AHEAD {
+                        spent.push(text);
+                    }
                 }
                 Err(due) => break due,
             }

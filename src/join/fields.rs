@@ -47,11 +47,9 @@ impl SerializeStruct for Inside<'_> {
     type Error = Error;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<()> {
-        debug_assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'), "{name}");
         self.comma();
-        self.to.push(b'"');
-        self.to.extend_from_slice(name.as_bytes());
-        self.to.extend_from_slice(b"\":");
+        word(self.to, name);
+        self.to.push(b':');
         write(self.to, value)
     }
 
@@ -105,6 +103,14 @@ macro_rules! plain {
     };
 }
 
+/// A word of Rust, in which nothing is to be escaped.
+fn word(to: &mut Vec<u8>, word: &'static str) {
+    debug_assert!(word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'), "{word}");
+    to.push(b'"');
+    to.extend_from_slice(word.as_bytes());
+    to.push(b'"');
+}
+
 fn unknown<T>() -> Result<T> {
     Err(Error::custom("a value of a kind that no record has"))
 }
@@ -148,7 +154,8 @@ impl<'a> Serializer for Json<'a> {
     }
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<()> {
-        self.serialize_str(variant)
+        word(self.0, variant);
+        Ok(())
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Inside<'a>> {
@@ -203,5 +210,67 @@ impl<'a> Serializer for Json<'a> {
         _: &T,
     ) -> Result<()> {
         unknown()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{JoinedMemory, JoinedPower, MemoryFigures, MemoryPoint, PhaseEnergy, Quality, Truth, Watts};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn written<T: Serialize + ?Sized>(value: &T) -> String {
+        let mut to = b"before".to_vec();
+        write(&mut to, value).unwrap();
+        String::from_utf8(to).unwrap().strip_prefix("before").unwrap().to_owned()
+    }
+
+    fn same<T: Serialize>(value: &T) {
+        assert_eq!(written(value), serde_json::to_string(value).unwrap());
+    }
+
+    #[test]
+    fn what_is_written_is_what_serde_json_writes() {
+        same(&JoinedPower::default());
+        same(&JoinedMemory::default());
+        same(&Truth { ttft_seconds: Some(-0.0), end_seconds: Some(1e-9), ..Truth::default() });
+        same(&None::<f64>);
+        same(&());
+        same(&"a \"word\" with \u{1} and \u{2028}");
+        same(&vec![f64::NAN, f64::INFINITY, 1e300, 0.1 + 0.2]);
+        same(&vec![MemoryPoint::default()]);
+    }
+
+    #[test]
+    fn what_no_record_holds_is_refused() {
+        let mut to = Vec::new();
+        assert!(write(&mut to, &(1, 2)).is_err());
+        assert!(write(&mut to, &BTreeMap::from([(1, 2)])).is_err(), "names are texts");
+        assert!(write(&mut to, &Ok::<u8, u8>(1)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_of_a_domain_and_every_number_is_written_as_serde_json_writes_it(
+            names in proptest::collection::vec(".*", 0..4),
+            watts: f64,
+            bytes: i64,
+            reason: Option<String>,
+        ) {
+            let watts = Watts { avg: watts, min: -watts, max: watts / 3.0, samples: bytes.unsigned_abs() };
+            let phase = PhaseEnergy { avg_watts: Some(watts.max), quality: Quality::SubInterval, ..PhaseEnergy::default() };
+            same(&JoinedPower {
+                domains: names.iter().map(|name| (name.clone(), watts.clone())).collect(),
+                warnings: names,
+                reason,
+                prefill: Some(phase),
+                ..JoinedPower::default()
+            });
+            same(&JoinedMemory {
+                high_water: Some(MemoryFigures { rss_bytes: Some(bytes), ..MemoryFigures::default() }),
+                ..JoinedMemory::default()
+            });
+        }
     }
 }

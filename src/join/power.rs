@@ -4,19 +4,12 @@
 //! and among equals the stream that was named first. The total is the one that the samplers name; where they name
 //! several, or none, it is the largest that contains the others.
 
-use super::axis::LONGEST;
-use super::domains::{largest, never_zero};
+use super::domains::largest;
 use super::sampled::{METERS, Meter, PowerSample};
 use super::series::{Estimate, Piece, Reading, Series};
 use crate::record::{PowerKind, Sampler};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// The most that anything draws, in watts. What shows more is broken, and would spoil every sum that it is in.
-const MOST_WATTS: f64 = 1e9;
-
-/// The most that a counter shows, in joules: that much for some thirty years.
-const MOST_JOULES: f64 = MOST_WATTS * LONGEST;
 
 /// One domain of one meter of one stream.
 #[derive(Debug)]
@@ -106,40 +99,12 @@ impl Meters {
     /// When something in it is left out that nobody would expect to be: what that is.
     pub fn add(&mut self, stream: usize, at: f64, power: &PowerSample) -> Result<(), &'static str> {
         let mut left_out = Ok(());
-        for (domain, &(watts, joules)) in power.values.iter().enumerate() {
-            let reading = if power.meter.kind == PowerKind::Counter {
-                let Some(joules) = joules else { continue };
-                if !(0.0..=MOST_JOULES).contains(&joules) {
-                    left_out = Err("joules below 0 or beyond 1e18");
-                    continue;
-                }
-                let watts = watts.filter(|watts| sane(*watts));
-                Reading { at, span: 0.0, value: joules, watts, fresh: false }
-            } else {
-                let Some(watts) = watts else { continue };
-                if watts == 0.0 && never_zero(&power.meter.domains[domain]) {
-                    continue;
-                }
-                if !sane(watts) {
-                    left_out = Err("watts below 0 or beyond 1e9");
-                    continue;
-                }
-                let mut reading = Reading { at, span: 0.0, value: watts, watts: Some(watts), fresh: false };
-                if power.meter.kind == PowerKind::Window {
-                    let span = power.window_seconds.or(self.streams[stream].interval).filter(|&span| span > 0.0);
-                    let Some(span) = span.filter(|&span| span <= LONGEST) else {
-                        left_out = Err("windows of no known length");
-                        continue;
-                    };
-                    (reading.span, reading.value) = (span, joules.unwrap_or(watts * span));
-                    if !sane(reading.value / span) {
-                        left_out = Err("windows of less than 0 W or more than 1e9 W");
-                        continue;
-                    }
-                }
-                reading
-            };
-            self.reading(stream, &power.meter, domain, reading);
+        for domain in 0..power.values.len() {
+            match power.reading(domain, at, self.streams[stream].interval) {
+                Ok(Some(reading)) => self.reading(stream, &power.meter, domain, reading),
+                Ok(None) => {}
+                Err(why) => left_out = Err(why),
+            }
         }
         self.streams[stream].estimated |= power.estimated;
         if self.channels.len() != self.seen_domains {
@@ -348,11 +313,6 @@ pub fn add(sum: &mut Option<Estimate>, part: Estimate) {
     sum.samples = sum.samples.min(part.samples);
     sum.contained = sum.contained.min(part.contained);
     sum.touched = sum.touched.min(part.touched);
-}
-
-/// Whether a meter can have shown that much.
-fn sane(watts: f64) -> bool {
-    (0.0..=MOST_WATTS).contains(&watts)
 }
 
 /// Whether a total is exactly nothing in every reading: a part of it may well be switched off, a whole that is read is not.
