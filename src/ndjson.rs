@@ -118,7 +118,7 @@ impl Lines {
     }
 }
 
-/// The end of a line is read with the line. Like `read_until`, which looks at one word at a time rather than at many.
+/// Reads a line with its newline, as `read_until` does; that one seeks the newline word by word, this one by wide registers.
 fn read_line(from: &mut impl BufRead, to: &mut Vec<u8>) -> io::Result<()> {
     loop {
         let here = match from.fill_buf() {
