@@ -14,6 +14,12 @@ use std::sync::Arc;
 /// The longest line that is read, in bytes: longer ones are not records but accidents, and memory is bounded by this.
 pub const MAX_LINE: usize = 256 << 20;
 
+/// The room of a longer line is not kept for others, in bytes.
+const ROOM: usize = 1 << 14;
+
+/// The room of so many lines is kept: as many as a program has on their way at once, and little to hold.
+const SPARE: usize = 1 << 10;
+
 /// Where a line stood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -52,6 +58,8 @@ pub struct Lines {
     waiting: VecDeque<(Arc<str>, Reader)>,
     current: Option<(Arc<str>, Reader)>,
     number: u64,
+    /// Room of lines that nobody needs any more.
+    spare: Vec<String>,
 }
 
 type Reader = BufReader<Box<dyn Read + Send>>;
@@ -85,19 +93,45 @@ impl Lines {
         if files.is_empty() {
             waiting.push_back(("-".into(), stdin()));
         }
-        Ok(Self { waiting, current: None, number: 0 })
+        Ok(Self { waiting, current: None, number: 0, spare: Vec::new() })
     }
 
     /// The lines of one reader, under `name` in messages.
     pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Self {
-        Self { waiting: VecDeque::from([(name.into(), buffered(reader))]), current: None, number: 0 }
+        let waiting = VecDeque::from([(name.into(), buffered(reader))]);
+        Self { waiting, current: None, number: 0, spare: Vec::new() }
     }
 
     /// Whether the next line is here already, so that [`Lines::next`] will not wait for it. Where it may be blank, and
     /// what follows it is not here, the answer is no.
     pub fn at_hand(&self) -> bool {
         let here = self.current.as_ref().map(|(_, reader)| reader.buffer()).unwrap_or_default();
-        here.first().is_some_and(|byte| !byte.is_ascii_whitespace()) && here.contains(&b'\n')
+        here.first().is_some_and(|byte| !byte.is_ascii_whitespace()) && memchr::memchr(b'\n', here).is_some()
+    }
+
+    /// Takes back the text of a line that nobody needs any more: its room serves a later one. Where lines go from thread to
+    /// thread, that spares the allocator more than half of its work.
+    pub fn recycle(&mut self, text: String) {
+        if text.capacity() <= ROOM && self.spare.len() < SPARE {
+            self.spare.push(text);
+        }
+    }
+}
+
+/// Reads a line with its newline, as `read_until` does; that one seeks the newline word by word, this one by wide registers.
+fn read_line(from: &mut impl BufRead, to: &mut Vec<u8>) -> io::Result<()> {
+    loop {
+        let here = match from.fill_buf() {
+            Err(why) if why.kind() == io::ErrorKind::Interrupted => continue,
+            here => here?,
+        };
+        let end = memchr::memchr(b'\n', here);
+        let taken = end.map_or(here.len(), |at| at + 1);
+        to.extend_from_slice(&here[..taken]);
+        from.consume(taken);
+        if end.is_some() || taken == 0 {
+            return Ok(());
+        }
     }
 }
 
@@ -122,19 +156,15 @@ impl Iterator for Lines {
             let (name, reader) = self.current.as_mut()?;
             self.number += 1;
             let place = Place { file: name.clone(), number: self.number };
-            let mut bytes = Vec::new();
-            let read = reader.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut bytes);
-            match read {
-                Err(why) if why.kind() == io::ErrorKind::Interrupted => continue,
-                Err(why) => {
-                    self.current = None;
-                    return Some(Err(Bad::Input(place, why)));
-                }
-                Ok(0) => {
-                    self.current = None;
-                    continue;
-                }
-                Ok(_) => {}
+            let mut bytes = self.spare.pop().unwrap_or_default().into_bytes();
+            bytes.clear();
+            if let Err(why) = read_line(&mut reader.by_ref().take(MAX_LINE as u64 + 1), &mut bytes) {
+                self.current = None;
+                return Some(Err(Bad::Input(place, why)));
+            }
+            if bytes.is_empty() {
+                self.current = None;
+                continue;
             }
             if bytes.len() > MAX_LINE && bytes.last() != Some(&b'\n') {
                 let skipped = reader.skip_until(b'\n');
@@ -225,117 +255,4 @@ impl Out {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::sync::{Arc, Mutex};
-
-    fn read(bytes: &[u8]) -> Vec<Result<(String, u64), String>> {
-        Lines::from_reader("x", io::Cursor::new(bytes.to_vec()))
-            .map(|line| match line {
-                Ok(line) => Ok((line.text, line.place.number)),
-                Err(Bad::Line(place, why)) => Err(format!("{place}: {why}")),
-                Err(Bad::Input(place, why)) => Err(format!("{place}: input: {why}")),
-            })
-            .collect()
-    }
-
-    #[test]
-    fn lines_are_read_as_people_write_them() {
-        let ok = |text: &str, n| Ok((text.to_owned(), n));
-        for (bytes, expect) in [
-            (&b""[..], vec![]),
-            (b"\n\n", vec![]),
-            (b"a\nb\n", vec![ok("a", 1), ok("b", 2)]),
-            (b"a\nb", vec![ok("a", 1), ok("b", 2)]),
-            (b"a\r\n\r\nb\r\n", vec![ok("a", 1), ok("b", 3)]),
-            (b"\xef\xbb\xbfa\n", vec![ok("a", 1)]),
-            (b"\xef\xbb\xbf\na\n", vec![ok("a", 2)]),
-            (
-                b"a\n\xff\xfe\nb\n",
-                vec![
-                    ok("a", 1),
-                    Err("x:2: not UTF-8: invalid utf-8 sequence of 1 bytes from index 0".into()),
-                    ok("b", 3),
-                ],
-            ),
-        ] {
-            assert_eq!(read(bytes), expect, "{:?}", String::from_utf8_lossy(bytes));
-        }
-    }
-
-    #[test]
-    fn a_missing_file_is_named() {
-        let why = Lines::open(&["/no/such/file"]).err().unwrap().to_string();
-        assert!(why.starts_with("/no/such/file: "), "{why}");
-        assert!(Lines::open(&["-", "-"]).is_err());
-        assert!(Lines::open(&["/"]).is_err());
-    }
-
-    #[derive(Clone, Default)]
-    struct Writes(Arc<Mutex<Vec<Vec<u8>>>>);
-    impl Write for Writes {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().push(bytes.to_vec());
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn held_lines_are_one_write_when_they_are_many_or_flushed_and_never_a_part_of_a_line() {
-        let writes = Writes::default();
-        let mut out = Out::new(writes.clone());
-        let long = "x".repeat(HELD / 4);
-        ["a", "b"].iter().for_each(|text| out.hold(&[text]).unwrap());
-        assert!(writes.0.lock().unwrap().is_empty());
-        out.flush().unwrap();
-        (0..5).for_each(|_| out.hold(&[&long, "!"]).unwrap());
-        out.line("c").unwrap();
-        let writes = writes.0.lock().unwrap();
-        assert_eq!(writes[0], b"a\nb\n");
-        assert_eq!(writes.len(), 3, "one when it was too much, one for the rest");
-        assert!(writes.iter().all(|write| write.ends_with(b"\n")));
-    }
-
-    #[test]
-    fn a_line_is_at_hand_when_reading_it_will_not_wait() {
-        // Every byte string is what one read gives.
-        struct Reads(VecDeque<&'static [u8]>);
-        impl Read for Reads {
-            fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-                let Some(bytes) = self.0.pop_front() else { return Ok(0) };
-                to[..bytes.len()].copy_from_slice(bytes);
-                Ok(bytes.len())
-            }
-        }
-        let reads = [&b"a\nb\nc"[..], b"c\n\n", b" d\n", b"e"];
-        let mut lines = Lines::from_reader("x", Reads(reads.into()));
-        assert!(!lines.at_hand(), "nothing was read yet");
-        let mut seen = Vec::new();
-        while let Some(line) = lines.next() {
-            seen.push((line.unwrap().text, lines.at_hand()));
-        }
-        let expect = [("a", true), ("b", false), ("cc", false), (" d", false), ("e", false)];
-        assert_eq!(seen, expect.map(|(text, more)| (text.to_owned(), more)));
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_is_read_again_and_each_line_is_one_write(
-            texts in proptest::collection::vec("[^\r\n\u{feff}]*[^\\s\u{feff}]", 0..20),
-        ) {
-            let writes = Writes::default();
-            let mut out = Out::new(writes.clone());
-            for text in &texts {
-                out.line(text).unwrap();
-            }
-            let writes = writes.0.lock().unwrap();
-            prop_assert_eq!(writes.len(), texts.len());
-            let back: Vec<String> = read(&writes.concat()).into_iter().map(|line| line.unwrap().0).collect();
-            prop_assert_eq!(back, texts);
-        }
-    }
-}
+mod tests;

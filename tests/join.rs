@@ -483,10 +483,11 @@ fn peak(folder: &Path, n: u64) -> u64 {
 #[cfg(target_os = "linux")]
 fn memory_does_not_grow_with_the_stream() {
     let folder = tempfile::tempdir().unwrap();
-    let (few, many) = (peak(folder.path(), 4_000), peak(folder.path(), 24_000));
-    eprintln!("peak resident memory: {few} bytes for 4 000 results, {many} for 24 000");
+    let (few, many) = (peak(folder.path(), 8_000), peak(folder.path(), 64_000));
+    eprintln!("peak resident memory: {few} bytes for 8 000 results, {many} for 64 000");
     assert!(many < 64 << 20, "{many}");
-    assert!(many < few + (4 << 20), "{few} bytes for 4 000 results, {many} for 24 000");
+    // How far one side runs ahead is chance, and worth a few MB; 168 000 readings more, or 56 000 results, would be more.
+    assert!(many < few + (8 << 20), "{few} bytes for 8 000 results, {many} for 64 000");
 }
 
 #[test]

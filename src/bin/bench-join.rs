@@ -6,7 +6,7 @@ use llm_bench::artifacts::JsonFiles;
 use llm_bench::cli::{self, Common, EXIT_STATUS, Exit, Input, Talk};
 use llm_bench::join::{
     self, Attribution, Emission, Ends, Feed, Heard, IdleFrom, Joiner, Kind, Level, NextLines, Rates, Role, Sample,
-    Settings, Tail, Written,
+    Sampling, Settings, Tail, Written,
 };
 use llm_bench::ndjson::{Line, Lines, Out};
 use llm_bench::record::{self, Record, SamplerEvent};
@@ -239,7 +239,10 @@ impl Reading {
             Input::open(files, self.strict, self.talk)?
         };
         let bad = Arc::clone(&self.bad);
-        Ok(Box::new(move |to| at_hand(&mut input, &bad, to, hear)))
+        Ok(Box::new(move |to, spent| {
+            spent.drain(..).for_each(|text| input.recycle(text));
+            at_hand(&mut input, &bad, to, hear)
+        }))
     }
 
     /// The samples in a file, a FIFO or a pipe, which is opened when it is first read: a FIFO waits for its writer.
@@ -259,7 +262,7 @@ impl Reading {
                 None => Lines::from_reader(&name, open(&path)?),
             };
             let mut input = Input::from_lines(lines, strict, talk);
-            let mut first = true;
+            let (mut first, mut sampling) = (true, Sampling::default());
             Ok(Box::new(move |to| {
                 at_hand(&mut input, &bad, to, |input, line| {
                     if std::mem::take(&mut first) {
@@ -267,11 +270,12 @@ impl Reading {
                     }
                     let sample = match role {
                         Role::Truth => truth(input, &line)?,
-                        Role::Power | Role::Memory => record(input, &line)?.map(Sample::Record),
+                        Role::Power | Role::Memory => record(input, &line)?.and_then(|record| sampling.sample(record)),
                     };
-                    if let Some(Sample::Record(Record::Sampler(sampler))) = &sample {
+                    if let Some(Sample::Sampler(sampler)) = &sample {
                         ends.finish(sampler.event == SamplerEvent::End && !follow);
                     }
+                    input.recycle(line.text);
                     Ok(sample)
                 })
             }))
@@ -306,6 +310,11 @@ fn hear(input: &mut Input, line: Line) -> anyhow::Result<Option<(String, Heard)>
         Ok(heard) => {
             if let Heard::Newer(v) = heard {
                 input.newer(&line, v);
+            }
+            if let Heard::Start(_) = heard {
+                // It goes no further: there is nothing more in it that anyone needs.
+                input.recycle(line.text);
+                return Ok(Some((String::new(), heard)));
             }
             Ok(Some((line.text, heard)))
         }

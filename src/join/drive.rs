@@ -7,10 +7,9 @@
 use super::emission::Emission;
 use super::heard::Heard;
 use super::joiner::Joiner;
+use super::sampled::Sample;
 use super::source::Role;
-use super::truth::Written;
 use crate::clock;
-use crate::record::Record;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -28,23 +27,11 @@ const BACKLOG: usize = 1 << 16;
 /// Readings further from now than this, in seconds, are not of the present.
 const PRESENT: f64 = 10.0;
 
-/// Something that a stream of samples says.
-#[derive(Debug)]
-pub enum Sample {
-    /// A reading, or a sampler's word.
-    Record(Record),
-    /// What llm-sim did with a request.
-    Truth(Box<Written>),
-}
+/// Waits for what a stream of samples says next, and takes it with what else is at hand; `false` at its end.
+pub type NextSamples = Box<dyn FnMut(&mut Vec<Sample>) -> anyhow::Result<bool> + Send>;
 
-/// Waits for what a stream says next, and takes it with what else is at hand; `false` at its end.
-type Next<T> = Box<dyn FnMut(&mut Vec<T>) -> anyhow::Result<bool> + Send>;
-
-/// What a stream of samples says next.
-pub type NextSamples = Next<Sample>;
-
-/// The next lines of results.
-pub type NextLines = Next<(String, Heard)>;
+/// The same of lines of results. It is given back the texts of former lines, whose room it may use.
+pub type NextLines = Box<dyn FnMut(&mut Vec<(String, Heard)>, &mut Vec<String>) -> anyhow::Result<bool> + Send>;
 
 /// A stream of samples.
 pub struct Feed {
@@ -85,6 +72,8 @@ struct Lane {
 struct Inbox {
     lines: VecDeque<(String, Heard)>,
     bytes: usize,
+    /// The texts of lines that have gone out.
+    spent: Vec<String>,
     lines_ended: bool,
     lanes: Vec<Lane>,
     failed: Option<anyhow::Error>,
@@ -164,18 +153,22 @@ fn work(
     out: &mut dyn FnMut(Option<&Emission>) -> anyhow::Result<()>,
     say: &dyn Fn(&str),
 ) -> anyhow::Result<()> {
+    let mut spent = Vec::new();
     loop {
         // Asked often: a signal sets it without waking anyone.
         if stop.load(Ordering::Relaxed) {
             hub.lock().lines_ended = true;
         }
-        let took = take(core, hub)?;
+        let took = take(core, hub, &mut spent)?;
         let now = now();
         let due = loop {
             match core.next(now)? {
                 Ok(emission) => {
                     out(Some(&emission))?;
-                    core.recycle(emission);
+                    let text = core.recycle(emission);
+                    if spent.len() < AHEAD {
+                        spent.push(text);
+                    }
                 }
                 Err(due) => break due,
             }
@@ -216,9 +209,10 @@ enum Took {
     Lines,
 }
 
-/// Hands the core what has come and is of use, and says what it was.
-fn take(core: &mut Joiner, hub: &Hub) -> anyhow::Result<Took> {
+/// Hands the core what has come and is of use, and says what it was. Gives back the texts that are `spent`.
+fn take(core: &mut Joiner, hub: &Hub, spent: &mut Vec<String>) -> anyhow::Result<Took> {
     let mut inbox = hub.lock();
+    inbox.spent.append(spent);
     if let Some(why) = inbox.failed.take() {
         return Err(why);
     }
@@ -267,9 +261,9 @@ fn take(core: &mut Joiner, hub: &Hub) -> anyhow::Result<Took> {
 }
 
 fn read(hub: &Hub, mut lines: NextLines) {
-    let mut batch = Vec::new();
+    let (mut batch, mut spent) = (Vec::new(), Vec::new());
     loop {
-        let next = lines(&mut batch);
+        let next = lines(&mut batch, &mut spent);
         let Some(mut inbox) = hub.room(hub.lock(), |inbox| inbox.bytes >= AHEAD_BYTES || inbox.lines.len() >= AHEAD)
         else {
             return;
@@ -279,6 +273,7 @@ fn read(hub: &Hub, mut lines: NextLines) {
         }
         inbox.bytes += batch.iter().map(|(line, _)| line.len()).sum::<usize>();
         inbox.lines.extend(batch.drain(..));
+        spent.append(&mut inbox.spent);
         match next {
             Ok(more) => inbox.lines_ended = !more,
             Err(why) => inbox.failed = Some(why),
@@ -337,11 +332,10 @@ fn sample(hub: &Arc<Hub>, i: usize, feed: Feed) {
 
 fn is_present(sample: &Sample) -> bool {
     let ts = match sample {
-        Sample::Record(Record::Power(power)) => power.ts,
-        Sample::Record(Record::Memory(memory)) => memory.ts,
-        Sample::Record(Record::Sampler(sampler)) => sampler.ts,
+        Sample::Power(power) => power.ts,
+        Sample::Memory(memory) => memory.ts,
+        Sample::Sampler(sampler) => sampler.ts,
         Sample::Truth(written) => written.end_ts(),
-        Sample::Record(_) => return false,
     };
     (ts - clock::wall()).abs() <= PRESENT
 }

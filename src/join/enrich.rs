@@ -1,5 +1,6 @@
 //! Fields put into a line that otherwise leaves byte for byte as it came.
 
+use super::fields;
 use crate::record::Object;
 use serde::Serialize;
 
@@ -37,7 +38,7 @@ impl Patch {
                 added.extend_from_slice(b",\"");
                 added.extend_from_slice(key.as_bytes());
                 added.extend_from_slice(b"\":");
-                serde_json::to_writer(added, value)
+                fields::write(added, value)
             }
             Patch::Fields(object) => object.set(key, value),
         }

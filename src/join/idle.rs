@@ -3,6 +3,7 @@
 use super::axis::Stamped;
 use super::figures::round;
 use super::power::Meters;
+use super::sampled::{Sample, Sampling};
 use super::series::EDGE;
 use crate::record::{Idle, Record, SamplerEvent};
 use crate::stats;
@@ -81,12 +82,12 @@ impl Level {
 
 /// The idle power that a recording of an idle machine tells: the median of the readings of its total.
 pub fn idle_of(records: impl IntoIterator<Item = Record>) -> Option<Level> {
-    let mut meters = Meters::new(1);
+    let (mut meters, mut sampling) = (Meters::new(1), Sampling::default());
     let (mut first, mut last) = (f64::INFINITY, f64::NEG_INFINITY);
-    for record in records {
-        match record {
-            Record::Sampler(sampler) if sampler.event == SamplerEvent::Start => meters.sampler(0, &sampler),
-            Record::Power(power) if (Stamped { ts: power.ts, mono: None, boot: None }).sane() => {
+    for sample in records.into_iter().filter_map(|record| sampling.sample(record)) {
+        match sample {
+            Sample::Sampler(sampler) if sampler.event == SamplerEvent::Start => meters.sampler(0, &sampler),
+            Sample::Power(power) if (Stamped { ts: power.ts, mono: None, boot: None }).sane() => {
                 // One recording has one clock; the wall will do. What is left out is left out.
                 meters.add(0, power.ts, &power).ok();
                 (first, last) = (first.min(power.ts - power.window_seconds.unwrap_or(0.0)), last.max(power.ts));

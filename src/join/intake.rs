@@ -1,16 +1,16 @@
 //! What comes in, put in its place on the axis.
 
 use super::axis::{Stamped, Steps};
-use super::drive::Sample;
 use super::emission::Kind;
 use super::flights::Flow;
 use super::heard::{Asked, Heard, Start};
 use super::joiner::{DISORDER, Joiner, Span, Waiting};
+use super::sampled::Sample;
 use super::settings::Attribution;
 use super::source::Role;
 use super::verdict::Loading;
 use crate::clock::micros;
-use crate::record::{Load, Record, SamplerEvent};
+use crate::record::{Load, SamplerEvent};
 use std::collections::HashMap;
 
 /// The most readings per domain that are kept while nothing is in flight to need them.
@@ -174,37 +174,33 @@ impl Joiner {
 
     /// Takes a reading, or a sampler's word, of the stream with that number.
     pub fn sample(&mut self, source: usize, sample: Sample, now: f64) {
-        let record = match sample {
-            Sample::Record(record) => record,
-            Sample::Truth(written) => {
+        let from = &mut self.sources[source];
+        let (role, index) = (from.role, from.index);
+        match (sample, role) {
+            (Sample::Sampler(sampler), _) if sampler.event == SamplerEvent::Start => {
+                from.starts(sampler.boot.clone(), sampler.interval_seconds, now);
+                if role == Role::Power {
+                    self.meters.sampler(index, &sampler);
+                }
+            }
+            (Sample::Power(power), Role::Power) => {
+                let Some(at) = self.stamp(source, power.ts, power.mono) else { return };
+                if let Err(what) = self.meters.add(index, at, &power) {
+                    self.note(format!("readings of {} were left out: {what}", power.meter.source));
+                }
+                self.sources[source].read(&power.meter.source, at, now);
+            }
+            (Sample::Memory(memory), Role::Memory) => {
+                let Some(at) = self.stamp(source, memory.ts, memory.mono) else { return };
+                self.held.add(index, at, &memory);
+                self.sources[source].read("", at, now);
+            }
+            (Sample::Truth(written), _) => {
                 let Some((at, _)) = self.place("", written.arrival_ts, None) else { return };
                 let end = at + (written.end_ts() - written.arrival_ts);
                 // The log is written in the order of ends, but for the time that threads take to get there.
                 self.sources[source].read("", end - DISORDER, now);
                 self.writs.add(at, *written);
-                return;
-            }
-        };
-        let from = &mut self.sources[source];
-        let (role, index) = (from.role, from.index);
-        match (&record, role) {
-            (Record::Sampler(sampler), _) if sampler.event == SamplerEvent::Start => {
-                from.starts(sampler.boot.clone(), sampler.interval_seconds, now);
-                if role == Role::Power {
-                    self.meters.sampler(index, sampler);
-                }
-            }
-            (Record::Power(power), Role::Power) => {
-                let Some(at) = self.stamp(source, power.ts, power.mono) else { return };
-                if let Err(what) = self.meters.add(index, at, power) {
-                    self.note(format!("readings of {} were left out: {what}", power.source));
-                }
-                self.sources[source].read(&power.source, at, now);
-            }
-            (Record::Memory(memory), Role::Memory) => {
-                let Some(at) = self.stamp(source, memory.ts, memory.mono) else { return };
-                self.held.add(index, at, memory);
-                self.sources[source].read("", at, now);
             }
             _ => {}
         }

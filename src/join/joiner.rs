@@ -218,11 +218,12 @@ impl Joiner {
         self.said.clone()
     }
 
-    /// Takes back what has gone out: its room serves the next.
-    pub fn recycle(&mut self, emission: Emission) {
+    /// Takes back what has gone out, whose room serves the next, and hands out the text of the line.
+    pub fn recycle(&mut self, emission: Emission) -> String {
         if emission.kind == Kind::Result {
             self.spare = emission.added.into_bytes();
         }
+        emission.line
     }
 
     /// Whether the next line may go out; otherwise, when to ask again (for ever, when only a new line or reading can

@@ -1,11 +1,15 @@
 //! Memory streams: the reading nearest to a moment, and the highest of a stretch of time. Nothing is interpolated.
 
+use super::sampled::MemorySample;
 use super::seek::seek;
 use crate::record::{GpuMemory, Memory, MemoryFigures, MemoryPoint};
 use std::collections::VecDeque;
 
 /// Every figure of a reading, in the order in which [`read`] takes them.
 const FIGURES: usize = 9;
+
+/// The figures of a reading, in bytes.
+pub type Figures = [Option<i64>; FIGURES];
 
 /// How many times the usual time between two readings a moment may be away from its nearest one: further, nothing was read
 /// about it. A sampler that misses two readings in a row is late; one that misses three was not there.
@@ -19,7 +23,7 @@ const NEAR_SECONDS: f64 = 2.0;
 struct Reading {
     at: f64,
     ts: f64,
-    figures: [Option<i64>; FIGURES],
+    figures: Figures,
 }
 
 /// The readings of all memory streams, as far back as they are needed.
@@ -35,7 +39,7 @@ impl Held {
     }
 
     /// A reading, at its place on the axis. One that is there already changes nothing.
-    pub fn add(&mut self, stream: usize, at: f64, memory: &Memory) {
+    pub fn add(&mut self, stream: usize, at: f64, memory: &MemorySample) {
         let readings = &mut self.streams[stream];
         let mut i = readings.len();
         while i > 0 && readings[i - 1].at > at {
@@ -44,13 +48,13 @@ impl Held {
         if i > 0 && readings[i - 1].at == at {
             return;
         }
-        readings.insert(i, Reading { at, ts: memory.ts, figures: read(memory) });
+        readings.insert(i, Reading { at, ts: memory.ts, figures: memory.figures });
     }
 
     /// The figures nearest to `at`, how far they are from it, and when they were read. Several streams complete each
     /// other; the first that has a figure tells it.
     pub fn nearest(&self, at: f64) -> Option<MemoryPoint> {
-        let mut point: Option<(f64, f64, [Option<i64>; FIGURES])> = None;
+        let mut point: Option<(f64, f64, Figures)> = None;
         for readings in &self.streams {
             let after = seek(readings, |reading| reading.at < at);
             let near = |i: usize| readings.get(i).map(|reading| ((reading.at - at).abs(), reading));
@@ -128,7 +132,7 @@ fn near_enough(readings: &VecDeque<Reading>) -> f64 {
     NEAR_SECONDS.max(NEAR_INTERVALS * interval)
 }
 
-fn merge(to: &mut [Option<i64>; FIGURES], from: &[Option<i64>; FIGURES], both: impl Fn(i64, i64) -> i64) {
+fn merge(to: &mut Figures, from: &Figures, both: impl Fn(i64, i64) -> i64) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = match (*to, *from) {
             (Some(a), Some(b)) => Some(both(a, b)),
@@ -182,7 +186,8 @@ pub fn figure(figures: &MemoryFigures, name: &str) -> Option<i64> {
     }
 }
 
-fn read(memory: &Memory) -> [Option<i64>; FIGURES] {
+/// The figures that a record has.
+pub(super) fn read(memory: &Memory) -> Figures {
     let signed = |bytes: u64| i64::try_from(bytes).ok();
     let tried = |bytes: Option<Option<u64>>| bytes.flatten().and_then(signed);
     let gpu = |of: fn(&GpuMemory) -> Option<u64>| {
@@ -202,7 +207,7 @@ fn read(memory: &Memory) -> [Option<i64>; FIGURES] {
     ]
 }
 
-fn take(f: &MemoryFigures) -> [Option<i64>; FIGURES] {
+fn take(f: &MemoryFigures) -> Figures {
     [
         f.system_used_bytes,
         f.rss_bytes,
@@ -216,7 +221,7 @@ fn take(f: &MemoryFigures) -> [Option<i64>; FIGURES] {
     ]
 }
 
-fn write(figures: &[Option<i64>; FIGURES]) -> MemoryFigures {
+fn write(figures: &Figures) -> MemoryFigures {
     let [system, rss, anon, file, pss, footprint, peak, gpu_used, gpu_process] = *figures;
     MemoryFigures {
         system_used_bytes: system,

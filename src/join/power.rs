@@ -4,17 +4,12 @@
 //! and among equals the stream that was named first. The total is the one that the samplers name; where they name
 //! several, or none, it is the largest that contains the others.
 
-use super::axis::LONGEST;
-use super::domains::{largest, never_zero};
+use super::domains::largest;
+use super::sampled::{METERS, Meter, PowerSample};
 use super::series::{Estimate, Piece, Reading, Series};
-use crate::record::{Power, PowerKind, Sampler};
+use crate::record::{PowerKind, Sampler};
 use std::collections::BTreeSet;
-
-/// The most that anything draws, in watts. What shows more is broken, and would spoil every sum that it is in.
-const MOST_WATTS: f64 = 1e9;
-
-/// The most that a counter shows, in joules: that much for some thirty years.
-const MOST_JOULES: f64 = MOST_WATTS * LONGEST;
+use std::sync::Arc;
 
 /// One domain of one meter of one stream.
 #[derive(Debug)]
@@ -33,6 +28,8 @@ struct Stream {
     estimated: bool,
     simulated: bool,
     fresh: BTreeSet<String>,
+    /// Where the readings of the latest meters go: the channel of each domain that had any.
+    known: Vec<(Arc<Meter>, Vec<Option<usize>>)>,
 }
 
 /// All power streams together.
@@ -100,43 +97,13 @@ impl Meters {
     ///
     /// # Errors
     /// When something in it is left out that nobody would expect to be: what that is.
-    pub fn add(&mut self, stream: usize, at: f64, power: &Power) -> Result<(), &'static str> {
+    pub fn add(&mut self, stream: usize, at: f64, power: &PowerSample) -> Result<(), &'static str> {
         let mut left_out = Ok(());
-        if power.kind == PowerKind::Counter {
-            for (domain, joules) in power.joules.iter().flatten() {
-                let Some(joules) = *joules else { continue };
-                if !(0.0..=MOST_JOULES).contains(&joules) {
-                    left_out = Err("joules below 0 or beyond 1e18");
-                    continue;
-                }
-                let watts = power.watts.get(domain).copied().flatten().filter(|watts| sane(*watts));
-                self.reading(stream, power, domain, Reading { at, span: 0.0, value: joules, watts, fresh: false });
-            }
-        } else {
-            for (domain, watts) in &power.watts {
-                let Some(watts) = *watts else { continue };
-                if watts == 0.0 && never_zero(domain) {
-                    continue;
-                }
-                if !sane(watts) {
-                    left_out = Err("watts below 0 or beyond 1e9");
-                    continue;
-                }
-                let mut reading = Reading { at, span: 0.0, value: watts, watts: Some(watts), fresh: false };
-                if power.kind == PowerKind::Window {
-                    let span = power.window_seconds.or(self.streams[stream].interval).filter(|&span| span > 0.0);
-                    let Some(span) = span.filter(|&span| span <= LONGEST) else {
-                        left_out = Err("windows of no known length");
-                        continue;
-                    };
-                    let joules = power.joules.as_ref().and_then(|joules| joules.get(domain).copied().flatten());
-                    (reading.span, reading.value) = (span, joules.unwrap_or(watts * span));
-                    if !sane(reading.value / span) {
-                        left_out = Err("windows of less than 0 W or more than 1e9 W");
-                        continue;
-                    }
-                }
-                self.reading(stream, power, domain, reading);
+        for domain in 0..power.values.len() {
+            match power.reading(domain, at, self.streams[stream].interval) {
+                Ok(Some(reading)) => self.reading(stream, &power.meter, domain, reading),
+                Ok(None) => {}
+                Err(why) => left_out = Err(why),
             }
         }
         self.streams[stream].estimated |= power.estimated;
@@ -149,24 +116,38 @@ impl Meters {
     }
 
     /// Puts a reading of a domain into its series.
-    fn reading(&mut self, stream: usize, power: &Power, domain: &str, mut reading: Reading) {
-        let found = self.channels.iter().position(|channel| {
-            channel.stream == stream
-                && channel.series.kind() == power.kind
-                && channel.domain == domain
-                && channel.meter == power.source
-        });
-        let index = found.unwrap_or_else(|| {
-            let mut series = Series::new(power.kind);
-            series.promise(self.streams[stream].interval);
-            let (meter, domain) = (power.source.clone(), domain.to_owned());
-            self.channels.push(Channel { stream, meter, domain, series });
-            self.channels.len() - 1
-        });
+    fn reading(&mut self, stream: usize, meter: &Arc<Meter>, domain: usize, mut reading: Reading) {
+        let index = self.channel(stream, meter, domain);
         let channel = &mut self.channels[index];
         let fresh = &mut self.streams[stream].fresh;
         reading.fresh = !fresh.is_empty() && fresh.remove(&format!("{}\0{}", channel.meter, channel.domain));
         channel.series.add(reading);
+    }
+
+    /// The channel of a domain of a meter, which is made where there is none yet.
+    fn channel(&mut self, stream: usize, meter: &Arc<Meter>, domain: usize) -> usize {
+        let from = &mut self.streams[stream];
+        let at = from.known.iter().position(|(known, _)| Arc::ptr_eq(known, meter)).unwrap_or_else(|| {
+            from.known.truncate(METERS - 1);
+            from.known.insert(0, (Arc::clone(meter), vec![None; meter.domains.len()]));
+            0
+        });
+        let known = &mut from.known[at].1[domain];
+        let name = &meter.domains[domain];
+        let found = known.or_else(|| {
+            self.channels.iter().position(|channel| {
+                channel.stream == stream
+                    && channel.series.kind() == meter.kind
+                    && channel.domain == *name
+                    && channel.meter == meter.source
+            })
+        });
+        *known.insert(found.unwrap_or_else(|| {
+            let mut series = Series::new(meter.kind);
+            series.promise(from.interval);
+            self.channels.push(Channel { stream, meter: meter.source.clone(), domain: name.clone(), series });
+            self.channels.len() - 1
+        }))
     }
 
     /// Which domains the total is made of.
@@ -332,11 +313,6 @@ pub fn add(sum: &mut Option<Estimate>, part: Estimate) {
     sum.samples = sum.samples.min(part.samples);
     sum.contained = sum.contained.min(part.contained);
     sum.touched = sum.touched.min(part.touched);
-}
-
-/// Whether a meter can have shown that much.
-fn sane(watts: f64) -> bool {
-    (0.0..=MOST_WATTS).contains(&watts)
 }
 
 /// Whether a total is exactly nothing in every reading: a part of it may well be switched off, a whole that is read is not.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::join::figures::round;
-use crate::join::{Heard, Rates, Sample, hear};
+use crate::join::{Heard, Rates, Sample, Sampling, hear};
 use crate::record as rec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -70,7 +70,9 @@ fn hand(core: &mut Joiner, line: &Value, now: f64) {
 }
 
 fn read(core: &mut Joiner, source: usize, sample: &Value, now: f64) {
-    core.sample(source, Sample::Record(rec::read(&sample.to_string()).unwrap()), now);
+    if let Some(sample) = Sampling::default().sample(rec::read(&sample.to_string()).unwrap()) {
+        core.sample(source, sample, now);
+    }
 }
 
 fn out(core: &mut Joiner, now: f64) -> Vec<Value> {

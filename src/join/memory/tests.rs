@@ -1,12 +1,14 @@
 use super::*;
-use crate::record::{self, Record};
+use crate::join::Sample;
+use crate::join::sampled::Sampling;
+use crate::record;
 use serde_json::json;
 
-fn memory(value: serde_json::Value) -> Memory {
+fn memory(value: serde_json::Value) -> MemorySample {
     let mut line = json!({"type": "memory", "v": 1, "ts": 0.0, "seq": 1});
     line.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
-    match record::read(&line.to_string()) {
-        Ok(Record::Memory(memory)) => *memory,
+    match record::read(&line.to_string()).map(|record| Sampling::default().sample(record)) {
+        Ok(Some(Sample::Memory(memory))) => memory,
         other => panic!("{other:?}"),
     }
 }
@@ -62,7 +64,7 @@ fn readings_may_come_late_and_twice() {
 #[test]
 fn a_difference_is_known_where_both_are_and_may_be_negative() {
     let (a, b) = (memory(json!({"rss_bytes": 5, "pss_bytes": 1})), memory(json!({"rss_bytes": 8})));
-    let difference = less(&write(&read(&a)), &write(&read(&b)));
+    let difference = less(&write(&a.figures), &write(&b.figures));
     assert_eq!((difference.rss_bytes, difference.pss_bytes), (Some(-3), None));
 }
 
@@ -80,7 +82,7 @@ fn the_primary_figure_is_what_the_platform_compares() {
         (json!({"rss_bytes": 1, "gpu": {"gpu0": {"process_bytes": 0}}}), Some("rss")),
         (json!({}), None),
     ] {
-        let figures_read = write(&read(&memory(figures.clone())));
+        let figures_read = write(&memory(figures.clone()).figures);
         assert_eq!(primary(&figures_read), expect, "{figures}");
         assert_eq!(primary(&figures_read).is_some_and(|name| figure(&figures_read, name).is_some()), expect.is_some());
     }

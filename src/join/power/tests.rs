@@ -1,15 +1,16 @@
 use super::*;
 use crate::join::figures::watts;
+use crate::join::sampled::{Sample, Sampling};
 use crate::record::{self, Record, Watts};
 use serde_json::json;
 
-fn power(kind: &str, source: &str, ts: f64, watts: serde_json::Value, joules: serde_json::Value) -> Power {
+fn power(kind: &str, source: &str, ts: f64, watts: serde_json::Value, joules: serde_json::Value) -> PowerSample {
     let line = json!({
         "type": "power", "v": 1, "ts": ts, "seq": 1, "source": source, "kind": kind, "window_seconds": 1.0,
         "watts": watts, "joules": joules,
     });
-    match record::read(&line.to_string()) {
-        Ok(Record::Power(power)) => *power,
+    match record::read(&line.to_string()).map(|record| Sampling::default().sample(record)) {
+        Ok(Some(Sample::Power(power))) => power,
         other => panic!("{other:?}"),
     }
 }

@@ -1,0 +1,118 @@
+use super::*;
+use proptest::prelude::*;
+use std::sync::{Arc, Mutex};
+
+fn read(bytes: &[u8]) -> Vec<Result<(String, u64), String>> {
+    Lines::from_reader("x", io::Cursor::new(bytes.to_vec()))
+        .map(|line| match line {
+            Ok(line) => Ok((line.text, line.place.number)),
+            Err(Bad::Line(place, why)) => Err(format!("{place}: {why}")),
+            Err(Bad::Input(place, why)) => Err(format!("{place}: input: {why}")),
+        })
+        .collect()
+}
+
+#[test]
+fn lines_are_read_as_people_write_them() {
+    let ok = |text: &str, n| Ok((text.to_owned(), n));
+    for (bytes, expect) in [
+        (&b""[..], vec![]),
+        (b"\n\n", vec![]),
+        (b"a\nb\n", vec![ok("a", 1), ok("b", 2)]),
+        (b"a\nb", vec![ok("a", 1), ok("b", 2)]),
+        (b"a\r\n\r\nb\r\n", vec![ok("a", 1), ok("b", 3)]),
+        (b"\xef\xbb\xbfa\n", vec![ok("a", 1)]),
+        (b"\xef\xbb\xbf\na\n", vec![ok("a", 2)]),
+        (
+            b"a\n\xff\xfe\nb\n",
+            vec![ok("a", 1), Err("x:2: not UTF-8: invalid utf-8 sequence of 1 bytes from index 0".into()), ok("b", 3)],
+        ),
+    ] {
+        assert_eq!(read(bytes), expect, "{:?}", String::from_utf8_lossy(bytes));
+    }
+}
+
+#[test]
+fn a_line_in_the_room_of_a_former_one_has_nothing_of_it_and_the_room_of_a_long_one_is_not_kept() {
+    let mut lines = Lines::from_reader("x", io::Cursor::new(b"a\n\nbc\n".to_vec()));
+    lines.recycle("a former line".to_owned());
+    lines.recycle("x".repeat(ROOM + 1));
+    assert_eq!(lines.spare.len(), 1);
+    let texts: Vec<String> = lines.map(|line| line.unwrap().text).collect();
+    assert_eq!(texts, ["a", "bc"]);
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let why = Lines::open(&["/no/such/file"]).err().unwrap().to_string();
+    assert!(why.starts_with("/no/such/file: "), "{why}");
+    assert!(Lines::open(&["-", "-"]).is_err());
+    assert!(Lines::open(&["/"]).is_err());
+}
+
+#[derive(Clone, Default)]
+struct Writes(Arc<Mutex<Vec<Vec<u8>>>>);
+impl Write for Writes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().push(bytes.to_vec());
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn held_lines_are_one_write_when_they_are_many_or_flushed_and_never_a_part_of_a_line() {
+    let writes = Writes::default();
+    let mut out = Out::new(writes.clone());
+    let long = "x".repeat(HELD / 4);
+    ["a", "b"].iter().for_each(|text| out.hold(&[text]).unwrap());
+    assert!(writes.0.lock().unwrap().is_empty());
+    out.flush().unwrap();
+    (0..5).for_each(|_| out.hold(&[&long, "!"]).unwrap());
+    out.line("c").unwrap();
+    let writes = writes.0.lock().unwrap();
+    assert_eq!(writes[0], b"a\nb\n");
+    assert_eq!(writes.len(), 3, "one when it was too much, one for the rest");
+    assert!(writes.iter().all(|write| write.ends_with(b"\n")));
+}
+
+#[test]
+fn a_line_is_at_hand_when_reading_it_will_not_wait() {
+    // Every byte string is what one read gives.
+    struct Reads(VecDeque<&'static [u8]>);
+    impl Read for Reads {
+        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+            let Some(bytes) = self.0.pop_front() else { return Ok(0) };
+            to[..bytes.len()].copy_from_slice(bytes);
+            Ok(bytes.len())
+        }
+    }
+    let reads = [&b"a\nb\nc"[..], b"c\n\n", b" d\n", b"e"];
+    let mut lines = Lines::from_reader("x", Reads(reads.into()));
+    assert!(!lines.at_hand(), "nothing was read yet");
+    let mut seen = Vec::new();
+    while let Some(line) = lines.next() {
+        seen.push((line.unwrap().text, lines.at_hand()));
+    }
+    let expect = [("a", true), ("b", false), ("cc", false), (" d", false), ("e", false)];
+    assert_eq!(seen, expect.map(|(text, more)| (text.to_owned(), more)));
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_again_and_each_line_is_one_write(
+        texts in proptest::collection::vec("[^\r\n\u{feff}]*[^\\s\u{feff}]", 0..20),
+    ) {
+        let writes = Writes::default();
+        let mut out = Out::new(writes.clone());
+        for text in &texts {
+            out.line(text).unwrap();
+        }
+        let writes = writes.0.lock().unwrap();
+        prop_assert_eq!(writes.len(), texts.len());
+        let back: Vec<String> = read(&writes.concat()).into_iter().map(|line| line.unwrap().0).collect();
+        prop_assert_eq!(back, texts);
+    }
+}
