@@ -160,7 +160,7 @@ run_flags() {
         shared-prefix system suite nonce extra-body api resume; do
         local variable=${name//-/_}
         variable=$(tr '[:lower:]' '[:upper:]' <<< "$variable")
-        [ -z "${!variable:-}" ] || flags+=("--$name" "${!variable}")
+        [ -z "${!variable:-}" ] || flags+=("--$name=${!variable}")
     done
     [ "${LOAD:-yes}" = yes ] || flags+=(--no-load)
     [ "${VERIFY_COST:-no}" = no ] || flags+=(--verify-cost)

@@ -454,3 +454,42 @@ fn llm_models_lists_each_kind_of_server() {
         assert!(models.iter().all(|model| !model["id"].as_str().unwrap().contains("embed")));
     }
 }
+
+#[test]
+fn an_answer_that_comes_whole_has_no_first_token_on_any_server() {
+    for (profile, model, _) in MODELS {
+        let sim = Sim::start(profile, &[]);
+        let model = sim_model(profile, &sim, model);
+        let result = one(&ask(&sim, profile, &model, &["--no-stream"]).exits(0));
+        assert_eq!(result["ttft_seconds"], Value::Null, "{profile}");
+        assert!(result["generation_time_seconds"].as_f64().unwrap() > 0.0, "{profile}");
+    }
+    let sim = Sim::start("ollama", &["--fault", "not-streamed"]);
+    let result = one(&ask(&sim, "ollama", "finch:4b", &[]).exits(0));
+    assert_eq!((&result["ttft_seconds"], &result["warnings"]), (&Value::Null, &serde_json::json!(["not_streamed"])));
+}
+
+#[test]
+fn a_key_that_is_only_a_word_hides_no_other_words() {
+    let sim = Sim::start("openai", &["--api-key", "finch"]);
+    let mut list = command("llm-models");
+    list.args(["openai", "--base-url", &sim.url, "--format", "ids"]).env("OPENAI_API_KEY", "finch");
+    assert!(run_with(list, "").exits(0).stdout.contains("finch-4b"));
+    let mut run = command("llm-run");
+    run.args(["--source", "openai", "--base-url", &sim.url, "--prompt", "- begin with a hyphen", "--seed", "-1"]);
+    run.env("OPENAI_API_KEY", "finch");
+    let result = one(&run_with(run, "finch-4b\n").exits(0));
+    assert_eq!((&result["served_model"], &result["prompt"]["seed"]), (&"finch-4b".into(), &(-1).into()));
+}
+
+#[test]
+fn what_asks_nothing_or_loads_nothing_is_told() {
+    let sim = Sim::start("openai", &[]);
+    assert!(ask(&sim, "openai", "finch-4b", &["--prompt", " "]).exits(2).stderr.contains("--prompt: an empty text"));
+    let loading = ask(&sim, "openai", "finch-4b", &["--gpu", "max", "--ttl", "5m"]).exits(0);
+    assert!(
+        loading.stderr.contains("--gpu, --ttl: no model here is loaded by this program: not used"),
+        "{}",
+        loading.stderr
+    );
+}

@@ -253,7 +253,9 @@ async fn list(cli: &Cli, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
             let (token, _) = cli.keys.resolve(Source::Lmstudio, &[], talk)?;
             let mut models = Vec::new();
             let mut closed = false;
+            let mut silent: Vec<String> = places[detect::PLACES.len()..].to_vec();
             for (base, found) in detect::list(&places, token.as_ref(), *all).await {
+                silent.retain(|place| *place != base);
                 match found {
                     detect::Found::Server(source, found) => {
                         let kind = found.iter().find_map(|model| model.server.clone());
@@ -268,6 +270,9 @@ async fn list(cli: &Cli, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
                     }
                 }
             }
+            for base in &silent {
+                talk.error(format!("{base}: no server of a kind that is known answers there"));
+            }
             if models.is_empty() {
                 bail!(
                     "no models: {}",
@@ -278,7 +283,7 @@ async fn list(cli: &Cli, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
                     }
                 );
             }
-            models
+            return Ok((models, silent.len() as u64));
         }
     };
     Ok((models, 0))

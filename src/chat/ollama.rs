@@ -60,6 +60,12 @@ pub fn line(answer: &mut Answer, at: Arrival, line: &str) {
     if let Some(model) = fields.get("model").and_then(Value::as_str) {
         answer.served(model);
     }
+    let ends = fields.get("done") == Some(&Value::Bool(true));
+    if ends && answer.chunks.is_empty() && fields.get("message").and_then(|m| m.get("content")).is_some_and(|c| c != "")
+    {
+        // The end of a stream brings no text: this is all of an answer that was not streamed.
+        answer.whole = true;
+    }
     if let Some(message) = fields.get("message") {
         let text = |key: &str| message.get(key).and_then(Value::as_str).unwrap_or_default();
         answer.think(at, text("thinking"));
@@ -70,7 +76,7 @@ pub fn line(answer: &mut Answer, at: Arrival, line: &str) {
             }
         }
     }
-    if fields.get("done") == Some(&Value::Bool(true)) {
+    if ends {
         answer.ended = true;
         if let Some(reason) = fields.get("done_reason").and_then(Value::as_str) {
             answer.finish(reason);

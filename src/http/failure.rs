@@ -43,7 +43,7 @@ impl Refusal {
                         .find_map(|key| status(error.get(*key)?))
                         .or_else(|| {
                             let typed = text("error_type").or_else(|| metadata?.get("error_type").and_then(word));
-                            [typed, text("code")].into_iter().flatten().find_map(|word| status_of(&word))
+                            [typed, text("code"), text("type")].into_iter().flatten().find_map(|word| status_of(&word))
                         }),
                     retryable: error.get("availability").and_then(|a| a.get("retryable")).and_then(Value::as_bool),
                 });
@@ -150,7 +150,8 @@ pub fn io_failure(kind: FailureKind, what: &str, why: &dyn std::error::Error) ->
 pub fn retry_after(value: &str, now_ts: f64) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
+        // A wait beyond all counting is a wait.
+        return (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
     }
     let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp().as_second() as f64;
     Duration::try_from_secs_f64((at - now_ts).max(0.0)).ok()
@@ -364,7 +365,8 @@ mod tests {
             ("Sat, 21 Nov 2020 16:00:10 GMT", Some(0.0)),
             ("soon", None),
             ("-1", None),
-            ("1e300", None),
+            ("1e300", Some(Duration::MAX.as_secs_f64())),
+            ("nan", None),
         ] {
             assert_eq!(retry_after(value, 1_795_276_800.0).map(|d| d.as_secs_f64()), expect, "{value}");
         }

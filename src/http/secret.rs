@@ -10,6 +10,9 @@ use reqwest::Url;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
+/// A key that is shorter is none that protects anything.
+const SHORTEST: usize = 8;
+
 impl Secret {
     /// Takes a key as it was given; `None` for an empty one, or one that no header can carry.
     pub fn new(text: &str) -> Option<Self> {
@@ -25,7 +28,8 @@ impl Secret {
 
     /// `text` without the key in it, for messages that a server may have echoed it into.
     pub fn redact(&self, text: &str) -> String {
-        text.replace(&self.0, "(redacted)")
+        // `ollama`, `vllm`, `EMPTY` are given to servers that want no key: they hide nothing, and are parts of other words.
+        if self.0.len() < SHORTEST { text.to_owned() } else { text.replace(&self.0, "(redacted)") }
     }
 }
 

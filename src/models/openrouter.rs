@@ -213,9 +213,17 @@ fn keep(item: Option<&Value>, model: &Model, wanted: &Wanted) -> bool {
     let price = price_of(model);
     let known = |name: &str| item.is_some_and(|item| items(item, "supported_parameters").any(|known| known == name));
     wanted.matching.as_ref().is_none_or(|regex| regex.is_match(&model.id))
-        && (!wanted.free || price == Some(0.0))
+        && (!wanted.free || costs_nothing(model))
         && wanted.max_price.is_none_or(|max| price.is_some_and(|price| price * 1e6 <= max * (1.0 + 1e-12)))
         && wanted.supports.iter().all(|name| known(name))
+}
+
+/// Whether no price of it is above zero, and those of tokens are known.
+fn costs_nothing(model: &Model) -> bool {
+    let Some(pricing) = &model.pricing else { return false };
+    let zero = |text: &String| text.parse() == Ok(0.0);
+    [&pricing.prompt_usd_per_token, &pricing.completion_usd_per_token].into_iter().all(|p| p.as_ref().is_some_and(zero))
+        && pricing.request_usd.as_ref().is_none_or(zero)
 }
 
 /// US dollars per output token.

@@ -107,6 +107,11 @@ struct Shared {
     broken: AtomicBool,
 }
 
+/// Whether a target is loaded and unloaded by a run, where that is asked for.
+pub fn loads(target: &Target) -> bool {
+    crate::loader::has_life_cycle(target.source, &target.model)
+}
+
 /// Runs everything; hands every event to `sink`.
 ///
 /// # Errors

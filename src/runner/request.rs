@@ -15,6 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// The shortest wait before the same request is sent again, whatever a server asks.
+const SHORTEST_WAIT: Duration = Duration::from_millis(250);
+
 /// The longest that a server's `Retry-After` is obeyed; a longer one ends the request.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
@@ -258,7 +261,7 @@ fn wait_before_retry(told: &Told, tried: u32, retries: u32, id: u64) -> Option<D
     match told.retry_after {
         None => Some(backoff),
         Some(asked) if asked > LONGEST_WAIT => None,
-        Some(asked) => Some(asked.mul_f64(1.0 + share / 10.0).max(backoff / 2)),
+        Some(asked) => Some(asked.mul_f64(1.0 + share / 10.0).max(SHORTEST_WAIT)),
     }
 }
 

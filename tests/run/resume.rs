@@ -128,3 +128,24 @@ fn hostile_ids_get_files_of_their_own_through_the_whole_line() {
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing escaped");
 }
+
+#[test]
+fn what_cannot_be_read_of_an_old_run_is_told_and_another_file_is_refused() {
+    let sim = Sim::start("openai", &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let (old, other) = (folder.path().join("old"), folder.path().join("other"));
+    let first = super::ask(&sim, "openai", "finch-4b", &["--repeat", "2", "--nonce", "off"]).exits(0);
+    let torn_in_the_middle = first.stdout.replacen("{\"type\":\"result\"", "{\"type\":\"resu", 1);
+    std::fs::write(&old, torn_in_the_middle).unwrap();
+    std::fs::write(&other, "finch-4b\nheron-12b\n").unwrap();
+    let resume = |file: &std::path::Path, more: &[&str]| {
+        let flags = ["--repeat", "2", "--nonce", "off", "--resume", file.to_str().unwrap()];
+        super::ask(&sim, "openai", "finch-4b", &[&flags[..], more].concat())
+    };
+    let again = resume(&old, &[]).exits(0);
+    assert!(again.stderr.contains("old:") && again.stderr.contains("what it held is asked again"), "{}", again.stderr);
+    assert_eq!(again.of_type("result").len(), 1);
+    assert_eq!(resume(&old, &["--strict"]).exits(2).of_type("start").len(), 0);
+    let refused = resume(&other, &[]).exits(2);
+    assert!(refused.stderr.contains("no records of a run in it"), "{}", refused.stderr);
+}

@@ -12,7 +12,7 @@ use anyhow::bail;
 use clap::Parser;
 use keep::KeepArgs;
 use limits::LimitArgs;
-use llm_bench::cli::{self, Common, KeyArgs};
+use llm_bench::cli::{self, Common, KeyArgs, Talk};
 use llm_bench::clock;
 use llm_bench::prompts::Item;
 use llm_bench::record::Source;
@@ -101,8 +101,8 @@ impl Cli {
     ///
     /// # Errors
     /// When a file of it cannot be read, or what it asks for does not go together.
-    pub fn settings(&self, started_ts: f64, prompts: Vec<Item>) -> anyhow::Result<Settings> {
-        let (done, last_id) = self.keep.done()?;
+    pub fn settings(&self, started_ts: f64, prompts: Vec<Item>, talk: Talk) -> anyhow::Result<Settings> {
+        let (done, last_id) = self.keep.done(self.common.strict, talk)?;
         if self.request.max_tokens.is_some() && self.prompts.synthetic.iter().any(|wanted| wanted.output.is_some()) {
             bail!("--max-tokens beside out= of --synthetic: both limit the answer; give one of them");
         }

@@ -37,7 +37,7 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     }
     let started_ts = clock::wall();
     let (prompts, bad_prompts) = sources::gather(&cli.prompts, cli.load_seed(), cli.common.strict, talk)?;
-    let settings = cli.settings(started_ts, prompts)?;
+    let settings = cli.settings(started_ts, prompts, talk)?;
     if let Some(url) = &cli.base_url {
         base_url(url).map_err(|why| anyhow::anyhow!("--base-url {why}"))?;
     }
@@ -56,6 +56,9 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     if cli.keep.dry_run {
         output::dry_run(&settings, &targets, &mut out)?;
         return Ok(Exit::of(bad));
+    }
+    if let Some(flags) = cli.loading.given().filter(|_| !targets.iter().any(runner::loads)) {
+        talk.warn(format!("{flags}: no model here is loaded by this program: not used"));
     }
     let one_per_model = (settings.prompts.len(), settings.repeat, settings.levels.len()) == (1, 1, 1)
         && settings.requests.is_none_or(|n| n == 1)

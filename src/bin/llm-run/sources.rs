@@ -2,7 +2,7 @@
 //! texts, data set.
 
 use crate::args::PromptArgs;
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use llm_bench::cli::{Input, Talk};
 use llm_bench::ndjson::{Bad, Lines};
 use llm_bench::prompts::{self, Asked, Item, Sample, sharegpt, suite};
@@ -22,10 +22,12 @@ pub fn gather(args: &PromptArgs, seed: u64, strict: bool, talk: Talk) -> anyhow:
     let mut bad = 0;
     let mut list: Vec<Prompt> = args.suite.map(|name| suite(name, system)).unwrap_or_default();
     for (n, text) in args.prompt.iter().enumerate() {
+        ensure!(!text.trim().is_empty(), "--prompt: an empty text asks nothing");
         list.push(prompts::prompt(&format!("prompt-{}", n + 1), None, system, text));
     }
     for path in &args.prompt_file {
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        ensure!(!text.trim().is_empty(), "--prompt-file {}: an empty text asks nothing", path.display());
         list.push(prompts::prompt(&stem(path, "prompt-file"), None, system, text.trim_end()));
     }
     for path in args.prompt_lines() {

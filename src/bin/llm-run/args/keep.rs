@@ -1,7 +1,9 @@
 //! What is kept of a run, and what is taken up from an earlier one.
 
+use anyhow::{Context, ensure};
 use clap::Args;
-use llm_bench::ndjson::Lines;
+use llm_bench::cli::Talk;
+use llm_bench::ndjson::{Bad, Lines};
 use llm_bench::record::{self, Record};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -44,22 +46,43 @@ impl KeepArgs {
     ///
     /// # Errors
     /// When its file cannot be read.
-    pub fn done(&self) -> anyhow::Result<(HashSet<String>, u64)> {
-        self.resume.as_deref().map_or_else(|| Ok((HashSet::new(), 0)), good_results)
+    pub fn done(&self, strict: bool, talk: Talk) -> anyhow::Result<(HashSet<String>, u64)> {
+        self.resume.as_deref().map_or_else(|| Ok((HashSet::new(), 0)), |file| good_results(file, strict, talk))
     }
 }
 
-/// The keys of the good results of an earlier run, and its highest number. A torn last line is forgiven.
-fn good_results(file: &Path) -> anyhow::Result<(HashSet<String>, u64)> {
+/// The keys of the good results of an earlier run, and its highest number. A torn last line is forgiven; others that cannot be
+/// read are told, for what they held is asked again.
+fn good_results(file: &Path, strict: bool, talk: Talk) -> anyhow::Result<(HashSet<String>, u64)> {
     let (mut done, mut last) = (HashSet::new(), 0);
+    let (mut torn, mut lines, mut records) = (None, 0u64, 0u64);
     for line in Lines::open(&[file])? {
-        let Ok(line) = line else { continue };
-        if let Ok(Record::Result(result)) = record::read(&line.text) {
-            last = last.max(result.id);
-            if result.error.is_none() && !result.key.is_empty() {
-                done.insert(result.key.clone());
+        if let Some(why) = torn.take() {
+            ensure!(!strict, "{why}");
+            talk.error(format!("{why}: what it held is asked again"));
+        }
+        let line = match line {
+            Ok(line) => line,
+            Err(Bad::Line(place, why)) => {
+                (torn, lines) = (Some(format!("{place}: {why}")), lines + 1);
+                continue;
             }
+            Err(Bad::Input(place, why)) => return Err(why).with_context(|| place.to_string()),
+        };
+        lines += 1;
+        match record::read(&line.text) {
+            Ok(record) => {
+                records += 1;
+                if let Record::Result(result) = record {
+                    last = last.max(result.id);
+                    if result.error.is_none() && !result.key.is_empty() {
+                        done.insert(result.key.clone());
+                    }
+                }
+            }
+            Err(why) => torn = Some(format!("{}: {why}", line.place)),
         }
     }
+    ensure!(lines == 0 || records > 0, "--resume {}: no records of a run in it: is this the file?", file.display());
     Ok((done, last))
 }

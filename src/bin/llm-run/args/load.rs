@@ -14,7 +14,7 @@ use std::time::Duration;
 pub struct LoadArgs {
     /// Requests at once; several levels, one after another, with commas: 1,5,10. With --rate, the most at once [default: 1,
     /// with --rate 10000]
-    #[arg(long, value_name = "N[,N…]", value_delimiter = ',')]
+    #[arg(long, value_name = "N[,N…]", value_delimiter = ',', value_parser = at_least_one)]
     pub concurrency: Vec<NonZeroU64>,
     /// Requests per second that arrive whether or not earlier ones have ended (open loop); several levels with commas: 2,4,8
     #[arg(long, value_name = "N[,N…]", value_delimiter = ',', value_parser = rate, allow_negative_numbers = true)]
@@ -23,13 +23,13 @@ pub struct LoadArgs {
     #[arg(long, value_enum, default_value = "poisson", requires = "rate")]
     pub arrival: Arrival,
     /// Requests per model and level, prompts taken in turn; otherwise each prompt once
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub requests: Option<NonZeroU64>,
     /// Send for so long at each level, prompts taken in turn; what runs then may finish. With --requests, whichever ends first
     #[arg(long, value_name = "TIME", value_parser = duration_in(Duration::from_millis(100), WEEK))]
     pub duration: Option<Duration>,
     /// Ask each prompt N times
-    #[arg(long, value_name = "N", default_value = "1", conflicts_with_all = ["requests", "duration"])]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one, conflicts_with_all = ["requests", "duration"])]
     pub repeat: NonZeroU64,
     /// Requests per model and level before those that count
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -39,7 +39,7 @@ pub struct LoadArgs {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub ramp: Duration,
     /// Send no more when N requests have failed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub max_errors: Option<NonZeroU64>,
     /// What random arrivals, synthetic prompts and the choice from a --dataset follow from [default: --seed, else 1]
     #[arg(long, value_name = "N")]
@@ -57,6 +57,10 @@ const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How many requests of an open loop run at once where nobody says: beyond it a server has fallen behind for good, and every
 /// answer is held here.
 const MOST_AT_ONCE: u64 = 10_000;
+
+fn at_least_one(text: &str) -> Result<NonZeroU64, String> {
+    text.parse().map_err(|_| "not a whole number of at least 1".into())
+}
 
 fn rate(text: &str) -> Result<f64, String> {
     text.parse::<f64>()

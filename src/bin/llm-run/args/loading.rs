@@ -65,6 +65,19 @@ fn identifier(text: &str) -> Result<String, String> {
 }
 
 impl LoadingArgs {
+    /// The flags that say how to load, as they were given; `None` without any.
+    pub fn given(&self) -> Option<String> {
+        let flags = [
+            (self.context_length.is_some(), "--context-length"),
+            (self.gpu.is_some(), "--gpu"),
+            (self.ttl.is_some(), "--ttl"),
+            (self.parallel.is_some(), "--parallel"),
+            (self.identifier.is_some(), "--identifier"),
+        ];
+        let given: Vec<&str> = flags.into_iter().filter_map(|(given, name)| given.then_some(name)).collect();
+        (!given.is_empty()).then(|| given.join(", "))
+    }
+
     /// What is asked of the loader; `None` when loading is the server's affair.
     pub fn wanted(&self) -> Option<Wanted> {
         (!self.no_load).then(|| Wanted {

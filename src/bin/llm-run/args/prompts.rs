@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[command(next_help_heading = "Prompts")]
 pub struct PromptArgs {
     /// Ask this (repeat for several prompts)
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub prompt: Vec<String>,
     /// Ask the text of FILE (repeat for several prompts)
     #[arg(long, value_name = "FILE")]
@@ -37,7 +37,7 @@ pub struct PromptArgs {
     #[arg(long, value_name = "N|all", value_parser = turns)]
     pub turns: Option<Turns>,
     /// The system message, where a prompt brings none along
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub system: Option<String>,
     /// Put the same text of so many tokens before every prompt, to measure prefix caches; a nonce then stands after it,
     /// and keeps caches only from what follows

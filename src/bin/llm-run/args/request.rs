@@ -19,7 +19,7 @@ pub struct RequestArgs {
     #[arg(long, value_name = "N")]
     pub max_tokens: Option<u64>,
     /// The sampling seed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub seed: Option<i64>,
     /// How hard to think: none, low, medium, high … in the server's words
     #[arg(long, value_name = "WORD")]
