@@ -24,7 +24,14 @@ fn a_server_is_recognised_by_what_it_answers_and_silence_is_not_waited_for() {
         detect.args(["--at", url]);
     }
     let began = Instant::now();
-    let ran = run_with(detect, "").exits(0);
+    let ran = run_with(detect, "").exits(1);
+    for url in &silent {
+        assert!(
+            ran.stderr.contains(&format!("{url}: no server of a kind that is known answers there")),
+            "{}",
+            ran.stderr
+        );
+    }
     assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
     let models = ran.of_type("model");
     for (source, sim) in &sims {
