@@ -198,16 +198,14 @@ impl Shared {
     /// Sends no more when as much has failed as may.
     fn perhaps_enough(&self) {
         let failed = self.tally.lock().unwrap_or_else(PoisonError::into_inner).failed;
-        if self.settings.max_errors.is_none_or(|most| failed < most) {
-            return;
-        }
+        let Some(most) = self.settings.max_errors.filter(|most| failed >= *most) else { return };
         let first = self.enough.send_if_modified(|stop| {
             let going = *stop == Stop::Go;
             *stop = (*stop).max(Stop::Drain);
             going
         });
         if first {
-            self.tell(Event::Notice(format!("{failed} requests failed: no more are sent (--max-errors)")));
+            self.tell(Event::Notice(format!("{most} requests failed: no more are sent (--max-errors)")));
         }
     }
 
