@@ -14,7 +14,14 @@ use std::sync::{Arc, LazyLock};
 
 static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| include_str!("words.txt").split_whitespace().collect());
 
-/// How many other last words are tried where none of a text's own fits.
+/// The words from the shortest to the longest.
+static BY_LENGTH: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let mut words = WORDS.clone();
+    words.sort_by_key(|word| word.len());
+    words
+});
+
+/// How many other last words are tried where none of a text's own fits: of every length, because longer ones cost more tokens.
 pub(super) const LAST_WORDS: u64 = 24;
 
 /// What is tried at a text's end after that: letters and signs that hardly any tokenizer joins.
@@ -152,10 +159,15 @@ fn text(seed: u64, number: u64, words: u64, variant: u64) -> String {
     let mut draws = Draws::new(seed, number.wrapping_mul(2).wrapping_add(1));
     let mut text = String::with_capacity(usize::try_from(words.min(LONGEST) * 6).unwrap_or_default());
     let tail = variant.checked_sub(LAST_WORDS + 1).and_then(|n| TAILS.get(usize::try_from(n).ok()?));
-    let other = if tail.is_none() { variant * 7 } else { 0 };
+    let other = if tail.is_none() { variant } else { 0 };
+    let number = WORDS.len() as u64;
     let mut word = |last: bool| {
-        let place = draws.below(WORDS.len() as u64) + if last { other } else { 0 };
-        WORDS[(place % WORDS.len() as u64) as usize]
+        let place = draws.below(number);
+        if last && other > 0 {
+            BY_LENGTH[((place + other * (number / LAST_WORDS)) % number) as usize]
+        } else {
+            WORDS[place as usize]
+        }
     };
     for n in 1..=words {
         if n > 1 {

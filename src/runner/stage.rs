@@ -56,7 +56,7 @@ impl Shared {
             self.tell(Event::Load(Box::new(load)));
             match error {
                 Some(_) if self.stopped() => batches.iter().for_each(|batch| self.unsent(batch, 0)),
-                Some(why) => self.failed_load(first, why),
+                Some(why) => self.failed_load(first, why).await,
                 None => {
                     self.levels(&stage, Some(seconds), gpu).await;
                     // A sampler that reads once a second must find the model still loaded after its last answer.
@@ -110,7 +110,7 @@ impl Shared {
         }
     }
 
-    fn failed_load(&self, target: &Target, why: String) {
+    async fn failed_load(&self, target: &Target, why: String) {
         let failure = Failure { kind: FailureKind::Load, status: None, message: why.clone(), retryable: true };
         let mut outcome = Outcome {
             run: self.settings.run.clone(),
@@ -125,7 +125,7 @@ impl Shared {
         };
         outcome.errors.load = Some(why);
         self.count(|tally| tally.failed += 1);
-        self.tell(Event::Done { outcome: Box::new(outcome), text: String::new() });
+        self.hand_on(outcome, String::new()).await;
     }
 
     /// Unloads what may be loaded, in two seconds at most: the run is being left.

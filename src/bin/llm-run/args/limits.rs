@@ -27,8 +27,12 @@ pub struct LimitArgs {
     pub max_answer_bytes: usize,
 }
 
-fn limit() -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync {
-    duration_in(Duration::from_millis(1), Duration::from_secs(7 * 24 * 3600))
+/// The longest that anything is waited for.
+pub(super) const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// A parser of time limits.
+pub(super) fn limit() -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync {
+    duration_in(Duration::from_millis(1), WEEK)
 }
 
 impl LimitArgs {

@@ -1,5 +1,6 @@
 //! How many requests, and when.
 
+use super::limits::WEEK;
 use anyhow::bail;
 use clap::Args;
 use llm_bench::cli::{duration, duration_in};
@@ -51,8 +52,6 @@ pub struct LoadArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
 }
-
-const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// How many requests of an open loop run at once where nobody says: beyond it a server has fallen behind for good, and every
 /// answer is held here.

@@ -1,5 +1,6 @@
 //! How models are loaded.
 
+use super::limits::limit;
 use clap::Args;
 use llm_bench::cli;
 use llm_bench::loader::Wanted;
@@ -49,10 +50,6 @@ fn gpu(text: &str) -> Result<String, String> {
 fn ttl(text: &str) -> Result<Duration, String> {
     let ttl = cli::duration_in(Duration::from_secs(1), Duration::from_secs(365 * 24 * 3600))(text)?;
     if ttl.subsec_nanos() == 0 { Ok(ttl) } else { Err("servers count whole seconds: 90s, not 1.5m or 500ms".into()) }
-}
-
-fn limit() -> impl Fn(&str) -> Result<Duration, String> + Clone + Send + Sync {
-    cli::duration_in(Duration::from_millis(1), Duration::from_secs(7 * 24 * 3600))
 }
 
 fn identifier(text: &str) -> Result<String, String> {
