@@ -1,7 +1,9 @@
 //! bench-report as a user meets it: every format over every kind of input, and the page in a real browser.
 
 mod browser;
+mod growth;
 mod page;
+mod reading;
 
 use crate::common::{Ran, bash, root, run, testdata};
 use serde_json::Value;

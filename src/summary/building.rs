@@ -7,7 +7,7 @@ use super::row::Row;
 use super::sample::Sample;
 use super::words::{LONGEST_WORD, WORDS, Words, note};
 use crate::record::{CostSource, JoinedPower, Outcome, PromptUsed, Quality, TokenSource, Watts};
-use crate::stats::Histogram;
+use crate::stats::Merged;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What a group is made from.
@@ -19,7 +19,7 @@ pub struct Building {
     samples: BTreeMap<Metric, Sample>,
     /// Which measurements that count once per run were counted already.
     once: HashSet<(Metric, String)>,
-    gaps: Option<Histogram>,
+    gaps: Merged,
     watts: BTreeMap<Metric, Range>,
     energy: Option<Energy>,
     bounds_known: bool,
@@ -56,7 +56,7 @@ impl Building {
             failed: 0,
             samples: BTreeMap::new(),
             once: HashSet::new(),
-            gaps: None,
+            gaps: Merged::default(),
             watts: BTreeMap::new(),
             energy: None,
             bounds_known: true,
@@ -136,15 +136,10 @@ impl Building {
         for (&metric, &value) in row.values.iter().filter(|(metric, _)| !metric.once_per_run()) {
             self.samples.entry(metric).or_default().add(value);
         }
-        if let Some(itl) = &o.itl_seconds {
-            match Histogram::decode(&itl.histogram) {
-                Ok(gaps) => {
-                    if self.gaps.get_or_insert_default().add(&gaps).is_err() {
-                        self.warnings.add("unreadable_histogram", 1);
-                    }
-                }
-                Err(_) => self.warnings.add("unreadable_histogram", 1),
-            }
+        if let Some(itl) = &o.itl_seconds
+            && self.gaps.add(&itl.histogram).is_err()
+        {
+            self.warnings.add("unreadable_histogram", 1);
         }
         if let Some(truth) = &o.truth {
             let error = self.worst_error.get_or_insert_default();
@@ -338,7 +333,7 @@ impl Building {
             ok: self.ok,
             failed: self.failed,
             metrics: self.samples.iter().filter_map(|(metric, sample)| Some((*metric, sample.stat()?))).collect(),
-            itl_seconds: self.gaps.as_ref().and_then(Gaps::of),
+            itl_seconds: Gaps::of(&self.gaps),
             watts: self.watts,
             energy,
             meter: self.meter,

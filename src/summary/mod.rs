@@ -28,7 +28,26 @@ pub use row::{Row, RowFailure};
 pub use sample::{EXACT, Stat};
 pub use series::Columns;
 
-use crate::record::{JoinSummary, Load, Prompt, Run, Sampler};
+use crate::record::{self, JoinSummary, Load, Prompt, Record, Run, Sampler};
+
+/// The fields of a result that no summary looks at: what servers said, raw.
+const UNREAD: [&str; 7] = [
+    "usage",
+    "rest_stats",
+    "runtime",
+    "timings",
+    "server_fields",
+    "openrouter_metadata",
+    "generation",
+];
+
+/// Reads one line as far as a summary needs it.
+///
+/// # Errors
+/// When the line is not a JSON object, or says a known type and does not keep that type's shape.
+pub fn read(line: &str) -> Result<Record, serde_json::Error> {
+    record::read_without(line, &UNREAD)
+}
 
 /// Everything that a report is made from.
 #[derive(Debug)]
