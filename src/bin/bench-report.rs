@@ -3,6 +3,7 @@
 use anyhow::Context;
 use clap::Parser;
 use llm_bench::cli::{self, Common, Exit, Input, Records, Talk};
+use llm_bench::record::Record;
 use llm_bench::report::{self, Column, Format, Gate, Options, Order, input, legacy};
 use llm_bench::summary::{self, Collector, Slo, Summary};
 use std::io::{self, Write};
@@ -88,8 +89,9 @@ Exit status:
 Environment:
   NO_COLOR  no colour, no progress
 
-Memory: 20,000 requests one by one, up to 20,000 numbers per group and metric, then counts of classes; and the report
-itself. A file given with --output is replaced whole or not at all.";
+Memory: per thread a quarter of a mebibyte of lines (a longer line whole, at most 256 MiB) and 512 records of them; of all
+that was read 20,000 requests one by one and up to 20,000 numbers per group and metric, then counts of classes; and the
+report itself. A file given with --output is replaced whole or not at all.";
 
 impl AsRef<Common> for Args {
     fn as_ref(&self) -> &Common {
@@ -173,7 +175,16 @@ fn read(files: &[PathBuf], args: &Args, talk: Talk) -> anyhow::Result<(Summary, 
             bad += input.bad();
         }
         if let Some(records) = records {
-            bad += records.each(threads, summary::read, &mut |record| collector.add(record, source.folder))?;
+            bad += records.each(threads, summary::read, &mut |record| match record {
+                Record::Result(o) => {
+                    collector.result(&o, source.folder);
+                    Some(o)
+                }
+                other => {
+                    collector.add(other, source.folder);
+                    None
+                }
+            })?;
         }
     }
     Ok((collector.finish(), bad, sources.folders))

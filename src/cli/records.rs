@@ -8,7 +8,7 @@
 use super::Talk;
 use super::input::{Policy, hint};
 use crate::ndjson::{Bad, Block, Blocks};
-use crate::record::Record;
+use crate::record::{Outcome, Record};
 use anyhow::Context;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -16,6 +16,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// How many records a thread holds at the most before it waits for its turn.
 const AT_ONCE: usize = 512;
+
+/// The room of a result that is no longer needed, where there is one.
+pub type Room = Option<Box<Outcome>>;
 
 /// The records of a program's inputs, all of them, in order.
 pub struct Records {
@@ -33,16 +36,16 @@ impl Records {
         Ok(Self { blocks: Blocks::open(files)?, policy: Policy::new(strict, talk) })
     }
 
-    /// Reads every record with `read` on as many `threads`, and hands them to `take` in order. What cannot be read is
-    /// reported as `prog: file:line: why` and skipped, or ends the program under `--strict`. Says how many lines that were.
+    /// Reads every record with `read` on as many `threads`, and hands them to `take` in order. A result whose contents are
+    /// no longer needed may be given back: `read` is given its room for a later one. What cannot be read is reported as `prog: file:line: why` and skipped, or ends the program under `--strict`. Says how many lines that were.
     ///
     /// # Errors
     /// When the input fails, or, under `--strict`, when a line cannot be read.
     pub fn each(
         self,
         threads: NonZeroUsize,
-        read: impl Fn(&str) -> Result<Record, serde_json::Error> + Sync,
-        take: &mut (dyn FnMut(Record) + Send),
+        read: impl Fn(&str, Room) -> Result<Record, serde_json::Error> + Sync,
+        take: &mut (dyn FnMut(Record) -> Room + Send),
     ) -> anyhow::Result<u64> {
         let source = Mutex::new(Source { blocks: self.blocks, number: 0 });
         let turn = Turn { next: 0, policy: self.policy, take, failed: None };
@@ -69,7 +72,7 @@ struct Source {
 struct Turn<'a> {
     next: u64,
     policy: Policy,
-    take: &'a mut (dyn FnMut(Record) + Send),
+    take: &'a mut (dyn FnMut(Record) -> Room + Send),
     failed: Option<anyhow::Error>,
 }
 
@@ -84,10 +87,10 @@ type Read = (u64, Result<Record, String>);
 fn work(
     source: &Mutex<Source>,
     turns: &Turns<'_>,
-    read: &(impl Fn(&str) -> Result<Record, serde_json::Error> + Sync),
+    read: &(impl Fn(&str, Room) -> Result<Record, serde_json::Error> + Sync),
 ) {
     let mut room = Vec::new();
-    let mut records: Vec<Read> = Vec::new();
+    let (mut records, mut spare): (Vec<Read>, Vec<Box<Outcome>>) = (Vec::new(), Vec::new());
     while !turns.failed() {
         let (number, block) = {
             let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,15 +104,15 @@ fn work(
             Ok(block) => {
                 for line in block.lines() {
                     if records.len() == AT_ONCE {
-                        mine.wait().hand_out(&block, &mut records);
+                        mine.wait().hand_out(&block, &mut records, &mut spare);
                     }
                     records.push(match line {
-                        Ok((number, text)) => (number, read(text).map_err(|why| why.to_string())),
+                        Ok((number, text)) => (number, read(text, spare.pop()).map_err(|why| why.to_string())),
                         Err(Bad::Line(place, why)) => (place.number, Err(why)),
                         Err(Bad::Input(place, why)) => (place.number, Err(why.to_string())),
                     });
                 }
-                mine.wait().hand_out(&block, &mut records);
+                mine.wait().hand_out(&block, &mut records, &mut spare);
                 room = block.into_room();
             }
             Err(Bad::Line(place, why)) => mine.wait().refuse(&format!("{place}: {why}")),
@@ -146,7 +149,7 @@ impl Drop for Mine<'_, '_> {
 }
 
 impl Turn<'_> {
-    fn hand_out(&mut self, block: &Block, records: &mut Vec<Read>) {
+    fn hand_out(&mut self, block: &Block, records: &mut Vec<Read>, spare: &mut Vec<Box<Outcome>>) {
         for (number, record) in records.drain(..) {
             if self.failed.is_some() {
                 continue;
@@ -156,7 +159,7 @@ impl Turn<'_> {
                     if let Record::Newer(v) = record {
                         self.policy.newer(&block.place(number), v);
                     }
-                    (self.take)(record);
+                    spare.extend((self.take)(record));
                 }
                 Err(why) => self.refuse(&format!("{}: {why}", block.place(number))),
             }

@@ -64,9 +64,12 @@ impl Merged {
         }
         let payload = bytes.get(HEADER..HEADER.checked_add(usize::try_from(field(4, 4)?).ok()?)?)?;
         let last = (Self::class(highest) | (HALF - 1)).max(2 * HALF - 1);
-        // Once to see that all of it can be read, once to add it.
-        each_count(payload, last, |_, _| {})?;
-        each_count(payload, last, |class, n| self.count_class(class, n))
+        let added = each_count(payload, last, |class, n| self.count_class(class, n));
+        if added.is_none() {
+            // What cannot be read to its end is taken out again, up to where it broke.
+            each_count(payload, last, |class, n| self.uncount(class, n));
+        }
+        added
     }
 
     fn add_decoded(&mut self, histogram: &Histogram) {
@@ -77,6 +80,7 @@ impl Merged {
     }
 
     fn count_class(&mut self, class: u32, n: u64) {
+        // Counts that overflow are no measurement, but must not end the program.
         self.n = self.n.saturating_add(n);
         let at = class as usize;
         if self.many.is_empty() {
@@ -85,9 +89,7 @@ impl Merged {
             if self.few.len() > FEW {
                 let highest = self.few.last_key_value().map_or(0, |(class, _)| *class as usize);
                 self.many = vec![0; highest + 1];
-                for (class, n) in std::mem::take(&mut self.few) {
-                    self.many[class as usize] = n;
-                }
+                std::mem::take(&mut self.few).into_iter().for_each(|(class, n)| self.many[class as usize] = n);
             }
             return;
         }
@@ -97,18 +99,39 @@ impl Merged {
         self.many[at] = self.many[at].saturating_add(n);
     }
 
+    fn uncount(&mut self, class: u32, n: u64) {
+        self.n = self.n.saturating_sub(n);
+        match self.few.get_mut(&class) {
+            Some(count) if *count <= n => drop(self.few.remove(&class)),
+            Some(count) => *count -= n,
+            None => self.many[class as usize] = self.many[class as usize].saturating_sub(n),
+        }
+    }
+
     /// How many durations were counted.
     pub fn count(&self) -> u64 {
         self.n
+    }
+
+    /// The classes in which something was counted, in order: the upper end in seconds, and how many.
+    pub fn recorded(&self) -> impl Iterator<Item = (f64, u64)> {
+        self.classes().map(|(class, n)| {
+            let (lowest, width) = Self::values(class);
+            ((lowest + width - 1) as f64 / 1e6, n)
+        })
+    }
+
+    fn classes(&self) -> impl Iterator<Item = (u32, u64)> {
+        let many = (0..).zip(self.many.iter().copied()).filter(|(_, n)| *n > 0);
+        self.few.iter().map(|(class, n)| (*class, *n)).chain(many)
     }
 
     /// The `q`-quantile in seconds, as [`Histogram::quantile`] computes it; `None` when nothing was counted.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         let rank = (q.clamp(0.0, 1.0) * self.n as f64).ceil().max(1.0) as u64;
         let mut seen = 0u64;
-        let many = (0..).zip(&self.many);
-        let (class, _) = self.few.iter().map(|(class, n)| (*class, n)).chain(many).find(|(_, n)| {
-            seen = seen.saturating_add(**n);
+        let (class, _) = self.classes().find(|(_, n)| {
+            seen = seen.saturating_add(*n);
             seen >= rank
         })?;
         let (lowest, width) = Self::values(class);
@@ -220,6 +243,8 @@ mod tests {
                 all.add(&histogram).unwrap();
             }
             prop_assert_eq!(merged.count(), all.count());
+            prop_assert_eq!(merged.recorded().map(|(_, n)| n).sum::<u64>(), all.count());
+            prop_assert_eq!(merged.recorded().last().map(|(seconds, _)| seconds), all.quantile(1.0));
             for q in [0.0, 0.01, 0.5, 0.9, 0.95, 0.99, 1.0] {
                 prop_assert_eq!(merged.quantile(q), all.quantile(q));
             }

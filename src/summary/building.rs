@@ -45,6 +45,8 @@ pub struct Building {
     served_models: BTreeSet<String>,
     endpoints: BTreeSet<String>,
     parameters: BTreeSet<String>,
+    /// The prompt that parameters were last noted of: most requests are sent with the same.
+    sent: Option<PromptUsed>,
 }
 
 impl Building {
@@ -82,6 +84,7 @@ impl Building {
             served_models: BTreeSet::new(),
             endpoints: BTreeSet::new(),
             parameters: BTreeSet::new(),
+            sent: None,
         }
     }
 
@@ -89,14 +92,20 @@ impl Building {
     pub fn add(&mut self, o: &Outcome, row: &Row, good: bool) {
         self.good += u64::from(good);
         if let (Some(from), Some(length)) = (row.start_ts, row.end_seconds) {
-            let span = self.spans.entry(row.run.clone()).or_insert((from, from + length));
-            *span = (span.0.min(from), span.1.max(from + length));
+            let (from, to) = (from, from + length);
+            match self.spans.get_mut(&row.run) {
+                Some(span) => *span = (span.0.min(from), span.1.max(to)),
+                None => drop(self.spans.insert(row.run.clone(), (from, to))),
+            }
         }
         row.warnings.iter().for_each(|word| self.warnings.add(word, 1));
         self.retried += u64::from(row.attempts > 0);
         note(&mut self.endpoints, o.endpoint.as_deref());
         note(&mut self.served_models, o.served_model.as_deref().filter(|served| *served != o.model));
-        if let Some(prompt) = &o.prompt {
+        if let Some(prompt) = &o.prompt
+            && !self.sent.as_ref().is_some_and(|known| same(known, prompt))
+        {
+            self.sent = Some(prompt.clone());
             sent(prompt).into_iter().for_each(|word| note(&mut self.parameters, Some(&word)));
         }
         if let Some(Some(power)) = &o.power {
@@ -356,6 +365,12 @@ impl Building {
             parameters: self.parameters,
         }
     }
+}
+
+/// Whether two prompts were sent with the same parameters.
+fn same(a: &PromptUsed, b: &PromptUsed) -> bool {
+    (a.temperature, a.top_p, a.max_tokens, a.num_ctx, a.seed) == (b.temperature, b.top_p, b.max_tokens, b.num_ctx, b.seed)
+        && (&a.reasoning_effort, &a.gpu_setting) == (&b.reasoning_effort, &b.gpu_setting)
 }
 
 /// The parameters that were sent, as words.

@@ -43,7 +43,7 @@ pub struct Collector {
     power: Series,
     memory: Series,
     answers: usize,
-    modes: BTreeSet<String>,
+    modes: BTreeSet<Option<Source>>,
     levels: BTreeSet<Option<u64>>,
     all: HashMap<Metric, Sample>,
     all_tokens: Sample,
@@ -79,7 +79,8 @@ impl Collector {
         }
     }
 
-    fn result(&mut self, o: &Outcome, folder: Option<usize>) {
+    /// Folds one result in; the caller may use its room again.
+    pub fn result(&mut self, o: &Outcome, folder: Option<usize>) {
         let key = Key::new(o.source, &o.model, o.provider.as_deref(), o.concurrency, o.rate);
         let group = *self.by_key.entry(key.clone()).or_insert_with(|| {
             self.groups.push(Building::new(key));
@@ -126,7 +127,7 @@ impl Collector {
 
     fn total(&mut self, o: &Outcome, row: &Row) {
         self.measured += 1;
-        self.modes.insert(o.source.map_or_else(|| "unknown".into(), |source| source.to_string()));
+        self.modes.insert(o.source);
         self.levels.insert(o.concurrency);
         if let Some(from) = row.start_ts {
             let to = from + row.end_seconds.unwrap_or(0.0);
@@ -184,6 +185,8 @@ impl Collector {
         let groups =
             order.iter().filter_map(|at| groups[*at].take()).map(|group| group.finish(self.slo.is_some())).collect();
         let stat = |metric| self.all.get(&metric).and_then(Sample::stat);
+        let modes: BTreeSet<String> =
+            self.modes.iter().map(|source| source.map_or_else(|| "unknown".into(), |s| s.to_string())).collect();
         let levels: Vec<Option<u64>> = self.levels.into_iter().collect();
         Summary {
             groups,
@@ -191,7 +194,7 @@ impl Collector {
             results: self.seen,
             warmups: self.warmups,
             totals: Totals {
-                mode: (!self.modes.is_empty()).then(|| self.modes.into_iter().collect::<Vec<_>>().join("+")),
+                mode: (!modes.is_empty()).then(|| modes.into_iter().collect::<Vec<_>>().join("+")),
                 concurrency: if let [level] = levels[..] { level } else { None },
                 requests: self.measured,
                 failed: self.failed,

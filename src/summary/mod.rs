@@ -28,7 +28,7 @@ pub use row::{Row, RowFailure};
 pub use sample::{EXACT, Stat};
 pub use series::Columns;
 
-use crate::record::{self, JoinSummary, Load, Prompt, Record, Run, Sampler};
+use crate::record::{self, JoinSummary, Load, Outcome, Prompt, Record, Run, Sampler};
 
 /// The fields of a result that no summary looks at: what servers said, raw.
 const UNREAD: [&str; 7] = [
@@ -41,12 +41,12 @@ const UNREAD: [&str; 7] = [
     "generation",
 ];
 
-/// Reads one line as far as a summary needs it.
+/// Reads one line as far as a summary needs it, a result into the room of a former one.
 ///
 /// # Errors
 /// When the line is not a JSON object, or says a known type and does not keep that type's shape.
-pub fn read(line: &str) -> Result<Record, serde_json::Error> {
-    record::read_without(line, &UNREAD)
+pub fn read(line: &str, room: Option<Box<Outcome>>) -> Result<Record, serde_json::Error> {
+    record::read_without(line, &UNREAD, room)
 }
 
 /// Everything that a report is made from.

@@ -218,20 +218,12 @@ pub fn sub(group: &Group, levels: bool) -> String {
     parts.iter().map(|part| number::shortened(part, 48)).collect::<Vec<_>>().join(" · ")
 }
 
-/// Of each group, the first request that has a page; else the first that has any file.
-pub fn first_files(summary: &Summary) -> Vec<Option<&Row>> {
-    let mut first: Vec<Option<&Row>> = vec![None; summary.groups.len()];
-    for row in summary.rows.iter().filter(|row| !row.warmup) {
-        let best = &mut first[row.group];
-        let better = match best {
-            None => FILES.iter().any(|(_, file)| file(row).is_some()),
-            Some(known) => known.html.is_none() && row.html.is_some(),
-        };
-        if better {
-            *best = Some(row);
-        }
-    }
-    first
+/// The first request of a group that has files.
+pub fn first_files(summary: &Summary, group: usize) -> Option<&Row> {
+    let rows = || summary.rows.iter().filter(|row| row.group == group && !row.warmup);
+    rows()
+        .find(|row| row.html.is_some())
+        .or_else(|| rows().find(|row| FILES.iter().any(|(_, file)| file(row).is_some())))
 }
 
 /// The links to a request's artifacts.

@@ -11,7 +11,6 @@ use crate::report::columns::{COLUMNS, Cell, Column, MAIN, Set};
 use crate::report::{Options, changes, number};
 use crate::summary::{Better, Group, Summary, Unit};
 use askama::Template;
-use std::collections::HashMap;
 
 /// How many meters, loads and runs are told.
 const HEADS: usize = 200;
@@ -229,16 +228,19 @@ fn head(column: &Column) -> Head {
 
 fn lines(summary: &Summary, options: &Options, shown: &[&Column], marked: &mut bool) -> Vec<Line> {
     // One request at once goes without saying, unless there are other levels.
-    let who = |group: &Group| (group.model.clone(), group.source, group.provider.clone());
-    let mut levels: HashMap<_, u32> = HashMap::new();
-    summary.groups.iter().for_each(|group| *levels.entry(who(group)).or_default() += 1);
+    let levels = |group: &Group| {
+        let same = |other: &&Group| {
+            (&other.model, other.source, &other.provider) == (&group.model, group.source, &group.provider)
+        };
+        summary.groups.iter().filter(same).count() > 1
+    };
     let mut lines: Vec<Line> = summary
         .groups
         .iter()
-        .zip(first_files(summary))
-        .map(|(group, files)| Line {
-            sub: sub(group, levels[&who(group)] > 1),
-            links: files.map(|row| links(row, options)).unwrap_or_default(),
+        .enumerate()
+        .map(|(at, group)| Line {
+            sub: sub(group, levels(group)),
+            links: first_files(summary, at).map(|row| links(row, options)).unwrap_or_default(),
             cells: Vec::new(),
         })
         .collect();
