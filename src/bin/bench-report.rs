@@ -159,7 +159,11 @@ fn read(files: &[PathBuf], args: &Args, talk: Talk) -> anyhow::Result<(Summary, 
     let sources = input::sources(files)?;
     let open = |source: &input::Source| {
         let (file, strict) = (std::slice::from_ref(&source.path), args.common.strict);
-        Ok(if source.legacy { (Some(Input::open(file, strict, talk)?), None) } else { (None, Some(Records::open(file, strict, talk)?)) })
+        Ok(if source.legacy {
+            (Some(Input::open(file, strict, talk)?), None)
+        } else {
+            (None, Some(Records::open(file, strict, talk)?))
+        })
     };
     // All are opened before any is read.
     let opened = sources.files.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;

@@ -90,7 +90,7 @@ fn work(
     read: &(impl Fn(&str, Room) -> Result<Record, serde_json::Error> + Sync),
 ) {
     let mut room = Vec::new();
-    let (mut records, mut spare): (Vec<Read>, Vec<Box<Outcome>>) = (Vec::new(), Vec::new());
+    let (mut records, mut spare): (Vec<Read>, Vec<Room>) = (Vec::new(), Vec::new());
     while !turns.failed() {
         let (number, block) = {
             let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,7 +107,9 @@ fn work(
                         mine.wait().hand_out(&block, &mut records, &mut spare);
                     }
                     records.push(match line {
-                        Ok((number, text)) => (number, read(text, spare.pop()).map_err(|why| why.to_string())),
+                        Ok((number, text)) => {
+                            (number, read(text, spare.pop().flatten()).map_err(|why| why.to_string()))
+                        }
                         Err(Bad::Line(place, why)) => (place.number, Err(why)),
                         Err(Bad::Input(place, why)) => (place.number, Err(why.to_string())),
                     });
@@ -149,7 +151,7 @@ impl Drop for Mine<'_, '_> {
 }
 
 impl Turn<'_> {
-    fn hand_out(&mut self, block: &Block, records: &mut Vec<Read>, spare: &mut Vec<Box<Outcome>>) {
+    fn hand_out(&mut self, block: &Block, records: &mut Vec<Read>, spare: &mut Vec<Room>) {
         for (number, record) in records.drain(..) {
             if self.failed.is_some() {
                 continue;
@@ -159,7 +161,10 @@ impl Turn<'_> {
                     if let Record::Newer(v) = record {
                         self.policy.newer(&block.place(number), v);
                     }
-                    spare.extend((self.take)(record));
+                    let room = (self.take)(record);
+                    if room.is_some() && spare.len() < AT_ONCE {
+                        spare.push(room);
+                    }
                 }
                 Err(why) => self.refuse(&format!("{}: {why}", block.place(number))),
             }

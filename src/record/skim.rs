@@ -88,7 +88,10 @@ mod tests {
             (r#"{"model":"m","usage":{"a":[1,{"b":null}]},"ttft_seconds":0.5,"stream":"no such thing"}"#, None),
             (r#"{"us\u0061ge":1,"mod\u0065l":"m","ttft_seconds":0.5,"new":{"usage":1}}"#, None),
             (r#"{"usage":1}"#, Some("missing field `model` at line 1 column 11")),
-            (r#"{"model":"m","ttft_seconds":"soon"}"#, Some(r#"invalid type: string "soon", expected f64 at line 1 column 34"#)),
+            (
+                r#"{"model":"m","ttft_seconds":"soon"}"#,
+                Some(r#"invalid type: string "soon", expected f64 at line 1 column 34"#),
+            ),
             (r#"{"model":"m","usage":{"a"}}"#, Some("expected `:` at line 1 column 26")),
             (r#"{"model":"m","usage":1"#, Some("EOF while parsing an object at line 1 column 22")),
             (r#"{"model":"m"} x"#, Some("trailing characters at line 1 column 15")),

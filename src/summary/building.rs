@@ -369,7 +369,8 @@ impl Building {
 
 /// Whether two prompts were sent with the same parameters.
 fn same(a: &PromptUsed, b: &PromptUsed) -> bool {
-    (a.temperature, a.top_p, a.max_tokens, a.num_ctx, a.seed) == (b.temperature, b.top_p, b.max_tokens, b.num_ctx, b.seed)
+    (a.temperature, a.top_p, a.max_tokens, a.num_ctx, a.seed)
+        == (b.temperature, b.top_p, b.max_tokens, b.num_ctx, b.seed)
         && (&a.reasoning_effort, &a.gpu_setting) == (&b.reasoning_effort, &b.gpu_setting)
 }
 

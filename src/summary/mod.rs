@@ -31,15 +31,8 @@ pub use series::Columns;
 use crate::record::{self, JoinSummary, Load, Outcome, Prompt, Record, Run, Sampler};
 
 /// The fields of a result that no summary looks at: what servers said, raw.
-const UNREAD: [&str; 7] = [
-    "usage",
-    "rest_stats",
-    "runtime",
-    "timings",
-    "server_fields",
-    "openrouter_metadata",
-    "generation",
-];
+const UNREAD: [&str; 7] =
+    ["usage", "rest_stats", "runtime", "timings", "server_fields", "openrouter_metadata", "generation"];
 
 /// Reads one line as far as a summary needs it, a result into the room of a former one.
 ///

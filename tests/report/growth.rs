@@ -70,6 +70,9 @@ fn ten_times_as_many_models_take_about_ten_times_as_long_in_every_format() {
     let (few, many) = (cost(FEW), cost(10 * FEW));
     for ((what, few), (_, many)) in few.iter().zip(&many) {
         // Ten times, and as much again for caches that no longer hold it all; a square would be a hundred times.
-        assert!(*many < 30.0 * few + 0.05, "{what}: {few:.4} s of a processor for {FEW} models, {many:.4} s for ten times as many");
+        assert!(
+            *many < 30.0 * few + 0.05,
+            "{what}: {few:.4} s of a processor for {FEW} models, {many:.4} s for ten times as many"
+        );
     }
 }

@@ -34,7 +34,9 @@ fn the_report_and_what_is_said_are_the_same_whatever_the_number_of_threads() {
     // Several blocks of a quarter of a mebibyte, and lines that cannot be read all over them.
     let mut bytes = b"\xef\xbb\xbf".to_vec();
     for part in 0..12 {
-        bytes.extend_from_slice(results(part * 500, 500).replace('\n', if part % 2 == 0 { "\n" } else { "\r\n" }).as_bytes());
+        bytes.extend_from_slice(
+            results(part * 500, 500).replace('\n', if part % 2 == 0 { "\n" } else { "\r\n" }).as_bytes(),
+        );
         bytes.extend_from_slice(b"\n{\"type\":\"result\",\"model\":3}\n\xff\xfe\n{\"type\":\"start\",\"v\":2}\nno json\n{\"type\":\"weather\"}\n");
     }
     bytes.extend_from_slice(results(9000, 1).trim_end().as_bytes());
@@ -89,7 +91,8 @@ fn what_a_summary_does_not_read_it_does_not_need() {
     for file in files {
         let [whole, lean] = summaries(&file);
         assert!(whole.results > 0, "{}", file.display());
-        for format in [Format::Html, Format::Json, Format::Csv, Format::CsvRequests, Format::Text, Format::Openmetrics] {
+        for format in [Format::Html, Format::Json, Format::Csv, Format::CsvRequests, Format::Text, Format::Openmetrics]
+        {
             let written = |summary: &Summary| {
                 let mut bytes = Vec::new();
                 report::write(format, summary, &Options::default(), &mut bytes).unwrap();
