@@ -8,6 +8,7 @@
 //! [`EXACT`] numbers per group and metric, and 4,000 points of each stream of readings.
 
 mod building;
+mod calibrating;
 mod collect;
 mod compare;
 mod describe;
@@ -28,7 +29,7 @@ pub use row::{Row, RowFailure};
 pub use sample::{EXACT, Stat};
 pub use series::Columns;
 
-use crate::record::{JoinSummary, Load, Prompt, Run, Sampler};
+use crate::record::{Calibration, JoinSummary, Load, LoadLevel, Prompt, Run, RunEnd, Sampler, Search};
 
 /// Everything that a report is made from.
 #[derive(Debug)]
@@ -55,6 +56,16 @@ pub struct Summary {
     pub loads: Vec<Load>,
     /// What whole streams drew and held, as the join summed them up.
     pub joined: Vec<JoinSummary>,
+    /// What the client says of each load level, with how late it was.
+    pub levels: Vec<LoadLevel>,
+    /// What searches for the highest load found.
+    pub searches: Vec<Search>,
+    /// How runs ended, and what they took.
+    pub ends: Vec<RunEnd>,
+    /// How right the client measured here, where llm-sim's truth stands beside the results.
+    pub calibrated: Option<Calibration>,
+    /// How right the client was seen to measure on a machine, at another time.
+    pub calibration: Option<Calibration>,
     /// The samplers that measured.
     pub samplers: Vec<Sampler>,
     /// Watts over time, by domain.

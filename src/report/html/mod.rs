@@ -28,6 +28,7 @@ const SCRIPT: &str = concat!(
     include_str!("draw.js"),
     include_str!("goodput.js"),
     include_str!("charts.js"),
+    include_str!("calibration.js"),
     include_str!("run.js"),
     include_str!("page.js"),
     "})();\n",

@@ -107,6 +107,7 @@ initMenus();
 initTip();
 initTable();
 initCharts();
+initCalibration();
 initRun();
 initGallery();
 initPairs();

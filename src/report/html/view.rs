@@ -3,8 +3,8 @@
 use super::badges::{Badge, badges};
 use super::names;
 use super::parts::{
-    Answer, ChangeText, Failure, Link, PromptText, RunText, change, failures, first_files, gallery, joined, links,
-    load, meter, prompt, run, sub,
+    Answer, CalibrationText, ChangeText, Failure, Link, PromptText, RunText, calibrated, change, failures, first_files,
+    gallery, joined, links, load, meter, prompt, run, sub,
 };
 use crate::clock;
 use crate::report::columns::{COLUMNS, Cell, Column, MAIN, Set};
@@ -37,6 +37,7 @@ pub struct Page {
     compared_tally: String,
     compared_missing: Vec<String>,
     failures: Vec<Failure>,
+    calibration: Option<CalibrationText>,
     answers: Vec<Answer>,
     answers_left: usize,
     prompts: Vec<PromptText>,
@@ -115,6 +116,7 @@ impl Page {
             compared_tally: summary.comparison.as_ref().map(changes::tally).unwrap_or_default(),
             compared_missing: summary.comparison.as_ref().map(changes::missing).unwrap_or_default(),
             failures: failures(summary, &names),
+            calibration: calibrated(summary),
             answers,
             answers_left,
             prompts: summary.prompts.iter().map(prompt).collect(),
