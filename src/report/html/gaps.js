@@ -21,7 +21,7 @@ function gapMap() {
         const [from, to] = [place * per + 1, (place + 1) * per];
         const share = n / sums.get(place);
         const y1 = y(high * 1e3), y2 = y(low * 1e3);
-        image.append(svg("rect", { x: x(from), y: y1, width: Math.max(1, x(to + 1) - x(from)), height: Math.max(1, y2 - y1), fill: "var(--c0)", opacity: (0.1 + 0.9 * share).toFixed(3), "data-tip": `after chunk ${from}${to > from ? ` to ${to}` : ""}\n${lasting(low)} to ${lasting(high)}\n${n} of ${sums.get(place)} gaps (${digits(share * 100)} %)` }));
+        image.append(svg("rect", { x: x(from), y: y1, width: Math.max(1, x(to + 1) - x(from)), height: Math.max(1, y2 - y1), fill: "var(--c0)", opacity: (0.15 + 0.85 * Math.sqrt(share)).toFixed(3), "data-tip": `after chunk ${from}${to > from ? ` to ${to}` : ""}\n${lasting(low)} to ${lasting(high)}\n${n} of ${sums.get(place)} gaps (${digits(share * 100)} %)` }));
         const before = seen.get(place) ?? 0;
         seen.set(place, before + n);
         if (before < sums.get(place) / 2 && before + n >= sums.get(place) / 2) middle.push([(x(from) + x(to + 1)) / 2, (y1 + y2) / 2]);

@@ -49,7 +49,8 @@ fn of(group: &Group, rows: &[&Row]) -> Intervals {
         intervals.extend(between.map(|between| (key, between)));
     }
     // Energy per token is a quotient of sums: what the meter is certain of bounds it.
-    let bounds = group.energy.as_ref().and_then(|e| e.joules_per_output_token_lower.zip(e.joules_per_output_token_upper));
+    let bounds =
+        group.energy.as_ref().and_then(|e| e.joules_per_output_token_lower.zip(e.joules_per_output_token_upper));
     intervals.extend(bounds.map(|between| ("j_tok", between)));
     intervals
 }

@@ -38,7 +38,7 @@ const REQUEST = [
   ["cost_usd", "cost", "$"], ["finish_reason", "finish"], ["warnings", "doubts"],
 ];
 
-function requests(mine, from = 0) {
+function requests(mine) {
   if (!mine.length) return el("p", { class: "note" }, "No request of this row is in the sample that the page holds.");
   const step = 200;
   const fields = REQUEST.filter(([key]) => mine.some((row) => row[key] !== undefined));
@@ -52,13 +52,22 @@ function requests(mine, from = 0) {
     }),
     linked ? el("td", { class: "links" }, files.filter((file) => row[file]).map((file) => el("a", { href: row[file], rel: "noreferrer" }, file))) : null,
     el("td", { class: "error" }, row.kind ? `${row.kind}${row.status ? ` ${row.status}` : ""}: ${row.error}` : ""));
-  const tbody = el("tbody", {}, mine.slice(0, step).map(line));
-  const box = el("div", {}, el("table", { class: "plain" },
+  // Of thousands, some: a browser lays out no more than it must.
+  let list = mine;
+  const tbody = el("tbody");
+  const said = el("span", { role: "status" });
+  const next = el("button", { type: "button", onclick: () => show(tbody.children.length) }, `Show ${step} more`);
+  const show = (at) => {
+    if (at === 0) tbody.replaceChildren();
+    tbody.append(...list.slice(at, at + step).map(line));
+    const shown = tbody.children.length;
+    said.textContent = shown < list.length ? `${shown} of ${list.length} requests are shown, in the order of their start. ` : `${shown} request${shown === 1 ? "" : "s"}${data.results > rows.length ? " of the sample that the page holds" : ""}. `;
+    next.hidden = shown >= list.length;
+  };
+  const odd = mine.filter((row) => row.kind || row.warnings);
+  const only = odd.length && odd.length < mine.length ? el("label", {}, el("input", { type: "checkbox", onchange: (event) => { list = event.target.checked ? odd : mine; show(0); } }), ` only the ${odd.length} that failed or are doubtful`) : null;
+  show(0);
+  return el("div", { class: "requests" }, el("table", { class: "plain" },
     el("thead", {}, el("tr", {}, fields.map(([key, label, unit]) => el("th", { scope: "col", class: typeof mine.find((r) => r[key] !== undefined)?.[key] === "number" ? "n" : "" }, label, unit ? el("small", {}, ` ${unit}`) : null)),
-      linked ? el("th", { scope: "col" }, "files") : null, el("th", { scope: "col" }, mine.some((row) => row.kind) ? "error" : ""))), tbody));
-  if (mine.length > step) {
-    const more = el("button", { type: "button", onclick: () => { const next = tbody.children.length; tbody.append(...mine.slice(next, next + step).map(line)); if (tbody.children.length >= mine.length) more.remove(); } }, `Show more of ${mine.length}`);
-    box.append(more);
-  }
-  return box;
+      linked ? el("th", { scope: "col" }, "files") : null, el("th", { scope: "col" }, mine.some((row) => row.kind) ? "error" : ""))), tbody), el("p", { class: "note" }, said, next, only));
 }

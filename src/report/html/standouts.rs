@@ -39,7 +39,8 @@ pub fn standouts(groups: &[Group], names: &[String], intervals: &[Intervals]) ->
     .into_iter()
     .filter_map(|(what, key)| {
         let column = COLUMNS.iter().find(|column| column.key == key)?;
-        let candidates = groups.iter().enumerate().filter_map(|(at, group)| candidate(column, at, group, &intervals[at]));
+        let candidates =
+            groups.iter().enumerate().filter_map(|(at, group)| candidate(column, at, group, &intervals[at]));
         best(what, column, candidates.collect(), names)
     })
     .collect()
@@ -70,9 +71,8 @@ fn best(what: &'static str, column: &Column, candidates: Vec<Candidate>, names: 
     if candidates.iter().all(|one| one.value == best.value) {
         return None;
     }
-    let overlap = |one: &&Candidate| {
-        one.at != best.at && one.between.0 <= best.between.1 && one.between.1 >= best.between.0
-    };
+    let overlap =
+        |one: &&Candidate| one.at != best.at && one.between.0 <= best.between.1 && one.between.1 >= best.between.0;
     let tied: Vec<&str> = candidates.iter().filter(overlap).map(|one| names[one.at].as_str()).collect();
     let unit = column.unit?;
     let text = number::write(best.value, unit, number::decimals(unit, [best.value]));

@@ -4,11 +4,11 @@ use super::badges::{Badge, badges};
 use super::head::{self, Stream};
 use super::intervals::Intervals;
 use super::packed::Embedded;
-use super::standouts::{Standout, standouts};
-use super::table::{self, Head, LeftOut, Line, SetSwitch};
 use super::parts::{
     Answer, ChangeText, Failure, PromptText, RunText, change, failures, gallery, joined, load, meter, prompt, run,
 };
+use super::standouts::{Standout, standouts};
+use super::table::{self, Head, LeftOut, Line, SetSwitch};
 use crate::report::{Options, changes};
 use crate::summary::Summary;
 use askama::Template;
