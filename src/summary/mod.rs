@@ -12,6 +12,7 @@ mod calibrating;
 mod collect;
 mod compare;
 mod describe;
+mod gap_map;
 mod goodput;
 mod group;
 mod metric;
@@ -22,6 +23,7 @@ mod words;
 
 pub use collect::{Collector, ROWS};
 pub use compare::{Change, Comparison, Verdict, compare};
+pub use gap_map::GapMap;
 pub use goodput::{Goodput, Slo};
 pub use group::{Details, Energy, Error, ErrorCount, Gaps, Group, Key, Meter, Money, Range, Throughput};
 pub use metric::{Better, Metric, Unit};
