@@ -1,8 +1,10 @@
 //! bench-report as a user meets it: every format over every kind of input, and the page in a real browser.
 
 mod browser;
+mod growth;
 mod html;
 mod page;
+mod reading;
 
 use crate::common::{Ran, bash, root, run, testdata};
 use serde_json::Value;
