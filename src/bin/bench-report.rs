@@ -38,6 +38,9 @@ struct Args {
     /// Compare with older results: a file or a run folder, may be given several times
     #[arg(long, value_name = "FILE")]
     baseline: Vec<PathBuf>,
+    /// Say how right this machine measures at such loads: the folder or the calibration.ndjson that `make calibrate` left
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
     /// Exit with 3 when this holds for any model, or cannot be told: 'ttft_p95 > 500ms', 'tok_s < 0.95 * baseline'
     #[arg(long, value_name = "CONDITION", value_parser = Gate::parse)]
     fail_if: Vec<Gate>,
@@ -78,6 +81,7 @@ Examples:
   bench-join results.ndjson --power power.ndjson | bench-report --format text --sort -tok_s
   bench-report --format json monday.ndjson tuesday.ndjson | jq '.groups[] | {model, ok, failed}'
   bench-report new.ndjson --baseline old.ndjson --fail-if 'tok_s < 0.95 * baseline' --format markdown
+  bench-report results.ndjson --calibration reports/calibrate-20261121-155300 --out index.html
   bench-report results.ndjson --follow --out index.html
 
 Exit status:
@@ -137,6 +141,9 @@ fn write(
     let (mut summary, bad, folders) = read(&args.files, args, talk)?;
     if let Some(order) = args.sort {
         summary.order_groups(|a, b| order.of(a, b));
+    }
+    if let Some(path) = &args.calibration {
+        summary.calibration = Some(input::calibration(path)?);
     }
     summary.comparison = baseline.map(|baseline| summary::compare(&summary, baseline));
     let columns = args.columns.as_ref().map(|columns| columns.0.clone());

@@ -7,7 +7,7 @@ use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
 use crate::clock::{self, Stamp};
 use crate::http::shown;
 use crate::record::{
-    Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, Source, Start, Timing, TokenSource,
+    Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, Phase, Source, Start, Timing, TokenSource,
 };
 use bytes::Bytes;
 use serde_json::Value;
@@ -30,23 +30,29 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
     let addressed = target.addressed();
     let question = asking.question(target, &addressed, &text);
     let (conversation, turn) = asking.turn().unzip();
+    let key = turn.map_or(job.keys.first(), |turn| job.keys.get(turn as usize - 1)).cloned().unwrap_or_default();
+    // A turn that was answered well in the run that is resumed is asked once more only for the turns after it.
+    let again = job.phase == Phase::Measure && settings.done.contains(&key);
     let mut outcome = Outcome {
         run: settings.run.clone(),
         id,
-        key: turn.map_or(job.keys.first(), |turn| job.keys.get(turn as usize - 1)).cloned().unwrap_or_default(),
+        key,
         source: Some(target.source),
         model: target.model.id.clone(),
         provider: target.model.provider.clone(),
         load_time_seconds: job.load_seconds,
         concurrency: job.level.concurrency(),
         rate: job.level.rate(),
-        phase: Some(job.phase),
+        phase: Some(if again { Phase::Warmup } else { job.phase }),
         repeat: Some(job.repeat),
         conversation,
         turn,
         prompt: Some(asking.used(job.gpu_setting.clone())),
         ..Outcome::default()
     };
+    if again {
+        outcome.warnings.push("asked_again".into());
+    }
 
     let dialects = settings.api.dialects(target.source);
     let mut spoken = target.dialect.load(Ordering::Relaxed);
@@ -63,6 +69,7 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
         let on_start = |stamp: Stamp| {
             if !sent.swap(true, Ordering::Relaxed) {
                 outcome.in_flight = Some(shared.in_flight.fetch_add(1, Ordering::Relaxed) + 1);
+                shared.meter.sent(stamp.mono_ns, job.phase);
                 shared.tell(Event::Running(Arc::clone(&flight)));
             }
             flight.sent(stamp.mono_ns);
@@ -112,6 +119,7 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
     };
     if sent.load(Ordering::Relaxed) {
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        shared.meter.ended(told.end_ns);
     }
     outcome.api = Some(dialect.to_string());
     if let (Some(due), Some(start)) = (job.due_ns, told.start) {

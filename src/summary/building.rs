@@ -1,5 +1,6 @@
 //! A group while its requests come in: sums, samples and counts, never the requests themselves.
 
+use super::gap_map::GapMap;
 use super::goodput::Goodput;
 use super::group::{Details, Energy, Error, ErrorCount, Gaps, Group, Key, Meter, Money, Range, Throughput};
 use super::metric::Metric;
@@ -20,6 +21,7 @@ pub struct Building {
     /// Which measurements that count once per run were counted already.
     once: HashSet<(Metric, String)>,
     gaps: Merged,
+    gap_map: Option<GapMap>,
     watts: BTreeMap<Metric, Range>,
     energy: Option<Energy>,
     bounds_known: bool,
@@ -59,6 +61,7 @@ impl Building {
             samples: BTreeMap::new(),
             once: HashSet::new(),
             gaps: Merged::default(),
+            gap_map: None,
             watts: BTreeMap::new(),
             energy: None,
             bounds_known: true,
@@ -144,6 +147,9 @@ impl Building {
     fn measure(&mut self, o: &Outcome, row: &Row) {
         for (&metric, &value) in row.values.iter().filter(|(metric, _)| !metric.once_per_run()) {
             self.samples.entry(metric).or_default().add(value);
+        }
+        if let Some(stream) = &o.stream {
+            self.gap_map.get_or_insert_default().add(stream.iter().map(|(time, ..)| *time));
         }
         if let Some(itl) = &o.itl_seconds
             && self.gaps.add(&itl.histogram).is_err()
@@ -343,6 +349,7 @@ impl Building {
             failed: self.failed,
             metrics: self.samples.iter().filter_map(|(metric, sample)| Some((*metric, sample.stat()?))).collect(),
             itl_seconds: Gaps::of(&self.gaps),
+            gap_map: self.gap_map,
             watts: self.watts,
             energy,
             meter: self.meter,

@@ -1,6 +1,7 @@
 //! Records in, a summary out: each record is folded into what is kept of it and dropped.
 
 use super::building::Building;
+use super::calibrating::Calibrating;
 use super::describe::{listed, told};
 use super::goodput::Slo;
 use super::group::Key;
@@ -10,7 +11,8 @@ use super::sample::Sample;
 use super::series::Series;
 use super::{Summary, Totals};
 use crate::record::{
-    JoinSummary, Load, Memory, Model, Outcome, Power, Prompt, Record, Run, Sampler, SamplerEvent, Source,
+    Calibration, JoinSummary, Load, LoadLevel, Memory, Model, Outcome, Power, Prompt, Record, Run, RunEnd, Sampler,
+    SamplerEvent, Search, Source,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -40,6 +42,11 @@ pub struct Collector {
     models: Vec<Model>,
     samplers: Vec<Sampler>,
     joined: Vec<JoinSummary>,
+    load_levels: Vec<LoadLevel>,
+    searches: Vec<Search>,
+    ends: Vec<RunEnd>,
+    calibrating: Calibrating,
+    calibration: Option<Calibration>,
     power: Series,
     memory: Series,
     answers: usize,
@@ -63,7 +70,10 @@ impl Collector {
     pub fn add(&mut self, record: Record, folder: Option<usize>) {
         match record {
             Record::Result(o) => self.result(&o, folder),
-            Record::Run(run) => keep(&mut self.runs, *run),
+            Record::Run(run) => {
+                self.calibrating.run(&run);
+                keep(&mut self.runs, *run);
+            }
             Record::Prompt(prompt) => {
                 if self.prompt_ids.len() < HEADS && self.prompt_ids.insert((prompt.id.clone(), prompt.sha256.clone())) {
                     self.prompts.push(*prompt);
@@ -75,6 +85,13 @@ impl Collector {
             Record::Power(power) => self.power(&power),
             Record::Memory(memory) => self.memory(&memory),
             Record::JoinSummary(joined) => keep(&mut self.joined, *joined),
+            Record::Level(level) => {
+                self.calibrating.level(&level);
+                keep(&mut self.load_levels, *level);
+            }
+            Record::Search(search) => keep(&mut self.searches, *search),
+            Record::RunEnd(end) => keep(&mut self.ends, *end),
+            Record::Calibration(calibration) => self.calibration = Some(*calibration),
             Record::Sampler(_) | Record::Start(_) | Record::Unknown | Record::Newer(_) => {}
         }
     }
@@ -89,6 +106,7 @@ impl Collector {
         let mut row = Row::of(o, group);
         row.folder = folder;
         row.text = row.text.take().and_then(|text| self.answer(text));
+        self.calibrating.result(o);
         let building = &mut self.groups[group];
         told(&mut building.details, o);
         if counts(o) {
@@ -213,6 +231,11 @@ impl Collector {
             loads: self.loads,
             samplers: self.samplers,
             joined: self.joined,
+            levels: self.load_levels,
+            searches: self.searches,
+            ends: self.ends,
+            calibrated: self.calibrating.finish(),
+            calibration: self.calibration,
             power: self.power.columns(),
             memory: self.memory.columns(),
         }

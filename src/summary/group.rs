@@ -1,5 +1,6 @@
 //! A group: what the requests of one model, from one source and provider, at one load, say together.
 
+use super::gap_map::GapMap;
 use super::goodput::Goodput;
 use super::metric::Metric;
 use super::sample::{Stat, unsupported};
@@ -273,6 +274,9 @@ pub struct Group {
     /// The gaps between chunks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub itl_seconds: Option<Gaps>,
+    /// Where in the answers they are, of the streams that were kept; for pages.
+    #[serde(skip)]
+    pub gap_map: Option<GapMap>,
     /// The lowest and highest watts by metric.
     pub watts: BTreeMap<Metric, Range>,
     /// Its energy.
