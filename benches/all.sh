@@ -11,6 +11,8 @@ cd "$(dirname "$0")/.."
 # shellcheck source=benches/common.sh
 . benches/common.sh
 
+# Where load.sh, too, looks for oha.
+PATH=$PATH:${XDG_CACHE_HOME:-$HOME/.cache}/llm-bench/bin
 names=("$@")
 [ ${#names[@]} -gt 0 ] || names=(start load report join samplers)
 doc=${BENCH_DOC:-docs/performance.md}
@@ -65,7 +67,7 @@ for name in "${names[@]}"; do
             cat "$work/$name"
             echo
             # Numbers of a tree that nobody else has say so.
-            changed=$(git status --porcelain -- src Cargo.toml Cargo.lock benches 2> /dev/null | head -n 1)
+            changed=$(git status --porcelain -- src Cargo.toml Cargo.lock benches 2> /dev/null | head -n 1 || true)
             echo "Measured at commit $(git rev-parse --short HEAD 2> /dev/null || echo unknown)${changed:+, with changes that are not committed}."
         } > "$work/$name.section"
         put "$name" "$work/$name.section" || failed=1

@@ -83,3 +83,40 @@ fn the_readme_names_every_program_and_no_other() {
     sorted.sort_unstable();
     assert_eq!(sorted, programs);
 }
+
+#[test]
+fn every_benchmark_of_programs_has_its_place_in_the_page_on_performance() {
+    let page = std::fs::read_to_string(root().join("docs/performance.md")).unwrap();
+    let mut lines = page.lines();
+    for name in ["start", "load", "report", "join", "samplers"] {
+        assert!(lines.any(|line| line == format!("<!-- bench:{name} -->")), "{name}");
+        assert!(lines.any(|line| line == format!("<!-- /bench:{name} -->")), "{name}");
+    }
+    // A stand-in for a benchmark is put where its table was, and nothing else is touched.
+    let dir = tempfile::tempdir().unwrap();
+    let benches = dir.path().join("benches");
+    std::fs::create_dir_all(dir.path().join("docs")).unwrap();
+    std::fs::create_dir(&benches).unwrap();
+    for name in ["all.sh", "common.sh"] {
+        std::fs::copy(root().join("benches").join(name), benches.join(name)).unwrap();
+    }
+    std::fs::write(dir.path().join("docs/performance.md"), &page).unwrap();
+    let script = "cd \"$0\" && printf '#!/bin/sh\\necho \"## New | 7\"\\n' > benches/join.sh && printf '#!/bin/sh\\necho lost; exit 1\\n' \
+        > benches/report.sh && chmod +x benches/*.sh && benches/all.sh join report load";
+    let mut command = bash(script);
+    command.arg(dir.path());
+    let ran = run_with(command, "").exits(1);
+    assert!(
+        ran.stderr.contains("no benches/load.sh") && ran.stderr.contains("benches/report.sh could not"),
+        "{}",
+        ran.stderr
+    );
+    let written = std::fs::read_to_string(dir.path().join("docs/performance.md")).unwrap();
+    let (before, rest) = page.split_once("<!-- bench:join -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- /bench:join -->").unwrap();
+    assert!(
+        written.starts_with(&format!("{before}<!-- bench:join -->\n## New | 7\n\nMeasured at commit ")),
+        "{written}"
+    );
+    assert!(written.ends_with(&format!("<!-- /bench:join -->{after}")), "{written}");
+}
