@@ -613,5 +613,5 @@ fn a_request_that_lies_far_out_is_named_and_still_counts() {
     assert_eq!(group["outliers"]["ttft_seconds"]["requests"], serde_json::json!(["r/0"]));
     assert_eq!((&group["ok"], &group["metrics"]["ttft_seconds"]["max"]), (&20.into(), &9.5.into()));
     let text = run("bench-report", ["-f", "text"], &lines).exits(0).stdout;
-    assert!(text.contains("far out, and counted: 1 of 20 by ttft seconds: r/0"), "{text}");
+    assert!(text.contains("far out, and counted (m · 1 at once): ttft seconds 1 of 20, farthest r/0"), "{text}");
 }

@@ -121,13 +121,12 @@ fn memory(summary: &Summary) -> Vec<String> {
 fn far_out(summary: &Summary) -> Vec<String> {
     let say = |group: &Group| {
         let of = |(metric, far): (&crate::summary::Metric, &crate::summary::Outlying)| {
-            let named: Vec<String> = far.requests.iter().take(NAMED).map(|name| shortened(name, 60)).collect();
-            let more = if far.n as usize > NAMED { ", …" } else { "" };
-            format!("{} of {} by {}: {}{more}", far.n, far.of, metric.name().replace('_', " "), named.join(", "))
+            let farthest = far.requests.first().map(|name| shortened(name, 60)).unwrap_or_default();
+            format!("{} {} of {}, farthest {farthest}", metric.name().replace('_', " "), far.n, far.of)
         };
         let words: Vec<String> = group.outliers.iter().map(of).collect();
         (!words.is_empty())
-            .then(|| format!("far out, and counted: {} ({})", words.join("; "), shortened(&group.name(), 60)))
+            .then(|| format!("far out, and counted ({}): {}", shortened(&group.name(), 60), words.join("; ")))
     };
     summary.groups.iter().filter_map(say).take(MOST).collect()
 }

@@ -6,7 +6,7 @@ use super::columns::{COLUMNS, Cell, Column};
 use super::notes::notes;
 use super::number;
 use crate::clock;
-use crate::summary::{Comparison, Group, Metric, Shape, Shapes, Stat, Summary, Unit, Verdict};
+use crate::summary::{Comparison, Metric, Shape, Shapes, Stat, Summary, Unit, Verdict};
 use crate::text::plain;
 use std::io::{self, Write};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -124,10 +124,11 @@ fn shapes(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
         (Metric::GenerationTime, "time", |shapes| shapes.e2e.as_ref()),
     ];
     for (metric, words, of) in drawn {
-        let shown: Vec<(&Group, &Stat, &Shape)> = summary
+        let shown: Vec<(usize, &Stat, &Shape)> = summary
             .groups
             .iter()
-            .filter_map(|group| Some((group, group.stat(metric)?, of(&group.shapes)?)))
+            .enumerate()
+            .filter_map(|(at, group)| Some((at, group.stat(metric)?, of(&group.shapes)?)))
             .filter(|(_, stat, _)| stat.n >= ENOUGH)
             .collect();
         let low = shown.iter().map(|(_, stat, _)| stat.min).fold(f64::INFINITY, f64::min);
@@ -137,12 +138,20 @@ fn shapes(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
         }
         let say = |value| number::alone(value, metric.unit());
         writeln!(to, "\n{words}, {} to {}", say(low), say(high))?;
-        for (group, _, shape) in shown {
-            let bins = shape.bins(low, high, BINS);
+        // Of the requests themselves while all are there; of the classes that all were counted in when they are not.
+        let mut exact = vec![[0u64; BINS]; summary.groups.len()];
+        for row in summary.rows.iter().filter(|row| row.ok() && !row.warmup) {
+            if let Some(value) = row.value(metric) {
+                exact[row.group][(((value - low) / (high - low) * BINS as f64) as usize).min(BINS - 1)] += 1;
+            }
+        }
+        for (at, _, shape) in shown {
+            let bins = if summary.sampled() { shape.bins(low, high, BINS) } else { exact[at].to_vec() };
             let most = bins.iter().max().copied().unwrap_or(1).max(1);
             let bar =
                 |n: &u64| if *n == 0 { ' ' } else { BARS[(*n as usize * (BARS.len() - 1)).div_ceil(most as usize)] };
-            writeln!(to, "{} {}", bins.iter().map(bar).collect::<String>(), cut(&plain(&group.name()), 80))?;
+            let name = cut(&plain(&summary.groups[at].name()), 80);
+            writeln!(to, "{} {name}", bins.iter().map(bar).collect::<String>())?;
         }
     }
     Ok(())

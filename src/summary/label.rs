@@ -14,15 +14,19 @@ pub fn label(groups: &mut [Group]) {
             values.entry(who(group)).or_default().entry(name).or_default();
         }
     }
+    // When requests arrive is set of open loops alone: that others have no such thing is no difference.
+    let has = |group: &Group, name: &str| name != "arrival" || group.rate.is_some();
     for group in groups.iter() {
         for (name, seen) in values.entry(who(group)).or_default() {
-            seen.insert(group.settings.get(name));
+            if has(group, name) {
+                seen.insert(group.settings.get(name));
+            }
         }
     }
     let subs: Vec<Option<String>> = groups
         .iter()
         .map(|group| {
-            let differing = values[&who(group)].iter().filter(|(_, seen)| seen.len() > 1);
+            let differing = values[&who(group)].iter().filter(|(name, seen)| seen.len() > 1 && has(group, name));
             let say = |name: &str| match group.settings.get(name) {
                 Some(value) => format!("{} {value}", name.replace('_', " ")),
                 None => format!("{} not set", name.replace('_', " ")),
