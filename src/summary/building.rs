@@ -10,7 +10,7 @@ use super::shape::{Shape, Shapes};
 use super::window::{Part, Tally};
 use super::words::{LONGEST_WORD, WORDS, Words, note};
 use crate::record::{CostSource, JoinedPower, Outcome, PhaseEnergy, PromptUsed, Quality, TokenSource, Watts};
-use crate::stats::Histogram;
+use crate::stats::Merged;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What a group is made from.
@@ -22,7 +22,7 @@ pub struct Building {
     samples: BTreeMap<Metric, Sample>,
     /// Which measurements that count once per run were counted already.
     once: HashSet<(Metric, String)>,
-    gaps: Option<Histogram>,
+    gaps: Merged,
     watts: BTreeMap<Metric, Range>,
     energy: Option<Energy>,
     bounds_known: bool,
@@ -51,6 +51,8 @@ pub struct Building {
     served_models: BTreeSet<String>,
     endpoints: BTreeSet<String>,
     parameters: BTreeSet<String>,
+    /// The prompt that parameters were last noted of: most requests are sent with the same.
+    sent: Option<PromptUsed>,
 }
 
 impl Building {
@@ -62,7 +64,7 @@ impl Building {
             failed: 0,
             samples: BTreeMap::new(),
             once: HashSet::new(),
-            gaps: None,
+            gaps: Merged::default(),
             watts: BTreeMap::new(),
             energy: None,
             bounds_known: true,
@@ -91,6 +93,7 @@ impl Building {
             served_models: BTreeSet::new(),
             endpoints: BTreeSet::new(),
             parameters: BTreeSet::new(),
+            sent: None,
         }
     }
 
@@ -98,13 +101,20 @@ impl Building {
     pub fn add(&mut self, o: &Outcome, row: &Row, good: bool) {
         self.good += u64::from(good);
         if let (Some(from), Some(length)) = (row.start_ts, row.end_seconds) {
-            self.spans.entry(row.run.clone()).or_default().add(from, from + length);
+            let (from, to) = (from, from + length);
+            match self.spans.get_mut(&row.run) {
+                Some(span) => span.add(from, to),
+                None => self.spans.entry(row.run.clone()).or_default().add(from, to),
+            }
         }
         row.warnings.iter().for_each(|word| self.warnings.add(word, 1));
         self.retried += u64::from(row.attempts > 0);
         note(&mut self.endpoints, o.endpoint.as_deref());
         note(&mut self.served_models, o.served_model.as_deref().filter(|served| *served != o.model));
-        if let Some(prompt) = &o.prompt {
+        if let Some(prompt) = &o.prompt
+            && !self.sent.as_ref().is_some_and(|known| same(known, prompt))
+        {
+            self.sent = Some(prompt.clone());
             sent(prompt).into_iter().for_each(|word| note(&mut self.parameters, Some(&word)));
         }
         if let Some(Some(power)) = &o.power {
@@ -156,15 +166,10 @@ impl Building {
         for (&metric, &value) in row.values.iter().filter(|(metric, _)| !metric.once_per_run()) {
             self.samples.entry(metric).or_default().add(value);
         }
-        if let Some(itl) = &o.itl_seconds {
-            match Histogram::decode(&itl.histogram) {
-                Ok(gaps) => {
-                    if self.gaps.get_or_insert_default().add(&gaps).is_err() {
-                        self.warnings.add("unreadable_histogram", 1);
-                    }
-                }
-                Err(_) => self.warnings.add("unreadable_histogram", 1),
-            }
+        if let Some(itl) = &o.itl_seconds
+            && self.gaps.add(&itl.histogram).is_err()
+        {
+            self.warnings.add("unreadable_histogram", 1);
         }
         if let Some(truth) = &o.truth {
             let error = self.worst_error.get_or_insert_default();
@@ -378,7 +383,7 @@ impl Building {
         let shapes = Shapes {
             ttft: shape(Metric::Ttft),
             decode: shape(Metric::DecodeRate),
-            itl: self.gaps.as_ref().map(gap_shape),
+            itl: gap_shape(&self.gaps),
             e2e: shape(Metric::GenerationTime),
         };
         let model = match (self.key.model.is_empty(), self.models.len()) {
@@ -421,7 +426,7 @@ impl Building {
             ok: self.ok,
             failed: self.failed,
             metrics: self.samples.iter().filter_map(|(metric, sample)| Some((*metric, sample.stat()?))).collect(),
-            itl_seconds: self.gaps.as_ref().and_then(Gaps::of),
+            itl_seconds: Gaps::of(&self.gaps),
             watts: self.watts,
             energy,
             meter: self.meter,
@@ -490,11 +495,18 @@ fn bounds(part: &PhaseEnergy) -> Option<(f64, f64)> {
     bounds.filter(|(low, high)| possible(Unit::Joules, *low) && possible(Unit::Joules, *high) && low <= high)
 }
 
-/// The shape of merged gaps.
-fn gap_shape(gaps: &Histogram) -> Shape {
+/// The shape of merged gaps; `None` where there is none.
+fn gap_shape(gaps: &Merged) -> Option<Shape> {
     let mut shape = Shape::default();
     gaps.recorded().for_each(|(seconds, n)| shape.add(seconds, n));
-    shape
+    (gaps.count() > 0).then_some(shape)
+}
+
+/// Whether two prompts were sent with the same parameters.
+fn same(a: &PromptUsed, b: &PromptUsed) -> bool {
+    (a.temperature, a.top_p, a.max_tokens, a.num_ctx, a.seed)
+        == (b.temperature, b.top_p, b.max_tokens, b.num_ctx, b.seed)
+        && (&a.reasoning_effort, &a.gpu_setting) == (&b.reasoning_effort, &b.gpu_setting)
 }
 
 /// The parameters that were sent, as words.
