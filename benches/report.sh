@@ -59,7 +59,7 @@ jq_program='
         .time_to_first_answer_token_seconds, .derived.decode_tokens_per_second, .derived.tokens_per_second,
         .derived.prompt_tokens_per_second, .tpot_seconds, .generation_time_seconds, .tokens.input, .tokens.output, .client.lag_seconds.max]}]
     | group_by([.model, .concurrency]) | map({model: .[0].model, concurrency: .[0].concurrency, stats: [range(10) as $i | [.[].v[$i]] | stat]})'
-cat > "$dir/duckdb.py" << 'PYTHON'
+cat > "$dir/percentiles.py" << 'PYTHON'
 import duckdb, sys
 metrics = ["ttft_seconds", "time_to_first_answer_token_seconds", "derived.decode_tokens_per_second", "derived.tokens_per_second",
            "derived.prompt_tokens_per_second", "tpot_seconds", "generation_time_seconds", "tokens.input", "tokens.output",
@@ -79,7 +79,7 @@ for round in $(seq "$rounds"); do
     say "report: round $round of $rounds"
     timed "$dir/time.json" "$report" --format json "$dir/results"
     timed "$dir/time.html" "$report" --format html "$dir/results"
-    [ -z "$python" ] || timed "$dir/time.duckdb" "$python" "$dir/duckdb.py" "$dir/results"
+    [ -z "$python" ] || timed "$dir/time.duckdb" "$python" "$dir/percentiles.py" "$dir/results"
     ! command -v jq > /dev/null || timed "$dir/time.jq" jq -n -c "$jq_program" "$dir/tenth"
 done
 
@@ -98,7 +98,7 @@ row() {
                 ($7 == "-" ? "-" : sprintf("%.0f", $7 / 1024)) }'
 }
 
-echo "## bench-report: a million results"
+echo "## bench-report: beside DuckDB and jq"
 echo
 echo "$(machine); $("$report" --version), $(jq --version 2> /dev/null || echo "no jq")," \
     "$([ -n "$python" ] && "$python" -c 'import duckdb; print("DuckDB " + duckdb.__version__)' || echo "no DuckDB");" \

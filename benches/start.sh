@@ -27,13 +27,14 @@ for try in $(seq 100); do
     sleep 0.1
 done
 url=$(cat "$dir/url")
+llm-models openai --base-url "$url" --format ids | head -n 1 > "$dir/model"
 
 # Writes down the moment, and becomes the command.
 stamped() {
     perl -MTime::HiRes=time -e 'open my $f, ">", shift or die; printf $f "%.6f\n", time; close $f; exec @ARGV' "$dir/stamp" "$@"
 }
 
-request() { echo sim-small | stamped llm-run --quiet --base-url "$url/v1" --source openai --prompt-text hi --warmup 0; }
+request() { stamped llm-run --quiet --base-url "$url" --source openai --prompt hi --warmup 0 "$dir/model"; }
 
 say "start: $rounds rounds"
 request > "$dir/results.ndjson" || { say "start: llm-run failed"; exit 2; }
@@ -50,9 +51,9 @@ done
 # The least work of each program.
 memory() {
     case $1 in
-        llm-models) timed "$dir/memory" llm-models openai --base-url "$url/v1" ;;
-        llm-run) timed "$dir/memory" llm-run --quiet --base-url "$url/v1" --source openai --prompt-text hi --warmup 0 --models sim-small < /dev/null ;;
-        power-sample) timed "$dir/memory" power-sample --quiet --source proc --count 1 ;;
+        llm-models) timed "$dir/memory" llm-models openai --base-url "$url" ;;
+        llm-run) timed "$dir/memory" llm-run --quiet --base-url "$url" --source openai --prompt hi --warmup 0 "$dir/model" ;;
+        power-sample) timed "$dir/memory" power-sample --quiet --source estimate --tdp-watts 30 --count 1 ;;
         mem-sample) timed "$dir/memory" mem-sample --quiet --pid $$ --count 1 ;;
         bench-join) timed "$dir/memory" bench-join --quiet "$dir/results.ndjson" ;;
         bench-report) timed "$dir/memory" bench-report --quiet "$dir/results.ndjson" ;;

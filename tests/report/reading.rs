@@ -52,7 +52,7 @@ fn the_report_and_what_is_said_are_the_same_whatever_the_number_of_threads() {
         let said: Vec<&str> = one.1.lines().collect();
         assert_eq!(said.len(), 12 * 3 + 1, "{}", one.1);
         for (what, at) in [
-            (":502: invalid type: integer `3`, expected a string at line 1 column 28", 0),
+            (":502: invalid type: integer `3`, expected a string at line 1 column 26", 0),
             (":503: not UTF-8: invalid utf-8 sequence of 1 bytes from index 0", 1),
             (":504: record of contract version 2, newer than 1: passed on unread", 2),
             (":505: not a JSON object", 3),
