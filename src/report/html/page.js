@@ -123,8 +123,13 @@ function initFollow() {
   const before = history.state?.left;
   if (before) {
     $$("details").forEach((one, i) => { if (before.unfolded.includes(i) && !one.closest(".menu, .badge")) one.open = true; });
-    $(".scroll")?.scrollTo(before.table[0], before.table[1]);
-    scrollTo({ left: before.page[0], top: before.page[1], behavior: "instant" });
+    const back = () => {
+      $(".scroll")?.scrollTo(before.table[0], before.table[1]);
+      scrollTo({ left: before.page[0], top: before.page[1], behavior: "instant" });
+    };
+    back();
+    // The browser has its own idea of where a page begins that was read again; it has it when everything is loaded.
+    if (document.readyState !== "complete") addEventListener("load", () => requestAnimationFrame(back));
     history.replaceState(null, "");
   }
   if (!(refresh > 0)) return;
