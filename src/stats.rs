@@ -111,6 +111,11 @@ impl Histogram {
         (!self.0.is_empty()).then(|| self.0.value_at_quantile(q) as f64 / 1e6)
     }
 
+    /// The durations that were counted, in seconds to three digits, and how often each.
+    pub fn recorded(&self) -> impl Iterator<Item = (f64, u64)> {
+        self.0.iter_recorded().map(|step| (step.value_iterated_to() as f64 / 1e6, step.count_since_last_iteration()))
+    }
+
     /// Base64 of HdrHistogram's V2 encoding.
     pub fn encode(&self) -> String {
         let mut bytes = Vec::new();

@@ -1,10 +1,10 @@
 //! bench-report: results in, a report out.
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use llm_bench::cli::{self, Common, Exit, Input, Talk};
-use llm_bench::report::{self, Column, Format, Gate, Options, Order, input, legacy};
-use llm_bench::summary::{self, Collector, Slo, Summary};
+use llm_bench::report::{self, Column, Format, Gate, Judged, Options, Order, input, legacy};
+use llm_bench::summary::{self, Asked, Collector, GroupBy, Slo, Summary, Window};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,8 +13,8 @@ use std::time::Duration;
 /// Make a report of results: a page to send around, a summary for programs, or a table for a terminal
 ///
 /// Reads `result` records and what stands around them (`run`, `prompt`, `load`, `model`, `power`, `memory`), groups the
-/// requests by model, source, provider and load, and writes what they say together. Warm-up never counts. A percentile
-/// that the sample cannot support is marked.
+/// requests by model, source, provider, load and settings, and writes what they say together. Warm-up never counts. A
+/// percentile that the sample cannot support is marked.
 ///
 /// FILE is a file of records, `-` for standard input, or a run folder: then its results.ndjson, and the models.ndjson,
 /// power.ndjson and memory.ndjson beside it. A folder of MODEL.json files by the earlier Python scripts is read too.
@@ -30,10 +30,21 @@ struct Args {
     /// The same as --output
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     out: Option<PathBuf>,
-    /// Count the requests that keep these limits: any of ttft, itl (mean gap), tpot, e2e (whole request)
+    /// What is put together: any of model, source, provider, load, settings, quantization, run, prompt, category, turn,
+    /// repeat, endpoint, served_model [default: model,source,provider,load,settings]
+    #[arg(long, value_name = "KEYS", value_parser = GroupBy::parse)]
+    group_by: Option<GroupBy>,
+    /// What throughput, rates and concurrency are of: the steady part of a load, where there is one, or all of it
+    #[arg(long, value_name = "PART", default_value = "steady")]
+    window: Part,
+    /// Count the requests that keep these limits: any of ttft, itl (mean gap), tpot, e2e (whole request); ttft and e2e of
+    /// an open loop from the moment a request was due, ttft_sent and e2e_sent from when it was sent
     #[arg(long, value_name = "LIMITS", value_parser = slo)]
     slo: Option<Slo>,
-    /// Compare with older results: a file or a run folder, may be given several times
+    /// The price of a kilowatt-hour, for energy that bench-join put no price on
+    #[arg(long, value_name = "PRICE", value_parser = price)]
+    price_per_kwh: Option<f64>,
+    /// Compare with older results: a file or a run folder, may be given several times, each compared by itself
     #[arg(long, value_name = "FILE")]
     baseline: Vec<PathBuf>,
     /// Exit with 3 when this holds for any model, or cannot be told: 'ttft_p95 > 500ms', 'tok_s < 0.95 * baseline'
@@ -55,6 +66,20 @@ struct Args {
     common: Common,
 }
 
+/// The part of a load on the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Part {
+    /// From the first to the last moment at which what was asked for was in flight
+    Steady,
+    /// From the first start to the last end
+    All,
+}
+
+fn price(text: &str) -> Result<f64, String> {
+    let price = text.parse::<f64>().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1e6).contains(&price) { Ok(price) } else { Err("must be from 0 to 1000000".into()) }
+}
+
 /// A list of columns as one value of a flag.
 #[derive(Clone)]
 struct Columns(Vec<&'static Column>);
@@ -73,6 +98,7 @@ Examples:
   bench-join results.ndjson --power power.ndjson | bench-report --format text --sort -tok_s
   bench-report --format json monday.ndjson tuesday.ndjson | jq '.groups[] | {model, ok, failed}'
   bench-report new.ndjson --baseline old.ndjson --fail-if 'tok_s < 0.95 * baseline' --format markdown
+  bench-report sweep.ndjson --group-by model,load,category --window all --format text
   bench-report results.ndjson --follow --out index.html
 
 Exit status:
@@ -84,8 +110,8 @@ Exit status:
 Environment:
   NO_COLOR  no colour, no progress
 
-Memory: 20,000 requests one by one, up to 20,000 numbers per group and metric, then counts of classes; and the report
-itself. A file given with --output is replaced whole or not at all.";
+Memory: 20,000 requests one by one, up to 20,000 numbers per group and metric, then counts of classes, starts and ends of
+500,000 requests of loads; and the report itself. A file given with --output is replaced whole or not at all.";
 
 impl AsRef<Common> for Args {
     fn as_ref(&self) -> &Common {
@@ -98,33 +124,33 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
         anyhow::bail!("--fail-if: compares with a baseline, and there is none: name one with --baseline");
     }
     let output = args.out.as_deref().or(args.common.output.as_deref()).filter(|path| path.as_os_str() != "-");
-    let mut baseline = None;
-    if !args.baseline.is_empty() {
-        baseline = Some(read(&args.baseline, &args, talk)?.0);
-    }
+    let each = args.baseline.iter().map(|file| Ok(read(std::slice::from_ref(file), &args, talk)?.0));
+    let baselines = each.collect::<anyhow::Result<Vec<Summary>>>()?;
     if args.follow {
         let Some(path) = output else { anyhow::bail!("--follow: needs a file to write anew: name it with --output") };
         let refresh = args.interval.as_secs().max(1);
         let bad = report::follow(&args.files, args.interval, &asked_to_end()?, |last| {
-            Ok(write(&args, Some(path), baseline.as_ref(), (!last).then_some(refresh), talk)?.1)
+            Ok(write(&args, Some(path), &baselines, (!last).then_some(refresh), talk)?.1)
         })?;
         return Ok(Exit::of(bad));
     }
-    let (summary, bad) = write(&args, output, baseline.as_ref(), None, talk)?;
+    let (summary, bad) = write(&args, output, &baselines, None, talk)?;
     if summary.results == 0 {
         talk.warn("no results in the input: the report is empty");
     }
-    let failures: Vec<String> =
-        args.fail_if.iter().flat_map(|gate| gate.failures(&summary, baseline.as_ref())).collect();
-    failures.iter().for_each(|failure| talk.error(failure));
-    Ok(if failures.is_empty() { Exit::of(bad) } else { Exit::Gate })
+    let judged: Vec<Judged> = args.fail_if.iter().map(|gate| gate.judge(&summary, &baselines)).collect();
+    judged.iter().flat_map(|judged| &judged.doubts).for_each(|doubt| talk.warn(doubt));
+    let mut failures = judged.iter().flat_map(|judged| &judged.failures).peekable();
+    let passed = failures.peek().is_none();
+    failures.for_each(|failure| talk.error(failure));
+    Ok(if passed { Exit::of(bad) } else { Exit::Gate })
 }
 
 /// Reads, summarizes and writes once.
 fn write(
     args: &Args,
     output: Option<&Path>,
-    baseline: Option<&Summary>,
+    baselines: &[Summary],
     refresh: Option<u64>,
     talk: Talk,
 ) -> anyhow::Result<(Summary, u64)> {
@@ -132,7 +158,10 @@ fn write(
     if let Some(order) = args.sort {
         summary.order_groups(|a, b| order.of(a, b));
     }
-    summary.comparison = baseline.map(|baseline| summary::compare(&summary, baseline));
+    if !baselines.is_empty() {
+        let names: Vec<String> = args.baseline.iter().map(|file| input::name(file, &args.baseline)).collect();
+        summary.comparison = Some(summary::compare(&summary, names.iter().map(String::as_str).zip(baselines)));
+    }
     let columns = args.columns.as_ref().map(|columns| columns.0.clone());
     let options = Options { folders, output: output.map(folder_of), columns, refresh };
     let mut text = Vec::new();
@@ -153,7 +182,7 @@ fn read(files: &[PathBuf], args: &Args, talk: Talk) -> anyhow::Result<(Summary, 
     let sources = input::sources(files)?;
     let open = |file: &input::Source| Input::open(std::slice::from_ref(&file.path), args.common.strict, talk);
     let inputs = sources.files.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
-    let (mut collector, mut bad) = (Collector::with_slo(args.slo), 0);
+    let (mut collector, mut bad) = (Collector::new(asked(args)), 0);
     for (mut input, source) in inputs.into_iter().zip(&sources.files) {
         if source.legacy {
             let text = std::fs::read_to_string(&source.path).with_context(|| source.path.display().to_string())?;
@@ -169,6 +198,14 @@ fn read(files: &[PathBuf], args: &Args, talk: Talk) -> anyhow::Result<(Summary, 
         bad += input.bad();
     }
     Ok((collector.finish(), bad, sources.folders))
+}
+
+fn asked(args: &Args) -> Asked {
+    let window = match args.window {
+        Part::Steady => Window::Steady,
+        Part::All => Window::All,
+    };
+    Asked { slo: args.slo, by: args.group_by.clone().unwrap_or_default(), window, price_per_kwh: args.price_per_kwh }
 }
 
 /// A channel that speaks when the program is asked to end.

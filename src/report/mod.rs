@@ -14,6 +14,7 @@ pub mod input;
 mod json;
 pub mod legacy;
 mod markdown;
+mod notes;
 mod number;
 mod openmetrics;
 mod text;
@@ -21,7 +22,7 @@ mod text;
 pub use choose::{Order, parse, parse_order};
 pub use columns::{COLUMNS, Column, Set, column};
 pub use follow::follow;
-pub use gates::Gate;
+pub use gates::{Gate, Judged};
 
 use crate::summary::Summary;
 use clap::ValueEnum;

@@ -2,12 +2,15 @@
 
 use super::gap_map::GapMap;
 use super::goodput::Goodput;
-use super::group::{Details, Energy, Error, ErrorCount, Gaps, Group, Key, Meter, Money, Range, Throughput};
-use super::metric::Metric;
+use super::group::{Details, Energy, Error, ErrorCount, Gaps, Group, Meter, Money, Range, Split, Throughput};
+use super::key::Key;
+use super::metric::{Metric, Unit, possible};
 use super::row::Row;
 use super::sample::Sample;
+use super::shape::{Shape, Shapes};
+use super::window::{Part, Tally};
 use super::words::{LONGEST_WORD, WORDS, Words, note};
-use crate::record::{CostSource, JoinedPower, Outcome, PromptUsed, Quality, TokenSource, Watts};
+use crate::record::{CostSource, JoinedPower, Outcome, PhaseEnergy, PromptUsed, Quality, TokenSource, Watts};
 use crate::stats::Histogram;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -31,10 +34,13 @@ pub struct Building {
     cost: Option<Money>,
     paid_tokens: f64,
     paid_usd: f64,
-    spans: HashMap<String, (f64, f64)>,
+    spans: HashMap<String, Span>,
+    split: Split,
+    models: BTreeSet<String>,
     output_tokens: Option<f64>,
     good: u64,
     no_power: Words,
+    no_memory: Words,
     worst_error: Option<Error>,
     finish_reasons: Words,
     errors: Words,
@@ -70,9 +76,12 @@ impl Building {
             paid_tokens: 0.0,
             paid_usd: 0.0,
             spans: HashMap::new(),
+            split: Split::default(),
+            models: BTreeSet::new(),
             output_tokens: None,
             good: 0,
             no_power: Words::default(),
+            no_memory: Words::default(),
             worst_error: None,
             finish_reasons: Words::default(),
             errors: Words::default(),
@@ -92,8 +101,7 @@ impl Building {
     pub fn add(&mut self, o: &Outcome, row: &Row, good: bool) {
         self.good += u64::from(good);
         if let (Some(from), Some(length)) = (row.start_ts, row.end_seconds) {
-            let span = self.spans.entry(row.run.clone()).or_insert((from, from + length));
-            *span = (span.0.min(from), span.1.max(from + length));
+            self.spans.entry(row.run.clone()).or_default().add(from, from + length);
         }
         row.warnings.iter().for_each(|word| self.warnings.add(word, 1));
         self.retried += u64::from(row.attempts > 0);
@@ -108,6 +116,12 @@ impl Building {
         if let (Some(None), Some(reason)) = (&o.power, &o.power_reason) {
             self.no_power.add(reason, 1);
         }
+        if let (Some(None), Some(reason)) = (&o.memory, &o.memory_reason) {
+            self.no_memory.add(reason, 1);
+        }
+        if self.key.model.is_empty() {
+            note(&mut self.models, Some(&o.model));
+        }
         if let Some(cost) = &o.cost {
             // Failures can cost money too.
             self.pay(cost.usd, cost.source, row.value(Metric::TokensOut));
@@ -119,6 +133,12 @@ impl Building {
                 && self.once.insert((metric, row.run.clone()))
             {
                 self.samples.entry(metric).or_default().add(value);
+                let load = o.power.as_ref().and_then(|power| power.as_ref()?.load.as_ref());
+                if metric == Metric::LoadEnergy
+                    && let Some(load) = load
+                {
+                    self.split.load.get_or_insert_default().add(value, bounds(load));
+                }
             }
         }
         if let Some(failure) = &row.failure {
@@ -190,7 +210,7 @@ impl Building {
     }
 
     fn pay(&mut self, usd: f64, source: CostSource, tokens: Option<f64>) {
-        if !usd.is_finite() {
+        if !possible(Unit::Usd, usd) {
             return;
         }
         let cost = self.cost.get_or_insert_default();
@@ -224,8 +244,10 @@ impl Building {
 
     fn energy(&mut self, power: &JoinedPower, row: &Row) {
         let meter = self.meter.get_or_insert_default();
-        let lowest = meter.coverage_min.get_or_insert(power.coverage);
-        *lowest = lowest.min(power.coverage);
+        if possible(Unit::Share, power.coverage) {
+            let lowest = meter.coverage_min.get_or_insert(power.coverage);
+            *lowest = lowest.min(power.coverage);
+        }
         *meter.quality.entry(quality_name(power.quality).into()).or_default() += 1;
         let domains: [(Metric, &Option<Watts>); 4] = [
             (Metric::CpuWatts, &power.cpu_watts),
@@ -234,9 +256,22 @@ impl Building {
             (Metric::TotalWatts, &power.total_watts),
         ];
         for (metric, watts) in domains {
-            let Some(watts) = watts else { continue };
+            let Some(watts) = watts.as_ref().filter(|w| possible(Unit::Watts, w.min) && possible(Unit::Watts, w.max))
+            else {
+                continue;
+            };
             let range = self.watts.entry(metric).or_insert(Range { low: watts.min, peak: watts.max });
             *range = Range { low: range.low.min(watts.min), peak: range.peak.max(watts.max) };
+        }
+        for (part, value, bounds) in [
+            (&mut self.split.prefill, row.value(Metric::PrefillEnergy), power.prefill.as_ref().and_then(bounds)),
+            (&mut self.split.decode, row.value(Metric::DecodeEnergy), power.decode.as_ref().and_then(bounds)),
+            // What idling takes is known from one mean, not from windows: it has no bounds of this kind.
+            (&mut self.split.idle, row.value(Metric::IdleEnergy), None),
+        ] {
+            if let Some(joules) = value {
+                part.get_or_insert_default().add(joules, bounds);
+            }
         }
         let (Some(joules), Some(tokens)) = (row.value(Metric::Energy), row.value(Metric::TokensOut)) else { return };
         if tokens <= 0.0 {
@@ -268,8 +303,7 @@ impl Building {
             self.samples.entry(metric).or_default().merge(sample);
         }
         for (run, theirs) in other.spans {
-            let span = self.spans.entry(run).or_insert(theirs);
-            *span = (span.0.min(theirs.0), span.1.max(theirs.1));
+            self.spans.entry(run).or_default().merge(theirs);
         }
         self.errors.merge(other.errors);
         self.warnings.merge(other.warnings);
@@ -294,21 +328,70 @@ impl Building {
         self.ok == 0
     }
 
-    /// The finished group; with its goodput where there were limits to keep.
-    pub fn finish(self, limits: bool) -> Group {
-        let span_seconds: f64 = self.spans.values().map(|(from, to)| to - from).sum();
-        let throughput = (span_seconds > 0.0 && self.ok > 0).then(|| Throughput {
-            span_seconds,
-            output_tokens_per_second: self.output_tokens.map(|tokens| tokens / span_seconds),
-            requests_per_second: self.ok as f64 / span_seconds,
-        });
+    /// What it got through: in the steady part of its load where there is one, else from the first start to the last end.
+    fn throughput(&self, steady: Option<Result<Tally, String>>) -> Option<Throughput> {
+        let (tally, part) = match steady {
+            Some(Ok(tally)) => {
+                let (ramp_seconds, tail_seconds) = (tally.ramp_seconds, tally.tail_seconds);
+                (tally, Part { steady: true, ramp_seconds, tail_seconds, reason: None })
+            }
+            other => {
+                let reason = other.and_then(Result::err);
+                (self.whole(), Part { steady: false, ramp_seconds: 0.0, tail_seconds: 0.0, reason })
+            }
+        };
+        let rate = |n: f64| n / tally.seconds;
+        (tally.seconds > 0.0 && tally.ok > 0).then(|| Throughput {
+            span_seconds: tally.seconds,
+            output_tokens_per_second: self.output_tokens.map(|_| rate(tally.tokens)),
+            requests_per_second: rate(tally.ok as f64),
+            ended_per_second: rate(tally.ended as f64),
+            sent_per_second: (tally.gap_seconds > 0.0).then(|| tally.gaps as f64 / tally.gap_seconds),
+            concurrency: rate(tally.flight_seconds),
+            part,
+        })
+    }
+
+    /// Everything from the first start to the last end of each run.
+    fn whole(&self) -> Tally {
+        let spans = || self.spans.values();
+        Tally {
+            seconds: spans().map(|span| span.to - span.from).sum(),
+            ended: self.ok + self.failed,
+            ok: self.ok,
+            good: self.good,
+            tokens: self.output_tokens.unwrap_or(0.0),
+            flight_seconds: spans().map(|span| span.flight_seconds).sum(),
+            gaps: spans().map(|span| span.sent.saturating_sub(1)).sum(),
+            gap_seconds: spans().map(|span| span.last_start - span.from).sum(),
+            ..Tally::default()
+        }
+    }
+
+    /// The finished group; with its goodput where there were limits to keep, and of the steady part of its load where that
+    /// is told.
+    pub fn finish(self, limits: bool, steady: Option<Result<Tally, String>>) -> Group {
+        let good_in_part = steady.as_ref().and_then(|tally| tally.as_ref().ok()).map(|tally| tally.good);
+        let throughput = self.throughput(steady);
         let tried = self.ok + self.failed;
         let goodput = (limits && tried > 0).then(|| Goodput {
             good: self.good,
             tried,
             share: self.good as f64 / tried as f64,
-            requests_per_second: (span_seconds > 0.0).then(|| self.good as f64 / span_seconds),
+            requests_per_second: throughput.as_ref().map(|t| good_in_part.unwrap_or(self.good) as f64 / t.span_seconds),
         });
+        let shape = |metric| self.samples.get(&metric).map(Sample::shape);
+        let shapes = Shapes {
+            ttft: shape(Metric::Ttft),
+            decode: shape(Metric::DecodeRate),
+            itl: self.gaps.as_ref().map(gap_shape),
+            e2e: shape(Metric::GenerationTime),
+        };
+        let model = match (self.key.model.is_empty(), self.models.len()) {
+            (false, _) | (true, 0) => self.key.model.clone(),
+            (true, 1) => self.models.iter().next().cloned().unwrap_or_default(),
+            (true, n) => format!("{n}{} models", if n >= WORDS { " or more" } else { "" }),
+        };
         let energy = self.energy.map(|mut energy| {
             if !self.bounds_known {
                 (energy.lower_joules, energy.upper_joules) = (None, None);
@@ -337,8 +420,8 @@ impl Building {
         Group {
             source: self.key.source,
             rate: self.key.rate(),
-            model: self.key.model,
-            provider: self.key.provider,
+            model,
+            provider: self.key.provider.clone(),
             concurrency: self.key.concurrency,
             details: self.details,
             ok: self.ok,
@@ -354,6 +437,12 @@ impl Building {
             throughput,
             goodput,
             no_power: self.no_power.0,
+            no_memory: self.no_memory.0,
+            outliers: BTreeMap::new(),
+            shapes,
+            energy_split: (self.split != Split::default()).then_some(self.split),
+            settings: (*self.key.settings).clone(),
+            sub: None,
             worst_error: self.worst_error,
             finish_reasons: self.finish_reasons.0,
             errors: self.errors.0,
@@ -366,8 +455,53 @@ impl Building {
             served_models: self.served_models,
             endpoints: self.endpoints,
             parameters: self.parameters,
+            key: self.key,
         }
     }
+}
+
+/// The requests of one run.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    from: f64,
+    to: f64,
+    last_start: f64,
+    sent: u64,
+    flight_seconds: f64,
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        let (never, always) = (f64::INFINITY, f64::NEG_INFINITY);
+        Self { from: never, to: always, last_start: always, sent: 0, flight_seconds: 0.0 }
+    }
+}
+
+impl Span {
+    fn add(&mut self, from: f64, to: f64) {
+        self.merge(Self { from, to, last_start: from, sent: 1, flight_seconds: to - from });
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.from = self.from.min(other.from);
+        self.to = self.to.max(other.to);
+        self.last_start = self.last_start.max(other.last_start);
+        self.sent += other.sent;
+        self.flight_seconds += other.flight_seconds;
+    }
+}
+
+/// The bounds of a part of the energy, where both are numbers that can be.
+fn bounds(part: &PhaseEnergy) -> Option<(f64, f64)> {
+    let bounds = part.energy_lower_joules.zip(part.energy_upper_joules);
+    bounds.filter(|(low, high)| possible(Unit::Joules, *low) && possible(Unit::Joules, *high) && low <= high)
+}
+
+/// The shape of merged gaps.
+fn gap_shape(gaps: &Histogram) -> Shape {
+    let mut shape = Shape::default();
+    gaps.recorded().for_each(|(seconds, n)| shape.add(seconds, n));
+    shape
 }
 
 /// The parameters that were sent, as words.

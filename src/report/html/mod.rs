@@ -86,8 +86,8 @@ fn hash(text: &str) -> String {
 /// A name for each group that tells it from the others: its model, and as much of the rest as it takes.
 fn names(groups: &[Group]) -> Vec<String> {
     let mut names: Vec<String> = groups.iter().map(|group| group.model.clone()).collect();
-    let parts: [fn(&Group) -> Option<String>; 3] =
-        [|g| g.source.map(|s| s.to_string()), |g| g.provider.clone(), |g| g.key().load()];
+    let parts: [fn(&Group) -> Option<String>; 4] =
+        [|g| g.source.map(|s| s.to_string()), |g| g.provider.clone(), |g| g.key().load(), |g| g.sub.clone()];
     for part in parts {
         let mut words: HashMap<&str, HashSet<Option<String>>> = HashMap::new();
         for (name, group) in names.iter().zip(groups) {

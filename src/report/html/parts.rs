@@ -215,6 +215,7 @@ pub fn sub(group: &Group, levels: bool) -> String {
     parts.extend(group.details.quantization.clone());
     parts.extend(group.details.parameters.clone());
     parts.extend(group.key().load().filter(|_| levels || group.rate.is_some() || group.concurrency != Some(1)));
+    parts.extend(group.sub.clone());
     parts.iter().map(|part| number::shortened(part, 48).replace(' ', "\u{a0}")).collect::<Vec<_>>().join(" · ")
 }
 

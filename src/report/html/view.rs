@@ -73,7 +73,7 @@ impl Page {
             badges: badges(summary),
             standouts: standouts(&summary.groups, names, intervals),
             sets: table::sets(&shown),
-            columns: shown.iter().map(|column| table::head(column)).collect(),
+            columns: shown.iter().map(|column| table::head(column, table::loaded(summary))).collect(),
             rows: table::lines(summary, options, &shown, &mut marked),
             rows_left: summary.groups.len().saturating_sub(table::ROWS),
             left_out: table::left_out(summary, &shown),
