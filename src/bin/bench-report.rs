@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::Parser;
 use llm_bench::cli::{self, Common, Exit, Input, Talk};
-use llm_bench::report::{self, Column, Format, Gate, Options, Order, input, legacy};
+use llm_bench::report::{self, Column, Format, Gate, Options, Order, input, legacy, screens};
 use llm_bench::summary::{self, Collector, Slo, Summary};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -45,6 +45,13 @@ struct Args {
     /// The columns of text, markdown and csv, separated by commas
     #[arg(long, value_name = "COLUMNS", value_parser = columns)]
     columns: Option<Columns>,
+    /// Show each produced page to a headless Chromium without a network: a picture beside the page (screenshots/NAME.png), whether
+    /// anything is to be seen, errors in its console, hosts that it asks for
+    #[arg(long)]
+    screenshots: bool,
+    /// The browser for --screenshots; by default the first of chromium, chromium-browser, google-chrome, chrome on PATH
+    #[arg(long, value_name = "PATH", requires = "screenshots")]
+    chromium: Option<PathBuf>,
     /// Write the report anew whenever the input grows, until interrupted
     #[arg(long)]
     follow: bool,
@@ -74,15 +81,17 @@ Examples:
   bench-report --format json monday.ndjson tuesday.ndjson | jq '.groups[] | {model, ok, failed}'
   bench-report new.ndjson --baseline old.ndjson --fail-if 'tok_s < 0.95 * baseline' --format markdown
   bench-report results.ndjson --follow --out index.html
+  bench-report reports/lmstudio-bench-20261121-155300/ --screenshots --out index.html
 
 Exit status:
   0  all done
-  1  done, but some lines could not be read; the report is of the others
+  1  done, but some lines could not be read, or some screenshots not made; the report is of the others
   2  could not do it: usage, unreachable, input or output failed
   3  a --fail-if gate failed; the report is written
 
 Environment:
   NO_COLOR  no colour, no progress
+  PATH      where --screenshots looks for a browser
 
 Memory: 20,000 requests one by one, up to 20,000 numbers per group and metric, then counts of classes; and the report
 itself. A file given with --output is replaced whole or not at all.";
@@ -96,6 +105,9 @@ impl AsRef<Common> for Args {
 fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     if args.baseline.is_empty() && args.fail_if.iter().any(Gate::needs_baseline) {
         anyhow::bail!("--fail-if: compares with a baseline, and there is none: name one with --baseline");
+    }
+    if let Some(program) = args.chromium.as_deref().filter(|program| !screens::is_program(program)) {
+        anyhow::bail!("--chromium {}: no program: name the browser's program file", program.display());
     }
     let output = args.out.as_deref().or(args.common.output.as_deref()).filter(|path| path.as_os_str() != "-");
     let mut baseline = None;
@@ -128,7 +140,10 @@ fn write(
     refresh: Option<u64>,
     talk: Talk,
 ) -> anyhow::Result<(Summary, u64)> {
-    let (mut summary, bad, folders) = read(&args.files, args, talk)?;
+    let (mut summary, mut bad, folders) = read(&args.files, args, talk)?;
+    if args.screenshots {
+        bad += shoot(&mut summary, &folders, args, talk);
+    }
     if let Some(order) = args.sort {
         summary.order_groups(|a, b| order.of(a, b));
     }
@@ -169,6 +184,23 @@ fn read(files: &[PathBuf], args: &Args, talk: Talk) -> anyhow::Result<(Summary, 
         bad += input.bad();
     }
     Ok((collector.finish(), bad, sources.folders))
+}
+
+/// Shows the pages to a browser; how many could not be shown, one where there is no browser.
+fn shoot(summary: &mut Summary, folders: &[PathBuf], args: &Args, talk: Talk) -> u64 {
+    let Some(program) = args.chromium.clone().or_else(|| screens::find(std::env::var_os("PATH").as_deref())) else {
+        talk.warn(format!(
+            "--screenshots: no browser: none of {} is on PATH: install one, or name it with --chromium PATH; the report has no screenshots",
+            screens::NAMES.join(", ")
+        ));
+        return 1;
+    };
+    if screens::unboxed() {
+        talk.warn("--screenshots: as root, Chromium runs without its own sandbox: prefer another user for pages that you do not trust");
+    }
+    let failed = screens::shoot(summary, folders, &program, &|page| talk.note(format!("screenshot of {page}")));
+    failed.iter().for_each(|why| talk.error(why));
+    failed.len() as u64
 }
 
 /// A channel that speaks when the program is asked to end.

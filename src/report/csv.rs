@@ -44,7 +44,7 @@ pub fn requests(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
 type Word = (&'static str, fn(&Summary, &Row) -> String);
 
 /// What is known of a request besides its metrics.
-const WORDS: [Word; 14] = [
+const WORDS: [Word; 17] = [
     ("run", |_, r| defused(&r.run)),
     ("id", |_, r| r.id.to_string()),
     ("source", |s, r| s.groups[r.group].source.map(|source| source.to_string()).unwrap_or_default()),
@@ -59,6 +59,12 @@ const WORDS: [Word; 14] = [
     ("finish_reason", |_, r| defused(r.finish_reason.as_deref().unwrap_or_default())),
     ("error_kind", |_, r| r.failure.as_ref().map(|failure| failure.kind.to_owned()).unwrap_or_default()),
     ("error", |_, r| r.failure.as_ref().map(|failure| defused(&failure.message)).unwrap_or_default()),
+    ("rendered", |_, r| r.screen.as_ref().and_then(|s| s.rendered).map(|seen| seen.to_string()).unwrap_or_default()),
+    ("console_errors", |_, r| r.screen.as_ref().and_then(|s| s.console_errors).map(|n| n.to_string()).unwrap_or_default()),
+    ("hosts", |_, r| {
+        let hosts = r.screen.iter().flat_map(|screen| screen.hosts.iter().map(String::as_str));
+        defused(&hosts.collect::<Vec<_>>().join(" "))
+    }),
 ];
 
 fn number(value: f64) -> String {

@@ -109,6 +109,12 @@ fn result(summary: &Summary, row: &Row) -> Value {
     put("finish_reason", json!(row.finish_reason));
     put("error", json!(row.failure.as_ref().map(|failure| &failure.message)));
     put("error_kind", json!(row.failure.as_ref().map(|failure| failure.kind)));
+    if let Some(screen) = &row.screen {
+        put("rendered", json!(screen.rendered));
+        put("console_errors", json!(screen.console_errors));
+        put("hosts", json!(screen.hosts));
+        put("screenshot", json!(screen.picture));
+    }
     for (metric, value) in &row.values {
         if !matches!(metric, Metric::TokensIn | Metric::TokensOut | Metric::TokenRate) {
             put(metric.name(), number(Some(*value)));

@@ -16,6 +16,7 @@ pub mod legacy;
 mod markdown;
 mod number;
 mod openmetrics;
+pub mod screens;
 mod text;
 
 pub use choose::{Order, parse, parse_order};

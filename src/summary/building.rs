@@ -348,6 +348,7 @@ impl Building {
             goodput,
             no_power: self.no_power.0,
             worst_error: self.worst_error,
+            screens: None,
             finish_reasons: self.finish_reasons.0,
             errors: self.errors.0,
             error_messages,

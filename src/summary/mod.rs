@@ -16,6 +16,7 @@ mod group;
 mod metric;
 mod row;
 mod sample;
+mod screen;
 mod series;
 mod words;
 
@@ -26,6 +27,7 @@ pub use group::{Details, Energy, Error, ErrorCount, Gaps, Group, Key, Meter, Mon
 pub use metric::{Better, Metric, Unit};
 pub use row::{Row, RowFailure};
 pub use sample::{EXACT, Stat};
+pub use screen::{Screen, Screens};
 pub use series::Columns;
 
 use crate::record::{JoinSummary, Load, Prompt, Run, Sampler};

@@ -7,9 +7,12 @@
 mod answers;
 mod badges;
 mod data;
+mod gallery;
 mod links;
 mod parts;
 mod view;
+
+pub(super) use links::artifact;
 
 use super::{Options, number};
 use crate::summary::{Group, Summary};
@@ -20,7 +23,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
-const STYLE: &str = include_str!("style.css");
+const STYLE: &str = concat!(include_str!("style.css"), include_str!("gallery.css"));
 const SCRIPT: &str = concat!(
     "\"use strict\";(() => {\n",
     include_str!("core.js"),
@@ -29,6 +32,7 @@ const SCRIPT: &str = concat!(
     include_str!("goodput.js"),
     include_str!("charts.js"),
     include_str!("run.js"),
+    include_str!("gallery.js"),
     include_str!("page.js"),
     "})();\n",
 );
@@ -42,9 +46,9 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     page.style = STYLE;
     page.script = SCRIPT;
     page.data = data::embedded(summary, options);
-    // Frames show produced pages, which lie beside this one; each is sandboxed by its own attribute.
+    // Frames show produced pages, which lie beside this one; each is sandboxed by its own attribute. Pictures are in the page itself.
     page.policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; frame-src 'self' file:; base-uri 'none'; \
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; img-src data:; frame-src 'self' file:; base-uri 'none'; \
          form-action 'none'",
         hash(STYLE),
         hash(SCRIPT)

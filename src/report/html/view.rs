@@ -1,9 +1,10 @@
 //! What the template shows, as texts: it decides nothing and computes nothing.
 
 use super::badges::{Badge, badges};
+use super::gallery::{Gallery, gallery};
 use super::names;
 use super::parts::{
-    Answer, ChangeText, Failure, Link, PromptText, RunText, change, failures, first_files, gallery, joined, links,
+    ChangeText, Failure, Link, PromptText, RunText, change, failures, first_files, joined, links,
     load, meter, prompt, run, sub,
 };
 use crate::clock;
@@ -37,8 +38,7 @@ pub struct Page {
     compared_tally: String,
     compared_missing: Vec<String>,
     failures: Vec<Failure>,
-    answers: Vec<Answer>,
-    answers_left: usize,
+    gallery: Gallery,
     prompts: Vec<PromptText>,
     prompts_asked: usize,
     runs: Vec<RunText>,
@@ -95,7 +95,6 @@ impl Page {
             .collect();
         let mut marked = false;
         let names = names(&summary.groups);
-        let (answers, answers_left) = gallery(summary, options, &names);
         Self {
             policy: String::new(),
             style: "",
@@ -115,8 +114,7 @@ impl Page {
             compared_tally: summary.comparison.as_ref().map(changes::tally).unwrap_or_default(),
             compared_missing: summary.comparison.as_ref().map(changes::missing).unwrap_or_default(),
             failures: failures(summary, &names),
-            answers,
-            answers_left,
+            gallery: gallery(summary, options, &names),
             prompts: summary.prompts.iter().map(prompt).collect(),
             prompts_asked: summary.prompts.iter().filter(|prompt| !prompt.shared_prefix).count(),
             runs: summary.runs.iter().take(HEADS).map(run).collect(),
