@@ -1,8 +1,10 @@
 //! bench-report as a user meets it: every format over every kind of input, and the page in a real browser.
 
+mod attack;
 mod browser;
 mod gallery;
 mod page;
+mod pictures;
 mod screens;
 
 use crate::common::{Ran, bash, root, run, testdata};

@@ -60,7 +60,9 @@ const WORDS: [Word; 17] = [
     ("error_kind", |_, r| r.failure.as_ref().map(|failure| failure.kind.to_owned()).unwrap_or_default()),
     ("error", |_, r| r.failure.as_ref().map(|failure| defused(&failure.message)).unwrap_or_default()),
     ("rendered", |_, r| r.screen.as_ref().and_then(|s| s.rendered).map(|seen| seen.to_string()).unwrap_or_default()),
-    ("console_errors", |_, r| r.screen.as_ref().and_then(|s| s.console_errors).map(|n| n.to_string()).unwrap_or_default()),
+    ("console_errors", |_, r| {
+        r.screen.as_ref().and_then(|s| s.console_errors).map(|n| n.to_string()).unwrap_or_default()
+    }),
     ("hosts", |_, r| {
         let hosts = r.screen.iter().flat_map(|screen| screen.hosts.iter().map(String::as_str));
         defused(&hosts.collect::<Vec<_>>().join(" "))

@@ -14,8 +14,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use reqwest::Url;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::process::{Command, Stdio};
+use std::str::FromStr;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -204,7 +204,7 @@ impl Browser {
         }
     }
 
-    /// A picture of what the window shows.
+    /// A picture of what the window shows, as PNG.
     #[track_caller]
     pub fn picture(&mut self) -> Vec<u8> {
         self.runtime.block_on(self.client.screenshot()).unwrap()

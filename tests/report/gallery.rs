@@ -61,7 +61,8 @@ p { background-image: image-set("http://set.example/1.png" 1x) }</style>
 #[test]
 fn in_a_browser_thumbnails_show_pages_and_neither_run_nor_load_anything() {
     let Some(mut browser) = browser() else { return };
-    let (_folder, page) = folder_of(&[("a-hostile", HOSTILE), ("empty", ""), ("cut", "<h1>Half a page<style>h1 { color: red")], &[]);
+    let (_folder, page) =
+        folder_of(&[("a-hostile", HOSTILE), ("empty", ""), ("cut", "<h1>Half a page<style>h1 { color: red")], &[]);
     browser.open(&page, "");
     // None is made before it comes near.
     browser.eval("document.querySelector('.gallery').scrollIntoView({ behavior: 'instant' })");
@@ -71,20 +72,31 @@ fn in_a_browser_thumbnails_show_pages_and_neither_run_nor_load_anything() {
     let inside = "document.querySelector('.thumb iframe').contentDocument";
     assert_eq!(browser.eval(&format!("{inside}.querySelector('h1').textContent")), "Hello");
     assert_eq!(browser.eval(&format!("{inside}.querySelector('p').textContent")), "words <b>");
-    let style = |what: &str, name: &str| format!("{inside}.defaultView.getComputedStyle({inside}.querySelector('{what}')).{name}");
+    let style = |what: &str, name: &str| {
+        format!("{inside}.defaultView.getComputedStyle({inside}.querySelector('{what}')).{name}")
+    };
     assert_eq!(browser.eval(&style("h1", "color")), "rgb(7, 8, 9)");
     assert_eq!(browser.eval(&style("body", "color")), "rgb(1, 2, 3)");
-    assert_eq!(browser.eval(&format!("{inside}.querySelectorAll('script, iframe, object, embed, link, base').length")), 0);
+    assert_eq!(
+        browser.eval(&format!("{inside}.querySelectorAll('script, iframe, object, embed, link, base').length")),
+        0
+    );
     let fits = "(() => { const [f, b] = ['.thumb iframe', '.thumb'].map((s) => document.querySelector(s).getBoundingClientRect()); return Math.abs(f.width - b.width) < 3; })()";
     assert_eq!(browser.eval(fits), true, "a thumbnail is as wide as its room");
     assert_eq!(browser.eval("window.pwned === undefined"), true);
     // Looked at closely it is the same still page.
     browser.click(".answer .look");
     browser.wait("document.querySelector('#viewer iframe[data-ready]') !== null");
-    assert_eq!(browser.eval("document.querySelector('#viewer iframe').contentDocument.querySelector('h1').textContent"), "Hello");
+    assert_eq!(
+        browser.eval("document.querySelector('#viewer iframe').contentDocument.querySelector('h1').textContent"),
+        "Hello"
+    );
     let (asked, said) = browser.requests_and_complaints();
     assert_eq!(said, Vec::<String>::new());
-    let abroad: Vec<&String> = asked.iter().filter(|url| !url.starts_with("about:") && **url != format!("file://{}", page.display())).collect();
+    let abroad: Vec<&String> = asked
+        .iter()
+        .filter(|url| !url.starts_with("about:") && **url != format!("file://{}", page.display()))
+        .collect();
     assert_eq!(abroad, Vec::<&String>::new());
     assert_eq!(browser.eval("window.pwned === undefined && location.protocol === 'file:'"), true);
 }
@@ -120,19 +132,28 @@ fn in_a_browser_two_answers_stand_side_by_side_by_mouse_by_keyboard_and_by_addre
     assert_eq!(browser.eval("document.querySelectorAll('.answer').length"), 2);
     browser.click(".answer .beside");
     browser.wait("document.querySelectorAll('#viewer .pane').length === 2");
-    let tops = browser.eval("[...document.querySelectorAll('.pane')].map((e) => Math.round(e.getBoundingClientRect().top))");
+    let tops =
+        browser.eval("[...document.querySelectorAll('.pane')].map((e) => Math.round(e.getBoundingClientRect().top))");
     assert_eq!(tops[0], tops[1], "they stand beside each other");
-    assert_eq!(browser.eval("document.querySelectorAll('.pane select')[0].value !== document.querySelectorAll('.pane select')[1].value"), true);
+    assert_eq!(
+        browser.eval(
+            "document.querySelectorAll('.pane select')[0].value !== document.querySelectorAll('.pane select')[1].value"
+        ),
+        true
+    );
     let hash = browser.eval("location.hash").as_str().unwrap().to_owned();
     assert!(hash.contains("look=0%2C1"), "{hash}");
     // The answer's Markdown is text of this page, and safe: what was bold is bold, what was code is code.
     assert_eq!(browser.eval("document.querySelector('.prose strong').textContent"), "the board");
-    assert!(browser.eval("document.querySelector('.prose pre').textContent").as_str().unwrap().contains("<!doctype html>"));
+    assert!(
+        browser.eval("document.querySelector('.prose pre').textContent").as_str().unwrap().contains("<!doctype html>")
+    );
     // On a phone one stands below the other.
     browser.size(Some((390, 800)));
     browser.open(&page, &hash);
     browser.wait("document.querySelectorAll('#viewer[open] .pane').length === 2");
-    let tops = browser.eval("[...document.querySelectorAll('.pane')].map((e) => Math.round(e.getBoundingClientRect().top))");
+    let tops =
+        browser.eval("[...document.querySelectorAll('.pane')].map((e) => Math.round(e.getBoundingClientRect().top))");
     assert!(tops[1].as_f64() > tops[0].as_f64(), "{tops}");
     browser.size(None);
     // The keyboard closes it, and the focus is where it was.
@@ -207,7 +228,8 @@ fn a_page_is_held_up_to_a_size_and_only_what_is_a_page_of_the_folder() {
 fn in_a_browser_the_pages_of_the_scripts_before_us_are_in_the_gallery() {
     let Some(mut browser) = browser() else { return };
     let (folder, page) = copy("python-folder");
-    let named: Value = serde_json::from_str(&fs::read_to_string(folder.path().join("lab_local-7b_q4.json")).unwrap()).unwrap();
+    let named: Value =
+        serde_json::from_str(&fs::read_to_string(folder.path().join("lab_local-7b_q4.json")).unwrap()).unwrap();
     assert!(Path::new(named["files"]["html"].as_str().unwrap()).is_absolute(), "it names another machine's path");
     browser.open(&page, "#look=0");
     browser.wait("document.querySelector('#viewer iframe[data-ready]') !== null");

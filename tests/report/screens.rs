@@ -85,7 +85,10 @@ fn pages_are_seen_as_they_are_and_reach_nobody() {
     assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     // Nothing is left: no profile, no process.
     assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
-    let alive = fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok());
+    let alive = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok());
     let place = temporary.path().to_str().unwrap().to_owned();
     assert_eq!(alive.filter(|line| String::from_utf8_lossy(line).contains(&place)).count(), 0);
     // The pictures lie beside the pages.
@@ -113,12 +116,18 @@ fn pages_are_seen_as_they_are_and_reach_nobody() {
 #[test]
 fn in_a_browser_a_picture_is_on_the_card_and_beside_the_link_under_the_pointer_or_the_focus() {
     let Some(mut browser) = browser() else { return };
-    let folder = folder(&[("a-seen", "<h1>seen</h1><script>undefined()</script><img src=http://cdn.example/x>".into()), ("other", "<p>x".into())]);
+    let folder = folder(&[
+        ("a-seen", "<h1>seen</h1><script>undefined()</script><img src=http://cdn.example/x>".into()),
+        ("other", "<p>x".into()),
+    ]);
     let page = folder.path().join("index.html");
     let args = ["--screenshots".as_ref(), folder.path().as_os_str(), "-o".as_ref(), page.as_os_str()];
     run("bench-report", args, "").exits(0);
     browser.open(&page, "");
-    assert_eq!(browser.eval("[...document.querySelectorAll('.answer img.shot')].map((e) => e.src.slice(0, 22)).join()"), "data:image/png;base64,,data:image/png;base64,");
+    assert_eq!(
+        browser.eval("[...document.querySelectorAll('.answer img.shot')].map((e) => e.src.slice(0, 22)).join()"),
+        "data:image/png;base64,,data:image/png;base64,"
+    );
     let seen = browser.eval("document.querySelector('.seen').textContent");
     assert_eq!(seen, "shows something1 console errorasks for cdn.example");
     let cells = "['rendered', 'console_errors', 'hosts'].map((k) => document.querySelector(`tr.group td[data-key=${k}]`).textContent).join()";
@@ -150,7 +159,8 @@ fn folders_of_the_scripts_before_us_have_pictures_too() {
     document["files"]["html"] = json!("C:\\bench\\reports\\lab_hosted.html");
     fs::write(&hosted, document.to_string()).unwrap();
     fs::write(folder.path().join("lab_hosted.html"), "<h1>hosted</h1>").unwrap();
-    let ran = run("bench-report", ["--screenshots".as_ref(), "-f".as_ref(), "json".as_ref(), folder.path().as_os_str()], "");
+    let ran =
+        run("bench-report", ["--screenshots".as_ref(), "-f".as_ref(), "json".as_ref(), folder.path().as_os_str()], "");
     let answers = answers(&ran.exits(0).stdout);
     assert_eq!(answers["lab/hosted"]["rendered"], true);
     assert_eq!(answers["lab/local-7b@q4"]["rendered"], false, "its page has a title and nothing else");
@@ -172,7 +182,11 @@ fn without_a_browser_the_report_is_written_and_says_so() {
         run_with(command, "")
     };
     let none = ran(None).exits(1);
-    assert!(none.stderr.contains("--screenshots: no browser") && none.stderr.contains("--chromium PATH"), "{}", none.stderr);
+    assert!(
+        none.stderr.contains("--screenshots: no browser") && none.stderr.contains("--chromium PATH"),
+        "{}",
+        none.stderr
+    );
     assert!(fs::read_to_string(&page).unwrap().contains("class=\"answer\""));
 
     // One that is named and is not there is a mistake, told before anything is read.

@@ -61,7 +61,8 @@ pub fn gallery(summary: &Summary, options: &Options, names: &[String]) -> Galler
     for row in chosen(&all, summary.groups.len()).into_iter().take(CARDS) {
         let group = &summary.groups[row.group];
         let several = group.requests() > 1;
-        let request = format!("request {}{}", row.id, row.prompt.as_ref().map(|p| format!(" · {p}")).unwrap_or_default());
+        let request =
+            format!("request {}{}", row.id, row.prompt.as_ref().map(|p| format!(" · {p}")).unwrap_or_default());
         let file = page(row, options);
         let (packed, size) = file.as_deref().map(|file| held(file, &mut pages_left)).unwrap_or_default();
         gallery.pages |= file.is_some();

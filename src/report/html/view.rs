@@ -4,8 +4,8 @@ use super::badges::{Badge, badges};
 use super::gallery::{Gallery, gallery};
 use super::names;
 use super::parts::{
-    ChangeText, Failure, Link, PromptText, RunText, change, failures, first_files, joined, links,
-    load, meter, prompt, run, sub,
+    ChangeText, Failure, Link, PromptText, RunText, change, failures, first_files, joined, links, load, meter, prompt,
+    run, sub,
 };
 use crate::clock;
 use crate::report::columns::{COLUMNS, Cell, Column, MAIN, Set};

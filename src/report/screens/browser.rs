@@ -119,9 +119,9 @@ impl Browser {
         let id = browser.send("Browser.getVersion", json!({}), None)?;
         let until = Instant::now() + START;
         loop {
-            let message = browser.receive(until).with_context(|| {
-                format!("{}: does not start: {}", program.display(), browser.last_words())
-            })?;
+            let message = browser
+                .receive(until)
+                .with_context(|| format!("{}: does not start: {}", program.display(), browser.last_words()))?;
             if message["id"] == json!(id) {
                 return Ok(browser);
             }

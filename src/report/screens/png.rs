@@ -133,10 +133,16 @@ mod tests {
         assert_eq!(shows_anything(&png(20, 13, |_, _| [18, 19, 22])), Some(false));
         // Noise of a colour profile is the same colour.
         assert_eq!(shows_anything(&png(20, 13, |x, _| [250 + (x % 3) as u8, 250, 250])), Some(false));
-        assert_eq!(shows_anything(&png(20, 13, |x, y| if (x, y) == (7, 11) { [0, 0, 0] } else { [255; 3] })), Some(true));
+        assert_eq!(
+            shows_anything(&png(20, 13, |x, y| if (x, y) == (7, 11) { [0, 0, 0] } else { [255; 3] })),
+            Some(true)
+        );
         assert_eq!(shows_anything(&png(20, 13, |x, y| [x as u8 * 10, y as u8 * 10, 7])), Some(true));
         // One pixel of many is a stray.
-        assert_eq!(shows_anything(&png(100, 60, |x, y| if (x, y) == (9, 9) { [0, 0, 0] } else { [255; 3] })), Some(false));
+        assert_eq!(
+            shows_anything(&png(100, 60, |x, y| if (x, y) == (9, 9) { [0, 0, 0] } else { [255; 3] })),
+            Some(false)
+        );
     }
 
     #[test]
