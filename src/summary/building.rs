@@ -444,6 +444,7 @@ impl Building {
             settings: (*self.key.settings).clone(),
             sub: None,
             worst_error: self.worst_error,
+            screens: None,
             finish_reasons: self.finish_reasons.0,
             errors: self.errors.0,
             error_messages,

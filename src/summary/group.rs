@@ -6,6 +6,7 @@ use super::key::{Key, Settings};
 use super::metric::Metric;
 use super::outlying::Outlying;
 use super::sample::{Stat, unsupported};
+use super::screen::Screens;
 use super::shape::Shapes;
 use super::window::Part;
 use crate::record::Source;
@@ -341,6 +342,9 @@ pub struct Group {
     /// The tool's own error, known only against a simulated server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worst_error: Option<Error>,
+    /// What a browser saw of the pages that it produced; absent where none was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub screens: Option<Screens>,
     /// How often answers ended for which reason.
     pub finish_reasons: BTreeMap<String, u64>,
     /// How often requests failed, by kind.

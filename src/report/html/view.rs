@@ -1,11 +1,12 @@
 //! What the template shows, as texts: it decides nothing and computes nothing.
 
 use super::badges::{Badge, badges};
+use super::gallery::{Gallery, gallery};
 use super::head::{self, Stream};
 use super::intervals::Intervals;
 use super::packed::Embedded;
 use super::parts::{
-    Answer, ChangeText, Failure, PromptText, RunText, change, failures, gallery, joined, load, meter, prompt, run,
+    ChangeText, Failure, PromptText, RunText, change, failures, joined, load, meter, prompt, run,
 };
 use super::standouts::{Standout, standouts};
 use super::table::{self, Head, LeftOut, Line, SetSwitch};
@@ -43,8 +44,7 @@ pub struct Page {
     compared_tally: String,
     compared_missing: Vec<String>,
     failures: Vec<Failure>,
-    answers: Vec<Answer>,
-    answers_left: usize,
+    gallery: Gallery,
     prompts: Vec<PromptText>,
     prompts_asked: usize,
     runs: Vec<RunText>,
@@ -58,7 +58,6 @@ impl Page {
     pub fn of(summary: &Summary, options: &Options, names: &[String], intervals: &[Intervals]) -> Self {
         let shown = table::shown(summary);
         let mut marked = false;
-        let (answers, answers_left) = gallery(summary, options, names);
         Self {
             policy: String::new(),
             style: "",
@@ -83,8 +82,7 @@ impl Page {
             compared_tally: summary.comparison.as_ref().map(changes::tally).unwrap_or_default(),
             compared_missing: summary.comparison.as_ref().map(changes::missing).unwrap_or_default(),
             failures: failures(summary, names),
-            answers,
-            answers_left,
+            gallery: gallery(summary, options, names),
             prompts: summary.prompts.iter().map(prompt).collect(),
             prompts_asked: summary.prompts.iter().filter(|prompt| !prompt.shared_prefix).count(),
             runs: summary.runs.iter().take(HEADS).map(run).collect(),
