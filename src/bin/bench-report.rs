@@ -4,7 +4,7 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use llm_bench::cli::{self, Common, Exit, Input, Records, Talk};
 use llm_bench::record::Record;
-use llm_bench::report::{self, Column, Format, Gate, Judged, Options, Order, input, legacy};
+use llm_bench::report::{self, Column, Format, Gate, Judged, Options, Order, input, legacy, screens};
 use llm_bench::summary::{self, Asked, Collector, GroupBy, Slo, Summary, Window};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -58,6 +58,13 @@ struct Args {
     /// The columns of text, markdown and csv, separated by commas
     #[arg(long, value_name = "COLUMNS", value_parser = columns)]
     columns: Option<Columns>,
+    /// Show each produced page to a headless Chromium without a network: a picture beside the page (screenshots/NAME.png), whether
+    /// anything is to be seen, errors in its console, hosts that it asks for
+    #[arg(long)]
+    screenshots: bool,
+    /// The browser for --screenshots; by default the first of chromium, chromium-browser, google-chrome, chrome on PATH
+    #[arg(long, value_name = "PATH", requires = "screenshots")]
+    chromium: Option<PathBuf>,
     /// Write the report anew whenever the input grows, until interrupted
     #[arg(long)]
     follow: bool,
@@ -105,15 +112,17 @@ Examples:
   bench-report new.ndjson --baseline old.ndjson --fail-if 'tok_s < 0.95 * baseline' --format markdown
   bench-report sweep.ndjson --group-by model,load,category --window all --format text
   bench-report results.ndjson --follow --out index.html
+  bench-report reports/lmstudio-bench-20261121-155300/ --screenshots --out index.html
 
 Exit status:
   0  all done
-  1  done, but some lines could not be read; the report is of the others
+  1  done, but some lines could not be read, or some screenshots not made; the report is of the others
   2  could not do it: usage, unreachable, input or output failed
   3  a --fail-if gate failed; the report is written
 
 Environment:
   NO_COLOR  no colour, no progress
+  PATH      where --screenshots looks for a browser
 
 Memory: per thread a quarter of a mebibyte of lines (a longer line whole, at most 256 MiB) and 512 records of them; of all
 that was read 20,000 requests one by one, up to 20,000 numbers per group and metric, then counts of classes, and starts
@@ -128,6 +137,9 @@ impl AsRef<Common> for Args {
 fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     if args.baseline.is_empty() && args.fail_if.iter().any(Gate::needs_baseline) {
         anyhow::bail!("--fail-if: compares with a baseline, and there is none: name one with --baseline");
+    }
+    if let Some(program) = args.chromium.as_deref().filter(|program| !screens::is_program(program)) {
+        anyhow::bail!("--chromium {}: no program: name the browser's program file", program.display());
     }
     let output = args.out.as_deref().or(args.common.output.as_deref()).filter(|path| path.as_os_str() != "-");
     let each = args.baseline.iter().map(|file| Ok(read(std::slice::from_ref(file), &args, talk)?.0));
@@ -160,7 +172,10 @@ fn write(
     refresh: Option<u64>,
     talk: Talk,
 ) -> anyhow::Result<(Summary, u64)> {
-    let (mut summary, bad, folders) = read(&args.files, args, talk)?;
+    let (mut summary, mut bad, folders) = read(&args.files, args, talk)?;
+    if args.screenshots {
+        bad += shoot(&mut summary, &folders, args, talk);
+    }
     if let Some(order) = args.sort {
         summary.order_groups(|a, b| order.of(a, b));
     }
@@ -229,6 +244,23 @@ fn asked(args: &Args) -> Asked {
         Part::All => Window::All,
     };
     Asked { slo: args.slo, by: args.group_by.clone().unwrap_or_default(), window, price_per_kwh: args.price_per_kwh }
+}
+
+/// Shows the pages to a browser; how many could not be shown, one where there is no browser.
+fn shoot(summary: &mut Summary, folders: &[PathBuf], args: &Args, talk: Talk) -> u64 {
+    let Some(program) = args.chromium.clone().or_else(|| screens::find(std::env::var_os("PATH").as_deref())) else {
+        talk.warn(format!(
+            "--screenshots: no browser: none of {} is on PATH: install one, or name it with --chromium PATH; the report has no screenshots",
+            screens::NAMES.join(", ")
+        ));
+        return 1;
+    };
+    if screens::unboxed() {
+        talk.warn("--screenshots: as root, Chromium runs without its own sandbox: prefer another user for pages that you do not trust");
+    }
+    let failed = screens::shoot(summary, folders, &program, &|page| talk.note(format!("screenshot of {page}")));
+    failed.iter().for_each(|why| talk.error(why));
+    failed.len() as u64
 }
 
 /// A channel that speaks when the program is asked to end.

@@ -149,6 +149,7 @@ impl Drop for Mine<'_, '_> {
 }
 
 impl Turn<'_> {
+    #[allow(clippy::vec_box)] // records carry their results boxed, and are given these boxes again
     fn hand_out(&mut self, block: &Block, records: &mut Vec<Read>, spare: &mut Vec<Box<Outcome>>) {
         for (number, record) in records.drain(..) {
             if self.failed.is_some() {

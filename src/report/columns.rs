@@ -190,6 +190,9 @@ pub const COLUMNS: &[Column] = &[
     column!("out_tok", "out", Answer, TOK, Neither, "Tokens of the answer, reasoning included: median.", |g| p50(g, Metric::TokensOut)),
     column!("reasoning_tok", "reasoning", Answer, TOK, Neither, "Tokens of reasoning: median.", |g| p50(g, Metric::TokensReasoning)),
     column!("finish", "finish", Answer, None, Neither, "Why answers ended, and how often.", |g| Cell::text(tally(g.finish_reasons.iter()))),
+    column!("rendered", "rendered", Answer, None, Neither, "Whether the produced page shows anything in a browser without a network (--screenshots).", |g| Cell::text(rendered(g))),
+    column!("console_errors", "console errors", Answer, N, Lower, "Errors that the scripts of produced pages made or wrote to the console (--screenshots).", |g| Cell::number(g.screens.as_ref().filter(|s| s.unknown < s.pages).map(|s| s.console_errors as f64))),
+    column!("hosts", "hosts", Answer, None, Neither, "The hosts that produced pages asked for; none was reached (--screenshots).", |g| Cell::text(g.screens.as_ref().and_then(|s| words(&s.hosts)))),
     column!("errors", "errors", Answer, None, Neither, "Why requests failed, and how often.", |g| Cell::text(tally(g.errors.iter()))),
     column!("warnings", "doubts", Answer, None, Neither, "What is doubtful about requests, and how often.", |g| Cell::text(tally(g.warnings.iter()))),
     column!("outliers", "far out", Answer, None, Neither, "Requests that lie far out in a metric, by the modified z-score; they count like all others.", |g| Cell::text(far_out(g))),
@@ -197,7 +200,7 @@ pub const COLUMNS: &[Column] = &[
 ];
 
 /// The columns that a page shows at first, where there is anything to show.
-pub const MAIN: [&str; 23] = [
+pub const MAIN: [&str; 26] = [
     "model",
     "ok",
     "failed",
@@ -220,6 +223,9 @@ pub const MAIN: [&str; 23] = [
     "out_tok",
     "reasoning_tok",
     "finish",
+    "rendered",
+    "console_errors",
+    "hosts",
     "warnings",
 ];
 
@@ -241,6 +247,16 @@ fn tally<'a>(counts: impl Iterator<Item = (&'a String, &'a u64)>) -> Option<Stri
 
 fn words(set: &std::collections::BTreeSet<String>) -> Option<String> {
     (!set.is_empty()).then(|| set.iter().cloned().collect::<Vec<_>>().join(", "))
+}
+
+/// Whether the pages of a group show anything: `yes`, `no`, or how many of them.
+fn rendered(group: &Group) -> Option<String> {
+    let screens = group.screens.as_ref().filter(|screens| screens.unknown < screens.pages)?;
+    Some(match (screens.rendered, screens.pages) {
+        (0, 1) => "no".into(),
+        (1, 1) => "yes".into(),
+        (rendered, pages) => format!("{rendered} of {pages}"),
+    })
 }
 
 fn p50(group: &Group, metric: Metric) -> Cell {

@@ -54,7 +54,7 @@ pub fn requests(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
 type Word = (&'static str, fn(&Summary, &Row) -> String);
 
 /// What is known of a request besides its metrics.
-const WORDS: [Word; 25] = [
+const WORDS: [Word; 28] = [
     ("run", |_, r| defused(&r.run)),
     ("id", |_, r| r.id.to_string()),
     ("source", |_, r| r.source.map(|source| source.to_string()).unwrap_or_default()),
@@ -80,6 +80,14 @@ const WORDS: [Word; 25] = [
     ("warnings", |_, r| defused(&r.warnings.join(" "))),
     ("power_reason", |_, r| words(r.power_reason.as_deref())),
     ("memory_reason", |_, r| words(r.memory_reason.as_deref())),
+    ("rendered", |_, r| r.screen.as_ref().and_then(|s| s.rendered).map(|seen| seen.to_string()).unwrap_or_default()),
+    ("console_errors", |_, r| {
+        r.screen.as_ref().and_then(|s| s.console_errors).map(|n| n.to_string()).unwrap_or_default()
+    }),
+    ("hosts", |_, r| {
+        let hosts = r.screen.iter().flat_map(|screen| screen.hosts.iter().map(String::as_str));
+        defused(&hosts.collect::<Vec<_>>().join(" "))
+    }),
 ];
 
 fn words(text: Option<&str>) -> String {

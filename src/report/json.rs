@@ -130,6 +130,12 @@ fn result(summary: &Summary, row: &Row) -> Value {
             put(name, json!(reason));
         }
     }
+    if let Some(screen) = &row.screen {
+        put("rendered", json!(screen.rendered));
+        put("console_errors", json!(screen.console_errors));
+        put("hosts", json!(screen.hosts));
+        put("screenshot", json!(screen.picture));
+    }
     for (metric, value) in &row.values {
         if !matches!(metric, Metric::TokensIn | Metric::TokensOut | Metric::TokenRate) {
             put(metric.name(), number(Some(*value)));

@@ -17,6 +17,7 @@ mod markdown;
 mod notes;
 mod number;
 mod openmetrics;
+pub mod screens;
 mod text;
 
 pub use choose::{Order, parse, parse_order};

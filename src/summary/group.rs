@@ -1,10 +1,12 @@
 //! A group: what the requests of one model, from one source and provider, at one load, say together.
 
+use super::gap_map::GapMap;
 use super::goodput::Goodput;
 use super::key::{Key, Settings};
 use super::metric::Metric;
 use super::outlying::Outlying;
 use super::sample::{Stat, unsupported};
+use super::screen::Screens;
 use super::shape::Shapes;
 use super::window::Part;
 use crate::record::Source;
@@ -296,6 +298,9 @@ pub struct Group {
     /// The gaps between chunks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub itl_seconds: Option<Gaps>,
+    /// Where in the answers they are, of the streams that were kept; for pages.
+    #[serde(skip)]
+    pub gap_map: Option<GapMap>,
     /// The lowest and highest watts by metric.
     pub watts: BTreeMap<Metric, Range>,
     /// Its energy.
@@ -337,6 +342,9 @@ pub struct Group {
     /// The tool's own error, known only against a simulated server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worst_error: Option<Error>,
+    /// What a browser saw of the pages that it produced; absent where none was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub screens: Option<Screens>,
     /// How often answers ended for which reason.
     pub finish_reasons: BTreeMap<String, u64>,
     /// How often requests failed, by kind.

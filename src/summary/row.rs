@@ -1,6 +1,7 @@
 //! One request as a report holds it: the numbers and the few words that a page shows, without the raw bulk.
 
 use super::metric::{Metric, Unit, failed, kind_name, moment, possible};
+use super::screen::Screen;
 use crate::record::{Outcome, Phase, Quality, Source, TokenSource};
 use std::collections::BTreeMap;
 
@@ -84,6 +85,8 @@ pub struct Row {
     pub folder: Option<usize>,
     /// The answer, where the record has it.
     pub text: Option<String>,
+    /// What a browser saw of its page, where one was asked.
+    pub screen: Option<Screen>,
 }
 
 /// Why a request failed.
@@ -172,6 +175,7 @@ impl Row {
             power_log: files.and_then(|f| f.power_log.clone()),
             folder: None,
             text: o.text.clone(),
+            screen: None,
         }
     }
 

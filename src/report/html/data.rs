@@ -1,42 +1,28 @@
-//! The rows behind the page, as JSON that is safe inside a script element: columns of numbers, each word once.
+//! The rows behind the page as JSON: columns of numbers, each word once.
 
+use super::intervals::Intervals;
 use super::links::href;
-use super::{names, unseen};
+use super::table::ROWS;
+use super::unseen;
 use crate::report::Options;
 use crate::report::columns::{COLUMNS, Cell};
-use crate::summary::{Columns, Metric, Row, Summary};
+use crate::summary::{Columns, Energy, GapMap, Joules, Metric, Row, Shapes, Split, Summary};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
 /// The data of the page as JSON text.
-///
-/// `<`, `>`, `&` and the two line separators of Unicode can stand only inside strings, and are written there as escapes:
-/// no string can end the script element or begin markup.
-pub fn embedded(summary: &Summary, options: &Options) -> String {
-    let mut value = document(summary, options);
+pub fn json(summary: &Summary, options: &Options, names: &[String], intervals: &[Intervals]) -> String {
+    let mut value = document(summary, options, names, intervals);
     show_hidden(&mut value);
-    let text = value.to_string();
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' => safe.push_str("\\u003c"),
-            '>' => safe.push_str("\\u003e"),
-            '&' => safe.push_str("\\u0026"),
-            '\u{2028}' => safe.push_str("\\u2028"),
-            '\u{2029}' => safe.push_str("\\u2029"),
-            c => safe.push(c),
-        }
-    }
-    safe
+    value.to_string()
 }
 
-fn document(summary: &Summary, options: &Options) -> Value {
+fn document(summary: &Summary, options: &Options, names: &[String], intervals: &[Intervals]) -> Value {
     // Times are counted from the first stamp, so that they need few digits.
     let starts = summary.rows.iter().filter_map(|row| row.start_ts);
     let t0 = starts.chain(summary.loads.iter().map(|load| load.started_ts)).fold(f64::INFINITY, f64::min);
     let t0 = if t0.is_finite() { t0.floor() } else { 0.0 };
-    let names = names(&summary.groups);
-    let groups: Vec<Value> = summary.groups.iter().zip(names).map(|(group, name)| {
+    let groups: Vec<Value> = summary.groups.iter().zip(names).zip(intervals).take(ROWS).map(|((group, name), intervals)| {
         let mut cells = Map::new();
         for column in COLUMNS {
             match (column.of)(group) {
@@ -54,10 +40,10 @@ fn document(summary: &Summary, options: &Options) -> Value {
         json!({
             "name": name, "model": group.model, "cells": cells, "stats": stats, "ok": group.ok, "failed": group.failed,
             "concurrency": group.concurrency, "rate": group.rate,
-            "energy": group.energy.as_ref().map(|e| json!({
-                "j": short(e.joules), "low": e.lower_joules.map(short), "high": e.upper_joules.map(short),
-                "net": e.net_joules.map(short), "n": e.requests,
-            })),
+            "energy": group.energy.as_ref().map(|e| energy(e, group.energy_split.as_ref())),
+            "shapes": summary.sampled().then(|| shapes(&group.shapes)),
+            "intervals": intervals.iter().map(|(key, (low, high))| ((*key).to_owned(), json!([short(*low), short(*high)]))).collect::<Map<_, _>>(),
+            "gaps": group.gap_map.as_ref().map(gaps),
             "facts": facts(group),
         })
     }).collect();
@@ -95,7 +81,7 @@ fn document(summary: &Summary, options: &Options) -> Value {
         .collect();
     json!({
         "v": 1, "t0": t0, "slo": summary.slo, "columns": columns, "metrics": metrics, "groups": groups, "loads": loads,
-        "rows": rows(&summary.rows, options, t0),
+        "results": summary.results, "rows": rows(&summary.rows, options, t0),
         "power": series(&summary.power, t0), "memory": series(&summary.memory, t0),
     })
 }
@@ -144,7 +130,8 @@ fn facts(group: &crate::summary::Group) -> Vec<(&'static str, String)> {
 }
 
 /// The requests: one array per field, words by their number in a list.
-fn rows(rows: &[Row], options: &Options, t0: f64) -> Value {
+fn rows(all: &[Row], options: &Options, t0: f64) -> Value {
+    let rows: Vec<&Row> = all.iter().filter(|row| row.group < ROWS).collect();
     let mut words = Words::default();
     let mut columns = Map::new();
     let mut put = |name: &str, values: Vec<Value>| {
@@ -211,6 +198,42 @@ impl Words {
         }
         json!(at)
     }
+}
+
+/// The energy of a group: sums, and means of its parts with their bounds.
+fn energy(energy: &Energy, split: Option<&Split>) -> Value {
+    let part = |part: fn(&Split) -> Option<Joules>| {
+        let (mean, bounds) = part(split?)?.mean()?;
+        Some(json!([short(mean), bounds.map(|b| short(b.0)), bounds.map(|b| short(b.1))]))
+    };
+    json!({
+        "j": short(energy.joules), "low": energy.lower_joules.map(short), "high": energy.upper_joules.map(short),
+        "net": energy.net_joules.map(short), "n": energy.requests,
+        "load": part(|s| s.load), "prefill": part(|s| s.prefill), "decode": part(|s| s.decode), "idle": part(|s| s.idle),
+    })
+}
+
+/// How many requests of a group took how long, where the page does not hold them one by one: classes as their middles and counts.
+fn shapes(shapes: &Shapes) -> Value {
+    let mut all = Map::new();
+    for (name, shape) in [
+        (Metric::Ttft.name(), &shapes.ttft),
+        (Metric::DecodeRate.name(), &shapes.decode),
+        (Metric::GenerationTime.name(), &shapes.e2e),
+    ] {
+        let Some(shape) = shape else { continue };
+        let zeros = (shape.zeros > 0).then(|| json!([0, shape.zeros]));
+        let classes = shape.classes().map(|class| json!([short((class.low * class.high).sqrt()), class.n]));
+        all.insert(name.into(), zeros.into_iter().chain(classes).collect());
+    }
+    Value::Object(all)
+}
+
+/// Where in the answers gaps are long, as the classes that hold any.
+fn gaps(map: &GapMap) -> Value {
+    let cells: Vec<Value> =
+        map.cells().map(|(place, [low, high], n)| json!([place, short(low), short(high), n])).collect();
+    json!({ "per": map.chunks_per_place, "streams": map.streams, "together": map.together, "cells": cells })
 }
 
 fn series(columns: &Columns, t0: f64) -> Value {
