@@ -61,11 +61,9 @@ check-macos: ## that the samplers, join and report compile for macOS, on any mac
 		cargo check --locked --target aarch64-apple-darwin --no-default-features --lib --bin power-sample --bin mem-sample --bin bench-join --bin bench-report; \
 	else echo "check-macos: SKIPPED: rustup cannot fetch the target here" >&2; fi
 
-screenshot: build ## docs/demo.png: the page of a demo in headless Chromium
+screenshot: build ## docs/demo*.png: the page of a demo in headless Chromium, taken by the tests
 	@dir=$$(ls -d reports/demo-* 2> /dev/null | tail -1); [ -n "$$dir" ] || { pipelines/demo.sh; dir=$$(ls -d reports/demo-* | tail -1); }; \
-	profile=$$(mktemp -d) && chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir=$$profile \
-		--disable-background-networking --disable-sync --no-first-run --window-size=1400,1150 \
-		--screenshot=docs/demo.png "file://$$PWD/$$dir/index.html" 2> /dev/null; rm -rf "$$profile"
+	CI=1 SCREENSHOTS_OF="$$PWD/$$dir" cargo test --locked --test suite report::pictures
 
 bless: ## write anew what is generated and checked in: the JSON Schema, golden files
 	BLESS=1 cargo test --locked

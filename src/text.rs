@@ -1,11 +1,16 @@
 //! Text from elsewhere, made harmless: what a server or a program said may be shown, and may not drive a terminal.
 
+/// Control characters, and the marks that reorder or hide what stands around them.
+pub fn hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// Text without control characters; newlines and tabs become spaces. Terminal sequences lose their escape, and with it their
-/// power; direction marks, which would let a name pass for another, are dropped.
+/// power; marks that would let a name pass for another, because they turn its order around or cannot be seen, are dropped.
 pub fn plain(text: &str) -> String {
-    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let spaced = text.trim_end().chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c });
-    spaced.filter(|&c| !c.is_control() && !turns(c)).collect()
+    spaced.filter(|&c| !hidden(c)).collect()
 }
 
 /// The same, of at most so many characters; an ellipsis stands for the rest.

@@ -39,7 +39,7 @@ fn allowed(module: &str) -> &'static [&'static str] {
         "power" | "memory" => &["record", "clock", "stats", "schedule", "nvml"],
         "join" => &["record", "clock", "stats"],
         "summary" => &["record", "clock", "stats"],
-        "report" => &["record", "clock", "stats", "summary"],
+        "report" => &["record", "clock", "stats", "summary", "text", "artifacts"],
         "sim" => &["record", "clock", "stats", "prompts"],
         _ => panic!("src/{module} is new: say here what it may import"),
     }

@@ -1,11 +1,11 @@
 //! bench-report: results in, a report out.
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use llm_bench::cli::{self, Common, Exit, Input, Records, Talk};
 use llm_bench::record::Record;
-use llm_bench::report::{self, Column, Format, Gate, Options, Order, input, legacy};
-use llm_bench::summary::{self, Collector, Slo, Summary};
+use llm_bench::report::{self, Column, Format, Gate, Judged, Options, Order, input, legacy, screens};
+use llm_bench::summary::{self, Asked, Collector, GroupBy, Slo, Summary, Window};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use std::time::Duration;
 /// Make a report of results: a page to send around, a summary for programs, or a table for a terminal
 ///
 /// Reads `result` records and what stands around them (`run`, `prompt`, `load`, `model`, `power`, `memory`), groups the
-/// requests by model, source, provider and load, and writes what they say together. Warm-up never counts. A percentile
-/// that the sample cannot support is marked.
+/// requests by model, source, provider, load and settings, and writes what they say together. Warm-up never counts. A
+/// percentile that the sample cannot support is marked.
 ///
 /// FILE is a file of records, `-` for standard input, or a run folder: then its results.ndjson, and the models.ndjson,
 /// power.ndjson and memory.ndjson beside it. A folder of MODEL.json files by the earlier Python scripts is read too.
@@ -32,10 +32,21 @@ struct Args {
     /// The same as --output
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     out: Option<PathBuf>,
-    /// Count the requests that keep these limits: any of ttft, itl (mean gap), tpot, e2e (whole request)
+    /// What is put together: any of model, source, provider, load, settings, quantization, run, prompt, category, turn,
+    /// repeat, endpoint, served_model [default: model,source,provider,load,settings]
+    #[arg(long, value_name = "KEYS", value_parser = GroupBy::parse)]
+    group_by: Option<GroupBy>,
+    /// What throughput, rates and concurrency are of: the steady part of a load, where there is one, or all of it
+    #[arg(long, value_name = "PART", default_value = "steady")]
+    window: Part,
+    /// Count the requests that keep these limits: any of ttft, itl (mean gap), tpot, e2e (whole request); ttft and e2e of
+    /// an open loop from the moment a request was due, ttft_sent and e2e_sent from when it was sent
     #[arg(long, value_name = "LIMITS", value_parser = slo)]
     slo: Option<Slo>,
-    /// Compare with older results: a file or a run folder, may be given several times
+    /// The price of a kilowatt-hour, for energy that bench-join put no price on
+    #[arg(long, value_name = "PRICE", value_parser = price)]
+    price_per_kwh: Option<f64>,
+    /// Compare with older results: a file or a run folder, may be given several times, each compared by itself
     #[arg(long, value_name = "FILE")]
     baseline: Vec<PathBuf>,
     /// Say how right this machine measures at such loads: the folder or the calibration.ndjson that `make calibrate` left
@@ -50,6 +61,13 @@ struct Args {
     /// The columns of text, markdown and csv, separated by commas
     #[arg(long, value_name = "COLUMNS", value_parser = columns)]
     columns: Option<Columns>,
+    /// Show each produced page to a headless Chromium without a network: a picture beside the page (screenshots/NAME.png), whether
+    /// anything is to be seen, errors in its console, hosts that it asks for
+    #[arg(long)]
+    screenshots: bool,
+    /// The browser for --screenshots; by default the first of chromium, chromium-browser, google-chrome, chrome on PATH
+    #[arg(long, value_name = "PATH", requires = "screenshots")]
+    chromium: Option<PathBuf>,
     /// Write the report anew whenever the input grows, until interrupted
     #[arg(long)]
     follow: bool,
@@ -61,6 +79,20 @@ struct Args {
     threads: Option<NonZeroUsize>,
     #[command(flatten)]
     common: Common,
+}
+
+/// The part of a load on the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Part {
+    /// From the first to the last moment at which what was asked for was in flight
+    Steady,
+    /// From the first start to the last end
+    All,
+}
+
+fn price(text: &str) -> Result<f64, String> {
+    let price = text.parse::<f64>().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1e6).contains(&price) { Ok(price) } else { Err("must be from 0 to 1000000".into()) }
 }
 
 /// A list of columns as one value of a flag.
@@ -82,20 +114,23 @@ Examples:
   bench-report --format json monday.ndjson tuesday.ndjson | jq '.groups[] | {model, ok, failed}'
   bench-report new.ndjson --baseline old.ndjson --fail-if 'tok_s < 0.95 * baseline' --format markdown
   bench-report results.ndjson --calibration reports/calibrate-20261121-155300 --out index.html
+  bench-report sweep.ndjson --group-by model,load,category --window all --format text
   bench-report results.ndjson --follow --out index.html
+  bench-report reports/lmstudio-bench-20261121-155300/ --screenshots --out index.html
 
 Exit status:
   0  all done
-  1  done, but some lines could not be read; the report is of the others
+  1  done, but some lines could not be read, or some screenshots not made; the report is of the others
   2  could not do it: usage, unreachable, input or output failed
   3  a --fail-if gate failed; the report is written
 
 Environment:
   NO_COLOR  no colour, no progress
+  PATH      where --screenshots looks for a browser
 
 Memory: per thread a quarter of a mebibyte of lines (a longer line whole, at most 256 MiB) and 512 records of them; of all
-that was read 20,000 requests one by one and up to 20,000 numbers per group and metric, then counts of classes; and the
-report itself. A file given with --output is replaced whole or not at all.";
+that was read 20,000 requests one by one, up to 20,000 numbers per group and metric, then counts of classes, and starts
+and ends of 500,000 requests of loads; and the report itself. A file given with --output is replaced whole or not at all.";
 
 impl AsRef<Common> for Args {
     fn as_ref(&self) -> &Common {
@@ -107,45 +142,54 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     if args.baseline.is_empty() && args.fail_if.iter().any(Gate::needs_baseline) {
         anyhow::bail!("--fail-if: compares with a baseline, and there is none: name one with --baseline");
     }
-    let output = args.out.as_deref().or(args.common.output.as_deref()).filter(|path| path.as_os_str() != "-");
-    let mut baseline = None;
-    if !args.baseline.is_empty() {
-        baseline = Some(read(&args.baseline, &args, talk)?.0);
+    if let Some(program) = args.chromium.as_deref().filter(|program| !screens::is_program(program)) {
+        anyhow::bail!("--chromium {}: no program: name the browser's program file", program.display());
     }
+    let output = args.out.as_deref().or(args.common.output.as_deref()).filter(|path| path.as_os_str() != "-");
+    let each = args.baseline.iter().map(|file| Ok(read(std::slice::from_ref(file), &args, talk)?.0));
+    let baselines = each.collect::<anyhow::Result<Vec<Summary>>>()?;
     if args.follow {
         let Some(path) = output else { anyhow::bail!("--follow: needs a file to write anew: name it with --output") };
         let refresh = args.interval.as_secs().max(1);
         let bad = report::follow(&args.files, args.interval, &asked_to_end()?, |last| {
-            Ok(write(&args, Some(path), baseline.as_ref(), (!last).then_some(refresh), talk)?.1)
+            Ok(write(&args, Some(path), &baselines, (!last).then_some(refresh), talk)?.1)
         })?;
         return Ok(Exit::of(bad));
     }
-    let (summary, bad) = write(&args, output, baseline.as_ref(), None, talk)?;
+    let (summary, bad) = write(&args, output, &baselines, None, talk)?;
     if summary.results == 0 {
         talk.warn("no results in the input: the report is empty");
     }
-    let failures: Vec<String> =
-        args.fail_if.iter().flat_map(|gate| gate.failures(&summary, baseline.as_ref())).collect();
-    failures.iter().for_each(|failure| talk.error(failure));
-    Ok(if failures.is_empty() { Exit::of(bad) } else { Exit::Gate })
+    let judged: Vec<Judged> = args.fail_if.iter().map(|gate| gate.judge(&summary, &baselines)).collect();
+    judged.iter().flat_map(|judged| &judged.doubts).for_each(|doubt| talk.warn(doubt));
+    let mut failures = judged.iter().flat_map(|judged| &judged.failures).peekable();
+    let passed = failures.peek().is_none();
+    failures.for_each(|failure| talk.error(failure));
+    Ok(if passed { Exit::of(bad) } else { Exit::Gate })
 }
 
 /// Reads, summarizes and writes once.
 fn write(
     args: &Args,
     output: Option<&Path>,
-    baseline: Option<&Summary>,
+    baselines: &[Summary],
     refresh: Option<u64>,
     talk: Talk,
 ) -> anyhow::Result<(Summary, u64)> {
-    let (mut summary, bad, folders) = read(&args.files, args, talk)?;
+    let (mut summary, mut bad, folders) = read(&args.files, args, talk)?;
+    if args.screenshots {
+        bad += shoot(&mut summary, &folders, args, talk);
+    }
     if let Some(order) = args.sort {
         summary.order_groups(|a, b| order.of(a, b));
     }
     if let Some(path) = &args.calibration {
         summary.calibration = Some(input::calibration(path)?);
     }
-    summary.comparison = baseline.map(|baseline| summary::compare(&summary, baseline));
+    if !baselines.is_empty() {
+        let names: Vec<String> = args.baseline.iter().map(|file| input::name(file, &args.baseline)).collect();
+        summary.comparison = Some(summary::compare(&summary, names.iter().map(String::as_str).zip(baselines)));
+    }
     let columns = args.columns.as_ref().map(|columns| columns.0.clone());
     let options = Options { folders, output: output.map(folder_of), columns, refresh };
     let mut text = Vec::new();
@@ -175,7 +219,7 @@ fn read(files: &[PathBuf], args: &Args, talk: Talk) -> anyhow::Result<(Summary, 
     // All are opened before any is read.
     let opened = sources.files.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    let (mut collector, mut bad) = (Collector::with_slo(args.slo), 0);
+    let (mut collector, mut bad) = (Collector::new(asked(args)), 0);
     for ((document, records), source) in opened.into_iter().zip(&sources.files) {
         if let Some(mut input) = document {
             let text = std::fs::read_to_string(&source.path).with_context(|| source.path.display().to_string())?;
@@ -199,6 +243,31 @@ fn read(files: &[PathBuf], args: &Args, talk: Talk) -> anyhow::Result<(Summary, 
         }
     }
     Ok((collector.finish(), bad, sources.folders))
+}
+
+fn asked(args: &Args) -> Asked {
+    let window = match args.window {
+        Part::Steady => Window::Steady,
+        Part::All => Window::All,
+    };
+    Asked { slo: args.slo, by: args.group_by.clone().unwrap_or_default(), window, price_per_kwh: args.price_per_kwh }
+}
+
+/// Shows the pages to a browser; how many could not be shown, one where there is no browser.
+fn shoot(summary: &mut Summary, folders: &[PathBuf], args: &Args, talk: Talk) -> u64 {
+    let Some(program) = args.chromium.clone().or_else(|| screens::find(std::env::var_os("PATH").as_deref())) else {
+        talk.warn(format!(
+            "--screenshots: no browser: none of {} is on PATH: install one, or name it with --chromium PATH; the report has no screenshots",
+            screens::NAMES.join(", ")
+        ));
+        return 1;
+    };
+    if screens::unboxed() {
+        talk.warn("--screenshots: as root, Chromium runs without its own sandbox: prefer another user for pages that you do not trust");
+    }
+    let failed = screens::shoot(summary, folders, &program, &|page| talk.note(format!("screenshot of {page}")));
+    failed.iter().for_each(|why| talk.error(why));
+    failed.len() as u64
 }
 
 /// A channel that speaks when the program is asked to end.

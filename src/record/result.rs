@@ -30,6 +30,9 @@ pub struct Outcome {
     /// Who served it, behind a router.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+    /// The provider's tag that the request was pinned to, whoever served it (OpenRouter).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned: Option<String>,
     /// The address the request was sent to, without secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,

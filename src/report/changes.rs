@@ -25,10 +25,11 @@ pub struct Said<'a> {
 pub fn said<'a>(summary: &Summary, comparison: &'a Comparison) -> Vec<Said<'a>> {
     let say = |change: &'a Change| {
         let group = &summary.groups[change.group];
-        let parts = [Some(group.model.clone()), group.provider.clone(), group.key().load()];
+        // Of several baselines each change says which.
+        let of = comparison.baselines.get(change.baseline).filter(|_| comparison.baselines.len() > 1);
         Said {
             change,
-            model: parts.into_iter().flatten().collect::<Vec<_>>().join(" · "),
+            model: of.map_or(group.name(), |baseline| format!("{} vs {baseline}", group.name())),
             metric: change.metric.name().replace('_', " "),
             old: number::alone(change.old, change.metric.unit()),
             new: number::alone(change.new, change.metric.unit()),
@@ -63,10 +64,14 @@ pub fn tally(comparison: &Comparison) -> String {
 /// What only one side has, in a sentence each.
 pub fn missing(comparison: &Comparison) -> Vec<String> {
     let say = |words: &str, models: &[String]| (!models.is_empty()).then(|| format!("{words}: {}", models.join(", ")));
-    [say("Only in the baseline", &comparison.only_before), say("Not in the baseline", &comparison.only_now)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        say("Compared although it was set otherwise", &comparison.set_otherwise),
+        say("Only in the baseline", &comparison.only_before),
+        say("Not in the baseline", &comparison.only_now),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn percent(ratio: f64) -> String {

@@ -1,6 +1,6 @@
 //! The columns of a report: one list for every format, so that a name means the same in all of them.
 
-use crate::summary::{Better, Group, Metric, Stat, Unit};
+use crate::summary::{Better, Group, Joules, Metric, Outlying, Stat, Throughput, Unit};
 
 /// What belongs together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,14 @@ impl Cell {
         text.map_or(Cell::Absent, |text| Cell::Text(text.into()))
     }
 
+    /// Why the number is doubtful, where it is.
+    pub fn doubt(&self) -> Option<&str> {
+        match self {
+            Cell::Number { doubt, .. } => doubt.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The number, where it is one.
     pub fn value(&self) -> Option<f64> {
         match self {
@@ -103,6 +111,10 @@ const GB: Option<Unit> = Some(Unit::Bytes);
 const USD: Option<Unit> = Some(Unit::Usd);
 const SHARE: Option<Unit> = Some(Unit::Share);
 const N: Option<Unit> = Some(Unit::Count);
+const HZ: Option<Unit> = Some(Unit::PerSecond);
+const AVG: Option<Unit> = Some(Unit::Average);
+const MONEY: Option<Unit> = Some(Unit::Money);
+const G: Option<Unit> = Some(Unit::Grams);
 
 /// Every column, in order.
 #[rustfmt::skip]
@@ -111,6 +123,7 @@ pub const COLUMNS: &[Column] = &[
     column!("source", "source", Model, None, Neither, "The kind of server.", |g| Cell::text(g.source.map(|s| s.to_string()))),
     column!("provider", "provider", Model, None, Neither, "Who served it, behind a router.", |g| Cell::text(g.provider.clone())),
     column!("load", "load", Model, None, Neither, "How many requests ran at once, or were sent per second.", |g| Cell::text(g.key().load())),
+    column!("set", "set", Model, None, Neither, "What was set, where it is not the same for all groups of the model, and what else --group-by tells apart.", |g| Cell::text(g.sub.clone())),
     column!("quantization", "quant", Model, None, Neither, "The quantization of the weights.", |g| Cell::text(g.details.quantization.clone())),
     column!("parameters", "params", Model, None, Neither, "The number of parameters, in the publisher's words.", |g| Cell::text(g.details.parameters.clone())),
     column!("size", "size", Model, GB, Neither, "The size of the model's files.", |g| Cell::number(g.details.size_bytes.map(|b| b as f64))),
@@ -121,16 +134,28 @@ pub const COLUMNS: &[Column] = &[
     column!("load_s", "load time", Speed, S, Lower, "How long the model took to load, once per run (median of runs).", |g| p50(g, Metric::LoadTime)),
     column!("ttft_p50", "ttft", Speed, S, Lower, "Time to first token of any kind, reasoning included: median.", |g| p50(g, Metric::Ttft)),
     column!("ttft_p95", "ttft p95", Speed, S, Lower, "Time to first token: 95th percentile.", |g| percentile(g, Metric::Ttft, "p95")),
+    column!("ttft_p99", "ttft p99", Speed, S, Lower, "Time to first token: 99th percentile.", |g| percentile(g, Metric::Ttft, "p99")),
     column!("ttft_sched_p50", "ttft sched", Speed, S, Lower, "Time to first token from the scheduled moment of sending (open loop): median.", |g| p50(g, Metric::TtftScheduled)),
+    column!("ttft_sched_p99", "ttft sched p99", Speed, S, Lower, "Time to first token from the scheduled moment of sending (open loop): 99th percentile.", |g| percentile(g, Metric::TtftScheduled, "p99")),
     column!("answer_p50", "first answer", Speed, S, Lower, "Time to the first token that is not reasoning: median.", |g| p50(g, Metric::FirstAnswer)),
     column!("decode_tok_s", "decode", Speed, RATE, Higher, "Output tokens per second between the first and the last token, tokens of the first chunk left out: median.", |g| p50(g, Metric::DecodeRate)),
     column!("tok_s", "tok/s", Speed, RATE, Higher, "Output tokens over the whole request's time: median.", |g| p50(g, Metric::TokenRate)),
     column!("prompt_tok_s", "prompt", Speed, RATE, Higher, "Input tokens that were not cached over the time to first token, queue and network included: median.", |g| p50(g, Metric::PromptRate)),
     column!("itl_p50", "itl", Speed, S, Lower, "Gap between chunks with text: median over all gaps of all requests, merged.", |g| gap(g, "p50")),
+    column!("itl_p95", "itl p95", Speed, S, Lower, "Gap between chunks with text: 95th percentile over all gaps of all requests, merged.", |g| gap(g, "p95")),
     column!("itl_p99", "itl p99", Speed, S, Lower, "Gap between chunks with text: 99th percentile over all gaps of all requests, merged.", |g| gap(g, "p99")),
+    column!("tpot_p50", "tpot", Speed, S, Lower, "Time per output token after the first chunk: median.", |g| p50(g, Metric::Tpot)),
+    column!("tpot_p95", "tpot p95", Speed, S, Lower, "Time per output token after the first chunk: 95th percentile.", |g| percentile(g, Metric::Tpot, "p95")),
+    column!("tpot_p99", "tpot p99", Speed, S, Lower, "Time per output token after the first chunk: 99th percentile.", |g| percentile(g, Metric::Tpot, "p99")),
     column!("gen_s", "time", Speed, S, Lower, "The whole request, from its start to the end of the answer: median.", |g| p50(g, Metric::GenerationTime)),
     column!("gen_s_p95", "time p95", Speed, S, Lower, "The whole request: 95th percentile.", |g| percentile(g, Metric::GenerationTime, "p95")),
-    column!("throughput", "together", Speed, RATE, Higher, "Output tokens of all requests together ÷ the time from the first start to the last end.", |g| Cell::number(g.throughput.as_ref().and_then(|t| t.output_tokens_per_second))),
+    column!("gen_s_p99", "time p99", Speed, S, Lower, "The whole request: 99th percentile.", |g| percentile(g, Metric::GenerationTime, "p99")),
+    column!("throughput", "together", Speed, RATE, Higher, "Output tokens per second of all requests together, over the part of the load that is told.", |g| through(g, |t| t.output_tokens_per_second)),
+    column!("requests_s", "requests", Speed, HZ, Higher, "Requests that ended and did not fail per second, over the same part.", |g| through(g, |t| Some(t.requests_per_second))),
+    column!("offered_rate", "asked rate", Speed, HZ, Neither, "Requests per second that were asked for (open loop).", |g| Cell::number(g.rate)),
+    column!("sent_rate", "sent", Speed, HZ, Neither, "Requests per second that were sent, over the same part.", |g| through(g, |t| t.sent_per_second)),
+    column!("achieved_rate", "ended", Speed, HZ, Higher, "Requests per second that ended, failed ones included, over the same part.", |g| through(g, |t| Some(t.ended_per_second))),
+    column!("achieved_concurrency", "in flight", Speed, AVG, Neither, "Requests in flight on average, by time, over the same part.", |g| through(g, |t| Some(t.concurrency))),
     column!("goodput", "goodput", Speed, SHARE, Higher, "The share of all requests, failed ones included, that kept every limit of --slo.", |g| Cell::number(g.goodput.map(|good| good.share))),
 
     column!("cpu_w", "CPU", Energy, W, Lower, "Mean power of the processor during a request: median of requests.", |g| watts(g, Metric::CpuWatts)),
@@ -140,14 +165,19 @@ pub const COLUMNS: &[Column] = &[
     column!("total_w_peak", "peak", Energy, W, Lower, "The highest reading of the total while a request ran.", |g| Cell::number(g.watts.get(&Metric::TotalWatts).map(|r| r.peak))),
     column!("total_w_low", "low", Energy, W, Lower, "The lowest reading of the total while a request ran.", |g| Cell::number(g.watts.get(&Metric::TotalWatts).map(|r| r.low))),
     column!("gpu_w_peak", "GPU peak", Energy, W, Lower, "The highest reading of the graphics processor while a request ran.", |g| Cell::number(g.watts.get(&Metric::GpuWatts).map(|r| r.peak))),
-    column!("joules", "energy", Energy, J, Lower, "Energy of a request, gross: median.", |g| p50(g, Metric::Energy)),
+    column!("joules", "energy", Energy, J, Lower, "Energy of a request, gross: median.", |g| joules(g, Metric::Energy, None)),
     column!("j_tok", "J/token", Energy, JT, Lower, "Energy ÷ output tokens, gross: sums over the requests where both are known.", joules_per_token),
     column!("j_tok_net", "net J/token", Energy, JT, Lower, "Energy less what idling would have taken ÷ output tokens.", |g| doubtful(g, g.energy.as_ref().and_then(|e| e.net_joules_per_output_token), None)),
-    column!("load_j", "load energy", Energy, J, Lower, "Energy of loading the model, once per run (median of runs).", |g| p50(g, Metric::LoadEnergy)),
+    column!("prefill_j", "prefill", Energy, J, Lower, "Energy of a request from its start to its first token: median.", |g| joules(g, Metric::PrefillEnergy, g.energy_split.and_then(|s| s.prefill))),
+    column!("decode_j", "decoding", Energy, J, Lower, "Energy of a request from its first to its last token: median.", |g| joules(g, Metric::DecodeEnergy, g.energy_split.and_then(|s| s.decode))),
+    column!("idle_j", "idle", Energy, J, Lower, "What idling would have taken in the time of a request, part of its energy: median.", |g| joules(g, Metric::IdleEnergy, None)),
+    column!("load_j", "load energy", Energy, J, Lower, "Energy of loading the model, once per run (median of runs).", |g| joules(g, Metric::LoadEnergy, g.energy_split.and_then(|s| s.load))),
+    column!("energy_cost", "energy cost", Energy, MONEY, Lower, "What the energy of all requests cost, in the money of --price-per-kwh.", |g| total(g, Metric::EnergyPrice)),
+    column!("carbon_g", "CO₂", Energy, G, Lower, "What the energy of all requests emitted, in grams of CO₂ equivalent.", |g| total(g, Metric::Carbon)),
 
-    column!("mem_load", "Δ load", Memory, GB, Lower, "Memory after the load less before it: of the figure that says best what the model takes here.", |g| p50(g, Metric::MemoryLoad)),
-    column!("mem_gen", "Δ answer", Memory, GB, Lower, "Memory after the answer less after the load: median.", |g| p50(g, Metric::MemoryGeneration)),
-    column!("mem_high", "high water", Memory, GB, Lower, "The most memory held from the start of the load to the end of the answer: highest of all requests.", |g| percentile(g, Metric::MemoryHighWater, "max")),
+    column!("mem_load", "Δ load", Memory, GB, Lower, "Memory after the load less before it: of the figure that says best what the model takes here.", |g| memory(g, Metric::MemoryLoad, "p50")),
+    column!("mem_gen", "Δ answer", Memory, GB, Lower, "Memory after the answer less after the load: median.", |g| memory(g, Metric::MemoryGeneration, "p50")),
+    column!("mem_high", "high water", Memory, GB, Lower, "The most memory held from the start of the load to the end of the answer: highest of all requests.", |g| memory(g, Metric::MemoryHighWater, "max")),
     column!("mem_figure", "figure", Memory, None, Neither, "Which figure of memory the others are of.", |g| Cell::text(words(&g.memory_primary))),
 
     column!("usd", "cost", Cost, USD, Lower, "US dollars for all requests of the group, failed ones included where they were billed.", |g| Cell::number(g.cost.as_ref().map(|c| c.usd))),
@@ -160,12 +190,17 @@ pub const COLUMNS: &[Column] = &[
     column!("out_tok", "out", Answer, TOK, Neither, "Tokens of the answer, reasoning included: median.", |g| p50(g, Metric::TokensOut)),
     column!("reasoning_tok", "reasoning", Answer, TOK, Neither, "Tokens of reasoning: median.", |g| p50(g, Metric::TokensReasoning)),
     column!("finish", "finish", Answer, None, Neither, "Why answers ended, and how often.", |g| Cell::text(tally(g.finish_reasons.iter()))),
+    column!("rendered", "rendered", Answer, None, Neither, "Whether the produced page shows anything in a browser without a network (--screenshots).", |g| Cell::text(rendered(g))),
+    column!("console_errors", "console errors", Answer, N, Lower, "Errors that the scripts of produced pages made or wrote to the console (--screenshots).", |g| Cell::number(g.screens.as_ref().filter(|s| s.unknown < s.pages).map(|s| s.console_errors as f64))),
+    column!("hosts", "hosts", Answer, None, Neither, "The hosts that produced pages asked for; none was reached (--screenshots).", |g| Cell::text(g.screens.as_ref().and_then(|s| words(&s.hosts)))),
     column!("errors", "errors", Answer, None, Neither, "Why requests failed, and how often.", |g| Cell::text(tally(g.errors.iter()))),
     column!("warnings", "doubts", Answer, None, Neither, "What is doubtful about requests, and how often.", |g| Cell::text(tally(g.warnings.iter()))),
+    column!("outliers", "far out", Answer, None, Neither, "Requests that lie far out in a metric, by the modified z-score; they count like all others.", |g| Cell::text(far_out(g))),
+    column!("no_power", "no power", Answer, None, Neither, "Why requests have no power, or why something of it is missing, and how often.", |g| Cell::text(tally(g.no_power.iter().chain(g.meter.iter().flat_map(|m| m.reasons.iter()))))),
 ];
 
 /// The columns that a page shows at first, where there is anything to show.
-pub const MAIN: [&str; 23] = [
+pub const MAIN: [&str; 26] = [
     "model",
     "ok",
     "failed",
@@ -188,6 +223,9 @@ pub const MAIN: [&str; 23] = [
     "out_tok",
     "reasoning_tok",
     "finish",
+    "rendered",
+    "console_errors",
+    "hosts",
     "warnings",
 ];
 
@@ -209,6 +247,16 @@ fn tally<'a>(counts: impl Iterator<Item = (&'a String, &'a u64)>) -> Option<Stri
 
 fn words(set: &std::collections::BTreeSet<String>) -> Option<String> {
     (!set.is_empty()).then(|| set.iter().cloned().collect::<Vec<_>>().join(", "))
+}
+
+/// Whether the pages of a group show anything: `yes`, `no`, or how many of them.
+fn rendered(group: &Group) -> Option<String> {
+    let screens = group.screens.as_ref().filter(|screens| screens.unknown < screens.pages)?;
+    Some(match (screens.rendered, screens.pages) {
+        (0, 1) => "no".into(),
+        (1, 1) => "yes".into(),
+        (rendered, pages) => format!("{rendered} of {pages}"),
+    })
 }
 
 fn p50(group: &Group, metric: Metric) -> Cell {
@@ -239,9 +287,68 @@ fn spread(stat: &Stat, unit: Unit) -> String {
     }
 }
 
+/// A number of what the group got through, with the part of the load that it is of.
+fn through(group: &Group, of: fn(&Throughput) -> Option<f64>) -> Cell {
+    let Some((through, value)) = group.throughput.as_ref().and_then(|t| Some((t, of(t)?))) else { return Cell::Absent };
+    let part = if through.part.steady { "the steady part of the load" } else { "the whole load" };
+    let more = format!("over {} of {part}", super::number::lasting(through.span_seconds));
+    Cell::Number { value, doubt: None, more: Some(more) }
+}
+
+/// A metric of energy: the median, with the mean's certain bounds.
+fn joules(group: &Group, metric: Metric, part: Option<Joules>) -> Cell {
+    let bounds = part.and_then(|part| part.mean()).and_then(|(mean, bounds)| Some((mean, bounds?)));
+    match p50(group, metric) {
+        Cell::Number { value, doubt, more } => {
+            let say = |v| super::number::alone(v, Unit::Joules);
+            let bounds =
+                bounds.map(|(_, (low, high))| format!("mean certainly between {} and {}", say(low), say(high)));
+            let more = more.into_iter().chain(bounds).collect::<Vec<_>>().join("; ");
+            Cell::Number { value, doubt: doubt.or_else(|| weak(group)), more: Some(more) }
+        }
+        other => other,
+    }
+}
+
+/// The sum of a metric over the requests that have it.
+fn total(group: &Group, metric: Metric) -> Cell {
+    let Some(stat) = group.stat(metric) else { return Cell::Absent };
+    let missing = group.ok - stat.n.min(group.ok);
+    let more = (missing > 0).then(|| format!("of {} requests; {missing} have none", stat.n));
+    Cell::Number { value: stat.mean * stat.n as f64, doubt: weak(group), more }
+}
+
+/// A figure of memory. That of the whole machine is no figure of the server, and is marked.
+fn memory(group: &Group, metric: Metric, name: &'static str) -> Cell {
+    let whole = group.memory_primary.iter().any(|figure| figure.starts_with("system_used"));
+    match percentile(group, metric, name) {
+        Cell::Number { value, doubt, more } => {
+            let why =
+                whole.then(|| "this is the memory of the whole machine: no process of the server was measured".into());
+            Cell::Number { value, doubt: why.or(doubt), more }
+        }
+        other => other,
+    }
+}
+
+/// How many requests lie far out, by metric, and the farthest of them: `ttft 2 (r/7, r/9)`.
+fn far_out(group: &Group) -> Option<String> {
+    let say = |(metric, far): (&Metric, &Outlying)| {
+        let named: Vec<&str> = far.requests.iter().take(3).map(String::as_str).collect();
+        let more = if far.n > 3 { ", …" } else { "" };
+        format!("{} {} ({}{more})", metric.name().replace('_', " "), far.n, named.join(", "))
+    };
+    let words: Vec<String> = group.outliers.iter().map(say).collect();
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
 fn gap(group: &Group, name: &'static str) -> Cell {
     let Some(gaps) = &group.itl_seconds else { return Cell::Absent };
-    let value = if name == "p50" { gaps.p50 } else { gaps.p99 };
+    let value = match name {
+        "p50" => gaps.p50,
+        "p95" => gaps.p95,
+        _ => gaps.p99,
+    };
     let doubt = gaps.unsupported.contains(&name).then(|| format!("{} gaps are too few to know {name}", gaps.n));
     let more = format!("{} gaps, longest {}", gaps.n, super::number::alone(gaps.max, Unit::Seconds));
     Cell::Number { value, doubt, more: Some(more) }

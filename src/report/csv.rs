@@ -7,19 +7,29 @@ use csv::Writer;
 use std::io::{self, Write};
 
 /// Writes a line per group: every column, or those that are asked for; numbers in base units, empty where nothing was measured.
+/// The last column names those of the others whose number is doubtful.
 ///
 /// # Errors
 /// When the output is closed or full.
 pub fn groups(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
     let columns = options.columns.clone().unwrap_or_else(|| COLUMNS.iter().collect());
     let mut csv = Writer::from_writer(to);
-    csv.write_record(columns.iter().map(|column| column.key)).map_err(plain)?;
+    csv.write_record(columns.iter().map(|column| column.key).chain(["doubtful"])).map_err(plain)?;
     for group in &summary.groups {
-        let cells = columns.iter().map(|column| match (column.of)(group) {
-            Cell::Absent => String::new(),
-            Cell::Text(text) => defused(&text),
-            Cell::Number { value, .. } => number(value),
-        });
+        let mut doubtful = Vec::new();
+        let mut cells: Vec<String> = Vec::new();
+        for column in &columns {
+            let cell = (column.of)(group);
+            if cell.doubt().is_some() {
+                doubtful.push(column.key);
+            }
+            cells.push(match cell {
+                Cell::Absent => String::new(),
+                Cell::Text(text) => defused(&text),
+                Cell::Number { value, .. } => number(value),
+            });
+        }
+        cells.push(doubtful.join(" "));
         csv.write_record(cells).map_err(plain)?;
     }
     csv.flush()
@@ -44,22 +54,49 @@ pub fn requests(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
 type Word = (&'static str, fn(&Summary, &Row) -> String);
 
 /// What is known of a request besides its metrics.
-const WORDS: [Word; 14] = [
+const WORDS: [Word; 28] = [
     ("run", |_, r| defused(&r.run)),
     ("id", |_, r| r.id.to_string()),
-    ("source", |s, r| s.groups[r.group].source.map(|source| source.to_string()).unwrap_or_default()),
-    ("model", |s, r| defused(&s.groups[r.group].model)),
-    ("provider", |s, r| defused(s.groups[r.group].provider.as_deref().unwrap_or_default())),
-    ("concurrency", |s, r| s.groups[r.group].concurrency.map(|n| n.to_string()).unwrap_or_default()),
-    ("rate", |s, r| s.groups[r.group].rate.map(number).unwrap_or_default()),
+    ("source", |_, r| r.source.map(|source| source.to_string()).unwrap_or_default()),
+    ("model", |_, r| defused(&r.model)),
+    ("provider", |_, r| words(r.provider.as_deref())),
+    ("pinned", |_, r| words(r.pinned.as_deref())),
+    ("concurrency", |_, r| count(r.concurrency)),
+    ("rate", |_, r| r.rate.map(number).unwrap_or_default()),
+    ("set", |s, r| words(s.groups[r.group].sub.as_deref())),
     ("phase", |_, r| if r.warmup { "warmup" } else { "measure" }.into()),
-    ("prompt", |_, r| defused(r.prompt.as_deref().unwrap_or_default())),
-    ("timestamp", |_, r| defused(r.timestamp.as_deref().unwrap_or_default())),
+    ("prompt", |_, r| words(r.prompt.as_deref())),
+    ("conversation", |_, r| count(r.conversation)),
+    ("turn", |_, r| count(r.turn)),
+    ("repeat", |_, r| count(r.repeat)),
+    ("timestamp", |_, r| words(r.timestamp.as_deref())),
+    ("start_ts", |_, r| r.start_ts.map(|ts| format!("{ts:.6}")).unwrap_or_default()),
+    ("in_flight", |_, r| count(r.in_flight)),
+    ("attempts", |_, r| r.attempts.to_string()),
     ("success", |_, r| r.ok().to_string()),
-    ("finish_reason", |_, r| defused(r.finish_reason.as_deref().unwrap_or_default())),
+    ("finish_reason", |_, r| words(r.finish_reason.as_deref())),
     ("error_kind", |_, r| r.failure.as_ref().map(|failure| failure.kind.to_owned()).unwrap_or_default()),
     ("error", |_, r| r.failure.as_ref().map(|failure| defused(&failure.message)).unwrap_or_default()),
+    ("warnings", |_, r| defused(&r.warnings.join(" "))),
+    ("power_reason", |_, r| words(r.power_reason.as_deref())),
+    ("memory_reason", |_, r| words(r.memory_reason.as_deref())),
+    ("rendered", |_, r| r.screen.as_ref().and_then(|s| s.rendered).map(|seen| seen.to_string()).unwrap_or_default()),
+    ("console_errors", |_, r| {
+        r.screen.as_ref().and_then(|s| s.console_errors).map(|n| n.to_string()).unwrap_or_default()
+    }),
+    ("hosts", |_, r| {
+        let hosts = r.screen.iter().flat_map(|screen| screen.hosts.iter().map(String::as_str));
+        defused(&hosts.collect::<Vec<_>>().join(" "))
+    }),
 ];
+
+fn words(text: Option<&str>) -> String {
+    defused(text.unwrap_or_default())
+}
+
+fn count(n: Option<u64>) -> String {
+    n.map(|n| n.to_string()).unwrap_or_default()
+}
 
 fn number(value: f64) -> String {
     super::json::number(Some(value)).to_string()

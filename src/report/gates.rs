@@ -3,10 +3,9 @@
 //! `ttft_p95 > 500ms`, `failed > 0`, `tok_s < 0.95 * baseline`: a gate fails when its condition holds for any group, and
 //! when a group does not have the number that it asks for, because what was not measured was not shown to be right.
 
-use super::columns::{COLUMNS, Column, column};
+use super::columns::{COLUMNS, Cell, Column, column};
 use super::number;
-use crate::summary::{Group, Key, Summary, Unit};
-use std::collections::HashMap;
+use crate::summary::{Group, Summary, Unit, counterparts};
 
 /// A condition.
 #[derive(Clone)]
@@ -66,25 +65,37 @@ impl Gate {
         matches!(self.limit, Limit::OfBaseline(_))
     }
 
-    /// Why the gate fails, a sentence per group; none when it does not.
-    pub fn failures(&self, summary: &Summary, baseline: Option<&Summary>) -> Vec<String> {
-        let before: HashMap<Key, &Group> =
-            baseline.iter().flat_map(|b| &b.groups).map(|group| (group.key(), group)).collect();
+    /// What the gate finds, group by group and against every baseline.
+    pub fn judge(&self, summary: &Summary, baselines: &[Summary]) -> Judged {
+        let mut judged = Judged::default();
         if summary.groups.is_empty() {
-            return vec![format!("{}: there are no results to judge", self.text)];
+            judged.failures.push(format!("{}: there are no results to judge", self.text));
         }
-        summary.groups.iter().filter_map(|group| self.failure(group, before.get(&group.key()).copied())).collect()
+        let against: Vec<Vec<Option<&Group>>> = match self.limit {
+            Limit::Number(_) => vec![vec![None; summary.groups.len()]],
+            Limit::OfBaseline(_) => baselines
+                .iter()
+                .map(|old| counterparts(summary, old).into_iter().map(|at| Some(&old.groups[at?])).collect())
+                .collect(),
+        };
+        for before in against {
+            for (group, before) in summary.groups.iter().zip(before) {
+                self.judge_group(group, before, &mut judged);
+            }
+        }
+        judged
     }
 
-    fn failure(&self, group: &Group, before: Option<&Group>) -> Option<String> {
-        let say = |what: String| Some(format!("{}: {}: {what}", self.text, group.model));
+    fn judge_group(&self, group: &Group, before: Option<&Group>, judged: &mut Judged) {
+        let said = |what: String| format!("{}: {}: {what}", self.text, group.name());
         let unit = self.column.unit.unwrap_or(Unit::Count);
-        let Some(value) = (self.column.of)(group).value() else { return say("not measured".into()) };
+        let cell = (self.column.of)(group);
+        let Some(value) = cell.value() else { return judged.failures.push(said("not measured".into())) };
         let limit = match self.limit {
             Limit::Number(limit) => limit,
             Limit::OfBaseline(factor) => match before.and_then(|group| (self.column.of)(group).value()) {
                 Some(old) => old * factor,
-                None => return say("not in the baseline".into()),
+                None => return judged.failures.push(said("not in the baseline".into())),
             },
         };
         let holds = match self.sign {
@@ -97,8 +108,25 @@ impl Gate {
             Limit::Number(_) => String::new(),
             Limit::OfBaseline(_) => format!(", against {}", number::alone(limit, unit)),
         };
-        if holds { say(format!("{}{against}", number::alone(value, unit))) } else { None }
+        let old = before.map(|group| (self.column.of)(group));
+        let doubts: Vec<&str> = [Some(&cell), old.as_ref()].into_iter().flatten().filter_map(Cell::doubt).collect();
+        let doubt = doubts.first().map_or(String::new(), |why| format!(" ({why})"));
+        let what = said(format!("{}{against}{doubt}", number::alone(value, unit)));
+        if holds {
+            judged.failures.push(what);
+        } else if !doubts.is_empty() {
+            judged.doubts.push(what);
+        }
     }
+}
+
+/// What a gate finds, in sentences.
+#[derive(Debug, Default, PartialEq)]
+pub struct Judged {
+    /// Groups that fail it.
+    pub failures: Vec<String>,
+    /// Groups that pass by a number that cannot be relied on, with why.
+    pub doubts: Vec<String>,
 }
 
 /// A number with a unit, in base units: a length of time and a size must have one.
@@ -116,7 +144,9 @@ fn quantity(text: &str, unit: Unit) -> Result<f64, String> {
         Unit::Watts => &[("", 1.0), ("W", 1.0)],
         Unit::Joules => &[("", 1.0), ("J", 1.0), ("kJ", 1e3)],
         Unit::JoulesPerToken => &[("", 1.0), ("J", 1.0), ("J/tok", 1.0)],
-        Unit::Usd | Unit::Count => &[("", 1.0)],
+        Unit::PerSecond => &[("", 1.0), ("/s", 1.0)],
+        Unit::Grams => &[("", 1.0), ("g", 1.0), ("kg", 1e3)],
+        Unit::Usd | Unit::Money | Unit::Count | Unit::Average => &[("", 1.0)],
     };
     units.iter().find(|(known, _)| *known == name).map(|(_, scale)| value * scale).ok_or_else(|| {
         let known: Vec<&str> = units.iter().map(|(name, _)| *name).filter(|name| !name.is_empty()).collect();
@@ -151,7 +181,7 @@ mod tests {
             ("ttft_p50 > 1.1 * baseline", vec!["m1: 0.600 s, against 0.550 s", "m2: not measured"]),
             ("ttft_p50>baseline", vec!["m1: 0.600 s, against 0.500 s", "m2: not measured"]),
         ] {
-            let failures = Gate::parse(gate).unwrap().failures(&now, Some(&before));
+            let failures = Gate::parse(gate).unwrap().judge(&now, std::slice::from_ref(&before)).failures;
             let expect: Vec<String> = expect.iter().map(|what| format!("{gate}: {what}")).collect();
             assert_eq!(failures, expect);
         }
@@ -174,7 +204,21 @@ mod tests {
     }
 
     #[test]
+    fn a_percentile_that_the_sample_cannot_tell_says_so_whichever_way_it_is_judged() {
+        let mut collector = Collector::default();
+        for (level, ttft) in [(1, 0.2), (1, 0.3), (8, 0.5), (8, 0.9)] {
+            let o =
+                Outcome { model: "m".into(), concurrency: Some(level), ttft_seconds: Some(ttft), ..Outcome::default() };
+            collector.add(Record::Result(Box::new(o)), None);
+        }
+        let judged = Gate::parse("ttft_p99 > 500ms").unwrap().judge(&collector.finish(), &[]);
+        let why = "(2 measurements are too few to know p99)";
+        assert_eq!(judged.failures, [format!("ttft_p99 > 500ms: m · 8 at once: 0.896 s {why}")]);
+        assert_eq!(judged.doubts, [format!("ttft_p99 > 500ms: m · 1 at once: 0.299 s {why}")]);
+    }
+
+    #[test]
     fn a_gate_over_nothing_fails() {
-        assert_eq!(Gate::parse("failed > 0").unwrap().failures(&summary(&[]), None).len(), 1);
+        assert_eq!(Gate::parse("failed > 0").unwrap().judge(&summary(&[]), &[]).failures.len(), 1);
     }
 }

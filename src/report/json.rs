@@ -58,6 +58,7 @@ fn document(summary: &Summary) -> Value {
             put(name, value);
         }
     }
+    put("window", json!(summary.window));
     put("groups", Value::Array(summary.groups.iter().map(group).collect()));
     if let Some(slo) = &summary.slo {
         put("slo_seconds", json!(slo));
@@ -95,14 +96,18 @@ fn compared(summary: &Summary, comparison: &Comparison) -> Value {
             fields.insert("provider".into(), json!(group.provider));
             fields.insert("concurrency".into(), json!(group.concurrency));
             fields.insert("rate".into(), json!(group.rate));
+            fields.insert("set".into(), json!(group.sub));
+            fields.insert("baseline".into(), json!(comparison.baselines.get(change.baseline)));
         }
         round_all(&mut value);
         value
     });
     json!({
+        "baselines": comparison.baselines,
         "changes": changes.collect::<Vec<_>>(),
         "only_before": comparison.only_before,
         "only_now": comparison.only_now,
+        "set_otherwise": comparison.set_otherwise,
     })
 }
 
@@ -122,10 +127,16 @@ fn result(summary: &Summary, row: &Row) -> Value {
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
     put("run", json!(row.run));
     put("id", json!(row.id));
-    put("model", json!(group.model));
-    put("source", json!(group.source));
-    put("provider", json!(group.provider));
+    put("model", json!(row.model));
+    put("source", json!(row.source));
+    put("provider", json!(row.provider));
+    put("set", json!(group.sub));
     put("prompt_id", json!(row.prompt));
+    for (name, value) in [("conversation", row.conversation), ("turn", row.turn), ("in_flight", row.in_flight)] {
+        if value.is_some() {
+            put(name, json!(value));
+        }
+    }
     put("success", json!(row.ok()));
     put("timestamp", json!(row.timestamp));
     put("latency_ms", number(latency.map(|s| s * 1e3)));
@@ -136,6 +147,22 @@ fn result(summary: &Summary, row: &Row) -> Value {
     put("finish_reason", json!(row.finish_reason));
     put("error", json!(row.failure.as_ref().map(|failure| &failure.message)));
     put("error_kind", json!(row.failure.as_ref().map(|failure| failure.kind)));
+    if !row.warnings.is_empty() {
+        put("warnings", json!(row.warnings));
+    }
+    for (name, reason) in
+        [("pinned", &row.pinned), ("power_reason", &row.power_reason), ("memory_reason", &row.memory_reason)]
+    {
+        if reason.is_some() {
+            put(name, json!(reason));
+        }
+    }
+    if let Some(screen) = &row.screen {
+        put("rendered", json!(screen.rendered));
+        put("console_errors", json!(screen.console_errors));
+        put("hosts", json!(screen.hosts));
+        put("screenshot", json!(screen.picture));
+    }
     for (metric, value) in &row.values {
         if !matches!(metric, Metric::TokensIn | Metric::TokensOut | Metric::TokenRate) {
             put(metric.name(), number(Some(*value)));

@@ -4,6 +4,7 @@ use super::Options;
 use super::calibration;
 use super::changes;
 use super::columns::{Cell, Column};
+use super::notes::notes;
 use super::number;
 use super::text::{columns, headline};
 use crate::summary::{Summary, Unit};
@@ -15,7 +16,7 @@ use std::io::{self, Write};
 /// When the output is closed or full.
 pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
     if summary.groups.is_empty() {
-        return writeln!(to, "No results.");
+        return writeln!(to, "No results: no line of the input is of type result.");
     }
     let runs: Vec<String> = summary.runs.iter().take(5).map(|run| plain(&run.run)).collect();
     if !runs.is_empty() {
@@ -36,12 +37,19 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
         let cells: Vec<&str> = columns.iter().map(|cells| cells[line].as_str()).collect();
         writeln!(to, "| {} |", cells.join(" | "))?;
     }
+    let notes = notes(summary);
+    if !notes.is_empty() {
+        writeln!(to)?;
+    }
+    for note in notes {
+        writeln!(to, "- {}", plain(&note))?;
+    }
     if summary.totals.failed > 0 {
         writeln!(to, "\nFailures:\n")?;
         for group in &summary.groups {
             for error in group.error_messages.iter().take(3) {
                 let message = plain(&number::shortened(&error.message, 200));
-                writeln!(to, "- {} × {}: {}: {message}", error.n, plain(&error.kind), plain(&group.model))?;
+                writeln!(to, "- {} × {}: {}: {message}", error.n, plain(&error.kind), plain(&group.name()))?;
             }
         }
     }

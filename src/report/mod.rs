@@ -15,14 +15,16 @@ pub mod input;
 mod json;
 pub mod legacy;
 mod markdown;
+mod notes;
 mod number;
 mod openmetrics;
+pub mod screens;
 mod text;
 
 pub use choose::{Order, parse, parse_order};
 pub use columns::{COLUMNS, Column, Set, column};
 pub use follow::follow;
-pub use gates::Gate;
+pub use gates::{Gate, Judged};
 
 use crate::summary::Summary;
 use clap::ValueEnum;

@@ -1,5 +1,7 @@
 //! Numbers for people: as many digits as the column needs, and never a zero for something that is not zero.
 
+pub use crate::text::hidden;
+
 use crate::summary::Unit;
 
 /// How a unit is written, and how many of the base unit it is.
@@ -15,18 +17,31 @@ pub fn scale(unit: Unit) -> (&'static str, f64) {
         Unit::Usd => ("$", 1.0),
         Unit::Count => ("", 1.0),
         Unit::Share => ("%", 0.01),
+        Unit::PerSecond => ("/s", 1.0),
+        Unit::Average => ("", 1.0),
+        Unit::Money => ("", 1.0),
+        Unit::Grams => ("g", 1.0),
     }
 }
 
-/// How many decimals a column of such numbers is written with: three to four digits of its largest number.
+/// How many decimals a column of such numbers is written with: three to four digits of its largest number; of money at least
+/// two digits of its smallest, because cheap models differ there.
 pub fn decimals(unit: Unit, values: impl IntoIterator<Item = f64>) -> usize {
-    let largest = values.into_iter().map(|v| (v / scale(unit).1).abs()).fold(0.0, f64::max);
+    let (mut largest, mut smallest) = (0.0f64, f64::INFINITY);
+    for size in values.into_iter().map(|v| (v / scale(unit).1).abs()).filter(|v| *v > 0.0) {
+        largest = largest.max(size);
+        // What is smaller is written with a power of ten.
+        smallest = if size < 1e-6 { smallest } else { smallest.min(size) };
+    }
+    if matches!(unit, Unit::Usd | Unit::Money) && smallest.is_finite() {
+        return (1.0 - smallest.log10().floor()).clamp(2.0, 7.0) as usize;
+    }
     let most = match unit {
         Unit::Count => 0,
         Unit::Tokens | Unit::TokensPerSecond | Unit::Watts | Unit::Share => 1,
-        Unit::Joules | Unit::Bytes => 2,
-        Unit::Seconds | Unit::JoulesPerToken => 3,
-        Unit::Usd => 4,
+        Unit::Joules | Unit::Bytes | Unit::Average | Unit::Grams => 2,
+        Unit::Seconds | Unit::JoulesPerToken | Unit::PerSecond => 3,
+        Unit::Usd | Unit::Money => 4,
     };
     let needed = if largest >= 1000.0 {
         0
@@ -79,12 +94,6 @@ pub fn shortened(text: &str, most: usize) -> String {
     }
 }
 
-/// Control characters, and the marks that reorder or hide what stands around them.
-pub fn hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-}
-
 /// A length of time as people say it.
 pub fn lasting(seconds: f64) -> String {
     let whole = seconds.round().max(0.0) as u64;
@@ -110,6 +119,9 @@ mod tests {
             (Unit::Bytes, vec![-1.5e9, 12.34e9], vec!["-1.50", "12.34"]),
             (Unit::Tokens, vec![1234.0, 3.0], vec!["1234", "3"]),
             (Unit::Usd, vec![2e-9], vec!["2.0e-9"]),
+            (Unit::Usd, vec![0.000_123, 1.5], vec!["0.00012", "1.50000"]),
+            (Unit::Usd, vec![0.27, 15.0], vec!["0.27", "15.00"]),
+            (Unit::Average, vec![3.987, 12.0], vec!["3.99", "12.00"]),
             (Unit::Share, vec![0.25], vec!["25.0"]),
             (Unit::Seconds, vec![-0.00001], vec!["-0.000010"]),
         ] {

@@ -3,7 +3,7 @@
 //! Every metric is a gauge (what a benchmark found, not a process that lives), in the base unit its name ends with;
 //! percentiles carry a `quantile` label. What the sample cannot support is left out, because a scraper cannot see a mark.
 
-use crate::summary::{Group, Metric, Stat, Summary, Unit};
+use crate::summary::{Group, Metric, Stat, Summary, Throughput, Unit};
 use std::io::{self, Write};
 
 /// Writes the exposition.
@@ -36,11 +36,23 @@ pub fn write(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
         ];
         kinds.into_iter().filter_map(|(kind, v)| Some((format!("kind=\"{kind}\""), v?))).collect()
     })?;
-    let together = "Output tokens of all requests together per second.";
-    family(summary, to, "llm_bench_throughput_tokens_per_second", "", together, |group| {
-        let rate = group.throughput.as_ref().and_then(|t| t.output_tokens_per_second);
-        rate.map(|rate| (String::new(), rate)).into_iter().collect()
-    })?;
+    type Of = fn(&Throughput) -> Option<f64>;
+    let rates: [(&str, &str, Of); 5] = [
+        ("throughput_tokens_per_second", "Output tokens of all requests together per second.", |t| {
+            t.output_tokens_per_second
+        }),
+        ("requests_per_second", "Requests that ended and did not fail per second.", |t| Some(t.requests_per_second)),
+        ("ended_requests_per_second", "Requests that ended per second.", |t| Some(t.ended_per_second)),
+        ("sent_requests_per_second", "Requests that were sent per second.", |t| t.sent_per_second),
+        ("requests_in_flight", "Requests in flight on average, by time.", |t| Some(t.concurrency)),
+    ];
+    for (name, help, of) in rates {
+        family(summary, to, &format!("llm_bench_{name}"), "", help, |group| {
+            let Some(through) = &group.throughput else { return Vec::new() };
+            let window = if through.part.steady { "steady" } else { "all" };
+            of(through).map(|rate| (format!("window=\"{window}\""), rate)).into_iter().collect()
+        })?;
+    }
     writeln!(to, "# EOF")
 }
 
@@ -76,6 +88,7 @@ fn labels(group: &Group) -> String {
     labels.extend(group.provider.as_ref().map(|provider| format!("provider=\"{}\"", escaped(provider))));
     labels.extend(group.concurrency.map(|n| format!("concurrency=\"{n}\"")));
     labels.extend(group.rate.map(|rate| format!("rate=\"{rate}\"")));
+    labels.extend(group.sub.as_ref().map(|sub| format!("set=\"{}\"", escaped(sub))));
     labels.join(",")
 }
 
@@ -104,7 +117,8 @@ fn unit(metric: Metric) -> &'static str {
         Unit::Bytes => "bytes",
         Unit::Usd => "usd",
         Unit::Tokens => "tokens",
-        Unit::TokensPerSecond | Unit::Count | Unit::Share => "",
+        Unit::Grams => "grams",
+        Unit::TokensPerSecond | Unit::PerSecond | Unit::Money | Unit::Count | Unit::Average | Unit::Share => "",
     }
 }
 

@@ -4,18 +4,21 @@ use super::Options;
 use super::calibration;
 use super::changes;
 use super::columns::{COLUMNS, Cell, Column};
+use super::notes::notes;
 use super::number;
 use crate::clock;
-use crate::summary::{Comparison, Metric, Summary, Unit, Verdict};
+use crate::summary::{Comparison, Metric, Shape, Shapes, Stat, Summary, Unit, Verdict};
+use crate::text::plain;
 use std::io::{self, Write};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The columns of a short table, where any group has them.
-const SHOWN: [&str; 20] = [
+const SHOWN: [&str; 27] = [
     "model",
     "source",
     "provider",
     "load",
+    "set",
     "ok",
     "failed",
     "load_s",
@@ -28,11 +31,21 @@ const SHOWN: [&str; 20] = [
     "out_tok",
     "total_w",
     "j_tok",
+    "prefill_j",
+    "decode_j",
+    "energy_cost",
+    "carbon_g",
     "mem_high",
     "usd",
     "usd_1m",
+    "usd_1m_in_list",
+    "usd_1m_out_list",
     "finish",
 ];
+
+/// The columns that a load adds: what was got through together, beside what was asked.
+const OF_LOADS: [&str; 6] =
+    ["ttft_p99", "throughput", "requests_s", "offered_rate", "sent_rate", "achieved_concurrency"];
 
 /// The widest a column of words may be, in columns of the terminal.
 const WIDEST: usize = 44;
@@ -43,7 +56,7 @@ const WIDEST: usize = 44;
 /// When the output is closed or full.
 pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
     if summary.groups.is_empty() {
-        return writeln!(to, "no results");
+        return writeln!(to, "no results: no line of the input is of type result");
     }
     writeln!(to, "{}\n", headline(summary))?;
     let columns = columns(summary, options);
@@ -54,6 +67,13 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     shapes(summary, to)?;
     failures(summary, to)?;
     calibrated(summary, to)?;
+    let notes = notes(summary);
+    if !notes.is_empty() {
+        writeln!(to)?;
+    }
+    for note in notes {
+        writeln!(to, "{}", plain(&note).trim())?;
+    }
     if let Some(comparison) = &summary.comparison {
         compared(summary, comparison, to)?;
     }
@@ -63,11 +83,17 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     Ok(())
 }
 
-/// The columns that were asked for; else those of [`SHOWN`] that any group has.
+/// The columns that were asked for; else those of a short table that any group has.
 pub fn columns(summary: &Summary, options: &Options) -> Vec<&'static Column> {
+    let loads = summary.groups.iter().any(|group| group.rate.is_some() || group.concurrency.is_some_and(|n| n > 1));
+    let asked = |key: &str| match key {
+        // A load is judged by its tail.
+        "ttft_p95" => !loads,
+        key => SHOWN.contains(&key) || (loads && OF_LOADS.contains(&key)),
+    };
     let shown = COLUMNS
         .iter()
-        .filter(|column| SHOWN.contains(&column.key))
+        .filter(|column| asked(column.key))
         .filter(|column| summary.groups.iter().any(|group| worth((column.of)(group), column.key)));
     options.columns.clone().unwrap_or_else(|| shown.collect())
 }
@@ -109,31 +135,42 @@ fn calibrated(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
 fn shapes(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     const BINS: usize = 24;
-    const ENOUGH: usize = 20;
-    for (metric, words) in [(Metric::Ttft, "ttft"), (Metric::GenerationTime, "time")] {
-        let mut values: Vec<Vec<f64>> = vec![Vec::new(); summary.groups.len()];
-        for row in summary.rows.iter().filter(|row| row.ok() && !row.warmup) {
-            values[row.group].extend(row.value(metric));
-        }
-        let shown: Vec<usize> = (0..values.len()).filter(|at| values[*at].len() >= ENOUGH).collect();
-        let all = || shown.iter().flat_map(|at| &values[*at]).copied();
-        let (low, high) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
+    const ENOUGH: u64 = 20;
+    type Of = fn(&Shapes) -> Option<&Shape>;
+    let drawn: [(Metric, &str, Of); 3] = [
+        (Metric::Ttft, "ttft", |shapes| shapes.ttft.as_ref()),
+        (Metric::DecodeRate, "decode", |shapes| shapes.decode.as_ref()),
+        (Metric::GenerationTime, "time", |shapes| shapes.e2e.as_ref()),
+    ];
+    for (metric, words, of) in drawn {
+        let shown: Vec<(usize, &Stat, &Shape)> = summary
+            .groups
+            .iter()
+            .enumerate()
+            .filter_map(|(at, group)| Some((at, group.stat(metric)?, of(&group.shapes)?)))
+            .filter(|(_, stat, _)| stat.n >= ENOUGH)
+            .collect();
+        let low = shown.iter().map(|(_, stat, _)| stat.min).fold(f64::INFINITY, f64::min);
+        let high = shown.iter().map(|(_, stat, _)| stat.max).fold(f64::NEG_INFINITY, f64::max);
         if shown.is_empty() || low >= high {
             continue;
         }
-        let say = |value| number::alone(value, Unit::Seconds);
+        let say = |value| number::alone(value, metric.unit());
         writeln!(to, "\n{words}, {} to {}", say(low), say(high))?;
-        for at in shown {
-            let mut bins = [0usize; BINS];
-            for value in &values[at] {
-                bins[(((value - low) / (high - low) * BINS as f64) as usize).min(BINS - 1)] += 1;
+        // Of the requests themselves while all are there; of the classes that all were counted in when they are not.
+        let mut exact = vec![[0u64; BINS]; summary.groups.len()];
+        for row in summary.rows.iter().filter(|row| row.ok() && !row.warmup) {
+            if let Some(value) = row.value(metric) {
+                exact[row.group][(((value - low) / (high - low) * BINS as f64) as usize).min(BINS - 1)] += 1;
             }
+        }
+        for (at, _, shape) in shown {
+            let bins = if summary.sampled() { shape.bins(low, high, BINS) } else { exact[at].to_vec() };
             let most = bins.iter().max().copied().unwrap_or(1).max(1);
-            let bar = |n: &usize| if *n == 0 { ' ' } else { BARS[(n * (BARS.len() - 1)).div_ceil(most)] };
-            let group = &summary.groups[at];
-            let name =
-                [Some(plain(&group.model)), group.key().load()].into_iter().flatten().collect::<Vec<_>>().join(" · ");
-            writeln!(to, "{} {}", bins.iter().map(bar).collect::<String>(), cut(&name, 60))?;
+            let bar =
+                |n: &u64| if *n == 0 { ' ' } else { BARS[(*n as usize * (BARS.len() - 1)).div_ceil(most as usize)] };
+            let name = cut(&plain(&summary.groups[at].name()), 80);
+            writeln!(to, "{} {name}", bins.iter().map(bar).collect::<String>())?;
         }
     }
     Ok(())
@@ -222,17 +259,10 @@ fn failures(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
         for error in group.error_messages.iter().take(3) {
             let status = error.status.map(|status| format!(" {status}")).unwrap_or_default();
             let message = cut(&plain(&error.message), 100);
-            writeln!(to, "{} × {}{status}: {}: {message}", error.n, error.kind, cut(&plain(&group.model), WIDEST))?;
+            writeln!(to, "{} × {}{status}: {}: {message}", error.n, error.kind, cut(&plain(&group.name()), WIDEST))?;
         }
     }
     Ok(())
-}
-
-/// Text that cannot drive a terminal, nor turn its reading order around.
-fn plain(text: &str) -> String {
-    let text: String =
-        text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !super::number::hidden(*c)).collect();
-    text.trim().to_owned()
 }
 
 /// At most `width` columns of a text.
@@ -260,6 +290,6 @@ mod tests {
         assert_eq!(cut("abcdef", 4), "abc…");
         assert_eq!(cut("日本語", 5), "日本…");
         assert_eq!(cut("abc", 3), "abc");
-        assert_eq!(plain("a\x1b[2J\u{202e}b\r\nc\u{200b}"), "a[2Jb  c");
+        assert_eq!(plain("a\x1b[2J\u{202e}b\r\nc\u{200b}"), "a[2Jb c");
     }
 }

@@ -40,6 +40,7 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
         source: Some(target.source),
         model: target.model.id.clone(),
         provider: target.model.provider.clone(),
+        pinned: target.model.provider.clone(),
         load_time_seconds: job.load_seconds,
         concurrency: job.level.concurrency(),
         rate: job.level.rate(),

@@ -63,6 +63,7 @@ impl Shared {
             source: Some(job.target.source),
             model: job.target.model.id.clone(),
             provider: job.target.model.provider.clone(),
+            pinned: job.target.model.provider.clone(),
             rate: job.level.rate(),
             phase: Some(job.phase),
             repeat: Some(job.repeat),

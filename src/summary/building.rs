@@ -1,13 +1,17 @@
 //! A group while its requests come in: sums, samples and counts, never the requests themselves.
 
+mod finish;
+mod span;
+
+use self::span::Span;
 use super::gap_map::GapMap;
-use super::goodput::Goodput;
-use super::group::{Details, Energy, Error, ErrorCount, Gaps, Group, Key, Meter, Money, Range, Throughput};
-use super::metric::Metric;
+use super::group::{Details, Energy, Error, Meter, Money, Range, Split};
+use super::key::Key;
+use super::metric::{Metric, Unit, possible};
 use super::row::Row;
 use super::sample::Sample;
 use super::words::{LONGEST_WORD, WORDS, Words, note};
-use crate::record::{CostSource, JoinedPower, Outcome, PromptUsed, Quality, TokenSource, Watts};
+use crate::record::{CostSource, JoinedPower, Outcome, PhaseEnergy, PromptUsed, Quality, TokenSource, Watts};
 use crate::stats::Merged;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -31,10 +35,13 @@ pub struct Building {
     cost: Option<Money>,
     paid_tokens: f64,
     paid_usd: f64,
-    spans: HashMap<String, (f64, f64)>,
+    spans: HashMap<String, Span>,
+    split: Split,
+    models: BTreeSet<String>,
     output_tokens: Option<f64>,
     good: u64,
     no_power: Words,
+    no_memory: Words,
     worst_error: Option<Error>,
     finish_reasons: Words,
     errors: Words,
@@ -72,9 +79,12 @@ impl Building {
             paid_tokens: 0.0,
             paid_usd: 0.0,
             spans: HashMap::new(),
+            split: Split::default(),
+            models: BTreeSet::new(),
             output_tokens: None,
             good: 0,
             no_power: Words::default(),
+            no_memory: Words::default(),
             worst_error: None,
             finish_reasons: Words::default(),
             errors: Words::default(),
@@ -97,8 +107,8 @@ impl Building {
         if let (Some(from), Some(length)) = (row.start_ts, row.end_seconds) {
             let (from, to) = (from, from + length);
             match self.spans.get_mut(&row.run) {
-                Some(span) => *span = (span.0.min(from), span.1.max(to)),
-                None => drop(self.spans.insert(row.run.clone(), (from, to))),
+                Some(span) => span.add(from, to),
+                None => self.spans.entry(row.run.clone()).or_default().add(from, to),
             }
         }
         row.warnings.iter().for_each(|word| self.warnings.add(word, 1));
@@ -117,6 +127,12 @@ impl Building {
         if let (Some(None), Some(reason)) = (&o.power, &o.power_reason) {
             self.no_power.add(reason, 1);
         }
+        if let (Some(None), Some(reason)) = (&o.memory, &o.memory_reason) {
+            self.no_memory.add(reason, 1);
+        }
+        if self.key.model.is_empty() {
+            note(&mut self.models, Some(&o.model));
+        }
         if let Some(cost) = &o.cost {
             // Failures can cost money too.
             self.pay(cost.usd, cost.source, row.value(Metric::TokensOut));
@@ -128,6 +144,12 @@ impl Building {
                 && self.once.insert((metric, row.run.clone()))
             {
                 self.samples.entry(metric).or_default().add(value);
+                let load = o.power.as_ref().and_then(|power| power.as_ref()?.load.as_ref());
+                if metric == Metric::LoadEnergy
+                    && let Some(load) = load
+                {
+                    self.split.load.get_or_insert_default().add(value, bounds(load));
+                }
             }
         }
         if let Some(failure) = &row.failure {
@@ -194,7 +216,7 @@ impl Building {
     }
 
     fn pay(&mut self, usd: f64, source: CostSource, tokens: Option<f64>) {
-        if !usd.is_finite() {
+        if !possible(Unit::Usd, usd) {
             return;
         }
         let cost = self.cost.get_or_insert_default();
@@ -228,8 +250,10 @@ impl Building {
 
     fn energy(&mut self, power: &JoinedPower, row: &Row) {
         let meter = self.meter.get_or_insert_default();
-        let lowest = meter.coverage_min.get_or_insert(power.coverage);
-        *lowest = lowest.min(power.coverage);
+        if possible(Unit::Share, power.coverage) {
+            let lowest = meter.coverage_min.get_or_insert(power.coverage);
+            *lowest = lowest.min(power.coverage);
+        }
         *meter.quality.entry(quality_name(power.quality).into()).or_default() += 1;
         let domains: [(Metric, &Option<Watts>); 4] = [
             (Metric::CpuWatts, &power.cpu_watts),
@@ -238,9 +262,22 @@ impl Building {
             (Metric::TotalWatts, &power.total_watts),
         ];
         for (metric, watts) in domains {
-            let Some(watts) = watts else { continue };
+            let Some(watts) = watts.as_ref().filter(|w| possible(Unit::Watts, w.min) && possible(Unit::Watts, w.max))
+            else {
+                continue;
+            };
             let range = self.watts.entry(metric).or_insert(Range { low: watts.min, peak: watts.max });
             *range = Range { low: range.low.min(watts.min), peak: range.peak.max(watts.max) };
+        }
+        for (part, value, bounds) in [
+            (&mut self.split.prefill, row.value(Metric::PrefillEnergy), power.prefill.as_ref().and_then(bounds)),
+            (&mut self.split.decode, row.value(Metric::DecodeEnergy), power.decode.as_ref().and_then(bounds)),
+            // What idling takes is known from one mean, not from windows: it has no bounds of this kind.
+            (&mut self.split.idle, row.value(Metric::IdleEnergy), None),
+        ] {
+            if let Some(joules) = value {
+                part.get_or_insert_default().add(joules, bounds);
+            }
         }
         let (Some(joules), Some(tokens)) = (row.value(Metric::Energy), row.value(Metric::TokensOut)) else { return };
         if tokens <= 0.0 {
@@ -272,8 +309,7 @@ impl Building {
             self.samples.entry(metric).or_default().merge(sample);
         }
         for (run, theirs) in other.spans {
-            let span = self.spans.entry(run).or_insert(theirs);
-            *span = (span.0.min(theirs.0), span.1.max(theirs.1));
+            self.spans.entry(run).or_default().merge(theirs);
         }
         self.errors.merge(other.errors);
         self.warnings.merge(other.warnings);
@@ -297,81 +333,12 @@ impl Building {
     pub fn only_failures(&self) -> bool {
         self.ok == 0
     }
+}
 
-    /// The finished group; with its goodput where there were limits to keep.
-    pub fn finish(self, limits: bool) -> Group {
-        let span_seconds: f64 = self.spans.values().map(|(from, to)| to - from).sum();
-        let throughput = (span_seconds > 0.0 && self.ok > 0).then(|| Throughput {
-            span_seconds,
-            output_tokens_per_second: self.output_tokens.map(|tokens| tokens / span_seconds),
-            requests_per_second: self.ok as f64 / span_seconds,
-        });
-        let tried = self.ok + self.failed;
-        let goodput = (limits && tried > 0).then(|| Goodput {
-            good: self.good,
-            tried,
-            share: self.good as f64 / tried as f64,
-            requests_per_second: (span_seconds > 0.0).then(|| self.good as f64 / span_seconds),
-        });
-        let energy = self.energy.map(|mut energy| {
-            if !self.bounds_known {
-                (energy.lower_joules, energy.upper_joules) = (None, None);
-            }
-            if !self.net_known {
-                energy.net_joules = None;
-            }
-            let per_token = |joules: Option<f64>| joules.map(|joules| joules / energy.output_tokens);
-            energy.joules_per_output_token = per_token(Some(energy.joules));
-            energy.joules_per_output_token_lower = per_token(energy.lower_joules);
-            energy.joules_per_output_token_upper = per_token(energy.upper_joules);
-            energy.net_joules_per_output_token = per_token(energy.net_joules);
-            energy
-        });
-        let cost = self.cost.map(|mut cost| {
-            cost.usd_per_million_output_tokens =
-                (self.paid_tokens > 0.0).then(|| self.paid_usd / self.paid_tokens * 1e6);
-            cost
-        });
-        let mut error_messages: Vec<ErrorCount> = self
-            .messages
-            .into_iter()
-            .map(|((kind, status, message), n)| ErrorCount { kind, status, message, n })
-            .collect();
-        error_messages.sort_by(|a, b| b.n.cmp(&a.n).then_with(|| (&a.kind, &a.message).cmp(&(&b.kind, &b.message))));
-        Group {
-            source: self.key.source,
-            rate: self.key.rate(),
-            model: self.key.model,
-            provider: self.key.provider,
-            concurrency: self.key.concurrency,
-            details: self.details,
-            ok: self.ok,
-            failed: self.failed,
-            metrics: self.samples.iter().filter_map(|(metric, sample)| Some((*metric, sample.stat()?))).collect(),
-            itl_seconds: Gaps::of(&self.gaps),
-            gap_map: self.gap_map,
-            watts: self.watts,
-            energy,
-            meter: self.meter,
-            memory_primary: self.memory_primary,
-            cost,
-            throughput,
-            goodput,
-            no_power: self.no_power.0,
-            worst_error: self.worst_error,
-            finish_reasons: self.finish_reasons.0,
-            errors: self.errors.0,
-            error_messages,
-            warnings: self.warnings.0,
-            cached_requests: self.cached_requests,
-            cache_known: self.cache_known,
-            retried: self.retried,
-            token_sources: self.token_sources.0,
-            served_models: self.served_models,
-            endpoints: self.endpoints,
-            parameters: self.parameters,
-        }
-    }
+/// The bounds of a part of the energy, where both are numbers that can be.
+fn bounds(part: &PhaseEnergy) -> Option<(f64, f64)> {
+    let bounds = part.energy_lower_joules.zip(part.energy_upper_joules);
+    bounds.filter(|(low, high)| possible(Unit::Joules, *low) && possible(Unit::Joules, *high) && low <= high)
 }
 
 /// Whether two prompts were sent with the same parameters.

@@ -4,11 +4,15 @@ use super::building::Building;
 use super::calibrating::Calibrating;
 use super::describe::{listed, told};
 use super::goodput::Slo;
-use super::group::Key;
-use super::metric::{Metric, counts};
+use super::group::Group;
+use super::key::{GroupBy, Key, Keys};
+use super::label::{described, label};
+use super::metric::{Metric, Unit, counts, possible};
+use super::outlying::outlying;
 use super::row::Row;
 use super::sample::Sample;
 use super::series::Series;
+use super::window::{Flight, Stages, Target, Window};
 use super::{Summary, Totals};
 use crate::record::{
     Calibration, JoinSummary, Load, LoadLevel, Memory, Model, Outcome, Power, Prompt, Record, Run, RunEnd, Sampler,
@@ -26,9 +30,28 @@ const HEADS: usize = 2000;
 const ANSWERS: usize = 4 << 20;
 const ANSWER: usize = 64 << 10;
 
+/// What is asked of a summary.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// What a request must keep to be good.
+    pub slo: Option<Slo>,
+    /// By what requests are put together.
+    pub by: GroupBy,
+    /// What part of a load its throughput is of.
+    pub window: Window,
+    /// The price of a kilowatt-hour: energy that the join put no price on costs this.
+    pub price_per_kwh: Option<f64>,
+}
+
 /// Folds records into a summary.
 #[derive(Default)]
 pub struct Collector {
+    keys: Keys,
+    stages: Stages,
+    /// The ramps that runs were asked to begin with, in seconds, where there was one.
+    ramps: HashMap<String, f64>,
+    window: Window,
+    price_per_kwh: Option<f64>,
     groups: Vec<Building>,
     by_key: HashMap<Key, usize>,
     rows: Vec<Row>,
@@ -61,9 +84,10 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// A collector that also counts how many requests keep these limits.
-    pub fn with_slo(slo: Option<Slo>) -> Self {
-        Self { slo, ..Self::default() }
+    /// A collector for what is asked.
+    pub fn new(asked: Asked) -> Self {
+        let Asked { slo, by, window, price_per_kwh } = asked;
+        Self { slo, window, price_per_kwh, keys: Keys::new(by), ..Self::default() }
     }
 
     /// Folds one record in. `folder` is the number of the folder that its relative paths are of, in the caller's count.
@@ -72,9 +96,15 @@ impl Collector {
             Record::Result(o) => self.result(&o, folder),
             Record::Run(run) => {
                 self.calibrating.run(&run);
+                self.keys.run(&run);
+                let ramp = run.settings.get("ramp_seconds").and_then(serde_json::Value::as_f64);
+                if let Some(ramp) = ramp.filter(|ramp| possible(Unit::Seconds, *ramp) && self.ramps.len() < HEADS) {
+                    self.ramps.insert(run.run.clone(), ramp);
+                }
                 keep(&mut self.runs, *run);
             }
             Record::Prompt(prompt) => {
+                self.keys.prompt(&prompt.id, prompt.category.as_deref());
                 if self.prompt_ids.len() < HEADS && self.prompt_ids.insert((prompt.id.clone(), prompt.sha256.clone())) {
                     self.prompts.push(*prompt);
                 }
@@ -98,24 +128,58 @@ impl Collector {
 
     /// Folds one result in; the caller may use its room again.
     pub fn result(&mut self, o: &Outcome, folder: Option<usize>) {
-        let key = Key::new(o.source, &o.model, o.provider.as_deref(), o.concurrency, o.rate);
-        let group = *self.by_key.entry(key.clone()).or_insert_with(|| {
-            self.groups.push(Building::new(key));
-            self.groups.len() - 1
-        });
+        let key = self.keys.of(o);
+        let group = match self.by_key.get(&key) {
+            Some(group) => *group,
+            None => {
+                self.groups.push(Building::new(key.clone()));
+                self.by_key.insert(key, self.groups.len() - 1);
+                self.groups.len() - 1
+            }
+        };
         let mut row = Row::of(o, group);
         row.folder = folder;
         row.text = row.text.take().and_then(|text| self.answer(text));
         self.calibrating.result(o);
+        if let (Some(price), Some(joules)) = (self.price_per_kwh, row.value(Metric::Energy)) {
+            row.values.entry(Metric::EnergyPrice).or_insert(joules / 3.6e6 * price);
+        }
         let building = &mut self.groups[group];
         told(&mut building.details, o);
         if counts(o) {
-            building.add(o, &row, self.slo.is_some_and(|slo| slo.keeps(&row)));
+            let good = self.slo.is_some_and(|slo| slo.keeps(&row));
+            building.add(o, &row, good);
+            self.fly(&row, good);
             self.total(o, &row);
         } else {
             self.warmups += 1;
         }
         self.keep_row(row);
+    }
+
+    /// Keeps when a request was in flight, where its load has a steady part to look for.
+    fn fly(&mut self, row: &Row, good: bool) {
+        let level = row.rate.map(f64::to_bits).or(row.concurrency);
+        let target = match (row.rate, row.concurrency) {
+            (Some(_), _) => Target::Open { ramp: self.ramps.get(&row.run).copied().unwrap_or(0.0) },
+            (None, Some(n)) if n > 1 => Target::Closed(n),
+            _ => return,
+        };
+        let (Some(start), Some(length), Some(level), Window::Steady) =
+            (row.start_ts, row.end_seconds, level, self.window)
+        else {
+            return;
+        };
+        let flight = Flight {
+            start,
+            first: start + row.value(Metric::Ttft).unwrap_or(length).min(length),
+            end: start + length,
+            tokens: if row.ok() { row.value(Metric::TokensOut).unwrap_or(0.0) as f32 } else { 0.0 },
+            group: row.group as u32,
+            ok: row.ok(),
+            good,
+        };
+        self.stages.add(&row.run, &row.model, level, target, flight);
     }
 
     /// Keeps an answer while there is room; a long one in part, and says so.
@@ -199,14 +263,19 @@ impl Collector {
             let time = |row: &Row| row.start_ts.unwrap_or(f64::INFINITY);
             time(a).total_cmp(&time(b)).then_with(|| (&a.run, a.id).cmp(&(&b.run, b.id)))
         });
+        let lost = self.stages.lost();
+        let mut tallies = self.stages.tallies(&place);
         let mut groups: Vec<Option<Building>> = self.groups.into_iter().map(Some).collect();
-        let groups =
-            order.iter().filter_map(|at| groups[*at].take()).map(|group| group.finish(self.slo.is_some())).collect();
+        let finished = order.iter().filter_map(|at| Some((tallies.remove(at), groups[*at].take()?)));
+        let mut groups: Vec<Group> = finished.map(|(tally, group)| group.finish(self.slo.is_some(), tally)).collect();
+        label(&mut groups);
+        name_outliers(&mut groups, &rows);
         let stat = |metric| self.all.get(&metric).and_then(Sample::stat);
         let modes: BTreeSet<String> =
             self.modes.iter().map(|source| source.map_or_else(|| "unknown".into(), |s| s.to_string())).collect();
         let levels: Vec<Option<u64>> = self.levels.into_iter().collect();
         Summary {
+            window: described(self.window, &groups, lost),
             groups,
             rows,
             results: self.seen,
@@ -251,7 +320,9 @@ impl Collector {
             let same = |source: Option<Source>| source == key.source || source.is_none() || key.source.is_none();
             let listings = models.get(key.model.as_str()).into_iter().flatten();
             for model in listings.filter(|model| same(model.source)) {
-                if model.provider.is_some() && model.provider != key.provider {
+                // A listing of one provider is pinned by its tag; answers carry its display name.
+                let served = [key.settings.get("pinned"), key.provider.as_ref()];
+                if model.provider.is_some() && !served.contains(&model.provider.as_ref()) {
                     continue;
                 }
                 listed(details, model);
@@ -263,28 +334,50 @@ impl Collector {
         }
     }
 
-    /// A request that fails before a router has chosen a provider belongs to none. Where its model was served by exactly
-    /// one provider at that load, it is counted there. Says for every group where its requests are now.
+    /// A request that fails before a router has chosen a provider, or before its parameters were put together, belongs to no
+    /// group of its own. Where exactly one group of its model and load has everything that it tells, it is counted there.
+    /// Says for every group where its requests are now.
     fn fold_homeless_failures(&mut self) -> Vec<usize> {
         let mut place: Vec<usize> = (0..self.groups.len()).collect();
-        // By model and load: the one provider that served it, or that there are several.
-        let mut homes: HashMap<Key, Option<usize>> = HashMap::new();
-        for (at, group) in self.groups.iter().enumerate().filter(|(_, group)| group.key.provider.is_some()) {
-            homes.entry(group.key.without_provider()).and_modify(|home| *home = None).or_insert(Some(at));
+        let mut homes: HashMap<Key, Vec<usize>> = HashMap::new();
+        for (at, group) in self.groups.iter().enumerate().filter(|(_, group)| !group.only_failures()) {
+            homes.entry(group.key.without_provider().without_settings()).or_default().push(at);
         }
         for (at, place) in place.iter_mut().enumerate() {
-            let homeless = &self.groups[at];
-            if homeless.key.provider.is_some() || !homeless.only_failures() {
+            let key = self.groups[at].key.clone();
+            if !self.groups[at].only_failures() {
                 continue;
             }
-            if let Some(Some(home)) = homes.get(&homeless.key) {
-                *place = *home;
-                let gone = Building::new(homeless.key.clone());
-                let gone = std::mem::replace(&mut self.groups[at], gone);
-                self.groups[*home].merge(gone);
+            let near = homes.get(&key.without_provider().without_settings()).into_iter().flatten();
+            // More than a few homes are no home.
+            let mut fitting = near.take(64).filter(|home| key.fits(&self.groups[**home].key));
+            let (first, second) = (fitting.next().copied(), fitting.next());
+            if let (Some(home), None) = (first, second) {
+                *place = home;
+                let gone = std::mem::replace(&mut self.groups[at], Building::new(key));
+                self.groups[home].merge(gone);
             }
         }
         place
+    }
+}
+
+/// Names the requests of each group that lie far out: of all that are kept one by one.
+fn name_outliers(groups: &mut [Group], rows: &[Row]) {
+    let mut by: Vec<Vec<&Row>> = vec![Vec::new(); groups.len()];
+    rows.iter().filter(|row| row.ok() && !row.warmup).for_each(|row| by[row.group].push(row));
+    for (group, rows) in groups.iter_mut().zip(by) {
+        for metric in [Metric::Ttft, Metric::DecodeRate, Metric::GenerationTime] {
+            let known: Vec<(&Row, f64)> = rows.iter().filter_map(|row| Some((*row, row.value(metric)?))).collect();
+            let values: Vec<f64> = known.iter().map(|(_, value)| *value).collect();
+            let name = |at: usize| match known[at].0 {
+                row if row.run.is_empty() => row.id.to_string(),
+                row => format!("{}/{}", row.run, row.id),
+            };
+            if let Some(found) = outlying(&values, name) {
+                group.outliers.insert(metric, found);
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is known of a model besides its numbers: from its listing, and from what the server said with its answers.
 
 use super::group::Details;
+use super::metric::{Unit, possible};
 use crate::record::{Model, Outcome};
 
 /// What the server said of the model with its answer (LM Studio's `model_info`).
@@ -11,6 +12,12 @@ pub fn told(details: &mut Details, o: &Outcome) {
     details.quantization = details.quantization.take().or_else(|| word("quant").or_else(|| word("quantization")));
     details.format = details.format.take().or_else(|| word("format"));
     details.context_length = details.context_length.or_else(|| info.get("context_length").and_then(|v| v.as_u64()));
+}
+
+/// The quantization that the server told with its answer.
+pub fn quantization(o: &Outcome) -> Option<String> {
+    let info = o.model_info.as_ref()?;
+    info.get("quant").or_else(|| info.get("quantization"))?.as_str().map(str::to_owned)
 }
 
 /// What the server's listing said of the model.
@@ -31,7 +38,7 @@ pub fn listed(details: &mut Details, model: &Model) {
         price
             .as_deref()
             .and_then(|price| price.parse::<f64>().ok())
-            .filter(|v| v.is_finite() && *v >= 0.0)
+            .filter(|v| possible(Unit::Usd, *v))
             .map(|v| v * 1e6)
     };
     if let Some(pricing) = &model.pricing {

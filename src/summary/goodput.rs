@@ -7,18 +7,24 @@ use serde::Serialize;
 /// What a request must keep to be good, in seconds; a limit that is not set is kept by all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Slo {
-    /// The longest time to first token.
+    /// The longest time to first token, from the moment the request was due (open loop), else from when it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft: Option<f64>,
+    /// The longest time to first token from when the request was sent, whenever it was due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_sent: Option<f64>,
     /// The longest mean gap between chunks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub itl: Option<f64>,
     /// The longest time per output token after the first chunk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tpot: Option<f64>,
-    /// The longest whole request.
+    /// The longest whole request, from the moment it was due (open loop), else from when it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub e2e: Option<f64>,
+    /// The longest whole request from when it was sent, whenever it was due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub e2e_sent: Option<f64>,
 }
 
 /// How many of a group's requests were good.
@@ -39,17 +45,23 @@ impl Slo {
     /// Reads `ttft=500ms,itl=50ms,e2e=10s`; `seconds` reads one length of time.
     ///
     /// # Errors
-    /// When a name is none of `ttft`, `itl`, `tpot`, `e2e`, stands twice, or has no length of time.
+    /// When a name is none of `ttft`, `ttft_sent`, `itl`, `tpot`, `e2e`, `e2e_sent`, stands twice, or has no length of time.
     pub fn parse(text: &str, seconds: impl Fn(&str) -> Result<f64, String>) -> Result<Self, String> {
         let mut slo = Self::default();
         for part in text.split(',') {
             let (name, limit) = part.split_once('=').ok_or_else(|| format!("{part}: not of the form ttft=500ms"))?;
             let field = match name.trim() {
                 "ttft" => &mut slo.ttft,
+                "ttft_sent" => &mut slo.ttft_sent,
                 "itl" => &mut slo.itl,
                 "tpot" => &mut slo.tpot,
                 "e2e" => &mut slo.e2e,
-                other => return Err(format!("{other}: no such limit; there are ttft, itl, tpot and e2e")),
+                "e2e_sent" => &mut slo.e2e_sent,
+                other => {
+                    return Err(format!(
+                        "{other}: no such limit; there are ttft, ttft_sent, itl, tpot, e2e and e2e_sent"
+                    ));
+                }
             };
             let limit = seconds(limit.trim()).map_err(|why| format!("{name}: {why}"))?;
             if field.replace(limit).is_some() {
@@ -66,17 +78,19 @@ impl Slo {
             |limit: Option<f64>, value: Option<f64>| limit.is_none_or(|limit| value.is_some_and(|v| v <= limit));
         let gapless = row.value(Metric::Ttft).is_some() && row.itl_mean.is_none();
         row.ok()
-            && within(self.ttft, row.value(Metric::Ttft))
+            && within(self.ttft, row.ttft_due())
+            && within(self.ttft_sent, row.value(Metric::Ttft))
             && (gapless || within(self.itl, row.itl_mean))
-            && (gapless || within(self.tpot, row.value(Metric::Tpot)))
-            && within(self.e2e, row.value(Metric::GenerationTime))
+            && ((gapless && row.value(Metric::Tpot).is_none()) || within(self.tpot, row.value(Metric::Tpot)))
+            && within(self.e2e, row.e2e_due())
+            && within(self.e2e_sent, row.value(Metric::GenerationTime))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Itl, Outcome};
+    use crate::record::{Itl, Outcome, Timing};
 
     fn seconds(text: &str) -> Result<f64, String> {
         text.trim_end_matches('s').parse().map_err(|_| "no".to_owned())
@@ -88,6 +102,23 @@ mod tests {
         assert_eq!((slo.ttft, slo.itl, slo.e2e), (Some(0.5), None, Some(10.0)));
         for text in ["ttft", "tfft=1s", "ttft=soon", "ttft=1s,ttft=2s", ""] {
             assert!(Slo::parse(text, seconds).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_open_loop_is_judged_from_the_moment_a_request_was_due() {
+        let mut o = Outcome { ttft_seconds: Some(0.3), generation_time_seconds: Some(1.0), ..Outcome::default() };
+        o.ttft_scheduled_seconds = Some(Some(0.8));
+        o.timing_seconds = Some(Timing { scheduled: Some(-0.5), ..Timing::default() });
+        for (limits, good) in [
+            ("ttft=0.5s", false),
+            ("ttft=0.8s", true),
+            ("ttft_sent=0.5s", true),
+            ("e2e=1.4s", false),
+            ("e2e=1.5s", true),
+            ("e2e_sent=1.4s", true),
+        ] {
+            assert_eq!(Slo::parse(limits, seconds).unwrap().keeps(&Row::of(&o, 0)), good, "{limits}");
         }
     }
 

@@ -2,60 +2,17 @@
 
 use super::gap_map::GapMap;
 use super::goodput::Goodput;
+use super::key::{Key, Settings};
 use super::metric::Metric;
+use super::outlying::Outlying;
 use super::sample::{Stat, unsupported};
+use super::screen::Screens;
+use super::shape::Shapes;
+use super::window::Part;
 use crate::record::Source;
 use crate::stats::Merged;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What makes requests comparable.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
-    /// The kind of server.
-    pub source: Option<Source>,
-    /// The model that was asked for.
-    pub model: String,
-    /// Who served it, behind a router.
-    pub provider: Option<String>,
-    /// Requests at once (closed loop).
-    pub concurrency: Option<u64>,
-    /// Requests per second (open loop), as the bits of the number: of positive numbers they have the same order.
-    rate_bits: Option<u64>,
-}
-
-impl Key {
-    /// The key of a result's fields.
-    pub fn new(
-        source: Option<Source>,
-        model: &str,
-        provider: Option<&str>,
-        concurrency: Option<u64>,
-        rate: Option<f64>,
-    ) -> Self {
-        let rate_bits = rate.filter(|rate| *rate > 0.0).map(f64::to_bits);
-        Self { source, model: model.to_owned(), provider: provider.map(str::to_owned), concurrency, rate_bits }
-    }
-
-    /// The same model and load, whoever serves it.
-    pub fn without_provider(&self) -> Self {
-        Self { provider: None, ..self.clone() }
-    }
-
-    /// Requests per second (open loop).
-    pub fn rate(&self) -> Option<f64> {
-        self.rate_bits.map(f64::from_bits)
-    }
-
-    /// The load in short words: `4 at once`, `2.5/s`; `None` where the record does not tell.
-    pub fn load(&self) -> Option<String> {
-        match (self.rate(), self.concurrency) {
-            (Some(rate), _) => Some(format!("{rate}/s")),
-            (None, Some(n)) => Some(format!("{n} at once")),
-            (None, None) => None,
-        }
-    }
-}
 
 /// What is known of the model besides its numbers, from its `model` record, its `load` record, and what the server said
 /// with the answers.
@@ -132,6 +89,58 @@ pub struct Energy {
     pub net_joules_per_output_token: Option<f64>,
 }
 
+/// A part of the energy, summed over the requests where it is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Joules {
+    /// How many requests, or loads, these are.
+    pub n: u64,
+    /// Their energy.
+    pub joules: f64,
+    /// It is at least this; absent where one of them has no bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lower_joules: Option<f64>,
+    /// It is at most this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upper_joules: Option<f64>,
+}
+
+impl Joules {
+    /// Counts one more.
+    pub fn add(&mut self, joules: f64, bounds: Option<(f64, f64)>) {
+        let known = |sum: Option<f64>, first: bool| if first { Some(0.0) } else { sum };
+        let first = self.n == 0;
+        let ends = bounds.zip(known(self.lower_joules, first).zip(known(self.upper_joules, first)));
+        self.lower_joules = ends.map(|((lower, _), (sum, _))| sum + lower);
+        self.upper_joules = ends.map(|((_, upper), (_, sum))| sum + upper);
+        self.n += 1;
+        self.joules += joules;
+    }
+
+    /// The mean, with its lower and upper bound.
+    pub fn mean(&self) -> Option<(f64, Option<(f64, f64)>)> {
+        let n = (self.n > 0).then_some(self.n as f64)?;
+        let bounds = self.lower_joules.zip(self.upper_joules).map(|(lower, upper)| (lower / n, upper / n));
+        Some((self.joules / n, bounds))
+    }
+}
+
+/// Where the energy went: each part over the requests that tell it, so that the parts need not add up to any one sum.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Split {
+    /// Loading the model, once per run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<Joules>,
+    /// From the start to the first token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefill: Option<Joules>,
+    /// From the first to the last token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decode: Option<Joules>,
+    /// What idling would have taken in the same time: part of the others, not beside them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Joules>,
+}
+
 /// What the meter could do for the group.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Meter {
@@ -168,16 +177,25 @@ pub struct Money {
     pub sources: BTreeMap<String, u64>,
 }
 
-/// What the group got through, all its requests together.
+/// What the group got through, all its requests together: in the part of the load that [`Part`] names.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Throughput {
-    /// From the first start to the last end, summed over runs.
+    /// How long that part is, summed over runs.
     pub span_seconds: f64,
     /// Output tokens of the requests that did not fail ÷ the span.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens_per_second: Option<f64>,
-    /// Requests that did not fail ÷ the span.
+    /// Requests that ended and did not fail ÷ the span.
     pub requests_per_second: f64,
+    /// Requests that ended, failed ones included, ÷ the span.
+    pub ended_per_second: f64,
+    /// Requests that were sent ÷ the time over which they were: the gaps between them, summed over runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_per_second: Option<f64>,
+    /// Requests in flight on average over the span, failed ones included.
+    pub concurrency: f64,
+    /// The part of the load that all this is of.
+    pub part: Part,
 }
 
 /// The gaps between chunks of all requests of the group, merged.
@@ -257,6 +275,12 @@ pub struct Group {
     /// Who served it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+    /// What was set, and whatever else its requests are told apart by.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub settings: Settings,
+    /// Those of the settings that are not the same in all groups of its model, in words: `context 8192, temperature 0.7`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
     /// Requests at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u64>,
@@ -282,6 +306,9 @@ pub struct Group {
     /// Its energy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub energy: Option<Energy>,
+    /// Where the energy went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub energy_split: Option<Split>,
     /// What the meter could do; absent where no request was joined with one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub meter: Option<Meter>,
@@ -300,9 +327,24 @@ pub struct Group {
     /// Why requests have no power, where a meter was asked and could not tell.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub no_power: BTreeMap<String, u64>,
+    /// Why requests have no memory, where it was sampled and could not be told.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub no_memory: BTreeMap<String, u64>,
+    /// Requests that lie far out, by metric; they count like all others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub outliers: BTreeMap<Metric, Outlying>,
+    /// The shapes of its spreads, of all its requests.
+    #[serde(skip)]
+    pub shapes: Shapes,
+    /// The key that the group was made by.
+    #[serde(skip)]
+    pub(super) key: Key,
     /// The tool's own error, known only against a simulated server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worst_error: Option<Error>,
+    /// What a browser saw of the pages that it produced; absent where none was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub screens: Option<Screens>,
     /// How often answers ended for which reason.
     pub finish_reasons: BTreeMap<String, u64>,
     /// How often requests failed, by kind.
@@ -332,8 +374,18 @@ pub struct Group {
 
 impl Group {
     /// The key that the group was made by.
-    pub fn key(&self) -> Key {
-        Key::new(self.source, &self.model, self.provider.as_deref(), self.concurrency, self.rate)
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// What tells it from the other groups of its model: its provider, its load, what was set.
+    pub fn parts(&self) -> impl Iterator<Item = String> {
+        [self.provider.clone(), self.key.load(), self.sub.clone()].into_iter().flatten()
+    }
+
+    /// Its model, and what tells it from the other groups of its model.
+    pub fn name(&self) -> String {
+        [self.model.clone()].into_iter().chain(self.parts()).collect::<Vec<_>>().join(" · ")
     }
 
     /// The spread of one metric; `None` where no request has it.

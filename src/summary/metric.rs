@@ -46,6 +46,16 @@ pub enum Metric {
     EnergyNet,
     /// Gross energy per output token.
     EnergyPerToken,
+    /// The part of the energy from the start to the first token.
+    PrefillEnergy,
+    /// The part of the energy from the first to the last token.
+    DecodeEnergy,
+    /// What idling would have taken in the same time: gross less net.
+    IdleEnergy,
+    /// What the energy cost, in whatever money its price was given.
+    EnergyPrice,
+    /// What the energy emitted, in grams of CO₂ equivalent.
+    Carbon,
     /// Energy of the load.
     LoadEnergy,
     /// Memory after the load less the baseline.
@@ -83,6 +93,14 @@ pub enum Unit {
     Count,
     /// A share, 0 to 1.
     Share,
+    /// A mean of things that are counted.
+    Average,
+    /// Things per second.
+    PerSecond,
+    /// Money of a kind that nobody told.
+    Money,
+    /// Grams.
+    Grams,
 }
 
 /// Which way a number is better.
@@ -98,7 +116,7 @@ pub enum Better {
 
 impl Metric {
     /// Every metric, in order.
-    pub const ALL: [Metric; 26] = [
+    pub const ALL: [Metric; 31] = [
         Metric::LoadTime,
         Metric::Ttft,
         Metric::TtftScheduled,
@@ -119,6 +137,11 @@ impl Metric {
         Metric::Energy,
         Metric::EnergyNet,
         Metric::EnergyPerToken,
+        Metric::PrefillEnergy,
+        Metric::DecodeEnergy,
+        Metric::IdleEnergy,
+        Metric::EnergyPrice,
+        Metric::Carbon,
         Metric::LoadEnergy,
         Metric::MemoryLoad,
         Metric::MemoryGeneration,
@@ -150,6 +173,11 @@ impl Metric {
             Metric::Energy => "energy_joules",
             Metric::EnergyNet => "net_energy_joules",
             Metric::EnergyPerToken => "joules_per_output_token",
+            Metric::PrefillEnergy => "prefill_energy_joules",
+            Metric::DecodeEnergy => "decode_energy_joules",
+            Metric::IdleEnergy => "idle_energy_joules",
+            Metric::EnergyPrice => "energy_cost",
+            Metric::Carbon => "carbon_grams",
             Metric::LoadEnergy => "load_energy_joules",
             Metric::MemoryLoad => "memory_delta_load_bytes",
             Metric::MemoryGeneration => "memory_delta_generation_bytes",
@@ -172,7 +200,14 @@ impl Metric {
             Metric::DecodeRate | Metric::TokenRate | Metric::PromptRate => Unit::TokensPerSecond,
             Metric::TokensIn | Metric::TokensOut | Metric::TokensReasoning | Metric::TokensCached => Unit::Tokens,
             Metric::CpuWatts | Metric::GpuWatts | Metric::AneWatts | Metric::TotalWatts => Unit::Watts,
-            Metric::Energy | Metric::EnergyNet | Metric::LoadEnergy => Unit::Joules,
+            Metric::Energy
+            | Metric::EnergyNet
+            | Metric::PrefillEnergy
+            | Metric::DecodeEnergy
+            | Metric::IdleEnergy
+            | Metric::LoadEnergy => Unit::Joules,
+            Metric::EnergyPrice => Unit::Money,
+            Metric::Carbon => Unit::Grams,
             Metric::EnergyPerToken => Unit::JoulesPerToken,
             Metric::MemoryLoad | Metric::MemoryGeneration | Metric::MemoryHighWater => Unit::Bytes,
             Metric::Cost => Unit::Usd,
@@ -193,13 +228,20 @@ impl Metric {
         matches!(self, Metric::LoadTime | Metric::LoadEnergy | Metric::MemoryLoad)
     }
 
-    /// The number that a result holds; `None` where it was not measured, or is no finite number.
+    /// Whether a number can be one of this metric. A record may hold anything that is a number: a negative length of time, a
+    /// price of 10³⁰⁸. Only differences may be negative.
+    pub fn possible(self, value: f64) -> bool {
+        let negative = matches!(self, Metric::EnergyNet | Metric::MemoryLoad | Metric::MemoryGeneration);
+        possible(self.unit(), value) || (negative && possible(self.unit(), -value))
+    }
+
+    /// The number that a result holds; `None` where it was not measured.
     pub fn of(self, o: &Outcome) -> Option<f64> {
         let (tokens, power) = (o.tokens.as_ref(), o.power.as_ref().and_then(Option::as_ref));
         let derived = o.derived.as_ref();
         let memory = o.memory.as_ref().and_then(Option::as_deref);
         let count = |n: Option<u64>| n.map(|n| n as f64);
-        let value = match self {
+        match self {
             Metric::LoadTime => o.load_time_seconds.flatten(),
             Metric::Ttft => o.ttft_seconds,
             Metric::TtftScheduled => o.ttft_scheduled_seconds.flatten(),
@@ -220,15 +262,41 @@ impl Metric {
             Metric::Energy => power.and_then(|p| p.energy_joules),
             Metric::EnergyNet => power.and_then(|p| p.net_energy_joules),
             Metric::EnergyPerToken => power.and_then(|p| p.joules_per_output_token),
+            Metric::PrefillEnergy => power.and_then(|p| p.prefill.as_ref()).and_then(|part| part.energy_joules),
+            Metric::DecodeEnergy => power.and_then(|p| p.decode.as_ref()).and_then(|part| part.energy_joules),
+            Metric::IdleEnergy => power.and_then(|p| Some(p.energy_joules? - p.net_energy_joules?)),
+            Metric::EnergyPrice => power.and_then(|p| p.cost.as_ref()).map(|cost| cost.amount),
+            Metric::Carbon => power.and_then(|p| p.carbon.as_ref()).map(|carbon| carbon.amount),
             Metric::LoadEnergy => power.and_then(|p| p.load.as_ref()).and_then(|load| load.energy_joules),
             Metric::MemoryLoad => figure(memory, |m| m.delta_load.as_ref()),
             Metric::MemoryGeneration => figure(memory, |m| m.delta_generation.as_ref()),
             Metric::MemoryHighWater => figure(memory, |m| m.high_water.as_ref()),
             Metric::Cost => o.cost.as_ref().map(|c| c.usd),
             Metric::ClientLag => o.client.as_ref().and_then(|c| c.lag_seconds.as_ref()).map(|lag| lag.max),
-        };
-        value.filter(|v| v.is_finite())
+        }
     }
+}
+
+/// Whether a number can be one of this unit: not negative, and no more than anything on earth has of it.
+pub fn possible(unit: Unit, value: f64) -> bool {
+    let most = match unit {
+        // A hundred years.
+        Unit::Seconds => 3.2e9,
+        Unit::TokensPerSecond | Unit::PerSecond => 1e9,
+        Unit::Tokens | Unit::Count | Unit::Average => 1e12,
+        Unit::Watts => 1e9,
+        Unit::Joules | Unit::JoulesPerToken => 1e15,
+        Unit::Bytes => 1e17,
+        Unit::Usd | Unit::Money => 1e9,
+        Unit::Grams => 1e15,
+        Unit::Share => 1.0,
+    };
+    (0.0..=most).contains(&value)
+}
+
+/// Whether a moment can be one of a run: Unix seconds of this or the next few thousand years.
+pub fn moment(ts: f64) -> bool {
+    (0.0..=1e11).contains(&ts)
 }
 
 impl Serialize for Metric {

@@ -5,7 +5,8 @@
 //! that no request has is absent.
 //!
 //! Memory is bounded by what a report holds, not by its input: [`ROWS`] requests one by one, exact samples up to
-//! [`EXACT`] numbers per group and metric, and 4,000 points of each stream of readings.
+//! [`EXACT`] numbers per group and metric, the starts and ends of [`FLIGHTS`] requests, and 4,000 points of each stream of
+//! readings.
 
 mod building;
 mod calibrating;
@@ -15,21 +16,32 @@ mod describe;
 mod gap_map;
 mod goodput;
 mod group;
+mod key;
+mod label;
 mod metric;
+mod outlying;
 mod row;
 mod sample;
+mod screen;
 mod series;
+mod shape;
+mod window;
 mod words;
 
-pub use collect::{Collector, ROWS};
-pub use compare::{Change, Comparison, Verdict, compare};
+pub use collect::{Asked, Collector, ROWS};
+pub use compare::{Change, Comparison, Test, Verdict, compare, counterparts};
 pub use gap_map::GapMap;
 pub use goodput::{Goodput, Slo};
-pub use group::{Details, Energy, Error, ErrorCount, Gaps, Group, Key, Meter, Money, Range, Throughput};
+pub use group::{Details, Energy, Error, ErrorCount, Gaps, Group, Joules, Meter, Money, Range, Split, Throughput};
+pub use key::{By, GroupBy, Key, Settings};
 pub use metric::{Better, Metric, Unit};
+pub use outlying::Outlying;
 pub use row::{Row, RowFailure};
 pub use sample::{EXACT, Stat};
+pub use screen::{Screen, Screens};
 pub use series::Columns;
+pub use shape::{Class, Shape, Shapes};
+pub use window::{FLIGHTS, LEAST, Part, Window};
 
 use crate::record::{
     self, Calibration, JoinSummary, Load, LoadLevel, Outcome, Prompt, Record, Run, RunEnd, Sampler, Search,
@@ -50,8 +62,10 @@ pub fn read(line: &str, room: Option<Box<Outcome>>) -> Result<Record, serde_json
 /// Everything that a report is made from.
 #[derive(Debug)]
 pub struct Summary {
-    /// The groups, by source, model, provider and load.
+    /// The groups, by source, model, provider, load and settings, or by what was asked for.
     pub groups: Vec<Group>,
+    /// What part of their loads the throughputs are of, in a sentence; `None` where no group has a load.
+    pub window: Option<String>,
     /// The requests in order of their start, warm-up included and marked: all of them up to [`ROWS`], else an even sample.
     pub rows: Vec<Row>,
     /// How many results there were, warm-up included.
@@ -62,7 +76,7 @@ pub struct Summary {
     pub totals: Totals,
     /// What a request had to keep to be good.
     pub slo: Option<Slo>,
-    /// What it is compared with.
+    /// What it was compared with.
     pub comparison: Option<Comparison>,
     /// The heads of the runs.
     pub runs: Vec<Run>,

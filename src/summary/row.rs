@@ -1,7 +1,8 @@
 //! One request as a report holds it: the numbers and the few words that a page shows, without the raw bulk.
 
-use super::metric::{Metric, failed, kind_name};
-use crate::record::{Outcome, Phase, Quality, TokenSource};
+use super::metric::{Metric, Unit, failed, kind_name, moment, possible};
+use super::screen::Screen;
+use crate::record::{Outcome, Phase, Quality, Source, TokenSource};
 use std::collections::BTreeMap;
 
 /// The longest message that a row keeps, in characters; the record has all of it.
@@ -12,6 +13,18 @@ const LONGEST_MESSAGE: usize = 2000;
 pub struct Row {
     /// The index of its group in the summary.
     pub group: usize,
+    /// The kind of server.
+    pub source: Option<Source>,
+    /// The model that was asked for.
+    pub model: String,
+    /// Who served it, behind a router.
+    pub provider: Option<String>,
+    /// The endpoint that it was pinned to.
+    pub pinned: Option<String>,
+    /// Requests at once (closed loop).
+    pub concurrency: Option<u64>,
+    /// Requests per second (open loop).
+    pub rate: Option<f64>,
     /// The run's id.
     pub run: String,
     /// The request's number in its run.
@@ -24,6 +37,12 @@ pub struct Row {
     pub start_ts: Option<f64>,
     /// The same, for people.
     pub timestamp: Option<String>,
+    /// Of a conversation: the number of its first request.
+    pub conversation: Option<u64>,
+    /// Of a conversation: which turn of it.
+    pub turn: Option<u64>,
+    /// How long it waited for its turn after the moment it was due, in seconds (open loop).
+    pub waited: Option<f64>,
     /// From the start to the end of the answer or of the attempt, in seconds; known of failures too.
     pub end_seconds: Option<f64>,
     /// Its numbers.
@@ -34,6 +53,10 @@ pub struct Row {
     pub itl_mean: Option<f64>,
     /// At least and at most its energy, in joules.
     pub energy_bounds: Option<(f64, f64)>,
+    /// Why it has no power, or why something of it is missing.
+    pub power_reason: Option<String>,
+    /// Why it has no memory, or why something of it is missing.
+    pub memory_reason: Option<String>,
     /// How far to trust its energy.
     pub quality: Option<Quality>,
     /// How many requests ran when it was sent.
@@ -62,6 +85,8 @@ pub struct Row {
     pub folder: Option<usize>,
     /// The answer, where the record has it.
     pub text: Option<String>,
+    /// What a browser saw of its page, where one was asked.
+    pub screen: Option<Screen>,
 }
 
 /// Why a request failed.
@@ -81,19 +106,61 @@ impl Row {
         let files = o.files.as_ref();
         let timing = o.timing_seconds.as_ref();
         let power = o.power.as_ref().and_then(Option::as_ref);
+        let memory = o.memory.as_ref().and_then(Option::as_ref);
+        let mut warnings = o.warnings.clone();
+        let mut sound = |name: &str, unit: Unit, value: Option<f64>| {
+            let (good, bad) = (value.filter(|v| possible(unit, *v)), value.is_some_and(|v| !possible(unit, v)));
+            if bad {
+                warnings.push(format!("impossible_{name}"));
+            }
+            good
+        };
+        let end_seconds = sound("end", Unit::Seconds, o.generation_time_seconds.or(timing.and_then(|t| t.end)));
+        // The schedule is before the start, so its offset is negative.
+        let waited = sound("schedule", Unit::Seconds, timing.and_then(|t| t.scheduled).map(|at| 0.0 - at));
+        let rate = sound("rate", Unit::PerSecond, o.rate);
+        let itl = o.itl_seconds.as_ref();
+        let itl_mean = sound("itl", Unit::Seconds, itl.map(|itl| itl.mean));
+        let known = itl.filter(|itl| possible(Unit::Seconds, itl.p50) && possible(Unit::Seconds, itl.p99));
+        let energy_bounds = power.and_then(|p| Some((p.energy_lower_joules?, p.energy_upper_joules?)));
+        let whole =
+            |(low, high): &(f64, f64)| low <= high && possible(Unit::Joules, *low) && possible(Unit::Joules, *high);
+        let start_ts = o.start_ts.filter(|ts| moment(*ts));
+        if o.start_ts.is_some() && start_ts.is_none() {
+            warnings.push("impossible_start".into());
+        }
+        let mut values = BTreeMap::new();
+        for metric in Metric::ALL {
+            match metric.of(o) {
+                Some(value) if metric.possible(value) => drop(values.insert(metric, value)),
+                Some(_) => warnings.push(format!("impossible_{}", metric.name())),
+                None => {}
+            }
+        }
         Self {
             group,
+            source: o.source,
+            model: o.model.clone(),
+            provider: o.provider.clone(),
+            pinned: o.pinned.clone(),
+            concurrency: o.concurrency,
+            rate,
             run: o.run.clone(),
             id: o.id,
             prompt: o.prompt.as_ref().map(|prompt| prompt.id.clone()),
             warmup: o.phase == Some(Phase::Warmup),
-            start_ts: o.start_ts,
+            start_ts,
             timestamp: o.timestamp.clone(),
-            end_seconds: o.generation_time_seconds.or(timing.and_then(|t| t.end)).filter(|end| end.is_finite()),
-            values: Metric::ALL.iter().filter_map(|&metric| Some((metric, metric.of(o)?))).collect(),
-            itl: o.itl_seconds.as_ref().map(|itl| (itl.p50, itl.p99)),
-            itl_mean: o.itl_seconds.as_ref().map(|itl| itl.mean),
-            energy_bounds: power.and_then(|p| Some((p.energy_lower_joules?, p.energy_upper_joules?))),
+            conversation: o.conversation,
+            turn: o.turn,
+            waited,
+            end_seconds,
+            values,
+            itl: known.map(|itl| (itl.p50, itl.p99)),
+            itl_mean,
+            energy_bounds: energy_bounds.filter(whole),
+            power_reason: o.power_reason.clone().or_else(|| power?.reason.clone()),
+            memory_reason: o.memory_reason.clone().or_else(|| memory?.reason.clone()),
             quality: power.map(|p| p.quality),
             in_flight: o.in_flight,
             repeat: o.repeat,
@@ -101,14 +168,26 @@ impl Row {
             token_source: o.tokens.as_ref().map(|tokens| tokens.source),
             finish_reason: o.finish_reason.clone(),
             failure: failure(o),
-            warnings: o.warnings.clone(),
+            warnings,
             html: files.and_then(|f| f.html.clone()),
             text_file: files.and_then(|f| f.text.clone()),
             json: files.and_then(|f| f.json.clone()),
             power_log: files.and_then(|f| f.power_log.clone()),
             folder: None,
             text: o.text.clone(),
+            screen: None,
         }
+    }
+
+    /// Time to first token as its user had it: from the moment it was due, where there was one (open loop).
+    pub fn ttft_due(&self) -> Option<f64> {
+        let sent = || Some(self.value(Metric::Ttft)? + self.waited.unwrap_or(0.0));
+        self.value(Metric::TtftScheduled).or_else(sent)
+    }
+
+    /// The whole request as its user had it: from the moment it was due, where there was one.
+    pub fn e2e_due(&self) -> Option<f64> {
+        Some(self.value(Metric::GenerationTime)? + self.waited.unwrap_or(0.0))
     }
 
     /// Whether the request did not fail.

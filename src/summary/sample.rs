@@ -1,5 +1,6 @@
 //! Samples: numbers of one metric, kept exactly while they are few and as counts of classes of 0.2 % when they are many.
 
+use super::shape::Shape;
 use crate::stats;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -119,6 +120,16 @@ impl Sample {
                 mine.into_iter().for_each(|v| self.add(v));
             }
         }
+    }
+
+    /// How its numbers are spread over classes 2 % wide.
+    pub fn shape(&self) -> Shape {
+        let mut shape = Shape::default();
+        self.exact.iter().for_each(|v| shape.add(*v, 1));
+        if let Some(classes) = &self.classes {
+            classes.counts.iter().for_each(|(class, n)| shape.add(Classes::value(*class), *n));
+        }
+        shape
     }
 
     /// What the sample says; `None` when it is empty.

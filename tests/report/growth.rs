@@ -48,7 +48,7 @@ fn ten_times_as_many_models_take_about_ten_times_as_long_in_every_format() {
         };
         let mut one = summary(n);
         told("summary");
-        one.comparison = Some(summary::compare(&one, &summary(n)));
+        one.comparison = Some(summary::compare(&one, [("old", &summary(n))]));
         told("comparison");
         for (name, format) in [
             ("markdown", Format::Markdown),

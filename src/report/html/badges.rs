@@ -35,6 +35,11 @@ pub fn badges(summary: &Summary) -> Vec<Badge> {
     badges.extend(meter(summary));
     badges.extend(tokens(groups));
     badges.extend(words(groups));
+    badges.extend(kept_up(groups));
+    badges.extend(summary.window.as_ref().map(|why| {
+        let steady = groups.iter().filter_map(|g| g.throughput.as_ref()).any(|t| t.part.steady);
+        badge("info", if steady { "steady part" } else { "whole load" }, why)
+    }));
     if summary.warmups > 0 {
         badges.push(badge(
             "info",
@@ -199,6 +204,33 @@ fn tokens(groups: &[Group]) -> Option<Badge> {
                 "For {counted} requests the server gave no usage; chunks were counted, and a chunk is not a token."
             ),
         )
+    })
+}
+
+/// Whether the load that was asked for was there: what was sent per second, and how many were in flight.
+fn kept_up(groups: &[Group]) -> Option<Badge> {
+    // By how much the least of the asked was there, and the words for it.
+    let mut worst: Option<(f64, String)> = None;
+    for group in groups {
+        let Some(through) = &group.throughput else { continue };
+        let (asked, there, unit) = match (group.rate, group.concurrency) {
+            (Some(rate), _) => (rate, through.sent_per_second, "/s"),
+            (None, Some(n)) if n > 1 => (n as f64, Some(through.concurrency), " at once"),
+            _ => continue,
+        };
+        let Some(there) = there else { continue };
+        if worst.as_ref().is_none_or(|(share, _)| there / asked < *share) {
+            let words = format!("{there:.1} of {asked}{unit}");
+            worst = Some((there / asked, words));
+        }
+    }
+    let (share, words) = worst?;
+    let why = "Asked is what the settings say; there is what was sent per second (rates) or in flight on average (levels), \
+               over the part of the load that is told. The columns asked rate, sent, ended and in flight have all of them.";
+    Some(if share >= 0.95 {
+        badge("good", "load as asked", format!("At the least {words}. {why}"))
+    } else {
+        badge("warn", format!("load {words}"), why)
     })
 }
 

@@ -8,7 +8,7 @@ use crate::record::{Calibration, CalibrationLevel, ErrorSpread, Lateness, LoadLe
 use crate::report::Options;
 use crate::report::columns::{COLUMNS, Cell};
 use crate::stats::Histogram;
-use crate::summary::{Columns, GapMap, Metric, Row, Summary};
+use crate::summary::{Columns, Energy, GapMap, Joules, Metric, Row, Shapes, Split, Summary};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -42,10 +42,8 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
         json!({
             "name": name, "model": group.model, "cells": cells, "stats": stats, "ok": group.ok, "failed": group.failed,
             "concurrency": group.concurrency, "rate": group.rate,
-            "energy": group.energy.as_ref().map(|e| json!({
-                "j": short(e.joules), "low": e.lower_joules.map(short), "high": e.upper_joules.map(short),
-                "net": e.net_joules.map(short), "n": e.requests,
-            })),
+            "energy": group.energy.as_ref().map(|e| energy(e, group.energy_split.as_ref())),
+            "shapes": summary.sampled().then(|| shapes(&group.shapes)),
             "intervals": intervals.iter().map(|(key, (low, high))| ((*key).to_owned(), json!([short(*low), short(*high)]))).collect::<Map<_, _>>(),
             "gaps": group.gap_map.as_ref().map(gaps),
             "facts": facts(group),
@@ -236,6 +234,35 @@ impl Words {
         }
         json!(at)
     }
+}
+
+/// The energy of a group: sums, and means of its parts with their bounds.
+fn energy(energy: &Energy, split: Option<&Split>) -> Value {
+    let part = |part: fn(&Split) -> Option<Joules>| {
+        let (mean, bounds) = part(split?)?.mean()?;
+        Some(json!([short(mean), bounds.map(|b| short(b.0)), bounds.map(|b| short(b.1))]))
+    };
+    json!({
+        "j": short(energy.joules), "low": energy.lower_joules.map(short), "high": energy.upper_joules.map(short),
+        "net": energy.net_joules.map(short), "n": energy.requests,
+        "load": part(|s| s.load), "prefill": part(|s| s.prefill), "decode": part(|s| s.decode), "idle": part(|s| s.idle),
+    })
+}
+
+/// How many requests of a group took how long, where the page does not hold them one by one: classes as their middles and counts.
+fn shapes(shapes: &Shapes) -> Value {
+    let mut all = Map::new();
+    for (name, shape) in [
+        (Metric::Ttft.name(), &shapes.ttft),
+        (Metric::DecodeRate.name(), &shapes.decode),
+        (Metric::GenerationTime.name(), &shapes.e2e),
+    ] {
+        let Some(shape) = shape else { continue };
+        let zeros = (shape.zeros > 0).then(|| json!([0, shape.zeros]));
+        let classes = shape.classes().map(|class| json!([short((class.low * class.high).sqrt()), class.n]));
+        all.insert(name.into(), zeros.into_iter().chain(classes).collect());
+    }
+    Value::Object(all)
 }
 
 /// Where in the answers gaps are long, as the classes that hold any.

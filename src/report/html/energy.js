@@ -40,15 +40,15 @@ function energySplit() {
   };
 }
 
-const loading = (group) => group.stats.load_energy_joules?.[4];
+const loading = (group) => group.energy.load?.[0] ?? group.stats.load_energy_joules?.[4];
 
 // The parts of a mean request in joules; prefill and decode where the meter is fine enough to tell them apart.
 function shares(group) {
   const { j, net, n, prefill, decode } = group.energy;
   const whole = j / n;
   const load = loading(group);
-  const parts = has(load) ? [["loading", "var(--c1)", load]] : [];
   const bounds = (part) => (has(part[1]) && has(part[2]) ? [part[1], part[2]] : null);
+  const parts = has(load) ? [["loading", "var(--c1)", load, group.energy.load ? bounds(group.energy.load) : null]] : [];
   if (prefill && decode) {
     parts.push(["prefill", "var(--prompt)", prefill[0], bounds(prefill)], ["decode", "var(--answer)", decode[0], bounds(decode)]);
     const rest = whole - prefill[0] - decode[0];
@@ -56,5 +56,5 @@ function shares(group) {
   } else {
     parts.push(["request", "var(--answer)", whole]);
   }
-  return { parts, idle: has(net) ? Math.max(0, (j - net) / n) : undefined };
+  return { parts, idle: has(net) ? Math.max(0, (j - net) / n) : group.energy.idle?.[0] };
 }

@@ -1,6 +1,7 @@
 // Goodput: limits on sliders, and the share of all requests that keep them, counted anew with every move.
 
-const LIMITS = [["ttft", "time to first token", "ttft_seconds"], ["itl", "mean gap", "itl_mean"], ["tpot", "time per token", "tpot_seconds"], ["e2e", "whole request", "generation_time_seconds"]];
+const LIMITS = [["ttft", "time to first token", "ttft_seconds"], ["itl", "mean gap", "itl_mean"], ["tpot", "time per token", "tpot_seconds"], ["e2e", "whole request", "generation_time_seconds"],
+  ["ttft_sent", "first token, from sending", "ttft_seconds"], ["e2e_sent", "whole, from sending", "generation_time_seconds"]];
 
 // What a request waited before it was sent, where a schedule says when it should have been: a limit counts from the schedule.
 const waited = (row) => (has(row.ttft_scheduled_seconds) && has(row.ttft_seconds) ? row.ttft_scheduled_seconds - row.ttft_seconds : 0);
@@ -8,7 +9,8 @@ const taken = (row, { key, field }) => (has(row[field]) && (key === "ttft" || ke
 
 function goodput() {
   const measured = rows.filter((row) => !row.warmup);
-  const limits = LIMITS.map(([key, words, field]) => ({ key, words, field, values: sorted(counted.map((row) => taken(row, { key, field }))) })).filter(({ values }) => values.length > 1 && values[0] > 0);
+  // Times from the sending differ from the others only in an open loop, and are there when they were asked for.
+  const limits = LIMITS.filter(([key]) => !key.endsWith("_sent") || has(data.slo?.[key])).map(([key, words, field]) => ({ key, words, field, values: sorted(counted.map((row) => taken(row, { key, field }))) })).filter(({ values }) => values.length > 1 && values[0] > 0);
   if (!limits.length || measured.length < 2) return null;
   const said = Object.fromEntries((state.slo ?? "").split(",").filter(Boolean).map((part) => part.split("=")));
   const asked = limits.filter(({ key }) => has(data.slo?.[key])).map(({ key }) => `${key} ${lasting(data.slo[key])}`);

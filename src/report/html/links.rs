@@ -6,16 +6,8 @@ use std::path::{Component, Path, PathBuf};
 /// The link to a file of a run folder, as seen from the place of the report. `None` for a path that is not plainly a
 /// relative one, for a file that is not there, and where the two places have nothing in common.
 pub fn href(options: &Options, folder: Option<usize>, file: &str) -> Option<String> {
-    let file = Path::new(file);
-    let plain = file.components().all(|part| matches!(part, Component::Normal(_)));
-    let text = file.to_str()?;
-    if !plain || text.is_empty() || text.contains('\\') || text.chars().any(char::is_control) {
-        return None;
-    }
     let folder = options.folders.get(folder?)?;
-    if !folder.join(file).is_file() {
-        return None;
-    }
+    let file = plain(file).filter(|file| folder.join(file).is_file())?;
     let way = match &options.output {
         // Printed, the page is meant for the folder it was made from.
         None => PathBuf::new(),
@@ -30,6 +22,23 @@ pub fn href(options: &Options, folder: Option<usize>, file: &str) -> Option<Stri
         });
     }
     Some(parts.join("/"))
+}
+
+/// A path that is plainly a relative one, of names only.
+fn plain(file: &str) -> Option<&Path> {
+    let path = Path::new(file);
+    let names = path.components().all(|part| matches!(part, Component::Normal(_)));
+    (names && !file.is_empty() && !file.contains('\\') && !file.chars().any(char::is_control)).then_some(path)
+}
+
+/// A produced page of a run folder, to be read: one that is named like a page and is no link to elsewhere, for what it holds
+/// goes into the report.
+pub fn artifact(folder: &Path, file: &str) -> Option<PathBuf> {
+    let path = folder.join(plain(file)?);
+    // A record could name any file that lies there.
+    path.extension().filter(|end| end.eq_ignore_ascii_case("html") || end.eq_ignore_ascii_case("htm"))?;
+    let real = path.canonicalize().ok()?;
+    (real.is_file() && real.starts_with(folder.canonicalize().ok()?)).then_some(path)
 }
 
 /// The relative way from one absolute folder to another.

@@ -7,6 +7,7 @@
 mod answers;
 mod badges;
 mod data;
+mod gallery;
 mod head;
 mod intervals;
 mod links;
@@ -15,6 +16,8 @@ mod parts;
 mod standouts;
 mod table;
 mod view;
+
+pub(super) use links::artifact;
 
 use super::{Options, number};
 use crate::summary::{Group, Summary};
@@ -25,7 +28,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
-const STYLE: &str = include_str!("style.css");
+const STYLE: &str = concat!(include_str!("style.css"), include_str!("gallery.css"));
 const SCRIPT: &str = concat!(
     "\"use strict\";(async () => {\n",
     include_str!("core.js"),
@@ -45,6 +48,7 @@ const SCRIPT: &str = concat!(
     include_str!("health.js"),
     include_str!("calibration.js"),
     include_str!("run.js"),
+    include_str!("gallery.js"),
     include_str!("page.js"),
     "})();\n",
 );
@@ -59,9 +63,9 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     page.style = STYLE;
     page.script = SCRIPT;
     page.data = packed::embed(&data::json(summary, options, &names, &intervals))?;
-    // Frames show produced pages, which lie beside this one; each is sandboxed by its own attribute.
+    // Frames show produced pages, which lie beside this one; each is sandboxed by its own attribute. Pictures are in the page itself.
     page.policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; frame-src 'self' file:; base-uri 'none'; \
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; img-src data:; frame-src 'self' file:; base-uri 'none'; \
          form-action 'none'",
         hash(STYLE),
         hash(SCRIPT)
@@ -87,8 +91,8 @@ fn hash(text: &str) -> String {
 /// A name for each group that tells it from the others: its model, and as much of the rest as it takes.
 fn names(groups: &[Group]) -> Vec<String> {
     let mut names: Vec<String> = groups.iter().map(|group| group.model.clone()).collect();
-    let parts: [fn(&Group) -> Option<String>; 3] =
-        [|g| g.source.map(|s| s.to_string()), |g| g.provider.clone(), |g| g.key().load()];
+    let parts: [fn(&Group) -> Option<String>; 4] =
+        [|g| g.source.map(|s| s.to_string()), |g| g.provider.clone(), |g| g.key().load(), |g| g.sub.clone()];
     for part in parts {
         let mut words: HashMap<&str, HashSet<Option<String>>> = HashMap::new();
         for (name, group) in names.iter().zip(groups) {

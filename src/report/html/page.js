@@ -1,4 +1,4 @@
-// What remains: theme, downloads, the gallery, copying, and the order in which everything begins.
+// What remains: theme, downloads, copying, and the order in which everything begins.
 
 function initTheme() {
   const apply = () => {
@@ -42,47 +42,6 @@ function initDownloads() {
   });
 }
 
-// A produced page is loaded only when asked for, without an origin; alive it may run scripts, still it may not.
-function initGallery() {
-  for (const frame of $$(".frame")) {
-    const buttons = [...frame.children];
-    const show = (mode) => {
-      const card = frame.closest(".answer");
-      const inner = el("iframe", { src: frame.dataset.src, sandbox: mode === "alive" ? "allow-scripts" : "", loading: "lazy", referrerpolicy: "no-referrer", title: `Page by ${card.dataset.model}` });
-      const over = el("div", { class: "over" },
-        el("button", { type: "button", onclick: () => show(mode === "alive" ? "still" : "alive") }, mode === "alive" ? "Stop it" : "Run it"),
-        el("button", { type: "button", onclick: () => card.classList.toggle("large") }, "Size"),
-        el("button", { type: "button", onclick: () => { card.classList.remove("large"); frame.classList.remove("live"); frame.replaceChildren(...buttons); } }, "Close"));
-      frame.classList.add("live");
-      frame.replaceChildren(inner, over);
-    };
-    for (const button of buttons) button.addEventListener("click", () => show(button.dataset.mode));
-  }
-}
-
-// Two answers side by side: the cards that are ticked, alone.
-function initPairs() {
-  const gallery = $(".gallery");
-  const cards = $$(".answer");
-  if (!gallery || cards.length < 2) return;
-  const boxes = cards.map((card) => {
-    const box = el("input", { type: "checkbox" });
-    $("h3", card).after(el("label", { class: "pair" }, box, "side by side"));
-    return box;
-  });
-  const show = () => {
-    const ticked = boxes.filter((box) => box.checked).length;
-    gallery.classList.toggle("pairs", ticked >= 2);
-    cards.forEach((card, i) => { card.hidden = ticked >= 2 && !boxes[i].checked; });
-  };
-  boxes.forEach((box) => box.addEventListener("change", () => {
-    // A third takes the place of the first.
-    const others = boxes.filter((one) => one.checked && one !== box);
-    if (box.checked && others.length > 1) others[0].checked = false;
-    show();
-  }));
-}
-
 function initCopy() {
   for (const button of $$(".copy")) {
     button.addEventListener("click", async () => {
@@ -123,13 +82,18 @@ function initFollow() {
   const before = history.state?.left;
   if (before) {
     $$("details").forEach((one, i) => { if (before.unfolded.includes(i) && !one.closest(".menu, .badge")) one.open = true; });
-    $(".scroll")?.scrollTo(before.table[0], before.table[1]);
-    scrollTo({ left: before.page[0], top: before.page[1], behavior: "instant" });
+    const back = () => {
+      $(".scroll")?.scrollTo(before.table[0], before.table[1]);
+      scrollTo({ left: before.page[0], top: before.page[1], behavior: "instant" });
+    };
+    back();
+    // The browser has its own idea of where a page begins that was read again; it has it when everything is loaded.
+    if (document.readyState !== "complete") addEventListener("load", () => requestAnimationFrame(back));
     history.replaceState(null, "");
   }
   if (!(refresh > 0)) return;
   const look = () => {
-    const busy = document.activeElement?.matches("input, select") || $$("iframe").length || document.hidden || String(getSelection()) || $(".menu[open], .badge details[open]");
+    const busy = document.activeElement?.matches("input, select") || $("dialog[open]") || document.hidden || String(getSelection()) || $(".menu[open], .badge details[open]");
     if (busy) return setTimeout(look, refresh * 1000);
     try {
       const scroll = $(".scroll");
@@ -151,7 +115,6 @@ initCharts();
 initCalibration();
 initRun();
 initGallery();
-initPairs();
 initDownloads();
 initCopy();
 initPrint();
@@ -160,6 +123,7 @@ addEventListener("hashchange", () => {
   for (const key of Object.keys(state)) delete state[key];
   Object.assign(state, Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
   if (table) restore();
+  restoreGallery();
 });
 // Whoever waits for the page, a test or a printer, sees here that it is whole.
 document.documentElement.dataset.ready = "";

@@ -1,6 +1,5 @@
 //! What the template shows besides the table, as texts.
 
-use super::answers;
 use super::data::FILES;
 use super::links::href;
 use crate::clock;
@@ -9,8 +8,7 @@ use crate::report::{Options, calibration, changes, number};
 use crate::summary::{Group, Row, Summary, Unit, Verdict};
 use serde_json::Value;
 
-/// How many answers the gallery holds, and how many failures are listed.
-const ANSWERS: usize = 200;
+/// How many failures are listed.
 const FAILURES: usize = 100;
 
 /// A link to an artifact.
@@ -56,15 +54,6 @@ pub struct Failure {
     pub kind: String,
     pub model: String,
     pub message: String,
-}
-
-/// A card of the gallery.
-pub struct Answer {
-    pub model: String,
-    pub sub: String,
-    pub html: String,
-    pub markdown: String,
-    pub links: Vec<Link>,
 }
 
 /// A prompt.
@@ -115,36 +104,6 @@ pub fn failures(summary: &Summary, names: &[String]) -> Vec<Failure> {
     failures.sort_by_key(|failure| std::cmp::Reverse(failure.n));
     failures.truncate(FAILURES);
     failures
-}
-
-/// The answers that can be shown, and how many more there are.
-pub fn gallery(summary: &Summary, options: &Options, names: &[String]) -> (Vec<Answer>, usize) {
-    let several = |row: &Row| summary.groups[row.group].requests() > 1;
-    let mut answers = Vec::new();
-    let mut left = 0;
-    for row in summary.rows.iter().filter(|row| !row.warmup) {
-        let html = row.html.as_deref().and_then(|file| href(options, row.folder, file));
-        if html.is_none() && row.text.is_none() {
-            continue;
-        }
-        if answers.len() == ANSWERS {
-            left += 1;
-            continue;
-        }
-        let sub = if several(row) {
-            format!("request {}{}", row.id, row.prompt.as_ref().map(|p| format!(" · {p}")).unwrap_or_default())
-        } else {
-            sub(&summary.groups[row.group], false)
-        };
-        answers.push(Answer {
-            model: names[row.group].clone(),
-            sub,
-            html: html.unwrap_or_default(),
-            markdown: row.text.as_deref().map(answers::safe).unwrap_or_default(),
-            links: links(row, options),
-        });
-    }
-    (answers, left)
 }
 
 /// A prompt in texts: of a conversation, all that the user says, turn by turn.
@@ -234,6 +193,7 @@ pub fn sub(group: &Group, levels: bool) -> String {
     parts.extend(group.details.quantization.clone());
     parts.extend(group.details.parameters.clone());
     parts.extend(group.key().load().filter(|_| levels || group.rate.is_some() || group.concurrency != Some(1)));
+    parts.extend(group.sub.clone());
     parts.iter().map(|part| number::shortened(part, 48).replace(' ', "\u{a0}")).collect::<Vec<_>>().join(" · ")
 }
 

@@ -161,7 +161,7 @@ function bandsOf(mine, loads, from, to) {
     band.words = `${PHASES[band.kind][1]}: ${group.model}${said(group) ? `, ${said(group)}` : ""}\n${band.n} request${band.n > 1 ? "s" : ""}, ${say(band.to - band.from, "s")}`;
   }
   // What is left is idle, where it is long enough to see.
-  let free = from;
+  let free = Math.min(...bands.map((band) => band.from), ...loads.map((load) => load.baseline?.[0] ?? load.from));
   for (const { from: a, to: b } of [...bands].sort((p, q) => p.from - q.from)) {
     if (a - free > (to - from) * 0.006) bands.push({ kind: "idle", from: free, to: a, label: "idle", words: `idle\n${say(a - free, "s")}` });
     free = Math.max(free, b);

@@ -23,7 +23,7 @@ function strips() {
   const options = STRIPS.filter(([key]) => counted.some((row) => has(row[key])));
   if (!options.length || counted.length < 2) return null;
   return {
-    title: "Spread", note: "a dot per request, a ring if outlying; line: median; bar: its 95 % interval, from 6 requests on",
+    title: "Spread", note: `a dot per request${data.results > rows.length ? " of the sample that the page holds" : ""}, a ring if outlying; line: median; bar: its 95 % interval, from 6 requests on`,
     options: options.map(([key, words]) => [key, words]),
     draw(width, key) {
       const [, words, unit] = STRIPS.find(([k]) => k === key);

@@ -47,8 +47,8 @@ pub fn standouts(groups: &[Group], names: &[String], intervals: &[Intervals]) ->
 }
 
 /// Whether what is called a model's memory is that of the whole machine, which is no property of the model.
-pub fn whole_machine(group: &Group) -> bool {
-    group.memory_primary.iter().any(|figure| figure == "system_used")
+fn whole_machine(group: &Group) -> bool {
+    group.memory_primary.iter().any(|figure| figure.starts_with("system_used"))
 }
 
 fn candidate(column: &Column, at: usize, group: &Group, intervals: &Intervals) -> Option<Candidate> {

@@ -1,7 +1,6 @@
 //! The table: its heads, its rows, and why a cell or a whole column is empty.
 
 use super::parts::{Link, first_files, links, sub};
-use super::standouts::whole_machine;
 use crate::record::Source;
 use crate::report::columns::{COLUMNS, Cell, Column, MAIN, Set};
 use crate::report::{Options, number};
@@ -115,7 +114,7 @@ pub fn sets(shown: &[&Column]) -> Vec<SetSwitch> {
 }
 
 /// The head of a column.
-pub fn head(column: &Column) -> Head {
+pub fn head(column: &Column, loaded: bool) -> Head {
     Head {
         key: column.key,
         label: label(column),
@@ -123,8 +122,23 @@ pub fn head(column: &Column) -> Head {
         set: column.set.name(),
         help: column.help,
         numeric: column.unit.is_some(),
-        main: MAIN.contains(&column.key),
+        main: main(column, loaded),
     }
+}
+
+/// Whether the page is of a load test: a rate, or several levels of one model.
+pub fn loaded(summary: &Summary) -> bool {
+    let mut seen: HashMap<Server, Option<u64>> = HashMap::new();
+    summary.groups.iter().any(|group| {
+        group.rate.is_some() || *seen.entry(server(group)).or_insert(group.concurrency) != group.concurrency
+    })
+}
+
+/// Whether a column is shown at first. Of a load test, what was asked for and what came of it, too.
+fn main(column: &Column, loaded: bool) -> bool {
+    let of_load =
+        ["ttft_p99", "throughput", "requests_s", "offered_rate", "sent_rate", "achieved_rate", "achieved_concurrency"];
+    MAIN.contains(&column.key) || loaded && of_load.contains(&column.key)
 }
 
 /// A model where it is served.
@@ -150,20 +164,21 @@ pub fn lines(summary: &Summary, options: &Options, shown: &[&Column], marked: &m
             cells: Vec::new(),
         })
         .collect();
+    let loaded = loaded(summary);
     for column in shown {
         let cells: Vec<Cell> = groups.iter().map(column.of).collect();
         let unit = column.unit.unwrap_or(Unit::Count);
         let decimals = number::decimals(unit, cells.iter().filter_map(Cell::value));
         for ((line, cell), group) in lines.iter_mut().zip(cells).zip(groups) {
-            line.cells.push(cell_text(column, cell, group, decimals, marked));
+            line.cells.push(cell_text(column, cell, group, loaded, decimals, marked));
         }
     }
     lines
 }
 
-fn cell_text(column: &Column, cell: Cell, group: &Group, decimals: usize, marked: &mut bool) -> CellText {
+fn cell_text(column: &Column, cell: Cell, group: &Group, loaded: bool, decimals: usize, marked: &mut bool) -> CellText {
     let mut class = String::from(if column.unit.is_some() { "n" } else { "words" });
-    if !MAIN.contains(&column.key) {
+    if !main(column, loaded) {
         class.push_str(" hidden");
     }
     let mut text = CellText { class, value: String::new(), text: String::new(), title: String::new(), doubt: false };
@@ -180,8 +195,6 @@ fn cell_text(column: &Column, cell: Cell, group: &Group, decimals: usize, marked
             }
         }
         Cell::Number { value, doubt, more } => {
-            let machine = column.set == Set::Memory && whole_machine(group);
-            let doubt = doubt.or_else(|| machine.then(|| "this is the memory of the whole machine".to_owned()));
             text.value = format!("{value}");
             text.text = number::write(value, column.unit.unwrap_or(Unit::Count), decimals);
             *marked |= doubt.is_some();

@@ -1,12 +1,13 @@
 //! What the template shows, as texts: it decides nothing and computes nothing.
 
 use super::badges::{Badge, badges};
+use super::gallery::{Gallery, gallery};
 use super::head::{self, Stream};
 use super::intervals::Intervals;
 use super::packed::Embedded;
 use super::parts::{
-    Answer, CalibrationText, ChangeText, Failure, PromptText, RunText, calibrated, change, failures, gallery, joined,
-    load, meter, prompt, run,
+    CalibrationText, ChangeText, Failure, PromptText, RunText, calibrated, change, failures, joined, load, meter,
+    prompt, run,
 };
 use super::standouts::{Standout, standouts};
 use super::table::{self, Head, LeftOut, Line, SetSwitch};
@@ -45,8 +46,7 @@ pub struct Page {
     compared_missing: Vec<String>,
     failures: Vec<Failure>,
     calibration: Option<CalibrationText>,
-    answers: Vec<Answer>,
-    answers_left: usize,
+    gallery: Gallery,
     prompts: Vec<PromptText>,
     prompts_asked: usize,
     runs: Vec<RunText>,
@@ -60,7 +60,6 @@ impl Page {
     pub fn of(summary: &Summary, options: &Options, names: &[String], intervals: &[Intervals]) -> Self {
         let shown = table::shown(summary);
         let mut marked = false;
-        let (answers, answers_left) = gallery(summary, options, names);
         Self {
             policy: String::new(),
             style: "",
@@ -75,7 +74,7 @@ impl Page {
             badges: badges(summary),
             standouts: standouts(&summary.groups, names, intervals),
             sets: table::sets(&shown),
-            columns: shown.iter().map(|column| table::head(column)).collect(),
+            columns: shown.iter().map(|column| table::head(column, table::loaded(summary))).collect(),
             rows: table::lines(summary, options, &shown, &mut marked),
             rows_left: summary.groups.len().saturating_sub(table::ROWS),
             left_out: table::left_out(summary, &shown),
@@ -86,8 +85,7 @@ impl Page {
             compared_missing: summary.comparison.as_ref().map(changes::missing).unwrap_or_default(),
             failures: failures(summary, names),
             calibration: calibrated(summary),
-            answers,
-            answers_left,
+            gallery: gallery(summary, options, names),
             prompts: summary.prompts.iter().map(prompt).collect(),
             prompts_asked: summary.prompts.iter().filter(|prompt| !prompt.shared_prefix).count(),
             runs: summary.runs.iter().take(HEADS).map(run).collect(),

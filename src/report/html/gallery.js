@@ -1,0 +1,232 @@
+// The gallery: thumbnails, the viewer with one answer or two side by side, and pictures on hover.
+//
+// A still page is a frame of its own in which nothing can run and nothing can be loaded: it is sandboxed without scripts, and
+// the policy of this page, which forbids every request, holds in it too. Its style is put in by this script, because that
+// policy knows no style but this page's. A live page is its file, in a sandbox without an origin.
+
+const answers = $$(".answer").map((card, at) => ({
+  at, card, model: card.dataset.model, sub: card.dataset.sub, prompt: card.dataset.prompt, page: card.dataset.page !== undefined,
+  packed: card.dataset.page, href: card.dataset.href, size: card.dataset.size, prose: $(".prose", card), shot: $("img.shot", card),
+}));
+const WIDE = 1280;
+const HIGH = 800;
+
+async function unpacked(packed) {
+  const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
+
+// Addresses that need no request: parts of the page itself, and pictures that are in it.
+const within = (value) => /^\s*(#|data:image\/)/i.test(value);
+const ADDRESSES = new Set(["src", "srcset", "href", "xlink:href", "poster", "background", "data", "action", "formaction", "ping", "imagesrcset", "manifest", "longdesc"]);
+const UNWANTED = new Set(["autofocus", "autoplay", "nonce", "srcdoc", "is", "target", "download", "http-equiv"]);
+const UNSEEN = new Set(["link", "meta", "base", "object", "embed", "applet", "portal", "frame", "source", "track", "html", "head", "body"]);
+const SKIPPED = new Set(["script", "style", "noscript", "iframe", "template", "title", "noembed", "noframes"]);
+
+// A page written anew without what would run or load, its style apart. The frame forbids both anyway; here they go so that the
+// browser has nothing to complain of. No parser of the browser is asked, because each applies this page's policy and complains.
+function stilled(html) {
+  const token = /<!--[^]*?(?:-->|$)|<[!?][^>]*(?:>|$)|<(\/?)([a-z][^\s\/>]*)((?:"[^"]*"|'[^']*'|[^>"'])*)>?/gi;
+  const plain = (text) => text.replaceAll("<", "&lt;");
+  const root = {};
+  let [markup, css, at] = ["", "", 0];
+  for (let tag = token.exec(html); tag; tag = token.exec(html)) {
+    markup += plain(html.slice(at, tag.index));
+    at = token.lastIndex;
+    const [, slash, named, rest] = tag;
+    const name = named?.toLowerCase();
+    if (!name) continue;
+    if (SKIPPED.has(name)) {
+      if (slash) continue;
+      const end = new RegExp(`</${name}(?=[\\s/>]|$)`, "gi");
+      end.lastIndex = at;
+      const until = end.exec(html)?.index ?? html.length;
+      if (name === "style") css += `${html.slice(at, until).replace(/<!--|-->|<!\[CDATA\[|\]\]>/g, "")}\n`;
+      at = token.lastIndex = until;
+      continue;
+    }
+    const attributes = slash ? "" : kept(rest);
+    if (name === "html" || name === "body") root[name] ??= attributes;
+    if (!UNSEEN.has(name) && /^[a-z][\w:.-]*$/.test(name)) markup += `<${slash}${name}${attributes}>`;
+  }
+  markup += plain(html.slice(at));
+  return { markup: `<html${root.html ?? ""}><body${root.body ?? ""}>${markup}`, css: quiet(css) };
+}
+
+function kept(text) {
+  let list = "";
+  for (const [, name, double, single, bare] of text.matchAll(/([^\s"'<>\/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+)))?/g)) {
+    const key = name.toLowerCase();
+    const value = (double ?? single ?? bare ?? "").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
+    if (!/^[a-z_][\w:.-]*$/.test(key) || key.startsWith("on") || UNWANTED.has(key) || (ADDRESSES.has(key) && !within(value))) continue;
+    list += key === "style" ? ` data-still-style="${value}"` : ` ${key}="${value}"`;
+  }
+  return list;
+}
+
+function quiet(css) {
+  const letters = (all, hex) => (/^[A-Za-z]$/.test(String.fromCharCode(parseInt(hex, 16))) ? String.fromCharCode(parseInt(hex, 16)) : all);
+  return css.replace(/\\([0-9a-f]{1,6})\s?/gi, letters).replace(/@import[^;]*(;|$)/gi, "").replace(/@font-face\s*\{[^}]*\}/gi, "")
+    .replace(/(-webkit-)?image-set\((?:[^()]|\([^()]*\))*\)/gi, "none").replace(/\b(?:src|image)\(\s*["'][^)]*\)/gi, "none")
+    .replace(/url\(\s*(["']?)(.*?)\1\s*\)/gis, (all, quote, address) => (within(address) ? all : "none"));
+}
+
+// The frame of a page as it stands.
+async function stillFrame(answer) {
+  const { markup, css } = stilled(await unpacked(answer.packed));
+  const policy = "default-src 'none'; img-src data:; form-action 'none'; base-uri 'none'";
+  const frame = el("iframe", { sandbox: "allow-same-origin", referrerpolicy: "no-referrer", title: `Page by ${answer.model}, as it stands` });
+  frame.addEventListener("load", () => {
+    const inside = frame.contentDocument;
+    if (!inside) return;
+    const sheet = new frame.contentWindow.CSSStyleSheet();
+    sheet.replaceSync(css);
+    inside.adoptedStyleSheets = [sheet];
+    for (const node of $$("[data-still-style]", inside)) node.style.cssText = quiet(node.dataset.stillStyle);
+    frame.dataset.ready = "";
+  });
+  frame.srcdoc = `<!doctype html><meta http-equiv="Content-Security-Policy" content="${policy}">${markup}`;
+  return frame;
+}
+
+// A frame as wide as a screen, made as small as the room for it.
+function scaled(box, frame) {
+  Object.assign(frame.style, { width: `${WIDE}px`, height: `${HIGH}px`, transformOrigin: "0 0", position: "absolute", inset: "0 auto auto 0" });
+  const fit = () => { if (box.clientWidth) frame.style.transform = `scale(${box.clientWidth / WIDE})`; };
+  new ResizeObserver(fit).observe(box);
+  box.prepend(frame);
+  fit();
+}
+
+function thumbnails() {
+  const near = new IntersectionObserver((seen) => {
+    for (const { isIntersecting, target } of seen) {
+      if (!isIntersecting) continue;
+      near.unobserve(target);
+      const answer = answers[Number(target.dataset.at)];
+      stillFrame(answer).then((frame) => {
+        // Only to be seen: no focus, no click, no voice; the button over it is all these.
+        frame.inert = true;
+        frame.tabIndex = -1;
+        frame.setAttribute("aria-hidden", "true");
+        scaled(target, frame);
+      }).catch(() => target.prepend(el("p", { class: "none" }, "This browser cannot unpack the page.")));
+    }
+  }, { rootMargin: "300px" });
+  for (const answer of answers) {
+    const box = $(".thumb", answer.card);
+    const buttons = el("p", { class: "asks" }, el("button", { type: "button", class: "look", onclick: () => view([answer.at]) }, "Look"));
+    if (answers.length > 1) buttons.append(el("button", { type: "button", class: "beside", onclick: () => view([answer.at, partner(answer)]) }, "Side by side"));
+    if (answer.page && answer.href) buttons.append(el("button", { type: "button", class: "live", onclick: () => view([answer.at], "alive") }, "Run"));
+    $(".sub", answer.card).after(buttons);
+    buttons.querySelectorAll("button").forEach((button) => button.setAttribute("aria-label", `${button.textContent}: ${answer.model}, ${answer.sub}`));
+    if (!box) continue;
+    box.dataset.at = answer.at;
+    box.addEventListener("click", () => view([answer.at]));
+    if (answer.shot) continue;
+    if (answer.packed && "DecompressionStream" in window) near.observe(box);
+    else box.prepend(el("p", { class: "none" }, `The page has ${answer.size}: too much to be held in this report.`));
+  }
+}
+
+// Who stands beside an answer at first: the next that had the same prompt, else the next.
+function partner(answer) {
+  const others = [...answers.slice(answer.at + 1), ...answers.slice(0, answer.at)];
+  const like = others.filter((one) => one.prompt === answer.prompt);
+  return (like.find((one) => one.model !== answer.model) ?? like[0] ?? others[0]).at;
+}
+
+let viewer = null;
+
+function view(list, mode) {
+  if (!viewer) {
+    viewer = el("dialog", { id: "viewer", "aria-label": "Answers" });
+    viewer.addEventListener("close", () => { viewer.replaceChildren(); keep({ look: "" }); });
+    document.body.append(viewer);
+  }
+  const panes = list.filter((at) => answers[at]).slice(0, 2);
+  if (!panes.length) return;
+  keep({ look: panes.join(",") });
+  const again = (place, at) => view(panes.map((old, i) => (i === place ? at : old)));
+  viewer.replaceChildren(
+    el("p", { class: "over" },
+      panes.length === 1 && answers.length > 1 ? el("button", { type: "button", class: "beside", onclick: () => view([panes[0], partner(answers[panes[0]])]) }, "Side by side") : null,
+      panes.length === 2 ? el("button", { type: "button", class: "alone", onclick: () => view([panes[0]]) }, "One alone") : null,
+      el("button", { type: "button", class: "close", onclick: () => viewer.close() }, "Close")),
+    el("div", { class: `panes n${panes.length}` }, panes.map((at, place) => pane(answers[at], panes.length === 2 ? answers[panes[1 - place]] : null, (to) => again(place, to), mode))));
+  if (!viewer.open) viewer.showModal();
+}
+
+function pane(answer, other, go, mode) {
+  const body = el("div", { class: "body" });
+  const modes = [
+    answer.packed ? ["still", "As it stands"] : null, answer.shot ? ["shot", "Screenshot"] : null,
+    answer.prose ? ["text", "Text"] : null, answer.page && answer.href ? ["alive", "Run"] : null,
+  ].filter(Boolean);
+  const buttons = modes.map(([name, label]) => el("button", { type: "button", "data-mode": name, onclick: () => show(name) }, label));
+  const show = (name) => {
+    buttons.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.mode === name)));
+    body.className = `body ${name}`;
+    if (name === "text") body.replaceChildren(answer.prose.cloneNode(true));
+    else if (name === "shot") body.replaceChildren(el("img", { src: answer.shot.src, alt: answer.shot.alt }));
+    else if (name === "alive") body.replaceChildren(el("iframe", { src: answer.href, sandbox: "allow-scripts", referrerpolicy: "no-referrer", title: `Page by ${answer.model}, running` }));
+    else if (name === "still") {
+      body.replaceChildren(el("p", { class: "none" }, "…"));
+      stillFrame(answer).then((frame) => { if (body.className === "body still") body.replaceChildren(frame); })
+        .catch(() => body.replaceChildren(el("p", { class: "none" }, "This browser cannot unpack the page.")));
+    } else body.replaceChildren(el("p", { class: "none" }, "There is nothing to show here; the links of its card lead to its files."));
+  };
+  const option = (one) => el("option", { value: one.at, selected: one.at === answer.at }, `${one.model} · ${one.sub}`);
+  const same = answers.filter((one) => one.prompt === (other ?? answer).prompt);
+  const rest = answers.filter((one) => one.prompt !== (other ?? answer).prompt);
+  const pick = el("select", { "aria-label": "Which answer" },
+    el("optgroup", { label: "the same prompt" }, same.map(option)),
+    rest.length ? el("optgroup", { label: "other prompts" }, rest.map(option)) : null);
+  pick.addEventListener("change", () => go(Number(pick.value)));
+  const step = (by) => go((answer.at + by + answers.length) % answers.length);
+  const head = el("p", { class: "who" },
+    el("button", { type: "button", class: "before", "aria-label": "The answer before", onclick: () => step(-1) }, "‹"), pick,
+    el("button", { type: "button", class: "next", "aria-label": "The next answer", onclick: () => step(1) }, "›"), el("span", { class: "modes" }, buttons));
+  show(modes.some(([name]) => name === mode) ? mode : modes[0]?.[0]);
+  return el("section", { class: "pane", "aria-label": `${answer.model}, ${answer.sub}` }, head, body);
+}
+
+// A picture beside whatever leads to its page, while it has the pointer or the focus.
+function initShots() {
+  const shots = new Map(answers.filter((one) => one.shot && one.href).map((one) => [one.href, one.shot]));
+  if (!shots.size) return;
+  const large = el("div", { id: "shot", "aria-hidden": "true", hidden: true }, el("img", { alt: "" }));
+  document.body.append(large);
+  const hide = () => { large.hidden = true; };
+  const show = (event) => {
+    const at = event.target.closest?.("a[href], .thumb");
+    const shot = at && (at.matches(".thumb") ? $("img.shot", at) : shots.get(at.getAttribute("href")));
+    if (!shot) return hide();
+    large.firstChild.src = shot.src;
+    large.hidden = false;
+    const [place, own] = [at.getBoundingClientRect(), large.getBoundingClientRect()];
+    const left = place.right + 12 + own.width < innerWidth ? place.right + 12 : Math.max(8, Math.min(place.left, innerWidth - own.width - 8));
+    const below = place.right + 12 + own.width < innerWidth ? place.top : place.bottom + 8;
+    large.style.left = `${left}px`;
+    large.style.top = `${Math.max(8, Math.min(below, innerHeight - own.height - 8))}px`;
+  };
+  document.addEventListener("mouseover", show);
+  document.addEventListener("focusin", show);
+  document.addEventListener("focusout", hide);
+  document.addEventListener("scroll", hide, { passive: true, capture: true });
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+}
+
+// What the hash says of it; also when it changes under an open page.
+function restoreGallery() {
+  const list = (state.look ?? "").split(",").filter(Boolean).map(Number);
+  if (list.length) view(list);
+  else if (viewer?.open) viewer.close();
+}
+
+function initGallery() {
+  if (!answers.length) return;
+  thumbnails();
+  initShots();
+  restoreGallery();
+}

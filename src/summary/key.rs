@@ -1,0 +1,381 @@
+//! What makes requests comparable: who answered, at which load, and what was set.
+//!
+//! Requests of different settings are never pooled silently: every setting that shapes an answer or its time is part of
+//! the key. What does not differ tells nothing apart, so only what differs between the groups of a model is shown.
+
+use super::metric::{Unit, failed, possible};
+use super::words::LONGEST_WORD;
+use crate::record::{Outcome, Run, Source};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// The most runs and prompts whose words are remembered for keys.
+const HEADS: usize = 20_000;
+
+/// Something that requests can be told apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum By {
+    /// The model that was asked for.
+    Model,
+    /// The kind of server.
+    Source,
+    /// Who served it, and the endpoint it was pinned to.
+    Provider,
+    /// Requests at once, or per second.
+    Load,
+    /// What was set: context length, sampling, limits, lengths, workload.
+    Settings,
+    /// The quantization that the server told with the answer.
+    Quantization,
+    /// The run.
+    Run,
+    /// The prompt.
+    Prompt,
+    /// The category of the prompt.
+    Category,
+    /// The turn of a conversation.
+    Turn,
+    /// The repetition of the same question.
+    Repeat,
+    /// The address that the request was sent to.
+    Endpoint,
+    /// The model that the server says answered.
+    Served,
+}
+
+impl By {
+    const ALL: [(By, &'static str); 13] = [
+        (By::Model, "model"),
+        (By::Source, "source"),
+        (By::Provider, "provider"),
+        (By::Load, "load"),
+        (By::Settings, "settings"),
+        (By::Quantization, "quantization"),
+        (By::Run, "run"),
+        (By::Prompt, "prompt"),
+        (By::Category, "category"),
+        (By::Turn, "turn"),
+        (By::Repeat, "repeat"),
+        (By::Endpoint, "endpoint"),
+        (By::Served, "served_model"),
+    ];
+}
+
+/// By what requests are put together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupBy(Vec<By>);
+
+impl Default for GroupBy {
+    fn default() -> Self {
+        Self(vec![By::Model, By::Source, By::Provider, By::Load, By::Settings])
+    }
+}
+
+impl GroupBy {
+    /// Reads a list: `model,load`.
+    ///
+    /// # Errors
+    /// When a word is none of them, or stands twice; the sentence lists them.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut keys = Vec::new();
+        for word in text.split(',').map(str::trim) {
+            let Some((by, _)) = By::ALL.iter().find(|(_, name)| *name == word) else {
+                let names: Vec<&str> = By::ALL.iter().map(|(_, name)| *name).collect();
+                return Err(format!("nothing to group by is called {word}; there are {}", names.join(", ")));
+            };
+            if keys.contains(by) {
+                return Err(format!("{word}: stands twice"));
+            }
+            keys.push(*by);
+        }
+        Ok(Self(keys))
+    }
+
+    /// Whether requests are told apart by this.
+    pub fn has(&self, by: By) -> bool {
+        self.0.contains(&by)
+    }
+
+    /// Whether a setting of one request says the same of all requests of its run with the same parameters.
+    fn is_of_runs(&self) -> bool {
+        self.0.iter().all(|by| matches!(by, By::Model | By::Source | By::Provider | By::Load | By::Settings))
+    }
+}
+
+/// What was set, by name.
+pub type Settings = BTreeMap<&'static str, String>;
+
+/// What makes requests comparable.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Key {
+    /// The kind of server.
+    pub source: Option<Source>,
+    /// The model that was asked for; empty where models are not told apart.
+    pub model: String,
+    /// Who served it, behind a router.
+    pub provider: Option<String>,
+    /// Requests at once (closed loop).
+    pub concurrency: Option<u64>,
+    /// Requests per second (open loop), as the bits of the number: of positive numbers they have the same order.
+    rate_bits: Option<u64>,
+    /// What was set, and whatever else requests are told apart by.
+    pub settings: Arc<Settings>,
+}
+
+impl Key {
+    /// The same model, load and settings, whoever serves it.
+    pub fn without_provider(&self) -> Self {
+        Self { provider: None, ..self.clone() }
+    }
+
+    /// The same model, server and load, whatever was set.
+    pub fn without_settings(&self) -> Self {
+        Self { settings: Arc::default(), ..self.clone() }
+    }
+
+    /// Whether another key says everything that this one does, and perhaps more.
+    pub fn fits(&self, other: &Self) -> bool {
+        (self.provider.is_none() || self.provider == other.provider)
+            && self.settings.iter().all(|(name, value)| other.settings.get(name) == Some(value))
+    }
+
+    /// Requests per second (open loop).
+    pub fn rate(&self) -> Option<f64> {
+        self.rate_bits.map(f64::from_bits)
+    }
+
+    /// The load in short words: `4 at once`, `2.5/s`; `None` where the record does not tell.
+    pub fn load(&self) -> Option<String> {
+        match (self.rate(), self.concurrency) {
+            (Some(rate), _) => Some(format!("{rate}/s")),
+            (None, Some(n)) => Some(format!("{n} at once")),
+            (None, None) => None,
+        }
+    }
+}
+
+/// Makes keys of results, with what the runs and prompts before them said.
+#[derive(Debug, Default)]
+pub struct Keys {
+    by: GroupBy,
+    runs: HashMap<String, Settings>,
+    categories: HashMap<String, String>,
+    last: Option<(Seen, Arc<Settings>)>,
+}
+
+impl Keys {
+    /// Keys by what was asked for.
+    pub fn new(by: GroupBy) -> Self {
+        Self { by, ..Self::default() }
+    }
+
+    /// Remembers what a run set.
+    pub fn run(&mut self, run: &Run) {
+        if self.by.has(By::Settings) && (self.runs.len() < HEADS || self.runs.contains_key(&run.run)) {
+            self.runs.insert(run.run.clone(), of_run(run));
+            self.last = None;
+        }
+    }
+
+    /// Remembers the category of a prompt.
+    pub fn prompt(&mut self, id: &str, category: Option<&str>) {
+        if let Some(category) = category.filter(|_| self.by.has(By::Category) && self.categories.len() < HEADS) {
+            self.categories.insert(id.to_owned(), short(category));
+        }
+    }
+
+    /// The key of a result.
+    pub fn of(&mut self, o: &Outcome) -> Key {
+        let load = self.by.has(By::Load);
+        let rate_bits = o.rate.filter(|rate| load && *rate > 0.0 && possible(Unit::PerSecond, *rate)).map(f64::to_bits);
+        // What a request was pinned to is no answer of anybody: a failure that only has that has no provider yet.
+        let provider = o.provider.as_deref().filter(|_| self.by.has(By::Provider));
+        let provider = provider.filter(|provider| !(failed(o) && o.pinned.as_deref() == Some(*provider)));
+        Key {
+            source: o.source.filter(|_| self.by.has(By::Source)),
+            model: if self.by.has(By::Model) { o.model.clone() } else { String::new() },
+            provider: provider.map(str::to_owned),
+            concurrency: o.concurrency.filter(|_| load),
+            rate_bits,
+            settings: self.settings(o),
+        }
+    }
+
+    fn settings(&mut self, o: &Outcome) -> Arc<Settings> {
+        if let Some((seen, settings)) = &self.last
+            && seen.is(o)
+        {
+            return Arc::clone(settings);
+        }
+        let settings = Arc::new(self.read(o));
+        self.last = self.by.is_of_runs().then(|| (Seen::of(o), Arc::clone(&settings)));
+        settings
+    }
+
+    fn read(&self, o: &Outcome) -> Settings {
+        let mut settings = Settings::new();
+        if self.by.has(By::Settings) {
+            let run = self.runs.get(&o.run);
+            settings = run.cloned().unwrap_or_default();
+            of_request(&mut settings, o, run.is_some());
+        }
+        let mut put = |by: By, name: &'static str, value: Option<String>| {
+            if let Some(value) = value.filter(|_| self.by.has(by)) {
+                settings.insert(name, short(&value));
+            }
+        };
+        let prompt = o.prompt.as_ref().map(|prompt| &prompt.id);
+        put(By::Provider, "pinned", o.pinned.clone());
+        put(By::Run, "run", Some(o.run.clone()));
+        put(By::Prompt, "prompt", prompt.cloned());
+        put(By::Category, "category", prompt.and_then(|id| self.categories.get(id)).cloned());
+        put(By::Turn, "turn", o.turn.map(|turn| turn.to_string()));
+        put(By::Repeat, "repeat", o.repeat.map(|repeat| repeat.to_string()));
+        put(By::Endpoint, "endpoint", o.endpoint.clone());
+        put(By::Served, "served_model", o.served_model.clone());
+        put(By::Quantization, "quantization", super::describe::quantization(o));
+        settings
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(LONGEST_WORD).collect()
+}
+
+/// What a run's head says of the work: what is the same for all its requests.
+fn of_run(run: &Run) -> Settings {
+    const KEPT: [(&str, &str); 14] = [
+        ("suite", "suite"),
+        ("prompt_lines", "prompts"),
+        ("synthetic", "synthetic"),
+        ("dataset", "dataset"),
+        ("turns", "turns"),
+        ("shared_prefix_tokens", "shared_prefix"),
+        ("arrival", "arrival"),
+        ("stream", "stream"),
+        ("http2", "http2"),
+        ("max_tokens", "max_tokens"),
+        ("extra_body", "extra_body"),
+        ("parallel", "parallel"),
+        ("context_length", "context"),
+        ("gpu", "gpu"),
+    ];
+    let say = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            items.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    };
+    let told = KEPT.iter().filter_map(|(field, name)| Some((*name, run.settings.get(*field)?)));
+    // What every run does unless it is asked otherwise tells nothing apart.
+    let usual = |name: &str, value: &Value| match name {
+        "stream" => value == &Value::Bool(true),
+        "http2" => value == &Value::Bool(false),
+        _ => value.is_null(),
+    };
+    told.filter(|(name, value)| !usual(name, value)).map(|(name, value)| (name, short(&say(value)))).collect()
+}
+
+/// What was sent with a request. Its limit counts only where no run tells one for all: suites and lengths that differ from
+/// prompt to prompt have one each.
+fn of_request(settings: &mut Settings, o: &Outcome, run_known: bool) {
+    let Some(prompt) = &o.prompt else { return };
+    let mut put = |name: &'static str, value: Option<String>| {
+        if let Some(value) = value {
+            settings.insert(name, short(&value));
+        }
+    };
+    put("temperature", prompt.temperature.map(|v| v.to_string()));
+    put("top_p", prompt.top_p.map(|v| v.to_string()));
+    put("context", prompt.num_ctx.map(|v| v.to_string()));
+    put("reasoning_effort", prompt.reasoning_effort.clone());
+    put("gpu", prompt.gpu_setting.clone());
+    if !run_known && prompt.wanted_output_tokens.is_none() {
+        put("max_tokens", prompt.max_tokens.map(|v| v.to_string()));
+    }
+}
+
+/// What settings follow from, so that those of the result before can be taken again.
+#[derive(Debug)]
+struct Seen {
+    run: String,
+    pinned: Option<String>,
+    effort: Option<String>,
+    gpu: Option<String>,
+    numbers: [Option<u64>; 5],
+}
+
+impl Seen {
+    fn numbers(o: &Outcome) -> [Option<u64>; 5] {
+        let Some(prompt) = &o.prompt else { return [None; 5] };
+        let bits = |v: Option<f64>| v.map(f64::to_bits);
+        [
+            bits(prompt.temperature),
+            bits(prompt.top_p),
+            prompt.num_ctx,
+            prompt.max_tokens,
+            prompt.wanted_output_tokens.map(|_| 1),
+        ]
+    }
+
+    fn of(o: &Outcome) -> Self {
+        let prompt = o.prompt.as_ref();
+        Self {
+            run: o.run.clone(),
+            pinned: o.pinned.clone(),
+            effort: prompt.and_then(|p| p.reasoning_effort.clone()),
+            gpu: prompt.and_then(|p| p.gpu_setting.clone()),
+            numbers: Self::numbers(o),
+        }
+    }
+
+    fn is(&self, o: &Outcome) -> bool {
+        let prompt = o.prompt.as_ref();
+        self.run == o.run
+            && self.pinned == o.pinned
+            && self.effort.as_deref() == prompt.and_then(|p| p.reasoning_effort.as_deref())
+            && self.gpu.as_deref() == prompt.and_then(|p| p.gpu_setting.as_deref())
+            && self.numbers == Self::numbers(o)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_keys_is_read_and_a_typo_is_told_with_what_there_is() {
+        let by = GroupBy::parse("model, prompt").unwrap();
+        assert!(by.has(By::Model) && by.has(By::Prompt) && !by.has(By::Load));
+        for text in ["modle", "model,model", "", "model,"] {
+            let why = GroupBy::parse(text).unwrap_err();
+            assert!(why.contains("quantization") || why.contains("twice"), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn settings_are_those_of_the_run_and_of_the_request_and_the_request_wins() {
+        let mut keys = Keys::default();
+        let line = r#"{"type":"run","v":1,"run":"r","started_ts":1,"tool":{"name":"t","version":"1"},"host":{},"argv":[],
+            "settings":{"suite":"website","stream":true,"max_tokens":99,"context_length":4096,"synthetic":["512x64","9x9"]}}"#;
+        let Ok(crate::record::Record::Run(run)) = crate::record::read(&line.replace('\n', "")) else { panic!() };
+        keys.run(&run);
+        let read = |line: &str| match crate::record::read(line) {
+            Ok(crate::record::Record::Result(o)) => o,
+            other => panic!("{other:?}"),
+        };
+        let o = read(
+            r#"{"type":"result","v":1,"model":"m","run":"r","prompt":{"id":"p","num_ctx":8192,"temperature":0.5,"max_tokens":7}}"#,
+        );
+        let said =
+            |settings: &Settings| settings.iter().map(|(k, v)| format!("{k} {v}")).collect::<Vec<_>>().join(", ");
+        assert_eq!(
+            said(&keys.of(&o).settings),
+            "context 8192, max_tokens 99, suite website, synthetic 512x64 9x9, temperature 0.5"
+        );
+        let o = read(r#"{"type":"result","v":1,"model":"m","run":"other","prompt":{"id":"p","max_tokens":7}}"#);
+        assert_eq!(said(&keys.of(&o).settings), "max_tokens 7");
+    }
+}

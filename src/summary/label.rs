@@ -1,0 +1,155 @@
+//! Words for what groups have in common and what tells them apart.
+
+use super::group::Group;
+use super::window::Window;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Gives each group the settings that are not the same in all groups of its model, in words.
+pub fn label(groups: &mut [Group]) {
+    let who = |group: &Group| (group.source, group.model.clone());
+    let mut values: BTreeMap<_, BTreeMap<&'static str, BTreeSet<Option<&String>>>> = BTreeMap::new();
+    for group in groups.iter() {
+        values.entry(who(group)).or_default();
+        for name in group.settings.keys() {
+            values.entry(who(group)).or_default().entry(name).or_default();
+        }
+    }
+    // When requests arrive is set of open loops alone: that others have no such thing is no difference.
+    let has = |group: &Group, name: &str| name != "arrival" || group.rate.is_some();
+    for group in groups.iter() {
+        for (name, seen) in values.entry(who(group)).or_default() {
+            if has(group, name) {
+                seen.insert(group.settings.get(name));
+            }
+        }
+    }
+    let subs: Vec<Option<String>> = groups
+        .iter()
+        .map(|group| {
+            let differing = values[&who(group)].iter().filter(|(name, seen)| seen.len() > 1 && has(group, name));
+            let say = |name: &str| match group.settings.get(name) {
+                Some(value) => format!("{} {value}", name.replace('_', " ")),
+                None => format!("{} not set", name.replace('_', " ")),
+            };
+            let words: Vec<String> = differing.map(|(name, _)| say(name)).collect();
+            (!words.is_empty()).then(|| words.join(", "))
+        })
+        .collect();
+    groups.iter_mut().zip(subs).for_each(|(group, sub)| group.sub = sub);
+}
+
+/// What part of their loads the throughputs are of, in a sentence; `None` where no group has one to speak of.
+pub fn described(window: Window, groups: &[Group], lost: bool) -> Option<String> {
+    let loaded = |group: &&Group| group.rate.is_some() || group.concurrency.is_some_and(|n| n > 1);
+    let parts: Vec<_> = groups.iter().filter(loaded).filter_map(|group| group.throughput.as_ref()).collect();
+    if parts.is_empty() {
+        return None;
+    }
+    let whole = "from the first start to the last end";
+    if window == Window::All {
+        return Some(format!("Throughput, rates and concurrency are of the whole load, {whole}, as was asked."));
+    }
+    if lost {
+        return Some(format!(
+            "Throughput, rates and concurrency are of the whole load, {whole}: there are more requests than a steady part is \
+             looked for in ({}).",
+            super::window::FLIGHTS
+        ));
+    }
+    let steady = parts.iter().filter(|t| t.part.steady).count();
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for reason in parts.iter().filter_map(|t| t.part.reason.as_deref()) {
+        *reasons.entry(reason).or_default() += 1;
+    }
+    let mut why: Vec<(usize, &str)> = reasons.into_iter().map(|(why, n)| (n, why)).collect();
+    why.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+    let most = why.first().map_or(String::new(), |(_, why)| format!(" ({why})"));
+    Some(match (steady, parts.len() - steady) {
+        (0, _) => {
+            format!("Throughput, rates and concurrency are of the whole load, {whole}: no steady part was found{most}.")
+        }
+        (_, 0) => {
+            let cut: f64 = parts.iter().map(|t| t.part.ramp_seconds + t.part.tail_seconds).sum();
+            let all: f64 = cut + parts.iter().map(|t| t.span_seconds).sum::<f64>();
+            format!(
+                "Throughput, rates and concurrency are of the steady part of each load, while what was asked for was in flight: \
+                 {:.0} % of the time, ramp and tail left out.",
+                (1.0 - cut / all) * 100.0
+            )
+        }
+        (n, rest) => format!(
+            "Throughput, rates and concurrency are of the steady part of {n} of {} loads, while what was asked for was in \
+             flight; of {rest} they are of the whole, {whole}: no steady part was found{most}.",
+            n + rest
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::record;
+    use crate::summary::{Asked, Collector, Summary, Window};
+
+    fn summary(lines: &[&str], window: Window) -> Summary {
+        let mut collector = Collector::new(Asked { window, ..Asked::default() });
+        for line in lines {
+            collector.add(record::read(&format!(r#"{{"type":"result","v":1,{line}}}"#)).unwrap(), None);
+        }
+        collector.finish()
+    }
+
+    #[test]
+    fn what_was_set_tells_groups_apart_and_only_what_differs_is_said() {
+        let asked = |model: &str, more: &str| {
+            format!(r#""model":"{model}","prompt":{{"id":"p","temperature":0.5,"num_ctx":4096{more}}}"#)
+        };
+        let lines = [
+            asked("a", ""),
+            asked("a", r#","reasoning_effort":"high""#),
+            asked("a", r#","gpu_setting":"max""#),
+            asked("b", ""),
+            asked("b", ""),
+        ];
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let said: Vec<String> = summary(&lines, Window::Steady)
+            .groups
+            .iter()
+            .map(|g| format!("{} {} {}", g.model, g.ok, g.sub.as_deref().unwrap_or("-")))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "a 1 gpu max, reasoning effort not set",
+                "a 1 gpu not set, reasoning effort high",
+                "a 1 gpu not set, reasoning effort not set",
+                "b 2 -",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_sentence_says_what_was_found_and_what_was_asked() {
+        let request = |worker: usize, i: usize| {
+            let start = 1000.0 + worker as f64 * 0.5 + i as f64;
+            format!(
+                r#""model":"m","run":"r","concurrency":3,"start_ts":{start},"ttft_seconds":0.1,"generation_time_seconds":1.0,
+                   "tokens":{{"output":10,"source":"usage"}}"#
+            )
+            .replace('\n', "")
+        };
+        let lines: Vec<String> = (0..3).flat_map(|w| (0..10).map(move |i| request(w, i))).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let steady = summary(&lines, Window::Steady);
+        let said = steady.window.as_deref().unwrap();
+        assert!(said.contains("steady part of each load") && said.contains("82 %"), "{said}");
+        let throughput = steady.groups[0].throughput.as_ref().unwrap();
+        assert_eq!((throughput.span_seconds, throughput.part.steady), (9.0, true));
+        assert!((throughput.concurrency - 3.0).abs() < 1e-9);
+        let all = summary(&lines, Window::All);
+        assert!(all.window.unwrap().contains("as was asked"));
+        assert_eq!(all.groups[0].throughput.as_ref().unwrap().span_seconds, 11.0);
+        let few = summary(&lines[..4], Window::Steady);
+        assert!(few.window.unwrap().contains("at most 1 were in flight"));
+        assert_eq!(summary(&[r#""model":"m""#], Window::Steady).window, None);
+    }
+}
