@@ -136,7 +136,8 @@ pub fn loaded(summary: &Summary) -> bool {
 
 /// Whether a column is shown at first. Of a load test, what was asked for and what came of it, too.
 fn main(column: &Column, loaded: bool) -> bool {
-    let of_load = ["ttft_p99", "throughput", "requests_s", "offered_rate", "sent_rate", "achieved_rate", "achieved_concurrency"];
+    let of_load =
+        ["ttft_p99", "throughput", "requests_s", "offered_rate", "sent_rate", "achieved_rate", "achieved_concurrency"];
     MAIN.contains(&column.key) || loaded && of_load.contains(&column.key)
 }
 

@@ -5,9 +5,7 @@ use super::gallery::{Gallery, gallery};
 use super::head::{self, Stream};
 use super::intervals::Intervals;
 use super::packed::Embedded;
-use super::parts::{
-    ChangeText, Failure, PromptText, RunText, change, failures, joined, load, meter, prompt, run,
-};
+use super::parts::{ChangeText, Failure, PromptText, RunText, change, failures, joined, load, meter, prompt, run};
 use super::standouts::{Standout, standouts};
 use super::table::{self, Head, LeftOut, Line, SetSwitch};
 use crate::report::{Options, changes};
