@@ -36,7 +36,8 @@ pub fn write(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
         ];
         kinds.into_iter().filter_map(|(kind, v)| Some((format!("kind=\"{kind}\""), v?))).collect()
     })?;
-    let rates: [(&str, &str, fn(&Throughput) -> Option<f64>); 5] = [
+    type Of = fn(&Throughput) -> Option<f64>;
+    let rates: [(&str, &str, Of); 5] = [
         ("throughput_tokens_per_second", "Output tokens of all requests together per second.", |t| {
             t.output_tokens_per_second
         }),

@@ -1,17 +1,18 @@
 //! A group while its requests come in: sums, samples and counts, never the requests themselves.
 
+mod finish;
+mod span;
+
+use self::span::Span;
 use super::gap_map::GapMap;
-use super::goodput::Goodput;
-use super::group::{Details, Energy, Error, ErrorCount, Gaps, Group, Meter, Money, Range, Split, Throughput};
+use super::group::{Details, Energy, Error, Meter, Money, Range, Split};
 use super::key::Key;
 use super::metric::{Metric, Unit, possible};
 use super::row::Row;
 use super::sample::Sample;
-use super::shape::{Shape, Shapes};
-use super::window::{Part, Tally};
 use super::words::{LONGEST_WORD, WORDS, Words, note};
 use crate::record::{CostSource, JoinedPower, Outcome, PhaseEnergy, PromptUsed, Quality, TokenSource, Watts};
-use crate::stats::Histogram;
+use crate::stats::Merged;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What a group is made from.
@@ -23,7 +24,7 @@ pub struct Building {
     samples: BTreeMap<Metric, Sample>,
     /// Which measurements that count once per run were counted already.
     once: HashSet<(Metric, String)>,
-    gaps: Option<Histogram>,
+    gaps: Merged,
     gap_map: Option<GapMap>,
     watts: BTreeMap<Metric, Range>,
     energy: Option<Energy>,
@@ -53,6 +54,8 @@ pub struct Building {
     served_models: BTreeSet<String>,
     endpoints: BTreeSet<String>,
     parameters: BTreeSet<String>,
+    /// The prompt that parameters were last noted of: most requests are sent with the same.
+    sent: Option<PromptUsed>,
 }
 
 impl Building {
@@ -64,7 +67,7 @@ impl Building {
             failed: 0,
             samples: BTreeMap::new(),
             once: HashSet::new(),
-            gaps: None,
+            gaps: Merged::default(),
             gap_map: None,
             watts: BTreeMap::new(),
             energy: None,
@@ -94,6 +97,7 @@ impl Building {
             served_models: BTreeSet::new(),
             endpoints: BTreeSet::new(),
             parameters: BTreeSet::new(),
+            sent: None,
         }
     }
 
@@ -101,13 +105,20 @@ impl Building {
     pub fn add(&mut self, o: &Outcome, row: &Row, good: bool) {
         self.good += u64::from(good);
         if let (Some(from), Some(length)) = (row.start_ts, row.end_seconds) {
-            self.spans.entry(row.run.clone()).or_default().add(from, from + length);
+            let (from, to) = (from, from + length);
+            match self.spans.get_mut(&row.run) {
+                Some(span) => span.add(from, to),
+                None => self.spans.entry(row.run.clone()).or_default().add(from, to),
+            }
         }
         row.warnings.iter().for_each(|word| self.warnings.add(word, 1));
         self.retried += u64::from(row.attempts > 0);
         note(&mut self.endpoints, o.endpoint.as_deref());
         note(&mut self.served_models, o.served_model.as_deref().filter(|served| *served != o.model));
-        if let Some(prompt) = &o.prompt {
+        if let Some(prompt) = &o.prompt
+            && !self.sent.as_ref().is_some_and(|known| same(known, prompt))
+        {
+            self.sent = Some(prompt.clone());
             sent(prompt).into_iter().for_each(|word| note(&mut self.parameters, Some(&word)));
         }
         if let Some(Some(power)) = &o.power {
@@ -162,15 +173,10 @@ impl Building {
         if let Some(stream) = &o.stream {
             self.gap_map.get_or_insert_default().add(stream.iter().map(|(time, ..)| *time));
         }
-        if let Some(itl) = &o.itl_seconds {
-            match Histogram::decode(&itl.histogram) {
-                Ok(gaps) => {
-                    if self.gaps.get_or_insert_default().add(&gaps).is_err() {
-                        self.warnings.add("unreadable_histogram", 1);
-                    }
-                }
-                Err(_) => self.warnings.add("unreadable_histogram", 1),
-            }
+        if let Some(itl) = &o.itl_seconds
+            && self.gaps.add(&itl.histogram).is_err()
+        {
+            self.warnings.add("unreadable_histogram", 1);
         }
         if let Some(truth) = &o.truth {
             let error = self.worst_error.get_or_insert_default();
@@ -327,169 +333,6 @@ impl Building {
     pub fn only_failures(&self) -> bool {
         self.ok == 0
     }
-
-    /// What it got through: in the steady part of its load where there is one, else from the first start to the last end.
-    fn throughput(&self, steady: Option<Result<Tally, String>>) -> Option<Throughput> {
-        let (tally, part) = match steady {
-            Some(Ok(tally)) => {
-                let (ramp_seconds, tail_seconds) = (tally.ramp_seconds, tally.tail_seconds);
-                (tally, Part { steady: true, ramp_seconds, tail_seconds, reason: None })
-            }
-            other => {
-                let reason = other.and_then(Result::err);
-                (self.whole(), Part { steady: false, ramp_seconds: 0.0, tail_seconds: 0.0, reason })
-            }
-        };
-        let rate = |n: f64| n / tally.seconds;
-        (tally.seconds > 0.0 && tally.ok > 0).then(|| Throughput {
-            span_seconds: tally.seconds,
-            output_tokens_per_second: self.output_tokens.map(|_| rate(tally.tokens)),
-            requests_per_second: rate(tally.ok as f64),
-            ended_per_second: rate(tally.ended as f64),
-            sent_per_second: (tally.gap_seconds > 0.0).then(|| tally.gaps as f64 / tally.gap_seconds),
-            concurrency: rate(tally.flight_seconds),
-            part,
-        })
-    }
-
-    /// Everything from the first start to the last end of each run.
-    fn whole(&self) -> Tally {
-        let spans = || self.spans.values();
-        Tally {
-            seconds: spans().map(|span| span.to - span.from).sum(),
-            ended: self.ok + self.failed,
-            ok: self.ok,
-            good: self.good,
-            tokens: self.output_tokens.unwrap_or(0.0),
-            flight_seconds: spans().map(|span| span.flight_seconds).sum(),
-            gaps: spans().map(|span| span.sent.saturating_sub(1)).sum(),
-            gap_seconds: spans().map(|span| span.last_start - span.from).sum(),
-            ..Tally::default()
-        }
-    }
-
-    /// The finished group; with its goodput where there were limits to keep, and of the steady part of its load where that
-    /// is told.
-    pub fn finish(self, limits: bool, steady: Option<Result<Tally, String>>) -> Group {
-        let good_in_part = steady.as_ref().and_then(|tally| tally.as_ref().ok()).map(|tally| tally.good);
-        let throughput = self.throughput(steady);
-        let tried = self.ok + self.failed;
-        let goodput = (limits && tried > 0).then(|| Goodput {
-            good: self.good,
-            tried,
-            share: self.good as f64 / tried as f64,
-            requests_per_second: throughput.as_ref().map(|t| good_in_part.unwrap_or(self.good) as f64 / t.span_seconds),
-        });
-        let shape = |metric| self.samples.get(&metric).map(Sample::shape);
-        let shapes = Shapes {
-            ttft: shape(Metric::Ttft),
-            decode: shape(Metric::DecodeRate),
-            itl: self.gaps.as_ref().map(gap_shape),
-            e2e: shape(Metric::GenerationTime),
-        };
-        let model = match (self.key.model.is_empty(), self.models.len()) {
-            (false, _) | (true, 0) => self.key.model.clone(),
-            (true, 1) => self.models.iter().next().cloned().unwrap_or_default(),
-            (true, n) => format!("{n}{} models", if n >= WORDS { " or more" } else { "" }),
-        };
-        let energy = self.energy.map(|mut energy| {
-            if !self.bounds_known {
-                (energy.lower_joules, energy.upper_joules) = (None, None);
-            }
-            if !self.net_known {
-                energy.net_joules = None;
-            }
-            let per_token = |joules: Option<f64>| joules.map(|joules| joules / energy.output_tokens);
-            energy.joules_per_output_token = per_token(Some(energy.joules));
-            energy.joules_per_output_token_lower = per_token(energy.lower_joules);
-            energy.joules_per_output_token_upper = per_token(energy.upper_joules);
-            energy.net_joules_per_output_token = per_token(energy.net_joules);
-            energy
-        });
-        let cost = self.cost.map(|mut cost| {
-            cost.usd_per_million_output_tokens =
-                (self.paid_tokens > 0.0).then(|| self.paid_usd / self.paid_tokens * 1e6);
-            cost
-        });
-        let mut error_messages: Vec<ErrorCount> = self
-            .messages
-            .into_iter()
-            .map(|((kind, status, message), n)| ErrorCount { kind, status, message, n })
-            .collect();
-        error_messages.sort_by(|a, b| b.n.cmp(&a.n).then_with(|| (&a.kind, &a.message).cmp(&(&b.kind, &b.message))));
-        Group {
-            source: self.key.source,
-            rate: self.key.rate(),
-            model,
-            provider: self.key.provider.clone(),
-            concurrency: self.key.concurrency,
-            details: self.details,
-            ok: self.ok,
-            failed: self.failed,
-            metrics: self.samples.iter().filter_map(|(metric, sample)| Some((*metric, sample.stat()?))).collect(),
-            itl_seconds: self.gaps.as_ref().and_then(Gaps::of),
-            gap_map: self.gap_map,
-            watts: self.watts,
-            energy,
-            meter: self.meter,
-            memory_primary: self.memory_primary,
-            cost,
-            throughput,
-            goodput,
-            no_power: self.no_power.0,
-            no_memory: self.no_memory.0,
-            outliers: BTreeMap::new(),
-            shapes,
-            energy_split: (self.split != Split::default()).then_some(self.split),
-            settings: (*self.key.settings).clone(),
-            sub: None,
-            worst_error: self.worst_error,
-            screens: None,
-            finish_reasons: self.finish_reasons.0,
-            errors: self.errors.0,
-            error_messages,
-            warnings: self.warnings.0,
-            cached_requests: self.cached_requests,
-            cache_known: self.cache_known,
-            retried: self.retried,
-            token_sources: self.token_sources.0,
-            served_models: self.served_models,
-            endpoints: self.endpoints,
-            parameters: self.parameters,
-            key: self.key,
-        }
-    }
-}
-
-/// The requests of one run.
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    from: f64,
-    to: f64,
-    last_start: f64,
-    sent: u64,
-    flight_seconds: f64,
-}
-
-impl Default for Span {
-    fn default() -> Self {
-        let (never, always) = (f64::INFINITY, f64::NEG_INFINITY);
-        Self { from: never, to: always, last_start: always, sent: 0, flight_seconds: 0.0 }
-    }
-}
-
-impl Span {
-    fn add(&mut self, from: f64, to: f64) {
-        self.merge(Self { from, to, last_start: from, sent: 1, flight_seconds: to - from });
-    }
-
-    fn merge(&mut self, other: Self) {
-        self.from = self.from.min(other.from);
-        self.to = self.to.max(other.to);
-        self.last_start = self.last_start.max(other.last_start);
-        self.sent += other.sent;
-        self.flight_seconds += other.flight_seconds;
-    }
 }
 
 /// The bounds of a part of the energy, where both are numbers that can be.
@@ -498,11 +341,11 @@ fn bounds(part: &PhaseEnergy) -> Option<(f64, f64)> {
     bounds.filter(|(low, high)| possible(Unit::Joules, *low) && possible(Unit::Joules, *high) && low <= high)
 }
 
-/// The shape of merged gaps.
-fn gap_shape(gaps: &Histogram) -> Shape {
-    let mut shape = Shape::default();
-    gaps.recorded().for_each(|(seconds, n)| shape.add(seconds, n));
-    shape
+/// Whether two prompts were sent with the same parameters.
+fn same(a: &PromptUsed, b: &PromptUsed) -> bool {
+    (a.temperature, a.top_p, a.max_tokens, a.num_ctx, a.seed)
+        == (b.temperature, b.top_p, b.max_tokens, b.num_ctx, b.seed)
+        && (&a.reasoning_effort, &a.gpu_setting) == (&b.reasoning_effort, &b.gpu_setting)
 }
 
 /// The parameters that were sent, as words.

@@ -66,7 +66,7 @@ pub struct Collector {
     power: Series,
     memory: Series,
     answers: usize,
-    modes: BTreeSet<String>,
+    modes: BTreeSet<Option<Source>>,
     levels: BTreeSet<Option<u64>>,
     all: HashMap<Metric, Sample>,
     all_tokens: Sample,
@@ -111,12 +111,17 @@ impl Collector {
         }
     }
 
-    fn result(&mut self, o: &Outcome, folder: Option<usize>) {
+    /// Folds one result in; the caller may use its room again.
+    pub fn result(&mut self, o: &Outcome, folder: Option<usize>) {
         let key = self.keys.of(o);
-        let group = *self.by_key.entry(key.clone()).or_insert_with(|| {
-            self.groups.push(Building::new(key));
-            self.groups.len() - 1
-        });
+        let group = match self.by_key.get(&key) {
+            Some(group) => *group,
+            None => {
+                self.groups.push(Building::new(key.clone()));
+                self.by_key.insert(key, self.groups.len() - 1);
+                self.groups.len() - 1
+            }
+        };
         let mut row = Row::of(o, group);
         row.folder = folder;
         row.text = row.text.take().and_then(|text| self.answer(text));
@@ -188,7 +193,7 @@ impl Collector {
 
     fn total(&mut self, o: &Outcome, row: &Row) {
         self.measured += 1;
-        self.modes.insert(o.source.map_or_else(|| "unknown".into(), |source| source.to_string()));
+        self.modes.insert(o.source);
         self.levels.insert(o.concurrency);
         if let Some(from) = row.start_ts {
             let to = from + row.end_seconds.unwrap_or(0.0);
@@ -250,6 +255,8 @@ impl Collector {
         label(&mut groups);
         name_outliers(&mut groups, &rows);
         let stat = |metric| self.all.get(&metric).and_then(Sample::stat);
+        let modes: BTreeSet<String> =
+            self.modes.iter().map(|source| source.map_or_else(|| "unknown".into(), |s| s.to_string())).collect();
         let levels: Vec<Option<u64>> = self.levels.into_iter().collect();
         Summary {
             window: described(self.window, &groups, lost),
@@ -258,7 +265,7 @@ impl Collector {
             results: self.seen,
             warmups: self.warmups,
             totals: Totals {
-                mode: (!self.modes.is_empty()).then(|| self.modes.into_iter().collect::<Vec<_>>().join("+")),
+                mode: (!modes.is_empty()).then(|| modes.into_iter().collect::<Vec<_>>().join("+")),
                 concurrency: if let [level] = levels[..] { level } else { None },
                 requests: self.measured,
                 failed: self.failed,
@@ -284,10 +291,14 @@ impl Collector {
 
     /// Gives groups what `model` and `load` records tell of their models.
     fn describe(&mut self) {
+        let (mut models, mut loads) = (HashMap::<&str, Vec<&Model>>::new(), HashMap::<&str, Vec<&Load>>::new());
+        self.models.iter().for_each(|model| models.entry(&model.id).or_default().push(model));
+        self.loads.iter().for_each(|load| loads.entry(&load.model).or_default().push(load));
         for group in &mut self.groups {
             let (key, details) = (&group.key, &mut group.details);
             let same = |source: Option<Source>| source == key.source || source.is_none() || key.source.is_none();
-            for model in self.models.iter().filter(|model| model.id == key.model && same(model.source)) {
+            let listings = models.get(key.model.as_str()).into_iter().flatten();
+            for model in listings.filter(|model| same(model.source)) {
                 // A listing of one provider is pinned by its tag; answers carry its display name.
                 let served = [key.settings.get("pinned"), key.provider.as_ref()];
                 if model.provider.is_some() && !served.contains(&model.provider.as_ref()) {
@@ -295,7 +306,7 @@ impl Collector {
                 }
                 listed(details, model);
             }
-            let loaded = self.loads.iter().filter(|load| load.model == key.model && same(Some(load.source)));
+            let loaded = loads.get(key.model.as_str()).into_iter().flatten().filter(|load| same(Some(load.source)));
             if let Some(context) = loaded.filter_map(|load| load.context_length).next_back() {
                 details.context_length = Some(context);
             }

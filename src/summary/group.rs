@@ -10,7 +10,7 @@ use super::screen::Screens;
 use super::shape::Shapes;
 use super::window::Part;
 use crate::record::Source;
-use crate::stats::Histogram;
+use crate::stats::Merged;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -219,8 +219,8 @@ pub struct Gaps {
 }
 
 impl Gaps {
-    /// The gaps of a merged histogram; `None` for an empty one.
-    pub fn of(histogram: &Histogram) -> Option<Self> {
+    /// The gaps of merged histograms; `None` where there are none.
+    pub fn of(histogram: &Merged) -> Option<Self> {
         let q = |q| histogram.quantile(q);
         Some(Self {
             n: histogram.count(),

@@ -42,7 +42,19 @@ pub use series::Columns;
 pub use shape::{Class, Shape, Shapes};
 pub use window::{FLIGHTS, LEAST, Part, Window};
 
-use crate::record::{JoinSummary, Load, Prompt, Run, Sampler};
+use crate::record::{self, JoinSummary, Load, Outcome, Prompt, Record, Run, Sampler};
+
+/// The fields of a result that no summary looks at: what servers said, raw.
+const UNREAD: [&str; 7] =
+    ["usage", "rest_stats", "runtime", "timings", "server_fields", "openrouter_metadata", "generation"];
+
+/// Reads one line as far as a summary needs it, a result into the room of a former one.
+///
+/// # Errors
+/// When the line is not a JSON object, or says a known type and does not keep that type's shape.
+pub fn read(line: &str, room: Option<Box<Outcome>>) -> Result<Record, serde_json::Error> {
+    record::read_without(line, &UNREAD, room)
+}
 
 /// Everything that a report is made from.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Readings over time, for the time axis of the page: any number of readings in, a bounded number of points out.
 
+use super::metric::{Unit, moment, possible};
 use serde::Serialize;
 
 /// The most points that a series holds before it joins neighbours.
@@ -37,7 +38,7 @@ pub struct Columns {
 impl Series {
     /// Adds the readings of one moment.
     pub fn add<'a>(&mut self, ts: f64, readings: impl IntoIterator<Item = (&'a str, f64)>) {
-        if !ts.is_finite() {
+        if !moment(ts) {
             return;
         }
         self.per_point = self.per_point.max(1);
@@ -54,7 +55,8 @@ impl Series {
         point.to = point.to.max(ts);
         point.readings += 1;
         for (name, value) in readings {
-            if !value.is_finite() {
+            // Watts and bytes alike: no machine has more of either.
+            if !possible(Unit::Bytes, value) {
                 continue;
             }
             let at = match channels.iter().position(|channel| channel == name) {

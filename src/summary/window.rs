@@ -170,7 +170,10 @@ fn count(flights: &[Flight], (from, to): (f64, f64), tallies: &mut HashMap<u32, 
 /// The requests of every stage (a run's model at a load), while they are few enough.
 #[derive(Debug, Default)]
 pub struct Stages {
-    stages: HashMap<(String, String, u64), (Target, Vec<Flight>)>,
+    places: HashMap<(String, String, u64), usize>,
+    stages: Vec<(Target, Vec<Flight>)>,
+    /// The stage of the request before: the next is most often of the same.
+    last: Option<((String, String, u64), usize)>,
     kept: usize,
     lost: bool,
 }
@@ -186,15 +189,26 @@ impl Stages {
             return;
         }
         self.kept += 1;
-        let stage = (run.to_owned(), model.to_owned(), level);
-        self.stages.entry(stage).or_insert_with(|| (target, Vec::new())).1.push(flight);
+        let place = match &self.last {
+            Some(((r, m, l), place)) if r == run && m == model && *l == level => *place,
+            _ => {
+                let stage = (run.to_owned(), model.to_owned(), level);
+                let place = *self.places.entry(stage.clone()).or_insert_with(|| {
+                    self.stages.push((target, Vec::new()));
+                    self.stages.len() - 1
+                });
+                self.last = Some((stage, place));
+                place
+            }
+        };
+        self.stages[place].1.push(flight);
     }
 
     /// What each group did in the steady part of its stages; or, where one of them has none, why.
     pub fn tallies(mut self, place: &[usize]) -> HashMap<usize, Result<Tally, String>> {
         let mut tallies: HashMap<u32, Tally> = HashMap::new();
         let mut without: HashMap<u32, String> = HashMap::new();
-        for (target, flights) in self.stages.values_mut() {
+        for (target, flights) in &mut self.stages {
             for flight in flights.iter_mut() {
                 flight.group = place.get(flight.group as usize).map_or(flight.group, |at| *at as u32);
             }

@@ -1,0 +1,245 @@
+//! What bench-report makes of results: which of them it puts together, over which part of a load, compared with what, and
+//! what it says of numbers that cannot be relied on.
+
+use super::{data, input, slower};
+use crate::common::run;
+use serde_json::Value;
+use std::fs;
+
+/// Results of one model at a level of the closed loop, or at a rate, as lines: worker after worker, one second each.
+fn load(level: u32, each: u32, more: &str) -> String {
+    let request = |worker: u32, i: u32| {
+        let start = 1_795_278_000.0 + f64::from(worker) * 0.25 + f64::from(i);
+        format!(
+            "{{\"type\":\"result\",\"v\":1,\"model\":\"m\",\"source\":\"openai\",\"run\":\"r\",\"id\":{},\"concurrency\":{level},\
+             \"start_ts\":{start},\"ttft_seconds\":0.2,\"generation_time_seconds\":1.0,\
+             \"tokens\":{{\"output\":20,\"source\":\"usage\"}}{more}}}\n",
+            worker * 1000 + i
+        )
+    };
+    (0..level).flat_map(|w| (0..each).map(move |i| request(w, i))).collect()
+}
+
+fn summary_of(args: &[&str], lines: &str) -> Value {
+    let all = [&["-f", "json"], args].concat();
+    serde_json::from_str(&run("bench-report", all, lines).exits(0).stdout).unwrap()
+}
+
+#[test]
+fn requests_of_other_settings_are_never_pooled_and_what_differs_is_shown_in_every_format() {
+    let prompt = |temperature: f64| format!(",\"prompt\":{{\"id\":\"p\",\"temperature\":{temperature},\"top_p\":0.9}}");
+    let lines = load(1, 3, &prompt(0.0)) + &load(1, 4, &prompt(0.7));
+    let groups = &summary_of(&[], &lines)["groups"];
+    assert_eq!(groups.as_array().unwrap().len(), 2);
+    assert_eq!((&groups[0]["sub"], &groups[0]["ok"]), (&"temperature 0".into(), &3.into()));
+    assert_eq!((&groups[1]["sub"], &groups[1]["settings"]["top_p"]), (&"temperature 0.7".into(), &"0.9".into()));
+    for format in ["text", "markdown", "csv", "csv-requests", "html", "openmetrics"] {
+        let ran = run("bench-report", ["-f", format], &lines).exits(0);
+        assert!(ran.stdout.contains("temperature 0.7"), "{format}: {}", ran.stdout);
+        assert!(!ran.stdout.contains("top p 0.9"), "{format}: what is the same for all tells nothing apart");
+    }
+    let pooled = summary_of(&["--group-by", "model,load"], &lines);
+    assert_eq!(pooled["groups"].as_array().unwrap().len(), 1);
+    assert_eq!(pooled["groups"][0]["ok"], 7);
+}
+
+#[test]
+fn groups_are_made_by_whatever_is_asked_and_a_typo_is_told_with_what_there_is() {
+    let lines =
+        load(1, 3, ",\"prompt\":{\"id\":\"a\"},\"turn\":1") + &load(1, 2, ",\"prompt\":{\"id\":\"b\"},\"turn\":2");
+    let prompt = r#"{"type":"prompt","v":1,"id":"a","category":"poem","text":"t","sha256":"x"}"#;
+    for (keys, expect) in [
+        ("model,prompt", vec!["prompt a", "prompt b"]),
+        ("model,category", vec!["category not set", "category poem"]),
+        ("turn", vec!["turn 1", "turn 2"]),
+        ("run", vec![]),
+        ("source,model", vec![]),
+    ] {
+        let groups = summary_of(&["--group-by", keys], &format!("{prompt}\n{lines}"))["groups"].clone();
+        let subs: Vec<&str> = groups.as_array().unwrap().iter().filter_map(|g| g["sub"].as_str()).collect();
+        assert_eq!(subs, expect, "{keys}");
+        assert_eq!(groups[0]["model"], "m", "{keys}");
+    }
+    let page = run("bench-report", ["--group-by", "model,prompt"], &lines).exits(0).stdout;
+    assert_eq!(data(&page)["groups"][1]["name"], "m · prompt b");
+    let ran = run("bench-report", ["--group-by", "model,promt"], "").exits(2);
+    assert!(ran.stderr.contains("promt") && ran.stderr.contains("quantization, run, prompt"), "{}", ran.stderr);
+}
+
+#[test]
+fn endpoints_that_one_provider_serves_are_told_apart_by_what_was_pinned() {
+    let result = |pinned: &str, more: &str| {
+        format!(
+            "{{\"type\":\"result\",\"v\":1,\"model\":\"m\",\"source\":\"openrouter\",\"pinned\":\"{pinned}\",{more}}}\n"
+        )
+    };
+    let lines = result("infra/fp8", "\"provider\":\"Infra\"")
+        + &result("infra/fp4", "\"provider\":\"Infra\"")
+        + &result("infra/fp4", "\"provider\":\"infra/fp4\",\"errors\":{\"generation\":\"no\"}");
+    let groups = summary_of(&[], &lines)["groups"].clone();
+    let said: Vec<String> = groups
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|g| format!("{} {} {}", g["sub"].as_str().unwrap(), g["ok"], g["failed"]))
+        .collect();
+    assert_eq!(said, ["pinned infra/fp4 1 1", "pinned infra/fp8 1 0"], "a failure stays with its endpoint");
+}
+
+#[test]
+fn throughput_is_of_the_steady_part_unless_all_is_asked_and_every_format_says_which() {
+    let lines = load(4, 10, "");
+    let steady = &summary_of(&[], &lines)["groups"][0]["throughput"];
+    assert_eq!(steady["part"]["steady"], true);
+    assert_eq!((&steady["span_seconds"], &steady["concurrency"]), (&9.25.into(), &4.into()));
+    let all = &summary_of(&["--window", "all"], &lines)["groups"][0]["throughput"];
+    assert_eq!((&all["part"]["steady"], &all["span_seconds"]), (&false.into(), &10.75.into()));
+    assert!(all["concurrency"].as_f64().unwrap() < 3.8);
+    for format in ["text", "markdown", "json"] {
+        let said = |args: &[&str]| run("bench-report", [&["-f", format], args].concat(), &lines).exits(0).stdout;
+        assert!(said(&[]).contains("of the steady part of each load"), "{format}");
+        assert!(said(&["--window", "all"]).contains("of the whole load"), "{format}");
+    }
+    let prom = run("bench-report", ["-f", "openmetrics"], &lines).exits(0).stdout;
+    assert!(prom.contains("concurrency=\"4\",window=\"steady\"} 4\n"), "{prom}");
+    let few = run("bench-report", ["-f", "text"], load(4, 2, "")).exits(0).stdout;
+    assert!(few.contains("no steady part was found"), "{few}");
+    run("bench-report", ["--window", "some"], "").exits(2);
+}
+
+#[test]
+fn an_open_loop_shows_what_was_asked_beside_what_came_of_it_and_counts_goodput_from_the_schedule() {
+    let request = |i: u32| {
+        let start = 1_795_278_000.0 + f64::from(i) * 0.25;
+        format!(
+            "{{\"type\":\"result\",\"v\":1,\"model\":\"m\",\"run\":\"r\",\"id\":{i},\"rate\":5.0,\"start_ts\":{start},\
+             \"ttft_seconds\":0.2,\"ttft_scheduled_seconds\":0.7,\"generation_time_seconds\":1.0,\"tpot_seconds\":0.04,\
+             \"timing_seconds\":{{\"scheduled\":-0.5}},\"tokens\":{{\"output\":20,\"source\":\"usage\"}}}}\n"
+        )
+    };
+    let lines: String = (0..40).map(request).collect();
+    let args = ["-f", "csv", "--columns", "offered_rate,sent_rate,achieved_rate,requests_s,achieved_concurrency"];
+    let ran = run("bench-report", args, &lines).exits(0);
+    assert_eq!(ran.stdout.lines().nth(1).unwrap(), "5,4,4,4,4,", "{}", ran.stdout);
+    for (slo, good) in [
+        ("ttft=500ms", 0),
+        ("ttft_sent=500ms", 40),
+        ("ttft=700ms,tpot=40ms", 40),
+        ("tpot=39ms", 0),
+        ("e2e=1400ms", 0),
+        ("e2e_sent=1s", 40),
+    ] {
+        assert_eq!(summary_of(&["--slo", slo], &lines)["groups"][0]["goodput"]["good"], good, "{slo}");
+    }
+    let gates = [
+        "-f",
+        "text",
+        "--fail-if",
+        "ttft_sched_p99 > 500ms",
+        "--fail-if",
+        "tpot_p50 > 30ms",
+        "--fail-if",
+        "requests_s < 3",
+    ];
+    let ran = run("bench-report", gates, &lines).exits(3);
+    assert_eq!(ran.stderr.lines().count(), 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("m · 5/s: 0.700 s (40 measurements are too few to know p99)"), "{}", ran.stderr);
+}
+
+#[test]
+fn numbers_that_cannot_be_are_absent_and_said_to_be() {
+    let lines = load(1, 1, ",\"cost\":{\"usd\":-5,\"source\":\"usage\"},\"tpot_seconds\":1e308,\"rate\":1e300")
+        + &load(1, 1, "")
+            .replace("\"ttft_seconds\":0.2", "\"ttft_seconds\":-3")
+            .replace("\"start_ts\":", "\"start_ts\":1e200,\"x\":");
+    for format in ["text", "markdown", "json", "csv", "csv-requests", "html", "openmetrics"] {
+        let mut said = run("bench-report", ["-f", format], &lines).exits(0).stdout;
+        if format == "html" {
+            said = data(&said).to_string();
+        }
+        for number in ["e300", "e308", "e200", "e+", "inf", "NaN", "-3", "-5"] {
+            assert!(!said.replace("reset", "").contains(number), "{format}: {number}: {said}");
+        }
+        let said = said.replace('\\', "");
+        assert!(said.contains("impossible_ttft_seconds") || format == "openmetrics", "{format}: {said}");
+    }
+    let groups = summary_of(&[], &lines)["groups"].clone();
+    let warnings: Vec<&String> =
+        groups.as_array().unwrap().iter().flat_map(|g| g["warnings"].as_object().unwrap().keys()).collect();
+    for word in ["impossible_cost_usd", "impossible_tpot_seconds", "impossible_ttft_seconds", "impossible_start"] {
+        assert!(warnings.contains(&&word.to_owned()), "{word}: {warnings:?}");
+    }
+}
+
+#[test]
+fn the_memory_of_the_whole_machine_is_marked_and_its_doubt_is_told() {
+    let memory =
+        ",\"memory\":{\"primary\":\"system_used\",\"samples\":3,\"high_water\":{\"system_used_bytes\":9000000000}}";
+    let ran = run("bench-report", ["-f", "text"], load(1, 1, memory)).exits(0);
+    assert!(ran.stdout.contains("9.00?") && ran.stdout.contains("memory is of the whole machine"), "{}", ran.stdout);
+    let csv = run("bench-report", ["-f", "csv", "--columns", "model,mem_high"], load(1, 1, memory)).exits(0).stdout;
+    assert_eq!(csv, "model,mem_high,doubtful\nm,9000000000,mem_high\n");
+}
+
+#[test]
+fn energy_is_split_and_priced() {
+    let power = ",\"power\":{\"energy_joules\":3600,\"net_energy_joules\":3000,\"coverage\":1,\"quality\":\"good\",\"samples\":9,\"clock\":\"mono\",\
+        \"prefill\":{\"energy_joules\":600,\"energy_lower_joules\":500,\"energy_upper_joules\":700,\"coverage\":1,\"quality\":\"good\"},\
+        \"decode\":{\"energy_joules\":2900,\"coverage\":1,\"quality\":\"good\"},\
+        \"load\":{\"energy_joules\":1200,\"coverage\":1,\"quality\":\"good\"},\
+        \"carbon\":{\"amount\":0.38,\"per_kwh\":380}}";
+    let lines = load(1, 2, power);
+    let args =
+        ["-f", "csv", "--price-per-kwh", "0.5", "--columns", "prefill_j,decode_j,idle_j,load_j,energy_cost,carbon_g"];
+    let ran = run("bench-report", args, &lines).exits(0);
+    assert_eq!(
+        ran.stdout.lines().nth(1).unwrap().split(',').take(6).collect::<Vec<_>>().join(","),
+        "600,2900,600,1200,0.001,0.76"
+    );
+    let split = summary_of(&[], &lines)["groups"][0]["energy_split"].clone();
+    assert_eq!(
+        split["prefill"],
+        serde_json::json!({"n": 2, "joules": 1200, "lower_joules": 1000, "upper_joules": 1400})
+    );
+    assert_eq!(split["load"], serde_json::json!({"n": 1, "joules": 1200}), "a load counts once per run");
+    let text = run("bench-report", ["-f", "text", "--price-per-kwh", "0.5"], &lines).exits(0).stdout;
+    assert!(text.contains("energy cost") && text.contains("CO₂"), "{text}");
+    for bad in ["-1", "x", "nan"] {
+        run("bench-report", ["--price-per-kwh", bad], "").exits(2);
+    }
+}
+
+#[test]
+fn every_baseline_is_compared_by_itself_and_gates_hold_against_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let (fast, slow) = (folder.path().join("fast.ndjson"), folder.path().join("slow.ndjson"));
+    fs::write(&fast, fs::read_to_string(input("token-rate.ndjson")).unwrap()).unwrap();
+    fs::write(&slow, slower()).unwrap();
+    let baselines = ["--baseline", fast.to_str().unwrap(), "--baseline", slow.to_str().unwrap()];
+    let summary = summary_of(&baselines, &slower());
+    let comparison = &summary["comparison"];
+    assert_eq!(comparison["baselines"].as_array().unwrap().len(), 2);
+    let verdicts: Vec<&str> = comparison["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|change| change["metric"] == "ttft_seconds")
+        .map(|change| change["verdict"].as_str().unwrap())
+        .collect();
+    assert_eq!(verdicts, ["worse", "same"]);
+    let gated =
+        |gate: &str| run("bench-report", [&["-f", "text", "--fail-if", gate], &baselines[..]].concat(), slower());
+    let ran = gated("ttft_p50 > 1.1 * baseline").exits(3);
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+    assert!(ran.stdout.contains("fast.ndjson"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_request_that_lies_far_out_is_named_and_still_counts() {
+    let lines = load(1, 20, "").replacen("\"ttft_seconds\":0.2", "\"ttft_seconds\":9.5", 1);
+    let group = &summary_of(&[], &lines)["groups"][0];
+    assert_eq!(group["outliers"]["ttft_seconds"]["requests"], serde_json::json!(["r/0"]));
+    assert_eq!((&group["ok"], &group["metrics"]["ttft_seconds"]["max"]), (&20.into(), &9.5.into()));
+    let text = run("bench-report", ["-f", "text"], &lines).exits(0).stdout;
+    assert!(text.contains("far out, and counted (m · 1 at once): ttft seconds 1 of 20, farthest r/0"), "{text}");
+}
