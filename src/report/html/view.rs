@@ -5,7 +5,10 @@ use super::gallery::{Gallery, gallery};
 use super::head::{self, Stream};
 use super::intervals::Intervals;
 use super::packed::Embedded;
-use super::parts::{ChangeText, Failure, PromptText, RunText, change, failures, joined, load, meter, prompt, run};
+use super::parts::{
+    CalibrationText, ChangeText, Failure, PromptText, RunText, calibrated, change, failures, joined, load, meter,
+    prompt, run,
+};
 use super::standouts::{Standout, standouts};
 use super::table::{self, Head, LeftOut, Line, SetSwitch};
 use crate::report::{Options, changes};
@@ -42,6 +45,7 @@ pub struct Page {
     compared_tally: String,
     compared_missing: Vec<String>,
     failures: Vec<Failure>,
+    calibration: Option<CalibrationText>,
     gallery: Gallery,
     prompts: Vec<PromptText>,
     prompts_asked: usize,
@@ -80,6 +84,7 @@ impl Page {
             compared_tally: summary.comparison.as_ref().map(changes::tally).unwrap_or_default(),
             compared_missing: summary.comparison.as_ref().map(changes::missing).unwrap_or_default(),
             failures: failures(summary, names),
+            calibration: calibrated(summary),
             gallery: gallery(summary, options, names),
             prompts: summary.prompts.iter().map(prompt).collect(),
             prompts_asked: summary.prompts.iter().filter(|prompt| !prompt.shared_prefix).count(),
