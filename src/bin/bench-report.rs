@@ -113,8 +113,8 @@ Examples:
   bench-join results.ndjson --power power.ndjson | bench-report --format text --sort -tok_s
   bench-report --format json monday.ndjson tuesday.ndjson | jq '.groups[] | {model, ok, failed}'
   bench-report new.ndjson --baseline old.ndjson --fail-if 'tok_s < 0.95 * baseline' --format markdown
-  bench-report results.ndjson --calibration reports/calibrate-20261121-155300 --out index.html
   bench-report sweep.ndjson --group-by model,load,category --window all --format text
+  bench-report results.ndjson --calibration reports/calibrate-20261121-155300 --out index.html
   bench-report results.ndjson --follow --out index.html
   bench-report reports/lmstudio-bench-20261121-155300/ --screenshots --out index.html
 

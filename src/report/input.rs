@@ -66,6 +66,13 @@ pub fn sources(operands: &[PathBuf]) -> anyhow::Result<Sources> {
     Ok(sources)
 }
 
+/// A short name for one of several operands: its last part, unless another has the same.
+pub fn name(one: &Path, all: &[PathBuf]) -> String {
+    let alone = all.iter().filter(|other| other.file_name() == one.file_name()).count() == 1;
+    let short = one.file_name().filter(|_| alone).map(|name| name.to_string_lossy().into_owned());
+    short.unwrap_or_else(|| one.display().to_string())
+}
+
 /// The calibration in a file of records, or in the folder that a calibration left.
 ///
 /// # Errors
@@ -80,13 +87,6 @@ pub fn calibration(path: &Path) -> anyhow::Result<Calibration> {
             file.display()
         )
     })
-}
-
-/// A short name for one of several operands: its last part, unless another has the same.
-pub fn name(one: &Path, all: &[PathBuf]) -> String {
-    let alone = all.iter().filter(|other| other.file_name() == one.file_name()).count() == 1;
-    let short = one.file_name().filter(|_| alone).map(|name| name.to_string_lossy().into_owned());
-    short.unwrap_or_else(|| one.display().to_string())
 }
 
 /// How long each input is now, so that a change is seen; a file that is not there yet has no length.

@@ -46,6 +46,7 @@ fn document(summary: &Summary) -> Value {
         round_all(&mut joined);
         put("joined", joined);
     }
+    put("window", json!(summary.window));
     for (name, mut value) in [
         ("levels", json!(summary.levels)),
         ("searches", json!(summary.searches)),
@@ -58,7 +59,6 @@ fn document(summary: &Summary) -> Value {
             put(name, value);
         }
     }
-    put("window", json!(summary.window));
     put("groups", Value::Array(summary.groups.iter().map(group).collect()));
     if let Some(slo) = &summary.slo {
         put("slo_seconds", json!(slo));

@@ -66,7 +66,6 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     aligned(&table, to)?;
     shapes(summary, to)?;
     failures(summary, to)?;
-    calibrated(summary, to)?;
     let notes = notes(summary);
     if !notes.is_empty() {
         writeln!(to)?;
@@ -74,6 +73,7 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     for note in notes {
         writeln!(to, "{}", plain(&note).trim())?;
     }
+    calibrated(summary, to)?;
     if let Some(comparison) = &summary.comparison {
         compared(summary, comparison, to)?;
     }

@@ -95,12 +95,12 @@ impl Collector {
         match record {
             Record::Result(o) => self.result(&o, folder),
             Record::Run(run) => {
-                self.calibrating.run(&run);
                 self.keys.run(&run);
                 let ramp = run.settings.get("ramp_seconds").and_then(serde_json::Value::as_f64);
                 if let Some(ramp) = ramp.filter(|ramp| possible(Unit::Seconds, *ramp) && self.ramps.len() < HEADS) {
                     self.ramps.insert(run.run.clone(), ramp);
                 }
+                self.calibrating.run(&run);
                 keep(&mut self.runs, *run);
             }
             Record::Prompt(prompt) => {
@@ -140,10 +140,10 @@ impl Collector {
         let mut row = Row::of(o, group);
         row.folder = folder;
         row.text = row.text.take().and_then(|text| self.answer(text));
-        self.calibrating.result(o);
         if let (Some(price), Some(joules)) = (self.price_per_kwh, row.value(Metric::Energy)) {
             row.values.entry(Metric::EnergyPrice).or_insert(joules / 3.6e6 * price);
         }
+        self.calibrating.result(o);
         let building = &mut self.groups[group];
         told(&mut building.details, o);
         if counts(o) {

@@ -73,8 +73,8 @@ impl Browser {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("driver");
-        // The shell reads until this process is gone, and then ends the driver with all that it started.
-        let script = "set -m; chromedriver --port=0 > \"$LOG\" 2>&1 < /dev/null & read -r _; kill -KILL -- -$!; rm -rf \"$FOLDER\"";
+        // The shell reads until this process is gone, whatever ended it, and then ends the driver with all that it started.
+        let script = "trap '' TERM INT HUP; set -m; chromedriver --port=0 > \"$LOG\" 2>&1 < /dev/null & read -r _; kill -KILL -- -$!; rm -rf \"$FOLDER\"";
         let mut shell = Command::new("bash");
         shell.args(["-c", script]).env("LOG", &log).env("FOLDER", folder.path()).stdin(Stdio::piped());
         let shell = shell.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -12,9 +12,13 @@ const VIEWS: [(&str, (u32, u32), &str, &str); 5] = [
     ("demo", (1400, 1150), "", "scrollTo(0, 0)"),
     ("demo-charts", (1400, 1000), "", "document.querySelector('#charts').scrollIntoView({ behavior: 'instant' })"),
     ("demo-dark", (1400, 900), "#theme=dark", "document.querySelector('#run').scrollIntoView({ behavior: 'instant' })"),
-    ("demo-answers", (1400, 820), "#look=0,1", "1"),
+    ("demo-answers", (1400, 820), "#look=0,1", RUNNING),
     ("demo-phone", (390, 844), "", "scrollTo(0, 0)"),
 ];
+
+/// Two pages side by side that run, where there are two.
+const RUNNING: &str = "Promise.all([...document.querySelectorAll('#viewer [data-mode=alive]')].map((button) => { button.click(); \
+                       const frame = button.closest('.pane').querySelector('iframe'); return new Promise((done) => { frame.onload = done; }); }))";
 
 #[test]
 fn in_a_browser_the_pictures_of_the_readme_are_taken_from_the_page() {
@@ -35,8 +39,10 @@ fn in_a_browser_the_pictures_of_the_readme_are_taken_from_the_page() {
     for (name, size, hash, before) in VIEWS {
         browser.size(Some(size));
         browser.open(&page, hash);
+        browser.settle();
         browser.eval(before);
-        browser.wait("[...document.querySelectorAll('#viewer iframe')].every((frame) => 'ready' in frame.dataset)");
+        browser
+            .wait("[...document.querySelectorAll('#viewer .still iframe')].every((frame) => 'ready' in frame.dataset)");
         browser.settle();
         let picture = browser.picture();
         // IHDR: the picture is as large as the window was.

@@ -61,7 +61,7 @@ function figure(parent, { id, title, note, wide, options, controls, draw }) {
     }
     tell();
   };
-  new ResizeObserver(() => { if (Math.abs(Math.floor(holder.clientWidth) - width) > 4) redraw(); }).observe(holder);
+  new ResizeObserver(() => requestAnimationFrame(() => { if (Math.abs(Math.floor(holder.clientWidth) - width) > 4) redraw(); })).observe(holder);
   redraw();
   return { fig, redraw };
 }
@@ -143,7 +143,7 @@ function steer(image) {
 }
 
 // A pane over a drawing: wherever the pointer is, `tell` says what there is at that x, and a line stands there.
-function pane(image, { left, right, top, bottom }, tell) {
+function hovering(image, { left, right, top, bottom }, tell) {
   const cursor = svg("line", { y1: top, y2: bottom, class: "cursor" });
   const glass = svg("rect", { x: left, y: top, width: Math.max(0, right - left), height: Math.max(0, bottom - top), fill: "transparent", class: "pane" });
   glass.addEventListener("pointermove", (event) => {

@@ -117,7 +117,7 @@ function axisOfRun(width, mine, loads, from, to) {
     const during = bands.filter((band) => band.from <= t && t <= band.to).map(({ words }) => words.split("\n")[0]);
     return [`${digits(Math.max(0, t - from))} s in`, ...during, ...values.map(([name, unit, v]) => (name === unit ? say(v, unit) : `${name} ${say(v, unit)}`))].join("\n");
   };
-  const glass = pane(image, { left, right, top: laneBottom + 8, bottom }, tell);
+  const glass = hovering(image, { left, right, top: laneBottom + 8, bottom }, tell);
   image.append(...axisX(seconds, { top: 8, bottom, left, right, label: "seconds", n: Math.max(4, Math.floor(width / 120)) }).flat(), ...drawnBands, ...strip, ...heads, ...marks.flat(), ...drawnSeries.flat(3), ...glass);
   image.setAttribute("viewBox", `0 0 ${width} ${bottom + 34}`);
   image.setAttribute("height", bottom + 34);

@@ -52,7 +52,7 @@ function tails() {
         const v = x.back(at);
         return [`longer than ${lasting(v)}`, ...list.map(({ group, n, longer }) => `${fit(group.name, 200)}: ${digits((100 * longer(v)) / n)} %`)].join("\n");
       };
-      image.append(...pane(image, { left, right, top, bottom }, tell), ...marks);
+      image.append(...hovering(image, { left, right, top, bottom }, tell), ...marks);
       return [lineLegend(list.map(({ group }) => group.name)), image, ...more(all.length - list.length)];
     },
   };

@@ -5,7 +5,7 @@
 //! starts form a group that is killed.
 
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -28,9 +28,11 @@ const APPS: [&str; 2] = [
 
 /// How long a browser may take to start.
 const START: Duration = Duration::from_secs(60);
+/// How long its killed children may take to be gone.
+const GONE: Duration = Duration::from_secs(3);
 
 /// What shuts the browser in, and what keeps it from doing anything that it was not asked for.
-const FLAGS: [&str; 17] = [
+const FLAGS: [&str; 19] = [
     "--headless",
     "--remote-debugging-pipe",
     // Port 1 needs privileges to listen on, and nobody does; without the exception, loopback would bypass the proxy.
@@ -43,6 +45,9 @@ const FLAGS: [&str; 17] = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-extensions",
+    // Its handler of crashes would leave the group.
+    "--disable-breakpad",
+    "--disable-crash-reporter",
     "--disable-dev-shm-usage",
     "--disable-gpu",
     "--no-first-run",
@@ -97,6 +102,8 @@ impl Browser {
         for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
             command.env_remove(name);
         }
+        // What it leaves when it is killed is left in there.
+        command.env("TMPDIR", profile.path());
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&said)?);
         let mut child = command.spawn().with_context(|| program.display().to_string())?;
         let (Some(to), Some(back)) = (child.stdin.take(), child.stdout.take()) else {
@@ -168,7 +175,12 @@ impl Drop for Browser {
     fn drop(&mut self) {
         if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process_group(group, Signal::KILL);
+            let _ = self.child.wait();
+            // Its children must be gone before their profile is removed.
+            let until = Instant::now() + GONE;
+            while test_kill_process_group(group).is_ok() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
-        let _ = self.child.wait();
     }
 }
