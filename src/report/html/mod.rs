@@ -8,8 +8,13 @@ mod answers;
 mod badges;
 mod data;
 mod gallery;
+mod head;
+mod intervals;
 mod links;
+mod packed;
 mod parts;
+mod standouts;
+mod table;
 mod view;
 
 pub(super) use links::artifact;
@@ -25,12 +30,23 @@ use std::io::{self, Write};
 
 const STYLE: &str = concat!(include_str!("style.css"), include_str!("gallery.css"));
 const SCRIPT: &str = concat!(
-    "\"use strict\";(() => {\n",
+    "\"use strict\";(async () => {\n",
     include_str!("core.js"),
+    include_str!("filter.js"),
     include_str!("table.js"),
+    include_str!("requests.js"),
     include_str!("draw.js"),
-    include_str!("goodput.js"),
     include_str!("charts.js"),
+    include_str!("time.js"),
+    include_str!("spread.js"),
+    include_str!("scatter.js"),
+    include_str!("levels.js"),
+    include_str!("tail.js"),
+    include_str!("gaps.js"),
+    include_str!("energy.js"),
+    include_str!("goodput.js"),
+    include_str!("health.js"),
+    include_str!("calibration.js"),
     include_str!("run.js"),
     include_str!("gallery.js"),
     include_str!("page.js"),
@@ -42,10 +58,11 @@ const SCRIPT: &str = concat!(
 /// # Errors
 /// When the output is closed or full.
 pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
-    let mut page = view::Page::of(summary, options);
+    let (names, intervals) = (names(&summary.groups), intervals::intervals(summary));
+    let mut page = view::Page::of(summary, options, &names, &intervals);
     page.style = STYLE;
     page.script = SCRIPT;
-    page.data = data::embedded(summary, options);
+    page.data = packed::embed(&data::json(summary, options, &names, &intervals))?;
     // Frames show produced pages, which lie beside this one; each is sandboxed by its own attribute. Pictures are in the page itself.
     page.policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; img-src data:; frame-src 'self' file:; base-uri 'none'; \
