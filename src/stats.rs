@@ -115,6 +115,16 @@ impl Histogram {
         (!self.0.is_empty()).then(|| self.0.value_at_quantile(q) as f64 / 1e6)
     }
 
+    /// The mean in seconds, as exact as the classes are; `None` when nothing was counted.
+    pub fn mean(&self) -> Option<f64> {
+        (!self.0.is_empty()).then(|| self.0.mean() / 1e6)
+    }
+
+    /// The classes in which something was counted: the upper end in seconds, and how many.
+    pub fn classes(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        self.0.iter_recorded().map(|class| (class.value_iterated_to() as f64 / 1e6, class.count_at_value()))
+    }
+
     /// Base64 of HdrHistogram's V2 encoding.
     pub fn encode(&self) -> String {
         let mut bytes = Vec::new();

@@ -49,6 +49,9 @@ struct Args {
     /// Compare with older results: a file or a run folder, may be given several times, each compared by itself
     #[arg(long, value_name = "FILE")]
     baseline: Vec<PathBuf>,
+    /// Say how right this machine measures at such loads: the folder or the calibration.ndjson that `make calibrate` left
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
     /// Exit with 3 when this holds for any model, or cannot be told: 'ttft_p95 > 500ms', 'tok_s < 0.95 * baseline'
     #[arg(long, value_name = "CONDITION", value_parser = Gate::parse)]
     fail_if: Vec<Gate>,
@@ -111,6 +114,7 @@ Examples:
   bench-report --format json monday.ndjson tuesday.ndjson | jq '.groups[] | {model, ok, failed}'
   bench-report new.ndjson --baseline old.ndjson --fail-if 'tok_s < 0.95 * baseline' --format markdown
   bench-report sweep.ndjson --group-by model,load,category --window all --format text
+  bench-report results.ndjson --calibration reports/calibrate-20261121-155300 --out index.html
   bench-report results.ndjson --follow --out index.html
   bench-report reports/lmstudio-bench-20261121-155300/ --screenshots --out index.html
 
@@ -178,6 +182,9 @@ fn write(
     }
     if let Some(order) = args.sort {
         summary.order_groups(|a, b| order.of(a, b));
+    }
+    if let Some(path) = &args.calibration {
+        summary.calibration = Some(input::calibration(path)?);
     }
     if !baselines.is_empty() {
         let names: Vec<String> = args.baseline.iter().map(|file| input::name(file, &args.baseline)).collect();

@@ -1,6 +1,7 @@
 //! Markdown: a table for a README or the summary of a CI job.
 
 use super::Options;
+use super::calibration;
 use super::changes;
 use super::columns::{Cell, Column};
 use super::notes::notes;
@@ -52,6 +53,7 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
             }
         }
     }
+    calibrated(summary, to)?;
     if let Some(comparison) = &summary.comparison {
         writeln!(to, "\nCompared with the baseline: {}.\n", changes::tally(comparison))?;
         writeln!(to, "| model | metric | before | now | change | 95 % interval | verdict |")?;
@@ -71,6 +73,20 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     }
     if marked {
         writeln!(to, "\n? The sample is too small, or the meter too coarse, to be sure of this number.")?;
+    }
+    Ok(())
+}
+
+/// How right the client measures on this machine, where that is known.
+fn calibrated(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
+    let Some(calibration) = &summary.calibration else { return Ok(()) };
+    let heads = calibration::HEADS.map(|(head, _)| head);
+    writeln!(to, "\n| {} |\n|{}", heads.join(" | "), " ---: |".repeat(heads.len()))?;
+    for row in calibration::rows(calibration) {
+        writeln!(to, "| {} |", row.map(|cell| plain(&cell)).join(" | "))?;
+    }
+    for line in calibration::notes(calibration).into_iter().chain(calibration::sentences(summary)) {
+        writeln!(to, "\n{}", plain(&line))?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 
 use crate::clock;
 use crate::record::LagSeconds;
-use crate::stats;
+use crate::stats::{self, Histogram};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,6 +68,13 @@ impl Lag {
         let spread = stats::spread(late)?;
         Some(LagSeconds { p50: spread.p50, p99: spread.p99, max: spread.max })
     }
+
+    /// Counts the lateness between two monotonic stamps, in nanoseconds, as far back as it is kept.
+    pub fn add_to(&self, from_ns: u64, to_ns: u64, histogram: &mut Histogram) {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = seen.partition_point(|(sent, _)| *sent < from_ns);
+        seen.range(first..).take_while(|(sent, _)| *sent <= to_ns).for_each(|(_, late)| histogram.add_ns(*late));
+    }
 }
 
 #[cfg(test)]
@@ -91,5 +98,8 @@ mod tests {
         assert!(late.max >= 0.1, "{late:?}");
         assert!(late.p50 <= late.p99 && late.p99 <= late.max);
         assert_eq!(lag.between(0, 1), None);
+        let mut histogram = Histogram::new();
+        lag.add_to(from, clock::mono_ns(), &mut histogram);
+        assert!(histogram.quantile(1.0).unwrap() >= 0.1 && histogram.count() > 1);
     }
 }

@@ -5,14 +5,18 @@
 //! happened. Nothing here knows standard output or the command line.
 
 mod asking;
+pub mod conditions;
 mod fit;
 mod flight;
 mod job;
 mod lag;
 mod ledger;
 mod level;
+mod meter;
 mod plan;
 mod request;
+pub mod search;
+mod seek;
 mod stage;
 mod work;
 
@@ -23,7 +27,7 @@ pub use job::left;
 pub use plan::{ApiChoice, Nonce, Settings, Target};
 
 use crate::http::wire::Connections;
-use crate::record::{Load, Outcome, Prompt, Start};
+use crate::record::{self, Load, LoadLevel, Outcome, Prompt, Start};
 use lag::Lag;
 use std::collections::HashSet;
 use std::io;
@@ -56,7 +60,11 @@ pub enum Event {
         /// The answer.
         text: String,
     },
-    /// Something doubtful, for people.
+    /// A load level has ended.
+    Level(Box<LoadLevel>),
+    /// A search has ended.
+    Search(Box<record::Search>),
+    /// Something doubtful, or of interest, for people.
     Notice(String),
 }
 
@@ -82,6 +90,8 @@ pub struct Tally {
     pub unsent: u64,
     /// Whether a level that was to last for a time was stopped before it.
     pub cut: bool,
+    /// Of searches: whether each found an answer.
+    pub sought: Option<bool>,
 }
 
 /// What the workers share.
@@ -92,6 +102,7 @@ struct Shared {
     lag: Arc<Lag>,
     next_id: AtomicU64,
     in_flight: AtomicU64,
+    meter: meter::Meter,
     stop: watch::Receiver<Stop>,
     /// Says that enough has failed.
     enough: watch::Sender<Stop>,
@@ -134,6 +145,7 @@ pub async fn run(
         connections: Connections::new()?,
         lag: Lag::start(),
         in_flight: AtomicU64::new(0),
+        meter: meter::Meter::default(),
         stop: said,
         enough,
         events,

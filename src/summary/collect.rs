@@ -1,6 +1,7 @@
 //! Records in, a summary out: each record is folded into what is kept of it and dropped.
 
 use super::building::Building;
+use super::calibrating::Calibrating;
 use super::describe::{listed, told};
 use super::goodput::Slo;
 use super::group::Group;
@@ -14,7 +15,8 @@ use super::series::Series;
 use super::window::{Flight, Stages, Target, Window};
 use super::{Summary, Totals};
 use crate::record::{
-    JoinSummary, Load, Memory, Model, Outcome, Power, Prompt, Record, Run, Sampler, SamplerEvent, Source,
+    Calibration, JoinSummary, Load, LoadLevel, Memory, Model, Outcome, Power, Prompt, Record, Run, RunEnd, Sampler,
+    SamplerEvent, Search, Source,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -63,6 +65,11 @@ pub struct Collector {
     models: Vec<Model>,
     samplers: Vec<Sampler>,
     joined: Vec<JoinSummary>,
+    load_levels: Vec<LoadLevel>,
+    searches: Vec<Search>,
+    ends: Vec<RunEnd>,
+    calibrating: Calibrating,
+    calibration: Option<Calibration>,
     power: Series,
     memory: Series,
     answers: usize,
@@ -93,6 +100,7 @@ impl Collector {
                 if let Some(ramp) = ramp.filter(|ramp| possible(Unit::Seconds, *ramp) && self.ramps.len() < HEADS) {
                     self.ramps.insert(run.run.clone(), ramp);
                 }
+                self.calibrating.run(&run);
                 keep(&mut self.runs, *run);
             }
             Record::Prompt(prompt) => {
@@ -107,6 +115,13 @@ impl Collector {
             Record::Power(power) => self.power(&power),
             Record::Memory(memory) => self.memory(&memory),
             Record::JoinSummary(joined) => keep(&mut self.joined, *joined),
+            Record::Level(level) => {
+                self.calibrating.level(&level);
+                keep(&mut self.load_levels, *level);
+            }
+            Record::Search(search) => keep(&mut self.searches, *search),
+            Record::RunEnd(end) => keep(&mut self.ends, *end),
+            Record::Calibration(calibration) => self.calibration = Some(*calibration),
             Record::Sampler(_) | Record::Start(_) | Record::Unknown | Record::Newer(_) => {}
         }
     }
@@ -128,6 +143,7 @@ impl Collector {
         if let (Some(price), Some(joules)) = (self.price_per_kwh, row.value(Metric::Energy)) {
             row.values.entry(Metric::EnergyPrice).or_insert(joules / 3.6e6 * price);
         }
+        self.calibrating.result(o);
         let building = &mut self.groups[group];
         told(&mut building.details, o);
         if counts(o) {
@@ -284,6 +300,11 @@ impl Collector {
             loads: self.loads,
             samplers: self.samplers,
             joined: self.joined,
+            levels: self.load_levels,
+            searches: self.searches,
+            ends: self.ends,
+            calibrated: self.calibrating.finish(),
+            calibration: self.calibration,
             power: self.power.columns(),
             memory: self.memory.columns(),
         }

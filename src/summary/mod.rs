@@ -9,6 +9,7 @@
 //! readings.
 
 mod building;
+mod calibrating;
 mod collect;
 mod compare;
 mod describe;
@@ -42,7 +43,9 @@ pub use series::Columns;
 pub use shape::{Class, Shape, Shapes};
 pub use window::{FLIGHTS, LEAST, Part, Window};
 
-use crate::record::{self, JoinSummary, Load, Outcome, Prompt, Record, Run, Sampler};
+use crate::record::{
+    self, Calibration, JoinSummary, Load, LoadLevel, Outcome, Prompt, Record, Run, RunEnd, Sampler, Search,
+};
 
 /// The fields of a result that no summary looks at: what servers said, raw.
 const UNREAD: [&str; 7] =
@@ -83,6 +86,16 @@ pub struct Summary {
     pub loads: Vec<Load>,
     /// What whole streams drew and held, as the join summed them up.
     pub joined: Vec<JoinSummary>,
+    /// What the client says of each load level, with how late it was.
+    pub levels: Vec<LoadLevel>,
+    /// What searches for the highest load found.
+    pub searches: Vec<Search>,
+    /// How runs ended, and what they took.
+    pub ends: Vec<RunEnd>,
+    /// How right the client measured here, where llm-sim's truth stands beside the results.
+    pub calibrated: Option<Calibration>,
+    /// How right the client was seen to measure on a machine, at another time.
+    pub calibration: Option<Calibration>,
     /// The samplers that measured.
     pub samplers: Vec<Sampler>,
     /// Watts over time, by domain.

@@ -4,8 +4,10 @@ use super::intervals::Intervals;
 use super::links::href;
 use super::table::ROWS;
 use super::unseen;
+use crate::record::{Calibration, CalibrationLevel, ErrorSpread, Lateness, LoadLevel};
 use crate::report::Options;
 use crate::report::columns::{COLUMNS, Cell};
+use crate::stats::Histogram;
 use crate::summary::{Columns, Energy, GapMap, Joules, Metric, Row, Shapes, Split, Summary};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -83,6 +85,40 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
         "v": 1, "t0": t0, "slo": summary.slo, "columns": columns, "metrics": metrics, "groups": groups, "loads": loads,
         "results": summary.results, "rows": rows(&summary.rows, options, t0),
         "power": series(&summary.power, t0), "memory": series(&summary.memory, t0),
+        "levels": summary.levels.iter().filter(|level| level.skipped.is_none()).map(level).collect::<Vec<_>>(),
+        "calibration": summary.calibration.as_ref().map(calibration),
+    })
+}
+
+/// What the client says of a load level: what was kept of what was asked, and how late it was, as upper ends of classes in
+/// seconds with their counts.
+fn level(level: &LoadLevel) -> Value {
+    let late = |late: &Option<Lateness>| {
+        late.as_ref().map(|late| {
+        let classes = Histogram::decode(&late.histogram).map(|histogram| {
+            histogram.classes().map(|(seconds, n)| json!([short(seconds), n])).collect::<Vec<_>>()
+        });
+        json!({ "n": late.count, "p50": short(late.p50), "p99": short(late.p99), "max": short(late.max), "classes": classes.ok() })
+    })
+    };
+    json!({
+        "run": level.run, "models": level.models, "concurrency": level.concurrency, "rate": level.rate,
+        "sent": level.sent, "failed": level.failed, "unsent": level.unsent,
+        "sent_per_second": level.sent_per_second.map(short), "requests_per_second": level.requests_per_second.map(short),
+        "in_flight_mean": level.in_flight_mean.map(short), "in_flight_max": level.in_flight_max,
+        "schedule_lag": late(&level.schedule_lag_seconds), "loop_lag": late(&level.loop_lag_seconds),
+    })
+}
+
+/// The curve of a calibration.
+fn calibration(calibration: &Calibration) -> Value {
+    let error = |error: &Option<ErrorSpread>| {
+        error.as_ref().map(|e| json!({ "mean": short(e.mean), "p50": short(e.p50), "p99": short(e.p99) }))
+    };
+    let level = |l: &CalibrationLevel| json!({ "n": l.concurrency, "ttft": error(&l.ttft_error_seconds), "gap": error(&l.gap_p99_error_seconds) });
+    json!({
+        "limit": short(calibration.limit_seconds), "right_up_to": calibration.right_up_to,
+        "levels": calibration.levels.iter().map(level).collect::<Vec<_>>(),
     })
 }
 

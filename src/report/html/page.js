@@ -112,6 +112,7 @@ initMenus();
 initTip();
 initTable();
 initCharts();
+initCalibration();
 initRun();
 initGallery();
 initDownloads();

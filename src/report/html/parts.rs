@@ -4,7 +4,7 @@ use super::data::FILES;
 use super::links::href;
 use crate::clock;
 use crate::record::{JoinSummary, Load, Prompt, Run, Sampler};
-use crate::report::{Options, changes, number};
+use crate::report::{Options, calibration, changes, number};
 use crate::summary::{Group, Row, Summary, Unit, Verdict};
 use serde_json::Value;
 
@@ -27,6 +27,25 @@ pub struct ChangeText {
     pub interval: String,
     pub class: &'static str,
     pub verdict: &'static str,
+}
+
+/// How right the client measures on this machine.
+pub struct CalibrationText {
+    pub heads: &'static [(&'static str, &'static str)],
+    pub rows: Vec<[String; 11]>,
+    pub sentences: Vec<String>,
+    pub notes: Vec<String>,
+}
+
+/// The calibration of the machine, where there is one.
+pub fn calibrated(summary: &Summary) -> Option<CalibrationText> {
+    let calibration = summary.calibration.as_ref()?;
+    Some(CalibrationText {
+        heads: &calibration::HEADS,
+        rows: calibration::rows(calibration),
+        sentences: calibration::sentences(summary),
+        notes: calibration::notes(calibration),
+    })
 }
 
 /// What was said when requests failed.

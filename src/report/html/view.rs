@@ -5,7 +5,10 @@ use super::gallery::{Gallery, gallery};
 use super::head::{self, Stream};
 use super::intervals::Intervals;
 use super::packed::Embedded;
-use super::parts::{ChangeText, Failure, PromptText, RunText, change, failures, joined, load, meter, prompt, run};
+use super::parts::{
+    CalibrationText, ChangeText, Failure, PromptText, RunText, calibrated, change, failures, joined, load, meter,
+    prompt, run,
+};
 use super::standouts::{Standout, standouts};
 use super::table::{self, Head, LeftOut, Line, SetSwitch};
 use crate::report::{Options, changes};
@@ -43,6 +46,7 @@ pub struct Page {
     compared_missing: Vec<String>,
     failures: Vec<Failure>,
     gallery: Gallery,
+    calibration: Option<CalibrationText>,
     prompts: Vec<PromptText>,
     prompts_asked: usize,
     runs: Vec<RunText>,
@@ -81,6 +85,7 @@ impl Page {
             compared_missing: summary.comparison.as_ref().map(changes::missing).unwrap_or_default(),
             failures: failures(summary, names),
             gallery: gallery(summary, options, names),
+            calibration: calibrated(summary),
             prompts: summary.prompts.iter().map(prompt).collect(),
             prompts_asked: summary.prompts.iter().filter(|prompt| !prompt.shared_prefix).count(),
             runs: summary.runs.iter().take(HEADS).map(run).collect(),
