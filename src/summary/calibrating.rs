@@ -107,8 +107,8 @@ impl Calibrating {
             return;
         }
         let Some(load) = self.load(level.concurrency) else { return };
-        let add = |sum: Option<f64>, part: Option<f64>| sum.zip(part).map(|(sum, part)| sum + part).or(sum).or(part);
-        load.cpu_seconds = add(load.cpu_seconds, level.cpu_seconds);
+        let both = load.cpu_seconds.zip(level.cpu_seconds).map(|(sum, part)| sum + part);
+        load.cpu_seconds = both.or(load.cpu_seconds).or(level.cpu_seconds);
         load.chunks = level.chunks.map(|chunks| chunks + load.chunks.unwrap_or(0)).or(load.chunks);
         load.peak_bytes = load.peak_bytes.max(level.peak_bytes);
         load.in_flight_mean = level.in_flight_mean.or(load.in_flight_mean);
