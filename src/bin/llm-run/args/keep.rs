@@ -86,9 +86,11 @@ fn good_results(file: &Path, whole: bool, strict: bool, talk: Talk) -> anyhow::R
                 records += 1;
                 if let Record::Result(result) = record {
                     earlier.last = earlier.last.max(result.id);
-                    if result.error.is_none() && !result.key.is_empty() {
+                    // What only warmed the server has the key of what was to be measured, and does not stand for it.
+                    let counts = result.phase != Some(Phase::Warmup);
+                    if counts && result.error.is_none() && !result.key.is_empty() {
                         let new = earlier.done.insert(result.key.clone());
-                        if whole && new && result.phase != Some(Phase::Warmup) {
+                        if whole && new {
                             earlier.good.push(numbers(*result));
                         }
                     }
