@@ -9,7 +9,7 @@ export PATH := $(BIN_DIR):$(PATH)
 PROGRAMS := llm-models llm-run power-sample mem-sample bench-join bench-report llm-sim
 
 .PHONY: help build demo lmstudio-bench openrouter-bench token-rate ollama-bench calibrate \
-	test test-real check check-macos screenshot bless bench install clean
+	test test-real check check-macos screenshot bless bench bench-pure install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -70,10 +70,14 @@ screenshot: build ## docs/demo.png: the page of a demo in headless Chromium
 bless: ## write anew what is generated and checked in: the JSON Schema, golden files
 	BLESS=1 cargo test --locked
 
-bench: ## speed, memory and cost of whole programs, side by side with their neighbours where these are installed
+bench: ## BENCH_ONLY=report BENCH_QUICK=1: speed, memory and cost of whole programs beside their neighbours, into docs/performance.md
+ifndef BIN
 	cargo build --locked --release
-	PATH="$(TARGET)/release:$$PATH" benches/join.sh
-	PATH="$(TARGET)/release:$$PATH" benches/samplers.sh
+endif
+	PATH="$(if $(BIN),$(BIN_DIR),$(TARGET)/release):$$PATH" benches/all.sh $(BENCH_ONLY)
+
+bench-pure: ## BENCH_ARGS=--quick: the hot inner parts, by criterion
+	cargo bench --locked --bench pure -- $(BENCH_ARGS)
 
 install: ## PREFIX=/usr/local: programs, man pages, completions
 	cargo build --locked --release

@@ -8,6 +8,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram as Hdr;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 
+mod merged;
+
+pub use merged::Merged;
+
 /// The `q`-quantile (0 to 1) of sorted numbers, linear between neighbours: Hyndman and Fan's type 7, as numpy and R
 /// compute it by default. `None` for no numbers.
 pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {

@@ -50,7 +50,7 @@ pub struct Collector {
     power: Series,
     memory: Series,
     answers: usize,
-    modes: BTreeSet<String>,
+    modes: BTreeSet<Option<Source>>,
     levels: BTreeSet<Option<u64>>,
     all: HashMap<Metric, Sample>,
     all_tokens: Sample,
@@ -96,7 +96,8 @@ impl Collector {
         }
     }
 
-    fn result(&mut self, o: &Outcome, folder: Option<usize>) {
+    /// Folds one result in; the caller may use its room again.
+    pub fn result(&mut self, o: &Outcome, folder: Option<usize>) {
         let key = Key::new(o.source, &o.model, o.provider.as_deref(), o.concurrency, o.rate);
         let group = *self.by_key.entry(key.clone()).or_insert_with(|| {
             self.groups.push(Building::new(key));
@@ -144,7 +145,7 @@ impl Collector {
 
     fn total(&mut self, o: &Outcome, row: &Row) {
         self.measured += 1;
-        self.modes.insert(o.source.map_or_else(|| "unknown".into(), |source| source.to_string()));
+        self.modes.insert(o.source);
         self.levels.insert(o.concurrency);
         if let Some(from) = row.start_ts {
             let to = from + row.end_seconds.unwrap_or(0.0);
@@ -202,6 +203,8 @@ impl Collector {
         let groups =
             order.iter().filter_map(|at| groups[*at].take()).map(|group| group.finish(self.slo.is_some())).collect();
         let stat = |metric| self.all.get(&metric).and_then(Sample::stat);
+        let modes: BTreeSet<String> =
+            self.modes.iter().map(|source| source.map_or_else(|| "unknown".into(), |s| s.to_string())).collect();
         let levels: Vec<Option<u64>> = self.levels.into_iter().collect();
         Summary {
             groups,
@@ -209,7 +212,7 @@ impl Collector {
             results: self.seen,
             warmups: self.warmups,
             totals: Totals {
-                mode: (!self.modes.is_empty()).then(|| self.modes.into_iter().collect::<Vec<_>>().join("+")),
+                mode: (!modes.is_empty()).then(|| modes.into_iter().collect::<Vec<_>>().join("+")),
                 concurrency: if let [level] = levels[..] { level } else { None },
                 requests: self.measured,
                 failed: self.failed,
@@ -240,16 +243,20 @@ impl Collector {
 
     /// Gives groups what `model` and `load` records tell of their models.
     fn describe(&mut self) {
+        let (mut models, mut loads) = (HashMap::<&str, Vec<&Model>>::new(), HashMap::<&str, Vec<&Load>>::new());
+        self.models.iter().for_each(|model| models.entry(&model.id).or_default().push(model));
+        self.loads.iter().for_each(|load| loads.entry(&load.model).or_default().push(load));
         for group in &mut self.groups {
             let (key, details) = (&group.key, &mut group.details);
             let same = |source: Option<Source>| source == key.source || source.is_none() || key.source.is_none();
-            for model in self.models.iter().filter(|model| model.id == key.model && same(model.source)) {
+            let listings = models.get(key.model.as_str()).into_iter().flatten();
+            for model in listings.filter(|model| same(model.source)) {
                 if model.provider.is_some() && model.provider != key.provider {
                     continue;
                 }
                 listed(details, model);
             }
-            let loaded = self.loads.iter().filter(|load| load.model == key.model && same(Some(load.source)));
+            let loaded = loads.get(key.model.as_str()).into_iter().flatten().filter(|load| same(Some(load.source)));
             if let Some(context) = loaded.filter_map(|load| load.context_length).next_back() {
                 details.context_length = Some(context);
             }
@@ -260,22 +267,21 @@ impl Collector {
     /// one provider at that load, it is counted there. Says for every group where its requests are now.
     fn fold_homeless_failures(&mut self) -> Vec<usize> {
         let mut place: Vec<usize> = (0..self.groups.len()).collect();
+        // By model and load: the one provider that served it, or that there are several.
+        let mut homes: HashMap<Key, Option<usize>> = HashMap::new();
+        for (at, group) in self.groups.iter().enumerate().filter(|(_, group)| group.key.provider.is_some()) {
+            homes.entry(group.key.without_provider()).and_modify(|home| *home = None).or_insert(Some(at));
+        }
         for (at, place) in place.iter_mut().enumerate() {
             let homeless = &self.groups[at];
             if homeless.key.provider.is_some() || !homeless.only_failures() {
                 continue;
             }
-            let key = homeless.key.clone();
-            let mut homes = self
-                .groups
-                .iter()
-                .enumerate()
-                .filter(|(home, group)| *home != at && group.key.without_provider() == key)
-                .map(|(home, _)| home);
-            if let (Some(home), None) = (homes.next(), homes.next()) {
-                *place = home;
-                let gone = std::mem::replace(&mut self.groups[at], Building::new(key));
-                self.groups[home].merge(gone);
+            if let Some(Some(home)) = homes.get(&homeless.key) {
+                *place = *home;
+                let gone = Building::new(homeless.key.clone());
+                let gone = std::mem::replace(&mut self.groups[at], gone);
+                self.groups[*home].merge(gone);
             }
         }
         place

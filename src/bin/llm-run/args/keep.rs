@@ -54,7 +54,7 @@ impl KeepArgs {
 /// What an earlier run has done.
 #[derive(Default)]
 pub struct Earlier {
-    /// The keys of its good results.
+    /// The keys of its good results that count.
     pub done: HashSet<String>,
     /// Its highest number.
     pub last: u64,
