@@ -34,9 +34,16 @@ impl Parser {
             bytes = &bytes[1..];
         }
         self.after_cr = self.after_cr && bytes.is_empty();
-        while let Some(end) = bytes.iter().position(|&b| b == b'\n' || b == b'\r') {
+        loop {
+            // By far the most common: an event of one line lies in this read, and nothing of it is copied.
+            while let Some((data, rest)) = whole_event(bytes).filter(|_| self.is_between()) {
+                self.begun = true;
+                each(Event { name: "", data: &String::from_utf8_lossy(data) });
+                bytes = rest;
+            }
+            let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) else { break };
             if self.line.is_empty() {
-                // The common case: the whole line lies in this read, and nothing is copied.
+                // The whole line lies in this read, and is not copied.
                 self.end_of_line(&bytes[..end], &mut each);
             } else {
                 let mut line = std::mem::take(&mut self.line);
@@ -56,6 +63,11 @@ impl Parser {
             }
         }
         self.line.extend_from_slice(bytes);
+    }
+
+    /// Whether nothing is held.
+    fn is_between(&self) -> bool {
+        self.line.is_empty() && !self.has_data && self.name.is_empty() && !self.after_cr
     }
 
     /// The stream ended: hands out the event that was cut off, if there is one.
@@ -106,6 +118,15 @@ impl Parser {
         self.data.clear();
         self.name.clear();
     }
+}
+
+/// The data of an event that is one line and a blank one, whole and at the beginning of `bytes`, and what follows it.
+fn whole_event(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = bytes.strip_prefix(b"data:")?;
+    let line = line.strip_prefix(b" ").unwrap_or(line);
+    let (data, rest) = line.split_at(memchr::memchr2(b'\n', b'\r', line)?);
+    let rest = rest.strip_prefix(b"\n\n").or_else(|| rest.strip_prefix(b"\r\n\r\n"))?;
+    Some((data, rest))
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ impl Shared {
         };
         self.tell(Event::Verifying(outcome.id));
         let (shared, api) = (Arc::clone(self), target.api.clone());
-        tokio::spawn(async move {
+        self.main.spawn(async move {
             account::verify(&api, &shared.ledger.turns, &mut outcome, shared.stop_at(Stop::Leave)).await;
             shared.hand_on(outcome, text).await;
             drop(place);

@@ -1,20 +1,21 @@
 //! What one worker does with a job: asks its turns, counts what came of them, and hands the results on.
 
 use super::job::Job;
+use super::loops::EventLoop;
 use super::{Asking, Event, Shared, Target, request};
 use crate::record::{Failure, FailureKind, Outcome};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl Shared {
-    /// Asks what a job asks, turn by turn. A turn that failed ends its conversation: there is nothing to carry on.
-    pub(super) async fn work(self: &Arc<Self>, mut job: Job) {
+    /// Asks what a job asks, turn by turn, in the event loop that this runs in. A turn that failed ends its conversation: there is nothing to carry on.
+    pub(super) async fn work(self: &Arc<Self>, on: &EventLoop, mut job: Job) {
         let mut id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let mut asking = Asking::new(&self.settings, &job.target, job.prompt, job.nonce, id);
         self.introduce([asking.prefix.as_ref(), Some(&asking.prompt)]);
         let mut left = asking.turns() as u64;
         loop {
-            let (outcome, text) = request::perform(self, &job, id, &asking).await;
+            let (outcome, text) = request::perform(self, on, &job, id, &asking).await;
             if outcome.start_ts.is_none()
                 && outcome.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)
             {

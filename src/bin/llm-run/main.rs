@@ -75,8 +75,8 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     let planned = left.map(|left| left.saturating_add(warmups));
 
     cli::allow_many_connections();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(cli.load.threads()).enable_all().build()?;
+    // Requests have event loops of their own; here is what tells them when, and what writes down what came of it.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let (tally, unwritten) = runtime.block_on(async {
         budget::check(&cli, &settings, &targets, talk).await?;
         let progress = Progress::new(talk, planned, output.is_some() || !std::io::stdout().is_terminal());
