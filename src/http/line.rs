@@ -273,16 +273,19 @@ fn end_of_head(bytes: &[u8]) -> Option<usize> {
 /// The head, and whether its version is one that keeps connections unless it says otherwise.
 fn parse(bytes: &[u8]) -> io::Result<(Head, bool)> {
     let strange = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("not an answer of HTTP: {what}"));
-    let mut lines = bytes.trim_ascii_start().split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let mut lines =
+        bytes.trim_ascii_start().split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let first = lines.next().unwrap_or_default();
     let rest = first.strip_prefix(b"HTTP/1.").ok_or_else(|| strange("it does not begin with HTTP/1"))?;
     let status = rest.get(1..5).filter(|text| text[0] == b' ').map(|text| &text[1..]);
-    let status = status.and_then(|digits| StatusCode::from_bytes(digits).ok()).ok_or_else(|| strange("it has no status"))?;
+    let status =
+        status.and_then(|digits| StatusCode::from_bytes(digits).ok()).ok_or_else(|| strange("it has no status"))?;
     let mut headers = HeaderMap::new();
     for line in lines.filter(|line| !line.is_empty()) {
         let colon = memchr::memchr(b':', line).ok_or_else(|| strange("a line of its head has no colon"))?;
         let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| strange("a name in its head is none"))?;
-        let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).map_err(|_| strange("a value in its head is none"))?;
+        let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii())
+            .map_err(|_| strange("a value in its head is none"))?;
         headers.append(name, value);
     }
     Ok((Head { status, headers }, rest[0] != b'0'))
@@ -301,12 +304,15 @@ fn framing(head: &Head, version_1_1: bool) -> io::Result<(Framing, bool)> {
     if has(&TRANSFER_ENCODING, "chunked") {
         return Ok((Framing::Chunked(Chunked::default()), keep));
     }
-    let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter().flat_map(|value| value.as_bytes().split(|&b| b == b','));
+    let mut lengths =
+        head.headers.get_all(CONTENT_LENGTH).iter().flat_map(|value| value.as_bytes().split(|&b| b == b','));
     let Some(first) = lengths.next() else { return Ok((Framing::Closes, false)) };
     let length = std::str::from_utf8(first).ok().and_then(|text| text.trim().parse::<u64>().ok());
     match length {
         Some(0) => Ok((Framing::Over, keep)),
-        Some(length) if lengths.all(|other| other.trim_ascii() == first.trim_ascii()) => Ok((Framing::Length(length), keep)),
+        Some(length) if lengths.all(|other| other.trim_ascii() == first.trim_ascii()) => {
+            Ok((Framing::Length(length), keep))
+        }
         _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the length of the answer is no number")),
     }
 }

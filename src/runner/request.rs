@@ -129,8 +129,7 @@ fn finish(
 ) -> String {
     let settings = &shared.settings;
     if let Some(start) = told.start {
-        outcome.client =
-            Some(Client { lag_seconds: on.lag.between(start.mono_ns, told.end_ns.max(clock::mono_ns())) });
+        outcome.client = Some(Client { lag_seconds: on.lag.between(start.mono_ns, told.end_ns.max(clock::mono_ns())) });
         if settings.save_stream {
             outcome.stream = Some(metrics::stream(&told.answer.chunks, start.mono_ns));
         }
