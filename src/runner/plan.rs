@@ -205,7 +205,7 @@ pub(super) mod tests {
             source,
             base_url: base.into(),
             key: None,
-            api: Api::new(base, None, &KeyRule::default()).unwrap().0,
+            api: Api::new(base, None, &KeyRule::default()).0,
             instance: OnceLock::new(),
             dialect: AtomicUsize::new(0),
             fitted: OnceLock::new(),
