@@ -71,6 +71,7 @@ pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking
         let on_start = |stamp: Stamp| {
             if !sent.swap(true, Ordering::Relaxed) {
                 outcome.in_flight = Some(shared.in_flight.fetch_add(1, Ordering::Relaxed) + 1);
+                shared.meter.sent(stamp.mono_ns, job.phase);
                 shared.tell(Event::Running(Arc::clone(&flight)));
             }
             flight.sent(stamp.mono_ns);
@@ -115,6 +116,7 @@ pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking
     };
     if sent.load(Ordering::Relaxed) {
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        shared.meter.ended(told.end_ns);
     }
     outcome.api = Some(dialect.to_string());
     if let (Some(due), Some(start)) = (job.due_ns, told.start) {

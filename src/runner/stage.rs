@@ -94,7 +94,8 @@ impl Shared {
                 load_seconds,
                 gpu_setting: gpu_setting.clone(),
             };
-            let done = measure.left(&self.settings, 0) == Some(0);
+            // A search looks for itself what of a level is left.
+            let done = self.settings.search.is_none() && measure.left(&self.settings, 0) == Some(0);
             let warmup = Batch { part: Part::Warmup, ..measure.clone() };
             [warmup, measure].into_iter().filter(move |_| !done)
         })
@@ -105,8 +106,14 @@ impl Shared {
         if let Some(batch) = batches.first() {
             self.fit(&batch.targets).await;
         }
+        if let Some((search, batch)) = self.settings.search.as_ref().zip(batches.first()) {
+            return self.seek(search, batch).await;
+        }
         for batch in batches {
-            self.batch(batch).await;
+            match batch.part {
+                Part::Measure => self.metered(batch).await,
+                Part::Warmup | Part::Ramp => self.batch(batch).await,
+            }
         }
     }
 
@@ -125,6 +132,9 @@ impl Shared {
         });
         outcome.errors.load = Some(why);
         self.count(|tally| tally.failed += 1);
+        if self.settings.search.is_some() {
+            self.count(|tally| tally.sought = Some(false));
+        }
         self.hand_on(outcome, String::new()).await;
     }
 

@@ -45,6 +45,7 @@ impl Shared {
 
     async fn done(self: &Arc<Self>, outcome: Box<Outcome>, text: String, target: &Target) {
         let failed = outcome.error.is_some();
+        self.meter.done(&outcome);
         self.count(|tally| if failed { tally.failed += 1 } else { tally.ok += 1 });
         if failed {
             self.perhaps_enough();
@@ -71,6 +72,7 @@ impl Shared {
             ..Outcome::default()
         });
         outcome.errors.generation = Some(why);
+        self.meter.done(&outcome);
         self.hand_on(outcome, String::new()).await;
     }
 
