@@ -108,8 +108,7 @@ impl Calibrating {
             return;
         }
         let Some(load) = self.load(level.concurrency) else { return };
-        let add = |sum: Option<f64>, part: Option<f64>| sum.zip(part).map(|(sum, part)| sum + part).or(sum).or(part);
-        load.cpu_seconds = add(load.cpu_seconds, level.cpu_seconds);
+        load.cpu_seconds = level.cpu_seconds.map(|cpu| cpu + load.cpu_seconds.unwrap_or(0.0)).or(load.cpu_seconds);
         load.chunks = level.chunks.map(|chunks| chunks + load.chunks.unwrap_or(0)).or(load.chunks);
         load.peak_bytes = load.peak_bytes.max(level.peak_bytes);
         load.in_flight_mean = level.in_flight_mean.or(load.in_flight_mean);
