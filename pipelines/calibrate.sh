@@ -52,7 +52,7 @@ measure() {
         [ "$tries" -lt 100 ] || fail "llm-sim did not start within ten seconds"
         sleep 0.1
     done
-    say "$streams streams at once, $duration"
+    say "streams at once: $streams, for $duration"
     set +e
     # A stream each, begun one after another over the time of an answer, so that streams do not run in step.
     printf 'calibrate\n' |

@@ -12,7 +12,9 @@ fail() { say "$*"; exit 2; }
 words() {
     found=()
     local word
-    while [ -n "$1" ] && IFS= read -r word; do
+    # Nothing to read is no reason to end xargs with a broken pipe.
+    [ -n "$1" ] || return 0
+    while IFS= read -r word; do
         found+=("$word")
     done < <(xargs -n 1 printf '%s\n' <<< "$1")
 }
@@ -155,7 +157,7 @@ run_flags() {
     flags=(--run-id "$run" "${key[@]}")
     local name
     for name in temperature top-p max-tokens seed reasoning-effort concurrency rate arrival duration ramp \
-        requests repeat warmup max-errors load-seed retries timeout \
+        requests repeat warmup max-errors load-seed retries search search-tolerance timeout \
         idle-timeout grace provider context-length gpu ttl settle prompts prompt prompt-file synthetic dataset turns \
         shared-prefix system suite nonce extra-body api resume; do
         local variable=${name//-/_}

@@ -1,12 +1,15 @@
 //! The one way to a server: time limits, redaction, and every server's error shape turned into one.
 //!
 //! Two clients live here, because two questions are asked. Listings, loads and other API calls go through [`Api`]
-//! (reqwest: proxies, redirects, JSON). A request that is *timed* goes through [`wire`] (hyper, one connection at a time),
+//! (reqwest: proxies, redirects, JSON). A request that is *timed* goes through [`wire`] (one connection at a time),
 //! because a pooling client hides when a connection is opened, which read brought which bytes, and whether a request
 //! was silently sent twice; all three are measurements here. Nothing in this module knows what a model is.
 
 mod api;
+mod chunked;
 mod failure;
+mod lanes;
+mod line;
 mod route;
 mod secret;
 mod service;

@@ -233,8 +233,8 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
     let threads = args.threads.map_or(cores, usize::from);
     cli::allow_many_connections();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().context("runtime")?;
+    // What serves has event loops of its own; here connections come in, and signals.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("runtime")?;
     let ended = runtime.block_on(async {
         let stopped = stop()?;
         let server = sim::listen(&args.listen, settings).await?;
@@ -248,12 +248,10 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
         }
         talk.note(format!("{} with {threads} threads", args.profile));
         tokio::select! {
-            ended = server.serve() => ended,
+            ended = server.serve(threads) => ended,
             () = stopped => Ok(()),
         }
     });
-    // Open streams end where they stand; a moment is enough for their truth to be written.
-    runtime.shutdown_timeout(Duration::from_millis(200));
     ended.map(|()| Exit::Done)
 }
 

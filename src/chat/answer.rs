@@ -2,6 +2,7 @@
 //!
 //! It keeps raw facts only. What they mean (rates, percentiles, tokens of the first chunk) is [`super::metrics`]'s business.
 
+use super::repeated::Repeated;
 use super::think::{self, Part, Splitter};
 use crate::http::Secret;
 use crate::record::{Failure, FailureKind};
@@ -105,6 +106,8 @@ pub struct Answer {
     pub whole: bool,
     /// How often the server told that it goes on, without text: loading, reading the prompt.
     pub progress: u64,
+    /// What the last chunk was but for its text.
+    pub repeated: Repeated,
     splitter: Splitter,
     undecided: usize,
     in_event: bool,

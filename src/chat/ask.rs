@@ -4,17 +4,17 @@ use super::Dialect;
 use super::answer::{Answer, Arrival};
 use super::reader::{Form, Reader};
 use crate::clock::{self, Stamp};
-use crate::http::wire::{Connection, Connections};
+use crate::http::wire::{Connection, Connections, Head, Read};
 use crate::http::{Secret, failure_of, io_failure, retry_after, shown, wait_asked};
 use crate::record::{Failure, FailureKind};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::{Request, Response, Uri};
+use hyper::{Request, Uri};
 use serde_json::Value;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 /// A request, ready to be sent.
 #[derive(Debug, Clone)]
@@ -65,6 +65,8 @@ pub struct Told {
     pub answer: Answer,
     /// How many reads brought bytes of the response.
     pub reads: u64,
+    /// Whether it went over HTTP/2.
+    pub http2: bool,
     /// Why it failed.
     pub error: Option<Failure>,
     /// How long the server asks to wait before the next try.
@@ -89,10 +91,12 @@ pub async fn ask(
         status: None,
         answer: Answer::default(),
         reads: 0,
+        http2: false,
         error: None,
         retry_after: None,
     };
     let outcome = tokio::select! {
+        biased;
         outcome = attempt(connections, call, limits, &mut told, &mut on_start, &mut on_piece) => outcome,
         () = cancelled => Err(Failure {
             kind: FailureKind::Cancelled,
@@ -124,30 +128,34 @@ async fn attempt(
     on_piece: &mut impl FnMut(&Answer),
 ) -> Result<(), Failure> {
     let uri: Uri = call.url.parse().map_err(|why| io_failure(FailureKind::Connect, &shown(&call.url), &why))?;
-    let mut connection = connections.take(&uri, limits.connect).await?;
+    // What opening takes is not held for as long as the answer takes.
+    let mut connection = Box::pin(connections.take(&uri, limits.connect)).await?;
     let mut waited = false;
     while let Some(early) = call.not_before_ns.and_then(|due| due.checked_sub(clock::mono_ns())).filter(|ns| *ns > 0) {
         tokio::time::sleep(Duration::from_nanos(early)).await;
         waited = true;
     }
     let deadline = Instant::now() + limits.total;
-    let response = loop {
+    let mut alarm = Alarm::new(deadline);
+    told.http2 = connection.is_http2();
+    let head = loop {
         // One that waited for its time may have been closed meanwhile, as one that was kept.
         let kept = connection.used() || waited;
         told.connect_seconds = (!connection.used()).then(|| connection.opened_seconds());
-        let reads_before = connection.reads().count();
+        let reads_before = connection.reads().last().number;
         let request = request(call, &uri)?;
+        let wait = deadline.min(Instant::now() + limits.idle);
         let start = Stamp::now();
         told.start = Some(start);
         on_start(start);
-        let sent = timeout_at(deadline.min(Instant::now() + limits.idle), connection.send(request)).await;
-        match sent {
-            Ok(Ok(response)) => break response,
+        connection.begin(request);
+        match alarm.before(wait, |cx| connection.poll_head(cx)).await {
+            Ok(Ok(head)) => break head,
             // The server closed a connection it had promised to keep, and has not read the request: it is sent once more.
-            Ok(Err(_)) if kept && connection.reads().count() == reads_before => {
+            Ok(Err(_)) if kept && connection.reads().last().number == reads_before => {
                 connections.distrust(&uri);
                 told.answer.warnings.insert("reused_connection_died");
-                connection = connections.open(&uri, limits.connect).await?;
+                connection = Box::pin(connections.open(&uri, limits.connect)).await?;
             }
             Ok(Err(why)) => {
                 return Err(io_failure(
@@ -156,14 +164,14 @@ async fn attempt(
                     &why,
                 ));
             }
-            Err(_) => return Err(late(deadline, limits, "before any answer")),
+            Err(Late) => return Err(late(deadline, limits, "before any answer")),
         }
     };
-    told.headers_ns = Some(connection.reads().last_ns());
-    let reads_of_headers = connection.reads().count();
-    let status = response.status().as_u16();
+    let head_read = connection.reads().last();
+    told.headers_ns = Some(head_read.ns);
+    let status = head.status.as_u16();
     told.status = Some(status);
-    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     told.retry_after = header("retry-after").and_then(|value| retry_after(&value, clock::wall())).or_else(|| {
         header("x-ratelimit-reset").and_then(|reset| wait_asked(&Value::Null, Some(&reset), clock::wall()))
     });
@@ -185,9 +193,8 @@ async fn attempt(
             told.answer.server_field(name, &if number { value } else { serde_json::Value::from(value).to_string() });
         }
     }
-    let reusable =
-        read_answer(&mut connection, response, call, limits, deadline, told, reads_of_headers, on_piece).await?;
-    if reusable {
+    let answering = Answering { call, limits, deadline, head_read };
+    if read_answer(&mut connection, &head, &answering, &mut alarm, told, on_piece).await? {
         connections.give_back(&uri, connection).await;
     }
     Ok(())
@@ -221,7 +228,54 @@ fn late(deadline: Instant, limits: Limits, when: &str) -> Failure {
     Failure { kind, status: None, message, retryable: true }
 }
 
-fn request(call: &Call, uri: &Uri) -> Result<Request<Full<Bytes>>, Failure> {
+/// A time limit was passed.
+struct Late;
+
+/// The one timer of a request: it is set once and looked at when nothing else is to do, not set anew with each piece.
+struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    /// Whether it will wake this task, at the moment that is asked for or before. Such moments only become later.
+    set: bool,
+}
+
+impl Alarm {
+    fn new(at: Instant) -> Self {
+        Self { sleep: Box::pin(sleep_until(at)), set: false }
+    }
+
+    /// Ready once the moment has passed; wakes whoever asks, then or before.
+    fn poll_past(&mut self, cx: &mut Context<'_>, moment: Instant) -> Poll<Late> {
+        self.set = true;
+        loop {
+            if self.sleep.deadline() > moment {
+                self.sleep.as_mut().reset(moment);
+            }
+            match self.sleep.as_mut().poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(()) if Instant::now() >= moment => return Poll::Ready(Late),
+                Poll::Ready(()) => self.sleep.as_mut().reset(moment),
+            }
+        }
+    }
+
+    /// What `other` comes to before the moment.
+    async fn before<T>(
+        &mut self,
+        moment: Instant,
+        mut other: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Result<T, Late> {
+        // Whoever has just come here was not woken by the alarm.
+        let mut just_come = self.set;
+        poll_fn(|cx| match other(cx) {
+            Poll::Ready(value) => Poll::Ready(Ok(value)),
+            Poll::Pending if std::mem::take(&mut just_come) && !self.sleep.is_elapsed() => Poll::Pending,
+            Poll::Pending => self.poll_past(cx, moment).map(Err),
+        })
+        .await
+    }
+}
+
+fn request(call: &Call, uri: &Uri) -> Result<Request<Bytes>, Failure> {
     let host = uri.authority().map_or("", |authority| authority.as_str());
     // User and password of a URL are for nobody but the server that it names, and no server here asks for them.
     let host = host.rsplit('@').next().unwrap_or(host);
@@ -240,49 +294,55 @@ fn request(call: &Call, uri: &Uri) -> Result<Request<Full<Bytes>>, Failure> {
     for (name, value) in &call.headers {
         request = request.header(*name, value);
     }
-    request.body(Full::new(call.body.clone())).map_err(|why| io_failure(FailureKind::Connect, &shown(&call.url), &why))
+    request.body(call.body.clone()).map_err(|why| io_failure(FailureKind::Connect, &shown(&call.url), &why))
+}
+
+/// What is known when the answer begins.
+struct Answering<'a> {
+    call: &'a Call,
+    limits: Limits,
+    deadline: Instant,
+    head_read: Read,
 }
 
 /// Reads the answer to its end; says whether the connection can carry another request.
-#[allow(clippy::too_many_arguments)] // one caller; a struct would only rename its locals
 async fn read_answer(
     connection: &mut Connection,
-    response: Response<Incoming>,
-    call: &Call,
-    limits: Limits,
-    deadline: Instant,
+    head: &Head,
+    answering: &Answering<'_>,
+    alarm: &mut Alarm,
     told: &mut Told,
-    reads_of_headers: u64,
     on_piece: &mut impl FnMut(&Answer),
 ) -> Result<bool, Failure> {
-    let status = response.status().as_u16();
-    let success = (200..300).contains(&status);
+    let Answering { call, limits, deadline, head_read } = *answering;
+    let status = head.status.as_u16();
+    let success = head.status.is_success();
     let form = if success { Form::Unknown } else { Form::Whole };
     let mut reader = Reader::new(form, call.dialect);
-    let mut body = response.into_body();
-    let mut last_piece = Instant::now();
+    let (began, mut last_piece_ns) = (Instant::now(), clock::mono_ns());
+    let began_ns = last_piece_ns;
     let mut reusable = true;
     let answer = &mut told.answer;
+    let (mut latest, mut of_stream) = (head_read, 1);
+    (told.reads, told.end_ns) = (1, head_read.ns);
     while !answer.ended {
-        let wait = deadline.min(last_piece + limits.idle);
-        let Ok(frame) = timeout_at(wait, connection.drive(body.frame())).await else {
+        let before = (answer.first_event, answer.chunks.len(), answer.progress);
+        let mut forward = false;
+        let wait = deadline.min(began + Duration::from_nanos(last_piece_ns.saturating_sub(began_ns)) + limits.idle);
+        let mut take = |read: Read, bytes: &[u8]| {
+            of_stream += u64::from(read.number != latest.number);
+            latest = read;
+            forward |= reader.take(answer, Arrival { ns: read.ns, read: read.number }, bytes);
+        };
+        let Ok(piece) = alarm.before(wait, |cx| connection.poll_piece(cx, &mut take)).await else {
             return Err(late(deadline, limits, "in the middle of the answer"));
         };
-        let at = Arrival { ns: connection.reads().last_ns(), read: connection.reads().count() };
-        told.reads = at.read - reads_of_headers + 1;
-        told.end_ns = at.ns;
-        let bytes = match frame {
-            None => break,
-            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-            Some(Err(why)) => {
-                told.end_ns = clock::mono_ns();
-                let what = "the connection broke in the middle of the answer";
-                return Err(io_failure(FailureKind::Truncated, what, &why));
-            }
-        };
-        let before = (answer.first_event, answer.chunks.len(), answer.progress);
-        if reader.take(answer, at, &bytes) || before != (answer.first_event, answer.chunks.len(), answer.progress) {
-            last_piece = Instant::now();
+        // Reads of a connection that other streams share are theirs as well.
+        let last = if connection.is_http2() { latest } else { connection.reads().last() };
+        told.reads = if connection.is_http2() { of_stream } else { last.number - head_read.number + 1 };
+        told.end_ns = last.ns;
+        if forward || before != (answer.first_event, answer.chunks.len(), answer.progress) {
+            last_piece_ns = told.end_ns;
         }
         if (answer.chunks.len(), answer.progress) != (before.1, before.2) {
             on_piece(answer);
@@ -298,13 +358,23 @@ async fn read_answer(
                 retryable: false,
             });
         }
+        match piece {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(why) => {
+                told.end_ns = clock::mono_ns();
+                let what = "the connection broke in the middle of the answer";
+                return Err(io_failure(FailureKind::Truncated, what, &why));
+            }
+        }
     }
     if answer.ended {
         // The answer is over; what is left is the end of the transfer, and it is not the model's time.
-        let rest = async { while let Some(Ok(_)) = connection.drive(body.frame()).await {} };
+        let mut nobody = |_: Read, _: &[u8]| ();
+        let rest = async { while let Ok(true) = poll_fn(|cx| connection.poll_piece(cx, &mut nobody)).await {} };
         reusable = timeout(Duration::from_millis(20), rest).await.is_ok();
     }
-    let at = Arrival { ns: told.end_ns, read: connection.reads().count() };
+    let at = Arrival { ns: told.end_ns, read: latest.number };
     if !success {
         let said = String::from_utf8_lossy(&reader.raw);
         if let Ok(body) = serde_json::from_str::<Value>(said.trim()) {

@@ -28,6 +28,21 @@ impl<'a> Fields<'a> {
         self.get(key).filter(|raw| said(raw) && raw.get() != "{}").and_then(value)
     }
 
+    /// The one field among `wanted` that is a text without escapes, and that text, where every other field is `harmless` or says
+    /// nothing.
+    pub fn only(&self, wanted: &[&'static str], harmless: &[&str]) -> Option<(&'static str, &'a str)> {
+        let mut only = None;
+        for (name, value) in &self.0 {
+            let json = value.get();
+            if harmless.contains(&&**name) || !said(value) || json == "[]" {
+                continue;
+            }
+            let (None, Some(wanted)) = (only, wanted.iter().find(|wanted| **wanted == name)) else { return None };
+            only = Some((*wanted, json.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('\\'))?));
+        }
+        only
+    }
+
     /// Keeps what is not `known`.
     pub fn keep_others(&self, known: &[&str], answer: &mut Answer) {
         for (name, value) in self.0.iter().filter(|(name, _)| !known.contains(&&**name)) {

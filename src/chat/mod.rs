@@ -13,6 +13,7 @@ pub mod metrics;
 mod ollama;
 mod openai;
 mod reader;
+mod repeated;
 pub mod sse;
 mod think;
 

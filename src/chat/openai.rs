@@ -94,6 +94,9 @@ pub fn event(answer: &mut Answer, at: Arrival, data: &str) {
         return;
     }
     answer.event(at);
+    if let Some((text, reasoning)) = answer.repeated.text(data) {
+        return if reasoning { answer.think(at, &text) } else { answer.content(at, &text) };
+    }
     match serde_json::from_str::<Fields>(data) {
         Ok(chunk) => take(answer, at, &chunk, data),
         Err(_) if serde_json::from_str::<Value>(data).is_ok() => {
@@ -136,9 +139,15 @@ fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
             Err(_) => return answer.nonsense(&format!("a chunk of an unknown shape: {data}")),
         },
     };
-    let mut tokens = 0;
+    let (mut tokens, mut only) = (0, None);
     for choice in &choices {
-        tokens += take_choice(answer, at, choice);
+        let (said, text) = take_choice(answer, at, choice);
+        tokens += said;
+        only = text.filter(|_| choices.len() == 1);
+    }
+    // Until there is text, a chunk may mean more than what it says.
+    if let Some((text, reasoning)) = only.filter(|_| had > 0 && answer.error.is_none() && !answer.whole) {
+        answer.repeated.learn(data, text, reasoning);
     }
     // Most say usage at the top, Kimi in the choice, Groq in a field of its own.
     let usage = chunk
@@ -179,8 +188,10 @@ fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
     chunk.keep_others(&OF_CHUNK, answer);
 }
 
-/// Takes a choice; tells how many tokens it says it holds. The answer is the first choice; of others (`n`) only the stamps count.
-fn take_choice(answer: &mut Answer, at: Arrival, choice: &Fields) -> u64 {
+/// Takes a choice; tells how many tokens it says it holds, and its text as [`take_delta`] does. The answer is the first choice; of
+/// others (`n`) only the stamps count.
+fn take_choice<'a>(answer: &mut Answer, at: Arrival, choice: &Fields<'a>) -> (u64, Option<(&'a str, bool)>) {
+    let mut only = None;
     if let Some(error) = choice.filled("error")
         && let Some(refusal) = Refusal::find(&json!({ "error": error }))
     {
@@ -189,7 +200,7 @@ fn take_choice(answer: &mut Answer, at: Arrival, choice: &Fields) -> u64 {
     let first = choice.get("index").is_none_or(|index| matches!(index.get(), "0" | "null"));
     let object = |key: &str| serde_json::from_str::<Fields>(choice.get(key)?.get()).ok();
     if let Some(delta) = object("delta").or_else(|| object("message")) {
-        take_delta(answer, at, &delta, first);
+        only = take_delta(answer, at, &delta, first);
     } else if let Some(text) = choice.text("text") {
         say(answer, at, &text, first);
     }
@@ -204,13 +215,15 @@ fn take_choice(answer: &mut Answer, at: Arrival, choice: &Fields) -> u64 {
     }
     choice.keep_others(&OF_CHOICE, answer);
     let items = |list: Option<&Value>| list.and_then(Value::as_array).map_or(0, |items| items.len() as u64);
-    match choice.filled("token_ids") {
+    let tokens = match choice.filled("token_ids") {
         Some(ids) => items(Some(&ids)),
         None => items(choice.filled("logprobs").as_ref().and_then(|all| all.get("content"))),
-    }
+    };
+    (tokens, only)
 }
 
-fn take_delta(answer: &mut Answer, at: Arrival, delta: &Fields, first: bool) {
+/// Takes a delta. Where its only effect is a plain text of the first choice: that, as it lies there, and whether it is reasoning.
+fn take_delta<'a>(answer: &mut Answer, at: Arrival, delta: &Fields<'a>, first: bool) -> Option<(&'a str, bool)> {
     // Servers that send several of these send the same words in each: one counts.
     let thought = ["reasoning", "reasoning_content"].iter().find_map(|key| delta.text(key).filter(|t| !t.is_empty()));
     match thought {
@@ -237,6 +250,10 @@ fn take_delta(answer: &mut Answer, at: Arrival, delta: &Fields, first: bool) {
         answer.tool(at, arguments);
     }
     delta.keep_others(&OF_DELTA, answer);
+    delta
+        .only(&["content", "reasoning", "reasoning_content"], &["role"])
+        .filter(|_| first)
+        .map(|(name, text)| (text, name != "content"))
 }
 
 fn say(answer: &mut Answer, at: Arrival, text: &str, first: bool) {

@@ -77,10 +77,15 @@ impl Reader {
             Form::Events => self.events.push(bytes, |event| one(self.dialect, answer, at, event)),
             Form::Lines => {
                 let mut rest = bytes;
-                while let Some(end) = rest.iter().position(|&b| b == b'\n') {
-                    self.line.extend_from_slice(&rest[..end]);
-                    let line = std::mem::take(&mut self.line);
-                    one(self.dialect, answer, at, sse::Event { name: "", data: &String::from_utf8_lossy(&line) });
+                while let Some(end) = memchr::memchr(b'\n', rest) {
+                    let mut line = std::mem::take(&mut self.line);
+                    let data = if line.is_empty() {
+                        sse::lossy(&rest[..end])
+                    } else {
+                        line.extend_from_slice(&rest[..end]);
+                        sse::lossy(&line)
+                    };
+                    one(self.dialect, answer, at, sse::Event { name: "", data: &data });
                     rest = &rest[end + 1..];
                 }
                 self.line.extend_from_slice(rest);

@@ -5,6 +5,8 @@
 //! stream cut off before its blank line (the standard drops it; a model's last words are worth more).
 //! Source: <https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>.
 
+use std::borrow::Cow;
+
 /// An event: what its `event:` field named and what its `data:` lines held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event<'a> {
@@ -34,9 +36,16 @@ impl Parser {
             bytes = &bytes[1..];
         }
         self.after_cr = self.after_cr && bytes.is_empty();
-        while let Some(end) = bytes.iter().position(|&b| b == b'\n' || b == b'\r') {
+        loop {
+            // By far the most common: an event of one line lies in this read, and nothing of it is copied.
+            while let Some((data, rest)) = whole_event(bytes).filter(|_| self.is_between()) {
+                self.begun = true;
+                each(Event { name: "", data: &lossy(data) });
+                bytes = rest;
+            }
+            let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) else { break };
             if self.line.is_empty() {
-                // The common case: the whole line lies in this read, and nothing is copied.
+                // The whole line lies in this read, and is not copied.
                 self.end_of_line(&bytes[..end], &mut each);
             } else {
                 let mut line = std::mem::take(&mut self.line);
@@ -56,6 +65,11 @@ impl Parser {
             }
         }
         self.line.extend_from_slice(bytes);
+    }
+
+    /// Whether nothing is held.
+    fn is_between(&self) -> bool {
+        self.line.is_empty() && !self.has_data && self.name.is_empty() && !self.after_cr
     }
 
     /// The stream ended: hands out the event that was cut off, if there is one.
@@ -101,11 +115,25 @@ impl Parser {
 
     fn dispatch(&mut self, each: &mut impl FnMut(Event<'_>)) {
         if std::mem::take(&mut self.has_data) {
-            each(Event { name: &self.name, data: &String::from_utf8_lossy(&self.data) });
+            each(Event { name: &self.name, data: &lossy(&self.data) });
         }
         self.data.clear();
         self.name.clear();
     }
+}
+
+/// Text, with what is none replaced. What is all text, as nearly everything is, is looked at once and quickly.
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+/// The data of an event that is one line and a blank one, whole and at the beginning of `bytes`, and what follows it.
+fn whole_event(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = bytes.strip_prefix(b"data:")?;
+    let line = line.strip_prefix(b" ").unwrap_or(line);
+    let (data, rest) = line.split_at(memchr::memchr2(b'\n', b'\r', line)?);
+    let rest = rest.strip_prefix(b"\n\n").or_else(|| rest.strip_prefix(b"\r\n\r\n"))?;
+    Some((data, rest))
 }
 
 #[cfg(test)]

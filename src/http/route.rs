@@ -6,18 +6,19 @@
 
 use super::io_failure;
 use super::secret::is_loopback;
-use super::wire::install_crypto;
+use super::wire::{install_crypto, refused};
 use crate::record::{Failure, FailureKind};
 use hyper::header::{HeaderValue, PROXY_AUTHORIZATION};
 use hyper::{Request, Uri};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use std::error::Error;
 use std::io;
+use std::sync::OnceLock;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
@@ -46,61 +47,97 @@ impl Forward {
 /// Opens streams.
 pub struct Routes {
     tcp: HttpConnector,
-    tls: ClientConfig,
+    /// Read when the first server wants it: the certificates of a system take longer than a request to this machine.
+    tls: OnceLock<ClientConfig>,
     proxies: Matcher,
 }
 
 impl Routes {
     /// With certificates from the system's store, and the proxies of the environment.
-    ///
-    /// # Errors
-    /// When the system's store cannot be read.
-    pub fn new() -> io::Result<Self> {
-        install_crypto();
+    pub fn new() -> Self {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
-        let tls = ClientConfig::builder().with_native_roots()?.with_no_client_auth();
-        Ok(Self { tcp, tls, proxies: Matcher::from_env() })
+        Self { tcp, tls: OnceLock::new(), proxies: Matcher::from_env() }
     }
 
-    /// Opens a stream to the server of `uri`, which messages call `server`. With the second, its requests are for a proxy
-    /// that forwards them.
+    fn tls(&self) -> io::Result<ClientConfig> {
+        if let Some(tls) = self.tls.get() {
+            return Ok(tls.clone());
+        }
+        install_crypto();
+        let tls = ClientConfig::builder().with_native_roots()?.with_no_client_auth();
+        Ok(self.tls.get_or_init(|| tls).clone())
+    }
+
+    /// Opens a stream to the server of `uri`, which messages call `server`; with `http2` one on which HTTP/2 is spoken. With the
+    /// second, its requests are for a proxy that forwards them.
     ///
     /// # Errors
-    /// When it cannot be opened.
-    pub async fn open(&self, uri: &Uri, server: &str) -> Result<(Stream, Option<Forward>), Failure> {
+    /// When it cannot be opened, the system's certificates cannot be read, or the server does not agree to HTTP/2.
+    pub async fn open(&self, uri: &Uri, server: &str, http2: bool) -> Result<(Stream, Option<Forward>), Failure> {
         let proxy = self.proxies.intercept(uri).filter(|_| !is_loopback(&uri.to_string()));
-        let https = HttpsConnectorBuilder::new().with_tls_config(self.tls.clone()).https_or_http().enable_http1();
-        let Some(proxy) = proxy else {
-            let stream = https.wrap_connector(self.tcp.clone()).call(uri.clone()).await;
-            return Ok((stream.map_err(|why| failed(server, None, why.as_ref()))?, None));
-        };
-        let at = proxy.uri();
-        if at.scheme_str() != Some("http") {
-            return Err(Failure {
-                kind: FailureKind::Connect,
-                status: None,
-                message: format!(
-                    "cannot connect to {server}: its proxy is spoken to by {}: name one with http://, or put the host \
-                     into NO_PROXY",
-                    at.scheme_str().unwrap_or("nothing known"),
-                ),
-                retryable: false,
-            });
+        if uri.scheme_str() != Some("https") {
+            return self.plain(uri, server, proxy.as_ref()).await;
         }
-        if uri.scheme_str() == Some("https") {
-            let mut tunnel = Tunnel::new(at.clone(), self.tcp.clone());
-            if let Some(authorization) = proxy.basic_auth() {
-                tunnel = tunnel.with_auth(authorization.clone());
+        let tls = self.tls().map_err(|why| failed(server, None, &why))?;
+        let stream = match &proxy {
+            None => over_tls(tls, http2, self.tcp.clone()).call(uri.clone()).await,
+            Some(proxy) => {
+                speaks_http(proxy, server)?;
+                let mut tunnel = Tunnel::new(proxy.uri().clone(), self.tcp.clone());
+                if let Some(authorization) = proxy.basic_auth() {
+                    tunnel = tunnel.with_auth(authorization.clone());
+                }
+                over_tls(tls, http2, tunnel).call(uri.clone()).await
             }
-            let stream = https.wrap_connector(tunnel).call(uri.clone()).await;
-            return Ok((stream.map_err(|why| failed(server, Some(at), why.as_ref()))?, None));
+        };
+        let stream = stream.map_err(|why| failed(server, proxy.as_ref().map(Intercept::uri), why.as_ref()))?;
+        if http2 && !agreed_on_http2(&stream) {
+            return Err(refused(server, "it does not speak HTTP/2: leave --http2 out"));
         }
+        Ok((stream, None))
+    }
+
+    async fn plain(
+        &self,
+        uri: &Uri,
+        server: &str,
+        proxy: Option<&Intercept>,
+    ) -> Result<(Stream, Option<Forward>), Failure> {
+        let Some(proxy) = proxy else {
+            let stream = self.tcp.clone().call(uri.clone()).await.map_err(|why| failed(server, None, &why))?;
+            return Ok((MaybeHttpsStream::Http(stream), None));
+        };
+        speaks_http(proxy, server)?;
+        let at = proxy.uri();
         let stream = self.tcp.clone().call(at.clone()).await.map_err(|why| failed(server, Some(at), &why))?;
         let forward = Forward { origin: server.to_owned(), authorization: proxy.basic_auth().cloned() };
         Ok((MaybeHttpsStream::Http(stream), Some(forward)))
     }
+}
+
+/// TLS over what another connector opens, with the one version of HTTP to agree on.
+fn over_tls<C>(tls: ClientConfig, http2: bool, under: C) -> HttpsConnector<C> {
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_only();
+    if http2 { https.enable_http2().wrap_connector(under) } else { https.enable_http1().wrap_connector(under) }
+}
+
+fn agreed_on_http2(stream: &Stream) -> bool {
+    match stream {
+        MaybeHttpsStream::Https(tls) => tls.inner().get_ref().1.alpn_protocol() == Some(b"h2"),
+        MaybeHttpsStream::Http(_) => false,
+    }
+}
+
+/// Whether a proxy can be asked at all.
+fn speaks_http(proxy: &Intercept, server: &str) -> Result<(), Failure> {
+    if proxy.uri().scheme_str() == Some("http") {
+        return Ok(());
+    }
+    let scheme = proxy.uri().scheme_str().unwrap_or("nothing known");
+    let why = format!("its proxy is spoken to by {scheme}: name one with http://, or put the host into NO_PROXY");
+    Err(refused(server, &why))
 }
 
 fn failed(server: &str, proxy: Option<&Uri>, why: &(dyn Error + 'static)) -> Failure {
@@ -124,12 +161,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_proxy_that_cannot_be_spoken_to_is_named_and_this_machine_needs_none() {
-        let mut routes = Routes::new().unwrap();
+        let mut routes = Routes::new();
         routes.proxies = Matcher::builder().all("socks5://127.0.0.1:1").build();
-        let refused = routes.open(&"http://far.example/v1".parse().unwrap(), "http://far.example").await.err().unwrap();
+        let refused =
+            routes.open(&"http://far.example/v1".parse().unwrap(), "http://far.example", false).await.err().unwrap();
         assert!(refused.message.contains("socks5") && refused.message.contains("NO_PROXY"), "{}", refused.message);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let here = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-        assert!(routes.open(&here, "here").await.unwrap().1.is_none());
+        assert!(routes.open(&here, "here", false).await.unwrap().1.is_none());
     }
 }

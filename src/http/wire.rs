@@ -1,29 +1,33 @@
-//! Connections for requests that are timed: opened ahead of the stamp, one stream each, every read stamped.
+//! Connections for requests that are timed: opened ahead of the stamp, every read stamped.
 //!
-//! The stamp of a read is taken where the bytes come out of the socket (or out of TLS), before HTTP is decoded. The
-//! connection is driven by the task that reads its stream, so that no other task stands between a read and its stamp.
+//! The stamp of a read is taken where the bytes come out of the socket (or out of TLS), before HTTP is decoded. With HTTP/1.1 a
+//! connection carries one stream, and the task that waits for the stream reads the socket itself: no other task stands between
+//! a read and its stamp. With HTTP/2, on request, a connection carries many ([`super::lanes`]).
 //! The way to a server, straight or through a proxy of the environment, is `http::route`'s business.
 
 use crate::clock;
 use crate::record::{Failure, FailureKind};
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::{Request, Response, Uri};
+use hyper::header::HeaderMap;
+use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Semaphore;
 
 use super::io_failure;
+use super::lanes::{Lanes, Ride};
+use super::line::Line;
 use super::route::{Forward, Routes, Stream};
+
+/// How many connections an event loop opens at once: a server's queue of connections that it has not taken yet is short, and what
+/// finds no place in it tries again after a second.
+const OPENING: usize = 64;
 
 /// Sets up the cryptography of TLS, once.
 pub fn install_crypto() {
@@ -34,6 +38,15 @@ pub fn install_crypto() {
     });
 }
 
+/// A read of a connection that brought bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Read {
+    /// When it returned, in nanoseconds of the monotonic clock.
+    pub ns: u64,
+    /// Which one it was, from 1.
+    pub number: u64,
+}
+
 /// When the last read of a connection returned, and how many there were.
 #[derive(Debug, Default)]
 pub struct Reads {
@@ -42,66 +55,36 @@ pub struct Reads {
 }
 
 impl Reads {
-    /// The monotonic stamp, in nanoseconds, of the last read that brought bytes.
-    pub fn last_ns(&self) -> u64 {
-        self.last_ns.load(Ordering::Relaxed)
+    /// A read brought bytes, now.
+    pub(super) fn stamp(&self) {
+        self.last_ns.store(clock::mono_ns(), Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many reads brought bytes.
-    pub fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
+    /// The last one; its number is 0 when there was none.
+    pub fn last(&self) -> Read {
+        Read { ns: self.last_ns.load(Ordering::Relaxed), number: self.count.load(Ordering::Relaxed) }
     }
 }
 
-/// A socket that stamps its reads.
-struct Stamped<S> {
-    inner: S,
-    reads: Arc<Reads>,
+/// The head of a response.
+#[derive(Debug)]
+pub struct Head {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Stamped<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.reads.last_ns.store(clock::mono_ns(), Ordering::Relaxed);
-            self.reads.count.fetch_add(1, Ordering::Relaxed);
-        }
-        polled
-    }
+/// How a request travels.
+enum Way {
+    Line(Box<Line<TokioIo<Stream>>>),
+    Ride(Ride),
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Stamped<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
-    }
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, parts)
-    }
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-}
-
-type Socket = TokioIo<Stamped<TokioIo<Stream>>>;
-type Driver = Pin<Box<http1::Connection<Socket, Full<Bytes>>>>;
-
-/// One open connection.
+/// One open connection, or a place on one.
 pub struct Connection {
-    sender: http1::SendRequest<Full<Bytes>>,
-    /// `None` once the connection has ended. A driver that ended must go: a request that was queued in it at that moment is
-    /// given up only when it is dropped, and would be waited for until its time is over.
-    driver: Option<Driver>,
+    way: Way,
     reads: Arc<Reads>,
     used: bool,
     opened_seconds: f64,
@@ -109,6 +92,10 @@ pub struct Connection {
 }
 
 impl Connection {
+    pub(super) fn on_lane(ride: Ride, reads: Arc<Reads>, used: bool, opened_seconds: f64) -> Self {
+        Self { way: Way::Ride(ride), reads, used, opened_seconds, forward: None }
+    }
+
     /// Whether it carried a request before.
     pub fn used(&self) -> bool {
         self.used
@@ -119,59 +106,95 @@ impl Connection {
         self.opened_seconds
     }
 
-    /// The stamps of its reads.
+    /// The stamps of its reads. Of a connection that many streams share, they are those of all of them.
     pub fn reads(&self) -> &Reads {
         &self.reads
     }
 
-    /// Sends a request and waits for the response's headers.
-    ///
-    /// # Errors
-    /// When the connection ends first. Nothing of a response was seen then.
-    pub async fn send(&mut self, mut request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
+    /// Whether it is HTTP/2.
+    pub fn is_http2(&self) -> bool {
+        matches!(self.way, Way::Ride(_))
+    }
+
+    /// Takes a request with a path and a host, to be written by [`Connection::poll_head`].
+    pub fn begin(&mut self, mut request: Request<Bytes>) {
         self.used = true;
         if let Some(forward) = &self.forward {
             forward.address(&mut request);
         }
-        let answer = self.sender.send_request(request);
-        self.drive(answer).await
+        match &mut self.way {
+            Way::Line(line) => line.begin(request),
+            Way::Ride(ride) => ride.begin(request),
+        }
     }
 
-    /// Waits for `other` while the connection works: the two share one task.
-    pub async fn drive<F: Future>(&mut self, other: F) -> F::Output {
-        let mut other = std::pin::pin!(other);
+    /// Writes the request, and reads the head of its answer.
+    ///
+    /// # Errors
+    /// When the connection ends first, or what comes is not HTTP.
+    pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Head>> {
+        match &mut self.way {
+            Way::Line(line) => line.poll_head(cx, &self.reads),
+            Way::Ride(ride) => ride.poll_head(cx),
+        }
+    }
+
+    /// Reads once, and hands on what came of the body, as it lies and with its stamp; `false` when the body is over.
+    ///
+    /// # Errors
+    /// When the connection ends before the body does, or its form is broken.
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>, take: &mut impl FnMut(Read, &[u8])) -> Poll<io::Result<bool>> {
+        match &mut self.way {
+            Way::Line(line) => line.poll_piece(cx, &self.reads, take),
+            Way::Ride(ride) => ride.poll_piece(cx, &self.reads, take),
+        }
+    }
+
+    /// Whether it can carry another request, as far as can be seen from here without waiting: a server that closed while
+    /// nobody looked is noticed now.
+    async fn is_usable(&mut self) -> bool {
         poll_fn(|cx| {
-            // The connection first: what it reads now is what the other finds.
-            if self.driver.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
-                self.driver = None;
-            }
-            other.as_mut().poll(cx)
+            Poll::Ready(match &mut self.way {
+                Way::Line(line) => line.poll_usable(cx),
+                Way::Ride(_) => false,
+            })
         })
         .await
     }
-
-    /// Whether it can carry another request, as far as can be seen from here without waiting.
-    async fn is_usable(&mut self) -> bool {
-        // One look at the socket: a server that closed while nobody looked is noticed now.
-        self.drive(std::future::ready(())).await;
-        self.driver.is_some() && !self.sender.is_closed() && self.sender.is_ready()
-    }
 }
 
-/// Opens connections, keeps the idle ones, and remembers the servers that promise to keep a connection and do not.
+/// Opens connections, keeps the idle ones, and remembers the servers that promise to keep a connection and do not. What is opened
+/// in an event loop is used in that loop.
 pub struct Connections {
-    routes: Routes,
+    routes: Arc<Routes>,
     idle: Mutex<HashMap<String, Vec<Connection>>>,
-    fresh_only: Mutex<HashSet<String>>,
+    fresh_only: Arc<Mutex<HashSet<String>>>,
+    opening: Semaphore,
+    lanes: Option<Lanes>,
 }
 
 impl Connections {
-    /// With certificates from the system's store, and the proxies of the environment.
-    ///
-    /// # Errors
-    /// When the system's store cannot be read.
-    pub fn new() -> io::Result<Self> {
-        Ok(Self { routes: Routes::new()?, idle: Mutex::default(), fresh_only: Mutex::default() })
+    /// With certificates from the system's store, and the proxies of the environment. With `http2`, they are HTTP/2, and so many
+    /// streams share one.
+    pub fn new(http2: Option<usize>) -> Self {
+        Self {
+            routes: Arc::new(Routes::new()),
+            idle: Mutex::default(),
+            fresh_only: Arc::default(),
+            opening: Semaphore::new(OPENING),
+            lanes: http2.map(Lanes::new),
+        }
+    }
+
+    /// The same for another event loop: it keeps its own connections, and learns of servers from this one.
+    pub fn sibling(&self) -> Self {
+        Self {
+            routes: Arc::clone(&self.routes),
+            idle: Mutex::default(),
+            fresh_only: Arc::clone(&self.fresh_only),
+            opening: Semaphore::new(OPENING),
+            lanes: self.lanes.as_ref().map(|lanes| Lanes::new(lanes.most())),
+        }
     }
 
     /// A connection to the server of `uri`: an idle one, or a fresh one.
@@ -179,6 +202,9 @@ impl Connections {
     /// # Errors
     /// When none can be opened within `limit`.
     pub async fn take(&self, uri: &Uri, limit: Duration) -> Result<Connection, Failure> {
+        if self.lanes.is_some() {
+            return self.open(uri, limit).await;
+        }
         let server = server_of(uri);
         loop {
             let idle = locked(&self.idle).get_mut(&server).and_then(Vec::pop);
@@ -188,43 +214,61 @@ impl Connections {
                     if connection.is_usable().await {
                         return Ok(connection);
                     }
-                    self.distrust(uri);
+                    // One that was opened ahead and never used promised nothing.
+                    if connection.used {
+                        self.distrust(uri);
+                    }
                 }
             }
         }
     }
 
-    /// Opens a fresh connection to the server of `uri`.
+    /// Opens a fresh connection to the server of `uri`. With HTTP/2, one that has room will do.
     ///
     /// # Errors
     /// When none can be opened within `limit`.
     pub async fn open(&self, uri: &Uri, limit: Duration) -> Result<Connection, Failure> {
         let server = server_of(uri);
+        if let Some(lanes) = &self.lanes {
+            return within(limit, &server, lanes.take(&self.routes, uri, &server)).await;
+        }
+        // The semaphore is never closed.
+        let _turn = self.opening.acquire().await;
         let began = clock::mono_ns();
         let opening = async {
-            let (stream, forward) = self.routes.open(uri, &server).await?;
-            let reads = Arc::new(Reads::default());
-            let socket = TokioIo::new(Stamped { inner: TokioIo::new(stream), reads: Arc::clone(&reads) });
-            let (sender, driver) = http1::handshake(socket)
-                .await
-                .map_err(|why| io_failure(FailureKind::Connect, &format!("cannot connect to {server}"), &why))?;
+            let (stream, forward) = self.routes.open(uri, &server, false).await?;
             Ok(Connection {
-                sender,
-                driver: Some(Box::pin(driver)),
-                reads,
+                way: Way::Line(Box::new(Line::new(TokioIo::new(stream)))),
+                reads: Arc::default(),
                 used: false,
                 opened_seconds: clock::between(began, clock::mono_ns()),
                 forward,
             })
         };
-        tokio::time::timeout(limit, opening).await.unwrap_or_else(|_| {
-            Err(Failure {
-                kind: FailureKind::Connect,
-                status: None,
-                message: format!("cannot connect to {server}: no answer within {limit:?}"),
-                retryable: true,
-            })
-        })
+        within(limit, &server, opening).await
+    }
+
+    /// Opens connections ahead until `n` are idle. What fails will fail again when it is needed, and is told then.
+    pub async fn warm(&self, url: &str, n: usize, limit: Duration) {
+        let uri = match url.parse::<Uri>() {
+            Ok(uri) if self.lanes.is_none() => uri,
+            _ => return,
+        };
+        let (uri, server) = (&uri, server_of(&uri));
+        let idle = locked(&self.idle).get(&server).map_or(0, Vec::len);
+        let Some(more) = n.checked_sub(idle).filter(|more| *more > 0) else { return };
+        // One alone first: a server that is not there is not asked a thousand times.
+        let keep = |connection| locked(&self.idle).entry(server.clone()).or_default().push(connection);
+        match self.open(uri, limit).await {
+            Ok(first) => keep(first),
+            Err(_) => return,
+        }
+        let others = (1..more).map(|_| async {
+            if let Ok(connection) = self.open(uri, limit).await {
+                keep(connection);
+            }
+        });
+        futures_util::future::join_all(others).await;
     }
 
     /// Keeps a connection whose response was read to its end, unless its server is known to close.
@@ -246,41 +290,41 @@ impl Connections {
     }
 }
 
+/// What is opened, unless that takes too long.
+async fn within<T>(
+    limit: Duration,
+    server: &str,
+    opening: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::time::timeout(limit, opening).await.unwrap_or_else(|_| {
+        Err(Failure {
+            kind: FailureKind::Connect,
+            status: None,
+            message: format!("cannot connect to {server}: no answer within {limit:?}"),
+            retryable: true,
+        })
+    })
+}
+
+/// A failure to connect, of a reason that has no error of its own.
+pub(super) fn refused(server: &str, why: &str) -> Failure {
+    let message = format!("cannot connect to {server}: {why}");
+    Failure { kind: FailureKind::Connect, status: None, message, retryable: false }
+}
+
+/// A failure to connect.
+pub(super) fn failed(server: &str, why: &dyn std::error::Error) -> Failure {
+    io_failure(FailureKind::Connect, &format!("cannot connect to {server}"), why)
+}
+
 fn server_of(uri: &Uri) -> String {
     format!("{}://{}", uri.scheme_str().unwrap_or("http"), uri.authority().map_or("", |a| a.as_str()))
 }
 
 /// What a panicking thread left behind is still a list of connections.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::{Read, Write};
-    use std::net::{Shutdown, TcpListener};
-
-    #[tokio::test]
-    async fn a_request_that_is_queued_when_the_connection_ends_is_given_up_and_not_waited_for() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let uri: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-        let connections = Connections::new().unwrap();
-        let second = Duration::from_secs(1);
-        let mut connection = connections.open(&uri, second).await.unwrap();
-        let (mut server, _) = listener.accept().unwrap();
-        let request = || Request::post("/").header("host", "x").body(Full::new(Bytes::from_static(b"{}"))).unwrap();
-        let answer = std::thread::spawn(move || {
-            let _ = server.read(&mut [0; 4096]).unwrap();
-            server.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
-            server
-        });
-        assert_eq!(connection.send(request()).await.unwrap().status(), 200);
-        assert!(connection.is_usable().await);
-        answer.join().unwrap().shutdown(Shutdown::Both).unwrap();
-        // The end has arrived, and nobody has looked.
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let sent = tokio::time::timeout(10 * second, connection.send(request())).await;
-        assert!(sent.unwrap().is_err());
-    }
-}
+mod tests;

@@ -63,14 +63,16 @@ pub fn verdict(calibration: &Calibration) -> String {
     let tried = calibration.levels.last().map_or(0, |level| level.concurrency);
     match calibration.right_up_to {
         Some(n) if n == tried => format!(
-            "{machine} measures right up to {n} streams at once, the most that was tried: the 99th percentile of the error \
-             is under {limit}."
+            "{machine} measures right up to {} at once, the most that was tried: the 99th percentile of the error \
+             is under {limit}.",
+            count_of_streams(n)
         ),
         Some(n) => {
             let next = calibration.levels.iter().find(|level| level.concurrency > n);
             let beyond = next.map_or_else(String::new, |level| format!("; {}", wrong(level)));
             format!(
-                "{machine} measures right up to {n} streams at once: the 99th percentile of the error is under {limit}{beyond}."
+                "{machine} measures right up to {} at once: the 99th percentile of the error is under {limit}{beyond}.",
+                count_of_streams(n)
             )
         }
         None => {
@@ -113,8 +115,8 @@ fn judge(summary: &Summary) -> Option<Judged> {
     let up_to = calibration.right_up_to;
     let short = match (&elsewhere, right, up_to) {
         (Some(_), ..) => "calibrated on another machine".to_owned(),
-        (None, true, Some(n)) => format!("measures right up to {n} streams"),
-        (None, _, Some(n)) => format!("beyond the {n} streams measured right"),
+        (None, true, Some(n)) => format!("measures right up to {}", count_of_streams(n)),
+        (None, _, Some(n)) => format!("beyond the {} measured right", count_of_streams(n)),
         (None, _, None) => "does not measure right".to_owned(),
     };
     let near = most.and_then(|most| calibration.levels.iter().find(|level| level.concurrency >= most));
@@ -164,7 +166,7 @@ impl Used {
             Some(level) => {
                 let word = if right { "measured right" } else { "not measured right" };
                 let error = error_p99(level).map_or_else(|| "unknown".to_owned(), seconds);
-                format!("{}: {word}: p99 error {error} at {} streams", self.name, level.concurrency)
+                format!("{}: {word}: p99 error {error} at {}", self.name, count_of_streams(level.concurrency))
             }
         };
         Said { right, text }
@@ -215,6 +217,10 @@ pub fn machine(host: &Host) -> String {
     let parts: Vec<String> = [cores, host.cpu.clone(), ram, host.os.clone()].into_iter().flatten().collect();
     let known = if parts.is_empty() { "of unknown make".to_owned() } else { parts.join(", ") };
     number::shortened(&format!("This machine ({known})"), 240)
+}
+
+fn count_of_streams(n: u64) -> String {
+    if n == 1 { "1 stream".to_owned() } else { format!("{n} streams") }
 }
 
 fn seconds(value: f64) -> String {

@@ -6,11 +6,11 @@
 
 use crate::clock;
 use crate::record::LagSeconds;
-use crate::stats::{self, Histogram};
+use crate::stats::Histogram;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 /// How often the loop is asked.
@@ -19,54 +19,55 @@ const PERIOD: Duration = Duration::from_millis(10);
 /// How many answers are kept: ten minutes of them.
 const KEPT: usize = 60_000;
 
-/// The lateness of the last minutes.
-#[derive(Debug, Default)]
+/// The lateness of one event loop in the last minutes.
+#[derive(Debug, Clone)]
 pub struct Lag {
-    seen: Mutex<VecDeque<(u64, u64)>>,
-    done: AtomicBool,
+    seen: Arc<Mutex<VecDeque<(u64, u64)>>>,
+    ask: mpsc::Sender<u64>,
 }
 
 impl Lag {
-    /// Starts measuring the runtime that this is called in.
-    pub fn start() -> Arc<Self> {
-        let lag = Arc::new(Self::default());
-        let (send, mut receive) = mpsc::channel::<u64>(16);
-        let sender = Arc::clone(&lag);
-        std::thread::spawn(move || {
-            while !sender.done.load(Ordering::Relaxed) {
-                std::thread::sleep(PERIOD);
-                // A loop so late that sixteen stamps wait is seen in those; more would only be work for it.
-                if let Err(mpsc::error::TrySendError::Closed(_)) = send.try_send(clock::mono_ns()) {
-                    return;
-                }
-            }
-        });
-        let keeper = Arc::clone(&lag);
-        tokio::spawn(async move {
-            while let Some(sent) = receive.recv().await {
+    /// That of a loop, once it is [measured](Lag::measure).
+    pub fn of(one: &Handle) -> Self {
+        let (ask, mut asked) = mpsc::channel::<u64>(16);
+        let seen = Arc::<Mutex<VecDeque<(u64, u64)>>>::default();
+        let keeper = Arc::downgrade(&seen);
+        one.spawn(async move {
+            while let (Some(sent), Some(seen)) = (asked.recv().await, keeper.upgrade()) {
                 let now = clock::mono_ns();
-                let mut seen = keeper.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
                 if seen.len() == KEPT {
                     seen.pop_front();
                 }
                 seen.push_back((sent, now.saturating_sub(sent)));
             }
         });
-        lag
+        Self { seen, ask }
     }
 
-    /// Stops the thread.
-    pub fn stop(&self) {
-        self.done.store(true, Ordering::Relaxed);
+    /// Measures loops until they end, from one thread.
+    pub fn measure(loops: Vec<Self>) {
+        let mut loops: Vec<mpsc::Sender<u64>> = loops.into_iter().map(|lag| lag.ask).collect();
+        std::thread::spawn(move || {
+            while !loops.is_empty() {
+                std::thread::sleep(PERIOD);
+                // A loop so late that sixteen stamps wait is seen in those; more would only be work for it.
+                let ended = |sent| matches!(sent, Err(mpsc::error::TrySendError::Closed(_)));
+                loops.retain(|ask| !ended(ask.try_send(clock::mono_ns())));
+            }
+        });
     }
 
     /// The lateness between two monotonic stamps, in nanoseconds; `None` when the loop was not asked in between.
     pub fn between(&self, from_ns: u64, to_ns: u64) -> Option<LagSeconds> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let first = seen.partition_point(|(sent, _)| *sent < from_ns);
-        let late = seen.range(first..).take_while(|(sent, _)| *sent <= to_ns).map(|(_, late)| *late as f64 / 1e9);
-        let spread = stats::spread(late)?;
-        Some(LagSeconds { p50: spread.p50, p99: spread.p99, max: spread.max })
+        let mut late: Vec<u64> =
+            seen.range(first..).take_while(|(sent, _)| *sent <= to_ns).map(|(_, late)| *late).collect();
+        drop(seen);
+        let max = *late.iter().max()?;
+        let p50 = quantile(&mut late, 0.5);
+        Some(LagSeconds { p50, p99: quantile(&mut late, 0.99), max: max as f64 / 1e9 })
     }
 
     /// Counts the lateness between two monotonic stamps, in nanoseconds, as far back as it is kept.
@@ -77,23 +78,44 @@ impl Lag {
     }
 }
 
+/// The `q`-quantile in seconds, as [`crate::stats::quantile`] has it, of nanoseconds in any order, of which there are some. A request
+/// of ten minutes has sixty thousand of them, and thousands of requests may end at once: they are not sorted for it.
+fn quantile(ns: &mut [u64], q: f64) -> f64 {
+    let at = q * (ns.len() - 1) as f64;
+    let (_, low, above) = ns.select_nth_unstable(at as usize);
+    let high = above.iter().min().unwrap_or(low);
+    (*low as f64 + (*high - *low) as f64 * at.fract()) / 1e9
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn quantiles_are_those_of_sorted_numbers() {
+        for n in [1, 2, 3, 10, 101, 250] {
+            let mut ns: Vec<u64> = (0..n).map(|i| i * 7919 % 1009).collect();
+            let sorted = crate::stats::sorted(ns.iter().map(|&ns| ns as f64 / 1e9));
+            for q in [0.5, 0.99, 0.0, 1.0] {
+                let expect = crate::stats::quantile(&sorted, q).unwrap();
+                assert!((quantile(&mut ns, q) - expect).abs() < 1e-15, "{n} {q}");
+            }
+        }
+    }
+
+    #[test]
     fn a_loop_that_is_kept_busy_is_seen_to_be_late() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (from, lag) = runtime.block_on(async {
-            let lag = Lag::start();
+        let lag = Lag::of(runtime.handle());
+        Lag::measure(vec![lag.clone()]);
+        let from = runtime.block_on(async {
             tokio::time::sleep(Duration::from_millis(50)).await;
             let from = clock::mono_ns();
             tokio::task::yield_now().await;
             std::thread::sleep(Duration::from_millis(200));
             tokio::time::sleep(Duration::from_millis(100)).await;
-            (from, lag)
+            from
         });
-        lag.stop();
         let late = lag.between(from, clock::mono_ns()).unwrap();
         assert!(late.max >= 0.1, "{late:?}");
         assert!(late.p50 <= late.p99 && late.p99 <= late.max);

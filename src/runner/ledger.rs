@@ -40,7 +40,7 @@ impl Ledger {
 
 impl Shared {
     /// Hands a result on: at once, or once its cost is verified.
-    pub(super) async fn deliver(self: &Arc<Self>, mut outcome: Outcome, text: String, target: &super::Target) {
+    pub(super) async fn deliver(self: &Arc<Self>, mut outcome: Box<Outcome>, text: String, target: &super::Target) {
         let asked = self.settings.verify_cost && outcome.source == Some(Source::Openrouter);
         // What was refused cost nothing, and is in no book; what was cut may have cost much.
         let cut = |error: &Failure| outcome.generation_id.is_some() && error.status.is_none_or(|status| status < 400);
@@ -54,7 +54,7 @@ impl Shared {
         };
         self.tell(Event::Verifying(outcome.id));
         let (shared, api) = (Arc::clone(self), target.api.clone());
-        tokio::spawn(async move {
+        self.main.spawn(async move {
             account::verify(&api, &shared.ledger.turns, &mut outcome, shared.stop_at(Stop::Leave)).await;
             shared.hand_on(outcome, text).await;
             drop(place);

@@ -7,6 +7,7 @@ use crate::clock;
 use crate::http::is_loopback;
 use crate::pace::{Arrival, Arrivals, Level, ramped};
 use crate::record::Phase;
+use futures_util::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -44,16 +45,21 @@ impl Shared {
         // The requests of a warm-up are so many, and take what time they take.
         let counts = batch.part == Part::Measure;
         let ramp = if counts { settings.ramp } else { Duration::ZERO };
-        let began = Instant::now();
-        let until = settings.duration.filter(|_| counts).map(|duration| began + ramp + duration);
         let workers = batch.level.at_most(batch.len(settings));
         let rising = Arc::new(Batch { part: Part::Ramp, ..batch.clone() });
         let (batch, next, next_rising) = (Arc::new(batch), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        if ramp.is_zero() && workers > 1 {
+            self.warm(&batch, workers).await;
+        }
+        let began = Instant::now();
+        let until = settings.duration.filter(|_| counts).map(|duration| began + ramp + duration);
         let mut running = JoinSet::new();
         for worker in 0..workers {
             let (shared, batch, rising) = (Arc::clone(self), Arc::clone(&batch), Arc::clone(&rising));
             let (next, next_rising) = (Arc::clone(&next), Arc::clone(&next_rising));
-            running.spawn(async move {
+            let on = Arc::clone(self.loops.of(worker));
+            let handle = on.handle.clone();
+            let asks = async move {
                 if !ramp.is_zero() && !shared.wait_until(began + ramped(ramp, worker, workers)).await {
                     return;
                 }
@@ -67,17 +73,37 @@ impl Shared {
                         batch.job(&shared.settings, next.fetch_add(1, Ordering::Relaxed))
                     };
                     match job {
-                        Some(Some(job)) => shared.work(job).await,
+                        Some(Some(job)) => shared.work(&on, job).await,
                         Some(None) => {}
                         None => return,
                     }
                 }
-            });
+            };
+            running.spawn_on(asks, &handle);
         }
         while let Some(ended) = running.join_next().await {
             self.note_ended(ended);
         }
         self.unsent(&batch, next.load(Ordering::Relaxed));
+    }
+
+    /// Opens the connections of a closed loop before its time begins.
+    async fn warm(&self, batch: &Batch, workers: u64) {
+        let Some(target) = batch.targets.first() else { return };
+        let dialect = self.settings.api.dialects(target.source)[target.dialect.load(Ordering::Relaxed)];
+        let url = dialect.url(target.source, &target.base_url);
+        let (loops, limit) = (self.loops.len() as u64, self.settings.limits.connect);
+        let warming = self.loops.iter().enumerate().map(|(number, on)| {
+            let n = (workers + loops - 1 - number as u64) / loops;
+            let (on, url, handle) = (Arc::clone(on), url.clone(), on.handle.clone());
+            handle.spawn(async move { on.connections.warm(&url, n as usize, limit).await })
+        });
+        let warmed = join_all(warming.collect::<Vec<_>>());
+        tokio::select! {
+            // What went wrong will go wrong again where it is told.
+            _ = warmed => {}
+            () = self.stop_at(Stop::Drain) => {}
+        }
     }
 
     async fn open(self: &Arc<Self>, batch: Batch, rate: f64, arrival: Arrival, at_most: u64) {
@@ -118,11 +144,13 @@ impl Shared {
             *next += 1;
             let Some(job) = job else { continue };
             let job = Job { due_ns: Some(began_ns + nanoseconds(at)), ..job };
-            let shared = Arc::clone(self);
-            running.spawn(async move {
-                shared.work(job).await;
+            let (shared, on) = (Arc::clone(self), Arc::clone(self.loops.of(due + in_ramp)));
+            let handle = on.handle.clone();
+            let asks = async move {
+                shared.work(&on, job).await;
                 drop(place);
-            });
+            };
+            running.spawn_on(asks, &handle);
             while let Some(ended) = running.try_join_next() {
                 self.note_ended(ended);
             }

@@ -168,7 +168,8 @@ impl Shared {
         let measured = self.meter.measured();
         let (flow, counts) = (&measured.flow, &measured.counts);
         let mut lag = Histogram::new();
-        self.lag.add_to(measured.began_ns, clock::mono_ns(), &mut lag);
+        let now_ns = clock::mono_ns();
+        self.loops.iter().for_each(|on| on.lag.add_to(measured.began_ns, now_ns, &mut lag));
         let span = counts.started_ts.zip(counts.ended_ts).map(|(from, to)| to - from).filter(|span| *span > 0.0);
         // A closed loop that is over before it has gone round is all rise and fall.
         let went_round = match batch.level {

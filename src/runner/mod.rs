@@ -12,6 +12,7 @@ mod job;
 mod lag;
 mod ledger;
 mod level;
+mod loops;
 mod meter;
 mod plan;
 mod request;
@@ -26,13 +27,13 @@ pub use flight::{Doing, Flight};
 pub use job::left;
 pub use plan::{ApiChoice, Nonce, Settings, Target};
 
-use crate::http::wire::Connections;
 use crate::record::{self, Load, LoadLevel, Outcome, Prompt, Start};
-use lag::Lag;
+use loops::Loops;
 use std::collections::HashSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 /// How many results may wait for the sink.
@@ -98,8 +99,9 @@ pub struct Tally {
 struct Shared {
     settings: Settings,
     targets: Vec<Arc<Target>>,
-    connections: Connections,
-    lag: Arc<Lag>,
+    loops: Loops,
+    /// Where everything runs that is not timed.
+    main: Handle,
     next_id: AtomicU64,
     in_flight: AtomicU64,
     meter: meter::Meter,
@@ -126,8 +128,8 @@ pub fn loads(target: &Target) -> bool {
 /// Runs everything; hands every event to `sink`.
 ///
 /// # Errors
-/// When the sink fails, at once: running requests are dropped, and what was loaded is unloaded. When the system's
-/// certificates cannot be read.
+/// When the sink fails, at once: running requests are dropped, and what was loaded is unloaded. When the system has no thread
+/// for an event loop.
 pub async fn run(
     settings: Settings,
     targets: Vec<Target>,
@@ -138,12 +140,13 @@ pub async fn run(
     // What the caller says, and what the run itself may say too: that enough has failed.
     let (enough, said) = watch::channel(Stop::Go);
     tokio::spawn(pass_on(stop, enough.clone()));
+    let loops = Loops::start(settings.threads, settings.http2)?;
     let shared = Arc::new(Shared {
         next_id: AtomicU64::new(settings.first_id),
         settings,
         targets: targets.into_iter().map(Arc::new).collect(),
-        connections: Connections::new()?,
-        lag: Lag::start(),
+        loops,
+        main: Handle::current(),
         in_flight: AtomicU64::new(0),
         meter: meter::Meter::default(),
         stop: said,
@@ -155,6 +158,7 @@ pub async fn run(
         told: Mutex::default(),
         broken: AtomicBool::new(false),
     });
+    tokio::spawn(say_to_loops(Arc::clone(&shared)));
     let driver = tokio::spawn(Arc::clone(&shared).drive());
     let abort = driver.abort_handle();
     // The shared state holds a sender; the stream of events ends when the driver says so.
@@ -174,7 +178,6 @@ pub async fn run(
             ended = &mut driver => break ended.map_err(io::Error::other),
         }
     };
-    shared.lag.stop();
     if let Err(why) = outcome {
         abort.abort();
         shared.unload_quietly().await;
@@ -196,6 +199,18 @@ async fn pass_on(mut heard: watch::Receiver<Stop>, say: watch::Sender<Stop>) {
             further
         });
         if heard.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Tells each event loop how far the run is to stop.
+async fn say_to_loops(shared: Arc<Shared>) {
+    let mut stop = shared.stop.clone();
+    loop {
+        let said = *stop.borrow_and_update();
+        shared.loops.iter().for_each(|one| one.halt.say(said));
+        if said == Stop::Leave || stop.changed().await.is_err() {
             return;
         }
     }

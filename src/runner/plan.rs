@@ -103,6 +103,10 @@ pub struct Settings {
     pub save_text: bool,
     /// Keep the chunks in the record.
     pub save_stream: bool,
+    /// How many event loops there are; at least one.
+    pub threads: usize,
+    /// HTTP/2, with at most so many streams on a connection; HTTP/1.1 where nobody asked for it.
+    pub http2: Option<usize>,
 }
 
 impl Settings {
@@ -204,7 +208,7 @@ pub(super) mod tests {
             source,
             base_url: base.into(),
             key: None,
-            api: Api::new(base, None, &KeyRule::default()).unwrap().0,
+            api: Api::new(base, None, &KeyRule::default()).0,
             instance: OnceLock::new(),
             dialect: AtomicUsize::new(0),
             fitted: OnceLock::new(),
@@ -221,6 +225,8 @@ pub(super) mod tests {
     pub fn settings(prompts: usize) -> Settings {
         let second = Duration::from_secs(1);
         Settings {
+            threads: 1,
+            http2: None,
             run: "run".into(),
             first_id: 1,
             prompts: (0..prompts).map(|n| text(&n.to_string())).collect(),

@@ -2,6 +2,7 @@
 
 use super::flight::Flight;
 use super::job::Job;
+use super::loops::EventLoop;
 use super::{Asking, Event, Shared, Stop, Target};
 use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
 use crate::clock::{self, Stamp};
@@ -22,7 +23,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// Sends the turn of a job that is next; returns its result and the answer's text.
-pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (Outcome, String) {
+pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking: &Asking) -> (Box<Outcome>, String) {
     let settings = &shared.settings;
     let target = &job.target;
     let flight = Arc::new(Flight::new(id, &target.model.id));
@@ -33,7 +34,8 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
     let key = turn.map_or(job.keys.first(), |turn| job.keys.get(turn as usize - 1)).cloned().unwrap_or_default();
     // A turn that was answered well in the run that is resumed is asked once more only for the turns after it.
     let again = job.phase == Phase::Measure && settings.done.contains(&key);
-    let mut outcome = Outcome {
+    // It is handed on through several hands, each of which would hold it twice while it waits.
+    let mut outcome = Box::new(Outcome {
         run: settings.run.clone(),
         id,
         key,
@@ -50,7 +52,7 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
         turn,
         prompt: Some(asking.used(job.gpu_setting.clone())),
         ..Outcome::default()
-    };
+    });
     if again {
         outcome.warnings.push("asked_again".into());
     }
@@ -87,13 +89,8 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
             }
         };
         // What is on its way may finish; what waits for its time or its connection is not sent any more.
-        let cancelled = async {
-            shared.stop_at(Stop::Drain).await;
-            if sent.load(Ordering::Relaxed) {
-                shared.stop_at(Stop::Leave).await;
-            }
-        };
-        let told = ask(&shared.connections, &call, settings.limits, cancelled, on_start, on_piece).await;
+        let cancelled = on.halt.at(|| if sent.load(Ordering::Relaxed) { Stop::Leave } else { Stop::Drain });
+        let told = ask(&on.connections, &call, settings.limits, cancelled, on_start, on_piece).await;
         if metrics::endpoint_missing(&told) && spoken + 1 < dialects.len() {
             spoken += 1;
             target.dialect.fetch_max(spoken, Ordering::Relaxed);
@@ -127,12 +124,13 @@ pub async fn perform(shared: &Shared, job: &Job, id: u64, asking: &Asking) -> (O
         let scheduled = Some(-clock::between(due, start.mono_ns));
         outcome.timing_seconds = Some(Timing { scheduled, ..Timing::default() });
     }
-    let answer = finish(shared, &mut outcome, told, job, asking, dialect);
+    let answer = finish(shared, on, &mut outcome, told, job, asking, dialect);
     (outcome, answer)
 }
 
 fn finish(
     shared: &Shared,
+    on: &EventLoop,
     outcome: &mut Outcome,
     mut told: Told,
     job: &Job,
@@ -141,8 +139,7 @@ fn finish(
 ) -> String {
     let settings = &shared.settings;
     if let Some(start) = told.start {
-        outcome.client =
-            Some(Client { lag_seconds: shared.lag.between(start.mono_ns, told.end_ns.max(clock::mono_ns())) });
+        outcome.client = Some(Client { lag_seconds: on.lag.between(start.mono_ns, told.end_ns.max(clock::mono_ns())) });
         if settings.save_stream {
             outcome.stream = Some(metrics::stream(&told.answer.chunks, start.mono_ns));
         }
@@ -289,6 +286,7 @@ mod tests {
             status,
             answer: Answer::default(),
             reads: 0,
+            http2: false,
             error: Some(Failure { kind, status, message: "x".into(), retryable }),
             retry_after: None,
         }

@@ -54,11 +54,11 @@ impl Shared {
         let mut samples = Samples::new(search.conditions.clone());
         let keys: HashSet<String> = if search.earlier.is_empty() { HashSet::new() } else { batch.keys(&self.settings) };
         search.earlier.iter().filter(|earlier| keys.contains(&earlier.key)).for_each(|earlier| samples.add(earlier));
-        self.meter.begin(Some(samples));
         let left = batch.left(&self.settings, 0) != Some(0);
         if left {
             self.batch(Batch { part: Part::Warmup, ..batch.clone() }).await;
         }
+        self.meter.begin(Some(samples));
         let mut parts = 0;
         let (holds, what) = loop {
             if left && !self.stopped() {

@@ -119,7 +119,7 @@ impl Shared {
 
     async fn failed_load(&self, target: &Target, why: String) {
         let failure = Failure { kind: FailureKind::Load, status: None, message: why.clone(), retryable: true };
-        let mut outcome = Outcome {
+        let mut outcome = Box::new(Outcome {
             run: self.settings.run.clone(),
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             source: Some(target.source),
@@ -129,7 +129,7 @@ impl Shared {
             phase: Some(Phase::Measure),
             error: Some(failure),
             ..Outcome::default()
-        };
+        });
         outcome.errors.load = Some(why);
         self.count(|tally| tally.failed += 1);
         if self.settings.search.is_some() {

@@ -8,12 +8,13 @@ use axum::serve::{IncomingStream, Listener};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, Sleep, sleep};
 
 #[derive(Debug, Default)]
@@ -40,10 +41,18 @@ impl State {
     }
 }
 
-/// What a request and its connection know of each other. One connection answers one request at a time.
+/// What a request and its connection know of each other. A connection answers one request at a time, or, with HTTP/2, many, and
+/// each of these has a link of its own on that of the connection.
 #[derive(Debug, Default)]
 pub struct Link {
     log: Option<Arc<Log>>,
+    /// The connection, of a link that is a stream of HTTP/2.
+    connection: Option<Arc<Link>>,
+    /// Streams that have handed over something that is not written yet, and those whose end is not flushed.
+    unwritten: Mutex<Vec<Arc<Link>>>,
+    unflushed: Mutex<Vec<Arc<Link>>>,
+    /// How many streams there are.
+    streams: AtomicUsize,
     state: Mutex<State>,
     severed: AtomicBool,
     closes: AtomicBool,
@@ -57,22 +66,46 @@ pub struct Link {
 
 impl Link {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
+    }
+
+    fn new(log: Option<Arc<Log>>, connection: Option<Arc<Self>>) -> Self {
+        let mut link = Self::default();
+        (link.log, link.connection, link.active_ns) = (log, connection, AtomicU64::new(mono_ns()));
+        link
+    }
+
+    /// A stream of this connection.
+    pub fn stream(self: &Arc<Self>) -> Arc<Self> {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self::new(self.log.clone(), Some(Arc::clone(self))))
+    }
+
+    /// The connection.
+    fn connection(&self) -> &Self {
+        self.connection.as_deref().unwrap_or(self)
     }
 
     /// The head of a request was read.
     pub fn begins(&self) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.connection().requests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many requests came on this connection, the present one included.
     pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
+        self.connection().requests.load(Ordering::Relaxed)
     }
 
     fn busy(&self) -> bool {
         let state = self.state();
-        state.truth.is_some() && !state.closing
+        (state.truth.is_some() && !state.closing) || self.streams.load(Ordering::Relaxed) > 0
+    }
+
+    /// The next write of the connection is of this stream too.
+    fn hands_over(self: &Arc<Self>) {
+        if let Some(connection) = &self.connection {
+            locked(&connection.unwritten).push(Arc::clone(self));
+        }
     }
 
     /// A request begins.
@@ -90,43 +123,53 @@ impl Link {
     }
 
     /// The next bytes hold a chunk that was due at `due_ns`.
-    pub fn chunk(&self, due_ns: u64, tokens: u32, reasoning: bool) {
+    pub fn chunk(self: &Arc<Self>, due_ns: u64, tokens: u32, reasoning: bool) {
         self.state().awaiting.push((due_ns, tokens, reasoning));
+        self.hands_over();
     }
 
     /// Nothing more will be handed over for this request, which ended as `outcome` says. Its record is written once
     /// the last byte has left, or at once when there is no connection any more.
-    pub fn close(&self, outcome: &'static str) {
+    pub fn close(self: &Arc<Self>, outcome: &'static str) {
+        let gone = self.connection.as_ref().is_some_and(|connection| connection.state().gone);
         let mut state = self.state();
         if state.closing {
             return;
         }
+        state.gone |= gone;
         state.closing = true;
         if let Some(truth) = &mut state.truth {
             truth.outcome = outcome;
         }
         if state.gone {
             state.finish(self.log.as_deref());
+        } else {
+            self.hands_over();
         }
     }
 
     /// Lets the connection die before its next byte.
     pub fn sever(&self) {
-        self.severed.store(true, Ordering::Release);
+        self.connection().severed.store(true, Ordering::Release);
     }
 
     /// Closes the connection, without a word, when the answer that is being written has left.
     pub fn close_after_answer(&self) {
-        self.closes.store(true, Ordering::Release);
+        self.connection().closes.store(true, Ordering::Release);
     }
 
-    fn wrote(&self) {
-        self.active_ns.store(mono_ns(), Ordering::Relaxed);
+    /// Bytes left at `now`.
+    fn wrote(&self, now: u64) {
+        self.active_ns.store(now, Ordering::Relaxed);
+        if self.streams.load(Ordering::Relaxed) > 0 {
+            let streams = std::mem::take(&mut *locked(&self.unwritten));
+            streams.iter().for_each(|stream| stream.wrote(now));
+            locked(&self.unflushed).extend(streams);
+        }
         let mut state = self.state();
         if state.truth.is_none() {
             return;
         }
-        let now = mono_ns();
         state.last_ns = Some(now);
         let State { truth, awaiting, .. } = &mut *state;
         if let Some(truth) = truth {
@@ -135,12 +178,15 @@ impl Link {
     }
 
     fn flushed(&self) {
+        if self.streams.load(Ordering::Relaxed) > 0 {
+            std::mem::take(&mut *locked(&self.unflushed)).iter().for_each(|stream| stream.flushed());
+        }
         let mut state = self.state();
         if state.closing && state.last_ns.is_some() && state.awaiting.is_empty() {
             state.finish(self.log.as_deref());
         }
         if self.closes.load(Ordering::Acquire) {
-            let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let reader = locked(&self.reader).take();
             reader.into_iter().for_each(Waker::wake);
         }
     }
@@ -151,7 +197,23 @@ impl Link {
         if state.closing {
             state.finish(self.log.as_deref());
         }
+        drop(state);
+        for streams in [&self.unwritten, &self.unflushed] {
+            std::mem::take(&mut *locked(streams)).iter().for_each(|stream| stream.gone());
+        }
     }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.connection {
+            connection.streams.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A socket that stamps its writes.
@@ -201,7 +263,10 @@ impl AsyncRead for Wire {
         } else if self.idled_out(cx) {
             return Poll::Ready(Ok(()));
         } else {
-            *self.link.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+            let mut reader = locked(&self.link.reader);
+            if !reader.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                *reader = Some(cx.waker().clone());
+            }
         }
         read
     }
@@ -211,7 +276,7 @@ impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.dead()?;
         let n = ready!(Pin::new(&mut self.socket).poll_write(cx, buf))?;
-        self.link.wrote();
+        self.link.wrote(mono_ns());
         Poll::Ready(Ok(n))
     }
 
@@ -222,7 +287,7 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         self.dead()?;
         let n = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, bufs))?;
-        self.link.wrote();
+        self.link.wrote(mono_ns());
         Poll::Ready(Ok(n))
     }
 
@@ -241,11 +306,13 @@ impl AsyncWrite for Wire {
     }
 }
 
-/// Accepts connections whose small writes are not held back (TCP_NODELAY).
+/// Where an event loop gets its connections: each has come in at the one socket that listens, and stays in its loop.
 #[derive(Debug)]
 pub struct Door {
-    /// The socket that listens.
-    pub listener: TcpListener,
+    /// Who is let in.
+    pub guests: UnboundedReceiver<(std::net::TcpStream, SocketAddr)>,
+    /// Where everybody came in.
+    pub address: SocketAddr,
     /// Where the truth goes.
     pub log: Option<Arc<Log>>,
     /// How long a connection may be idle.
@@ -258,23 +325,19 @@ impl Listener for Door {
 
     async fn accept(&mut self) -> (Wire, SocketAddr) {
         loop {
-            match self.listener.accept().await {
-                Ok((socket, from)) => {
-                    // A connection that is gone already fails at its first read.
-                    let _ = socket.set_nodelay(true);
-                    let active_ns = AtomicU64::new(mono_ns());
-                    let link = Link { log: self.log.clone(), active_ns, ..Link::default() };
-                    let idle = self.idle_close.map(|limit| (limit, Box::pin(sleep(limit))));
-                    return (Wire { socket, link: Arc::new(link), idle }, from);
-                }
-                // Out of descriptors, or a client that gave up: the next one may do better.
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
+            // When nobody comes any more the loop ends, and this with it.
+            let Some((socket, from)) = self.guests.recv().await else { std::future::pending().await };
+            // A connection that is gone already fails at its first read.
+            let Ok(socket) = TcpStream::from_std(socket) else { continue };
+            let _ = socket.set_nodelay(true);
+            let link = Link::new(self.log.clone(), None);
+            let idle = self.idle_close.map(|limit| (limit, Box::pin(sleep(limit))));
+            return (Wire { socket, link: Arc::new(link), idle }, from);
         }
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        Ok(self.address)
     }
 }
 

@@ -33,6 +33,7 @@ mod profile;
 mod serve;
 mod shelf;
 mod size;
+mod steady;
 mod tell;
 mod truth;
 mod turn;

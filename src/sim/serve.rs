@@ -16,18 +16,21 @@ use crate::record::Source;
 use anyhow::Context as _;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
-use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{Method, Version};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use serde_json::Value;
 use std::collections::VecDeque;
+use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
 /// The largest body of a request.
@@ -193,6 +196,7 @@ async fn receive(
         return response;
     }
     link.begins();
+    let link = if request.version() == Version::HTTP_2 { link.stream() } else { link };
     let json = header(&request, "content-type").is_some_and(|kind| kind.starts_with("application/json"));
     let named = header(&request, "x-request-id").map(str::to_owned);
     let metadata = header(&request, "x-openrouter-metadata") == Some("enabled");
@@ -209,9 +213,16 @@ async fn receive(
     next.run(request).await
 }
 
+/// How many connections may wait to be let in: a load of thousands begins with all of them at once. The system may allow fewer
+/// (`net.core.somaxconn`).
+const WAITING: u32 = 16_384;
+
+/// How long open streams have, when the server ends, for their truth to be written.
+const FAREWELL: Duration = Duration::from_millis(200);
+
 /// A server that listens and does not serve yet.
 pub struct Server {
-    door: Door,
+    listener: TcpListener,
     sim: Arc<Sim>,
     /// Where it listens.
     pub address: SocketAddr,
@@ -222,12 +233,21 @@ pub struct Server {
 /// # Errors
 /// When the address is taken or none, or a file cannot be made.
 pub async fn listen(address: &str, settings: Settings) -> anyhow::Result<Server> {
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("{address}: cannot listen (127.0.0.1:0 takes any free port)"))?;
-    let address = listener.local_addr().context("cannot tell the bound address")?;
-    let sim = Arc::new(Sim::new(settings)?);
-    Ok(Server { door: Door { listener, log: sim.log.clone(), idle_close: sim.settings.idle_close }, sim, address })
+    let named = || format!("{address}: cannot listen (127.0.0.1:0 takes any free port)");
+    let mut refused = None;
+    for candidate in lookup_host(address).await.with_context(named)? {
+        let socket = if candidate.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.with_context(named)?;
+        let listening =
+            socket.set_reuseaddr(true).and_then(|()| socket.bind(candidate)).and_then(|()| socket.listen(WAITING));
+        match listening {
+            Ok(listener) => {
+                let address = listener.local_addr().context("cannot tell the bound address")?;
+                return Ok(Server { listener, sim: Arc::new(Sim::new(settings)?), address });
+            }
+            Err(why) => refused = Some(why),
+        }
+    }
+    Err(refused.map_or_else(|| anyhow::anyhow!("no such address"), anyhow::Error::new)).with_context(named)
 }
 
 impl Server {
@@ -236,15 +256,66 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// Serves until it is dropped.
+    /// Serves until it is dropped, in so many event loops, each a thread with the connections that it was dealt.
     ///
     /// # Errors
-    /// When serving ends by itself, which it does not.
-    pub async fn serve(self) -> anyhow::Result<()> {
+    /// When the system has no thread for a loop.
+    pub async fn serve(self, threads: usize) -> anyhow::Result<()> {
+        let loops = (0..threads.max(1)).map(|_| self.start());
+        let loops = loops.collect::<anyhow::Result<Vec<EventLoop>>>()?;
+        for n in 0.. {
+            let (socket, from) = loop {
+                let accepted = self.listener.accept().await;
+                match accepted.and_then(|(socket, from)| Ok((socket.into_std()?, from))) {
+                    Ok(accepted) => break accepted,
+                    // Out of descriptors, or a client that gave up: the next one may do better.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            };
+            // A loop that ended has taken its connections with it.
+            let _ = loops[n % loops.len()].door.send((socket, from));
+        }
+        Ok(())
+    }
+
+    fn start(&self) -> anyhow::Result<EventLoop> {
+        let (door, guests) = unbounded_channel();
+        let (until, ended) = oneshot::channel::<()>();
+        let (log, idle_close) = (self.sim.log.clone(), self.sim.settings.idle_close);
+        let door_inside = Door { guests, address: self.address, log, idle_close };
         let app = profile::router(self.sim.settings.profile)
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(middleware::from_fn_with_state(self.sim.clone(), receive))
-            .with_state(self.sim);
-        axum::serve(self.door, app.into_make_service_with_connect_info::<On>()).await.context("serving")
+            .with_state(self.sim.clone())
+            .into_make_service_with_connect_info::<On>();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("runtime")?;
+        let serving = move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    // It does not end by itself.
+                    _ = axum::serve(door_inside, app).into_future() => {}
+                    _ = ended => {}
+                }
+            });
+            // Open streams end where they stand; a moment is enough for their truth to be written.
+            runtime.shutdown_timeout(FAREWELL);
+        };
+        let thread = std::thread::Builder::new().spawn(serving).context("a thread for an event loop")?;
+        Ok(EventLoop { door, until: Some(until), thread: Some(thread) })
+    }
+}
+
+/// An event loop that serves until this is dropped.
+struct EventLoop {
+    door: UnboundedSender<(std::net::TcpStream, SocketAddr)>,
+    until: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        self.until.take();
+        // It may have panicked; there is nothing to do about it any more.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }

@@ -5,6 +5,7 @@ use super::faults::{Kind, awkward_cut, with_crlf};
 use super::pen::Pen;
 use super::plain::BEFORE_ABORT;
 use super::profile::Dialect;
+use super::steady::Steady;
 use super::turn::Turn;
 use std::io;
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub async fn tell(turn: &Turn, mut running: Running, dialect: Dialect, pen: &Pen
         out.write(frame, || ()).await;
     }
 
+    let steady = Steady::of(turn, dialect);
     let middle = turn.plan.chunks.len() / 2;
     let (mut gathered, mut dues) = (Vec::new(), Vec::new());
     for (n, chunk) in turn.plan.chunks.iter().enumerate() {
@@ -39,7 +41,8 @@ pub async fn tell(turn: &Turn, mut running: Running, dialect: Dialect, pen: &Pen
         if n == 0 {
             running.decodes();
         }
-        let mut frame = dialect.chunk(turn, n);
+        let rendered = steady.as_ref().and_then(|steady| steady.chunk(turn, n));
+        let mut frame = rendered.unwrap_or_else(|| dialect.chunk(turn, n));
         if n == middle {
             if [Kind::ErrorInStream, Kind::Truncate, Kind::Abort].into_iter().any(|kind| turn.has(kind)) {
                 // What was cut was made, and is charged.
@@ -72,7 +75,11 @@ pub async fn tell(turn: &Turn, mut running: Running, dialect: Dialect, pen: &Pen
             frame.extend_from_slice(dialect.comment());
         }
         dues.push((due_ns, chunk.tokens * turn.ask.choices.max(1), chunk.reasoning));
-        gathered.extend_from_slice(&frame);
+        if gathered.is_empty() {
+            gathered = frame;
+        } else {
+            gathered.extend_from_slice(&frame);
+        }
         let full = !turn.has(Kind::ManyPerChunk) || dues.len() == GATHERED || turn.is_last(n);
         if full && !turn.has(Kind::Buffered) {
             let note = || dues.drain(..).for_each(|(due, tokens, reasoning)| link.chunk(due, tokens, reasoning));

@@ -1,5 +1,6 @@
 //! From results with the truth beside them to a calibration: how far what was measured is from what happened, load by load.
 
+use crate::clock::micros;
 use crate::record::{Calibration, CalibrationLevel, ErrorSpread, Host, LeftOut, LoadLevel, Outcome, Phase, Run, Tool};
 use crate::stats::Histogram;
 use std::collections::BTreeMap;
@@ -54,7 +55,7 @@ impl Errors {
         let n = sizes.count();
         Some(ErrorSpread {
             n,
-            mean: crate::clock::micros(self.sum / n as f64),
+            mean: micros(self.sum / n as f64),
             p50: sizes.quantile(0.5)?,
             p99: sizes.quantile(0.99)?,
             max: sizes.quantile(1.0)?,
@@ -155,11 +156,11 @@ impl Load {
                 .cpu_seconds
                 .zip(self.chunks)
                 .filter(|(_, n)| *n > 0)
-                .map(|(cpu, n)| cpu / n as f64),
+                .map(|(cpu, n)| (cpu / n as f64 * 1e9).round() / 1e9),
             peak_bytes: self.peak_bytes,
-            in_flight_mean: self.in_flight_mean,
+            in_flight_mean: self.in_flight_mean.map(micros),
             loop_lag_p99_seconds: self.loop_lag_p99,
-            simulator_late_mean_seconds: (self.lates > 0).then(|| self.late_sum / self.lates as f64),
+            simulator_late_mean_seconds: (self.lates > 0).then(|| micros(self.late_sum / self.lates as f64)),
             simulator_late_max_seconds: (self.lates > 0).then_some(self.late_max),
         }
     }

@@ -78,9 +78,16 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     let warmups = settings.turns(settings.warmup).saturating_mul((settings.levels.len() * targets.len()) as u64);
     let planned = left.map(|left| left.saturating_add(warmups));
 
-    cli::allow_many_connections();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(cli.load.threads()).enable_all().build()?;
+    // A connection for each request that runs, and a few files besides.
+    let wanted = settings.levels.iter().map(|level| level.at_most(left)).max().unwrap_or(1) + 32;
+    if let Some(allowed) = cli::allow_many_connections().filter(|allowed| *allowed < wanted && settings.http2.is_none())
+    {
+        talk.warn(format!(
+            "{allowed} files may be open at once, and {wanted} may be needed: raise `ulimit -n`, or some requests fail"
+        ));
+    }
+    // Requests have event loops of their own; here is what tells them when, and what writes down what came of it.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let run = settings.run.clone();
     let (tally, unwritten) = runtime.block_on(async {
         budget::check(&cli, &settings, &targets, talk).await?;

@@ -1,0 +1,81 @@
+//! The chunk that is the last one over again, but for its text.
+//!
+//! Most servers repeat the same two hundred bytes around every token. Once such a chunk was read field by field, the next one
+//! that begins and ends with the same bytes can say nothing else: its text is cut out, and it is not taken apart again. A chunk
+//! that differs in anything else is.
+
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// What stands around the text of a chunk, where all else in it has no effect when it is said twice.
+#[derive(Debug, Default)]
+pub struct Repeated {
+    before: String,
+    after: String,
+    reasoning: bool,
+}
+
+impl Repeated {
+    /// Remembers a chunk whose only text is `text`, which lies in `data`.
+    pub fn learn(&mut self, data: &str, text: &str, reasoning: bool) {
+        let at = (text.as_ptr() as usize).wrapping_sub(data.as_ptr() as usize);
+        let (Some(before), Some(after)) = (data.get(..at), data.get(at.wrapping_add(text.len())..)) else { return };
+        if self.before != before || self.after != after {
+            before.clone_into(&mut self.before);
+            after.clone_into(&mut self.after);
+        }
+        self.reasoning = reasoning;
+    }
+
+    /// The text of a chunk that is that one over again, and whether it is reasoning.
+    pub fn text<'a>(&self, data: &'a str) -> Option<(Cow<'a, str>, bool)> {
+        if self.before.is_empty() {
+            return None;
+        }
+        let raw = data.strip_prefix(self.before.as_str())?.strip_suffix(self.after.as_str())?;
+        if raw.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
+            return Some((Cow::Borrowed(raw), self.reasoning));
+        }
+        // With the quotes, which stand at the ends of what is around it: a string of its own, or something else altogether.
+        let quoted = &data[self.before.len() - 1..data.len() - self.after.len() + 1];
+        let text: &RawValue = serde_json::from_str(quoted).ok()?;
+        super::fields::text(text).map(|text| (text, self.reasoning))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_the_same_but_for_the_text_is_known_again() {
+        let data = r#"{"id":"1","choices":[{"delta":{"content":"one"},"finish_reason":null}]}"#;
+        let mut repeated = Repeated::default();
+        assert_eq!(repeated.text(data), None);
+        let at = data.find("one").unwrap();
+        repeated.learn(data, &data[at..at + 3], false);
+        let with = |text: &str| data.replace("one", text);
+        for (text, expect) in [
+            ("two", Some("two")),
+            ("", Some("")),
+            ("ä€", Some("ä€")),
+            (r#"a \"b\"\n"#, Some("a \"b\"\n")),
+            (r"\u00e9", Some("é")),
+            (r"\ud83d", Some("\u{fffd}")),
+            (r#"two","role":"assistant"#, None),
+            (r#"two"},"x":{"y":"z"#, None),
+            (r"\x", None),
+            ("a\nb", None),
+            ("\\", None),
+        ] {
+            assert_eq!(repeated.text(&with(text)).map(|(text, _)| text.into_owned()).as_deref(), expect, "{text}");
+        }
+        for other in
+            [data.replace("\"1\"", "\"2\""), data.replace("null", "\"stop\""), data[..data.len() - 1].to_owned()]
+        {
+            assert_eq!(repeated.text(&other), None, "{other}");
+        }
+        repeated.learn("x", "somewhere else", false);
+        assert!(repeated.text(data).is_some(), "a text that is not in the chunk teaches nothing");
+    }
+}

@@ -1,0 +1,260 @@
+//! HTTP/2, on request: many streams on one connection.
+//!
+//! Over plain http it is spoken without asking (prior knowledge), over https it is agreed on in the TLS handshake (ALPN). A server
+//! that does not speak it is refused with that word, and never spoken to in another way than was asked for.
+//!
+//! What of a stamp is different here: the connection has a task of its own (hyper starts it in the event loop that opens it), which reads for all streams. It reads once, lets
+//! the tasks of the streams run that this read woke, and only then reads again: in the event loop of a run, where each task gets
+//! its turn in order, the last read is always the one that brought what a stream finds. The many streams share one
+//! order of bytes: what is lost on the way holds up all of them.
+
+use super::route::Routes;
+use super::wire::{Connection, Head, Read, Reads, failed, locked, refused};
+use crate::clock;
+use crate::record::Failure;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::header::HOST;
+use hyper::{Request, Response, Uri};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// How much a server may send ahead on a stream, and on a connection, in bytes: so much that no answer waits for us to say that
+/// it was read.
+const STREAM_WINDOW: u32 = 4 << 20;
+const CONNECTION_WINDOW: u32 = 64 << 20;
+
+/// The type of the frame that every HTTP/2 server says first: SETTINGS (RFC 9113, section 3.4).
+const SETTINGS: u8 = 4;
+
+/// A connection with room for several streams.
+struct Lane {
+    sender: SendRequest<Full<Bytes>>,
+    reads: Arc<Reads>,
+    room: Arc<Semaphore>,
+    opened_seconds: f64,
+    used: AtomicBool,
+}
+
+/// The connections of an event loop.
+pub struct Lanes {
+    most: usize,
+    open: Mutex<HashMap<String, Vec<Arc<Lane>>>>,
+    /// One is opened after another, so that what is opened has its streams before the next.
+    opening: tokio::sync::Mutex<()>,
+}
+
+impl Lanes {
+    /// With at most so many streams on a connection.
+    pub fn new(most: usize) -> Self {
+        Self { most, open: Mutex::default(), opening: tokio::sync::Mutex::default() }
+    }
+
+    /// The most streams on a connection.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// A place on a connection to the server of `uri` that has room, or on a fresh one.
+    ///
+    /// # Errors
+    /// When none can be opened.
+    pub async fn take(&self, routes: &Routes, uri: &Uri, server: &str) -> Result<Connection, Failure> {
+        if let Some(place) = self.place(uri, server) {
+            return Ok(place);
+        }
+        let _turn = self.opening.lock().await;
+        loop {
+            if let Some(place) = self.place(uri, server) {
+                return Ok(place);
+            }
+            let lane = Arc::new(self.open(routes, uri, server).await?);
+            locked(&self.open).entry(server.to_owned()).or_default().push(lane);
+        }
+    }
+
+    fn place(&self, uri: &Uri, server: &str) -> Option<Connection> {
+        let mut open = locked(&self.open);
+        let lanes = open.get_mut(server)?;
+        lanes.retain(|lane| !lane.sender.is_closed());
+        lanes.iter().find_map(|lane| {
+            let room = Arc::clone(&lane.room).try_acquire_owned().ok()?;
+            let used = lane.used.swap(true, Ordering::Relaxed);
+            let ride = Ride { sender: lane.sender.clone(), uri: uri.clone(), answer: None, body: None, _room: room };
+            Some(Connection::on_lane(ride, Arc::clone(&lane.reads), used, lane.opened_seconds))
+        })
+    }
+
+    async fn open(&self, routes: &Routes, uri: &Uri, server: &str) -> Result<Lane, Failure> {
+        let began = clock::mono_ns();
+        let (stream, forward) = routes.open(uri, server, true).await?;
+        if forward.is_some() {
+            return Err(refused(
+                server,
+                "its proxy forwards HTTP/1.1 only: leave --http2 out, or put the host into NO_PROXY",
+            ));
+        }
+        let (reads, first) = (Arc::<Reads>::default(), Arc::<First>::default());
+        let (seen, inner) = (0, TokioIo::new(stream));
+        let socket = Turns { inner, reads: Arc::clone(&reads), has_read: false, seen, first: Arc::clone(&first) };
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
+        let (sender, driver) = builder.handshake(TokioIo::new(socket)).await.map_err(|why| failed(server, &why))?;
+        let mut driver = Box::pin(driver);
+        // The server speaks first, too, and what it says shows whether it is one.
+        let ended = tokio::select! {
+            biased;
+            () = first.said.notified() => first.kind.load(Ordering::Relaxed) != SETTINGS,
+            _ = driver.as_mut() => true,
+        };
+        if ended {
+            return Err(refused(server, "it does not speak HTTP/2: leave --http2 out"));
+        }
+        let room = driver.current_max_send_streams().clamp(1, self.most);
+        tokio::spawn(driver);
+        Ok(Lane {
+            sender,
+            reads,
+            room: Arc::new(Semaphore::new(room)),
+            opened_seconds: clock::between(began, clock::mono_ns()),
+            used: AtomicBool::new(false),
+        })
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
+
+/// A place on a connection, and the request on it.
+pub struct Ride {
+    sender: SendRequest<Full<Bytes>>,
+    uri: Uri,
+    answer: Option<Answer>,
+    body: Option<Incoming>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Ride {
+    /// Takes a request.
+    pub fn begin(&mut self, mut request: Request<Bytes>) {
+        // Here the address says what a header says in HTTP/1.1.
+        request.headers_mut().remove(HOST);
+        *request.uri_mut() = self.uri.clone();
+        self.body = None;
+        self.answer = Some(Box::pin(self.sender.send_request(request.map(Full::new))));
+    }
+
+    /// Waits for the head of the answer.
+    ///
+    /// # Errors
+    /// When the connection or the stream ends first.
+    pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Head>> {
+        let Some(answer) = &mut self.answer else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
+        let answered = ready!(answer.as_mut().poll(cx)).map_err(io::Error::other)?;
+        self.answer = None;
+        let (parts, body) = answered.into_parts();
+        self.body = Some(body);
+        Poll::Ready(Ok(Head { status: parts.status, headers: parts.headers }))
+    }
+
+    /// Hands on the next data of the body; `false` when it is over.
+    ///
+    /// # Errors
+    /// When the connection or the stream ends before the body does.
+    pub fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+        reads: &Reads,
+        take: &mut impl FnMut(Read, &[u8]),
+    ) -> Poll<io::Result<bool>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(Ok(false)) };
+        let more = match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            None => false,
+            Some(Err(why)) => return Poll::Ready(Err(io::Error::other(why))),
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    take(reads.last(), data);
+                }
+                !body.is_end_stream()
+            }
+        };
+        if !more {
+            self.body = None;
+        }
+        Poll::Ready(Ok(more))
+    }
+}
+
+/// The first frame of a server.
+#[derive(Default)]
+struct First {
+    kind: AtomicU8,
+    said: Notify,
+}
+
+/// A socket that stamps its reads, and reads once in each turn of its task.
+struct Turns<S> {
+    inner: S,
+    reads: Arc<Reads>,
+    has_read: bool,
+    /// How many bytes were read until the type of the first frame was.
+    seen: usize,
+    first: Arc<First>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Turns<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.has_read) {
+            // Whom the last read woke goes first; then it is this task's turn again.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let fresh = &buf.filled()[before..];
+        if !fresh.is_empty() {
+            self.reads.stamp();
+            self.has_read = true;
+            // Three bytes of a frame are its length, the fourth its type.
+            if self.seen < 4 {
+                if let Some(kind) = fresh.get(3 - self.seen) {
+                    self.first.kind.store(*kind, Ordering::Relaxed);
+                    self.first.said.notify_one();
+                }
+                self.seen += fresh.len().min(4);
+            }
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Turns<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, parts)
+    }
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
