@@ -3,6 +3,7 @@
 
 mod account;
 mod connections;
+mod engine;
 mod lengths;
 mod load;
 mod openrouter;

@@ -231,31 +231,43 @@ fn late(deadline: Instant, limits: Limits, when: &str) -> Failure {
 struct Late;
 
 /// The one timer of a request: it is set once and looked at when nothing else is to do, not set anew with each piece.
-struct Alarm(Pin<Box<Sleep>>);
+struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    /// Whether it will wake this task, at the moment that is asked for or before. Such moments only become later.
+    set: bool,
+}
 
 impl Alarm {
     fn new(at: Instant) -> Self {
-        Self(Box::pin(sleep_until(at)))
+        Self { sleep: Box::pin(sleep_until(at)), set: false }
     }
 
     /// Ready once the moment has passed; wakes whoever asks, then or before.
     fn poll_past(&mut self, cx: &mut Context<'_>, moment: Instant) -> Poll<Late> {
+        self.set = true;
         loop {
-            if self.0.deadline() > moment {
-                self.0.as_mut().reset(moment);
+            if self.sleep.deadline() > moment {
+                self.sleep.as_mut().reset(moment);
             }
-            match self.0.as_mut().poll(cx) {
+            match self.sleep.as_mut().poll(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(()) if Instant::now() >= moment => return Poll::Ready(Late),
-                Poll::Ready(()) => self.0.as_mut().reset(moment),
+                Poll::Ready(()) => self.sleep.as_mut().reset(moment),
             }
         }
     }
 
     /// What `other` comes to before the moment.
-    async fn before<T>(&mut self, moment: Instant, mut other: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Result<T, Late> {
+    async fn before<T>(
+        &mut self,
+        moment: Instant,
+        mut other: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Result<T, Late> {
+        // Whoever has just come here was not woken by the alarm.
+        let mut just_come = self.set;
         poll_fn(|cx| match other(cx) {
             Poll::Ready(value) => Poll::Ready(Ok(value)),
+            Poll::Pending if std::mem::take(&mut just_come) && !self.sleep.is_elapsed() => Poll::Pending,
             Poll::Pending => self.poll_past(cx, moment).map(Err),
         })
         .await

@@ -250,7 +250,10 @@ fn take_delta<'a>(answer: &mut Answer, at: Arrival, delta: &Fields<'a>, first: b
         answer.tool(at, arguments);
     }
     delta.keep_others(&OF_DELTA, answer);
-    delta.only(&["content", "reasoning", "reasoning_content"], &["role"]).filter(|_| first).map(|(name, text)| (text, name != "content"))
+    delta
+        .only(&["content", "reasoning", "reasoning_content"], &["role"])
+        .filter(|_| first)
+        .map(|(name, text)| (text, name != "content"))
 }
 
 fn say(answer: &mut Answer, at: Arrival, text: &str, first: bool) {

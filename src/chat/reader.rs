@@ -80,10 +80,10 @@ impl Reader {
                 while let Some(end) = memchr::memchr(b'\n', rest) {
                     let mut line = std::mem::take(&mut self.line);
                     let data = if line.is_empty() {
-                        String::from_utf8_lossy(&rest[..end])
+                        sse::lossy(&rest[..end])
                     } else {
                         line.extend_from_slice(&rest[..end]);
-                        String::from_utf8_lossy(&line)
+                        sse::lossy(&line)
                     };
                     one(self.dialect, answer, at, sse::Event { name: "", data: &data });
                     rest = &rest[end + 1..];

@@ -70,7 +70,9 @@ mod tests {
         ] {
             assert_eq!(repeated.text(&with(text)).map(|(text, _)| text.into_owned()).as_deref(), expect, "{text}");
         }
-        for other in [data.replace("\"1\"", "\"2\""), data.replace("null", "\"stop\""), data[..data.len() - 1].to_owned()] {
+        for other in
+            [data.replace("\"1\"", "\"2\""), data.replace("null", "\"stop\""), data[..data.len() - 1].to_owned()]
+        {
             assert_eq!(repeated.text(&other), None, "{other}");
         }
         repeated.learn("x", "somewhere else", false);

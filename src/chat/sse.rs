@@ -5,6 +5,8 @@
 //! stream cut off before its blank line (the standard drops it; a model's last words are worth more).
 //! Source: <https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>.
 
+use std::borrow::Cow;
+
 /// An event: what its `event:` field named and what its `data:` lines held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event<'a> {
@@ -38,7 +40,7 @@ impl Parser {
             // By far the most common: an event of one line lies in this read, and nothing of it is copied.
             while let Some((data, rest)) = whole_event(bytes).filter(|_| self.is_between()) {
                 self.begun = true;
-                each(Event { name: "", data: &String::from_utf8_lossy(data) });
+                each(Event { name: "", data: &lossy(data) });
                 bytes = rest;
             }
             let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) else { break };
@@ -113,11 +115,16 @@ impl Parser {
 
     fn dispatch(&mut self, each: &mut impl FnMut(Event<'_>)) {
         if std::mem::take(&mut self.has_data) {
-            each(Event { name: &self.name, data: &String::from_utf8_lossy(&self.data) });
+            each(Event { name: &self.name, data: &lossy(&self.data) });
         }
         self.data.clear();
         self.name.clear();
     }
+}
+
+/// Text, with what is none replaced. What is all text, as nearly everything is, is looked at once and quickly.
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// The data of an event that is one line and a blank one, whole and at the beginning of `bytes`, and what follows it.

@@ -3,7 +3,7 @@
 //! Over plain http it is spoken without asking (prior knowledge), over https it is agreed on in the TLS handshake (ALPN). A server
 //! that does not speak it is refused with that word, and never spoken to in another way than was asked for.
 //!
-//! What of a stamp is different here: the connection has a task of its own, which reads for all streams. It reads once, lets
+//! What of a stamp is different here: the connection has a task of its own (hyper starts it in the event loop that opens it), which reads for all streams. It reads once, lets
 //! the tasks of the streams run that this read woke, and only then reads again: in the event loop of a run, where each task gets
 //! its turn in order, the last read is always the one that brought what a stream finds. The many streams share one
 //! order of bytes: what is lost on the way holds up all of them.
@@ -20,14 +20,14 @@ use hyper::header::HOST;
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// How much a server may send ahead on a stream, and on a connection, in bytes: so much that no answer waits for us to say that
 /// it was read.
@@ -99,9 +99,12 @@ impl Lanes {
         let began = clock::mono_ns();
         let (stream, forward) = routes.open(uri, server, true).await?;
         if forward.is_some() {
-            return Err(refused(server, "its proxy forwards HTTP/1.1 only: leave --http2 out, or put the host into NO_PROXY"));
+            return Err(refused(
+                server,
+                "its proxy forwards HTTP/1.1 only: leave --http2 out, or put the host into NO_PROXY",
+            ));
         }
-        let (reads, first) = (Arc::<Reads>::default(), Arc::new(AtomicU8::new(0)));
+        let (reads, first) = (Arc::<Reads>::default(), Arc::<First>::default());
         let (seen, inner) = (0, TokioIo::new(stream));
         let socket = Turns { inner, reads: Arc::clone(&reads), has_read: false, seen, first: Arc::clone(&first) };
         let mut builder = Builder::new(TokioExecutor::new());
@@ -109,13 +112,12 @@ impl Lanes {
         let (sender, driver) = builder.handshake(TokioIo::new(socket)).await.map_err(|why| failed(server, &why))?;
         let mut driver = Box::pin(driver);
         // The server speaks first, too, and what it says shows whether it is one.
-        let ended = poll_fn(|cx| match driver.as_mut().poll(cx) {
-            Poll::Ready(ended) => Poll::Ready(Some(ended)),
-            Poll::Pending if first.load(Ordering::Relaxed) == SETTINGS => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        })
-        .await;
-        if ended.is_some() {
+        let ended = tokio::select! {
+            biased;
+            () = first.said.notified() => first.kind.load(Ordering::Relaxed) != SETTINGS,
+            _ = driver.as_mut() => true,
+        };
+        if ended {
             return Err(refused(server, "it does not speak HTTP/2: leave --http2 out"));
         }
         let room = driver.current_max_send_streams().clamp(1, self.most);
@@ -192,6 +194,13 @@ impl Ride {
     }
 }
 
+/// The first frame of a server.
+#[derive(Default)]
+struct First {
+    kind: AtomicU8,
+    said: Notify,
+}
+
 /// A socket that stamps its reads, and reads once in each turn of its task.
 struct Turns<S> {
     inner: S,
@@ -199,7 +208,7 @@ struct Turns<S> {
     has_read: bool,
     /// How many bytes were read until the type of the first frame was.
     seen: usize,
-    first: Arc<AtomicU8>,
+    first: Arc<First>,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Turns<S> {
@@ -218,7 +227,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Turns<S> {
             // Three bytes of a frame are its length, the fourth its type.
             if self.seen < 4 {
                 if let Some(kind) = fresh.get(3 - self.seen) {
-                    self.first.store(*kind, Ordering::Relaxed);
+                    self.first.kind.store(*kind, Ordering::Relaxed);
+                    self.first.said.notify_one();
                 }
                 self.seen += fresh.len().min(4);
             }

@@ -99,7 +99,12 @@ impl Routes {
         Ok((stream, None))
     }
 
-    async fn plain(&self, uri: &Uri, server: &str, proxy: Option<&Intercept>) -> Result<(Stream, Option<Forward>), Failure> {
+    async fn plain(
+        &self,
+        uri: &Uri,
+        server: &str,
+        proxy: Option<&Intercept>,
+    ) -> Result<(Stream, Option<Forward>), Failure> {
         let Some(proxy) = proxy else {
             let stream = self.tcp.clone().call(uri.clone()).await.map_err(|why| failed(server, None, &why))?;
             return Ok((MaybeHttpsStream::Http(stream), None));
@@ -158,7 +163,8 @@ mod tests {
     async fn a_proxy_that_cannot_be_spoken_to_is_named_and_this_machine_needs_none() {
         let mut routes = Routes::new();
         routes.proxies = Matcher::builder().all("socks5://127.0.0.1:1").build();
-        let refused = routes.open(&"http://far.example/v1".parse().unwrap(), "http://far.example", false).await.err().unwrap();
+        let refused =
+            routes.open(&"http://far.example/v1".parse().unwrap(), "http://far.example", false).await.err().unwrap();
         assert!(refused.message.contains("socks5") && refused.message.contains("NO_PROXY"), "{}", refused.message);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let here = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();

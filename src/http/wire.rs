@@ -156,11 +156,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection ends before the body does, or its form is broken.
-    pub fn poll_piece(
-        &mut self,
-        cx: &mut Context<'_>,
-        take: &mut impl FnMut(Read, &[u8]),
-    ) -> Poll<io::Result<bool>> {
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>, take: &mut impl FnMut(Read, &[u8])) -> Poll<io::Result<bool>> {
         match &mut self.way {
             Way::Solo(solo) => solo.poll_piece(cx, &self.reads, take),
             Way::Ride(ride) => ride.poll_piece(cx, &self.reads, take),
@@ -310,7 +306,11 @@ impl Connections {
 }
 
 /// What is opened, unless that takes too long.
-async fn within<T>(limit: Duration, server: &str, opening: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+async fn within<T>(
+    limit: Duration,
+    server: &str,
+    opening: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     tokio::time::timeout(limit, opening).await.unwrap_or_else(|_| {
         Err(Failure {
             kind: FailureKind::Connect,

@@ -8,7 +8,7 @@ use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
 use crate::clock::{self, Stamp};
 use crate::http::shown;
 use crate::record::{
-    Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, Source, Start, Timing, TokenSource,
+    Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, Phase, Source, Start, Timing, TokenSource,
 };
 use bytes::Bytes;
 use serde_json::Value;
@@ -31,23 +31,29 @@ pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking
     let addressed = target.addressed();
     let question = asking.question(target, &addressed, &text);
     let (conversation, turn) = asking.turn().unzip();
+    let key = turn.map_or(job.keys.first(), |turn| job.keys.get(turn as usize - 1)).cloned().unwrap_or_default();
+    // A turn that was answered well in the run that is resumed is asked once more only for the turns after it.
+    let again = job.phase == Phase::Measure && settings.done.contains(&key);
     let mut outcome = Outcome {
         run: settings.run.clone(),
         id,
-        key: turn.map_or(job.keys.first(), |turn| job.keys.get(turn as usize - 1)).cloned().unwrap_or_default(),
+        key,
         source: Some(target.source),
         model: target.model.id.clone(),
         provider: target.model.provider.clone(),
         load_time_seconds: job.load_seconds,
         concurrency: job.level.concurrency(),
         rate: job.level.rate(),
-        phase: Some(job.phase),
+        phase: Some(if again { Phase::Warmup } else { job.phase }),
         repeat: Some(job.repeat),
         conversation,
         turn,
         prompt: Some(asking.used(job.gpu_setting.clone())),
         ..Outcome::default()
     };
+    if again {
+        outcome.warnings.push("asked_again".into());
+    }
 
     let dialects = settings.api.dialects(target.source);
     let mut spoken = target.dialect.load(Ordering::Relaxed);
@@ -129,8 +135,7 @@ fn finish(
 ) -> String {
     let settings = &shared.settings;
     if let Some(start) = told.start {
-        outcome.client =
-            Some(Client { lag_seconds: on.lag.between(start.mono_ns, told.end_ns.max(clock::mono_ns())) });
+        outcome.client = Some(Client { lag_seconds: on.lag.between(start.mono_ns, told.end_ns.max(clock::mono_ns())) });
         if settings.save_stream {
             outcome.stream = Some(metrics::stream(&told.answer.chunks, start.mono_ns));
         }

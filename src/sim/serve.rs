@@ -16,8 +16,8 @@ use crate::record::Source;
 use anyhow::Context as _;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
-use axum::http::{Method, Version};
 use axum::http::header::AUTHORIZATION;
+use axum::http::{Method, Version};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use serde_json::Value;
@@ -237,10 +237,8 @@ pub async fn listen(address: &str, settings: Settings) -> anyhow::Result<Server>
     let mut refused = None;
     for candidate in lookup_host(address).await.with_context(named)? {
         let socket = if candidate.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.with_context(named)?;
-        let listening = socket
-            .set_reuseaddr(true)
-            .and_then(|()| socket.bind(candidate))
-            .and_then(|()| socket.listen(WAITING));
+        let listening =
+            socket.set_reuseaddr(true).and_then(|()| socket.bind(candidate)).and_then(|()| socket.listen(WAITING));
         match listening {
             Ok(listener) => {
                 let address = listener.local_addr().context("cannot tell the bound address")?;

@@ -213,6 +213,18 @@ fn a_turn_that_fails_ends_its_conversation_and_a_conversation_is_taken_up_as_a_w
         let asked: Vec<_> = ended(&second).into_iter().map(|(id, turn, _)| (id, turn)).collect();
         let expected: Vec<_> = again.iter().flat_map(|id| (1..=3).map(|turn| ((*id).to_owned(), turn))).collect();
         assert_eq!(asked, expected, "{name}");
+        // What was good before is there once among what counts, however often it was asked.
+        let all = [text.lines(), second.stdout.lines()].into_iter().flatten();
+        let results = all.map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let counted = results.filter(|r| r["type"] == "result" && r["error"].is_null() && r["phase"] == "measure");
+        let mut keys: Vec<String> = counted.map(|r| r["key"].as_str().unwrap().to_owned()).collect();
+        keys.sort();
+        let number = keys.len();
+        keys.dedup();
+        assert_eq!((keys.len(), number), (6, 6), "{name}");
+        let again: Vec<Value> = second.of_type("result").into_iter().filter(|r| r["phase"] == "warmup").collect();
+        assert_eq!(again.len(), if name == "torn" { 2 } else { 0 });
+        assert!(again.iter().all(|r| r["warnings"].as_array().unwrap().contains(&"asked_again".into())), "{again:?}");
     }
 }
 

@@ -44,6 +44,19 @@ fn when_nothing_is_left_that_is_said_and_nothing_is_sent_loaded_or_checked() {
 }
 
 #[test]
+fn what_only_warmed_the_server_does_not_stand_for_what_was_to_be_measured() {
+    let sim = Sim::start("openai", &[]);
+    let flags = ["--warmup", "2", "--repeat", "2", "--nonce", "off"];
+    let first = ask(&sim, "openai", "finch-4b", &flags).exits(0);
+    let warm = |line: &&str| !line.contains(r#""type":"result""#) || line.contains(r#""phase":"warmup""#);
+    let interrupted: Vec<&str> = first.stdout.lines().filter(warm).collect();
+    let file = kept(&sim, "interrupted", &(interrupted.join("\n") + "\n"));
+    let second = ask(&sim, "openai", "finch-4b", &[&flags[..], &["--resume", &file]].concat()).exits(0);
+    let measured = second.of_type("result").iter().filter(|r| r["phase"] == "measure").count();
+    assert_eq!(measured, 2);
+}
+
+#[test]
 fn what_a_question_is_decides_whether_it_was_answered() {
     let sim = Sim::start("openai", &["--models", "a,b"]);
     let file = kept(&sim, "first", &ask(&sim, "openai", "a", &["--temperature", "0.5"]).exits(0).stdout);

@@ -71,7 +71,11 @@ async fn answers_are_read_however_they_end_and_it_is_known_what_may_be_kept() {
         assert_eq!(send(&mut connection).await.unwrap().status, status, "{pieces:?}");
         // Where the server's end matters it has to come.
         let ends = text.is_none() || pieces[0].ends_with("to the");
-        let held = if ends { tokio::task::spawn_blocking(|| drop(serving.join())).await.map(|()| None).unwrap() } else { Some(serving) };
+        let held = if ends {
+            tokio::task::spawn_blocking(|| drop(serving.join())).await.map(|()| None).unwrap()
+        } else {
+            Some(serving)
+        };
         assert_eq!(body(&mut connection).await.ok().as_deref(), text, "{pieces:?}");
         assert_eq!(connection.is_usable().await, keeps, "{pieces:?}");
         drop(held);

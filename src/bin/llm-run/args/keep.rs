@@ -4,7 +4,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use llm_bench::cli::Talk;
 use llm_bench::ndjson::{Bad, Lines};
-use llm_bench::record::{self, Record};
+use llm_bench::record::{self, Phase, Record};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -51,7 +51,7 @@ impl KeepArgs {
     }
 }
 
-/// The keys of the good results of an earlier run, and its highest number. A torn last line is forgiven; others that cannot be
+/// The keys of the good results of an earlier run that count, and its highest number. A torn last line is forgiven; others that cannot be
 /// read are told, for what they held is asked again.
 fn good_results(file: &Path, strict: bool, talk: Talk) -> anyhow::Result<(HashSet<String>, u64)> {
     let (mut done, mut last) = (HashSet::new(), 0);
@@ -75,7 +75,9 @@ fn good_results(file: &Path, strict: bool, talk: Talk) -> anyhow::Result<(HashSe
                 records += 1;
                 if let Record::Result(result) = record {
                     last = last.max(result.id);
-                    if result.error.is_none() && !result.key.is_empty() {
+                    // What only warmed the server has the key of what was to be measured, and does not stand for it.
+                    let counts = result.phase != Some(Phase::Warmup);
+                    if counts && result.error.is_none() && !result.key.is_empty() {
                         done.insert(result.key.clone());
                     }
                 }

@@ -1,0 +1,233 @@
+#!/usr/bin/env bash
+# What llm-run costs and how right it is under load, against llm-sim on the same machine: as tables in Markdown, with the
+# machine, the day and the commit.
+#
+#   benches/load.sh            ROUNDS=5 rounds, and the medians count; ONLY="paced many" runs some of the parts
+#
+# Parts: paced (1,000 streams of 50 tokens/s: CPU per chunk, memory, error against the server's own log), scale (500 and 8,000
+# streams with as many chunks per second), many (10,000 streams at once), http2, plain (requests per second without streams,
+# beside oha where that is installed), open (2,000 requests per second that arrive at random), start (cold start, size).
+# Takes llm-run, llm-sim and bench-join from PATH; oha from PATH or $XDG_CACHE_HOME/llm-bench/bin. Nothing here fails on time.
+set -euo pipefail
+
+rounds=${ROUNDS:-5}
+parts=${ONLY:-paced scale many http2 plain open start}
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/llm-bench
+PATH=$PATH:$cache/bin
+export LC_ALL=C
+dir=$(mktemp -d)
+sim=
+end() {
+    [ -z "$sim" ] || kill "$sim" 2> /dev/null || true
+    rm -rf "$dir"
+}
+trap end EXIT
+# Each stream takes a connection, at both ends.
+ulimit -n "$(ulimit -Hn)" 2> /dev/null || true
+
+progress() { printf 'load: %s\n' "$*" >&2; }
+wants() { case " $parts " in *" $1 "*) return 0 ;; esac; return 1; }
+
+# The median, the lowest and the highest of numbers, one per line.
+spread() {
+    sort -g | awk '{ v[NR] = $1 } END { print (NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2), v[1], v[NR] }'
+}
+
+# cell FILE COLUMN FORMAT: median (lowest to highest) of a column of a file of rounds; a dash where nothing was measured.
+cell() {
+    awk -v c="$2" '$c != "-" { print $c }' "$1" > "$dir/column"
+    if [ ! -s "$dir/column" ]; then printf -- '–'; return; fi
+    spread < "$dir/column" | awk -v f="$3" '{ printf f " (" f " to " f ")", $1, $2, $3 }'
+}
+
+# serve FLAG…: starts the server anew; sets $url and $sim, and $dir/truth is its log.
+serve() {
+    rm -f "$dir/url" "$dir/truth"
+    llm-sim --profile openai --seed 1 --port-file "$dir/url" --truth "$dir/truth" --truth-level request "$@" > "$dir/sim.out" &
+    sim=$!
+    until [ -s "$dir/url" ]; do sleep 0.05; done
+    url=$(cat "$dir/url")
+}
+
+# Ends the server; its processor seconds are the second and third word of $dir/sim.time where /proc tells.
+dismiss() {
+    sim_cpu=-
+    if [ -r "/proc/$sim/stat" ]; then
+        sim_cpu=$(awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13) / hz }' "/proc/$sim/stat")
+    fi
+    kill "$sim"
+    wait "$sim" || true
+    sim=
+}
+
+# The most resident memory of a process, in kB, looked at until it ends.
+peak_of() {
+    local pid=$1 high peak=-
+    if [ -r "/proc/$pid/status" ]; then
+        while high=$(awk '/^VmHWM/ { print $2 }' "/proc/$pid/status" 2> /dev/null) && [ -n "$high" ]; do
+            peak=$high
+            sleep 0.05
+        done
+    fi
+    echo "$peak"
+}
+
+# ask FLAG…: runs llm-run; its records are $dir/out, and $cpu, $peak (kB), $seconds tell what it took.
+TIMEFORMAT='%R %U %S'
+ask() {
+    rm -f "$dir/pid"
+    {
+        time {
+            echo finch-4b | sh -c 'echo $$ > "$0"; exec llm-run "$@"' "$dir/pid" --source openai --base-url "$url" \
+                --prompt hello --retries 0 --quiet "$@" > "$dir/out" 2> "$dir/said" || true
+        }
+    } 2> "$dir/time" &
+    local timing=$!
+    until [ -s "$dir/pid" ]; do sleep 0.01; done
+    peak=$(peak_of "$(cat "$dir/pid")")
+    wait "$timing"
+    # What the shell around it took is a few milliseconds.
+    read -r seconds cpu < <(awk '{ print $1, $2 + $3 }' "$dir/time")
+    grep -c '"type":"result".*"error":null' "$dir/out" > "$dir/ok" || true
+    ok=$(cat "$dir/ok")
+    chunks=$(grep -o '"chunks":{"count":[0-9]*' "$dir/out" | awk -F: '{ n += $3 } END { print n + 0 }')
+    at_once=$(grep -o '"in_flight":[0-9]*' "$dir/out" | awk -F: '$2 > n { n = $2 } END { print n + 0 }')
+}
+
+# How far off the times to the first token were, in milliseconds, of the requests that count: mean and 99th percentile.
+errors() {
+    bench-join --truth "$dir/truth" "$dir/out" 2> /dev/null | grep '"phase":"measure"' |
+        grep -o '"ttft_error_seconds":[-0-9.e]*' | awk -F: '{ print ($2 < 0 ? -$2 : $2) * 1000 }' | sort -g |
+        awk '{ v[NR] = $1; sum += $1 } END { if (NR) { at = int(NR * 0.99 + 0.999); print sum / NR, v[at < 1 ? 1 : at] } else print "- -" }'
+}
+
+# paced NAME STREAMS GAP TOKENS RAMP FLAG…: a row of numbers per round in $dir/NAME.
+paced() {
+    local name=$1 streams=$2 gap=$3 tokens=$4 ramp=$5 round
+    shift 5
+    for round in $(seq "$rounds"); do
+        progress "$name: $streams streams, round $round of $rounds"
+        serve --ttft 500ms --itl "$gap" --tokens "$tokens"
+        ask --concurrency "$streams" --requests "$((streams * 2))" --ramp "$ramp" --timeout 10m "$@"
+        dismiss
+        local failed
+        failed=$(grep -c '"type":"result".*"error":{' "$dir/out" || true)
+        echo "$chunks $cpu $peak $sim_cpu $ok $failed $at_once $seconds $(errors)" |
+            awk -v n="$streams" '{
+                us = $1 ? $2 * 1e6 / $1 : "-"; sim = $1 && $4 != "-" ? $4 * 1e6 / $1 : "-"
+                mb = $3 == "-" ? "-" : $3 / 1024; each = $3 == "-" ? "-" : $3 / n
+                print us, mb, each, sim, $5, $6, $7, $8, $9, $10 }' >> "$dir/$name"
+    done
+}
+
+streams_row() {
+    local what=$1 name=$2
+    echo "| $what | $(cell "$dir/$name" 1 %.1f) | $(cell "$dir/$name" 4 %.1f) | $(cell "$dir/$name" 9 %.2f) |" \
+        "$(cell "$dir/$name" 10 %.2f) | $(cell "$dir/$name" 2 %.0f) | $(cell "$dir/$name" 3 %.1f) |" \
+        "$(cell "$dir/$name" 7 %d) | $(awk '{ ok += $5; lost += $6 } END { print ok " / " lost }' "$dir/$name") |"
+}
+
+model=$(awk -F': *' '/^model name/ { print $2; exit }' /proc/cpuinfo 2> /dev/null || true)
+commit=$(git -C "$(dirname "$0")" rev-parse --short HEAD 2> /dev/null || echo unknown)
+load=$(cut -d' ' -f1 /proc/loadavg 2> /dev/null || echo unknown)
+echo "## Under load"
+echo
+echo "$(getconf _NPROCESSORS_ONLN) processors, ${model:-$(uname -m)}, $(uname -sr), $(date -u +%F), load $load before;" \
+    "$(llm-run --version), commit $commit; llm-sim on the same machine; medians of $rounds rounds (lowest to highest)."
+echo
+
+if wants paced; then paced paced 1000 20ms 250 2s; fi
+if wants scale; then
+    paced scale500 500 20ms 250 2s
+    paced scale8000 8000 320ms 60 8s
+fi
+if wants many; then paced many 10000 500ms 40 10s; fi
+if wants http2; then paced http2 1000 20ms 250 2s --http2; fi
+echo "| streams | µs of CPU per chunk | the server's | ttft error, mean ms | ttft error, p99 ms | MB at most | kB per stream | at once | ok / lost |"
+echo "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
+! wants paced || streams_row '1,000 at 50/s' paced
+! wants scale || streams_row '500 at 50/s' scale500
+! wants scale || streams_row '8,000 at 3.1/s' scale8000
+! wants many || streams_row '10,000 at 2/s' many
+! wants http2 || streams_row '1,000 at 50/s, --http2' http2
+echo
+echo "CPU is user and system of the whole process, its start and its requests included, over all chunks. The error is the distance of" \
+    "\`ttft_seconds\` from what the server's log says, of the requests that count; the server's own lateness is in it: it is later" \
+    "to see a request than llm-run is to send it."
+if wants scale; then
+    paste "$dir/scale500" "$dir/scale8000" | awk '{ print $11 / $1 }' > "$dir/ratio"
+    echo
+    echo "CPU per chunk of 8,000 streams over that of 500: $(cell "$dir/ratio" 1 %.2f)."
+fi
+
+if wants plain; then
+    body='{"model":"finch-4b","messages":[{"role":"user","content":"hello"}]}'
+    for round in $(seq "$rounds"); do
+        progress "plain requests, round $round of $rounds"
+        serve --ttft 0ms --itl 0ms --tokens 1
+        ask --no-stream --concurrency 64 --duration 5s --warmup 64
+        ours=$(awk -v n="$ok" 'BEGIN { print n / 5 }')
+        each=$(awk -v n="$ok" -v c="$cpu" 'BEGIN { print n ? c * 1e6 / n : "-" }')
+        theirs=-
+        if command -v oha > /dev/null; then
+            theirs=$(oha --no-tui --output-format json -z 5s -c 64 -m POST -T application/json -d "$body" \
+                "$url/v1/chat/completions" 2> /dev/null | tr -d ' \n' | sed -n 's/.*"requestsPerSec":\([0-9.]*\).*/\1/p')
+        fi
+        dismiss
+        echo "$ours ${theirs:--} $each" | awk '{ print $1, $2, ($2 == "-" || $2 == 0 ? "-" : $1 / $2), $3 }' >> "$dir/plain"
+    done
+    echo
+    echo "| 64 connections, no stream, 5 s | requests/s | µs of CPU per request | share of oha's |"
+    echo "|---|--:|--:|--:|"
+    echo "| llm-run | $(cell "$dir/plain" 1 %.0f) | $(cell "$dir/plain" 4 %.0f) | $(cell "$dir/plain" 3 %.2f) |"
+    if command -v oha > /dev/null; then
+        echo "| $(oha --version) | $(cell "$dir/plain" 2 %.0f) | | 1 |"
+    else
+        echo
+        echo "No oha here: \`cargo install oha --root $cache\` puts it beside."
+    fi
+fi
+
+if wants open; then
+    for round in $(seq "$rounds"); do
+        progress "open loop, round $round of $rounds"
+        serve --ttft 20ms --itl 5ms --tokens 4
+        ask --rate 2000 --duration 10s --ramp 1s
+        dismiss
+        due=$(grep -c '"type":"result".*"phase":"measure"' "$dir/out" || true)
+        sent=$(grep '"type":"result".*"phase":"measure"' "$dir/out" | grep -c '"start_mono"' || true)
+        grep '"type":"result".*"phase":"measure"' "$dir/out" | grep -o '"scheduled":[-0-9.e]*' |
+            awk -F: '{ print -$2 * 1000 }' | sort -g |
+            awk -v due="$due" -v sent="$sent" '{ v[NR] = $1 } END { if (NR) print due / 10, sent, due, v[int(NR * 0.5) + 1], v[int(NR * 0.99) + 1], v[NR] }' \
+                >> "$dir/open"
+    done
+    echo
+    echo "| 2,000 requests/s, Poisson, 10 s | arrivals/s | sent of due | sent late by, p50 ms | p99 ms | max ms |"
+    echo "|---|--:|--:|--:|--:|--:|"
+    echo "| llm-run | $(cell "$dir/open" 1 %.0f) | $(awk '{ s += $2; d += $3 } END { print s " of " d }' "$dir/open") |" \
+        "$(cell "$dir/open" 4 %.2f) | $(cell "$dir/open" 5 %.2f) | $(cell "$dir/open" 6 %.1f) |"
+fi
+
+if wants start; then
+    serve --ttft 0ms --itl 0ms --tokens 1
+    case $(date +%N) in *[!0-9]*) precise= ;; *) precise=1 ;; esac
+    for round in $(seq 11); do
+        [ -n "$precise" ] || break
+        before=$(date +%s.%N)
+        ask
+        at=$(grep -o '"type":"start".*"start_ts":[0-9.]*' "$dir/out" | sed 's/.*://' | head -n 1)
+        awk -v a="$before" -v b="$at" 'BEGIN { print (b - a) * 1000 }' >> "$dir/start"
+    done
+    dismiss
+    : >> "$dir/start"
+    echo
+    echo "| | |"
+    echo "|---|--:|"
+    echo "| from the start of llm-run to its first request on the wire, 11 times | $(cell "$dir/start" 1 %.1f) ms |"
+    for program in llm-models llm-run power-sample mem-sample bench-join bench-report llm-sim; do
+        path=$(command -v "$program") || continue
+        cp "$path" "$dir/program"
+        strip "$dir/program" 2> /dev/null || true
+        echo "| $program, stripped | $(wc -c < "$dir/program" | awk '{ printf "%.1f MB", $1 / 1e6 }') |"
+    done
+fi

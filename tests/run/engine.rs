@@ -1,0 +1,130 @@
+//! The engine: many streams at once, none lost; HTTP/2 where it is asked for, and refused where a server has none.
+
+use super::{ask, one};
+use crate::common::sim::Sim;
+use crate::common::{Ran, command, run_with};
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
+const MODEL: &str = "finch-4b";
+
+/// What the server wrote of each request, by the client's name for it.
+fn truth(path: &str, count: usize) -> HashMap<String, Value> {
+    let read = || std::fs::read_to_string(path).unwrap_or_default();
+    crate::common::wait_until("the truth", || read().lines().count() >= count);
+    let lines = read();
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.map(|line| (line["request"].as_str().unwrap().to_owned(), line)).collect()
+}
+
+/// Asserts that every result is whole, and that its first token was seen when it was written.
+#[track_caller]
+fn all_agree(ran: &Ran, truth: &HashMap<String, Value>, tokens: u64) {
+    for result in ran.of_type("result") {
+        assert_eq!((&result["error"], &result["tokens"]["output"]), (&Value::Null, &json!(tokens)), "{result}");
+        let name = format!("{}-{}", result["run"].as_str().unwrap(), result["id"]);
+        let sent = &truth[&name];
+        assert_eq!((&sent["outcome"], &sent["tokens"]["output"]), (&json!("done"), &json!(tokens)), "{sent}");
+        let seen = result["start_mono"].as_f64().unwrap() + result["ttft_seconds"].as_f64().unwrap();
+        let late = seen - sent["first_token_mono"].as_f64().unwrap();
+        // The server's stamp is taken when its write has returned: on a machine with more to do that may be after the read.
+        assert!(late > -0.2 && late < 5.0, "{late} {result} {sent}");
+    }
+}
+
+#[test]
+fn two_thousand_streams_at_once_lose_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("truth").to_str().unwrap().to_owned();
+    // So long that the last begins before the first ends, on a machine that does other things too.
+    let flags = ["--ttft", "15s", "--itl", "20ms", "--tokens", "20", "--truth", &path, "--truth-level", "request"];
+    let sim = Sim::start("openai", &flags);
+    let ran = ask(&sim, "openai", MODEL, &["--concurrency", "2000", "--requests", "2000", "--retries", "0"]).exits(0);
+    let results = ran.of_type("result");
+    assert_eq!(results.len(), 2000);
+    assert_eq!(results.iter().map(|r| r["in_flight"].as_u64().unwrap()).max(), Some(2000));
+    all_agree(&ran, &truth(&path, 2000), 20);
+}
+
+#[test]
+fn http2_on_request_shares_connections_and_every_stamp_is_the_stream_s_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("truth").to_str().unwrap().to_owned();
+    let flags = ["--ttft", "uniform:300ms,900ms", "--itl", "5ms", "--tokens", "30", "--truth", &path];
+    let sim = Sim::start("openai", &flags);
+    let flags = ["--http2=4", "--threads", "1", "--concurrency", "8", "--requests", "24", "--retries", "0"];
+    let ran = ask(&sim, "openai", MODEL, &flags).exits(0);
+    assert_eq!(ran.of_type("run")[0]["settings"]["http2_streams"], 4);
+    let results = ran.of_type("result");
+    assert!(results.iter().all(|result| result["http_version"] == "2"));
+    let opened = results.iter().filter(|result| result["timing_seconds"]["connect"].is_f64()).count();
+    assert_eq!(opened, 2, "eight at once, four on each connection, and all of them kept");
+    let truth = truth(&path, 24);
+    all_agree(&ran, &truth, 30);
+    // Streams of one connection began and went on at different times, and were seen to.
+    for result in &results {
+        let gaps = &result["itl_seconds"];
+        let sent = &truth[&format!("{}-{}", result["run"].as_str().unwrap(), result["id"])];
+        let (seen, real) = (gaps["mean"].as_f64().unwrap(), sent["gap_seconds"].as_f64().unwrap());
+        assert!((seen - real).abs() < 0.05, "{gaps} {sent}");
+    }
+    let first: HashSet<u64> = results.iter().map(|r| (r["ttft_seconds"].as_f64().unwrap() * 200.0) as u64).collect();
+    assert!(first.len() > 5, "{first:?}");
+
+    let ran = ask(&sim, "openai", MODEL, &["--concurrency", "2"]).exits(0);
+    assert_eq!(one(&ran).get("http_version"), None, "nobody asked for it");
+}
+
+#[test]
+fn http2_goes_on_after_answers_that_break_and_plain_ones_too() {
+    let sim = Sim::start("openai", &["--fault", "abort:0.3", "--fault", "http-500:0.2", "--seed", "3"]);
+    let flags = ["--http2", "--concurrency", "4", "--requests", "40", "--retries", "0"];
+    let results = ask(&sim, "openai", MODEL, &flags).exits(1).of_type("result");
+    let kinds: HashSet<&str> = results.iter().filter_map(|r| r["error"]["kind"].as_str()).collect();
+    assert_eq!((results.len(), kinds), (40, HashSet::from(["truncated", "server"])), "{results:?}");
+    assert!(results.iter().any(|r| r["error"].is_null()));
+    let plain = Sim::start("openai", &[]);
+    let ran = ask(&plain, "openai", MODEL, &["--http2", "--no-stream"]).exits(0);
+    assert_eq!(one(&ran)["tokens"]["output"], 12);
+}
+
+#[test]
+fn a_server_without_http2_is_named_and_not_asked_in_another_way() {
+    for answer in ["HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", ""] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for socket in listener.incoming() {
+                let mut socket = socket.unwrap();
+                let _ = socket.read(&mut [0; 1024]);
+                let _ = socket.write_all(answer.as_bytes());
+            }
+        });
+        let mut run = command("llm-run");
+        run.args(["--source", "openai", "--base-url", &url, "--prompt", "x", "--http2", "--retries", "1"]);
+        let result = one(&run_with(run, "m\n").exits(1));
+        assert_eq!(result["error"]["kind"], "connect", "{result}");
+        let message = result["error"]["message"].as_str().unwrap();
+        assert!(message.contains("does not speak HTTP/2: leave --http2 out"), "{message}");
+        assert_eq!(result.get("attempts"), None, "another try would say the same");
+        assert_eq!(result.get("http_version"), None);
+    }
+    let mut run = command("llm-run");
+    run.args(["--source", "openai", "--base-url", "http://127.0.0.1:9", "--prompt", "x", "--http2=0"]);
+    assert!(run_with(run, "m\n").exits(2).stderr.contains("1..=10000"));
+}
+
+#[test]
+fn event_loops_share_the_load_and_one_is_enough() {
+    let sim = Sim::start("openai", &["--tokens", "5"]);
+    for threads in ["1", "3"] {
+        let flags = ["--threads", threads, "--concurrency", "7", "--requests", "70", "--retries", "0"];
+        let ran = ask(&sim, "openai", MODEL, &flags).exits(0);
+        let results = ran.of_type("result");
+        assert_eq!(results.iter().filter(|r| r["error"].is_null()).count(), 70);
+        let opened = results.iter().filter(|r| r["timing_seconds"]["connect"].is_f64()).count();
+        assert!((1..=7).contains(&opened), "connections are opened before the first requests, and kept: {opened}");
+    }
+}
