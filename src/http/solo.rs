@@ -5,23 +5,25 @@
 //! stands between a read and its stamp. The connection reads at most once each time it is polled, so that the last read is always
 //! the one that brought what is found.
 
-use super::wire::{Head, Read, Reads};
+use super::wire::{Head, Read, Reads, locked};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper::header::HeaderValue;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How much one read may bring, and how long the head of an answer may be. A connection begins with 8 KiB, and takes more when
-/// reads fill them.
-const MOST_BYTES: usize = 64 << 10;
+/// reads fill them: with many streams that is most of their memory.
+const MOST_BYTES: usize = 16 << 10;
 
 type Answer = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
 
@@ -31,6 +33,9 @@ pub struct Solo<S: AsyncRead + AsyncWrite + Unpin> {
     /// `None` once the connection has ended. One that ended must go: a request that was queued in it at that moment is given up
     /// only when it is dropped, and would be waited for until its time is over.
     driver: Option<Connection<TokioIo<Stamped<S>>, Full<Bytes>>>,
+    bell: Arc<Bell>,
+    /// The bell, as the connection knows it.
+    waker: Waker,
     answer: Option<Answer>,
     body: Option<Incoming>,
 }
@@ -43,13 +48,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
     pub async fn new(socket: S, reads: Arc<Reads>) -> hyper::Result<Self> {
         let socket = TokioIo::new(Stamped { inner: socket, reads });
         let (sender, driver) = Builder::new().max_buf_size(MOST_BYTES).handshake(socket).await?;
-        Ok(Self { sender, driver: Some(driver), answer: None, body: None })
+        let bell = Arc::new(Bell { task: Mutex::new(Waker::noop().clone()), muted: AtomicBool::new(false) });
+        let waker = Waker::from(Arc::clone(&bell));
+        Ok(Self { sender, driver: Some(driver), bell, waker, answer: None, body: None })
     }
 
     /// Lets the connection work: write, and read once.
     fn drive(&mut self, cx: &mut Context<'_>, reads: &Reads) {
         reads.turn();
-        if self.driver.as_mut().is_some_and(|driver| Pin::new(driver).poll(cx).is_ready()) {
+        self.bell.attend(cx.waker());
+        let mut cx = Context::from_waker(&self.waker);
+        if self.driver.as_mut().is_some_and(|driver| Pin::new(driver).poll(&mut cx).is_ready()) {
             self.driver = None;
         }
     }
@@ -70,11 +79,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
         // Who drives it need not be woken by it.
         let answered = ready!(answer.as_mut().poll(&mut Context::from_waker(Waker::noop())));
         self.answer = None;
-        let (parts, body) = answered.map_err(io::Error::other)?.into_parts();
+        let (mut parts, body) = answered.map_err(io::Error::other)?.into_parts();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             return Poll::Ready(Err(io::Error::other("the server wants to speak another protocol")));
         }
-        self.body = Some(body);
+        // They lie in what was read: who keeps them keeps all of it, and the connection takes as much again for the body.
+        for value in parts.headers.values_mut() {
+            *value = HeaderValue::from_bytes(value.as_bytes()).map_err(io::Error::other)?;
+        }
+        self.body = Some(body).filter(|body| !body.is_end_stream());
         Poll::Ready(Ok(Head { status: parts.status, headers: parts.headers }))
     }
 
@@ -90,7 +103,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
     ) -> Poll<io::Result<bool>> {
         self.drive(cx, reads);
         let Some(body) = &mut self.body else { return Poll::Ready(Ok(false)) };
-        let more = match ready!(Pin::new(&mut *body).poll_frame(&mut Context::from_waker(Waker::noop()))) {
+        // That a piece was taken is no news to who takes it, and who was given one comes again.
+        self.bell.muted.store(true, Ordering::Relaxed);
+        let piece = Pin::new(&mut *body).poll_frame(&mut Context::from_waker(Waker::noop()));
+        self.bell.muted.store(false, Ordering::Relaxed);
+        let more = match ready!(piece) {
             None => Ok(false),
             Some(Err(why)) => Err(io::Error::other(why)),
             Some(Ok(frame)) => {
@@ -110,6 +127,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
     pub fn poll_usable(&mut self, cx: &mut Context<'_>, reads: &Reads) -> bool {
         self.drive(cx, reads);
         self.driver.is_some() && self.answer.is_none() && self.body.is_none() && self.sender.is_ready()
+    }
+}
+
+/// What a connection wakes: the task that waits for it, unless that is at work itself.
+struct Bell {
+    task: Mutex<Waker>,
+    muted: AtomicBool,
+}
+
+impl Bell {
+    /// Another task may be waiting now.
+    fn attend(&self, waker: &Waker) {
+        let mut task = locked(&self.task);
+        if !task.will_wake(waker) {
+            task.clone_from(waker);
+        }
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.muted.load(Ordering::Relaxed) {
+            locked(&self.task).wake_by_ref();
+        }
     }
 }
 

@@ -251,7 +251,8 @@ impl Connections {
         let opening = async {
             let (stream, forward) = self.routes.open(uri, &server, false).await?;
             let reads = Arc::<Reads>::default();
-            let solo = Solo::new(TokioIo::new(stream), Arc::clone(&reads)).await.map_err(|why| failed(&server, &why))?;
+            let solo =
+                Solo::new(TokioIo::new(stream), Arc::clone(&reads)).await.map_err(|why| failed(&server, &why))?;
             Ok(Connection {
                 way: Way::Solo(Box::new(solo)),
                 reads,
