@@ -8,8 +8,8 @@ export PATH := $(BIN_DIR):$(PATH)
 
 PROGRAMS := llm-models llm-run power-sample mem-sample bench-join bench-report llm-sim
 
-.PHONY: help build demo lmstudio-bench openrouter-bench token-rate ollama-bench \
-	test test-real check check-macos screenshot bless bench install clean
+.PHONY: help build demo lmstudio-bench openrouter-bench token-rate ollama-bench calibrate \
+	test test-real check check-macos screenshot bless bench bench-pure install clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -33,6 +33,12 @@ token-rate: build ## MODE=openrouter|minimax|… CONCURRENCY=1,5,10 PROMPTS=… 
 
 ollama-bench: build ## every model of Ollama at several levels of concurrency
 	@pipelines/ollama.sh
+
+calibrate: ## LEVELS=1,8,64,… DURATION=10s: up to which load this machine measures right, against the simulator
+ifndef BIN
+	cargo build --locked --release
+endif
+	@PATH="$(if $(BIN),$(BIN_DIR),$(TARGET)/release):$$PATH" pipelines/calibrate.sh
 
 test: ## the tests that a fresh machine can run
 	cargo test --locked
@@ -64,10 +70,14 @@ screenshot: build ## docs/demo.png: the page of a demo in headless Chromium
 bless: ## write anew what is generated and checked in: the JSON Schema, golden files
 	BLESS=1 cargo test --locked
 
-bench: ## speed, memory and cost of whole programs, side by side with their neighbours where these are installed
+bench: ## BENCH_ONLY=report BENCH_QUICK=1: speed, memory and cost of whole programs beside their neighbours, into docs/performance.md
+ifndef BIN
 	cargo build --locked --release
-	PATH="$(TARGET)/release:$$PATH" benches/join.sh
-	PATH="$(TARGET)/release:$$PATH" benches/samplers.sh
+endif
+	PATH="$(if $(BIN),$(BIN_DIR),$(TARGET)/release):$$PATH" benches/all.sh $(BENCH_ONLY)
+
+bench-pure: ## BENCH_ARGS=--quick: the hot inner parts, by criterion
+	cargo bench --locked --bench pure -- $(BENCH_ARGS)
 
 install: ## PREFIX=/usr/local: programs, man pages, completions
 	cargo build --locked --release

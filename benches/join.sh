@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# How fast bench-join is beside `jq -c .` on the same file, and how much memory it takes for a million results: as tables in
-# Markdown, with the machine and the day.
+# How fast bench-join is beside `jq -c .` on the same file, and how much memory it takes for a million results: a Markdown
+# section on standard output.
 #
 #   benches/join.sh [RESULTS [MANY]]      default: 50000 results for the speed, 1000000 for the memory
 #
-# Takes bench-join from PATH, or from BENCH_JOIN. Every result has one power and one memory reading of its own. Each round
-# runs everything once, so that what else the machine does hits all alike; ROUNDS=5 of them, and the medians count.
+# Takes bench-join from PATH, or from BENCH_JOIN. Every result has one power and one memory reading of its own. Each round runs
+# everything once, so that what else the machine does hits all alike; BENCH_ROUNDS=5 of them, and the medians count.
 set -euo pipefail
+# shellcheck source=benches/common.sh
+. "$(dirname "$0")/common.sh"
 
 results=${1:-50000}
 many=${2:-1000000}
@@ -51,44 +53,32 @@ readings() {
 lines "$results" > "$dir/results"
 readings "$results" power > "$dir/power"
 readings "$results" mem > "$dir/mem"
-bytes=$(stat -c %s "$dir/results")
+bytes=$(bytes_of "$dir/results")
 
-TIMEFORMAT='%R %U %S'
-
-# Runs a command, and appends how long it took (wall, user and system seconds) to the file of that name.
-timed() {
-    local to=$dir/time.$1
-    shift
-    { time "$@" > /dev/null; } 2>> "$to"
-}
-
-rounds=${ROUNDS:-5}
-for _ in $(seq "$rounds"); do
+rounds=${BENCH_ROUNDS:-5}
+for round in $(seq "$rounds"); do
+    say "join: round $round of $rounds"
     # Left out where there is no jq.
-    ! command -v jq > /dev/null || timed jq jq -c . "$dir/results"
-    timed alone "$join" "$dir/results"
-    timed power "$join" --power "$dir/power" "$dir/results"
-    timed both "$join" --power "$dir/power" --mem "$dir/mem" "$dir/results"
+    ! command -v jq > /dev/null || timed "$dir/time.jq" jq -c . "$dir/results"
+    timed "$dir/time.alone" "$join" "$dir/results"
+    timed "$dir/time.power" "$join" --power "$dir/power" "$dir/results"
+    timed "$dir/time.both" "$join" --power "$dir/power" --mem "$dir/mem" "$dir/results"
 done
-
-# The median, the lowest and the highest of numbers, one per line.
-spread() {
-    sort -g | awk '{ v[NR] = $1 } END { print (NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2), v[1], v[NR] }'
-}
 
 row() {
     local what=$1 name=$2 wall cpu times="- - -"
     wall=$(awk '{ print $1 }' "$dir/time.$name" | spread)
     cpu=$(awk '{ print $2 + $3 }' "$dir/time.$name" | spread)
     # Round by round: both ran within seconds of each other.
-    [ ! -f "$dir/time.jq" ] || times=$(paste "$dir/time.jq" "$dir/time.$name" | awk '{ print $1 / $4 }' | spread)
+    [ ! -f "$dir/time.jq" ] || times=$(paste "$dir/time.jq" "$dir/time.$name" | awk '{ print $1 / $5 }' | spread)
     echo "$wall $cpu $times" | awk -v what="$what" -v n="$results" -v b="$bytes" '{
         ratio = $7 == "-" ? "-" : sprintf("%.1f (%.1f to %.1f)", $7, $8, $9)
         printf "| `%s` | %.0f | %.0f | %s | %.2f (%.2f to %.2f) | %.2f |\n", what, n / $1, b / $1 / 1e6, ratio, $1, $2, $3, $4 }'
 }
 
-model=$(awk -F': *' '/^model name/ { print $2; exit }' /proc/cpuinfo)
-echo "$(nproc) processors, ${model:-$(uname -m)}, $(uname -sr), $(date -u +%F), load $(cut -d' ' -f1 /proc/loadavg);" \
+echo "## bench-join: beside jq, and a million results"
+echo
+echo "$(machine);" \
     "$("$join" --version), $(jq --version 2> /dev/null || echo "no jq");" \
     "$results results in $((bytes / 1000000)) MB, medians of $rounds rounds (lowest to highest)."
 echo
@@ -98,6 +88,8 @@ echo "|---|--:|--:|--:|--:|--:|"
 row 'bench-join' alone
 row 'bench-join --power' power
 row 'bench-join --power --mem' both
+
+say "join: $many results through pipes"
 
 # The ceiling: everything through pipes, nothing on disk, looked at until it ends.
 mkfifo "$dir/in"
@@ -116,4 +108,5 @@ echo
 echo "| piped | with energy | memory at the most |"
 echo "|---|--:|--:|"
 awk -v n="$many" -v kb="$peak" -v covered="$(< "$dir/covered")" 'BEGIN {
-    printf "| %d results, as many power and as many memory readings | %d | %.1f MiB |\n", n, covered, kb / 1024 }'
+    printf "| %d results, as many power and as many memory readings | %d | %s |\n", n, covered,
+        kb ? sprintf("%.1f MiB", kb / 1024) : "not known here" }'

@@ -2,16 +2,20 @@
 # What llm-run costs and how right it is under load, against llm-sim on the same machine: as tables in Markdown, with the
 # machine, the day and the commit.
 #
-#   benches/load.sh            ROUNDS=5 rounds, and the medians count; ONLY="paced many" runs some of the parts
+#   benches/load.sh            BENCH_ROUNDS=5 rounds, and the medians count; ONLY="paced many" runs some of the parts;
+#                              BENCH_QUICK=1 tries all with one round of small numbers
 #
 # Parts: paced (1,000 streams of 50 tokens/s: CPU per chunk, memory, error against the server's own log), scale (500 and 8,000
 # streams with as many chunks per second), many (10,000 streams at once), http2, plain (requests per second without streams,
-# beside oha where that is installed), open (2,000 requests per second that arrive at random), start (cold start, size).
+# beside oha where that is installed), open (2,000 requests per second that arrive at random), start (cold start and size: only
+# where it is asked for, or where there is no start.sh beside this).
 # Takes llm-run, llm-sim and bench-join from PATH; oha from PATH or $XDG_CACHE_HOME/llm-bench/bin. Nothing here fails on time.
 set -euo pipefail
 
-rounds=${ROUNDS:-5}
-parts=${ONLY:-paced scale many http2 plain open start}
+rounds=${BENCH_ROUNDS:-5}
+parts=${ONLY:-paced scale many http2 plain open $([ -e "$(dirname "$0")/start.sh" ] || echo start)}
+fewer=1 few=5
+if [ -n "${BENCH_QUICK:-}" ]; then rounds=1 fewer=20 few=1; fi
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/llm-bench
 PATH=$PATH:$cache/bin
 export LC_ALL=C
@@ -90,20 +94,21 @@ ask() {
     read -r seconds cpu < <(awk '{ print $1, $2 + $3 }' "$dir/time")
     grep -c '"type":"result".*"error":null' "$dir/out" > "$dir/ok" || true
     ok=$(cat "$dir/ok")
-    chunks=$(grep -o '"chunks":{"count":[0-9]*' "$dir/out" | awk -F: '{ n += $3 } END { print n + 0 }')
-    at_once=$(grep -o '"in_flight":[0-9]*' "$dir/out" | awk -F: '$2 > n { n = $2 } END { print n + 0 }')
+    # Plain answers have no chunks.
+    chunks=$({ grep -o '"chunks":{"count":[0-9]*' "$dir/out" || true; } | awk -F: '{ n += $3 } END { print n + 0 }')
+    at_once=$({ grep -o '"in_flight":[0-9]*' "$dir/out" || true; } | awk -F: '$2 > n { n = $2 } END { print n + 0 }')
 }
 
 # How far off the times to the first token were, in milliseconds, of the requests that count: mean and 99th percentile.
 errors() {
-    bench-join --truth "$dir/truth" "$dir/out" 2> /dev/null | grep '"phase":"measure"' |
-        grep -o '"ttft_error_seconds":[-0-9.e]*' | awk -F: '{ print ($2 < 0 ? -$2 : $2) * 1000 }' | sort -g |
+    { bench-join --truth "$dir/truth" "$dir/out" 2> /dev/null || true; } | { grep '"phase":"measure"' || true; } |
+        { grep -o '"ttft_error_seconds":[-0-9.e]*' || true; } | awk -F: '{ print ($2 < 0 ? -$2 : $2) * 1000 }' | sort -g |
         awk '{ v[NR] = $1; sum += $1 } END { if (NR) { at = int(NR * 0.99 + 0.999); print sum / NR, v[at < 1 ? 1 : at] } else print "- -" }'
 }
 
 # paced NAME STREAMS GAP TOKENS RAMP FLAG…: a row of numbers per round in $dir/NAME.
 paced() {
-    local name=$1 streams=$2 gap=$3 tokens=$4 ramp=$5 round
+    local name=$1 streams=$(($2 / fewer)) gap=$3 tokens=$4 ramp=$5 round
     shift 5
     for round in $(seq "$rounds"); do
         progress "$name: $streams streams, round $round of $rounds"
@@ -130,10 +135,11 @@ streams_row() {
 model=$(awk -F': *' '/^model name/ { print $2; exit }' /proc/cpuinfo 2> /dev/null || true)
 commit=$(git -C "$(dirname "$0")" rev-parse --short HEAD 2> /dev/null || echo unknown)
 load=$(cut -d' ' -f1 /proc/loadavg 2> /dev/null || echo unknown)
-echo "## Under load"
+echo "## Load"
 echo
 echo "$(getconf _NPROCESSORS_ONLN) processors, ${model:-$(uname -m)}, $(uname -sr), $(date -u +%F), load $load before;" \
     "$(llm-run --version), commit $commit; llm-sim on the same machine; medians of $rounds rounds (lowest to highest)."
+[ "$fewer" = 1 ] || echo "Tried with a $fewer""th of the streams: these numbers say nothing."
 echo
 
 if wants paced; then paced paced 1000 20ms 250 2s; fi
@@ -154,10 +160,28 @@ echo
 echo "CPU is user and system of the whole process, its start and its requests included, over all chunks. The error is the distance of" \
     "\`ttft_seconds\` from what the server's log says, of the requests that count; the server's own lateness is in it: it is later" \
     "to see a request than llm-run is to send it."
+
+# target WHAT VALUE LIMIT UNIT: whether a median is within what was aimed at.
+target() {
+    case $2 in ''|-) return ;; esac
+    awk -v what="$1" -v v="$2" -v l="$3" -v unit="$4" 'BEGIN { printf "| %s | %.2f %s | %s |\n", what, v, unit, (v + 0 <= l + 0 ? "met" : "**missed**") }' >> "$dir/targets"
+}
+median() { awk -v c="$2" '$c != "-" { print $c }' "$dir/$1" | spread 2> /dev/null | awk 'NF == 3 { print $1 }'; }
+if wants paced; then
+    target 'CPU per chunk at 1,000 streams × 50/s: at most 10 µs' "$(median paced 1)" 10 µs
+    target 'ttft error at 1,000 streams, p99: under 5 ms' "$(median paced 10)" 5 ms
+    target 'ttft error at 1,000 streams, mean: under 1 ms' "$(median paced 9)" 1 ms
+    target 'memory at 1,000 streams: under 64 MB' "$(median paced 2)" 64 MB
+fi
+if wants many; then
+    target 'memory per stream at 10,000: under 40 kB' "$(median many 3)" 40 kB
+    target 'streams lost of 10,000 at once: none' "$(awk '{ n += $6 } END { print n }' "$dir/many")" 0 ''
+fi
 if wants scale; then
     paste "$dir/scale500" "$dir/scale8000" | awk '{ print $11 / $1 }' > "$dir/ratio"
     echo
     echo "CPU per chunk of 8,000 streams over that of 500: $(cell "$dir/ratio" 1 %.2f)."
+    target 'CPU per chunk at 8,000 streams over that at 500: at most 1.5' "$(median ratio 1)" 1.5 ''
 fi
 
 if wants plain; then
@@ -165,23 +189,25 @@ if wants plain; then
     for round in $(seq "$rounds"); do
         progress "plain requests, round $round of $rounds"
         serve --ttft 0ms --itl 0ms --tokens 1
-        ask --no-stream --concurrency 64 --duration 5s --warmup 64
-        ours=$(awk -v n="$ok" 'BEGIN { print n / 5 }')
+        ask --no-stream --concurrency 64 --duration "${few}s"
+        ours=$(awk -v n="$ok" -v s="$few" 'BEGIN { print n / s }')
         each=$(awk -v n="$ok" -v c="$cpu" 'BEGIN { print n ? c * 1e6 / n : "-" }')
         theirs=-
         if command -v oha > /dev/null; then
-            theirs=$(oha --no-tui --output-format json -z 5s -c 64 -m POST -T application/json -d "$body" \
+            theirs=$(oha --no-tui --output-format json -z "${few}s" -c 64 -m POST -T application/json -d "$body" \
                 "$url/v1/chat/completions" 2> /dev/null | tr -d ' \n' | sed -n 's/.*"requestsPerSec":\([0-9.]*\).*/\1/p')
         fi
         dismiss
         echo "$ours ${theirs:--} $each" | awk '{ print $1, $2, ($2 == "-" || $2 == 0 ? "-" : $1 / $2), $3 }' >> "$dir/plain"
     done
     echo
-    echo "| 64 connections, no stream, 5 s | requests/s | µs of CPU per request | share of oha's |"
+    echo "| 64 connections, no stream, $few s | requests/s | µs of CPU per request | share of oha's |"
     echo "|---|--:|--:|--:|"
     echo "| llm-run | $(cell "$dir/plain" 1 %.0f) | $(cell "$dir/plain" 4 %.0f) | $(cell "$dir/plain" 3 %.2f) |"
     if command -v oha > /dev/null; then
         echo "| $(oha --version) | $(cell "$dir/plain" 2 %.0f) | | 1 |"
+        awk '$3 != "-" { print 1 / $3 }' "$dir/plain" > "$dir/behind"
+        target "requests/s without streams below oha's: at most twice" "$(median behind 1)" 2 ''
     else
         echo
         echo "No oha here: \`cargo install oha --root $cache\` puts it beside."
@@ -192,20 +218,21 @@ if wants open; then
     for round in $(seq "$rounds"); do
         progress "open loop, round $round of $rounds"
         serve --ttft 20ms --itl 5ms --tokens 4
-        ask --rate 2000 --duration 10s --ramp 1s
+        ask --rate 2000 --duration "$((few * 2))s" --ramp 1s
         dismiss
         due=$(grep -c '"type":"result".*"phase":"measure"' "$dir/out" || true)
-        sent=$(grep '"type":"result".*"phase":"measure"' "$dir/out" | grep -c '"start_mono"' || true)
-        grep '"type":"result".*"phase":"measure"' "$dir/out" | grep -o '"scheduled":[-0-9.e]*' |
+        sent=$({ grep '"type":"result".*"phase":"measure"' "$dir/out" || true; } | grep -c '"start_mono"' || true)
+        { grep '"type":"result".*"phase":"measure"' "$dir/out" | grep -o '"scheduled":[-0-9.e]*' || true; } |
             awk -F: '{ print -$2 * 1000 }' | sort -g |
-            awk -v due="$due" -v sent="$sent" '{ v[NR] = $1 } END { if (NR) print due / 10, sent, due, v[int(NR * 0.5) + 1], v[int(NR * 0.99) + 1], v[NR] }' \
+            awk -v due="$due" -v sent="$sent" -v s="$((few * 2))" '{ v[NR] = $1 } END { if (NR) print due / s, sent, due, v[int(NR * 0.5) + 1], v[int(NR * 0.99) + 1], v[NR] }' \
                 >> "$dir/open"
     done
     echo
-    echo "| 2,000 requests/s, Poisson, 10 s | arrivals/s | sent of due | sent late by, p50 ms | p99 ms | max ms |"
+    echo "| 2,000 requests/s, Poisson, $((few * 2)) s | arrivals/s | sent of due | sent late by, p50 ms | p99 ms | max ms |"
     echo "|---|--:|--:|--:|--:|--:|"
     echo "| llm-run | $(cell "$dir/open" 1 %.0f) | $(awk '{ s += $2; d += $3 } END { print s " of " d }' "$dir/open") |" \
         "$(cell "$dir/open" 4 %.2f) | $(cell "$dir/open" 5 %.2f) | $(cell "$dir/open" 6 %.1f) |"
+    target 'open loop, sent late, p99: under 5 ms' "$(median open 5)" 5 ms
 fi
 
 if wants start; then
@@ -230,4 +257,11 @@ if wants start; then
         strip "$dir/program" 2> /dev/null || true
         echo "| $program, stripped | $(wc -c < "$dir/program" | awk '{ printf "%.1f MB", $1 / 1e6 }') |"
     done
+fi
+
+if [ -s "$dir/targets" ]; then
+    echo
+    echo "| target | median | |"
+    echo "|---|--:|---|"
+    cat "$dir/targets"
 fi

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# What the samplers cost: their own processor time, by their closing records, as a share of one core, as a Markdown table.
+# What the samplers cost: their own processor time, by their closing records, as a share of one core: a Markdown section
+# on standard output.
 #
 #   benches/samplers.sh [SECONDS]      default: 60
 #
 # power-sample reads a copy of /sys with one counter that moves; mem-sample follows one process among 500 others. All rows
-# are measured at the same time: each counts its own processor time only. Exit status 1 when a target is missed.
+# are measured at the same time: each counts its own processor time only. A missed target is marked.
 set -euo pipefail
+# shellcheck source=benches/common.sh
+. "$(dirname "$0")/common.sh"
 
 seconds=${1:-60}
 dir=$(mktemp -d)
@@ -49,10 +52,10 @@ row "mem-sample, every 1 s, nobody found" 0.5 mem-sample --quiet --name '^no-suc
 row "mem-sample, every 100 ms, nobody found" - mem-sample --quiet --name '^no-such-server$' --interval 100ms
 wait "${rows[@]}"
 
-cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2> /dev/null | head -n 1 || sysctl -n machdep.cpu.brand_string)
-echo "$(date -u +%F), $cpu, $(getconf _NPROCESSORS_ONLN) cores, $(uname -sr), $((processes)) processes, $seconds s each:"
+echo "## The samplers' own cost"
+echo
+echo "$(machine); $((processes)) processes, $seconds s each."
 echo
 echo "| program | readings | missed | share of a core | target |"
 echo "|---|--:|--:|--:|--:|"
 cat "$dir"/row-??
-! grep -q 'missed\*\*' "$dir"/row-??

@@ -10,6 +10,7 @@ mod input;
 #[cfg(feature = "http")]
 mod keys;
 mod progress;
+mod records;
 mod sampling;
 
 pub use crate::text::plain;
@@ -20,6 +21,7 @@ pub use input::Input;
 #[cfg(feature = "http")]
 pub use keys::{KeyArgs, base_url_of};
 pub use progress::{Progress, fitted};
+pub use records::Records;
 pub use sampling::{Sampling, Stop};
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};

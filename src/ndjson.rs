@@ -11,6 +11,10 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+mod blocks;
+
+pub use blocks::{BLOCK, Block, Blocks};
+
 /// The longest line that is read, in bytes: longer ones are not records but accidents, and memory is bounded by this.
 pub const MAX_LINE: usize = 256 << 20;
 
@@ -71,28 +75,7 @@ impl Lines {
     /// # Errors
     /// When a file cannot be opened, or `-` stands twice; the message names the file.
     pub fn open<P: AsRef<Path>>(files: &[P]) -> io::Result<Self> {
-        let mut waiting = VecDeque::new();
-        let mut stdin_taken = false;
-        for path in files {
-            let path = path.as_ref();
-            let name = path.display().to_string();
-            if name == "-" {
-                if stdin_taken {
-                    return Err(io::Error::other("-: standard input can be read only once"));
-                }
-                stdin_taken = true;
-                waiting.push_back((name.into(), stdin()));
-            } else {
-                let file = File::open(path).map_err(|why| io::Error::new(why.kind(), format!("{name}: {why}")))?;
-                if file.metadata().is_ok_and(|meta| meta.is_dir()) {
-                    return Err(io::Error::new(io::ErrorKind::IsADirectory, format!("{name}: is a directory")));
-                }
-                waiting.push_back((name.into(), buffered(file)));
-            }
-        }
-        if files.is_empty() {
-            waiting.push_back(("-".into(), stdin()));
-        }
+        let waiting = inputs(files)?.into_iter().map(|(name, reader)| (name, buffered(reader))).collect();
         Ok(Self { waiting, current: None, number: 0, spare: Vec::new() })
     }
 
@@ -135,13 +118,54 @@ fn read_line(from: &mut impl BufRead, to: &mut Vec<u8>) -> io::Result<()> {
     }
 }
 
-fn stdin() -> Reader {
+/// What can be read, under its name in messages.
+type Named = (Arc<str>, Box<dyn Read + Send>);
+
+/// Opens files in order; `-`, or no file at all, is standard input.
+fn inputs<P: AsRef<Path>>(files: &[P]) -> io::Result<Vec<Named>> {
+    let mut inputs: Vec<Named> = Vec::new();
+    let mut stdin_taken = false;
+    for path in files {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        if name == "-" {
+            if stdin_taken {
+                return Err(io::Error::other("-: standard input can be read only once"));
+            }
+            stdin_taken = true;
+            inputs.push(stdin());
+        } else {
+            let file = File::open(path).map_err(|why| io::Error::new(why.kind(), format!("{name}: {why}")))?;
+            if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+                return Err(io::Error::new(io::ErrorKind::IsADirectory, format!("{name}: is a directory")));
+            }
+            inputs.push((name.into(), Box::new(file)));
+        }
+    }
+    if files.is_empty() {
+        inputs.push(stdin());
+    }
+    Ok(inputs)
+}
+
+fn stdin() -> Named {
     // A private handle rather than the locked one: the stream may be read on any thread.
-    buffered(io::stdin())
+    ("-".into(), Box::new(io::stdin()))
 }
 
 fn buffered(reader: impl Read + Send + 'static) -> Reader {
     BufReader::with_capacity(1 << 16, Box::new(reader))
+}
+
+/// What some editors write before the first line.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// A line without what ends it, nor, if it is the first, the byte-order mark before it.
+fn bare(mut line: &[u8], number: u64) -> &[u8] {
+    while let [rest @ .., b'\n' | b'\r'] = line {
+        line = rest;
+    }
+    if number == 1 { line.strip_prefix(BOM).unwrap_or(line) } else { line }
 }
 
 impl Iterator for Lines {
@@ -176,8 +200,8 @@ impl Iterator for Lines {
             while matches!(bytes.last(), Some(b'\n' | b'\r')) {
                 bytes.pop();
             }
-            if self.number == 1 && bytes.starts_with(b"\xef\xbb\xbf") {
-                bytes.drain(..3);
+            if self.number == 1 && bytes.starts_with(BOM) {
+                bytes.drain(..BOM.len());
             }
             match String::from_utf8(bytes) {
                 Ok(text) if text.trim().is_empty() => continue,

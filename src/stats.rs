@@ -8,6 +8,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram as Hdr;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 
+mod merged;
+
+pub use merged::Merged;
+
 /// The `q`-quantile (0 to 1) of sorted numbers, linear between neighbours: Hyndman and Fan's type 7, as numpy and R
 /// compute it by default. `None` for no numbers.
 pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
@@ -109,6 +113,16 @@ impl Histogram {
     /// The `q`-quantile in seconds; `None` when nothing was counted.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.value_at_quantile(q) as f64 / 1e6)
+    }
+
+    /// The mean in seconds, as exact as the classes are; `None` when nothing was counted.
+    pub fn mean(&self) -> Option<f64> {
+        (!self.0.is_empty()).then(|| self.0.mean() / 1e6)
+    }
+
+    /// The classes in which something was counted: the upper end in seconds, and how many.
+    pub fn classes(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        self.0.iter_recorded().map(|class| (class.value_iterated_to() as f64 / 1e6, class.count_at_value()))
     }
 
     /// Base64 of HdrHistogram's V2 encoding.

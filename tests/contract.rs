@@ -140,7 +140,10 @@ fn every_field_that_the_programs_write_is_documented() {
     }
     assert_eq!(found, BTreeSet::new(), "fields that no document knows");
     let kinds: Vec<&str> = seen.keys().map(String::as_str).collect();
-    assert_eq!(kinds, ["join_summary", "load", "memory", "model", "power", "prompt", "result", "run", "sampler"]);
+    assert_eq!(
+        kinds,
+        ["join_summary", "level", "load", "memory", "model", "power", "prompt", "result", "run", "run_end", "sampler"]
+    );
 }
 
 /// The words that the sources put among the warnings of a result.

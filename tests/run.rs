@@ -12,6 +12,7 @@ mod prompts;
 mod recordings;
 mod resume;
 mod retries;
+mod search;
 mod servers;
 mod streams;
 

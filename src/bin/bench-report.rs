@@ -2,10 +2,12 @@
 
 use anyhow::Context;
 use clap::Parser;
-use llm_bench::cli::{self, Common, Exit, Input, Talk};
+use llm_bench::cli::{self, Common, Exit, Input, Records, Talk};
+use llm_bench::record::Record;
 use llm_bench::report::{self, Column, Format, Gate, Options, Order, input, legacy};
 use llm_bench::summary::{self, Collector, Slo, Summary};
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -36,6 +38,9 @@ struct Args {
     /// Compare with older results: a file or a run folder, may be given several times
     #[arg(long, value_name = "FILE")]
     baseline: Vec<PathBuf>,
+    /// Say how right this machine measures at such loads: the folder or the calibration.ndjson that `make calibrate` left
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
     /// Exit with 3 when this holds for any model, or cannot be told: 'ttft_p95 > 500ms', 'tok_s < 0.95 * baseline'
     #[arg(long, value_name = "CONDITION", value_parser = Gate::parse)]
     fail_if: Vec<Gate>,
@@ -51,6 +56,9 @@ struct Args {
     /// With --follow: how often to look
     #[arg(short, long, value_name = "TIME", default_value = "2s", value_parser = cli::duration_in(Duration::from_millis(100), Duration::from_secs(3600)))]
     interval: Duration,
+    /// How many threads read [default: one per processor]; the report is the same whatever their number
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
     #[command(flatten)]
     common: Common,
 }
@@ -73,6 +81,7 @@ Examples:
   bench-join results.ndjson --power power.ndjson | bench-report --format text --sort -tok_s
   bench-report --format json monday.ndjson tuesday.ndjson | jq '.groups[] | {model, ok, failed}'
   bench-report new.ndjson --baseline old.ndjson --fail-if 'tok_s < 0.95 * baseline' --format markdown
+  bench-report results.ndjson --calibration reports/calibrate-20261121-155300 --out index.html
   bench-report results.ndjson --follow --out index.html
 
 Exit status:
@@ -84,8 +93,9 @@ Exit status:
 Environment:
   NO_COLOR  no colour, no progress
 
-Memory: 20,000 requests one by one, up to 20,000 numbers per group and metric, then counts of classes; and the report
-itself. A file given with --output is replaced whole or not at all.";
+Memory: per thread a quarter of a mebibyte of lines (a longer line whole, at most 256 MiB) and 512 records of them; of all
+that was read 20,000 requests one by one and up to 20,000 numbers per group and metric, then counts of classes; and the
+report itself. A file given with --output is replaced whole or not at all.";
 
 impl AsRef<Common> for Args {
     fn as_ref(&self) -> &Common {
@@ -132,6 +142,9 @@ fn write(
     if let Some(order) = args.sort {
         summary.order_groups(|a, b| order.of(a, b));
     }
+    if let Some(path) = &args.calibration {
+        summary.calibration = Some(input::calibration(path)?);
+    }
     summary.comparison = baseline.map(|baseline| summary::compare(&summary, baseline));
     let columns = args.columns.as_ref().map(|columns| columns.0.clone());
     let options = Options { folders, output: output.map(folder_of), columns, refresh };
@@ -151,22 +164,39 @@ fn write(
 /// The summary of files and folders, how many lines could not be read, and the folders that paths are relative to.
 fn read(files: &[PathBuf], args: &Args, talk: Talk) -> anyhow::Result<(Summary, u64, Vec<PathBuf>)> {
     let sources = input::sources(files)?;
-    let open = |file: &input::Source| Input::open(std::slice::from_ref(&file.path), args.common.strict, talk);
-    let inputs = sources.files.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
+    let open = |source: &input::Source| {
+        let (file, strict) = (std::slice::from_ref(&source.path), args.common.strict);
+        Ok(if source.legacy {
+            (Some(Input::open(file, strict, talk)?), None)
+        } else {
+            (None, Some(Records::open(file, strict, talk)?))
+        })
+    };
+    // All are opened before any is read.
+    let opened = sources.files.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
+    let threads = args.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let (mut collector, mut bad) = (Collector::with_slo(args.slo), 0);
-    for (mut input, source) in inputs.into_iter().zip(&sources.files) {
-        if source.legacy {
+    for ((document, records), source) in opened.into_iter().zip(&sources.files) {
+        if let Some(mut input) = document {
             let text = std::fs::read_to_string(&source.path).with_context(|| source.path.display().to_string())?;
             match legacy::records(&text) {
                 Ok(records) => records.into_iter().for_each(|record| collector.add(record, source.folder)),
                 Err(why) => input.refuse(&format!("{}: {why:#}", source.path.display()))?,
             }
-        } else {
-            while let Some((_, record)) = input.next_record()? {
-                collector.add(record, source.folder);
-            }
+            bad += input.bad();
         }
-        bad += input.bad();
+        if let Some(records) = records {
+            bad += records.each(threads, summary::read, &mut |record| match record {
+                Record::Result(o) => {
+                    collector.result(&o, source.folder);
+                    Some(o)
+                }
+                other => {
+                    collector.add(other, source.folder);
+                    None
+                }
+            })?;
+        }
     }
     Ok((collector.finish(), bad, sources.folders))
 }

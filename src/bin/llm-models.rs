@@ -297,7 +297,7 @@ fn api(cli: &Cli, source: Source, server: &Server, talk: Talk) -> anyhow::Result
         let name = service(source).key_variable.unwrap_or_default();
         bail!("no key: set {name}, or give --api-key-file FILE");
     }
-    let (api, refused) = Api::new(&base, key, &rule)?;
+    let (api, refused) = Api::new(&base, key, &rule);
     if let Some(why) = refused {
         talk.warn(why);
     }

@@ -128,7 +128,8 @@ async fn attempt(
     on_piece: &mut impl FnMut(&Answer),
 ) -> Result<(), Failure> {
     let uri: Uri = call.url.parse().map_err(|why| io_failure(FailureKind::Connect, &shown(&call.url), &why))?;
-    let mut connection = connections.take(&uri, limits.connect).await?;
+    // What opening takes is not held for as long as the answer takes.
+    let mut connection = Box::pin(connections.take(&uri, limits.connect)).await?;
     let mut waited = false;
     while let Some(early) = call.not_before_ns.and_then(|due| due.checked_sub(clock::mono_ns())).filter(|ns| *ns > 0) {
         tokio::time::sleep(Duration::from_nanos(early)).await;
@@ -154,7 +155,7 @@ async fn attempt(
             Ok(Err(_)) if kept && connection.reads().last().number == reads_before => {
                 connections.distrust(&uri);
                 told.answer.warnings.insert("reused_connection_died");
-                connection = connections.open(&uri, limits.connect).await?;
+                connection = Box::pin(connections.open(&uri, limits.connect)).await?;
             }
             Ok(Err(why)) => {
                 return Err(io_failure(

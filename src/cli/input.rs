@@ -1,7 +1,7 @@
 //! Records from files or standard input, with the one policy for lines that cannot be read.
 
 use super::Talk;
-use crate::ndjson::{Bad, Line, Lines};
+use crate::ndjson::{Bad, Line, Lines, Place};
 use crate::record::{self, Record};
 use anyhow::{Context, bail};
 use std::io::{self, IsTerminal};
@@ -11,10 +11,54 @@ use std::path::PathBuf;
 /// program under `--strict`. A newer contract is passed on with one warning.
 pub struct Input {
     lines: Lines,
+    policy: Policy,
+}
+
+/// Says what is waited for where records are to be typed.
+pub(super) fn hint(files: &[PathBuf], talk: Talk) {
+    let stdin = files.is_empty() || files.iter().any(|file| file.as_os_str() == "-");
+    if stdin && io::stdin().is_terminal() {
+        talk.warn("reading records from the terminal; end with ^D, or see --help for a pipeline");
+    }
+}
+
+/// What becomes of lines that cannot be read.
+pub(super) struct Policy {
     talk: Talk,
     strict: bool,
     newer_said: bool,
     bad: u64,
+}
+
+impl Policy {
+    pub(super) fn new(strict: bool, talk: Talk) -> Self {
+        Self { talk, strict, newer_said: false, bad: 0 }
+    }
+
+    /// Says, once, that a record of a newer contract is passed on.
+    pub(super) fn newer(&mut self, place: &Place, v: u64) {
+        if !std::mem::replace(&mut self.newer_said, true) {
+            let known = record::V;
+            self.talk.warn(format!("{place}: record of contract version {v}, newer than {known}: passed on unread"));
+        }
+    }
+
+    /// Reports a line as unreadable and counts it.
+    ///
+    /// # Errors
+    /// Where the program is strict, always.
+    pub(super) fn refuse(&mut self, why: &str) -> anyhow::Result<()> {
+        if self.strict {
+            bail!("{why}");
+        }
+        self.talk.error(why);
+        self.bad += 1;
+        Ok(())
+    }
+
+    pub(super) fn bad(&self) -> u64 {
+        self.bad
+    }
 }
 
 impl Input {
@@ -23,16 +67,13 @@ impl Input {
     /// # Errors
     /// When a file cannot be opened.
     pub fn open(files: &[PathBuf], strict: bool, talk: Talk) -> anyhow::Result<Self> {
-        let stdin = files.is_empty() || files.iter().any(|file| file.as_os_str() == "-");
-        if stdin && io::stdin().is_terminal() {
-            talk.warn("reading records from the terminal; end with ^D, or see --help for a pipeline");
-        }
+        hint(files, talk);
         Ok(Self::from_lines(Lines::open(files)?, strict, talk))
     }
 
     /// The records of `lines`.
     pub fn from_lines(lines: Lines, strict: bool, talk: Talk) -> Self {
-        Self { lines, talk, strict, newer_said: false, bad: 0 }
+        Self { lines, policy: Policy::new(strict, talk) }
     }
 
     /// The next line that is a JSON object, with what it is.
@@ -92,11 +133,7 @@ impl Input {
 
     /// Says, once, that a record of a newer contract is passed on.
     pub fn newer(&mut self, line: &Line, v: u64) {
-        if !std::mem::replace(&mut self.newer_said, true) {
-            let known = record::V;
-            let place = &line.place;
-            self.talk.warn(format!("{place}: record of contract version {v}, newer than {known}: passed on unread"));
-        }
+        self.policy.newer(&line.place, v);
     }
 
     /// Reports a line as unreadable, for a reason the caller found.
@@ -104,16 +141,11 @@ impl Input {
     /// # Errors
     /// Under `--strict`, always.
     pub fn refuse(&mut self, why: &str) -> anyhow::Result<()> {
-        if self.strict {
-            bail!("{why}");
-        }
-        self.talk.error(why);
-        self.bad += 1;
-        Ok(())
+        self.policy.refuse(why)
     }
 
     /// How many lines were refused.
     pub fn bad(&self) -> u64 {
-        self.bad
+        self.policy.bad()
     }
 }

@@ -3,7 +3,7 @@
 use super::{KeyRule, Secret, failure_of, io_failure, is_loopback, shown};
 use crate::record::{Failure, FailureKind};
 use serde_json::Value;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The most of an answer that is held, in bytes; OpenRouter's catalogue has two million.
@@ -12,7 +12,9 @@ const LARGEST: usize = 64 << 20;
 /// A server's JSON API, with the key that may go there.
 #[derive(Debug, Clone)]
 pub struct Api {
-    client: reqwest::Client,
+    /// Made for the first call: the system's certificates take longer to read than a request to this machine takes, and most
+    /// runs have nothing to call.
+    client: Arc<OnceLock<reqwest::Client>>,
     base: String,
     key: Option<Secret>,
     /// What the `server` header of the last answer said.
@@ -52,16 +54,20 @@ impl Reply {
 }
 
 impl Api {
-    /// The API at `base` (no trailing slash). The key goes along only where `rule` lets it; where it does not, `Err`
-    /// holds the API without the key, and why.
-    ///
-    /// # Errors
-    /// When the TLS library cannot be set up.
-    pub fn new(base: &str, key: Option<Secret>, rule: &KeyRule) -> anyhow::Result<(Self, Option<String>)> {
-        super::wire::install_crypto();
+    /// The API at `base` (no trailing slash). The key goes along only where `rule` lets it; where it does not, the second is why.
+    pub fn new(base: &str, key: Option<Secret>, rule: &KeyRule) -> (Self, Option<String>) {
         let refused = key.as_ref().and_then(|_| rule.allows(base).err());
+        let key = key.filter(|_| refused.is_none());
+        (Self { client: Arc::default(), base: base.to_owned(), key, server: Arc::default() }, refused)
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, Failure> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        super::wire::install_crypto();
         let mut builder = reqwest::Client::builder();
-        if is_loopback(base) {
+        if is_loopback(&self.base) {
             // A proxy of the environment is for other machines.
             builder = builder.no_proxy();
         }
@@ -73,9 +79,9 @@ impl Api {
             .pool_max_idle_per_host(0)
             // A redirect must never carry a key to another host.
             .redirect(reqwest::redirect::Policy::none())
-            .build()?;
-        let key = key.filter(|_| refused.is_none());
-        Ok((Self { client, base: base.to_owned(), key, server: Arc::default() }, refused))
+            .build()
+            .map_err(|why| io_failure(FailureKind::Connect, &shown(&self.base), &why))?;
+        Ok(self.client.get_or_init(|| client))
     }
 
     /// The base URL.
@@ -117,7 +123,7 @@ impl Api {
         limit: Duration,
     ) -> Result<Reply, Failure> {
         let url = format!("{}{path}", self.base);
-        let mut request = self.client.request(method, &url).timeout(limit);
+        let mut request = self.client()?.request(method, &url).timeout(limit);
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -39,6 +39,7 @@ pub use heard::{Heard, hear};
 pub use idle::{IdleFrom, Level, idle_of};
 pub use joiner::Joiner;
 pub use sampled::{Sample, Sampling};
+pub use series::{Piece, Reading, Series};
 pub use settings::{Attribution, Rates, Settings};
 pub use source::Role;
 pub use tail::{Ends, Tail};

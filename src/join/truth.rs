@@ -28,6 +28,18 @@ pub struct Written {
     /// Per chunk: when it was written, how late, and how many tokens it held.
     #[serde(default)]
     pub chunks: Option<Vec<(f64, f64, u64)>>,
+    /// How late chunks were written after their deadlines.
+    #[serde(default)]
+    pub lateness_seconds: Option<Late>,
+}
+
+/// How late chunks were written after their deadlines, in seconds.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Late {
+    /// On average.
+    pub mean: f64,
+    /// At the worst.
+    pub max: f64,
 }
 
 impl Written {
@@ -69,6 +81,7 @@ impl Written {
         // Adding zero turns a negative zero into one that people read as nothing.
         let error = |measured: Option<f64>, truth: Option<f64>| measured.zip(truth).map(|(m, t)| micros(m - t) + 0.0);
         let gap_p99 = self.gap_p99().map(micros);
+        let late = |of: fn(Late) -> f64| self.lateness_seconds.map(of).filter(|late| (0.0..=LONGEST).contains(late));
         Truth {
             ttft_seconds: self.ttft_seconds,
             gap_seconds: self.gap_seconds,
@@ -78,6 +91,8 @@ impl Written {
             gap_error_seconds: error(asked.gap, self.gap_seconds),
             gap_p99_error_seconds: error(asked.gap_p99, gap_p99),
             end_error_seconds: error(asked.end, self.end_seconds),
+            late_mean_seconds: late(|late| late.mean).map(micros),
+            late_max_seconds: late(|late| late.max).map(micros),
         }
     }
 }
@@ -125,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_error_is_what_was_measured_less_what_was_done() {
-        let line = r#"{"type":"truth","v":1,"request":"r-1","number":1,"arrival_ts":100.0,"ttft_seconds":0.2,"gap_seconds":0.02,"end_seconds":0.5,"chunks":[[1.0,0.0,1],[1.02,0.0,1],[1.04,0.0,1]]}"#;
+        let line = r#"{"type":"truth","v":1,"request":"r-1","number":1,"arrival_ts":100.0,"ttft_seconds":0.2,"gap_seconds":0.02,"end_seconds":0.5,"lateness_seconds":{"mean":0.001,"max":0.004},"chunks":[[1.0,0.0,1],[1.02,0.0,1],[1.04,0.0,1]]}"#;
         let written = Written::read(line).unwrap().unwrap();
         assert_eq!(written.end_ts(), 100.5);
         let asked = Asked { ttft: Some(0.203), gap: Some(0.0205), gap_p99: None, end: None, ..Asked::default() };
@@ -134,6 +149,7 @@ mod tests {
         assert_eq!(truth.gap_error_seconds, Some(0.0005));
         assert_eq!(truth.gap_p99_seconds, Some(0.02));
         assert_eq!((truth.end_seconds, truth.end_error_seconds), (Some(0.5), None));
+        assert_eq!((truth.late_mean_seconds, truth.late_max_seconds), (Some(0.001), Some(0.004)));
     }
 
     #[test]
@@ -166,6 +182,7 @@ mod tests {
             gap_seconds: None,
             end_seconds: None,
             chunks: None,
+            lateness_seconds: None,
         };
         writs.add(2.0, written(2.0));
         writs.add(1.0, written(1.0));

@@ -1,5 +1,6 @@
 //! What machine this is, for the head of a run.
 
+use super::{macos, procfs};
 use crate::record::Host;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
@@ -15,5 +16,24 @@ pub fn host() -> Host {
         gpu: None,
         ram_bytes: system.map(|system| system.total_memory()).filter(|bytes| *bytes > 0),
         os: System::long_os_version().ok().and_then(|name| said(&name)),
+    }
+}
+
+/// The most memory that this process has held, in bytes, by the system's own high-water mark: footprint on macOS, resident
+/// elsewhere; `None` where the system does not tell.
+pub fn peak() -> Option<u64> {
+    let footprint = macos::footprint(std::process::id()).map(|(_, highest)| highest);
+    footprint.or_else(|| procfs::kilobytes(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    #[test]
+    fn a_process_knows_the_most_that_it_has_held() {
+        let before = super::peak().unwrap();
+        let held = std::hint::black_box(vec![1u8; 64 << 20]);
+        let after = super::peak().unwrap();
+        assert!(held.len() > 1 && after >= before.max(64 << 20), "{before} {after}");
     }
 }

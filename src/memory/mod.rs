@@ -15,7 +15,7 @@ mod select;
 mod table;
 
 pub use gpu::Gpus;
-pub use host::host;
+pub use host::{host, peak};
 pub use preset::Preset;
 pub use run::{Ended, Event, Settings, sample, snapshot};
 pub use select::Wanted;

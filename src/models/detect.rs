@@ -43,8 +43,8 @@ pub async fn list(places: &[String], token: Option<&Secret>, all: bool) -> Vec<(
 
 /// The most particular server that answers: nearly all of them also speak OpenAI's API.
 async fn probe(base: &str, token: Option<&Secret>, all: bool) -> Option<Found> {
-    let (bare, _) = Api::new(base, None, &KeyRule::default()).ok()?;
-    let (keyed, _) = Api::new(base, token.cloned(), &KeyRule::default()).ok()?;
+    let (bare, _) = Api::new(base, None, &KeyRule::default());
+    let (keyed, _) = Api::new(base, token.cloned(), &KeyRule::default());
     let native = async {
         match lmstudio::own(&keyed, all).await {
             Ok(None) if lmstudio::greets(&keyed).await => lmstudio::list(&keyed, all).await.map(Some),

@@ -12,6 +12,37 @@ fn read(bytes: &[u8]) -> Vec<Result<(String, u64), String>> {
         .collect()
 }
 
+fn read_by_blocks(bytes: &[u8], size: usize, longest: usize) -> Vec<Result<(String, u64), String>> {
+    let mut blocks = Blocks::from_reader("x", io::Cursor::new(bytes.to_vec())).small(size, longest);
+    let mut lines = Vec::new();
+    while let Some(block) = blocks.next(Vec::new()) {
+        let bad = |bad: Bad| match bad {
+            Bad::Line(place, why) => format!("{place}: {why}"),
+            Bad::Input(place, why) => format!("{place}: input: {why}"),
+        };
+        match block {
+            Ok(block) => lines.extend(block.lines().map(|l| l.map(|(n, text)| (text.to_owned(), n)).map_err(bad))),
+            Err(why) => lines.push(Err(bad(why))),
+        }
+    }
+    lines
+}
+
+#[test]
+fn a_line_that_never_ends_is_told_and_skipped_and_memory_does_not_grow_with_it() {
+    let ok = |text: &str, n| Ok((text.to_owned(), n));
+    let long = "x".repeat(1000);
+    let told = |n: u64| Err(format!("x:{n}: longer than 40 bytes"));
+    for (text, expect) in [
+        (format!("a\n{long}\nb\n"), vec![ok("a", 1), told(2), ok("b", 3)]),
+        (format!("{long}\n\nb"), vec![told(1), ok("b", 3)]),
+        (format!("a\n{long}"), vec![ok("a", 1), told(2)]),
+        (format!("{long}\n{long}\nb\n"), vec![told(1), told(2), ok("b", 3)]),
+    ] {
+        assert_eq!(read_by_blocks(text.as_bytes(), 16, 40), expect);
+    }
+}
+
 #[test]
 fn lines_are_read_as_people_write_them() {
     let ok = |text: &str, n| Ok((text.to_owned(), n));
@@ -29,6 +60,9 @@ fn lines_are_read_as_people_write_them() {
         ),
     ] {
         assert_eq!(read(bytes), expect, "{:?}", String::from_utf8_lossy(bytes));
+        for size in [1, 2, 3, 4096] {
+            assert_eq!(read_by_blocks(bytes, size, MAX_LINE), expect, "{size}: {:?}", String::from_utf8_lossy(bytes));
+        }
     }
 }
 

@@ -31,6 +31,12 @@ pub struct Truth {
     /// Measured less true end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_error_seconds: Option<f64>,
+    /// How late the server wrote its chunks after its own deadlines, on average: no part of the errors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_mean_seconds: Option<f64>,
+    /// The same at its worst.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_max_seconds: Option<f64>,
 }
 
 /// What the machine drew while a request ran.

@@ -9,8 +9,10 @@
 //! only on request is an `Option` that is left out. Units are in the names, in full, base units only. A program that
 //! adds to a record works on [`Object`], never on the struct, so that fields it does not know survive byte for byte.
 
+mod calibration;
 mod join_summary;
 mod joined;
+mod level;
 mod load;
 mod memory;
 mod model;
@@ -21,13 +23,17 @@ mod result;
 mod run;
 mod sampler;
 pub mod schema;
+mod search;
+mod skim;
 mod start;
 
+pub use calibration::{Calibration, CalibrationLevel, ErrorSpread, LeftOut};
 pub use join_summary::{JoinSummary, RunMemory, RunPower};
 pub use joined::{
     EnergyCost, Idle, JoinedMemory, JoinedPower, MemoryFigures, MemoryPhase, MemoryPoint, PhaseEnergy, Quality, Truth,
     Watts,
 };
+pub use level::{Lateness, LoadLevel, RunEnd};
 pub use load::{Load, LoadTimeSource, Loader};
 pub use memory::{GpuMemory, Memory, ProcessMemory, SystemMemory};
 pub use model::{Model, Pricing, Source};
@@ -40,6 +46,7 @@ pub use result::{
 };
 pub use run::{Host, Run, Tool};
 pub use sampler::{Sampler, SamplerEvent};
+pub use search::{Search, SearchOutcome, SearchOver, SearchPoint, SearchValue};
 pub use start::Start;
 
 use serde::{Deserialize, Serialize};
@@ -76,8 +83,16 @@ pub enum Record {
     Memory(Box<Memory>),
     /// A sampler began or ended.
     Sampler(Box<Sampler>),
+    /// What one load level came to.
+    Level(Box<LoadLevel>),
+    /// What a search for the highest load found.
+    Search(Box<Search>),
+    /// A run ended.
+    RunEnd(Box<RunEnd>),
     /// What a whole stream of results drew and held.
     JoinSummary(Box<JoinSummary>),
+    /// How right a client measures on a machine.
+    Calibration(Box<Calibration>),
     /// A JSON object of a type that this version does not know: pass it on as it came.
     Unknown,
     /// A record of a newer contract, with its `v`: pass it on unread, and say so once.
@@ -121,6 +136,17 @@ pub fn is_json(line: &str) -> Result<(), serde_json::Error> {
 /// # Errors
 /// When the line is not a JSON object, or says a known type and does not keep that type's shape.
 pub fn read(line: &str) -> Result<Record, serde_json::Error> {
+    read_without(line, &[], None)
+}
+
+/// Reads one line, all but the fields of a result that are named: they are taken for absent, and nothing is made of their
+/// values, which may be long. A result is put into the room of a former one, where there is one: whoever reads very many
+/// spares the allocator its largest pieces.
+///
+/// # Errors
+/// When the line is not a JSON object, or says a known type and does not keep that type's shape; the shape of fields that
+/// are passed over is not looked at.
+pub fn read_without(line: &str, unread: &[&str], room: Option<Box<Outcome>>) -> Result<Record, serde_json::Error> {
     if !line.trim_start().starts_with('{') {
         // Serde takes a list for a struct's fields in their order; a record is an object.
         return Err(serde::de::Error::custom("not a JSON object"));
@@ -136,11 +162,21 @@ pub fn read(line: &str) -> Result<Record, serde_json::Error> {
         Prompt::TYPE => Record::Prompt(serde_json::from_str(line)?),
         Load::TYPE => Record::Load(serde_json::from_str(line)?),
         Start::TYPE => Record::Start(serde_json::from_str(line)?),
-        Outcome::TYPE => Record::Result(serde_json::from_str(line)?),
+        Outcome::TYPE => Record::Result(match room {
+            Some(mut room) => {
+                *room = skim::without(line, unread)?;
+                room
+            }
+            None => Box::new(skim::without(line, unread)?),
+        }),
         Power::TYPE => Record::Power(serde_json::from_str(line)?),
         Memory::TYPE => Record::Memory(serde_json::from_str(line)?),
         Sampler::TYPE => Record::Sampler(serde_json::from_str(line)?),
+        LoadLevel::TYPE => Record::Level(serde_json::from_str(line)?),
+        Search::TYPE => Record::Search(serde_json::from_str(line)?),
+        RunEnd::TYPE => Record::RunEnd(serde_json::from_str(line)?),
         JoinSummary::TYPE => Record::JoinSummary(serde_json::from_str(line)?),
+        Calibration::TYPE => Record::Calibration(serde_json::from_str(line)?),
         _ => {
             is_json(line)?;
             Record::Unknown

@@ -176,13 +176,13 @@ pub struct Outcome {
     pub truth: Option<Truth>,
     /// What the machine drew; null when a meter was given and measured nothing. Added by bench-join.
     #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
-    pub power: Option<Option<JoinedPower>>,
+    pub power: Option<Option<Box<JoinedPower>>>,
     /// Why `power` is null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub power_reason: Option<String>,
     /// What the machine held; null when a sampler was given and measured nothing. Added by bench-join.
     #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
-    pub memory: Option<Option<JoinedMemory>>,
+    pub memory: Option<Option<Box<JoinedMemory>>>,
     /// Why `memory` is null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_reason: Option<String>,

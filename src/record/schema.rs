@@ -1,6 +1,9 @@
 //! The records as JSON Schema, made from the types, so that other programs can check what they read.
 
-use super::{Body, JoinSummary, Load, Memory, Model, Outcome, Power, Prompt, Run, Sampler, Start, V};
+use super::{
+    Body, Calibration, JoinSummary, Load, LoadLevel, Memory, Model, Outcome, Power, Prompt, Run, RunEnd, Sampler,
+    Search, Start, V,
+};
 use schemars::{JsonSchema, schema_for};
 use serde_json::{Map, Value, json};
 
@@ -13,10 +16,14 @@ pub fn types() -> Vec<(&'static str, Value)> {
         of::<Load>(),
         of::<Start>(),
         of::<Outcome>(),
+        of::<LoadLevel>(),
+        of::<Search>(),
+        of::<RunEnd>(),
         of::<Sampler>(),
         of::<Power>(),
         of::<Memory>(),
         of::<JoinSummary>(),
+        of::<Calibration>(),
     ]
 }
 

@@ -1,10 +1,14 @@
 //! Which files a report is made from: result files as they are named, run folders by the names that every flow leaves.
 
+use crate::record::Calibration;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 
 /// The streams of a run folder, in the order in which they are read: what results refer to comes first.
-const STREAMS: [&str; 4] = ["models.ndjson", "results.ndjson", "power.ndjson", "memory.ndjson"];
+const STREAMS: [&str; 5] = ["models.ndjson", "results.ndjson", "power.ndjson", "memory.ndjson", CALIBRATION];
+
+/// What a calibration leaves in its run folder.
+const CALIBRATION: &str = "calibration.ndjson";
 
 /// A file to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +64,22 @@ pub fn sources(operands: &[PathBuf]) -> anyhow::Result<Sources> {
         }
     }
     Ok(sources)
+}
+
+/// The calibration in a file of records, or in the folder that a calibration left.
+///
+/// # Errors
+/// When the file cannot be read, or has none.
+pub fn calibration(path: &Path) -> anyhow::Result<Calibration> {
+    let file = if path.is_dir() { path.join(CALIBRATION) } else { path.to_owned() };
+    let open = std::fs::File::open(&file).with_context(|| file.display().to_string())?;
+    let found = super::calibration::read(std::io::BufReader::new(open)).with_context(|| file.display().to_string())?;
+    found.with_context(|| {
+        format!(
+            "{}: no calibration record in it: name what `make calibrate` left, the folder or its {CALIBRATION}",
+            file.display()
+        )
+    })
 }
 
 /// How long each input is now, so that a change is seen; a file that is not there yet has no length.

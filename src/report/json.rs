@@ -1,5 +1,6 @@
 //! The JSON summary: the fields of the token-rate harness that people already read, then our groups.
 
+use super::calibration;
 use crate::clock;
 use crate::summary::{Comparison, Group, Metric, Row, Stat, Summary};
 use serde_json::{Map, Value, json};
@@ -45,6 +46,18 @@ fn document(summary: &Summary) -> Value {
         round_all(&mut joined);
         put("joined", joined);
     }
+    for (name, mut value) in [
+        ("levels", json!(summary.levels)),
+        ("searches", json!(summary.searches)),
+        ("ends", json!(summary.ends)),
+        ("calibration", summary.calibration.as_ref().map_or(Value::Null, |calibration| json!(calibration))),
+        ("calibration_says", calibration(summary)),
+    ] {
+        if value.as_array().is_none_or(|list| !list.is_empty()) && !value.is_null() {
+            round_all(&mut value);
+            put(name, value);
+        }
+    }
     put("groups", Value::Array(summary.groups.iter().map(group).collect()));
     if let Some(slo) = &summary.slo {
         put("slo_seconds", json!(slo));
@@ -56,6 +69,20 @@ fn document(summary: &Summary) -> Value {
     let rows = summary.rows.iter().filter(|row| !row.warmup);
     put("results", Value::Array(rows.map(|row| result(summary, row)).collect()));
     Value::Object(top)
+}
+
+/// What the calibration of a machine says of this run.
+fn calibration(summary: &Summary) -> Value {
+    let Some(calibration) = &summary.calibration else { return Value::Null };
+    let judged = calibration::judged(summary);
+    json!({
+        "verdict": calibration::verdict(calibration),
+        "right": judged.as_ref().map(|judged| judged.right),
+        "sentence": judged.as_ref().map(|judged| &judged.sentence),
+        "loads": judged.as_ref().map(|judged| {
+            judged.loads.iter().map(|load| json!({ "right": load.right, "text": load.text })).collect::<Vec<_>>()
+        }),
+    })
 }
 
 /// The comparison with the baseline, groups by their model and what tells them apart.

@@ -51,8 +51,8 @@ pub fn records(text: &str) -> anyhow::Result<Vec<Record>> {
         cost: value["cost"].as_f64().map(|usd| Cost { usd, source: CostSource::Usage, verified_usd: None }),
         load_time_seconds: value.get("load_time_seconds").map(Value::as_f64),
         model_info: value.get("model_info").cloned(),
-        power: value.get("power").map(|power| power_of(power, seconds)),
-        memory: value.get("memory").map(memory_of),
+        power: value.get("power").map(|power| power_of(power, seconds).map(Box::new)),
+        memory: value.get("memory").map(|memory| memory_of(memory).map(Box::new)),
         finish_reason: stop.map(|stop| match stop {
             "eosFound" | "stopStringFound" => "stop".into(),
             "maxPredictedTokensReached" | "contextLengthReached" => "length".into(),

@@ -1,8 +1,9 @@
 //! Markdown: a table for a README or the summary of a CI job.
 
 use super::Options;
+use super::calibration;
 use super::changes;
-use super::columns::Cell;
+use super::columns::{Cell, Column};
 use super::number;
 use super::text::{columns, headline};
 use crate::summary::{Summary, Unit};
@@ -30,20 +31,10 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     let rule = columns.iter().map(|column| if column.unit.is_some() { "---:" } else { "---" });
     writeln!(to, "| {} |", rule.collect::<Vec<_>>().join(" | "))?;
     let mut marked = false;
-    for group in &summary.groups {
-        let cells = columns.iter().map(|column| {
-            let unit = column.unit.unwrap_or(Unit::Count);
-            let decimals = number::decimals(unit, summary.groups.iter().filter_map(|g| (column.of)(g).value()));
-            match (column.of)(group) {
-                Cell::Absent => "–".to_owned(),
-                Cell::Text(text) => plain(&number::shortened(&text, 90)),
-                Cell::Number { value, doubt, .. } => {
-                    marked |= doubt.is_some();
-                    format!("{}{}", number::write(value, unit, decimals), if doubt.is_some() { "?" } else { "" })
-                }
-            }
-        });
-        writeln!(to, "| {} |", cells.collect::<Vec<_>>().join(" | "))?;
+    let columns: Vec<Vec<String>> = columns.iter().map(|column| written(summary, column, &mut marked)).collect();
+    for line in 0..summary.groups.len() {
+        let cells: Vec<&str> = columns.iter().map(|cells| cells[line].as_str()).collect();
+        writeln!(to, "| {} |", cells.join(" | "))?;
     }
     if summary.totals.failed > 0 {
         writeln!(to, "\nFailures:\n")?;
@@ -54,6 +45,7 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
             }
         }
     }
+    calibrated(summary, to)?;
     if let Some(comparison) = &summary.comparison {
         writeln!(to, "\nCompared with the baseline: {}.\n", changes::tally(comparison))?;
         writeln!(to, "| model | metric | before | now | change | 95 % interval | verdict |")?;
@@ -75,6 +67,36 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
         writeln!(to, "\n? The sample is too small, or the meter too coarse, to be sure of this number.")?;
     }
     Ok(())
+}
+
+/// How right the client measures on this machine, where that is known.
+fn calibrated(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
+    let Some(calibration) = &summary.calibration else { return Ok(()) };
+    let heads = calibration::HEADS.map(|(head, _)| head);
+    writeln!(to, "\n| {} |\n|{}", heads.join(" | "), " ---: |".repeat(heads.len()))?;
+    for row in calibration::rows(calibration) {
+        writeln!(to, "| {} |", row.map(|cell| plain(&cell)).join(" | "))?;
+    }
+    for line in calibration::notes(calibration).into_iter().chain(calibration::sentences(summary)) {
+        writeln!(to, "\n{}", plain(&line))?;
+    }
+    Ok(())
+}
+
+/// A column as texts, a cell per group.
+fn written(summary: &Summary, column: &Column, marked: &mut bool) -> Vec<String> {
+    let cells: Vec<Cell> = summary.groups.iter().map(column.of).collect();
+    let unit = column.unit.unwrap_or(Unit::Count);
+    let decimals = number::decimals(unit, cells.iter().filter_map(Cell::value));
+    let text = |cell| match cell {
+        Cell::Absent => "–".to_owned(),
+        Cell::Text(text) => plain(&number::shortened(&text, 90)),
+        Cell::Number { value, doubt, .. } => {
+            *marked |= doubt.is_some();
+            format!("{}{}", number::write(value, unit, decimals), if doubt.is_some() { "?" } else { "" })
+        }
+    };
+    cells.into_iter().map(text).collect()
 }
 
 /// Text that is only text in Markdown: one line, nothing that begins a tag, a link, emphasis, code, a cell or a mention.

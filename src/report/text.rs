@@ -1,6 +1,7 @@
 //! The table for a terminal: what a run prints when it is over.
 
 use super::Options;
+use super::calibration;
 use super::changes;
 use super::columns::{COLUMNS, Cell, Column};
 use super::number;
@@ -52,6 +53,7 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     aligned(&table, to)?;
     shapes(summary, to)?;
     failures(summary, to)?;
+    calibrated(summary, to)?;
     if let Some(comparison) = &summary.comparison {
         compared(summary, comparison, to)?;
     }
@@ -84,6 +86,23 @@ fn aligned(table: &[(bool, Vec<String>)], to: &mut dyn Write) -> io::Result<()> 
         writeln!(to, "{}", text.trim_end())?;
     }
     Ok(())
+}
+
+/// How right the client measures on this machine, where that is known.
+fn calibrated(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
+    let Some(calibration) = &summary.calibration else { return Ok(()) };
+    let rows = calibration::rows(calibration);
+    let cells =
+        |at: usize, head: &str| std::iter::once(head.to_owned()).chain(rows.iter().map(move |row| row[at].clone()));
+    let table: Vec<(bool, Vec<String>)> =
+        calibration::HEADS.iter().enumerate().map(|(at, (head, _))| (true, cells(at, head).collect())).collect();
+    writeln!(to)?;
+    aligned(&table, to)?;
+    for note in calibration::notes(calibration) {
+        writeln!(to, "{}", plain(&note))?;
+    }
+    writeln!(to)?;
+    calibration::sentences(summary).iter().try_for_each(|line| writeln!(to, "{}", plain(line)))
 }
 
 /// How times are spread: a small histogram for each group with enough requests, all on one scale.

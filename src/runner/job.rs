@@ -8,6 +8,7 @@ use crate::pace::{Level, in_turn};
 use crate::prompts::Item;
 use crate::record::Phase;
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A request to be made.
@@ -62,8 +63,12 @@ pub struct Batch {
     pub gpu_setting: Option<String>,
 }
 
-/// How many requests that count are still to be made; `None` where only the time ends them.
+/// How many requests that count are still to be made; `None` where only the time, or a search, ends them.
 pub fn left(settings: &Settings, targets: &[Target]) -> Option<u64> {
+    if settings.search.is_some() {
+        // Nobody knows where it will lead.
+        return None;
+    }
     let each = asked_of_each(settings)?;
     if settings.done.is_empty() {
         return Some(settings.turns(each).saturating_mul((settings.levels.len() * targets.len()) as u64));
@@ -132,6 +137,16 @@ impl Batch {
             load_seconds: self.load_seconds,
             gpu_setting: self.gpu_setting.clone(),
         }))
+    }
+
+    /// The keys of all requests that count; none where only the time ends them.
+    pub fn keys(&self, settings: &Settings) -> HashSet<String> {
+        let of = |n| {
+            let (target, turn) = self.place(settings, n)?;
+            let asked = in_turn(settings.prompts.len(), turn)?;
+            Some(keys(settings, self.targets.get(target)?, asked, self.level))
+        };
+        (0..self.len(settings).unwrap_or(0)).filter_map(of).flatten().collect()
     }
 
     /// How many requests from the `n`th job on are not done already: each turn of a conversation is one. `None` where only the

@@ -6,6 +6,7 @@
 
 use crate::clock;
 use crate::record::LagSeconds;
+use crate::stats::Histogram;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -68,6 +69,13 @@ impl Lag {
         let p50 = quantile(&mut late, 0.5);
         Some(LagSeconds { p50, p99: quantile(&mut late, 0.99), max: max as f64 / 1e9 })
     }
+
+    /// Counts the lateness between two monotonic stamps, in nanoseconds, as far back as it is kept.
+    pub fn add_to(&self, from_ns: u64, to_ns: u64, histogram: &mut Histogram) {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = seen.partition_point(|(sent, _)| *sent < from_ns);
+        seen.range(first..).take_while(|(sent, _)| *sent <= to_ns).for_each(|(_, late)| histogram.add_ns(*late));
+    }
 }
 
 /// The `q`-quantile in seconds, as [`crate::stats::quantile`] has it, of nanoseconds in any order, of which there are some. A request
@@ -112,5 +120,8 @@ mod tests {
         assert!(late.max >= 0.1, "{late:?}");
         assert!(late.p50 <= late.p99 && late.p99 <= late.max);
         assert_eq!(lag.between(0, 1), None);
+        let mut histogram = Histogram::new();
+        lag.add_to(from, clock::mono_ns(), &mut histogram);
+        assert!(histogram.quantile(1.0).unwrap() >= 0.1 && histogram.count() > 1);
     }
 }

@@ -40,7 +40,7 @@ impl Ledger {
 
 impl Shared {
     /// Hands a result on: at once, or once its cost is verified.
-    pub(super) async fn deliver(self: &Arc<Self>, mut outcome: Outcome, text: String, target: &super::Target) {
+    pub(super) async fn deliver(self: &Arc<Self>, mut outcome: Box<Outcome>, text: String, target: &super::Target) {
         let asked = self.settings.verify_cost && outcome.source == Some(Source::Openrouter);
         // What was refused cost nothing, and is in no book; what was cut may have cost much.
         let cut = |error: &Failure| outcome.generation_id.is_some() && error.status.is_none_or(|status| status < 400);

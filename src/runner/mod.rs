@@ -5,6 +5,7 @@
 //! happened. Nothing here knows standard output or the command line.
 
 mod asking;
+pub mod conditions;
 mod fit;
 mod flight;
 mod job;
@@ -12,8 +13,11 @@ mod lag;
 mod ledger;
 mod level;
 mod loops;
+mod meter;
 mod plan;
 mod request;
+pub mod search;
+mod seek;
 mod stage;
 mod work;
 
@@ -23,7 +27,7 @@ pub use flight::{Doing, Flight};
 pub use job::left;
 pub use plan::{ApiChoice, Nonce, Settings, Target};
 
-use crate::record::{Load, Outcome, Prompt, Start};
+use crate::record::{self, Load, LoadLevel, Outcome, Prompt, Start};
 use loops::Loops;
 use std::collections::HashSet;
 use std::io;
@@ -57,7 +61,11 @@ pub enum Event {
         /// The answer.
         text: String,
     },
-    /// Something doubtful, for people.
+    /// A load level has ended.
+    Level(Box<LoadLevel>),
+    /// A search has ended.
+    Search(Box<record::Search>),
+    /// Something doubtful, or of interest, for people.
     Notice(String),
 }
 
@@ -83,6 +91,8 @@ pub struct Tally {
     pub unsent: u64,
     /// Whether a level that was to last for a time was stopped before it.
     pub cut: bool,
+    /// Of searches: whether each found an answer.
+    pub sought: Option<bool>,
 }
 
 /// What the workers share.
@@ -94,6 +104,7 @@ struct Shared {
     main: Handle,
     next_id: AtomicU64,
     in_flight: AtomicU64,
+    meter: meter::Meter,
     stop: watch::Receiver<Stop>,
     /// Says that enough has failed.
     enough: watch::Sender<Stop>,
@@ -137,6 +148,7 @@ pub async fn run(
         loops,
         main: Handle::current(),
         in_flight: AtomicU64::new(0),
+        meter: meter::Meter::default(),
         stop: said,
         enough,
         events,

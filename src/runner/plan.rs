@@ -1,6 +1,7 @@
 //! What is to be run: the settings, the targets, and which targets are measured together.
 
 use super::fit::Fitted;
+use super::search::Search;
 use crate::chat::{Dialect, Limits, Parameters};
 use crate::http::{Api, Secret, is_loopback};
 use crate::loader;
@@ -64,8 +65,10 @@ pub struct Settings {
     pub shared_prefix: Option<u64>,
     /// What is sent with each.
     pub parameters: Parameters,
-    /// The load levels, one after another.
+    /// The load levels, one after another; of a search, the first.
     pub levels: Vec<Level>,
+    /// The highest load that holds is searched, from the first level on.
+    pub search: Option<Search>,
     /// How long the load rises before each level; what is sent meanwhile is warm-up.
     pub ramp: Duration,
     /// How long requests of each level are sent, after the ramp; those that run then may finish.
@@ -120,7 +123,7 @@ impl Settings {
                     (None, None) => Some(prompts.saturating_mul(self.repeat)),
                 };
                 let again = each.is_none_or(|each| each > prompts);
-                again || self.levels.len() > 1 || self.warmup > 0 || !self.ramp.is_zero()
+                again || self.levels.len() > 1 || self.search.is_some() || self.warmup > 0 || !self.ramp.is_zero()
             }
         }
     }
@@ -205,7 +208,7 @@ pub(super) mod tests {
             source,
             base_url: base.into(),
             key: None,
-            api: Api::new(base, None, &KeyRule::default()).unwrap().0,
+            api: Api::new(base, None, &KeyRule::default()).0,
             instance: OnceLock::new(),
             dialect: AtomicUsize::new(0),
             fitted: OnceLock::new(),
@@ -231,6 +234,7 @@ pub(super) mod tests {
             salt: 0,
             parameters: Parameters::default(),
             levels: vec![Level::Closed { concurrency: 1 }],
+            search: None,
             ramp: Duration::ZERO,
             duration: None,
             max_errors: None,

@@ -23,7 +23,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// Sends the turn of a job that is next; returns its result and the answer's text.
-pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking: &Asking) -> (Outcome, String) {
+pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking: &Asking) -> (Box<Outcome>, String) {
     let settings = &shared.settings;
     let target = &job.target;
     let flight = Arc::new(Flight::new(id, &target.model.id));
@@ -34,7 +34,8 @@ pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking
     let key = turn.map_or(job.keys.first(), |turn| job.keys.get(turn as usize - 1)).cloned().unwrap_or_default();
     // A turn that was answered well in the run that is resumed is asked once more only for the turns after it.
     let again = job.phase == Phase::Measure && settings.done.contains(&key);
-    let mut outcome = Outcome {
+    // It is handed on through several hands, each of which would hold it twice while it waits.
+    let mut outcome = Box::new(Outcome {
         run: settings.run.clone(),
         id,
         key,
@@ -50,7 +51,7 @@ pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking
         turn,
         prompt: Some(asking.used(job.gpu_setting.clone())),
         ..Outcome::default()
-    };
+    });
     if again {
         outcome.warnings.push("asked_again".into());
     }
@@ -70,6 +71,7 @@ pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking
         let on_start = |stamp: Stamp| {
             if !sent.swap(true, Ordering::Relaxed) {
                 outcome.in_flight = Some(shared.in_flight.fetch_add(1, Ordering::Relaxed) + 1);
+                shared.meter.sent(stamp.mono_ns, job.phase);
                 shared.tell(Event::Running(Arc::clone(&flight)));
             }
             flight.sent(stamp.mono_ns);
@@ -114,6 +116,7 @@ pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking
     };
     if sent.load(Ordering::Relaxed) {
         shared.in_flight.fetch_sub(1, Ordering::Relaxed);
+        shared.meter.ended(told.end_ns);
     }
     outcome.api = Some(dialect.to_string());
     if let (Some(due), Some(start)) = (job.due_ns, told.start) {

@@ -94,7 +94,8 @@ impl Shared {
                 load_seconds,
                 gpu_setting: gpu_setting.clone(),
             };
-            let done = measure.left(&self.settings, 0) == Some(0);
+            // A search looks for itself what of a level is left.
+            let done = self.settings.search.is_none() && measure.left(&self.settings, 0) == Some(0);
             let warmup = Batch { part: Part::Warmup, ..measure.clone() };
             [warmup, measure].into_iter().filter(move |_| !done)
         })
@@ -105,14 +106,20 @@ impl Shared {
         if let Some(batch) = batches.first() {
             self.fit(&batch.targets).await;
         }
+        if let Some((search, batch)) = self.settings.search.as_ref().zip(batches.first()) {
+            return self.seek(search, batch).await;
+        }
         for batch in batches {
-            self.batch(batch).await;
+            match batch.part {
+                Part::Measure => self.metered(batch).await,
+                Part::Warmup | Part::Ramp => self.batch(batch).await,
+            }
         }
     }
 
     async fn failed_load(&self, target: &Target, why: String) {
         let failure = Failure { kind: FailureKind::Load, status: None, message: why.clone(), retryable: true };
-        let mut outcome = Outcome {
+        let mut outcome = Box::new(Outcome {
             run: self.settings.run.clone(),
             id: self.next_id.fetch_add(1, Ordering::Relaxed),
             source: Some(target.source),
@@ -122,9 +129,12 @@ impl Shared {
             phase: Some(Phase::Measure),
             error: Some(failure),
             ..Outcome::default()
-        };
+        });
         outcome.errors.load = Some(why);
         self.count(|tally| tally.failed += 1);
+        if self.settings.search.is_some() {
+            self.count(|tally| tally.sought = Some(false));
+        }
         self.hand_on(outcome, String::new()).await;
     }
 

@@ -43,8 +43,9 @@ impl Shared {
         }
     }
 
-    async fn done(self: &Arc<Self>, outcome: Outcome, text: String, target: &Target) {
+    async fn done(self: &Arc<Self>, outcome: Box<Outcome>, text: String, target: &Target) {
         let failed = outcome.error.is_some();
+        self.meter.done(&outcome);
         self.count(|tally| if failed { tally.failed += 1 } else { tally.ok += 1 });
         if failed {
             self.perhaps_enough();
@@ -56,7 +57,7 @@ impl Shared {
     pub(super) async fn not_sent(&self, job: Job, why: String) {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let asking = Asking::new(&self.settings, &job.target, job.prompt, job.nonce, id);
-        let mut outcome = Outcome {
+        let mut outcome = Box::new(Outcome {
             run: self.settings.run.clone(),
             id,
             key: job.keys.first().cloned().unwrap_or_default(),
@@ -69,17 +70,18 @@ impl Shared {
             prompt: Some(asking.used(job.gpu_setting)),
             error: Some(Failure { kind: FailureKind::Cancelled, status: None, message: why.clone(), retryable: false }),
             ..Outcome::default()
-        };
+        });
         outcome.errors.generation = Some(why);
+        self.meter.done(&outcome);
         self.hand_on(outcome, String::new()).await;
     }
 
     /// Hands a result to the sink, when there is room.
-    pub(super) async fn hand_on(&self, outcome: Outcome, text: String) {
+    pub(super) async fn hand_on(&self, outcome: Box<Outcome>, text: String) {
         // A permit that is forgotten is the sink's to give back.
         if let Ok(room) = self.room.acquire().await {
             room.forget();
         }
-        self.tell(Event::Done { outcome: Box::new(outcome), text });
+        self.tell(Event::Done { outcome, text });
     }
 }

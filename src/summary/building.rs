@@ -1,5 +1,6 @@
 //! A group while its requests come in: sums, samples and counts, never the requests themselves.
 
+use super::gap_map::GapMap;
 use super::goodput::Goodput;
 use super::group::{Details, Energy, Error, ErrorCount, Gaps, Group, Key, Meter, Money, Range, Throughput};
 use super::metric::Metric;
@@ -7,7 +8,7 @@ use super::row::Row;
 use super::sample::Sample;
 use super::words::{LONGEST_WORD, WORDS, Words, note};
 use crate::record::{CostSource, JoinedPower, Outcome, PromptUsed, Quality, TokenSource, Watts};
-use crate::stats::Histogram;
+use crate::stats::Merged;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What a group is made from.
@@ -19,7 +20,8 @@ pub struct Building {
     samples: BTreeMap<Metric, Sample>,
     /// Which measurements that count once per run were counted already.
     once: HashSet<(Metric, String)>,
-    gaps: Option<Histogram>,
+    gaps: Merged,
+    gap_map: Option<GapMap>,
     watts: BTreeMap<Metric, Range>,
     energy: Option<Energy>,
     bounds_known: bool,
@@ -45,6 +47,8 @@ pub struct Building {
     served_models: BTreeSet<String>,
     endpoints: BTreeSet<String>,
     parameters: BTreeSet<String>,
+    /// The prompt that parameters were last noted of: most requests are sent with the same.
+    sent: Option<PromptUsed>,
 }
 
 impl Building {
@@ -56,7 +60,8 @@ impl Building {
             failed: 0,
             samples: BTreeMap::new(),
             once: HashSet::new(),
-            gaps: None,
+            gaps: Merged::default(),
+            gap_map: None,
             watts: BTreeMap::new(),
             energy: None,
             bounds_known: true,
@@ -82,6 +87,7 @@ impl Building {
             served_models: BTreeSet::new(),
             endpoints: BTreeSet::new(),
             parameters: BTreeSet::new(),
+            sent: None,
         }
     }
 
@@ -89,14 +95,20 @@ impl Building {
     pub fn add(&mut self, o: &Outcome, row: &Row, good: bool) {
         self.good += u64::from(good);
         if let (Some(from), Some(length)) = (row.start_ts, row.end_seconds) {
-            let span = self.spans.entry(row.run.clone()).or_insert((from, from + length));
-            *span = (span.0.min(from), span.1.max(from + length));
+            let (from, to) = (from, from + length);
+            match self.spans.get_mut(&row.run) {
+                Some(span) => *span = (span.0.min(from), span.1.max(to)),
+                None => drop(self.spans.insert(row.run.clone(), (from, to))),
+            }
         }
         row.warnings.iter().for_each(|word| self.warnings.add(word, 1));
         self.retried += u64::from(row.attempts > 0);
         note(&mut self.endpoints, o.endpoint.as_deref());
         note(&mut self.served_models, o.served_model.as_deref().filter(|served| *served != o.model));
-        if let Some(prompt) = &o.prompt {
+        if let Some(prompt) = &o.prompt
+            && !self.sent.as_ref().is_some_and(|known| same(known, prompt))
+        {
+            self.sent = Some(prompt.clone());
             sent(prompt).into_iter().for_each(|word| note(&mut self.parameters, Some(&word)));
         }
         if let Some(Some(power)) = &o.power {
@@ -136,15 +148,13 @@ impl Building {
         for (&metric, &value) in row.values.iter().filter(|(metric, _)| !metric.once_per_run()) {
             self.samples.entry(metric).or_default().add(value);
         }
-        if let Some(itl) = &o.itl_seconds {
-            match Histogram::decode(&itl.histogram) {
-                Ok(gaps) => {
-                    if self.gaps.get_or_insert_default().add(&gaps).is_err() {
-                        self.warnings.add("unreadable_histogram", 1);
-                    }
-                }
-                Err(_) => self.warnings.add("unreadable_histogram", 1),
-            }
+        if let Some(stream) = &o.stream {
+            self.gap_map.get_or_insert_default().add(stream.iter().map(|(time, ..)| *time));
+        }
+        if let Some(itl) = &o.itl_seconds
+            && self.gaps.add(&itl.histogram).is_err()
+        {
+            self.warnings.add("unreadable_histogram", 1);
         }
         if let Some(truth) = &o.truth {
             let error = self.worst_error.get_or_insert_default();
@@ -338,7 +348,8 @@ impl Building {
             ok: self.ok,
             failed: self.failed,
             metrics: self.samples.iter().filter_map(|(metric, sample)| Some((*metric, sample.stat()?))).collect(),
-            itl_seconds: self.gaps.as_ref().and_then(Gaps::of),
+            itl_seconds: Gaps::of(&self.gaps),
+            gap_map: self.gap_map,
             watts: self.watts,
             energy,
             meter: self.meter,
@@ -361,6 +372,13 @@ impl Building {
             parameters: self.parameters,
         }
     }
+}
+
+/// Whether two prompts were sent with the same parameters.
+fn same(a: &PromptUsed, b: &PromptUsed) -> bool {
+    (a.temperature, a.top_p, a.max_tokens, a.num_ctx, a.seed)
+        == (b.temperature, b.top_p, b.max_tokens, b.num_ctx, b.seed)
+        && (&a.reasoning_effort, &a.gpu_setting) == (&b.reasoning_effort, &b.gpu_setting)
 }
 
 /// The parameters that were sent, as words.

@@ -1,6 +1,7 @@
 //! Records in, a summary out: each record is folded into what is kept of it and dropped.
 
 use super::building::Building;
+use super::calibrating::Calibrating;
 use super::describe::{listed, told};
 use super::goodput::Slo;
 use super::group::Key;
@@ -10,7 +11,8 @@ use super::sample::Sample;
 use super::series::Series;
 use super::{Summary, Totals};
 use crate::record::{
-    JoinSummary, Load, Memory, Model, Outcome, Power, Prompt, Record, Run, Sampler, SamplerEvent, Source,
+    Calibration, JoinSummary, Load, LoadLevel, Memory, Model, Outcome, Power, Prompt, Record, Run, RunEnd, Sampler,
+    SamplerEvent, Search, Source,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -40,10 +42,15 @@ pub struct Collector {
     models: Vec<Model>,
     samplers: Vec<Sampler>,
     joined: Vec<JoinSummary>,
+    load_levels: Vec<LoadLevel>,
+    searches: Vec<Search>,
+    ends: Vec<RunEnd>,
+    calibrating: Calibrating,
+    calibration: Option<Calibration>,
     power: Series,
     memory: Series,
     answers: usize,
-    modes: BTreeSet<String>,
+    modes: BTreeSet<Option<Source>>,
     levels: BTreeSet<Option<u64>>,
     all: HashMap<Metric, Sample>,
     all_tokens: Sample,
@@ -63,7 +70,10 @@ impl Collector {
     pub fn add(&mut self, record: Record, folder: Option<usize>) {
         match record {
             Record::Result(o) => self.result(&o, folder),
-            Record::Run(run) => keep(&mut self.runs, *run),
+            Record::Run(run) => {
+                self.calibrating.run(&run);
+                keep(&mut self.runs, *run);
+            }
             Record::Prompt(prompt) => {
                 if self.prompt_ids.len() < HEADS && self.prompt_ids.insert((prompt.id.clone(), prompt.sha256.clone())) {
                     self.prompts.push(*prompt);
@@ -75,11 +85,19 @@ impl Collector {
             Record::Power(power) => self.power(&power),
             Record::Memory(memory) => self.memory(&memory),
             Record::JoinSummary(joined) => keep(&mut self.joined, *joined),
+            Record::Level(level) => {
+                self.calibrating.level(&level);
+                keep(&mut self.load_levels, *level);
+            }
+            Record::Search(search) => keep(&mut self.searches, *search),
+            Record::RunEnd(end) => keep(&mut self.ends, *end),
+            Record::Calibration(calibration) => self.calibration = Some(*calibration),
             Record::Sampler(_) | Record::Start(_) | Record::Unknown | Record::Newer(_) => {}
         }
     }
 
-    fn result(&mut self, o: &Outcome, folder: Option<usize>) {
+    /// Folds one result in; the caller may use its room again.
+    pub fn result(&mut self, o: &Outcome, folder: Option<usize>) {
         let key = Key::new(o.source, &o.model, o.provider.as_deref(), o.concurrency, o.rate);
         let group = *self.by_key.entry(key.clone()).or_insert_with(|| {
             self.groups.push(Building::new(key));
@@ -88,6 +106,7 @@ impl Collector {
         let mut row = Row::of(o, group);
         row.folder = folder;
         row.text = row.text.take().and_then(|text| self.answer(text));
+        self.calibrating.result(o);
         let building = &mut self.groups[group];
         told(&mut building.details, o);
         if counts(o) {
@@ -126,7 +145,7 @@ impl Collector {
 
     fn total(&mut self, o: &Outcome, row: &Row) {
         self.measured += 1;
-        self.modes.insert(o.source.map_or_else(|| "unknown".into(), |source| source.to_string()));
+        self.modes.insert(o.source);
         self.levels.insert(o.concurrency);
         if let Some(from) = row.start_ts {
             let to = from + row.end_seconds.unwrap_or(0.0);
@@ -184,6 +203,8 @@ impl Collector {
         let groups =
             order.iter().filter_map(|at| groups[*at].take()).map(|group| group.finish(self.slo.is_some())).collect();
         let stat = |metric| self.all.get(&metric).and_then(Sample::stat);
+        let modes: BTreeSet<String> =
+            self.modes.iter().map(|source| source.map_or_else(|| "unknown".into(), |s| s.to_string())).collect();
         let levels: Vec<Option<u64>> = self.levels.into_iter().collect();
         Summary {
             groups,
@@ -191,7 +212,7 @@ impl Collector {
             results: self.seen,
             warmups: self.warmups,
             totals: Totals {
-                mode: (!self.modes.is_empty()).then(|| self.modes.into_iter().collect::<Vec<_>>().join("+")),
+                mode: (!modes.is_empty()).then(|| modes.into_iter().collect::<Vec<_>>().join("+")),
                 concurrency: if let [level] = levels[..] { level } else { None },
                 requests: self.measured,
                 failed: self.failed,
@@ -210,6 +231,11 @@ impl Collector {
             loads: self.loads,
             samplers: self.samplers,
             joined: self.joined,
+            levels: self.load_levels,
+            searches: self.searches,
+            ends: self.ends,
+            calibrated: self.calibrating.finish(),
+            calibration: self.calibration,
             power: self.power.columns(),
             memory: self.memory.columns(),
         }
@@ -217,16 +243,20 @@ impl Collector {
 
     /// Gives groups what `model` and `load` records tell of their models.
     fn describe(&mut self) {
+        let (mut models, mut loads) = (HashMap::<&str, Vec<&Model>>::new(), HashMap::<&str, Vec<&Load>>::new());
+        self.models.iter().for_each(|model| models.entry(&model.id).or_default().push(model));
+        self.loads.iter().for_each(|load| loads.entry(&load.model).or_default().push(load));
         for group in &mut self.groups {
             let (key, details) = (&group.key, &mut group.details);
             let same = |source: Option<Source>| source == key.source || source.is_none() || key.source.is_none();
-            for model in self.models.iter().filter(|model| model.id == key.model && same(model.source)) {
+            let listings = models.get(key.model.as_str()).into_iter().flatten();
+            for model in listings.filter(|model| same(model.source)) {
                 if model.provider.is_some() && model.provider != key.provider {
                     continue;
                 }
                 listed(details, model);
             }
-            let loaded = self.loads.iter().filter(|load| load.model == key.model && same(Some(load.source)));
+            let loaded = loads.get(key.model.as_str()).into_iter().flatten().filter(|load| same(Some(load.source)));
             if let Some(context) = loaded.filter_map(|load| load.context_length).next_back() {
                 details.context_length = Some(context);
             }
@@ -237,22 +267,21 @@ impl Collector {
     /// one provider at that load, it is counted there. Says for every group where its requests are now.
     fn fold_homeless_failures(&mut self) -> Vec<usize> {
         let mut place: Vec<usize> = (0..self.groups.len()).collect();
+        // By model and load: the one provider that served it, or that there are several.
+        let mut homes: HashMap<Key, Option<usize>> = HashMap::new();
+        for (at, group) in self.groups.iter().enumerate().filter(|(_, group)| group.key.provider.is_some()) {
+            homes.entry(group.key.without_provider()).and_modify(|home| *home = None).or_insert(Some(at));
+        }
         for (at, place) in place.iter_mut().enumerate() {
             let homeless = &self.groups[at];
             if homeless.key.provider.is_some() || !homeless.only_failures() {
                 continue;
             }
-            let key = homeless.key.clone();
-            let mut homes = self
-                .groups
-                .iter()
-                .enumerate()
-                .filter(|(home, group)| *home != at && group.key.without_provider() == key)
-                .map(|(home, _)| home);
-            if let (Some(home), None) = (homes.next(), homes.next()) {
-                *place = home;
-                let gone = std::mem::replace(&mut self.groups[at], Building::new(key));
-                self.groups[home].merge(gone);
+            if let Some(Some(home)) = homes.get(&homeless.key) {
+                *place = *home;
+                let gone = Building::new(homeless.key.clone());
+                let gone = std::mem::replace(&mut self.groups[at], gone);
+                self.groups[*home].merge(gone);
             }
         }
         place

@@ -11,7 +11,7 @@ use super::metric::{Better, Metric};
 use super::{Row, Summary};
 use crate::stats;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many resamples, and how many permutations.
 const DRAWS: usize = 2000;
@@ -119,7 +119,7 @@ pub fn compare(new: &Summary, old: &Summary) -> Comparison {
         let changes = COMPARED.iter().filter_map(|&metric| change(at, metric, &now[at], &before[was]));
         comparison.changes.extend(changes);
     }
-    let known: Vec<Key> = new.groups.iter().map(Group::key).collect();
+    let known: BTreeSet<Key> = new.groups.iter().map(Group::key).collect();
     comparison.only_before = old.groups.iter().filter(|group| !known.contains(&group.key())).map(name).collect();
     comparison
 }
@@ -184,7 +184,7 @@ fn change(group: usize, metric: Metric, now: &[&Row], before: &[&Row]) -> Option
 
 /// The rows that count for a metric: what counts once per run is taken from the first row of each run.
 fn once<'a>(rows: &[&'a Row], metric: Metric) -> Vec<&'a Row> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     rows.iter().copied().filter(|row| !metric.once_per_run() || seen.insert(&row.run)).collect()
 }
 

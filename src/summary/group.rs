@@ -1,10 +1,11 @@
 //! A group: what the requests of one model, from one source and provider, at one load, say together.
 
+use super::gap_map::GapMap;
 use super::goodput::Goodput;
 use super::metric::Metric;
 use super::sample::{Stat, unsupported};
 use crate::record::Source;
-use crate::stats::Histogram;
+use crate::stats::Merged;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -200,8 +201,8 @@ pub struct Gaps {
 }
 
 impl Gaps {
-    /// The gaps of a merged histogram; `None` for an empty one.
-    pub fn of(histogram: &Histogram) -> Option<Self> {
+    /// The gaps of merged histograms; `None` where there are none.
+    pub fn of(histogram: &Merged) -> Option<Self> {
         let q = |q| histogram.quantile(q);
         Some(Self {
             n: histogram.count(),
@@ -273,6 +274,9 @@ pub struct Group {
     /// The gaps between chunks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub itl_seconds: Option<Gaps>,
+    /// Where in the answers they are, of the streams that were kept; for pages.
+    #[serde(skip)]
+    pub gap_map: Option<GapMap>,
     /// The lowest and highest watts by metric.
     pub watts: BTreeMap<Metric, Range>,
     /// Its energy.

@@ -197,7 +197,7 @@ impl Metric {
     pub fn of(self, o: &Outcome) -> Option<f64> {
         let (tokens, power) = (o.tokens.as_ref(), o.power.as_ref().and_then(Option::as_ref));
         let derived = o.derived.as_ref();
-        let memory = o.memory.as_ref().and_then(Option::as_ref);
+        let memory = o.memory.as_ref().and_then(Option::as_deref);
         let count = |n: Option<u64>| n.map(|n| n as f64);
         let value = match self {
             Metric::LoadTime => o.load_time_seconds.flatten(),

@@ -8,9 +8,11 @@
 //! [`EXACT`] numbers per group and metric, and 4,000 points of each stream of readings.
 
 mod building;
+mod calibrating;
 mod collect;
 mod compare;
 mod describe;
+mod gap_map;
 mod goodput;
 mod group;
 mod metric;
@@ -21,6 +23,7 @@ mod words;
 
 pub use collect::{Collector, ROWS};
 pub use compare::{Change, Comparison, Verdict, compare};
+pub use gap_map::GapMap;
 pub use goodput::{Goodput, Slo};
 pub use group::{Details, Energy, Error, ErrorCount, Gaps, Group, Key, Meter, Money, Range, Throughput};
 pub use metric::{Better, Metric, Unit};
@@ -28,7 +31,21 @@ pub use row::{Row, RowFailure};
 pub use sample::{EXACT, Stat};
 pub use series::Columns;
 
-use crate::record::{JoinSummary, Load, Prompt, Run, Sampler};
+use crate::record::{
+    self, Calibration, JoinSummary, Load, LoadLevel, Outcome, Prompt, Record, Run, RunEnd, Sampler, Search,
+};
+
+/// The fields of a result that no summary looks at: what servers said, raw.
+const UNREAD: [&str; 7] =
+    ["usage", "rest_stats", "runtime", "timings", "server_fields", "openrouter_metadata", "generation"];
+
+/// Reads one line as far as a summary needs it, a result into the room of a former one.
+///
+/// # Errors
+/// When the line is not a JSON object, or says a known type and does not keep that type's shape.
+pub fn read(line: &str, room: Option<Box<Outcome>>) -> Result<Record, serde_json::Error> {
+    record::read_without(line, &UNREAD, room)
+}
 
 /// Everything that a report is made from.
 #[derive(Debug)]
@@ -55,6 +72,16 @@ pub struct Summary {
     pub loads: Vec<Load>,
     /// What whole streams drew and held, as the join summed them up.
     pub joined: Vec<JoinSummary>,
+    /// What the client says of each load level, with how late it was.
+    pub levels: Vec<LoadLevel>,
+    /// What searches for the highest load found.
+    pub searches: Vec<Search>,
+    /// How runs ended, and what they took.
+    pub ends: Vec<RunEnd>,
+    /// How right the client measured here, where llm-sim's truth stands beside the results.
+    pub calibrated: Option<Calibration>,
+    /// How right the client was seen to measure on a machine, at another time.
+    pub calibration: Option<Calibration>,
     /// The samplers that measured.
     pub samplers: Vec<Sampler>,
     /// Watts over time, by domain.

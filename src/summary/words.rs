@@ -15,6 +15,13 @@ pub struct Words(pub BTreeMap<String, u64>);
 impl Words {
     /// Counts a word, or `other` where there are too many already.
     pub fn add(&mut self, word: &str, n: u64) {
+        // The common case: a short word that is known.
+        if word.len() <= LONGEST_WORD
+            && let Some(count) = self.0.get_mut(word)
+        {
+            *count += n;
+            return;
+        }
         let word: String = word.chars().take(LONGEST_WORD).collect();
         let word = if self.0.len() >= WORDS && !self.0.contains_key(&word) { "other".into() } else { word };
         *self.0.entry(word).or_default() += n;
@@ -30,6 +37,7 @@ impl Words {
 pub fn note(set: &mut BTreeSet<String>, word: Option<&str>) {
     if let Some(word) = word
         && set.len() < WORDS
+        && !set.contains(word)
     {
         set.insert(word.chars().take(LONGEST_WORD).collect());
     }

@@ -2,7 +2,7 @@
 
 use super::{ask, one};
 use crate::common::sim::Sim;
-use crate::common::{Ran, command, run_with};
+use crate::common::{Ran, bash, command, run_with};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
@@ -127,4 +127,18 @@ fn event_loops_share_the_load_and_one_is_enough() {
         let opened = results.iter().filter(|r| r["timing_seconds"]["connect"].is_f64()).count();
         assert!((1..=7).contains(&opened), "connections are opened before the first requests, and kept: {opened}");
     }
+}
+
+#[test]
+fn more_streams_than_there_may_be_connections_are_told_before_they_fail() {
+    let sim = Sim::start("openai", &["--tokens", "2"]);
+    let run = "ulimit -n 64; exec llm-run --source openai --base-url $0 --prompt x --retries 0 --concurrency $1 --requests $1";
+    let with = |n: &str| {
+        let mut command = bash(run);
+        command.args([&sim.url, n]);
+        run_with(command, format!("{MODEL}\n"))
+    };
+    assert!(!with("8").exits(0).stderr.contains("ulimit"));
+    let told = with("100").stderr;
+    assert!(told.contains("64 files may be open at once, and 132 may be needed: raise `ulimit -n`"), "{told}");
 }

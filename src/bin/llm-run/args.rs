@@ -7,6 +7,7 @@ mod loading;
 mod openrouter;
 mod prompts;
 mod request;
+mod search;
 
 use anyhow::bail;
 use clap::Parser;
@@ -22,6 +23,7 @@ use loading::LoadingArgs;
 use openrouter::OpenrouterArgs;
 pub use prompts::PromptArgs;
 use request::RequestArgs;
+use search::SearchArgs;
 use serde_json::{Map, Value, json};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -33,6 +35,7 @@ Examples:
   echo tiny | llm-run --source openai --base-url http://127.0.0.1:8080 --suite token-rate --concurrency 1,4,16
   echo tiny | llm-run --source openai --base-url http://127.0.0.1:8080 --synthetic in=512±64,out=128,n=200 --concurrency 8
   echo tiny | llm-run --source openai --base-url http://127.0.0.1:8080 --dataset sharegpt:sharegpt.json --prompts 50 --turns all
+  echo tiny | llm-run --source openai --base-url http://127.0.0.1:8080 --rate 1..100 --search 'ttft_p95<500ms' --duration 60s
   llm-run --print-suite website | jq -r .text
 
 Environment:
@@ -76,6 +79,8 @@ pub struct Cli {
     #[command(flatten)]
     pub load: LoadArgs,
     #[command(flatten)]
+    pub search: SearchArgs,
+    #[command(flatten)]
     pub loading: LoadingArgs,
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -102,7 +107,8 @@ impl Cli {
     /// # Errors
     /// When a file of it cannot be read, or what it asks for does not go together.
     pub fn settings(&self, started_ts: f64, prompts: Vec<Item>, talk: Talk) -> anyhow::Result<Settings> {
-        let (done, last_id) = self.keep.done(self.common.strict, talk)?;
+        let earlier = self.keep.done(self.search.search.is_some(), self.common.strict, talk)?;
+        let search = self.search.wanted(&self.load, earlier.good)?;
         if self.request.max_tokens.is_some() && self.prompts.synthetic.iter().any(|wanted| wanted.output.is_some()) {
             bail!("--max-tokens beside out= of --synthetic: both limit the answer; give one of them");
         }
@@ -113,11 +119,15 @@ impl Cli {
         }
         Ok(Settings {
             run: self.keep.run_id.clone().unwrap_or_else(|| format!("bench-{}", clock::name_of(started_ts))),
-            first_id: last_id + 1,
+            first_id: earlier.last + 1,
             prompts,
             shared_prefix: self.prompts.shared_prefix,
             parameters: self.request.parameters(self.loading.context_length)?,
-            levels: self.load.levels()?,
+            levels: match &search {
+                Some(search) => vec![search.level(search.minimum)],
+                None => self.load.levels()?,
+            },
+            search,
             ramp: self.load.ramp,
             duration: self.load.duration,
             max_errors: self.load.max_errors.map(NonZeroU64::get),
@@ -132,7 +142,7 @@ impl Cli {
             retries: self.load.retries,
             verify_cost: self.openrouter.verify_cost,
             load: self.loading.wanted(),
-            done,
+            done: earlier.done,
             save_text: self.keep.save_text,
             save_stream: self.keep.save_stream,
             threads: self.load.threads(),
@@ -155,7 +165,8 @@ impl Cli {
         let parts = [
             self.prompts.recorded(),
             own,
-            self.load.recorded(),
+            self.load.recorded(settings.search.is_some()),
+            self.search.recorded(settings.search.as_ref()),
             self.request.recorded(),
             self.limits.recorded(),
             self.loading.recorded(),

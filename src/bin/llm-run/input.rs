@@ -104,7 +104,7 @@ fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Op
     if source == Source::Openrouter && model.provider.is_none() {
         model.provider.clone_from(&cli.openrouter.provider);
     }
-    let (api, refused) = Api::new(&base, key.clone(), &rule)?;
+    let (api, refused) = Api::new(&base, key.clone(), &rule);
     model.base_url = Some(base.clone());
     let key = key.filter(|_| refused.is_none());
     let (dialect, newer_limit) = (AtomicUsize::new(0), AtomicBool::new(false));

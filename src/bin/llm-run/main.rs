@@ -55,6 +55,9 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     let bad = bad_lines + bad_prompts;
     if cli.keep.dry_run {
         output::dry_run(&settings, &targets, &mut out)?;
+        if let Some(search) = &settings.search {
+            talk.warn(format!("--search {}", search.plan()));
+        }
         return Ok(Exit::of(bad));
     }
     if let Some(flags) = cli.loading.given().filter(|_| !targets.iter().any(runner::loads)) {
@@ -62,6 +65,7 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     }
     let one_per_model = (settings.prompts.len(), settings.repeat, settings.levels.len()) == (1, 1, 1)
         && settings.requests.is_none_or(|n| n == 1)
+        && settings.search.is_none()
         && settings.warmup == 0
         && settings.ramp.is_zero()
         && settings.duration.is_none()
@@ -74,9 +78,17 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     let warmups = settings.turns(settings.warmup).saturating_mul((settings.levels.len() * targets.len()) as u64);
     let planned = left.map(|left| left.saturating_add(warmups));
 
-    cli::allow_many_connections();
+    // A connection for each request that runs, and a few files besides.
+    let wanted = settings.levels.iter().map(|level| level.at_most(left)).max().unwrap_or(1) + 32;
+    if let Some(allowed) = cli::allow_many_connections().filter(|allowed| *allowed < wanted && settings.http2.is_none())
+    {
+        talk.warn(format!(
+            "{allowed} files may be open at once, and {wanted} may be needed: raise `ulimit -n`, or some requests fail"
+        ));
+    }
     // Requests have event loops of their own; here is what tells them when, and what writes down what came of it.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let run = settings.run.clone();
     let (tally, unwritten) = runtime.block_on(async {
         budget::check(&cli, &settings, &targets, talk).await?;
         let progress = Progress::new(talk, planned, output.is_some() || !std::io::stdout().is_terminal());
@@ -84,9 +96,14 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         let (say, stop) = watch::channel(Stop::Go);
         tokio::spawn(signals::obey(say, progress, cli.limits.grace)?);
         let tally = runner::run(settings, targets, stop, |event| sink.take(event)).await?;
-        anyhow::Ok((tally, sink.finish(tally, started_ts)))
+        anyhow::Ok((tally, sink.finish(run, tally, started_ts)?))
     })?;
-    let failed = [bad, tally.failed, tally.unsent, unwritten].into_iter().any(|n| n > 0) || tally.cut;
+    // What fails beyond the load that a search looks for is what it looks for.
+    let items_failed = match tally.sought {
+        Some(found) => !found,
+        None => tally.failed > 0 || tally.unsent > 0 || tally.cut,
+    };
+    let failed = items_failed || bad > 0 || unwritten > 0;
     Ok(if failed { Exit::SomeFailed } else { Exit::Done })
 }
 

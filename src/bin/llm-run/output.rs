@@ -2,10 +2,10 @@
 
 use llm_bench::artifacts::Folder;
 use llm_bench::cli::{Progress, Talk, fitted};
-use llm_bench::clock;
 use llm_bench::ndjson::Out;
-use llm_bench::record;
+use llm_bench::record::{self, RunEnd};
 use llm_bench::runner::{Asking, Doing, Event, Flight, Settings, Tally, Target};
+use llm_bench::{clock, memory};
 use serde_json::json;
 use std::collections::HashSet;
 use std::io;
@@ -91,6 +91,11 @@ impl Sink {
                 }
                 self.out.line(&record::line(load.as_ref())?)
             }
+            Event::Level(mut level) => {
+                level.peak_bytes = memory::peak();
+                self.out.line(&record::line(level.as_ref())?)
+            }
+            Event::Search(search) => self.out.line(&record::line(search.as_ref())?),
             Event::Notice(text) => {
                 self.progress.warn(text);
                 Ok(())
@@ -154,9 +159,19 @@ impl Sink {
         text
     }
 
-    /// The last word to people; how many answers could not be kept.
-    pub fn finish(self, tally: Tally, started_ts: f64) -> u64 {
+    /// The last word, to people and to programs; how many answers could not be kept.
+    pub fn finish(mut self, run: String, tally: Tally, started_ts: f64) -> io::Result<u64> {
         self.progress.finish();
+        self.out.line(&record::line(&RunEnd {
+            run,
+            ended_ts: Some(clock::wall()),
+            ok: tally.ok,
+            failed: tally.failed,
+            unsent: tally.unsent,
+            cut: tally.cut,
+            cpu_seconds: Some(clock::cpu_seconds()),
+            peak_bytes: memory::peak(),
+        })?)?;
         let mut line = format!("{} ok, {} failed", tally.ok, tally.failed);
         if tally.unsent > 0 {
             line += &format!(", {} not sent", tally.unsent);
@@ -169,7 +184,7 @@ impl Sink {
             line += &format!(", ${usd:.6}");
         }
         self.talk.warn(line);
-        self.unwritten
+        Ok(self.unwritten)
     }
 }
 

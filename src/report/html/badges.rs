@@ -1,6 +1,6 @@
 //! Badges: in a word or two how far the numbers can be trusted, each with its reason.
 
-use crate::report::number;
+use crate::report::{calibration, number};
 use crate::summary::{Group, Metric, Summary, Unit};
 
 /// A badge.
@@ -25,7 +25,12 @@ pub fn badges(summary: &Summary) -> Vec<Badge> {
     let groups = &summary.groups;
     let mut badges = vec![failures(summary), samples(groups)];
     badges.extend(lag(groups));
+    badges.extend(schedule(summary));
     badges.extend(truth(groups));
+    badges.extend(
+        calibration::judged(summary)
+            .map(|judged| badge(if judged.right { "good" } else { "warn" }, judged.short, judged.sentence)),
+    );
     badges.extend(cache(groups));
     badges.extend(meter(summary));
     badges.extend(tokens(groups));
@@ -84,6 +89,30 @@ fn lag(groups: &[Group]) -> Option<Badge> {
             format!("client lag {said}"),
             format!("In {n} requests the client was late enough to matter: the machine that sent was itself too busy."),
         ),
+    })
+}
+
+/// How late an open loop sent after the moments that were due.
+fn schedule(summary: &Summary) -> Option<Badge> {
+    // Later than this is no schedule any more.
+    const LATE: f64 = 0.005;
+    let lags = summary.levels.iter().filter_map(|level| level.schedule_lag_seconds.as_ref());
+    let worst = lags.map(|lag| lag.p99).reduce(f64::max).filter(|lag| lag.is_finite())?;
+    let said = number::alone(worst, Unit::Seconds);
+    Some(if worst < LATE {
+        badge(
+            "good",
+            format!("sent on time: p99 {said}"),
+            format!("99 % of the requests of every rate were sent within {said} of the moment that they were due."),
+        )
+    } else {
+        badge(
+            "warn",
+            format!("sent late: p99 {said}"),
+            format!(
+                "At one rate at least, 1 % of the requests were sent more than {said} after they were due: there was no room for them, or this machine is too slow for the rate. Times from the moment that was due have it in them."
+            ),
+        )
     })
 }
 

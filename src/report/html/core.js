@@ -1,12 +1,25 @@
 // What every part of the page needs: the data, numbers for people, elements, and the state in the hash.
 
-const data = JSON.parse(document.getElementById("data").textContent);
+const data = await embedded();
 const columns = new Map(data.columns.map((c) => [c.key, c]));
 const { groups } = data;
 const rows = unpack(data.rows);
 const $ = (selector, from = document) => from.querySelector(selector);
 const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
 document.documentElement.classList.add("js");
+
+// Large data is embedded packed. A browser that cannot unpack it keeps what stands in the page without the script.
+async function embedded() {
+  const holder = document.getElementById("data");
+  if (holder.dataset.packed === undefined) return JSON.parse(holder.textContent);
+  try {
+    const bytes = Uint8Array.from(atob(holder.textContent.trim()), (c) => c.charCodeAt(0));
+    return await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+  } catch (why) {
+    document.getElementById("no-data").hidden = false;
+    throw why;
+  }
+}
 
 // Rows are embedded as columns, words as numbers in a list: here they become objects again.
 function unpack({ n, words, columns }) {
@@ -49,6 +62,10 @@ function digits(value) {
   if (size >= 1) return value.toFixed(2);
   if (size >= 0.001) return String(Number(value.toPrecision(3)));
   return value.toExponential(1);
+}
+// Times under a second are said in milliseconds.
+function lasting(seconds) {
+  return has(seconds) && seconds !== 0 && Math.abs(seconds) < 0.1 ? say(seconds * 1e3, "ms") : say(seconds, "s");
 }
 function say(value, unit, scale = 1) {
   if (value === undefined || value === null) return "–";

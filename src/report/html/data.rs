@@ -1,42 +1,30 @@
-//! The rows behind the page, as JSON that is safe inside a script element: columns of numbers, each word once.
+//! The rows behind the page as JSON: columns of numbers, each word once.
 
+use super::intervals::Intervals;
 use super::links::href;
-use super::{names, unseen};
+use super::table::ROWS;
+use super::unseen;
+use crate::record::{Calibration, CalibrationLevel, ErrorSpread, Lateness, LoadLevel};
 use crate::report::Options;
 use crate::report::columns::{COLUMNS, Cell};
-use crate::summary::{Columns, Metric, Row, Summary};
+use crate::stats::Histogram;
+use crate::summary::{Columns, GapMap, Metric, Row, Summary};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
 /// The data of the page as JSON text.
-///
-/// `<`, `>`, `&` and the two line separators of Unicode can stand only inside strings, and are written there as escapes:
-/// no string can end the script element or begin markup.
-pub fn embedded(summary: &Summary, options: &Options) -> String {
-    let mut value = document(summary, options);
+pub fn json(summary: &Summary, options: &Options, names: &[String], intervals: &[Intervals]) -> String {
+    let mut value = document(summary, options, names, intervals);
     show_hidden(&mut value);
-    let text = value.to_string();
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' => safe.push_str("\\u003c"),
-            '>' => safe.push_str("\\u003e"),
-            '&' => safe.push_str("\\u0026"),
-            '\u{2028}' => safe.push_str("\\u2028"),
-            '\u{2029}' => safe.push_str("\\u2029"),
-            c => safe.push(c),
-        }
-    }
-    safe
+    value.to_string()
 }
 
-fn document(summary: &Summary, options: &Options) -> Value {
+fn document(summary: &Summary, options: &Options, names: &[String], intervals: &[Intervals]) -> Value {
     // Times are counted from the first stamp, so that they need few digits.
     let starts = summary.rows.iter().filter_map(|row| row.start_ts);
     let t0 = starts.chain(summary.loads.iter().map(|load| load.started_ts)).fold(f64::INFINITY, f64::min);
     let t0 = if t0.is_finite() { t0.floor() } else { 0.0 };
-    let names = names(&summary.groups);
-    let groups: Vec<Value> = summary.groups.iter().zip(names).map(|(group, name)| {
+    let groups: Vec<Value> = summary.groups.iter().zip(names).zip(intervals).take(ROWS).map(|((group, name), intervals)| {
         let mut cells = Map::new();
         for column in COLUMNS {
             match (column.of)(group) {
@@ -58,6 +46,8 @@ fn document(summary: &Summary, options: &Options) -> Value {
                 "j": short(e.joules), "low": e.lower_joules.map(short), "high": e.upper_joules.map(short),
                 "net": e.net_joules.map(short), "n": e.requests,
             })),
+            "intervals": intervals.iter().map(|(key, (low, high))| ((*key).to_owned(), json!([short(*low), short(*high)]))).collect::<Map<_, _>>(),
+            "gaps": group.gap_map.as_ref().map(gaps),
             "facts": facts(group),
         })
     }).collect();
@@ -95,8 +85,42 @@ fn document(summary: &Summary, options: &Options) -> Value {
         .collect();
     json!({
         "v": 1, "t0": t0, "slo": summary.slo, "columns": columns, "metrics": metrics, "groups": groups, "loads": loads,
-        "rows": rows(&summary.rows, options, t0),
+        "results": summary.results, "rows": rows(&summary.rows, options, t0),
         "power": series(&summary.power, t0), "memory": series(&summary.memory, t0),
+        "levels": summary.levels.iter().filter(|level| level.skipped.is_none()).map(level).collect::<Vec<_>>(),
+        "calibration": summary.calibration.as_ref().map(calibration),
+    })
+}
+
+/// What the client says of a load level: what was kept of what was asked, and how late it was, as upper ends of classes in
+/// seconds with their counts.
+fn level(level: &LoadLevel) -> Value {
+    let late = |late: &Option<Lateness>| {
+        late.as_ref().map(|late| {
+        let classes = Histogram::decode(&late.histogram).map(|histogram| {
+            histogram.classes().map(|(seconds, n)| json!([short(seconds), n])).collect::<Vec<_>>()
+        });
+        json!({ "n": late.count, "p50": short(late.p50), "p99": short(late.p99), "max": short(late.max), "classes": classes.ok() })
+    })
+    };
+    json!({
+        "run": level.run, "models": level.models, "concurrency": level.concurrency, "rate": level.rate,
+        "sent": level.sent, "failed": level.failed, "unsent": level.unsent,
+        "sent_per_second": level.sent_per_second.map(short), "requests_per_second": level.requests_per_second.map(short),
+        "in_flight_mean": level.in_flight_mean.map(short), "in_flight_max": level.in_flight_max,
+        "schedule_lag": late(&level.schedule_lag_seconds), "loop_lag": late(&level.loop_lag_seconds),
+    })
+}
+
+/// The curve of a calibration.
+fn calibration(calibration: &Calibration) -> Value {
+    let error = |error: &Option<ErrorSpread>| {
+        error.as_ref().map(|e| json!({ "mean": short(e.mean), "p50": short(e.p50), "p99": short(e.p99) }))
+    };
+    let level = |l: &CalibrationLevel| json!({ "n": l.concurrency, "ttft": error(&l.ttft_error_seconds), "gap": error(&l.gap_p99_error_seconds) });
+    json!({
+        "limit": short(calibration.limit_seconds), "right_up_to": calibration.right_up_to,
+        "levels": calibration.levels.iter().map(level).collect::<Vec<_>>(),
     })
 }
 
@@ -144,7 +168,8 @@ fn facts(group: &crate::summary::Group) -> Vec<(&'static str, String)> {
 }
 
 /// The requests: one array per field, words by their number in a list.
-fn rows(rows: &[Row], options: &Options, t0: f64) -> Value {
+fn rows(all: &[Row], options: &Options, t0: f64) -> Value {
+    let rows: Vec<&Row> = all.iter().filter(|row| row.group < ROWS).collect();
     let mut words = Words::default();
     let mut columns = Map::new();
     let mut put = |name: &str, values: Vec<Value>| {
@@ -211,6 +236,13 @@ impl Words {
         }
         json!(at)
     }
+}
+
+/// Where in the answers gaps are long, as the classes that hold any.
+fn gaps(map: &GapMap) -> Value {
+    let cells: Vec<Value> =
+        map.cells().map(|(place, [low, high], n)| json!([place, short(low), short(high), n])).collect();
+    json!({ "per": map.chunks_per_place, "streams": map.streams, "together": map.together, "cells": cells })
 }
 
 fn series(columns: &Columns, t0: f64) -> Value {

@@ -32,31 +32,49 @@ function niceTicks(from, to, n, whole) {
 }
 const tickText = (v) => (v !== 0 && (Math.abs(v) >= 1e5 || Math.abs(v) < 1e-3) ? v.toExponential(0) : Number(v.toPrecision(4)).toLocaleString("en-US", { maximumFractionDigits: 4 }));
 
-// A chart is a title, one sentence, and a function that draws into a given width; it is drawn again when that changes.
-function figure(parent, { title, note, wide, options, controls, draw }) {
+// A chart is a title, one sentence, and a function that draws into a given width; it is drawn again when that changes. Its
+// values are in the tips of its marks: under the pointer, with the arrow keys, and all of them as a table beneath it.
+function figure(parent, { id, title, note, wide, options, controls, draw }) {
   const holder = el("div");
   let pick = null;
   if (options?.length > 1) {
-    pick = el("select", { "aria-label": `${title}: what to draw`, onchange: () => redraw() }, options.map(([value, text]) => el("option", { value }, text)));
+    pick = el("select", { "aria-label": `${title}: what to draw`, onchange: () => { keep({ [`chart.${id}`]: pick.selectedIndex ? pick.value : "" }); redraw(); } }, options.map(([value, text]) => el("option", { value }, text)));
+    const kept = options.findIndex(([value]) => String(value) === state[`chart.${id}`]);
+    if (kept > 0) pick.selectedIndex = kept;
   }
-  const fig = el("figure", wide ? { class: "wide" } : {}, el("figcaption", {}, el("h3", {}, title), el("p", {}, note), pick ? el("label", { class: "pick" }, pick) : null), controls ?? null, holder);
+  const told = el("details", { class: "told", ontoggle: () => tell() }, el("summary", { "aria-label": `Values of ${title || note}` }, "Values"));
+  const fig = el("figure", { class: wide ? "wide" : null, "data-chart": id }, el("figcaption", {}, title ? el("h3", {}, title) : null, el("p", {}, note), pick ? el("label", { class: "pick" }, pick) : null), controls ?? null, holder, told);
   parent.append(fig);
   let width = 0;
+  const tell = () => { if (told.open) told.replaceChildren(told.firstChild, valuesOf(holder)); };
   const redraw = () => {
-    const w = Math.max(280, Math.floor(holder.clientWidth || fig.clientWidth - 30));
+    const w = Math.max(240, Math.floor(holder.clientWidth || fig.clientWidth - 30));
     width = w;
     const drawn = draw(w, pick?.value ?? options?.[0]?.[0]);
     const image = drawn instanceof Array ? drawn : [drawn];
     holder.replaceChildren(...image);
     for (const one of image) if (one.tagName === "svg") {
-      one.setAttribute("role", "img");
-      one.setAttribute("aria-label", `${title}. ${note}`);
+      one.setAttribute("role", "group");
+      one.setAttribute("aria-roledescription", "chart");
+      one.setAttribute("aria-label", `${title || "Chart"}. ${note}. The arrow keys tell its values.`);
       steer(one);
     }
+    tell();
   };
   new ResizeObserver(() => { if (Math.abs(Math.floor(holder.clientWidth) - width) > 4) redraw(); }).observe(holder);
   redraw();
   return { fig, redraw };
+}
+
+// What the marks of a drawing tell, as a table.
+const TOLD = 300;
+function valuesOf(holder) {
+  const all = [...new Set($$("svg [data-tip]", holder).map((mark) => mark.dataset.tip))];
+  const table = el("table", { class: "plain" }, el("tbody", {}, all.slice(0, TOLD).map((words) => {
+    const [name, ...rest] = words.split("\n");
+    return el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, rest.join("; ")));
+  })));
+  return el("div", { class: "told-values", tabindex: 0 }, all.length ? table : "There is nothing to tell.", all.length > TOLD ? el("p", { class: "note" }, `The first ${TOLD} of ${all.length}.`) : null);
 }
 const canvas = (w, h, ...children) => svg("svg", { viewBox: `0 0 ${w} ${h}`, width: w, height: h }, ...children);
 const text = (x, y, words, attributes = {}) => svg("text", { x, y, ...attributes }, words);
@@ -93,6 +111,7 @@ function initTip() {
     if (mark) showTip(mark.dataset.tip, event.clientX, event.clientY);
     else if (!document.activeElement?.closest?.("svg")) tip.hidden = true;
   });
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") tip.hidden = true; });
 }
 function showTip(words, x, y) {
   tip.textContent = words;
@@ -109,14 +128,35 @@ function steer(image) {
   const show = () => {
     marks.forEach((mark, i) => mark.classList.toggle("on", i === at));
     const box = marks[at].getBoundingClientRect();
-    showTip(marks[at].dataset.tip, box.right, box.top);
+    showTip(marks[at].dataset.tip, Math.min(box.right, innerWidth - 60), Math.min(Math.max(box.top, 0), innerHeight - 60));
+    $("#said").textContent = marks[at].dataset.tip.replaceAll("\n", "; ");
   };
   image.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (!step) return;
+    const places = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at < 0 ? -1 : at - 1, ArrowUp: at < 0 ? -1 : at - 1, Home: 0, End: marks.length - 1 };
+    const to = places[event.key];
+    if (to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    at = (at + step + marks.length) % marks.length;
+    at = (to + marks.length) % marks.length;
     show();
   });
   image.addEventListener("blur", () => { marks.forEach((mark) => mark.classList.remove("on")); tip.hidden = true; });
+}
+
+// A pane over a drawing: wherever the pointer is, `tell` says what there is at that x, and a line stands there.
+function pane(image, { left, right, top, bottom }, tell) {
+  const cursor = svg("line", { y1: top, y2: bottom, class: "cursor" });
+  const glass = svg("rect", { x: left, y: top, width: Math.max(0, right - left), height: Math.max(0, bottom - top), fill: "transparent", class: "pane" });
+  glass.addEventListener("pointermove", (event) => {
+    const box = glass.getBoundingClientRect();
+    const x = left + ((event.clientX - box.left) / box.width) * (right - left);
+    const words = tell(x);
+    if (!words) return;
+    cursor.setAttribute("x1", x);
+    cursor.setAttribute("x2", x);
+    cursor.classList.add("shown");
+    showTip(words, event.clientX, event.clientY);
+    event.stopPropagation();
+  });
+  glass.addEventListener("pointerleave", () => { cursor.classList.remove("shown"); tip.hidden = true; });
+  return [cursor, glass];
 }

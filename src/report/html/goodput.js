@@ -1,39 +1,51 @@
 // Goodput: limits on sliders, and the share of all requests that keep them, counted anew with every move.
 
-const LIMITS = [["ttft", "time to first token", "ttft_seconds"], ["itl", "mean gap", "itl_mean"], ["e2e", "whole request", "generation_time_seconds"]];
+const LIMITS = [["ttft", "time to first token", "ttft_seconds"], ["itl", "mean gap", "itl_mean"], ["tpot", "time per token", "tpot_seconds"], ["e2e", "whole request", "generation_time_seconds"]];
+
+// What a request waited before it was sent, where a schedule says when it should have been: a limit counts from the schedule.
+const waited = (row) => (has(row.ttft_scheduled_seconds) && has(row.ttft_seconds) ? row.ttft_scheduled_seconds - row.ttft_seconds : 0);
+const taken = (row, { key, field }) => (has(row[field]) && (key === "ttft" || key === "e2e") ? row[field] + waited(row) : row[field]);
 
 function goodput() {
   const measured = rows.filter((row) => !row.warmup);
-  const limits = LIMITS.map(([key, words, field]) => ({ key, words, field, values: sorted(counted.map((row) => row[field])) })).filter(({ values }) => values.length > 1 && values[0] > 0);
+  const limits = LIMITS.map(([key, words, field]) => ({ key, words, field, values: sorted(counted.map((row) => taken(row, { key, field }))) })).filter(({ values }) => values.length > 1 && values[0] > 0);
   if (!limits.length || measured.length < 2) return null;
   const said = Object.fromEntries((state.slo ?? "").split(",").filter(Boolean).map((part) => part.split("=")));
+  const asked = limits.filter(({ key }) => has(data.slo?.[key])).map(({ key }) => `${key} ${lasting(data.slo[key])}`);
   const controls = el("div", { class: "limits" });
+  const origin = asked.length ? `The limits begin as they were asked for (--slo): ${asked.join(", ")}; the others at the slowest request, which keeps them.`
+    : "No limits were asked for (--slo). Each begins at the slowest request, so that only failures are lost; move them to ask.";
   for (const limit of limits) {
-    const [low, high] = [limit.values[0] * 0.7, limit.values[limit.values.length - 1] * 1.3];
-    // A limit that was not asked for is kept by all; where none was, they begin where a tenth breaks each.
-    const given = Number(said[limit.key]) || data.slo?.[limit.key] || (data.slo ? high : quantile(limit.values, 0.9));
+    // A limit that nobody named is the slowest request's own time: everything that did not fail keeps it.
+    const slowest = limit.values[limit.values.length - 1];
+    const given = Number(said[limit.key]) || data.slo?.[limit.key] || slowest;
+    const [low, high] = [Math.min(limit.values[0] * 0.7, given), Math.max(slowest, given)];
     limit.value = given;
-    const place = (v) => Math.round((1000 * Math.log(Math.min(Math.max(v, low), high) / low)) / Math.log(high / low));
-    const output = el("output", {}, say(given, "s"));
-    const slider = el("input", { type: "range", min: 0, max: 1000, value: place(given), "aria-label": `Limit of ${limit.words}` });
+    const span = Math.log(high / low) || 1;
+    const place = (v) => Math.round((1000 * Math.log(v / low)) / span);
+    const words = () => (limit.value >= slowest ? `${lasting(limit.value)} (all)` : lasting(limit.value));
+    const output = el("output", {}, words());
+    const slider = el("input", { type: "range", min: 0, max: 1000, value: place(given), "data-limit": limit.key, "aria-label": `Limit of ${limit.words}`, "aria-valuetext": words() });
     slider.addEventListener("input", () => {
-      limit.value = low * (high / low) ** (slider.value / 1000);
-      output.textContent = say(limit.value, "s");
+      limit.value = Number(slider.value) === 1000 ? high : low * Math.exp((span * slider.value) / 1000);
+      output.textContent = words();
       slider.setAttribute("aria-valuetext", output.textContent);
-      keep({ slo: limits.map(({ key, value }) => `${key}=${Number(value.toPrecision(3))}`).join(",") });
+      keep({ slo: limits.map(({ key, value }) => `${key}=${Number(value.toPrecision(6))}`).join(",") });
       chart.made?.redraw();
     });
     controls.append(el("label", {}, el("span", {}, limit.words), slider, output));
   }
+  controls.append(el("p", { class: "note", "data-slo-origin": asked.length ? "asked" : "data" }, origin));
   // What was not measured is not known to be kept; an answer of one chunk has no gap.
-  const good = (row) => !row.kind && limits.every(({ key, field, value }) => (key === "itl" && row[field] === undefined && has(row.ttft_seconds) ? true : row[field] <= value));
+  const gapless = (row, key) => (key === "itl" || key === "tpot") && row.itl_mean === undefined && has(row.ttft_seconds);
+  const keeps = (row, limit) => gapless(row, limit.key) || taken(row, limit) <= limit.value * (1 + 1e-5);
+  const good = (row) => !row.kind && limits.every((limit) => limit.value >= limit.values[limit.values.length - 1] && !has(data.slo?.[limit.key]) && !said[limit.key] ? true : keeps(row, limit));
   const chart = {
-    title: "Goodput", note: "share of all requests, failed ones included, within every limit", controls,
+    title: "Goodput", note: `share of all requests, failed ones included, within every limit${data.results > rows.length ? ", of the sample that the page holds" : ""}`, controls,
     draw(width) {
-      const all = shownGroups().map((one) => {
-        const mine = measured.filter((row) => row.group === one.at);
-        return { ...one, tried: mine.length, kept: mine.filter(good).length };
-      }).filter((one) => one.tried);
+      const tally = groups.map(() => [0, 0]);
+      for (const row of measured) { tally[row.group][0] += 1; tally[row.group][1] += good(row); }
+      const all = shownGroups().map((one) => ({ ...one, tried: tally[one.at][0], kept: tally[one.at][1] })).filter((one) => one.tried);
       if (!all.length) return nothing(width);
       const list = all.sort((a, b) => b.kept / b.tried - a.kept / a.tried).slice(0, MOST);
       const left = labelRoom(width), right = width - 50, top = 4, tall = 21, bottom = top + list.length * tall;

@@ -7,8 +7,13 @@
 mod answers;
 mod badges;
 mod data;
+mod head;
+mod intervals;
 mod links;
+mod packed;
 mod parts;
+mod standouts;
+mod table;
 mod view;
 
 use super::{Options, number};
@@ -22,12 +27,23 @@ use std::io::{self, Write};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = concat!(
-    "\"use strict\";(() => {\n",
+    "\"use strict\";(async () => {\n",
     include_str!("core.js"),
+    include_str!("filter.js"),
     include_str!("table.js"),
+    include_str!("requests.js"),
     include_str!("draw.js"),
-    include_str!("goodput.js"),
     include_str!("charts.js"),
+    include_str!("time.js"),
+    include_str!("spread.js"),
+    include_str!("scatter.js"),
+    include_str!("levels.js"),
+    include_str!("tail.js"),
+    include_str!("gaps.js"),
+    include_str!("energy.js"),
+    include_str!("goodput.js"),
+    include_str!("health.js"),
+    include_str!("calibration.js"),
     include_str!("run.js"),
     include_str!("page.js"),
     "})();\n",
@@ -38,10 +54,11 @@ const SCRIPT: &str = concat!(
 /// # Errors
 /// When the output is closed or full.
 pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
-    let mut page = view::Page::of(summary, options);
+    let (names, intervals) = (names(&summary.groups), intervals::intervals(summary));
+    let mut page = view::Page::of(summary, options, &names, &intervals);
     page.style = STYLE;
     page.script = SCRIPT;
-    page.data = data::embedded(summary, options);
+    page.data = packed::embed(&data::json(summary, options, &names, &intervals))?;
     // Frames show produced pages, which lie beside this one; each is sandboxed by its own attribute.
     page.policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; frame-src 'self' file:; base-uri 'none'; \

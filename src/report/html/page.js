@@ -17,24 +17,28 @@ function initTheme() {
 
 function initDownloads() {
   const stem = (document.title.replace(/[^\w.-]+/g, "_").slice(0, 80)) || "report";
-  $("#get-ndjson").addEventListener("click", () => {
-    const text = rows.map((row) => {
-      const { group, start, ...rest } = row;
-      const when = has(start) ? { start_ts: Math.round((data.t0 + start) * 1e4) / 1e4 } : {};
-      return JSON.stringify({ type: "row", v: 1, model: groups[group].model, ...when, ...rest });
-    });
-    save(`${stem}.ndjson`, "application/x-ndjson", text.join("\n") + "\n");
+  const requests = () => rows.map((row) => {
+    const { group, start, ...rest } = row;
+    const when = has(start) ? { start_ts: Math.round((data.t0 + start) * 1e4) / 1e4 } : {};
+    const { concurrency, rate } = groups[group];
+    return { type: "row", v: 1, model: groups[group].model, ...(has(rate) ? { rate } : has(concurrency) ? { concurrency } : {}), ...when, ...rest };
   });
+  // A cell that a spreadsheet would compute is made a text.
+  const cell = (value) => {
+    const text = value === undefined || value === null ? "" : typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  const csv = (keys, list) => [keys.join(","), ...list.map((one) => keys.map((key) => cell(one[key])).join(","))].join("\r\n") + "\r\n";
+  $("#get-ndjson").addEventListener("click", () => save(`${stem}.ndjson`, "application/x-ndjson", requests().map((row) => JSON.stringify(row)).join("\n") + "\n"));
+  $("#get-requests").addEventListener("click", () => {
+    const list = requests();
+    const keys = [...new Set(list.flatMap((row) => Object.keys(row)))].filter((key) => key !== "type" && key !== "v");
+    save(`${stem}.requests.csv`, "text/csv", csv(keys, list));
+  });
+  // The table as it stands: its columns, its order, and what the filter leaves.
   $("#get-csv").addEventListener("click", () => {
-    const keys = shownColumns();
-    // A cell that a spreadsheet would compute is made a text.
-    const cell = (value) => {
-      const text = value === undefined ? "" : typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
-      return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-    };
     const visible = $$("tr.group", body).filter((line) => !line.hidden);
-    const list = visible.map((line) => keys.map((key) => cell(groups[Number(line.dataset.g)].cells[key])).join(","));
-    save(`${stem}.csv`, "text/csv", [keys.join(","), ...list].join("\r\n") + "\r\n");
+    save(`${stem}.csv`, "text/csv", csv(shownColumns(), visible.map((line) => groups[Number(line.dataset.g)].cells)));
   });
 }
 
@@ -102,28 +106,60 @@ function initMenus() {
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") all.forEach((menu) => { menu.open = false; }); });
 }
 
+// Paper has no button to unfold with.
+function initPrint() {
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = $$("details[data-print]:not([open])");
+    opened.forEach((one) => { one.open = true; });
+  });
+  addEventListener("afterprint", () => opened.forEach((one) => { one.open = false; }));
+}
+
+// While a run goes on the page is written anew: it is read again while nobody is in the middle of something, and opens where it was.
+function initFollow() {
+  const refresh = Number($('meta[name="refresh-seconds"]')?.content ?? 0);
+  const unfolded = () => $$("details").map((one, i) => (one.open ? i : -1)).filter((i) => i >= 0);
+  const before = history.state?.left;
+  if (before) {
+    $$("details").forEach((one, i) => { if (before.unfolded.includes(i) && !one.closest(".menu, .badge")) one.open = true; });
+    $(".scroll")?.scrollTo(before.table[0], before.table[1]);
+    scrollTo({ left: before.page[0], top: before.page[1], behavior: "instant" });
+    history.replaceState(null, "");
+  }
+  if (!(refresh > 0)) return;
+  const look = () => {
+    const busy = document.activeElement?.matches("input, select") || $$("iframe").length || document.hidden || String(getSelection()) || $(".menu[open], .badge details[open]");
+    if (busy) return setTimeout(look, refresh * 1000);
+    try {
+      const scroll = $(".scroll");
+      history.scrollRestoration = "manual";
+      history.replaceState({ left: { page: [scrollX, scrollY], table: [scroll?.scrollLeft ?? 0, scroll?.scrollTop ?? 0], unfolded: unfolded() } }, "");
+    } catch {
+      // A frame without an origin may not; the page begins at its top then.
+    }
+    return location.reload();
+  };
+  setTimeout(look, refresh * 1000);
+}
+
 initTheme();
 initMenus();
 initTip();
 initTable();
 initCharts();
+initCalibration();
 initRun();
 initGallery();
 initPairs();
 initDownloads();
 initCopy();
-// While a run goes on the page is written anew; it looks for it while nobody is in the middle of something.
-const refresh = Number($('meta[name="refresh-seconds"]')?.content ?? 0);
-if (refresh > 0) {
-  const look = () => {
-    const busy = document.activeElement?.matches("input, select") || $$("iframe").length || document.hidden;
-    if (busy) setTimeout(look, refresh * 1000);
-    else location.reload();
-  };
-  setTimeout(look, refresh * 1000);
-}
+initPrint();
+initFollow();
 addEventListener("hashchange", () => {
   for (const key of Object.keys(state)) delete state[key];
   Object.assign(state, Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
   if (table) restore();
 });
+// Whoever waits for the page, a test or a printer, sees here that it is whole.
+document.documentElement.dataset.ready = "";

@@ -5,7 +5,7 @@ use super::data::FILES;
 use super::links::href;
 use crate::clock;
 use crate::record::{JoinSummary, Load, Prompt, Run, Sampler};
-use crate::report::{Options, changes, number};
+use crate::report::{Options, calibration, changes, number};
 use crate::summary::{Group, Row, Summary, Unit, Verdict};
 use serde_json::Value;
 
@@ -29,6 +29,25 @@ pub struct ChangeText {
     pub interval: String,
     pub class: &'static str,
     pub verdict: &'static str,
+}
+
+/// How right the client measures on this machine.
+pub struct CalibrationText {
+    pub heads: &'static [(&'static str, &'static str)],
+    pub rows: Vec<[String; 11]>,
+    pub sentences: Vec<String>,
+    pub notes: Vec<String>,
+}
+
+/// The calibration of the machine, where there is one.
+pub fn calibrated(summary: &Summary) -> Option<CalibrationText> {
+    let calibration = summary.calibration.as_ref()?;
+    Some(CalibrationText {
+        heads: &calibration::HEADS,
+        rows: calibration::rows(calibration),
+        sentences: calibration::sentences(summary),
+        notes: calibration::notes(calibration),
+    })
 }
 
 /// What was said when requests failed.
@@ -176,7 +195,7 @@ pub fn run(run: &Run) -> RunText {
 }
 
 /// An argument as a shell reads it back.
-fn quoted(arg: &str) -> String {
+pub fn quoted(arg: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !arg.is_empty() && arg.chars().all(plain) { arg.to_owned() } else { format!("'{}'", arg.replace('\'', r"'\''")) }
 }
@@ -215,15 +234,19 @@ pub fn sub(group: &Group, levels: bool) -> String {
     parts.extend(group.details.quantization.clone());
     parts.extend(group.details.parameters.clone());
     parts.extend(group.key().load().filter(|_| levels || group.rate.is_some() || group.concurrency != Some(1)));
-    parts.iter().map(|part| number::shortened(part, 48)).collect::<Vec<_>>().join(" · ")
+    parts.iter().map(|part| number::shortened(part, 48).replace(' ', "\u{a0}")).collect::<Vec<_>>().join(" · ")
 }
 
-/// The first request of a group that has files.
-pub fn first_files(summary: &Summary, group: usize) -> Option<&Row> {
-    let rows = || summary.rows.iter().filter(|row| row.group == group && !row.warmup);
-    rows()
-        .find(|row| row.html.is_some())
-        .or_else(|| rows().find(|row| FILES.iter().any(|(_, file)| file(row).is_some())))
+/// Of each group the first request that has files, one with a page before others.
+pub fn first_files(summary: &Summary) -> Vec<Option<&Row>> {
+    let mut first: Vec<Option<&Row>> = vec![None; summary.groups.len()];
+    for row in summary.rows.iter().filter(|row| !row.warmup && FILES.iter().any(|(_, file)| file(row).is_some())) {
+        let place = &mut first[row.group];
+        if place.is_none_or(|known| known.html.is_none() && row.html.is_some()) {
+            *place = Some(row);
+        }
+    }
+    first
 }
 
 /// The links to a request's artifacts.

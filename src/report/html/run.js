@@ -9,9 +9,9 @@ function initRun() {
   if (!timed.length) return;
   const runs = [...new Set(timed.map((row) => row.run))];
   section.hidden = false;
-  const span = (list) => [Math.min(...list.map((row) => row.start)), Math.max(...list.map((row) => row.start + row.end))];
+  const span = (list) => list.reduce(([a, b], row) => [Math.min(a, row.start), Math.max(b, row.start + row.end)], [Infinity, -Infinity]);
   figure($(".whole", section), {
-    title: runs.length > 1 ? "" : "Requests, power and memory", note: "move over it for the values of a moment", wide: true,
+    id: "run", title: "Requests, power and memory", note: "move over it for the values of a moment", wide: true,
     options: runs.map((run) => [run, run || "run"]),
     draw(width, run) {
       const mine = timed.filter((row) => row.run === run);
@@ -38,6 +38,13 @@ function axisOfRun(width, mine, loads, from, to) {
     return [top, top + tall];
   };
 
+  const bands = bandsOf(mine, loads, from, to);
+  const [stripTop, stripBottom] = panel("phases", 16);
+  const strip = bands.map(({ from: a, to: b, kind, words, label }) => {
+    const wide = x(b) - x(a);
+    return [svg("rect", { x: x(a), y: stripTop, width: Math.max(1.2, wide - 0.6), height: stripBottom - stripTop, fill: PHASES[kind][0], "fill-opacity": kind === "measured" ? 0.35 : 0.75, class: `phase ${kind}`, "data-phase": kind, "data-tip": words }),
+      wide > label.length * 6 + 8 ? text(x(a) + wide / 2, stripTop + 12, label, { "text-anchor": "middle", class: "label on-band" }) : null];
+  }).flat().filter(Boolean);
   // Lanes: each request in the first row that is free.
   const lanes = [];
   const placed = thin(mine, LANES).map((row) => {
@@ -102,38 +109,64 @@ function axisOfRun(width, mine, loads, from, to) {
   });
   const bottom = y - 12;
   const seconds = linear(0, to - from, left, right);
-  // Bands: what the machine was busy with.
-  const bands = [];
-  for (const load of loads) {
-    if (load.baseline) bands.push([load.baseline[0], load.baseline[1], "var(--c7)", `idle before ${load.model}`]);
-    bands.push([load.from, load.to, "var(--c1)", `load of ${load.model}${load.failed ? ", failed" : ""}: ${say(load.to - load.from, "s")}`]);
-  }
-  const warm = mine.filter((row) => row.warmup);
-  if (warm.length) bands.push([Math.min(...warm.map((r) => r.start)), Math.max(...warm.map((r) => r.start + r.end)), "var(--c4)", "warm-up"]);
-  const drawnBands = bands.map(([a, b, fillWith, words]) => svg("rect", { x: x(a), y: 8, width: Math.max(1, x(b) - x(a)), height: bottom - 8, fill: fillWith, opacity: 0.13, "data-tip": words }));
-  const cursor = svg("line", { y1: 8, y2: bottom, stroke: "var(--ink)", "stroke-width": 1, opacity: 0 });
-  const glass = svg("rect", { x: left, y: laneBottom + 8, width: right - left, height: Math.max(0, bottom - laneBottom - 8), fill: "transparent" });
-  glass.addEventListener("pointermove", (event) => {
-    const box = glass.getBoundingClientRect();
-    const t = from + ((event.clientX - box.left) / box.width) * (to - from);
-    cursor.setAttribute("x1", x(t));
-    cursor.setAttribute("x2", x(t));
-    cursor.setAttribute("opacity", 0.5);
+  // Bands: what the machine was busy with, faintly through everything beneath.
+  const drawnBands = bands.filter(({ kind }) => kind !== "measured").map(({ from: a, to: b, kind }) => svg("rect", { x: x(a), y: stripBottom, width: Math.max(1, x(b) - x(a)), height: bottom - stripBottom, fill: PHASES[kind][0], opacity: 0.12 }));
+  const tell = (place) => {
+    const t = from + ((place - left) / (right - left)) * (to - from);
     const values = cursors.map(({ name, unit, points, step }) => [name, unit, at(points, t, step)]).filter(([, , v]) => has(v));
-    const during = bands.filter(([a, b]) => a <= t && t <= b).map(([, , , words]) => words);
-    showTip([`${digits(Math.max(0, t - from))} s in`, ...during, ...values.map(([name, unit, v]) => (name === unit ? say(v, unit) : `${name} ${say(v, unit)}`))].join("\n"), event.clientX, event.clientY);
-    event.stopPropagation();
-  });
-  glass.addEventListener("pointerleave", () => { cursor.setAttribute("opacity", 0); tip.hidden = true; });
-  image.append(...axisX(seconds, { top: 8, bottom, left, right, label: "seconds", n: Math.max(4, Math.floor(width / 120)) }).flat(), ...drawnBands, ...heads, ...marks.flat(), ...drawnSeries.flat(3), cursor, glass);
+    const during = bands.filter((band) => band.from <= t && t <= band.to).map(({ words }) => words.split("\n")[0]);
+    return [`${digits(Math.max(0, t - from))} s in`, ...during, ...values.map(([name, unit, v]) => (name === unit ? say(v, unit) : `${name} ${say(v, unit)}`))].join("\n");
+  };
+  const glass = pane(image, { left, right, top: laneBottom + 8, bottom }, tell);
+  image.append(...axisX(seconds, { top: 8, bottom, left, right, label: "seconds", n: Math.max(4, Math.floor(width / 120)) }).flat(), ...drawnBands, ...strip, ...heads, ...marks.flat(), ...drawnSeries.flat(3), ...glass);
   image.setAttribute("viewBox", `0 0 ${width} ${bottom + 34}`);
   image.setAttribute("height", bottom + 34);
   const colors = [["var(--prompt)", "to first token"], ["var(--reasoning)", "reasoning"], ["var(--answer)", "answer"]];
   if (mine.some((row) => row.kind)) colors.push(["var(--bad)", "failed"]);
-  if (loads.length) colors.push(["color-mix(in srgb, var(--c1) 30%, transparent)", "load"], ["color-mix(in srgb, var(--c7) 30%, transparent)", "idle"]);
-  if (warm.length) colors.push(["color-mix(in srgb, var(--c4) 30%, transparent)", "warm-up"]);
+  for (const [kind, [fillWith, words]] of Object.entries(PHASES)) if (bands.some((band) => band.kind === kind)) colors.push([`color-mix(in srgb, ${fillWith} ${kind === "measured" ? 45 : 80}%, transparent)`, words]);
   const notes = mine.length > LANES ? [el("p", { class: "note" }, `${LANES} of ${mine.length} requests are drawn, evenly chosen.`)] : [];
   return [legend(colors), image, ...notes];
+}
+
+const PHASES = { loading: ["var(--c1)", "loading"], warmup: ["var(--c3)", "warm-up"], measured: ["var(--c2)", "measured"], idle: ["var(--c7)", "idle"] };
+
+// What the run was doing when: loading a model, warming it up, measuring it at a level, nothing.
+function bandsOf(mine, loads, from, to) {
+  const bands = loads.map((load) => ({ kind: "loading", from: load.from, to: load.to, label: "loading", words: `loading ${load.model}${load.failed ? ", failed" : ""}\n${say(load.to - load.from, "s")}` }));
+  const said = (group) => (has(group.rate) ? `${group.rate}/s` : has(group.concurrency) ? `${group.concurrency} at once` : "");
+  // Requests of one row of the table and one phase, as long as no others come between.
+  let last = null;
+  for (const row of [...mine].sort((a, b) => a.start - b.start)) {
+    const kind = row.warmup ? "warmup" : "measured";
+    if (last && last.kind === kind && last.group === row.group) {
+      last.to = Math.max(last.to, row.start + row.end);
+      last.n += 1;
+    } else {
+      last = { kind, group: row.group, from: row.start, to: row.start + row.end, n: 1 };
+      bands.push(last);
+    }
+  }
+  // Rows that take turns with every request have no bands of their own.
+  const turns = bands.filter((band) => band.n !== undefined);
+  if (turns.length > 200) {
+    for (const kind of ["warmup", "measured"]) {
+      const of = turns.filter((band) => band.kind === kind);
+      if (of.length) bands.push({ kind, from: Math.min(...of.map((b) => b.from)), to: Math.max(...of.map((b) => b.to)), label: PHASES[kind][1], words: `${PHASES[kind][1]}, rows taking turns` });
+    }
+    turns.forEach((band) => bands.splice(bands.indexOf(band), 1));
+  }
+  for (const band of bands) if (band.n !== undefined) {
+    const group = groups[band.group];
+    band.label = [band.kind === "warmup" ? "warm-up" : "", said(group)].filter(Boolean).join(" ") || "measured";
+    band.words = `${PHASES[band.kind][1]}: ${group.model}${said(group) ? `, ${said(group)}` : ""}\n${band.n} request${band.n > 1 ? "s" : ""}, ${say(band.to - band.from, "s")}`;
+  }
+  // What is left is idle, where it is long enough to see.
+  let free = from;
+  for (const { from: a, to: b } of [...bands].sort((p, q) => p.from - q.from)) {
+    if (a - free > (to - from) * 0.006) bands.push({ kind: "idle", from: free, to: a, label: "idle", words: `idle\n${say(a - free, "s")}` });
+    free = Math.max(free, b);
+  }
+  return bands.sort((p, q) => p.from - q.from);
 }
 
 // Changes at moments become levels from moment to moment.

@@ -63,24 +63,20 @@ function order(sort) {
   }
 }
 
-// Words must stand in the row; `key>number` compares a column in the unit that its head shows.
+// Keeps the rows that the filter lets through; while it cannot be read, all of them.
 function applyFilter() {
   const input = $("#filter");
-  const tests = [];
-  let wrong = "";
-  for (const part of input.value.trim().split(/\s+/).filter(Boolean)) {
-    const match = /^([a-z_0-9]+)(>=|<=|!=|=|>|<)(.+)$/i.exec(part);
-    const column = match && columns.get(match[1].toLowerCase());
-    if (match && !column) wrong = `no column ${match[1]}`;
-    else if (match) tests.push((group) => compare(group.cells[column.key], match[2], match[3], column));
-    else tests.push((group, text) => text.includes(part.toLowerCase()));
+  let test = () => true, wrong = "";
+  try {
+    test = parseFilter(input.value);
+  } catch (why) {
+    wrong = String(why);
   }
   input.setAttribute("aria-invalid", wrong ? "true" : "false");
   let shown = 0;
   for (const line of lines) {
     const group = groups[Number(line.dataset.g)];
-    const text = (Object.values(group.cells).filter((v) => typeof v === "string").join(" ") + " " + group.name).toLowerCase();
-    const on = tests.every((test) => test(group, text));
+    const on = test(group, textOf(group));
     line.hidden = !on;
     const detail = line.nextElementSibling;
     if (detail?.classList.contains("detail")) detail.hidden = !on;
@@ -89,22 +85,7 @@ function applyFilter() {
   $("#count").textContent = wrong || (shown === lines.length ? `${shown} row${shown === 1 ? "" : "s"}` : `${shown} of ${lines.length} rows`);
   document.dispatchEvent(new CustomEvent("shown", { detail: new Set(lines.filter((l) => !l.hidden).map((l) => Number(l.dataset.g))) }));
 }
-
-function compare(value, sign, text, column) {
-  if (value === undefined) return false;
-  const number = Number(text);
-  if (column.numeric && Number.isNaN(number)) return false;
-  const a = column.numeric ? value / column.scale : String(value).toLowerCase();
-  const b = column.numeric ? number : text.toLowerCase();
-  switch (sign) {
-    case ">": return a > b;
-    case "<": return a < b;
-    case ">=": return a >= b;
-    case "<=": return a <= b;
-    case "!=": return a !== b;
-    default: return a === b;
-  }
-}
+const textOf = (group) => (group.text ??= (Object.values(group.cells).filter((v) => typeof v === "string").join(" ") + " " + group.name).toLowerCase());
 
 function shownColumns() {
   return heads.filter((head) => !head.classList.contains("hidden")).map((head) => head.dataset.key);
@@ -162,10 +143,7 @@ function bars() {
     const values = cells.map((cell) => Number(cell.dataset.v));
     const largest = Math.max(...values.map(Math.abs));
     cells.forEach((cell, i) => cell.style.setProperty("--w", largest > 0 ? Math.abs(values[i]) / largest : 0));
-    if (column.better && values.length > 1) {
-      const best = column.better > 0 ? Math.max(...values) : Math.min(...values);
-      if (values.some((value) => value !== best)) cells.forEach((cell, i) => cell.classList.toggle("best", values[i] === best));
-    }
+    if (column.better) markBest(cells, values, column);
   });
 }
 
@@ -179,65 +157,14 @@ function toggle(line) {
   keep({ open: opened.join(",") });
 }
 
-function detail(at) {
-  const group = groups[at];
-  const mine = rows.filter((row) => row.group === at);
-  const facts = group.facts.length ? el("dl", {}, group.facts.map(([what, words]) => [el("dt", {}, what), el("dd", {}, words)])) : null;
-  return el("div", { class: "inside" }, spreads(group), requests(mine), facts);
-}
-
-function spreads(group) {
-  const names = ["n", "mean", "± sd", "min", "p50", "p90", "p95", "p99", "max"];
-  const known = data.metrics.filter((metric) => group.stats[metric.name]);
-  if (!known.length) return null;
-  const label = (metric) => [metric.name.replaceAll("_", " "), metric.unit === "GB" ? el("small", {}, " in GB") : null];
-  // Of one request there is no spread: its numbers fit into a few lines.
-  if (known.every((metric) => group.stats[metric.name][0] === 1)) {
-    return el("div", { class: "values" }, known.map((metric) => el("div", {}, el("span", {}, label(metric)), el("span", {}, digits(group.stats[metric.name][1] / metric.scale)))));
-  }
-  const cell = (value, i, metric, n) => {
-    // A percentile needs five measurements beyond it.
-    const quant = { 4: 0.5, 5: 0.9, 6: 0.95, 7: 0.99 }[i];
-    const weak = quant && n > 1 && n * (1 - quant) < 5 - 1e-9;
-    return el("td", { class: "n" }, i === 0 ? String(value) : value === null ? "–" : digits(value / metric.scale),
-      weak ? el("span", { class: "doubt", title: `${n} measurements are too few to know this` }, "?") : null);
-  };
-  return el("div", {}, el("table", { class: "plain" },
-    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "spread"), names.map((name) => el("th", { scope: "col", class: "n" }, name)))),
-    el("tbody", {}, known.map((metric) => el("tr", {},
-      el("th", { scope: "row" }, label(metric)),
-      group.stats[metric.name].map((value, i) => cell(value, i, metric, group.stats[metric.name][0])))))));
-}
-
-const REQUEST = [
-  ["id", "request"], ["prompt", "prompt"], ["start", "sent at", "s"], ["ttft_seconds", "ttft", "s"],
-  ["time_to_first_answer_token_seconds", "first answer", "s"], ["decode_tokens_per_second", "decode", "tok/s"],
-  ["itl_p99", "itl p99", "s"], ["end", "time", "s"], ["input_tokens", "in", "tok"], ["output_tokens", "out", "tok"],
-  ["reasoning_tokens", "reasoning", "tok"], ["total_watts", "total", "W"], ["joules_per_output_token", "J/token", "J"],
-  ["cost_usd", "cost", "$"], ["finish_reason", "finish"], ["warnings", "doubts"],
-];
-
-function requests(mine, from = 0) {
-  if (!mine.length) return el("p", { class: "note" }, "No request of this row is in the sample that the page holds.");
-  const step = 200;
-  const fields = REQUEST.filter(([key]) => mine.some((row) => row[key] !== undefined));
-  const files = ["page", "text", "json", "power log"];
-  const linked = mine.some((row) => files.some((file) => row[file]));
-  const line = (row) => el("tr", {},
-    fields.map(([key, , unit]) => {
-      const value = row[key];
-      return el("td", { class: typeof value === "number" ? "n" : "" }, value === undefined ? "–" : typeof value === "number" ? (key === "id" ? String(value) : digits(value)) : value,
-        key === "id" && row.warmup ? el("small", {}, " warm-up") : null);
-    }),
-    linked ? el("td", { class: "links" }, files.filter((file) => row[file]).map((file) => el("a", { href: row[file], rel: "noreferrer" }, file))) : null,
-    el("td", { class: "error" }, row.kind ? `${row.kind}${row.status ? ` ${row.status}` : ""}: ${row.error}` : ""));
-  const tbody = el("tbody", {}, mine.slice(0, step).map(line));
-  const box = el("div", {}, el("table", { class: "plain" },
-    el("thead", {}, el("tr", {}, fields.map(([key, label, unit]) => el("th", { scope: "col", class: typeof mine.find((r) => r[key] !== undefined)?.[key] === "number" ? "n" : "" }, label, unit ? el("small", {}, ` ${unit}`) : null)),
-      linked ? el("th", { scope: "col" }, "files") : null, el("th", { scope: "col" }, mine.some((row) => row.kind) ? "error" : ""))), tbody));
-  if (mine.length > step) {
-    const more = el("button", { type: "button", onclick: () => { const next = tbody.children.length; tbody.append(...mine.slice(next, next + step).map(line)); if (tbody.children.length >= mine.length) more.remove(); } }, `Show more of ${mine.length}`);
-    box.append(more);
-  }
-  return box;
+// The best of a column, and those that cannot be told from it: their intervals overlap its own. Where that is everybody, nobody is best.
+// What is doubtful wins nothing.
+function markBest(cells, values, column) {
+  const of = (cell) => groups[Number(cell.parentElement.dataset.g)];
+  const sure = cells.map((cell, i) => ({ cell, value: values[i], between: of(cell).intervals?.[column.key] ?? [values[i], values[i]] })).filter(({ cell }) => !$(".doubt", cell) && !of(cell).whole_machine?.includes(column.key));
+  if (sure.length < 2) return;
+  const best = sure.reduce((a, b) => ((b.value - a.value) * column.better > 0 ? b : a));
+  const tied = sure.filter(({ value, between }) => value === best.value || (between[0] <= best.between[1] && between[1] >= best.between[0]));
+  if (tied.length === sure.length) return;
+  for (const { cell } of tied) cell.classList.add(tied.length > 1 ? "tied" : "best");
 }

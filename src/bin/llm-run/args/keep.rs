@@ -4,7 +4,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use llm_bench::cli::Talk;
 use llm_bench::ndjson::{Bad, Lines};
-use llm_bench::record::{self, Phase, Record};
+use llm_bench::record::{self, Outcome, Phase, Record};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -42,19 +42,30 @@ fn run_id(text: &str) -> Result<String, String> {
 }
 
 impl KeepArgs {
-    /// The keys of the good results of the run that is resumed, and its highest number; nothing and 0 without one.
+    /// What the run that is resumed has done; with `whole`, also its good results.
     ///
     /// # Errors
     /// When its file cannot be read.
-    pub fn done(&self, strict: bool, talk: Talk) -> anyhow::Result<(HashSet<String>, u64)> {
-        self.resume.as_deref().map_or_else(|| Ok((HashSet::new(), 0)), |file| good_results(file, strict, talk))
+    pub fn done(&self, whole: bool, strict: bool, talk: Talk) -> anyhow::Result<Earlier> {
+        self.resume.as_deref().map_or_else(|| Ok(Earlier::default()), |file| good_results(file, whole, strict, talk))
     }
 }
 
-/// The keys of the good results of an earlier run that count, and its highest number. A torn last line is forgiven; others that cannot be
-/// read are told, for what they held is asked again.
-fn good_results(file: &Path, strict: bool, talk: Talk) -> anyhow::Result<(HashSet<String>, u64)> {
-    let (mut done, mut last) = (HashSet::new(), 0);
+/// What an earlier run has done.
+#[derive(Default)]
+pub struct Earlier {
+    /// The keys of its good results that count.
+    pub done: HashSet<String>,
+    /// Its highest number.
+    pub last: u64,
+    /// The good results that count, without what servers and models said, where they were asked for.
+    pub good: Vec<Outcome>,
+}
+
+/// What is good in an earlier run. A torn last line is forgiven; others that cannot be read are told, for what they held is
+/// asked again.
+fn good_results(file: &Path, whole: bool, strict: bool, talk: Talk) -> anyhow::Result<Earlier> {
+    let mut earlier = Earlier::default();
     let (mut torn, mut lines, mut records) = (None, 0u64, 0u64);
     for line in Lines::open(&[file])? {
         if let Some(why) = torn.take() {
@@ -74,11 +85,14 @@ fn good_results(file: &Path, strict: bool, talk: Talk) -> anyhow::Result<(HashSe
             Ok(record) => {
                 records += 1;
                 if let Record::Result(result) = record {
-                    last = last.max(result.id);
+                    earlier.last = earlier.last.max(result.id);
                     // What only warmed the server has the key of what was to be measured, and does not stand for it.
                     let counts = result.phase != Some(Phase::Warmup);
                     if counts && result.error.is_none() && !result.key.is_empty() {
-                        done.insert(result.key.clone());
+                        let new = earlier.done.insert(result.key.clone());
+                        if whole && new {
+                            earlier.good.push(numbers(*result));
+                        }
                     }
                 }
             }
@@ -86,5 +100,20 @@ fn good_results(file: &Path, strict: bool, talk: Talk) -> anyhow::Result<(HashSe
         }
     }
     ensure!(lines == 0 || records > 0, "--resume {}: no records of a run in it: is this the file?", file.display());
-    Ok((done, last))
+    Ok(earlier)
+}
+
+/// A result without the long texts in it.
+fn numbers(result: Outcome) -> Outcome {
+    Outcome {
+        key: result.key,
+        start_ts: result.start_ts,
+        timing_seconds: result.timing_seconds,
+        ttft_seconds: result.ttft_seconds,
+        generation_time_seconds: result.generation_time_seconds,
+        tpot_seconds: result.tpot_seconds,
+        itl_seconds: result.itl_seconds,
+        phase: result.phase,
+        ..Outcome::default()
+    }
 }

@@ -1,6 +1,7 @@
 //! How many requests, and when.
 
 use super::limits::WEEK;
+use super::search::Asked;
 use anyhow::bail;
 use clap::Args;
 use llm_bench::cli::{duration, duration_in};
@@ -14,12 +15,13 @@ use std::time::Duration;
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
     /// Requests at once; several levels, one after another, with commas: 1,5,10. With --rate, the most at once [default: 1,
-    /// with --rate 10000]
-    #[arg(long, value_name = "N[,N…]", value_delimiter = ',', value_parser = at_least_one)]
-    pub concurrency: Vec<NonZeroU64>,
-    /// Requests per second that arrive whether or not earlier ones have ended (open loop); several levels with commas: 2,4,8
+    /// with --rate 10000]. With --search, a range: 1..64
+    #[arg(long, value_name = "N[,N…]", value_delimiter = ',', value_parser = concurrency)]
+    pub concurrency: Vec<Asked<NonZeroU64>>,
+    /// Requests per second that arrive whether or not earlier ones have ended (open loop); several levels with commas: 2,4,8.
+    /// With --search, a range: 1..100
     #[arg(long, value_name = "N[,N…]", value_delimiter = ',', value_parser = rate, allow_negative_numbers = true)]
-    pub rate: Vec<f64>,
+    pub rate: Vec<Asked<f64>>,
     /// How arrivals are spaced
     #[arg(long, value_enum, default_value = "poisson", requires = "rate")]
     pub arrival: Arrival,
@@ -66,11 +68,17 @@ fn at_least_one(text: &str) -> Result<NonZeroU64, String> {
     text.parse().map_err(|_| "not a whole number of at least 1".into())
 }
 
-fn rate(text: &str) -> Result<f64, String> {
-    text.parse::<f64>()
-        .ok()
-        .filter(|rate| (0.001..=100_000.0).contains(rate))
-        .ok_or_else(|| "not a number of requests per second from 0.001 to 100000".into())
+fn concurrency(text: &str) -> Result<Asked<NonZeroU64>, String> {
+    Asked::parse(text, at_least_one)
+}
+
+fn rate(text: &str) -> Result<Asked<f64>, String> {
+    Asked::parse(text, |rate| {
+        rate.parse::<f64>()
+            .ok()
+            .filter(|rate| (0.001..=100_000.0).contains(rate))
+            .ok_or_else(|| "not a number of requests per second from 0.001 to 100000".into())
+    })
 }
 
 impl LoadArgs {
@@ -80,12 +88,12 @@ impl LoadArgs {
         self.threads.map_or_else(cores, usize::from)
     }
 
-    /// The load levels, one after another.
+    /// The load levels, one after another; of a search there are none.
     ///
     /// # Errors
     /// When what is given does not go together.
     pub fn levels(&self) -> anyhow::Result<Vec<Level>> {
-        let mut concurrency = self.concurrency.iter().map(|n| n.get());
+        let mut concurrency = self.concurrency.iter().filter_map(Asked::one).map(NonZeroU64::get);
         if self.rate.is_empty() {
             let levels: Vec<_> = concurrency.map(|concurrency| Level::Closed { concurrency }).collect();
             return Ok(if levels.is_empty() { vec![Level::Closed { concurrency: 1 }] } else { levels });
@@ -94,19 +102,26 @@ impl LoadArgs {
         if concurrency.next().is_some() {
             bail!("--concurrency beside --rate is the most at once: give one number, or levels of one of the two");
         }
-        let open = |&rate: &f64| Level::Open { rate, arrival: self.arrival, at_most };
-        Ok(self.rate.iter().map(open).collect())
+        let open = |rate: f64| Level::Open { rate, arrival: self.arrival, at_most };
+        Ok(self.rate.iter().filter_map(Asked::one).map(open).collect())
+    }
+
+    /// The most requests at once beside a rate.
+    pub fn at_most(&self) -> u64 {
+        self.concurrency.iter().find_map(Asked::one).map_or(MOST_AT_ONCE, NonZeroU64::get)
     }
 
     /// As the `run` record carries it.
-    pub fn recorded(&self) -> Value {
+    pub fn recorded(&self, searched: bool) -> Value {
         let open = !self.rate.is_empty();
         let levels = self.levels().unwrap_or_default();
+        let of = |load: fn(Level) -> Option<f64>| levels.iter().filter_map(|level| load(*level)).collect::<Vec<_>>();
+        let concurrency = || levels.iter().filter_map(|level| level.concurrency()).collect::<Vec<_>>();
         json!({
-            "concurrency": (!open).then(|| levels.iter().filter_map(|level| level.concurrency()).collect::<Vec<_>>()),
-            "rate": open.then_some(&self.rate),
+            "concurrency": (!open && !searched).then(concurrency),
+            "rate": (open && !searched).then(|| of(Level::rate)),
             "arrival": open.then(|| self.arrival.to_string()),
-            "concurrency_limit": levels.first().filter(|_| open).map(|level| level.at_most(None)),
+            "concurrency_limit": open.then(|| self.at_most()),
             "requests": self.requests,
             "duration_seconds": self.duration.map(|duration| duration.as_secs_f64()),
             "repeat": self.repeat,

@@ -1,0 +1,179 @@
+//! Every record of some inputs, read on several threads and handed out in order: for a program that looks at all of them
+//! and needs none until it has seen the last.
+//!
+//! Each thread takes the next block of lines, reads its records, waits for its turn, and hands them out itself. So what is
+//! made of them does not depend on how many threads there are, and what a record takes of the allocator goes back to it on
+//! the thread that took it.
+
+use super::Talk;
+use super::input::{Policy, hint};
+use crate::ndjson::{Bad, Block, Blocks};
+use crate::record::{Outcome, Record};
+use anyhow::Context;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// How many records a thread holds at the most before it waits for its turn.
+const AT_ONCE: usize = 512;
+
+/// The room of a result that is no longer needed, where there is one.
+pub type Room = Option<Box<Outcome>>;
+
+/// The records of a program's inputs, all of them, in order.
+pub struct Records {
+    blocks: Blocks,
+    policy: Policy,
+}
+
+impl Records {
+    /// Opens the operands of a program; none, or `-`, is standard input.
+    ///
+    /// # Errors
+    /// When a file cannot be opened.
+    pub fn open(files: &[PathBuf], strict: bool, talk: Talk) -> anyhow::Result<Self> {
+        hint(files, talk);
+        Ok(Self { blocks: Blocks::open(files)?, policy: Policy::new(strict, talk) })
+    }
+
+    /// Reads every record with `read` on as many `threads`, and hands them to `take` in order. A result whose contents are
+    /// no longer needed may be given back: `read` is given its room for a later one. What cannot be read is reported as `prog: file:line: why` and skipped, or ends the program under `--strict`. Says how many lines that were.
+    ///
+    /// # Errors
+    /// When the input fails, or, under `--strict`, when a line cannot be read.
+    pub fn each(
+        self,
+        threads: NonZeroUsize,
+        read: impl Fn(&str, Room) -> Result<Record, serde_json::Error> + Sync,
+        take: &mut (dyn FnMut(Record) -> Room + Send),
+    ) -> anyhow::Result<u64> {
+        let source = Mutex::new(Source { blocks: self.blocks, number: 0 });
+        let turn = Turn { next: 0, policy: self.policy, take, failed: None };
+        let turns = Turns { turn: Mutex::new(turn), came: Condvar::new() };
+        std::thread::scope(|scope| {
+            // The calling thread is one of them.
+            for _ in 1..threads.get() {
+                scope.spawn(|| work(&source, &turns, &read));
+            }
+            work(&source, &turns, &read);
+        });
+        let turn = turns.turn.into_inner().unwrap_or_else(PoisonError::into_inner);
+        turn.failed.map_or(Ok(turn.policy.bad()), Err)
+    }
+}
+
+/// Where blocks come from, and how many have been taken.
+struct Source {
+    blocks: Blocks,
+    number: u64,
+}
+
+/// Whose turn it is to hand records out, and to whom.
+struct Turn<'a> {
+    next: u64,
+    policy: Policy,
+    take: &'a mut (dyn FnMut(Record) -> Room + Send),
+    failed: Option<anyhow::Error>,
+}
+
+struct Turns<'a> {
+    turn: Mutex<Turn<'a>>,
+    came: Condvar,
+}
+
+/// A line, read: its number and what it is.
+type Read = (u64, Result<Record, String>);
+
+fn work(
+    source: &Mutex<Source>,
+    turns: &Turns<'_>,
+    read: &(impl Fn(&str, Room) -> Result<Record, serde_json::Error> + Sync),
+) {
+    let mut room = Vec::new();
+    let (mut records, mut spare): (Vec<Read>, Vec<Box<Outcome>>) = (Vec::new(), Vec::new());
+    while !turns.failed() {
+        let (number, block) = {
+            let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(block) = source.blocks.next(std::mem::take(&mut room)) else { return };
+            source.number += 1;
+            (source.number - 1, block)
+        };
+        // Whoever comes to grief in between must not leave the others waiting.
+        let mine = Mine { turns, number };
+        match block {
+            Ok(block) => {
+                for line in block.lines() {
+                    if records.len() == AT_ONCE {
+                        mine.wait().hand_out(&block, &mut records, &mut spare);
+                    }
+                    records.push(match line {
+                        Ok((number, text)) => (number, read(text, spare.pop()).map_err(|why| why.to_string())),
+                        Err(Bad::Line(place, why)) => (place.number, Err(why)),
+                        Err(Bad::Input(place, why)) => (place.number, Err(why.to_string())),
+                    });
+                }
+                mine.wait().hand_out(&block, &mut records, &mut spare);
+                room = block.into_room();
+            }
+            Err(Bad::Line(place, why)) => mine.wait().refuse(&format!("{place}: {why}")),
+            Err(Bad::Input(place, why)) => mine.wait().fail(Err(why).with_context(|| place.to_string())),
+        }
+    }
+}
+
+impl Turns<'_> {
+    fn failed(&self) -> bool {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner).failed.is_some()
+    }
+}
+
+/// The turn of one block; the next one's comes when this is dropped.
+struct Mine<'a, 'b> {
+    turns: &'a Turns<'b>,
+    number: u64,
+}
+
+impl<'a, 'b> Mine<'a, 'b> {
+    fn wait(&self) -> MutexGuard<'a, Turn<'b>> {
+        let turn = self.turns.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = |turn: &mut Turn<'_>| turn.next != self.number;
+        self.turns.came.wait_while(turn, waiting).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Mine<'_, '_> {
+    fn drop(&mut self) {
+        self.wait().next += 1;
+        self.turns.came.notify_all();
+    }
+}
+
+impl Turn<'_> {
+    fn hand_out(&mut self, block: &Block, records: &mut Vec<Read>, spare: &mut Vec<Box<Outcome>>) {
+        for (number, record) in records.drain(..) {
+            if self.failed.is_some() {
+                continue;
+            }
+            match record {
+                Ok(record) => {
+                    if let Record::Newer(v) = record {
+                        self.policy.newer(&block.place(number), v);
+                    }
+                    spare.extend((self.take)(record));
+                }
+                Err(why) => self.refuse(&format!("{}: {why}", block.place(number))),
+            }
+        }
+    }
+
+    fn refuse(&mut self, why: &str) {
+        if self.failed.is_none() {
+            let refused = self.policy.refuse(why);
+            self.fail(refused);
+        }
+    }
+
+    fn fail(&mut self, outcome: anyhow::Result<()>) {
+        self.failed = self.failed.take().or(outcome.err());
+    }
+}

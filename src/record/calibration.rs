@@ -1,0 +1,100 @@
+//! `calibration`: how right this client measures on a machine, load by load, held against llm-sim's own log.
+
+use super::{Body, Host, Tool};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The accuracy of the client against load. Written by `bench-report --format calibration` of a run that was joined with
+/// llm-sim's truth; read by `bench-report --calibration`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Calibration {
+    /// When it was measured: Unix seconds of its first request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ts: Option<f64>,
+    /// The program that measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<Tool>,
+    /// The machine.
+    #[serde(default)]
+    pub host: Host,
+    /// A load is measured right when the 99th percentile of both errors is below this.
+    pub limit_seconds: f64,
+    /// The highest load up to which every load was measured right; null when the lowest was not.
+    #[serde(default)]
+    pub right_up_to: Option<u64>,
+    /// The loads, from the lowest.
+    pub levels: Vec<CalibrationLevel>,
+    /// Loads that were to be measured and could not be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Body for Calibration {
+    const TYPE: &'static str = "calibration";
+}
+
+/// One load of a calibration.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CalibrationLevel {
+    /// Requests at once.
+    pub concurrency: u64,
+    /// Requests that ended well and whose truth is known.
+    pub requests: u64,
+    /// Requests that failed.
+    #[serde(default)]
+    pub failed: u64,
+    /// Measured less true time to first token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_error_seconds: Option<ErrorSpread>,
+    /// Measured less true 99th percentile of the gaps, request by request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap_p99_error_seconds: Option<ErrorSpread>,
+    /// Whether the 99th percentiles of both are below the limit; absent where one was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub right: Option<bool>,
+    /// Chunks with text that arrived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chunks: Option<u64>,
+    /// Processor time of the whole client, user and system, for each of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds_per_chunk: Option<f64>,
+    /// The most memory that the client held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_bytes: Option<u64>,
+    /// How many requests ran at once on average.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight_mean: Option<f64>,
+    /// The 99th percentile of how late the client's event loop was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loop_lag_p99_seconds: Option<f64>,
+    /// How late the simulator wrote after its own deadlines, on average: no part of the errors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simulator_late_mean_seconds: Option<f64>,
+    /// The same at its worst.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simulator_late_max_seconds: Option<f64>,
+}
+
+/// Errors of many requests: the mean keeps its sign, the others are of their sizes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorSpread {
+    /// How many.
+    pub n: u64,
+    /// The mean, with its sign.
+    pub mean: f64,
+    /// The median size.
+    pub p50: f64,
+    /// The 99th percentile of the sizes.
+    pub p99: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// A load that could not be measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftOut {
+    /// Requests at once.
+    pub concurrency: u64,
+    /// Why not.
+    pub why: String,
+}

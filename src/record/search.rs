@@ -1,0 +1,94 @@
+//! `search`: what `llm-run --search` found.
+
+use super::Body;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The highest load that holds conditions, and how it was found. Its points are ordinary results and `level` records.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Search {
+    /// The run's id.
+    #[serde(default)]
+    pub run: String,
+    /// The models that were asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    /// What was to hold, as it was asked.
+    pub conditions: Vec<String>,
+    /// What was searched over.
+    pub over: SearchOver,
+    /// The lowest load that was to be tried.
+    pub minimum: f64,
+    /// The highest.
+    pub maximum: f64,
+    /// How far apart the two ends of what was found may be, as a share of the lower one.
+    pub tolerance: f64,
+    /// How it ended.
+    pub outcome: SearchOutcome,
+    /// The highest load that was seen to hold; null when none was.
+    #[serde(default)]
+    pub highest_holding: Option<f64>,
+    /// The lowest load above it that was seen not to; null when none was.
+    #[serde(default)]
+    pub lowest_breaking: Option<f64>,
+    /// The loads that were tried, in order.
+    pub points: Vec<SearchPoint>,
+}
+
+impl Body for Search {
+    const TYPE: &'static str = "search";
+}
+
+/// What a search raises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SearchOver {
+    /// Requests at once.
+    Concurrency,
+    /// Requests per second.
+    Rate,
+}
+
+/// How a search ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchOutcome {
+    /// A load that holds and one that does not are as near to each other as was asked.
+    Found,
+    /// The lowest load does not hold.
+    NeverHolds,
+    /// The highest load holds.
+    AlwaysHolds,
+    /// Too few requests ended at a load to tell, however often it was run.
+    Unclear,
+    /// It was stopped before.
+    Stopped,
+}
+
+/// One load that was tried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SearchPoint {
+    /// The load: requests at once, or per second.
+    pub load: f64,
+    /// Whether all conditions held; null when too few requests ended to tell.
+    pub holds: Option<bool>,
+    /// How many requests it is judged by.
+    pub requests: u64,
+    /// How many of them failed or were not sent: each breaks its conditions.
+    pub failed: u64,
+    /// How often it was run before there were enough of them.
+    pub parts: u64,
+    /// What each condition came to, in their order.
+    pub values: Vec<SearchValue>,
+}
+
+/// What one condition came to at one load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SearchValue {
+    /// The value, in the base unit of the condition; null when failures leave none.
+    pub value: Option<f64>,
+    /// How many numbers it is of.
+    pub n: u64,
+    /// Whether it held; null when `n` is too small to tell.
+    pub holds: Option<bool>,
+}

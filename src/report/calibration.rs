@@ -1,0 +1,278 @@
+//! How right this machine measures: the record of a calibration, and what it says of a later run.
+//!
+//! Nothing is corrected by it. It says whether a run was within what the machine was seen to measure right.
+
+use super::number;
+use crate::record::{self, Calibration, CalibrationLevel, Host};
+use crate::summary::{Group, Summary, Unit};
+use std::io::{self, BufRead, Write};
+
+/// Writes the calibration of a run that has its truth beside it, as one record.
+///
+/// # Errors
+/// When there is none to be made, or the output is closed or full.
+pub fn write(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
+    let Some(calibration) = &summary.calibrated else {
+        return Err(io::Error::other(
+            "no result has llm-sim's truth beside it: join them first, with bench-join --truth (pipelines/calibrate.sh does)",
+        ));
+    };
+    writeln!(to, "{}", record::line(calibration)?)
+}
+
+/// The last calibration in lines of records; `None` where there is none.
+///
+/// # Errors
+/// When the input cannot be read.
+pub fn read(input: impl BufRead) -> io::Result<Option<Calibration>> {
+    let mut found = None;
+    for line in input.lines() {
+        if let Ok(record::Record::Calibration(calibration)) = record::read(&line?) {
+            found = Some(*calibration);
+        }
+    }
+    Ok(found)
+}
+
+/// What a calibration says of one load of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Said {
+    /// Whether it was measured right, as far as the calibration can tell.
+    pub right: bool,
+    /// The sentence.
+    pub text: String,
+}
+
+/// What a calibration says of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// Whether the run was within what was seen to be measured right, on the machine that it was seen on.
+    pub right: bool,
+    /// In a few words.
+    pub short: String,
+    /// The whole of it.
+    pub sentence: String,
+    /// Each load of the run.
+    pub loads: Vec<Said>,
+}
+
+/// Up to which load the machine measures right, in a sentence.
+pub fn verdict(calibration: &Calibration) -> String {
+    let limit = seconds(calibration.limit_seconds);
+    let machine = machine(&calibration.host);
+    let tried = calibration.levels.last().map_or(0, |level| level.concurrency);
+    match calibration.right_up_to {
+        Some(n) if n == tried => format!(
+            "{machine} measures right up to {n} streams at once, the most that was tried: the 99th percentile of the error \
+             is under {limit}."
+        ),
+        Some(n) => {
+            let next = calibration.levels.iter().find(|level| level.concurrency > n);
+            let beyond = next.map_or_else(String::new, |level| format!("; {}", wrong(level)));
+            format!(
+                "{machine} measures right up to {n} streams at once: the 99th percentile of the error is under {limit}{beyond}."
+            )
+        }
+        None => {
+            let first = calibration.levels.first().map_or_else(String::new, |level| format!(": {}", wrong(level)));
+            format!("{machine} was not seen to measure right at any load{first}.")
+        }
+    }
+}
+
+/// What is wrong with a load that is not measured right.
+fn wrong(level: &CalibrationLevel) -> String {
+    let failed = if level.failed > 0 { format!(", and {} requests failed", level.failed) } else { String::new() };
+    let worst =
+        error_p99(level).map_or_else(|| "it is not known".to_owned(), |error| format!("it is {}", seconds(error)));
+    format!("at {} {worst}{failed}", level.concurrency)
+}
+
+/// The larger of both 99th percentiles.
+fn error_p99(level: &CalibrationLevel) -> Option<f64> {
+    [&level.ttft_error_seconds, &level.gap_p99_error_seconds]
+        .into_iter()
+        .filter_map(|error| error.as_ref().map(|error| error.p99))
+        .reduce(f64::max)
+}
+
+/// What it says of the run of this summary; `None` where there is no calibration, or no run to speak of.
+fn judge(summary: &Summary) -> Option<Judged> {
+    let calibration = summary.calibration.as_ref()?;
+    if summary.groups.is_empty() {
+        return None;
+    }
+    let loads: Vec<Said> = distinct(summary).into_iter().map(|load| load.said(calibration)).collect();
+    let other = summary.runs.iter().find_map(|run| differs(&run.host, &calibration.host));
+    let unknown = summary.runs.is_empty().then(|| "which machine this run was on is not known".to_owned());
+    let elsewhere = other.or(unknown);
+    let right = elsewhere.is_none() && loads.iter().all(|load| load.right);
+    let most = distinct(summary).iter().filter_map(|load| load.streams).max();
+    let used =
+        most.map_or_else(|| "how many streams this run used is not known".to_owned(), |n| format!("this run used {n}"));
+    let up_to = calibration.right_up_to;
+    let short = match (&elsewhere, right, up_to) {
+        (Some(_), ..) => "calibrated on another machine".to_owned(),
+        (None, true, Some(n)) => format!("measures right up to {n} streams"),
+        (None, _, Some(n)) => format!("beyond the {n} streams measured right"),
+        (None, _, None) => "does not measure right".to_owned(),
+    };
+    let near = most.and_then(|most| calibration.levels.iter().find(|level| level.concurrency >= most));
+    let at = near.and_then(|level| {
+        error_p99(level).map(|error| format!("p99 error {} at {}; ", seconds(error), level.concurrency))
+    });
+    let host = elsewhere.map_or_else(String::new, |why| format!(" But {why}: that says nothing of this run."));
+    let sentence = format!("{} ({}{used}).{host}", verdict(calibration).trim_end_matches('.'), at.unwrap_or_default());
+    Some(Judged { right, short, sentence, loads })
+}
+
+/// What is to be said below the table: of a later run what the calibration says of it, of the calibration itself up to
+/// where it is right.
+pub fn sentences(summary: &Summary) -> Vec<String> {
+    match (judged(summary), &summary.calibration) {
+        (Some(judged), _) => {
+            std::iter::once(judged.sentence).chain(judged.loads.into_iter().map(|load| load.text)).collect()
+        }
+        (None, Some(calibration)) => vec![verdict(calibration)],
+        (None, None) => Vec::new(),
+    }
+}
+
+/// [`judge`], but of a later run only: the folder of a calibration says up to where it is right, and that is all.
+pub fn judged(summary: &Summary) -> Option<Judged> {
+    judge(summary).filter(|_| summary.calibrated.is_none())
+}
+
+/// A load of the run, and how many streams it came to.
+struct Used {
+    name: String,
+    streams: Option<u64>,
+}
+
+impl Used {
+    fn said(&self, calibration: &Calibration) -> Said {
+        let Some(streams) = self.streams else {
+            return Said { right: false, text: format!("{}: how many streams ran at once is not known", self.name) };
+        };
+        let near = calibration.levels.iter().find(|level| level.concurrency >= streams);
+        let right = calibration.right_up_to.is_some_and(|up_to| streams <= up_to);
+        let text = match near {
+            None => {
+                let most = calibration.levels.last().map_or(0, |level| level.concurrency);
+                format!("{}: beyond what was calibrated, which ends at {most}", self.name)
+            }
+            Some(level) => {
+                let word = if right { "measured right" } else { "not measured right" };
+                let error = error_p99(level).map_or_else(|| "unknown".to_owned(), seconds);
+                format!("{}: {word}: p99 error {error} at {} streams", self.name, level.concurrency)
+            }
+        };
+        Said { right, text }
+    }
+}
+
+/// The loads of a run, each once.
+fn distinct(summary: &Summary) -> Vec<Used> {
+    let mut loads: Vec<Used> = Vec::new();
+    for (at, group) in summary.groups.iter().enumerate() {
+        let used = used(summary, at, group);
+        match loads.iter_mut().find(|known| known.name == used.name) {
+            Some(known) => known.streams = known.streams.max(used.streams),
+            None => loads.push(used),
+        }
+    }
+    loads
+}
+
+/// How many streams a group came to at its most.
+fn used(summary: &Summary, at: usize, group: &Group) -> Used {
+    match (group.rate, group.concurrency) {
+        (None, Some(n)) => Used { name: format!("{n} at once"), streams: Some(n) },
+        (rate, _) => {
+            let level =
+                summary.levels.iter().filter(|level| level.rate == rate).filter_map(|level| level.in_flight_max);
+            let rows = summary.rows.iter().filter(|row| row.group == at).filter_map(|row| row.in_flight);
+            let streams = level.chain(rows).max();
+            let came_to = streams.map_or_else(String::new, |n| format!(", at most {n} at once"));
+            let name = rate.map_or_else(|| "a load of no name".to_owned(), |rate| format!("{rate}/s"));
+            Used { name: format!("{name}{came_to}"), streams }
+        }
+    }
+}
+
+/// In what two machines differ; `None` where they may be the same.
+fn differs(run: &Host, calibrated: &Host) -> Option<String> {
+    let cores = run.cores.zip(calibrated.cores).is_some_and(|(a, b)| a != b);
+    let cpu = run.cpu.as_ref().zip(calibrated.cpu.as_ref()).is_some_and(|(a, b)| a != b);
+    let ram = run.ram_bytes.zip(calibrated.ram_bytes).is_some_and(|(a, b)| a.abs_diff(b) > a.max(b) / 10);
+    (cores || cpu || ram).then(|| format!("this run was on another machine ({})", machine(run)))
+}
+
+/// A machine in a few words.
+pub fn machine(host: &Host) -> String {
+    let cores = host.cores.map(|n| format!("{n} {}", if n == 1 { "processor" } else { "processors" }));
+    let ram = host.ram_bytes.map(|bytes| format!("{:.0} GiB", bytes as f64 / f64::from(1 << 30)));
+    let parts: Vec<String> = [cores, host.cpu.clone(), ram, host.os.clone()].into_iter().flatten().collect();
+    let known = if parts.is_empty() { "of unknown make".to_owned() } else { parts.join(", ") };
+    number::shortened(&format!("This machine ({known})"), 240)
+}
+
+fn seconds(value: f64) -> String {
+    number::alone(value, Unit::Seconds)
+}
+
+/// The columns of the table, with what they mean.
+pub const HEADS: [(&str, &str); 11] = [
+    ("streams", "requests at once"),
+    ("n", "requests whose truth is known"),
+    ("ttft error mean", "measured less true time to first token"),
+    ("ttft error p50", "median size of it"),
+    ("ttft error p99", "99th percentile of its size"),
+    ("gap error p99", "99th percentile, over requests, of the size of the error of a request's 99th percentile gap"),
+    ("right", "both below the limit, and nothing failed"),
+    ("CPU per chunk", "processor time of the whole client, user and system"),
+    ("memory", "the most that the client held"),
+    ("running", "requests at once on average"),
+    ("simulator late", "how late the simulator wrote, mean and worst: no part of the errors"),
+];
+
+/// The rows of the table, from the lowest load.
+pub fn rows(calibration: &Calibration) -> Vec<[String; 11]> {
+    let or_not = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+    let row = |level: &CalibrationLevel| {
+        let ttft = level.ttft_error_seconds.as_ref();
+        // So few requests do not know their tail.
+        let mark =
+            |n: u64| if crate::stats::supports(usize::try_from(n).unwrap_or(usize::MAX), 0.99) { "" } else { "?" };
+        let p99 = |error: Option<&record::ErrorSpread>| error.map(|e| format!("{}{}", seconds(e.p99), mark(e.n)));
+        let late = level.simulator_late_mean_seconds.zip(level.simulator_late_max_seconds);
+        [
+            level.concurrency.to_string(),
+            level.requests.to_string(),
+            or_not(ttft.map(|error| seconds(error.mean))),
+            or_not(ttft.map(|error| seconds(error.p50))),
+            or_not(p99(ttft)),
+            or_not(p99(level.gap_p99_error_seconds.as_ref())),
+            or_not(level.right.map(|right| if right { "yes" } else { "no" }.to_owned())),
+            or_not(level.cpu_seconds_per_chunk.map(|cpu| format!("{:.1} µs", cpu * 1e6))),
+            or_not(level.peak_bytes.map(|bytes| format!("{:.1} MB", bytes as f64 / 1e6))),
+            or_not(level.in_flight_mean.map(|mean| format!("{mean:.1}"))),
+            or_not(late.map(|(mean, max)| format!("{}, {}", seconds(mean), seconds(max)))),
+        ]
+    };
+    calibration.levels.iter().map(row).collect()
+}
+
+/// Loads that were left out, and what a mark in the table means.
+pub fn notes(calibration: &Calibration) -> Vec<String> {
+    let few = calibration
+        .levels
+        .iter()
+        .any(|level| !crate::stats::supports(usize::try_from(level.requests).unwrap_or(usize::MAX), 0.99));
+    let few = few.then(|| "? fewer than 500 requests: their 99th percentile is about their worst".to_owned());
+    let left = calibration
+        .left_out
+        .iter()
+        .map(|left| format!("{} was left out: {}", left.concurrency, number::shortened(&left.why, 300)));
+    few.into_iter().chain(left).collect()
+}

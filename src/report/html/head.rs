@@ -1,0 +1,163 @@
+//! The head of the page: what was run, when, on what, and the command that makes it again.
+
+use super::links::href;
+use super::parts::quoted;
+use crate::clock;
+use crate::record::Run;
+use crate::report::{Options, number};
+use crate::summary::Summary;
+use std::collections::BTreeSet;
+
+/// How many models a command names one by one.
+const NAMED: usize = 8;
+
+/// The streams of a run folder, as they lie beside a page.
+const STREAMS: [&str; 6] =
+    ["results.ndjson", "power.ndjson", "memory.ndjson", "models.ndjson", "run.ndjson", "summary.json"];
+
+/// How many folders' streams are linked.
+const FOLDERS: usize = 6;
+
+/// A link to a stream.
+pub struct Stream {
+    pub text: String,
+    pub href: String,
+}
+
+/// The title: the run, or how many.
+pub fn title(summary: &Summary) -> String {
+    match &summary.runs[..] {
+        [one] => number::shortened(&one.run, 120),
+        [] => "Benchmark of language models".into(),
+        [first, rest @ ..] => format!("{} and {} more runs", number::shortened(&first.run, 100), rest.len()),
+    }
+}
+
+/// When, on what machine, how much, how long, by which tool.
+pub fn facts(summary: &Summary) -> Vec<String> {
+    let totals = &summary.totals;
+    let mut facts = Vec::new();
+    if let Some(ts) = totals.started_ts.or(summary.runs.first().map(|run| run.started_ts)) {
+        facts.extend(date(ts));
+    }
+    if let Some(host) = summary.runs.first().map(|run| &run.host) {
+        facts.extend(host.cpu.clone());
+        facts
+            .extend(host.gpu.clone().filter(|gpu| !host.cpu.as_ref().is_some_and(|cpu| gpu.starts_with(cpu.as_str()))));
+        facts.extend(host.ram_bytes.map(|bytes| format!("{:.0} GiB", bytes as f64 / f64::from(1 << 30))));
+        facts.extend(host.os.clone());
+    }
+    let plural = |n: u64, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    if totals.requests > 0 {
+        let models: BTreeSet<_> = summary.groups.iter().map(|group| &group.model).collect();
+        facts.push(format!("{}, {}", plural(models.len() as u64, "model"), plural(totals.requests, "request")));
+    }
+    facts.extend(totals.seconds.filter(|s| *s > 0.0).map(number::lasting));
+    if let Some(run) = summary.runs.first() {
+        facts.push(format!("{} {}", run.tool.name, run.tool.version));
+    }
+    facts.iter().map(|fact| number::shortened(fact, 80)).collect()
+}
+
+/// A moment, for people, in universal time: the page says the same wherever it is read.
+fn date(ts: f64) -> Option<String> {
+    let text = clock::rfc3339(ts)?;
+    Some(format!("{} {} UTC", text.get(..10)?, text.get(11..16)?))
+}
+
+/// The settings of the first run, as `name value`; those of the others stand with their runs.
+pub fn settings(summary: &Summary) -> Vec<String> {
+    let Some(run) = summary.runs.first() else { return Vec::new() };
+    let words = run.settings.iter().filter_map(|(name, value)| {
+        let text = match value {
+            serde_json::Value::Null => return None,
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        Some(number::shortened(&format!("{} {text}", name.replace('_', " ")), 80))
+    });
+    words.collect()
+}
+
+/// The command that makes the first run again: the models into llm-run, with the arguments it had. Empty where the run
+/// does not tell them.
+pub fn command(summary: &Summary) -> String {
+    let Some(run) = summary.runs.first().filter(|run| !run.argv.is_empty()) else { return String::new() };
+    let words = |args: &[String]| args.iter().map(|arg| quoted(arg)).collect::<Vec<_>>().join(" ");
+    let (sources, models, endpoints) = asked(summary);
+    // Several servers have no one command; each run's own is with it.
+    let ([source], true) = (&sources[..], !models.is_empty() && endpoints.len() <= 1) else { return words(&run.argv) };
+    let at = endpoints.first().map(|url| format!(" --base-url {}", quoted(url))).unwrap_or_default();
+    let given = |flag: &str| run.argv.iter().any(|arg| arg == flag || arg.starts_with(&format!("{flag}=")));
+    let rest = words(run.argv.get(1..).unwrap_or_default());
+    if models.len() > NAMED {
+        return format!("llm-models {source}{at} | {} {rest}", program(run));
+    }
+    let source = if given("--source") { String::new() } else { format!(" --source {source}") };
+    let at = if given("--base-url") { String::new() } else { at };
+    format!("printf '%s\\n' {} | {}{source}{at} {rest}", words(&models), program(run))
+}
+
+fn program(run: &Run) -> &str {
+    run.argv.first().and_then(|name| name.rsplit('/').next()).unwrap_or("llm-run")
+}
+
+/// The kinds of servers that were asked, for which models, and where: as base addresses.
+fn asked(summary: &Summary) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let sources: BTreeSet<String> = summary.groups.iter().filter_map(|g| g.source).map(|s| s.to_string()).collect();
+    let mut models: Vec<String> = Vec::new();
+    for group in &summary.groups {
+        if !models.contains(&group.model) && models.len() <= NAMED {
+            models.push(group.model.clone());
+        }
+    }
+    let endpoints: BTreeSet<String> = summary.groups.iter().flat_map(|g| &g.endpoints).map(|url| base(url)).collect();
+    (sources.into_iter().collect(), models, endpoints.into_iter().collect())
+}
+
+/// The base address of an endpoint: what stands before the path of the kind of chat.
+fn base(endpoint: &str) -> String {
+    let tails = ["/chat/completions", "/api/v1/chat", "/api/v0", "/api/chat", "/api/generate", "/completions"];
+    let mut url = endpoint;
+    for tail in tails {
+        url = url.strip_suffix(tail).unwrap_or(url);
+    }
+    url.to_owned()
+}
+
+/// Links to the streams that the page was made of, where they lie.
+pub fn streams(summary: &Summary, options: &Options) -> Vec<Stream> {
+    if summary.results == 0 {
+        return Vec::new();
+    }
+    let several = options.folders.len() > 1;
+    let mut streams = Vec::new();
+    for (at, folder) in options.folders.iter().enumerate().take(FOLDERS) {
+        let place = folder.file_name().filter(|_| several).map(|name| format!("{}/", name.to_string_lossy()));
+        for name in STREAMS {
+            if let Some(href) = href(options, Some(at), name) {
+                streams.push(Stream { text: format!("{}{name}", place.as_deref().unwrap_or_default()), href });
+            }
+        }
+    }
+    streams
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_base_of_an_endpoint_is_what_a_flag_takes() {
+        for (endpoint, expect) in [
+            ("http://127.0.0.1:1234/api/v1/chat", "http://127.0.0.1:1234"),
+            ("http://127.0.0.1:1234/api/v0/chat/completions", "http://127.0.0.1:1234"),
+            ("http://h:8080/v1/chat/completions", "http://h:8080/v1"),
+            ("https://openrouter.ai/api/v1/chat/completions", "https://openrouter.ai/api/v1"),
+            ("http://h:11434/api/chat", "http://h:11434"),
+            ("http://h/elsewhere", "http://h/elsewhere"),
+        ] {
+            assert_eq!(base(endpoint), expect, "{endpoint}");
+        }
+    }
+}

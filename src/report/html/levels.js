@@ -1,0 +1,48 @@
+// Throughput and waiting against concurrency or rate, where a model was run at several levels. The knee is where throughput
+// divided by the median time to first token is largest (Kleinrock's power).
+function levelCurve() {
+  const level = (group) => group.rate ?? group.concurrency;
+  const series = () => {
+    const by = new Map();
+    for (const { group, at } of shownGroups()) {
+      if (!has(level(group)) || !has(group.cells.throughput)) continue;
+      const key = JSON.stringify([group.model, group.cells.source, group.cells.provider, has(group.rate)]);
+      by.set(key, [...(by.get(key) ?? []), { group, at, x: level(group) }]);
+    }
+    return [...by.values()].filter((list) => list.length > 1).map((list) => list.sort((a, b) => a.x - b.x));
+  };
+  if (!series().length) return null;
+  const rate = groups.some((group) => has(group.rate));
+  return {
+    title: "Throughput and waiting", note: "against requests at once or per second; ◆ knee: most throughput for its waiting", options: [["ttft_p50", "ttft median"], ["ttft_p95", "ttft p95"], ["gen_s", "time of the answer"], ["itl_p99", "itl p99"]].filter(([key]) => groups.some((g) => has(g.cells[key]))),
+    draw(width, key) {
+      const list = series();
+      if (!list.length) return nothing(width);
+      const flat = list.flat();
+      const left = 50, right = width - 14, panel = 118;
+      const xs = flat.map((p) => p.x);
+      const x = Math.max(...xs) / Math.min(...xs) > 6 ? logarithmic(Math.min(...xs) * 0.9, Math.max(...xs) * 1.1, left, right) : linear(0, Math.max(...xs) * 1.05, left, right);
+      const levels = [...new Set(xs)].sort((a, b) => a - b);
+      if (levels.length <= 9) x.ticks = () => levels;
+      const image = canvas(width, 2 * panel + 94);
+      [["throughput", "all together, tok/s", 22], [key, columns.get(key).label + ", s", panel + 58]].forEach(([name, label, top], at) => {
+        const bottom = top + panel;
+        const y = linear(0, Math.max(...flat.map((p) => p.group.cells[name] ?? 0)) * 1.1 || 1, bottom, top);
+        image.append(...axisX(x, { top, bottom, left, right, label: at ? (rate ? "requests per second" : "requests at once") : "" }).flat(), ...axisY(y, { left, right, label, top, n: 4 }).flat());
+        list.forEach((points, k) => {
+          const known = points.filter((p) => has(p.group.cells[name]));
+          const power = (p) => p.group.cells.throughput / (p.group.cells.ttft_p50 ?? p.group.cells.gen_s ?? Infinity);
+          const knee = points.reduce((best, p) => (power(p) > power(best) ? p : best));
+          image.append(svg("polyline", { points: known.map((p) => `${x(p.x)},${y(p.group.cells[name])}`).join(" "), fill: "none", stroke: color(k), "stroke-width": 2, "stroke-dasharray": dash(k) }));
+          if (known.includes(knee) && !at) image.append(text(x(knee.x), y(knee.group.cells[name]) - 11, "knee", { "text-anchor": "middle", class: "label" }));
+          for (const p of known) {
+            const [cx, cy] = [x(p.x), y(p.group.cells[name])];
+            const tipWords = `${p.group.name}\ntogether ${cellOf(p.group, "throughput")}\nttft ${cellOf(p.group, "ttft_p50")}, p95 ${cellOf(p.group, "ttft_p95")}${p === knee ? "\nknee" : ""}`;
+            image.append(p === knee ? svg("path", { d: `M${cx} ${cy - 7}l7 7-7 7-7-7z`, fill: color(k), "data-tip": tipWords }) : svg("circle", { cx, cy, r: 4, fill: color(k), "data-tip": tipWords }));
+          }
+        });
+      });
+      return [list.length > 1 ? lineLegend(list.map((points) => points[0].group.model)) : "", image].filter(Boolean);
+    },
+  };
+}

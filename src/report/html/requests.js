@@ -1,0 +1,73 @@
+// An opened row: the spreads of a group, its requests, and what else is known of it.
+
+function detail(at) {
+  const group = groups[at];
+  const mine = rows.filter((row) => row.group === at);
+  const facts = group.facts.length ? el("dl", {}, group.facts.map(([what, words]) => [el("dt", {}, what), el("dd", {}, words)])) : null;
+  return el("div", { class: "inside" }, spreads(group), requests(mine), facts);
+}
+
+function spreads(group) {
+  const names = ["n", "mean", "± sd", "min", "p50", "p90", "p95", "p99", "max"];
+  const known = data.metrics.filter((metric) => group.stats[metric.name]);
+  if (!known.length) return null;
+  const label = (metric) => [metric.name.replaceAll("_", " "), metric.unit === "GB" ? el("small", {}, " in GB") : null];
+  // Of one request there is no spread: its numbers fit into a few lines.
+  if (known.every((metric) => group.stats[metric.name][0] === 1)) {
+    return el("div", { class: "values" }, known.map((metric) => el("div", {}, el("span", {}, label(metric)), el("span", {}, digits(group.stats[metric.name][1] / metric.scale)))));
+  }
+  const cell = (value, i, metric, n) => {
+    // A percentile needs five measurements beyond it.
+    const quant = { 4: 0.5, 5: 0.9, 6: 0.95, 7: 0.99 }[i];
+    const weak = quant && n > 1 && n * (1 - quant) < 5 - 1e-9;
+    return el("td", { class: "n" }, i === 0 ? String(value) : value === null ? "–" : digits(value / metric.scale),
+      weak ? el("span", { class: "doubt", title: `${n} measurements are too few to know this` }, "?") : null);
+  };
+  return el("div", {}, el("table", { class: "plain" },
+    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "spread"), names.map((name) => el("th", { scope: "col", class: "n" }, name)))),
+    el("tbody", {}, known.map((metric) => el("tr", {},
+      el("th", { scope: "row" }, label(metric)),
+      group.stats[metric.name].map((value, i) => cell(value, i, metric, group.stats[metric.name][0])))))));
+}
+
+const REQUEST = [
+  ["id", "request"], ["prompt", "prompt"], ["start", "sent at", "s"], ["ttft_seconds", "ttft", "s"],
+  ["time_to_first_answer_token_seconds", "first answer", "s"], ["decode_tokens_per_second", "decode", "tok/s"],
+  ["itl_p99", "itl p99", "s"], ["end", "time", "s"], ["input_tokens", "in", "tok"], ["output_tokens", "out", "tok"],
+  ["reasoning_tokens", "reasoning", "tok"], ["total_watts", "total", "W"], ["joules_per_output_token", "J/token", "J"],
+  ["cost_usd", "cost", "$"], ["finish_reason", "finish"], ["warnings", "doubts"],
+];
+
+function requests(mine) {
+  if (!mine.length) return el("p", { class: "note" }, "No request of this row is in the sample that the page holds.");
+  const step = 200;
+  const fields = REQUEST.filter(([key]) => mine.some((row) => row[key] !== undefined));
+  const files = ["page", "text", "json", "power log"];
+  const linked = mine.some((row) => files.some((file) => row[file]));
+  const line = (row) => el("tr", {},
+    fields.map(([key, , unit]) => {
+      const value = row[key];
+      return el("td", { class: typeof value === "number" ? "n" : "" }, value === undefined ? "–" : typeof value === "number" ? (key === "id" ? String(value) : digits(value)) : value,
+        key === "id" && row.warmup ? el("small", {}, " warm-up") : null);
+    }),
+    linked ? el("td", { class: "links" }, files.filter((file) => row[file]).map((file) => el("a", { href: row[file], rel: "noreferrer" }, file))) : null,
+    el("td", { class: "error" }, row.kind ? `${row.kind}${row.status ? ` ${row.status}` : ""}: ${row.error}` : ""));
+  // Of thousands, some: a browser lays out no more than it must.
+  let list = mine;
+  const tbody = el("tbody");
+  const said = el("span", { role: "status" });
+  const next = el("button", { type: "button", onclick: () => show(tbody.children.length) }, `Show ${step} more`);
+  const show = (at) => {
+    if (at === 0) tbody.replaceChildren();
+    tbody.append(...list.slice(at, at + step).map(line));
+    const shown = tbody.children.length;
+    said.textContent = shown < list.length ? `${shown} of ${list.length} requests are shown, in the order of their start. ` : `${shown} request${shown === 1 ? "" : "s"}${data.results > rows.length ? " of the sample that the page holds" : ""}. `;
+    next.hidden = shown >= list.length;
+  };
+  const odd = mine.filter((row) => row.kind || row.warnings);
+  const only = odd.length && odd.length < mine.length ? el("label", {}, el("input", { type: "checkbox", onchange: (event) => { list = event.target.checked ? odd : mine; show(0); } }), ` only the ${odd.length} that failed or are doubtful`) : null;
+  show(0);
+  return el("div", { class: "requests" }, el("table", { class: "plain" },
+    el("thead", {}, el("tr", {}, fields.map(([key, label, unit]) => el("th", { scope: "col", class: typeof mine.find((r) => r[key] !== undefined)?.[key] === "number" ? "n" : "" }, label, unit ? el("small", {}, ` ${unit}`) : null)),
+      linked ? el("th", { scope: "col" }, "files") : null, el("th", { scope: "col" }, mine.some((row) => row.kind) ? "error" : ""))), tbody), el("p", { class: "note" }, said, next, only));
+}

@@ -1,0 +1,79 @@
+// Speed against what it takes and what it costs; the front is what nothing beats in both.
+
+// Dots of groups on two axes, with names where there is room.
+function dots(width, points, { xLabel, yLabel, xLog, size, after }) {
+  const height = Math.round(Math.min(330, Math.max(240, width * 0.62)));
+  const left = 46, right = width - 16, top = 22, bottom = height - 36;
+  const xs = points.map((p) => p.x), ys = points.map((p) => p.y);
+  const log = xLog && Math.min(...xs) > 0 && Math.max(...xs) / Math.min(...xs) > 8;
+  const x = log ? logarithmic(Math.min(...xs) / 1.4, Math.max(...xs) * 1.4, left, right) : linear(0, Math.max(...xs) * 1.12 || 1, left, right);
+  const y = linear(0, Math.max(...ys) * 1.12 || 1, bottom, top);
+  const image = canvas(width, height, axisX(x, { top, bottom, left, right, label: xLabel + (log ? " (log)" : "") }), axisY(y, { left, right, label: yLabel, top }));
+  image.append(...(after?.(x, y) ?? []));
+  const most = Math.max(...points.map((p) => p.size ?? 0));
+  const taken = [];
+  for (const p of [...points].sort((a, b) => (b.size ?? 0) - (a.size ?? 0))) {
+    const r = size && most > 0 ? 4 + 13 * Math.sqrt((p.size ?? 0) / most) : 6;
+    image.append(svg("circle", { cx: x(p.x), cy: y(p.y), r, fill: color(p.at), "fill-opacity": 0.55, stroke: p.front ? "var(--ink)" : color(p.at), "stroke-width": p.front ? 2 : 1, "data-tip": p.tip }));
+    taken.push([x(p.x) - r, y(p.y) - r, x(p.x) + r, y(p.y) + r]);
+  }
+  for (const p of points) {
+    const r = size && most > 0 ? 4 + 13 * Math.sqrt((p.size ?? 0) / most) : 6;
+    const words = fit(p.name.includes("/") ? p.name.split("/").slice(1).join("/") : p.name, 150);
+    const w = words.length * 5.9;
+    const places = [[x(p.x) + r + 4, y(p.y) + 4], [x(p.x) - r - 4 - w, y(p.y) + 4], [x(p.x) - w / 2, y(p.y) - r - 5], [x(p.x) - w / 2, y(p.y) + r + 13]];
+    const free = places.find(([a, b]) => a >= left - 20 && a + w <= width && !taken.some(([l, t, rr, bb]) => a < rr && a + w > l && b - 10 < bb && b + 2 > t));
+    if (!free) continue;
+    taken.push([free[0], free[1] - 10, free[0] + w, free[1] + 2]);
+    image.append(text(free[0], free[1], words, { class: "label" }));
+  }
+  return image;
+}
+
+// What nothing beats in both: nobody needs less and is faster.
+function frontOf(points) {
+  const front = [];
+  for (const p of [...points].sort((a, b) => a.x - b.x || b.y - a.y)) if (!front.length || p.y > front[front.length - 1].y) front.push(p);
+  for (const p of front) {
+    p.front = true;
+    p.tip += "\non the front: nothing is better in both";
+  }
+  return (x, y) => [svg("polyline", { points: front.map((p) => `${x(p.x)},${y(p.y)}`).join(" "), class: "front" })];
+}
+
+function scatter() {
+  const axes = [["j_tok", "energy per output token, J"], ["j_tok_net", "net energy per output token, J"], ["gpu_w", "GPU power, W"], ["total_w", "total power, W"], ["mem_high", "memory high water, GB"]];
+  const speed = (group) => group.cells.decode_tok_s ?? group.cells.tok_s;
+  const options = axes.filter(([key]) => groups.filter((g) => has(g.cells[key]) && has(speed(g))).length > 1);
+  if (!options.length) return null;
+  return {
+    title: "Speed against what it takes", note: "upper left is better; size: memory high water; line and thick rims: the Pareto front", options,
+    draw(width, key) {
+      const column = columns.get(key);
+      const points = shownGroups().filter(({ group }) => has(group.cells[key]) && has(speed(group))).map(({ group, at }) => ({
+        at, name: group.name, x: group.cells[key] / column.scale, y: speed(group), size: group.cells.mem_high,
+        tip: `${group.name}\n${say(speed(group), "tok/s")}\n${column.label} ${cellOf(group, key)}\nmemory ${cellOf(group, "mem_high")}`,
+      }));
+      if (!points.length) return nothing(width);
+      return dots(width, points, { xLabel: axes.find(([k]) => k === key)[1], yLabel: "decode, tok/s", size: key !== "mem_high", after: frontOf(points) });
+    },
+  };
+}
+
+function pareto() {
+  const options = [["usd_1m", "paid per 1M output tokens, $"], ["usd_request", "paid per request, $"], ["usd_1m_out_list", "listed per 1M output tokens, $"]]
+    .filter(([key]) => groups.filter((g) => has(g.cells[key]) && has(g.cells.tok_s)).length > 1);
+  if (!options.length) return null;
+  return {
+    title: "Speed against cost", note: "upper left is better; line and thick rims: the Pareto front, nobody is both faster and cheaper", options,
+    draw(width, key) {
+      const column = columns.get(key);
+      const points = shownGroups().filter(({ group }) => group.cells[key] > 0 && has(group.cells.tok_s)).map(({ group, at }) => ({
+        at, name: group.name, x: group.cells[key], y: group.cells.tok_s,
+        tip: `${group.name}\n${cellOf(group, "tok_s")}\n${column.label} ${cellOf(group, key)}`,
+      }));
+      if (!points.length) return nothing(width);
+      return dots(width, points, { xLabel: options.find(([k]) => k === key)[1], yLabel: "tok/s", xLog: true, after: frontOf(points) });
+    },
+  };
+}

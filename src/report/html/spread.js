@@ -1,0 +1,56 @@
+// Ranks between which the true median lies with 95 % certainty, whatever the distribution: the binomial of order statistics.
+function medianRanks(n) {
+  let p = 0.5 ** n;
+  if (n < 6 || p === 0) return n >= 6 ? [Math.floor(n / 2 - 0.98 * Math.sqrt(n)), Math.min(n - 1, Math.ceil(n / 2 + 0.98 * Math.sqrt(n)))] : null;
+  let below = 0, k = 0;
+  while (k < n / 2 && below + p <= 0.025) { below += p; p *= (n - k) / (k + 1); k += 1; }
+  return [Math.max(0, k - 1), Math.min(n - 1, n - k)];
+}
+
+// Iglewicz and Hoaglin's modified z-score: farther than 3.5 from the median, in units of the median distance. They are marked, never dropped.
+function outlying(values) {
+  const middle = quantile(values, 0.5);
+  const far = quantile(values.map((v) => Math.abs(v - middle)).sort((a, b) => a - b), 0.5);
+  return values.length < 8 || !far ? () => false : (v) => (0.6745 * Math.abs(v - middle)) / far > 3.5;
+}
+
+const STRIPS = [["ttft_seconds", "time to first token", "s"], ["decode_tokens_per_second", "decode rate", "tok/s"], ["tokens_per_second", "tokens per second", "tok/s"],
+  ["time_to_first_answer_token_seconds", "time to first answer", "s"], ["generation_time_seconds", "time of the answer", "s"], ["itl_p99", "itl p99 of a request", "s"],
+  ["output_tokens", "output tokens", "tok"], ["total_watts", "total power", "W"], ["joules_per_output_token", "energy per token", "J"], ["cost_usd", "cost", "$"]];
+
+// Every request a dot; the median and what is known of it.
+function strips() {
+  const options = STRIPS.filter(([key]) => counted.some((row) => has(row[key])));
+  if (!options.length || counted.length < 2) return null;
+  return {
+    title: "Spread", note: "a dot per request, a ring if outlying; line: median; bar: its 95 % interval, from 6 requests on",
+    options: options.map(([key, words]) => [key, words]),
+    draw(width, key) {
+      const [, words, unit] = STRIPS.find(([k]) => k === key);
+      const all = shownGroups().map((one) => ({ ...one, values: sorted(ofGroup(one.at).map((row) => row[key])) })).filter((one) => one.values.length);
+      if (!all.length) return nothing(width);
+      const list = all.slice(0, MOST);
+      const flat = list.flatMap((one) => one.values);
+      const low = Math.min(...flat.map((v) => v)), high = Math.max(...flat);
+      const left = labelRoom(width), right = width - 14, top = 4, tall = 24, bottom = top + list.length * tall;
+      const log = low > 0 && high / low > 30;
+      const pad = (high - low || high || 1) * 0.04;
+      const x = log ? logarithmic(low / 1.1, high * 1.1, left, right) : linear(low >= 0 && low < high * 0.5 ? 0 : low - pad, high + pad, left, right);
+      const image = canvas(width, bottom + 34, axisX(x, { top, bottom, left, right, label: `${words}, ${unit}${log ? " (log)" : ""}`, n: 5 }));
+      list.forEach(({ group, at, values }, i) => {
+        const y = top + i * tall + tall / 2;
+        const middle = quantile(values, 0.5);
+        const ranks = medianRanks(values.length);
+        const out = outlying(values);
+        const outs = values.filter(out).length;
+        const told = `${group.name}\nmedian ${say(middle, unit)}${ranks ? ` (${digits(values[ranks[0]])} to ${digits(values[ranks[1]])})` : ""}, n ${values.length}\n${say(values[0], unit)} to ${say(values[values.length - 1], unit)}${outs ? `\n${outs} outlying` : ""}`;
+        image.append(text(left - 8, y + 4, fit(group.name, left - 12), { "text-anchor": "end", class: "label" }));
+        if (ranks) image.append(svg("rect", { x: x(values[ranks[0]]), y: y - 9, width: Math.max(2, x(values[ranks[1]]) - x(values[ranks[0]])), height: 18, fill: color(at), opacity: 0.22, rx: 3 }));
+        thin(values, MANY).forEach((v, k) => image.append(svg("circle", { cx: x(v), cy: y + (((k * 7) % 11) - 5) * (values.length > 3 ? 0.9 : 0), r: values.length > 100 ? 1.8 : 3, fill: out(v) ? "none" : color(at), stroke: out(v) ? color(at) : "none", opacity: out(v) ? 1 : 0.65 })));
+        if (values.length > 1) image.append(svg("rect", { x: x(middle) - 1, y: y - 9, width: 2, height: 18, fill: "var(--ink)" }));
+        image.append(svg("rect", { x: left, y: y - tall / 2, width: right - left, height: tall, fill: "transparent", "data-tip": told }));
+      });
+      return [image, ...more(all.length - list.length)];
+    },
+  };
+}

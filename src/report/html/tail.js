@@ -1,0 +1,44 @@
+// The distribution of times, told from its slow end: how many requests took longer, on a logarithm, where a tail can be seen.
+
+const TAILS = [["generation_time_seconds", "time of the answer"], ["ttft_seconds", "time to first token"], ["itl_p99", "itl p99 of a request"]];
+
+function tails() {
+  const options = TAILS.filter(([key]) => groups.some((_, at) => ofGroup(at).filter((row) => has(row[key])).length >= 5));
+  if (!options.length) return null;
+  return {
+    title: "Tail", note: "ECDF from its slow end: share of requests that took longer (log)", options,
+    draw(width, key) {
+      const all = shownGroups().map((one) => ({ ...one, values: sorted(ofGroup(one.at).map((row) => row[key])) })).filter((one) => one.values.length >= 5);
+      if (!all.length) return nothing(width);
+      const list = all.slice(0, 8);
+      const height = 260, left = 50, right = width - 14, top = 20, bottom = height - 36;
+      const flat = list.flatMap((one) => [one.values[0], one.values[one.values.length - 1]]);
+      const [low, high] = [Math.min(...flat), Math.max(...flat)];
+      const x = low > 0 && high / low > 12 ? logarithmic(low / 1.1, high * 1.1, left, right) : linear(Math.max(0, low - (high - low || high) * 0.08), high + (high - low || high) * 0.05, left, right);
+      x.back = (at) => { let [a, b] = [low / 1.1, high * 1.1]; for (let i = 0; i < 40; i += 1) { const m = (a + b) / 2; if (x(m) < at) a = m; else b = m; } return a; };
+      const y = logarithmic((100 / Math.max(...list.map((one) => one.values.length))) * 0.8, 110, bottom, top);
+      const image = canvas(width, height, axisX(x, { top, bottom, left, right, label: "seconds" }), axisY(y, { left, right, label: "% slower", top }));
+      const marks = [];
+      list.forEach(({ group, values }, k) => {
+        const n = values.length;
+        // The tail is drawn whole; of the many that are faster, some.
+        const kept = n <= MANY ? values.map((_, i) => i) : [...new Set([...thin([...values.keys()], MANY), ...Array.from({ length: 60 }, (_, i) => n - 1 - i)])].sort((a, b) => a - b);
+        let d = `M${x(values[0])} ${y(100)}`;
+        for (const i of kept) d += `H${x(values[i]).toFixed(1)}${i < n - 1 ? `V${y((100 * (n - 1 - i)) / n).toFixed(1)}` : `V${bottom}`}`;
+        image.append(svg("path", { d, fill: "none", stroke: color(k), "stroke-width": 2, "stroke-dasharray": dash(k) }));
+        for (const q of [0.5, 0.9, 0.95, 0.99]) {
+          if (n * (1 - q) < 1) continue;
+          const v = quantile(values, q);
+          const weak = n * (1 - q) < 5 - 1e-9 ? " (too few to know it)" : "";
+          marks.push(svg("circle", { cx: x(v), cy: y(100 * (1 - q)), r: 3, fill: "var(--card)", stroke: color(k), "stroke-width": 1.6, "data-tip": `${group.name}\np${Math.round(q * 100)}: ${lasting(v)}${weak}\nn ${n}, slowest ${lasting(values[n - 1])}` }));
+        }
+      });
+      const tell = (at) => {
+        const v = x.back(at);
+        return [`longer than ${lasting(v)}`, ...list.map(({ group, values }) => `${fit(group.name, 200)}: ${digits((100 * values.filter((one) => one > v).length) / values.length)} %`)].join("\n");
+      };
+      image.append(...pane(image, { left, right, top, bottom }, tell), ...marks);
+      return [lineLegend(list.map(({ group }) => group.name)), image, ...more(all.length - list.length)];
+    },
+  };
+}

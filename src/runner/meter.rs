@@ -1,0 +1,338 @@
+//! What a load level came to, in the client's own eyes: what was sent and when, how many ran at once, how late both the
+//! schedule and the client were, and what it took. Touched when a request is sent and when it ends, never in between.
+
+use super::Shared;
+use super::conditions::Samples;
+use super::job::Batch;
+use crate::clock::{self, between, micros};
+use crate::pace::Level;
+use crate::record::{Lateness, LoadLevel, Outcome, Phase};
+use crate::stats::Histogram;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The level that runs.
+#[derive(Debug, Default)]
+pub struct Meter(Mutex<Measured>);
+
+#[derive(Debug, Default)]
+struct Measured {
+    flow: Flow,
+    counts: Counts,
+    /// What a search wants to know of it.
+    samples: Option<Samples>,
+    began_ns: u64,
+    began_cpu: f64,
+}
+
+/// How many run, over time.
+#[derive(Debug, Default)]
+struct Flow {
+    running: u64,
+    most: u64,
+    /// Request-seconds until `at_ns`.
+    area: f64,
+    at_ns: u64,
+    /// Moment and area of the first and the last sending that counts.
+    first: Option<(u64, f64)>,
+    last: (u64, f64),
+    sent: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    ok: u64,
+    failed: u64,
+    unsent: u64,
+    chunks: u64,
+    started_ts: Option<f64>,
+    ended_ts: Option<f64>,
+    schedule: Option<Histogram>,
+}
+
+impl Flow {
+    fn pass(&mut self, ns: u64) {
+        // Stamps of several event loops may come a moment out of order.
+        if self.at_ns > 0 {
+            self.area += self.running as f64 * ns.saturating_sub(self.at_ns) as f64 / 1e9;
+        }
+        self.at_ns = self.at_ns.max(ns);
+    }
+
+    fn sent(&mut self, ns: u64, counts: bool) {
+        self.pass(ns);
+        self.running += 1;
+        self.most = self.most.max(self.running);
+        if counts {
+            self.sent += 1;
+            self.first.get_or_insert((ns, self.area));
+            self.last = (ns, self.area);
+        }
+    }
+
+    fn ended(&mut self, ns: u64) {
+        self.pass(ns);
+        self.running = self.running.saturating_sub(1);
+    }
+
+    /// Seconds, and request-seconds, from the first to the last sending.
+    fn span(&self) -> Option<(f64, f64)> {
+        let (ns, area) = self.first?;
+        let seconds = between(ns, self.last.0);
+        (seconds > 0.0).then_some((seconds, self.last.1 - area))
+    }
+}
+
+impl Meter {
+    fn measured(&self) -> MutexGuard<'_, Measured> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A level begins; with what a search wants to know of it.
+    pub fn begin(&self, samples: Option<Samples>) {
+        let mut measured = self.measured();
+        let running = measured.flow.running;
+        *measured = Measured {
+            flow: Flow { running, ..Flow::default() },
+            counts: Counts::default(),
+            samples,
+            began_ns: clock::mono_ns(),
+            began_cpu: clock::cpu_seconds(),
+        };
+    }
+
+    /// A request was sent at `ns`; whether it counts.
+    pub fn sent(&self, ns: u64, phase: Phase) {
+        self.measured().flow.sent(ns, phase == Phase::Measure);
+    }
+
+    /// A request that was sent has ended.
+    pub fn ended(&self, ns: u64) {
+        self.measured().flow.ended(ns);
+    }
+
+    /// What came of a request, or of one that was due and not sent.
+    pub fn done(&self, outcome: &Outcome) {
+        let mut measured = self.measured();
+        let counts = &mut measured.counts;
+        counts.chunks += outcome.chunks.as_ref().map_or(0, |chunks| chunks.count);
+        if outcome.phase != Some(Phase::Measure) {
+            return;
+        }
+        match (outcome.start_ts, &outcome.error) {
+            (None, _) => counts.unsent += 1,
+            (Some(_), Some(_)) => counts.failed += 1,
+            (Some(_), None) => counts.ok += 1,
+        }
+        if let Some(start) = outcome.start_ts {
+            let end = start + outcome.timing_seconds.as_ref().and_then(|timing| timing.end).unwrap_or(0.0);
+            counts.started_ts = Some(counts.started_ts.map_or(start, |first| first.min(start)));
+            counts.ended_ts = Some(counts.ended_ts.map_or(end, |last| last.max(end)));
+        }
+        if let Some(scheduled) = outcome.timing_seconds.as_ref().and_then(|timing| timing.scheduled) {
+            let late = (-scheduled).max(0.0);
+            counts.schedule.get_or_insert_default().add_ns((late * 1e9) as u64);
+        }
+        if let Some(samples) = &mut measured.samples {
+            samples.add(outcome);
+        }
+    }
+
+    /// What the conditions of a search came to until now.
+    pub fn samples<T>(&self, look: impl FnOnce(&Samples) -> T) -> Option<T> {
+        self.measured().samples.as_ref().map(look)
+    }
+}
+
+impl Shared {
+    /// Runs the requests of a level that count, and tells what they came to.
+    pub(super) async fn metered(self: &std::sync::Arc<Self>, batch: Batch) {
+        self.meter.begin(None);
+        self.batch(batch.clone()).await;
+        self.tell_level(&batch);
+    }
+
+    /// Tells what the level came to that has just ended.
+    pub(super) fn tell_level(&self, batch: &Batch) {
+        let level = self.level_record(batch);
+        if level.sent + level.unsent == 0 {
+            return;
+        }
+        let several = self.settings.levels.len() > 1 || self.settings.search.is_some();
+        if several || level.rate.is_some() || self.settings.duration.is_some() {
+            self.tell(super::Event::Notice(said(&level)));
+        }
+        self.tell(super::Event::Level(Box::new(level)));
+    }
+
+    fn level_record(&self, batch: &Batch) -> LoadLevel {
+        let measured = self.meter.measured();
+        let (flow, counts) = (&measured.flow, &measured.counts);
+        let mut lag = Histogram::new();
+        let now_ns = clock::mono_ns();
+        self.loops.iter().for_each(|on| on.lag.add_to(measured.began_ns, now_ns, &mut lag));
+        let span = counts.started_ts.zip(counts.ended_ts).map(|(from, to)| to - from).filter(|span| *span > 0.0);
+        // A closed loop that is over before it has gone round is all rise and fall.
+        let went_round = match batch.level {
+            Level::Closed { concurrency } => flow.sent >= concurrency.saturating_mul(2),
+            Level::Open { .. } => flow.sent > 1,
+        };
+        LoadLevel {
+            run: self.settings.run.clone(),
+            models: batch.targets.iter().map(|target| target.model.id.clone()).collect(),
+            concurrency: batch.level.concurrency(),
+            rate: batch.level.rate(),
+            skipped: None,
+            started_ts: counts.started_ts,
+            ended_ts: counts.ended_ts.map(micros),
+            sent: flow.sent,
+            failed: counts.failed,
+            unsent: counts.unsent,
+            sent_per_second: flow.span().map(|(seconds, _)| (flow.sent - 1) as f64 / seconds),
+            requests_per_second: span.map(|span| counts.ok as f64 / span),
+            in_flight_mean: flow.span().filter(|_| went_round).map(|(seconds, area)| area / seconds),
+            in_flight_max: Some(flow.most).filter(|most| *most > 0),
+            chunks: Some(counts.chunks),
+            cpu_seconds: Some(micros(clock::cpu_seconds() - measured.began_cpu)),
+            peak_bytes: None,
+            schedule_lag_seconds: counts.schedule.as_ref().and_then(lateness),
+            loop_lag_seconds: lateness(&lag),
+        }
+    }
+}
+
+/// What a histogram says; `None` for an empty one.
+fn lateness(histogram: &Histogram) -> Option<Lateness> {
+    let q = |q| histogram.quantile(q);
+    Some(Lateness {
+        count: histogram.count(),
+        mean: micros(histogram.mean()?),
+        p50: q(0.5)?,
+        p90: q(0.9)?,
+        p99: q(0.99)?,
+        max: q(1.0)?,
+        histogram: histogram.encode(),
+    })
+}
+
+/// The level in a line, for people: what was asked, and what was kept of it.
+pub fn said(level: &LoadLevel) -> String {
+    let short = |value: f64| {
+        let text = format!("{value:.*}", if value < 10.0 { 2 } else { 1 });
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    let ms = |seconds: f64| format!("{} ms", short(seconds * 1e3));
+    let per_second = |rate: Option<f64>| rate.map(|rate| format!("{}/s", short(rate)));
+    let mut parts = Vec::new();
+    let asked = match (level.concurrency, level.rate) {
+        (Some(n), _) => {
+            parts.extend(level.in_flight_mean.map(|mean| format!("{} running on average", short(mean))));
+            parts.extend(per_second(level.requests_per_second).map(|rate| format!("{rate} done")));
+            format!("{n} at once asked")
+        }
+        (None, rate) => {
+            parts.extend(per_second(level.sent_per_second).map(|rate| format!("{rate} sent")));
+            parts.extend(level.schedule_lag_seconds.as_ref().map(|lag| format!("lag p99 {}", ms(lag.p99))));
+            parts.extend(level.in_flight_mean.map(|mean| format!("{} running on average", short(mean))));
+            format!("{}/s asked", rate.map_or_else(String::new, |rate| rate.to_string()))
+        }
+    };
+    parts.push(format!("{} requests", level.sent));
+    if level.failed > 0 {
+        parts.push(format!("{} failed", level.failed));
+    }
+    if level.unsent > 0 {
+        parts.push(format!("{} not sent", level.unsent));
+    }
+    parts.extend(level.loop_lag_seconds.as_ref().map(|lag| format!("event loop p99 {} late", ms(lag.p99))));
+    format!("{asked}: {}", parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Timing;
+
+    #[test]
+    fn how_many_ran_is_counted_from_the_first_to_the_last_sending() {
+        let mut flow = Flow::default();
+        let second = 1_000_000_000;
+        flow.sent(second, false);
+        flow.sent(2 * second, true);
+        flow.sent(3 * second, true);
+        flow.ended(5 * second);
+        flow.sent(6 * second, true);
+        flow.ended(9 * second);
+        // Two until 3 s, three until 5 s, two until 6 s; what is before and after counts nowhere.
+        assert_eq!(flow.span(), Some((4.0, 2.0 + 6.0 + 2.0)));
+        assert_eq!((flow.sent, flow.most, flow.running), (3, 3, 2));
+        assert_eq!(Flow::default().span(), None);
+    }
+
+    #[test]
+    fn stamps_out_of_order_take_nothing_away() {
+        let mut flow = Flow::default();
+        flow.sent(2_000, true);
+        flow.sent(1_000, true);
+        flow.ended(500);
+        assert!(flow.area >= 0.0 && flow.running == 1);
+        assert_eq!(flow.span(), None, "no time has passed");
+    }
+
+    #[test]
+    fn warm_up_brings_chunks_and_nothing_else() {
+        let meter = Meter::default();
+        meter.begin(None);
+        let outcome = |phase, start_ts, late: f64| Outcome {
+            phase: Some(phase),
+            start_ts,
+            timing_seconds: Some(Timing { scheduled: Some(-late), end: Some(0.5), ..Timing::default() }),
+            chunks: Some(crate::record::Chunks { count: 7, ..Default::default() }),
+            ..Outcome::default()
+        };
+        meter.done(&outcome(Phase::Warmup, Some(1.0), 0.0));
+        meter.done(&outcome(Phase::Measure, Some(2.0), 0.002));
+        meter.done(&outcome(Phase::Measure, Some(3.0), 0.004));
+        meter.done(&outcome(Phase::Measure, None, 0.0));
+        let measured = meter.measured();
+        let counts = &measured.counts;
+        assert_eq!((counts.chunks, counts.ok, counts.failed, counts.unsent), (28, 2, 0, 1));
+        assert_eq!((counts.started_ts, counts.ended_ts), (Some(2.0), Some(3.5)));
+        let late = lateness(counts.schedule.as_ref().unwrap()).unwrap();
+        assert!((late.max - 0.004).abs() < 1e-5 && late.count == 3, "{late:?}");
+    }
+
+    #[test]
+    fn a_level_is_said_with_what_was_asked_first() {
+        let lag = Lateness { p99: 0.0009, ..Lateness::default() };
+        let open = LoadLevel {
+            rate: Some(50.0),
+            sent: 499,
+            sent_per_second: Some(49.83),
+            in_flight_mean: Some(7.25),
+            schedule_lag_seconds: Some(lag.clone()),
+            unsent: 1,
+            ..LoadLevel::default()
+        };
+        assert_eq!(
+            said(&open),
+            "50/s asked: 49.8/s sent, lag p99 0.9 ms, 7.25 running on average, 499 requests, 1 not sent"
+        );
+        let closed = LoadLevel {
+            concurrency: Some(8),
+            sent: 40,
+            failed: 2,
+            in_flight_mean: Some(8.0),
+            requests_per_second: Some(12.0),
+            loop_lag_seconds: Some(lag),
+            ..LoadLevel::default()
+        };
+        assert_eq!(
+            said(&closed),
+            "8 at once asked: 8 running on average, 12/s done, 40 requests, 2 failed, event loop p99 0.9 ms late"
+        );
+        assert_eq!(
+            said(&LoadLevel { concurrency: Some(1), sent: 1, ..LoadLevel::default() }),
+            "1 at once asked: 1 requests"
+        );
+    }
+}
