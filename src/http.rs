@@ -6,13 +6,12 @@
 //! was silently sent twice; all three are measurements here. Nothing in this module knows what a model is.
 
 mod api;
-mod chunked;
 mod failure;
 mod lanes;
-mod line;
 mod route;
 mod secret;
 mod service;
+mod solo;
 mod wait;
 pub mod wire;
 

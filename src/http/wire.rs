@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,8 +22,8 @@ use tokio::sync::Semaphore;
 
 use super::io_failure;
 use super::lanes::{Lanes, Ride};
-use super::line::Line;
 use super::route::{Forward, Routes, Stream};
+use super::solo::Solo;
 
 /// How many connections an event loop opens at once: a server's queue of connections that it has not taken yet is short, and what
 /// finds no place in it tries again after a second.
@@ -52,6 +52,8 @@ pub struct Read {
 pub struct Reads {
     last_ns: AtomicU64,
     count: AtomicU64,
+    /// Whether the last was in this turn of whoever lets the connection work.
+    in_turn: AtomicBool,
 }
 
 impl Reads {
@@ -59,6 +61,17 @@ impl Reads {
     pub(super) fn stamp(&self) {
         self.last_ns.store(clock::mono_ns(), Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Relaxed);
+        self.in_turn.store(true, Ordering::Relaxed);
+    }
+
+    /// Another turn begins.
+    pub(super) fn turn(&self) {
+        self.in_turn.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether there was one in this turn.
+    pub(super) fn in_turn(&self) -> bool {
+        self.in_turn.load(Ordering::Relaxed)
     }
 
     /// The last one; its number is 0 when there was none.
@@ -78,7 +91,7 @@ pub struct Head {
 
 /// How a request travels.
 enum Way {
-    Line(Box<Line<TokioIo<Stream>>>),
+    Solo(Box<Solo<TokioIo<Stream>>>),
     Ride(Ride),
 }
 
@@ -123,7 +136,7 @@ impl Connection {
             forward.address(&mut request);
         }
         match &mut self.way {
-            Way::Line(line) => line.begin(request),
+            Way::Solo(solo) => solo.begin(request),
             Way::Ride(ride) => ride.begin(request),
         }
     }
@@ -134,7 +147,7 @@ impl Connection {
     /// When the connection ends first, or what comes is not HTTP.
     pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Head>> {
         match &mut self.way {
-            Way::Line(line) => line.poll_head(cx, &self.reads),
+            Way::Solo(solo) => solo.poll_head(cx, &self.reads),
             Way::Ride(ride) => ride.poll_head(cx),
         }
     }
@@ -145,7 +158,7 @@ impl Connection {
     /// When the connection ends before the body does, or its form is broken.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>, take: &mut impl FnMut(Read, &[u8])) -> Poll<io::Result<bool>> {
         match &mut self.way {
-            Way::Line(line) => line.poll_piece(cx, &self.reads, take),
+            Way::Solo(solo) => solo.poll_piece(cx, &self.reads, take),
             Way::Ride(ride) => ride.poll_piece(cx, &self.reads, take),
         }
     }
@@ -155,7 +168,7 @@ impl Connection {
     async fn is_usable(&mut self) -> bool {
         poll_fn(|cx| {
             Poll::Ready(match &mut self.way {
-                Way::Line(line) => line.poll_usable(cx),
+                Way::Solo(solo) => solo.poll_usable(cx, &self.reads),
                 Way::Ride(_) => false,
             })
         })
@@ -237,9 +250,12 @@ impl Connections {
         let began = clock::mono_ns();
         let opening = async {
             let (stream, forward) = self.routes.open(uri, &server, false).await?;
+            let reads = Arc::<Reads>::default();
+            let solo =
+                Solo::new(TokioIo::new(stream), Arc::clone(&reads)).await.map_err(|why| failed(&server, &why))?;
             Ok(Connection {
-                way: Way::Line(Box::new(Line::new(TokioIo::new(stream)))),
-                reads: Arc::default(),
+                way: Way::Solo(Box::new(solo)),
+                reads,
                 used: false,
                 opened_seconds: clock::between(began, clock::mono_ns()),
                 forward,
