@@ -123,7 +123,16 @@ fn requests_beyond_the_slots_wait_in_the_order_of_their_arrival() {
 #[test]
 fn each_other_request_that_runs_makes_the_gaps_longer() {
     let sim = Sim::with_truth(&[
-        "--profile", "openai", "--slowdown", "0.5", "--ttft", "300ms", "--itl", "20ms", "--tokens", "9",
+        "--profile",
+        "openai",
+        "--slowdown",
+        "0.5",
+        "--ttft",
+        "300ms",
+        "--itl",
+        "20ms",
+        "--tokens",
+        "9",
     ]);
     let mut waiting = Vec::new();
     for name in ["alone", "beside one", "beside two"] {
