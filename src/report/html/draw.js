@@ -145,7 +145,7 @@ function steer(image) {
 // A pane over a drawing: wherever the pointer is, `tell` says what there is at that x, and a line stands there.
 function hovering(image, { left, right, top, bottom }, tell) {
   const cursor = svg("line", { y1: top, y2: bottom, class: "cursor" });
-  const glass = svg("rect", { x: left, y: top, width: Math.max(0, right - left), height: Math.max(0, bottom - top), fill: "transparent", class: "pane" });
+  const glass = svg("rect", { x: left, y: top, width: Math.max(0, right - left), height: Math.max(0, bottom - top), fill: "transparent", class: "glass" });
   glass.addEventListener("pointermove", (event) => {
     const box = glass.getBoundingClientRect();
     const x = left + ((event.clientX - box.left) / box.width) * (right - left);
