@@ -140,7 +140,7 @@ pub fn sentences(summary: &Summary) -> Vec<String> {
     }
 }
 
-/// [`judge`], but of a later run only: the folder of a calibration says up to where it is right, and that is all.
+/// What a calibration says, but of a later run only: the folder of a calibration says up to where it is right, and that is all.
 pub fn judged(summary: &Summary) -> Option<Judged> {
     judge(summary).filter(|_| summary.calibrated.is_none())
 }

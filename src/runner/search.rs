@@ -1,5 +1,5 @@
 //! Where the highest load lies that holds: by steps that double, then by halving what is left. Pure: it is told what came
-//! of a load and says which one is next; who asks is [`super::seek`].
+//! of a load and says which one is next; who asks is the runner.
 
 use super::conditions::Conditions;
 use crate::pace::{Arrival, Level};
