@@ -121,6 +121,42 @@ fn requests_beyond_the_slots_wait_in_the_order_of_their_arrival() {
 }
 
 #[test]
+fn each_other_request_that_runs_makes_the_gaps_longer() {
+    let sim = Sim::with_truth(&[
+        "--profile",
+        "openai",
+        "--slowdown",
+        "0.5",
+        "--ttft",
+        "300ms",
+        "--itl",
+        "20ms",
+        "--tokens",
+        "9",
+    ]);
+    let mut waiting = Vec::new();
+    for name in ["alone", "beside one", "beside two"] {
+        let header = format!("x-request-id: {name}");
+        waiting.push(sim.send("POST", "/v1/chat/completions", &[&header], &chat("finch-4b", "hi", true).to_string()));
+        std::thread::sleep(Duration::from_millis(30));
+    }
+    for truth in sim.truth(3) {
+        let due: Vec<f64> = truth["chunks"].as_array().unwrap().iter().map(number_less_lateness).collect();
+        let expect = match truth["request"].as_str().unwrap() {
+            "alone" => 0.02,
+            "beside one" => 0.03,
+            _ => 0.04,
+        };
+        assert!(due.windows(2).all(|pair| (pair[1] - pair[0] - expect).abs() < 5e-6), "{truth}");
+    }
+}
+
+/// When a chunk of the truth was due.
+fn number_less_lateness(chunk: &Value) -> f64 {
+    chunk[0].as_f64().unwrap() - chunk[1].as_f64().unwrap()
+}
+
+#[test]
 fn the_same_seed_says_the_same_and_another_says_something_else() {
     let say = |seed: &str| {
         let sim =

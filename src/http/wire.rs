@@ -2,7 +2,7 @@
 //!
 //! The stamp of a read is taken where the bytes come out of the socket (or out of TLS), before HTTP is decoded. With HTTP/1.1 a
 //! connection carries one stream, and the task that waits for the stream reads the socket itself: no other task stands between
-//! a read and its stamp. With HTTP/2, on request, a connection carries many ([`super::lanes`]).
+//! a read and its stamp. With HTTP/2, on request, a connection carries many (`http::lanes`).
 //! The way to a server, straight or through a proxy of the environment, is `http::route`'s business.
 
 use crate::clock;
