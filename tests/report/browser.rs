@@ -120,6 +120,8 @@ impl Browser {
         self.log("browser");
         self.log("performance");
         self.runtime.block_on(self.client.goto(&format!("file://{}{hash}", file.display()))).unwrap();
+        // A report says when its script is through; packed data are unpacked first.
+        self.wait("document.documentElement.dataset.ready !== undefined || !document.querySelector('#data')");
         self.settle();
     }
 

@@ -132,8 +132,8 @@ fn in_a_browser_two_answers_stand_side_by_side_by_mouse_by_keyboard_and_by_addre
     assert_eq!(browser.eval("document.querySelectorAll('.answer').length"), 2);
     browser.click(".answer .beside");
     browser.wait("document.querySelectorAll('#viewer .pane').length === 2");
-    let tops =
-        browser.eval("[...document.querySelectorAll('.pane')].map((e) => Math.round(e.getBoundingClientRect().top))");
+    let tops = browser
+        .eval("[...document.querySelectorAll('#viewer .pane')].map((e) => Math.round(e.getBoundingClientRect().top))");
     assert_eq!(tops[0], tops[1], "they stand beside each other");
     assert_eq!(
         browser.eval(
@@ -152,8 +152,8 @@ fn in_a_browser_two_answers_stand_side_by_side_by_mouse_by_keyboard_and_by_addre
     browser.size(Some((390, 800)));
     browser.open(&page, &hash);
     browser.wait("document.querySelectorAll('#viewer[open] .pane').length === 2");
-    let tops =
-        browser.eval("[...document.querySelectorAll('.pane')].map((e) => Math.round(e.getBoundingClientRect().top))");
+    let tops = browser
+        .eval("[...document.querySelectorAll('#viewer .pane')].map((e) => Math.round(e.getBoundingClientRect().top))");
     assert!(tops[1].as_f64() > tops[0].as_f64(), "{tops}");
     browser.size(None);
     // The keyboard closes it, and the focus is where it was.

@@ -4,6 +4,8 @@
 // the policy of this page, which forbids every request, holds in it too. Its style is put in by this script, because that
 // policy knows no style but this page's. A live page is its file, in a sandbox without an origin.
 
+// A scope of its own: its names are nobody else's.
+const { initGallery, restoreGallery } = (() => {
 const answers = $$(".answer").map((card, at) => ({
   at, card, model: card.dataset.model, sub: card.dataset.sub, prompt: card.dataset.prompt, page: card.dataset.page !== undefined,
   packed: card.dataset.page, href: card.dataset.href, size: card.dataset.size, prose: $(".prose", card), shot: $("img.shot", card),
@@ -230,3 +232,6 @@ function initGallery() {
   initShots();
   restoreGallery();
 }
+
+return { initGallery, restoreGallery };
+})();

@@ -76,6 +76,7 @@ fn absent(column: &Column, group: Option<&Group>) -> &'static str {
         "goodput" => "no limits were asked for (--slo)",
         "ttft_sched_p50" => "nothing was scheduled (llm-run --rate)",
         "reasoning_tok" => "the server told no reasoning tokens",
+        "rendered" | "console_errors" | "hosts" => "no page was shown to a browser (--screenshots)",
         "errors" => "nothing failed",
         "warnings" => "nothing is doubtful",
         _ => match column.set {
