@@ -397,5 +397,5 @@ fn the_report_shows_every_turn_and_does_not_count_what_stands_before() {
     for text in ["Second question", "Turn 2", "conversation of 2 turns", "stands before every prompt"] {
         assert!(page.contains(text), "{text}");
     }
-    assert!(page.contains("<h2>The prompt</h2>"), "the prefix is no second one");
+    assert!(page.contains(">The prompt, in full<"), "the prefix is no second one");
 }
