@@ -5,15 +5,15 @@
 #   benches/load.sh            BENCH_ROUNDS=5 rounds, and the medians count; ONLY="paced many" runs some of the parts;
 #                              BENCH_QUICK=1 tries all with one round of small numbers
 #
-# Parts: paced (1,000 streams of 50 tokens/s: CPU per chunk, memory, error against the server's own log), scale (500 and 8,000
-# streams with as many chunks per second), many (10,000 streams at once), http2, plain (requests per second without streams,
-# beside oha where that is installed), open (2,000 requests per second that arrive at random), start (cold start and size: only
-# where it is asked for, or where there is no start.sh beside this).
+# Parts: paced (1,000 streams of 50 tokens/s: CPU per chunk, memory, error against the server's own log), one (the same in one
+# event loop), scale (500 and 8,000 streams with as many chunks per second), many (10,000 streams at once), http2, plain (requests
+# per second without streams, beside oha where that is installed), open (2,000 requests per second that arrive at random), start
+# (cold start and size: only where it is asked for, or where there is no start.sh beside this).
 # Takes llm-run, llm-sim and bench-join from PATH; oha from PATH or $XDG_CACHE_HOME/llm-bench/bin. Nothing here fails on time.
 set -euo pipefail
 
 rounds=${BENCH_ROUNDS:-5}
-parts=${ONLY:-paced scale many http2 plain open $([ -e "$(dirname "$0")/start.sh" ] || echo start)}
+parts=${ONLY:-paced one scale many http2 plain open $([ -e "$(dirname "$0")/start.sh" ] || echo start)}
 fewer=1 few=5
 if [ -n "${BENCH_QUICK:-}" ]; then rounds=1 fewer=20 few=1; fi
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/llm-bench
@@ -143,6 +143,7 @@ echo "$(getconf _NPROCESSORS_ONLN) processors, ${model:-$(uname -m)}, $(uname -s
 echo
 
 if wants paced; then paced paced 1000 20ms 250 2s; fi
+if wants one; then paced one 1000 20ms 250 2s --threads 1; fi
 if wants scale; then
     paced scale500 500 20ms 250 2s
     paced scale8000 8000 320ms 60 8s
@@ -152,6 +153,7 @@ if wants http2; then paced http2 1000 20ms 250 2s --http2; fi
 echo "| streams | µs of CPU per chunk | the server's | ttft error, mean ms | ttft error, p99 ms | MB at most | kB per stream | at once | ok / lost |"
 echo "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
 ! wants paced || streams_row '1,000 at 50/s' paced
+! wants one || streams_row '1,000 at 50/s, --threads 1' one
 ! wants scale || streams_row '500 at 50/s' scale500
 ! wants scale || streams_row '8,000 at 3.1/s' scale8000
 ! wants many || streams_row '10,000 at 2/s' many
