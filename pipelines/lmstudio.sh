@@ -13,7 +13,7 @@ suite website
 run_flags
 
 set +e
-llm-run "${flags[@]}" --artifacts "$dir" "$list" |
+llm-run "${flags[@]}" --artifacts "$dir" < "$list" |
     tee -i -a "$dir/run.ndjson" |
     bench-join "${join[@]}" --idle auto --json-dir "$dir" "${join_args[@]}" |
     keep each

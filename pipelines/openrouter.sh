@@ -18,7 +18,7 @@ suite website
 run_flags
 
 set +e
-llm-run "${flags[@]}" --artifacts "$dir" ${BASE_URL:+--base-url "$BASE_URL"} "$list" |
+llm-run "${flags[@]}" --artifacts "$dir" ${BASE_URL:+--base-url "$BASE_URL"} < "$list" |
     tee -i -a "$dir/run.ndjson" |
     bench-join --json-dir "$dir" "${join_args[@]}" |
     keep each

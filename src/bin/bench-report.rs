@@ -69,7 +69,7 @@ struct Args {
     #[arg(long, value_name = "PATH", requires = "screenshots")]
     chromium: Option<PathBuf>,
     /// Write the report anew whenever the input grows, until interrupted
-    #[arg(long)]
+    #[arg(long, conflicts_with = "fail_if")]
     follow: bool,
     /// With --follow: how often to look
     #[arg(short, long, value_name = "TIME", default_value = "2s", value_parser = cli::duration_in(Duration::from_millis(100), Duration::from_secs(3600)))]

@@ -58,7 +58,12 @@ impl Reader {
         let mut bytes = bytes;
         let held;
         if self.form == Form::Unknown {
-            self.raw.extend_from_slice(bytes);
+            // Blanks before the first byte are looked at once, however many there are.
+            self.raw.extend_from_slice(if self.raw.is_empty() || self.raw == BOM {
+                bytes.trim_ascii_start()
+            } else {
+                bytes
+            });
             let Some(form) = Form::sniff(&self.raw, self.dialect) else { return false };
             self.form = form;
             if form == Form::Whole {

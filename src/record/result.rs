@@ -484,7 +484,7 @@ pub enum FailureKind {
 /// The client's own honesty.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Client {
-    /// How late the client's event loop was while the request ran: an upper bound of what it adds to a stamp.
+    /// How late the client's event loop was while the request ran: what it may have added to a stamp; what the system took before the loop was woken is not in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_seconds: Option<LagSeconds>,
 }

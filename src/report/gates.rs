@@ -90,7 +90,12 @@ impl Gate {
         let said = |what: String| format!("{}: {}: {what}", self.text, group.name());
         let unit = self.column.unit.unwrap_or(Unit::Count);
         let cell = (self.column.of)(group);
-        let Some(value) = cell.value() else { return judged.failures.push(said("not measured".into())) };
+        let Some(value) = cell.value() else {
+            // One measurement is itself, and has no 95th percentile.
+            let single = group.ok == 1 && ["_p90", "_p95", "_p99"].iter().any(|tail| self.column.key.ends_with(tail));
+            let why = if single { "one measurement has no such percentile" } else { "not measured" };
+            return judged.failures.push(said(why.into()));
+        };
         let limit = match self.limit {
             Limit::Number(limit) => limit,
             Limit::OfBaseline(factor) => match before.and_then(|group| (self.column.of)(group).value()) {

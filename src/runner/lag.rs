@@ -34,6 +34,8 @@ impl Lag {
         let keeper = Arc::downgrade(&seen);
         one.spawn(async move {
             while let (Some(sent), Some(seen)) = (asked.recv().await, keeper.upgrade()) {
+                // What comes from another thread is taken up before what was ready: it waits behind all of that once.
+                tokio::task::yield_now().await;
                 let now = clock::mono_ns();
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
                 if seen.len() == KEPT {

@@ -119,11 +119,12 @@ impl Calibrating {
 
     /// The calibration; `None` where no result has its truth beside it.
     pub fn finish(self) -> Option<Calibration> {
-        let levels: Vec<CalibrationLevel> =
-            self.loads.into_iter().filter(|(_, load)| load.requests > 0).map(|(n, load)| load.finish(n)).collect();
-        if levels.is_empty() {
+        if !self.loads.iter().any(|(_, load)| load.requests > 0) {
             return None;
         }
+        // A level at which everything failed is one that was tried.
+        let tried = self.loads.into_iter().filter(|(_, load)| load.requests + load.failed > 0);
+        let levels: Vec<CalibrationLevel> = tried.map(|(n, load)| load.finish(n)).collect();
         let right_up_to = levels.iter().take_while(|level| level.right == Some(true)).last();
         let (tool, host) = self.machine.unzip();
         Some(Calibration {
@@ -143,7 +144,10 @@ impl Load {
         let (ttft, gap) = (self.ttft.spread(), self.gap_p99.spread());
         // Where answers are one piece there are no gaps to be wrong about.
         let below = |error: &Option<ErrorSpread>| error.as_ref().map(|error| error.p99 < LIMIT_SECONDS);
-        let right = below(&ttft).map(|right| right && below(&gap).unwrap_or(true) && self.failed == 0);
+        let right = match self.failed {
+            0 => below(&ttft).map(|right| right && below(&gap).unwrap_or(true)),
+            _ => Some(false),
+        };
         CalibrationLevel {
             concurrency,
             requests: self.requests,

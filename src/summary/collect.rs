@@ -48,6 +48,8 @@ pub struct Asked {
 pub struct Collector {
     keys: Keys,
     stages: Stages,
+    /// The groups with requests of no load above one: no steady part is looked for in those.
+    apart: HashSet<usize>,
     /// The ramps that runs were asked to begin with, in seconds, where there was one.
     ramps: HashMap<String, f64>,
     window: Window,
@@ -163,7 +165,10 @@ impl Collector {
         let target = match (row.rate, row.concurrency) {
             (Some(_), _) => Target::Open { ramp: self.ramps.get(&row.run).copied().unwrap_or(0.0) },
             (None, Some(n)) if n > 1 => Target::Closed(n),
-            _ => return,
+            _ => {
+                self.apart.insert(row.group);
+                return;
+            }
         };
         let (Some(start), Some(length), Some(level), Window::Steady) =
             (row.start_ts, row.end_seconds, level, self.window)
@@ -264,7 +269,16 @@ impl Collector {
             time(a).total_cmp(&time(b)).then_with(|| (&a.run, a.id).cmp(&(&b.run, b.id)))
         });
         let lost = self.stages.lost();
+        for level in self.load_levels.iter().filter(|level| level.models.len() > 1) {
+            let of = level.rate.map(f64::to_bits).or(level.concurrency);
+            of.into_iter().for_each(|of| self.stages.pool(&level.run, &level.models, of));
+        }
         let mut tallies = self.stages.tallies(&place);
+        for at in &self.apart {
+            if let Some(tally) = tallies.get_mut(&place[*at]) {
+                *tally = Err("it holds requests of several loads, of one at a time too".into());
+            }
+        }
         let mut groups: Vec<Option<Building>> = self.groups.into_iter().map(Some).collect();
         let finished = order.iter().filter_map(|at| Some((tallies.remove(at), groups[*at].take()?)));
         let mut groups: Vec<Group> = finished.map(|(tally, group)| group.finish(self.slo.is_some(), tally)).collect();

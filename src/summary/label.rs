@@ -40,7 +40,9 @@ pub fn label(groups: &mut [Group]) {
 
 /// What part of their loads the throughputs are of, in a sentence; `None` where no group has one to speak of.
 pub fn described(window: Window, groups: &[Group], lost: bool) -> Option<String> {
-    let loaded = |group: &&Group| group.rate.is_some() || group.concurrency.is_some_and(|n| n > 1);
+    let looked_for =
+        |group: &Group| group.throughput.as_ref().is_some_and(|t| t.part.steady || t.part.reason.is_some());
+    let loaded = |group: &&Group| group.rate.is_some() || group.concurrency.is_some_and(|n| n > 1) || looked_for(group);
     let parts: Vec<_> = groups.iter().filter(loaded).filter_map(|group| group.throughput.as_ref()).collect();
     if parts.is_empty() {
         return None;

@@ -167,7 +167,7 @@ fn count(flights: &[Flight], (from, to): (f64, f64), tallies: &mut HashMap<u32, 
     }
 }
 
-/// The requests of every stage (a run's model at a load), while they are few enough.
+/// The requests of every stage (a run's model at a load, or its models where they share one), while they are few enough.
 #[derive(Debug, Default)]
 pub struct Stages {
     places: HashMap<(String, String, u64), usize>,
@@ -202,6 +202,16 @@ impl Stages {
             }
         };
         self.stages[place].1.push(flight);
+    }
+
+    /// Makes one stage of those of several models that shared a load: what was asked for is of all of them together.
+    pub fn pool(&mut self, run: &str, models: &[String], level: u64) {
+        let mut places = models.iter().filter_map(|m| self.places.get(&(run.to_owned(), m.clone(), level)).copied());
+        let Some(first) = places.next() else { return };
+        for place in places.filter(|place| *place != first).collect::<Vec<_>>() {
+            let flights = std::mem::take(&mut self.stages[place].1);
+            self.stages[first].1.extend(flights);
+        }
     }
 
     /// What each group did in the steady part of its stages; or, where one of them has none, why.
@@ -302,6 +312,23 @@ mod tests {
         count(&flights, (from, to), &mut tallies);
         let tally = tallies[&0];
         assert!((tally.gaps as f64 / tally.gap_seconds - 4.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn models_that_share_a_load_have_one_steady_part() {
+        let mut stages = Stages::default();
+        for (at, flight) in closed(4, 10).into_iter().enumerate() {
+            let group = u32::from(at % 2 == 1);
+            let model = ["a", "b"][group as usize];
+            stages.add("r", model, 4, Target::Closed(4), Flight { group, ..flight });
+        }
+        let models = ["a", "b", "never asked"].map(str::to_owned);
+        stages.pool("r", &models, 4);
+        stages.pool("another", &models, 4);
+        let tallies = stages.tallies(&[0, 1]);
+        let flying: f64 =
+            tallies.values().map(|tally| tally.as_ref().unwrap()).map(|t| t.flight_seconds / t.seconds).sum();
+        assert!((flying - 4.0).abs() < 1e-9, "{flying}");
     }
 
     #[test]

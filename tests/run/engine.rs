@@ -141,4 +141,10 @@ fn more_streams_than_there_may_be_connections_are_told_before_they_fail() {
     assert!(!with("8").exits(0).stderr.contains("ulimit"));
     let told = with("100").stderr;
     assert!(told.contains("64 files may be open at once, and 132 may be needed: raise `ulimit -n`"), "{told}");
+    // What this machine cannot open must not be taken for what the server cannot hold.
+    let mut search =
+        bash(&run.replace("--concurrency $1 --requests $1", "--requests 50 --search 'ttft_p50<1s' --concurrency $1"));
+    search.args([&sim.url, "1..100"]);
+    let refused = run_with(search, "finch-4b\n").exits(2);
+    assert!(refused.stderr.contains("raise `ulimit -n`, or search less far"), "{}", refused.stderr);
 }

@@ -13,7 +13,7 @@ use llm_bench::cli::{self, Exit, Progress, Talk};
 use llm_bench::http::base_url;
 use llm_bench::ndjson::Out;
 use llm_bench::prompts::{Item, suite};
-use llm_bench::record::{self, Run, Tool};
+use llm_bench::record::{self, Run, SearchOver, Tool};
 use llm_bench::runner::{self, Stop};
 use llm_bench::{clock, memory};
 use output::Sink;
@@ -79,9 +79,19 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     let planned = left.map(|left| left.saturating_add(warmups));
 
     // A connection for each request that runs, and a few files besides.
-    let wanted = settings.levels.iter().map(|level| level.at_most(left)).max().unwrap_or(1) + 32;
+    let searched = settings.search.as_ref().map(|search| match search.over {
+        SearchOver::Concurrency => search.maximum as u64,
+        SearchOver::Rate => search.at_most,
+    });
+    let wanted = searched.or(settings.levels.iter().map(|level| level.at_most(left)).max()).unwrap_or(1) + 32;
     if let Some(allowed) = cli::allow_many_connections().filter(|allowed| *allowed < wanted && settings.http2.is_none())
     {
+        // What this machine cannot open would be taken for what the server cannot hold.
+        if settings.search.as_ref().is_some_and(|search| search.over == SearchOver::Concurrency) {
+            anyhow::bail!(
+                "--search: {allowed} files may be open at once, and {wanted} may be needed: raise `ulimit -n`, or search less far"
+            );
+        }
         talk.warn(format!(
             "{allowed} files may be open at once, and {wanted} may be needed: raise `ulimit -n`, or some requests fail"
         ));

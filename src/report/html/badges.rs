@@ -1,5 +1,6 @@
 //! Badges: in a word or two how far the numbers can be trusted, each with its reason.
 
+use crate::record::LoadLevel;
 use crate::report::{calibration, number};
 use crate::summary::{Group, Metric, Summary, Unit};
 
@@ -35,7 +36,7 @@ pub fn badges(summary: &Summary) -> Vec<Badge> {
     badges.extend(meter(summary));
     badges.extend(tokens(groups));
     badges.extend(words(groups));
-    badges.extend(kept_up(groups));
+    badges.extend(kept_up(summary));
     badges.extend(summary.window.as_ref().map(|why| {
         let steady = groups.iter().filter_map(|g| g.throughput.as_ref()).any(|t| t.part.steady);
         badge("info", if steady { "steady part" } else { "whole load" }, why)
@@ -208,14 +209,26 @@ fn tokens(groups: &[Group]) -> Option<Badge> {
 }
 
 /// Whether the load that was asked for was there: what was sent per second, and how many were in flight.
-fn kept_up(groups: &[Group]) -> Option<Badge> {
+fn kept_up(summary: &Summary) -> Option<Badge> {
     // By how much the least of the asked was there, and the words for it.
     let mut worst: Option<(f64, String)> = None;
-    for group in groups {
-        let Some(through) = &group.throughput else { continue };
-        let (asked, there, unit) = match (group.rate, group.concurrency) {
-            (Some(rate), _) => (rate, through.sent_per_second, "/s"),
-            (None, Some(n)) if n > 1 => (n as f64, Some(through.concurrency), " at once"),
+    let shared: Vec<&LoadLevel> = summary.levels.iter().filter(|level| level.models.len() > 1).collect();
+    // Models that share a load kept it up together: the client says how far.
+    let alone = |group: &&Group| {
+        !shared.iter().any(|level| {
+            (level.rate, level.concurrency) == (group.rate, group.concurrency) && level.models.contains(&group.model)
+        })
+    };
+    let of_groups = summary.groups.iter().filter(alone).filter_map(|group| {
+        let through = group.throughput.as_ref()?;
+        Some((group.rate, group.concurrency, through.sent_per_second, Some(through.concurrency)))
+    });
+    let of_levels =
+        shared.iter().map(|level| (level.rate, level.concurrency, level.sent_per_second, level.in_flight_mean));
+    for (rate, concurrency, sent, in_flight) in of_groups.chain(of_levels) {
+        let (asked, there, unit) = match (rate, concurrency) {
+            (Some(rate), _) => (rate, sent, "/s"),
+            (None, Some(n)) if n > 1 => (n as f64, in_flight, " at once"),
             _ => continue,
         };
         let Some(there) = there else { continue };

@@ -89,13 +89,29 @@ pub fn command(summary: &Summary) -> String {
     let ([source], true) = (&sources[..], !models.is_empty() && endpoints.len() <= 1) else { return words(&run.argv) };
     let at = endpoints.first().map(|url| format!(" --base-url {}", quoted(url))).unwrap_or_default();
     let given = |flag: &str| run.argv.iter().any(|arg| arg == flag || arg.starts_with(&format!("{flag}=")));
-    let rest = words(run.argv.get(1..).unwrap_or_default());
+    // Another run has its own name and folder.
+    let rest = words(&without(run.argv.get(1..).unwrap_or_default(), &["--run-id", "--artifacts", "--output", "-o"]));
     if models.len() > NAMED {
         return format!("llm-models {source}{at} | {} {rest}", program(run));
     }
     let source = if given("--source") { String::new() } else { format!(" --source {source}") };
     let at = if given("--base-url") { String::new() } else { at };
     format!("printf '%s\\n' {} | {}{source}{at} {rest}", words(&models), program(run))
+}
+
+/// The arguments without these flags and their values.
+fn without(args: &[String], flags: &[&str]) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let flag = arg.split_once('=').map_or(arg.as_str(), |(flag, _)| flag);
+        match flags.contains(&flag) {
+            true if flag == arg => drop(args.next()),
+            true => {}
+            false => kept.push(arg.clone()),
+        }
+    }
+    kept
 }
 
 fn program(run: &Run) -> &str {
