@@ -187,6 +187,7 @@ fn rows(all: &[Row], options: &Options, t0: f64) -> Value {
         rows.iter().map(|r| r.start_ts.map_or(Value::Null, |ts| json!(((ts - t0) * 1e4).round() / 1e4))).collect(),
     );
     put("end", rows.iter().map(|r| number(r.end_seconds)).collect());
+    put("waited_seconds", rows.iter().map(|r| number(r.waited)).collect());
     put("in_flight", rows.iter().map(|r| json!(r.in_flight)).collect());
     put("finish_reason", rows.iter().map(|r| words.of(r.finish_reason.as_deref())).collect());
     put("kind", rows.iter().map(|r| words.of(r.failure.as_ref().map(|f| f.kind))).collect());
