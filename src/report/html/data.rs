@@ -76,7 +76,7 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
         .iter()
         .map(|load| {
             json!({
-                "model": load.model, "from": short(load.started_ts - t0), "to": short(load.ended_ts - t0),
+                "run": load.run, "model": load.model, "from": short(load.started_ts - t0), "to": short(load.ended_ts - t0),
                 "baseline": load.baseline_ts.map(|b| [short(b[0] - t0), short(b[1] - t0)]), "failed": load.error.is_some(),
             })
         })

@@ -16,7 +16,7 @@ function initRun() {
     draw(width, run) {
       const mine = timed.filter((row) => row.run === run);
       let [from, to] = span(mine);
-      const near = data.loads.filter((load) => load.to >= from - 600 && load.from <= to);
+      const near = data.loads.filter((load) => (!load.run || load.run === run) && load.to >= from - 600 && load.from <= to);
       for (const load of near) from = Math.min(from, load.baseline?.[0] ?? load.from);
       const pad = (to - from) * 0.01 || 0.5;
       return axisOfRun(width, mine, near, from - pad, to + pad);
