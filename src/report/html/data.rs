@@ -81,9 +81,11 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
             })
         })
         .collect();
+    // How many results each embedded one stands for, where they are a sample.
+    let weight = summary.sampled().then(|| short(summary.results as f64 / summary.rows.len().max(1) as f64));
     json!({
         "v": 1, "t0": t0, "slo": summary.slo, "columns": columns, "metrics": metrics, "groups": groups, "loads": loads,
-        "results": summary.results, "rows": rows(&summary.rows, options, t0),
+        "results": summary.results, "weight": weight, "rows": rows(&summary.rows, options, t0),
         "power": series(&summary.power, t0), "memory": series(&summary.memory, t0),
         "levels": summary.levels.iter().filter(|level| level.skipped.is_none()).map(level).collect::<Vec<_>>(),
         "calibration": summary.calibration.as_ref().map(calibration),
