@@ -20,8 +20,9 @@ function initDownloads() {
   const requests = () => rows.map((row) => {
     const { group, start, ...rest } = row;
     const when = has(start) ? { start_ts: Math.round((data.t0 + start) * 1e4) / 1e4 } : {};
-    const { concurrency, rate } = groups[group];
-    return { type: "row", v: 1, model: groups[group].model, ...(has(rate) ? { rate } : has(concurrency) ? { concurrency } : {}), ...when, ...rest };
+    const { model, concurrency, rate, cells } = groups[group];
+    const told = Object.fromEntries(["source", "provider", "set"].filter((key) => cells[key] !== undefined).map((key) => [key, cells[key]]));
+    return { type: "row", v: 1, model, ...told, ...(has(rate) ? { rate } : has(concurrency) ? { concurrency } : {}), ...when, ...rest };
   });
   // A cell that a spreadsheet would compute is made a text.
   const cell = (value) => {
