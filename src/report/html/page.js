@@ -120,11 +120,12 @@ initDownloads();
 initCopy();
 initPrint();
 initFollow();
+// The page itself only replaces its hash, which tells nobody. Another hash is a reader's: the page is read again as it says. A link
+// to a place in the page leads there, and the hash is again what is shown.
 addEventListener("hashchange", () => {
-  for (const key of Object.keys(state)) delete state[key];
-  Object.assign(state, Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
-  if (table) restore();
-  restoreGallery();
+  const place = location.hash.slice(1);
+  if (place && !place.includes("=") && document.getElementById(place)) keep({});
+  else location.reload();
 });
 // Whoever waits for the page, a test or a printer, sees here that it is whole.
 document.documentElement.dataset.ready = "";
