@@ -76,14 +76,16 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
         .iter()
         .map(|load| {
             json!({
-                "model": load.model, "from": short(load.started_ts - t0), "to": short(load.ended_ts - t0),
+                "run": load.run, "model": load.model, "from": short(load.started_ts - t0), "to": short(load.ended_ts - t0),
                 "baseline": load.baseline_ts.map(|b| [short(b[0] - t0), short(b[1] - t0)]), "failed": load.error.is_some(),
             })
         })
         .collect();
+    // How many results each embedded one stands for, where they are a sample.
+    let weight = summary.sampled().then(|| short(summary.results as f64 / summary.rows.len().max(1) as f64));
     json!({
         "v": 1, "t0": t0, "slo": summary.slo, "columns": columns, "metrics": metrics, "groups": groups, "loads": loads,
-        "results": summary.results, "rows": rows(&summary.rows, options, t0),
+        "results": summary.results, "weight": weight, "rows": rows(&summary.rows, options, t0),
         "power": series(&summary.power, t0), "memory": series(&summary.memory, t0),
         "levels": summary.levels.iter().filter(|level| level.skipped.is_none()).map(level).collect::<Vec<_>>(),
         "calibration": summary.calibration.as_ref().map(calibration),
@@ -187,6 +189,7 @@ fn rows(all: &[Row], options: &Options, t0: f64) -> Value {
         rows.iter().map(|r| r.start_ts.map_or(Value::Null, |ts| json!(((ts - t0) * 1e4).round() / 1e4))).collect(),
     );
     put("end", rows.iter().map(|r| number(r.end_seconds)).collect());
+    put("waited_seconds", rows.iter().map(|r| number(r.waited)).collect());
     put("in_flight", rows.iter().map(|r| json!(r.in_flight)).collect());
     put("finish_reason", rows.iter().map(|r| words.of(r.finish_reason.as_deref())).collect());
     put("kind", rows.iter().map(|r| words.of(r.failure.as_ref().map(|f| f.kind))).collect());

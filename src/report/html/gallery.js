@@ -5,7 +5,7 @@
 // policy knows no style but this page's. A live page is its file, in a sandbox without an origin.
 
 // A scope of its own: its names are nobody else's.
-const { initGallery, restoreGallery } = (() => {
+const { initGallery } = (() => {
 const answers = $$(".answer").map((card, at) => ({
   at, card, model: card.dataset.model, sub: card.dataset.sub, prompt: card.dataset.prompt, page: card.dataset.page !== undefined,
   packed: card.dataset.page, href: card.dataset.href, size: card.dataset.size, prose: $(".prose", card), shot: $("img.shot", card),
@@ -219,19 +219,14 @@ function initShots() {
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 }
 
-// What the hash says of it; also when it changes under an open page.
-function restoreGallery() {
-  const list = (state.look ?? "").split(",").filter(Boolean).map(Number);
-  if (list.length) view(list);
-  else if (viewer?.open) viewer.close();
-}
-
 function initGallery() {
   if (!answers.length) return;
   thumbnails();
   initShots();
-  restoreGallery();
+  // What the hash says of it.
+  const looked = (state.look ?? "").split(",").filter(Boolean).map(Number);
+  if (looked.length) view(looked);
 }
 
-return { initGallery, restoreGallery };
+return { initGallery };
 })();

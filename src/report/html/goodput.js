@@ -3,45 +3,58 @@
 const LIMITS = [["ttft", "time to first token", "ttft_seconds"], ["itl", "mean gap", "itl_mean"], ["tpot", "time per token", "tpot_seconds"], ["e2e", "whole request", "generation_time_seconds"],
   ["ttft_sent", "first token, from sending", "ttft_seconds"], ["e2e_sent", "whole, from sending", "generation_time_seconds"]];
 
-// What a request waited before it was sent, where a schedule says when it should have been: a limit counts from the schedule.
-const waited = (row) => (has(row.ttft_scheduled_seconds) && has(row.ttft_seconds) ? row.ttft_scheduled_seconds - row.ttft_seconds : 0);
-const taken = (row, { key, field }) => (has(row[field]) && (key === "ttft" || key === "e2e") ? row[field] + waited(row) : row[field]);
+// A limit counts from the schedule, where one says when a request was due; undefined where it was not measured.
+const taken = (row, { key, field }) => {
+  if (key === "ttft" && has(row.ttft_scheduled_seconds)) return row.ttft_scheduled_seconds;
+  return has(row[field]) && (key === "ttft" || key === "e2e") ? row[field] + (row.waited_seconds ?? 0) : row[field];
+};
 
 function goodput() {
   const measured = rows.filter((row) => !row.warmup);
-  // Times from the sending differ from the others only in an open loop, and are there when they were asked for.
-  const limits = LIMITS.filter(([key]) => !key.endsWith("_sent") || has(data.slo?.[key])).map(([key, words, field]) => ({ key, words, field, values: sorted(counted.map((row) => taken(row, { key, field }))) })).filter(({ values }) => values.length > 1 && values[0] > 0);
+  // A limit that was asked for is always there: who was not measured has not kept it. Times from the sending differ from the
+  // others only in an open loop, and are there only when they were asked for.
+  const limits = LIMITS.map(([key, words, field]) => ({ key, words, field, asked: has(data.slo?.[key]), values: sorted(counted.map((row) => taken(row, { key, field }))) }))
+    .filter(({ key, asked, values }) => asked || (!key.endsWith("_sent") && values.length > 1 && values[0] > 0));
   if (!limits.length || measured.length < 2) return null;
   const said = Object.fromEntries((state.slo ?? "").split(",").filter(Boolean).map((part) => part.split("=")));
-  const asked = limits.filter(({ key }) => has(data.slo?.[key])).map(({ key }) => `${key} ${lasting(data.slo[key])}`);
+  const asked = limits.filter((limit) => limit.asked).map(({ key }) => `${key} ${lasting(data.slo[key])}`);
   const controls = el("div", { class: "limits" });
   const origin = asked.length ? `The limits begin as they were asked for (--slo): ${asked.join(", ")}; the others at the slowest request, which keeps them.`
     : "No limits were asked for (--slo). Each begins at the slowest request, so that only failures are lost; move them to ask.";
   for (const limit of limits) {
     // A limit that nobody named is the slowest request's own time: everything that did not fail keeps it.
-    const slowest = limit.values[limit.values.length - 1];
-    const given = Number(said[limit.key]) || data.slo?.[limit.key] || slowest;
-    const [low, high] = [Math.min(limit.values[0] * 0.7, given), Math.max(slowest, given)];
+    const slowest = limit.values[limit.values.length - 1] ?? 0;
+    const told = Number(said[limit.key]) || 0;
+    const given = told > 0 ? told : limit.asked ? data.slo[limit.key] : slowest;
+    const high = Math.max(slowest, given) || 1;
+    const least = Math.min(...[limit.values.find((v) => v > 0) * 0.7, given].filter((v) => v > 0));
+    const low = least < high ? least : high / 10;
     limit.value = given;
+    // At its end a slider that nobody asked for is no limit.
+    const named = () => { limit.named = limit.asked || limit.value < slowest; };
+    named();
     const span = Math.log(high / low) || 1;
-    const place = (v) => Math.round((1000 * Math.log(v / low)) / span);
-    const words = () => (limit.value >= slowest ? `${lasting(limit.value)} (all)` : lasting(limit.value));
+    const place = (v) => (v > low ? Math.round((1000 * Math.log(v / low)) / span) : 0);
+    const words = () => (limit.named ? lasting(limit.value) : `${lasting(limit.value)} (all)`);
     const output = el("output", {}, words());
     const slider = el("input", { type: "range", min: 0, max: 1000, value: place(given), "data-limit": limit.key, "aria-label": `Limit of ${limit.words}`, "aria-valuetext": words() });
     slider.addEventListener("input", () => {
       limit.value = Number(slider.value) === 1000 ? high : low * Math.exp((span * slider.value) / 1000);
+      named();
       output.textContent = words();
       slider.setAttribute("aria-valuetext", output.textContent);
-      keep({ slo: limits.map(({ key, value }) => `${key}=${Number(value.toPrecision(6))}`).join(",") });
+      keep({ slo: limits.filter(({ named }) => named).map(({ key, value }) => `${key}=${Number(value.toPrecision(6))}`).join(",") });
       chart.made?.redraw();
     });
     controls.append(el("label", {}, el("span", {}, limit.words), slider, output));
   }
   controls.append(el("p", { class: "note", "data-slo-origin": asked.length ? "asked" : "data" }, origin));
-  // What was not measured is not known to be kept; an answer of one chunk has no gap.
-  const gapless = (row, key) => (key === "itl" || key === "tpot") && row.itl_mean === undefined && has(row.ttft_seconds);
+  // What was not measured is not known to be kept; but an answer of one chunk has no gap that could be too long, and no time per
+  // token after it unless one was measured. Numbers are held to six digits, so that a limit is met within as many.
+  const gapless = (row, key) => has(row.ttft_seconds) && !has(row.itl_mean) && (key === "itl" || (key === "tpot" && !has(row.tpot_seconds)));
   const keeps = (row, limit) => gapless(row, limit.key) || taken(row, limit) <= limit.value * (1 + 1e-5);
-  const good = (row) => !row.kind && limits.every((limit) => limit.value >= limit.values[limit.values.length - 1] && !has(data.slo?.[limit.key]) && !said[limit.key] ? true : keeps(row, limit));
+  // A limit that nobody named is kept by all.
+  const good = (row) => !row.kind && limits.every((limit) => !limit.named || keeps(row, limit));
   const chart = {
     title: "Goodput", note: `share of all requests, failed ones included, within every limit${data.results > rows.length ? ", of the sample that the page holds" : ""}`, controls,
     draw(width) {

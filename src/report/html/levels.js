@@ -6,12 +6,14 @@ function levelCurve() {
     const by = new Map();
     for (const { group, at } of shownGroups()) {
       if (!has(level(group)) || !has(group.cells.throughput)) continue;
-      const key = JSON.stringify([group.model, group.cells.source, group.cells.provider, has(group.rate)]);
+      const key = JSON.stringify([group.model, group.cells.source, group.cells.provider, group.cells.set, has(group.rate)]);
       by.set(key, [...(by.get(key) ?? []), { group, at, x: level(group) }]);
     }
-    return [...by.values()].filter((list) => list.length > 1).map((list) => list.sort((a, b) => a.x - b.x));
+    return [...by.values()].filter((list) => new Set(list.map(({ x }) => x)).size > 1).map((list) => list.sort((a, b) => a.x - b.x));
   };
   if (!series().length) return null;
+  // A line is named by its model, and by what else is not the same for all lines of that model.
+  const nameOf = ([{ group }], list) => [group.model, ...["source", "provider", "set"].filter((key) => list.some(([{ group: other }]) => other.model === group.model && other.cells[key] !== group.cells[key])).map((key) => group.cells[key])].filter(Boolean).join(" · ");
   const rate = groups.some((group) => has(group.rate));
   return {
     title: "Throughput and waiting", note: "against requests at once or per second; ◆ knee: most throughput for its waiting", options: [["ttft_p50", "ttft median"], ["ttft_p95", "ttft p95"], ["gen_s", "time of the answer"], ["itl_p99", "itl p99"]].filter(([key]) => groups.some((g) => has(g.cells[key]))),
@@ -42,7 +44,7 @@ function levelCurve() {
           }
         });
       });
-      return [list.length > 1 ? lineLegend(list.map((points) => points[0].group.model)) : "", image].filter(Boolean);
+      return [list.length > 1 ? lineLegend(list.map((points) => nameOf(points, list))) : "", image].filter(Boolean);
     },
   };
 }

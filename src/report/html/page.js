@@ -20,8 +20,9 @@ function initDownloads() {
   const requests = () => rows.map((row) => {
     const { group, start, ...rest } = row;
     const when = has(start) ? { start_ts: Math.round((data.t0 + start) * 1e4) / 1e4 } : {};
-    const { concurrency, rate } = groups[group];
-    return { type: "row", v: 1, model: groups[group].model, ...(has(rate) ? { rate } : has(concurrency) ? { concurrency } : {}), ...when, ...rest };
+    const { model, concurrency, rate, cells } = groups[group];
+    const told = Object.fromEntries(["source", "provider", "set"].filter((key) => cells[key] !== undefined).map((key) => [key, cells[key]]));
+    return { type: "row", v: 1, model, ...told, ...(has(rate) ? { rate } : has(concurrency) ? { concurrency } : {}), ...when, ...rest };
   });
   // A cell that a spreadsheet would compute is made a text.
   const cell = (value) => {
@@ -119,11 +120,12 @@ initDownloads();
 initCopy();
 initPrint();
 initFollow();
+// The page itself only replaces its hash, which tells nobody. Another hash is a reader's: the page is read again as it says. A link
+// to a place in the page leads there, and the hash is again what is shown.
 addEventListener("hashchange", () => {
-  for (const key of Object.keys(state)) delete state[key];
-  Object.assign(state, Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
-  if (table) restore();
-  restoreGallery();
+  const place = location.hash.slice(1);
+  if (place && !place.includes("=") && document.getElementById(place)) keep({});
+  else location.reload();
 });
 // Whoever waits for the page, a test or a printer, sees here that it is whole.
 document.documentElement.dataset.ready = "";

@@ -11,12 +11,12 @@ function initRun() {
   section.hidden = false;
   const span = (list) => list.reduce(([a, b], row) => [Math.min(a, row.start), Math.max(b, row.start + row.end)], [Infinity, -Infinity]);
   figure($(".whole", section), {
-    id: "run", title: "Requests, power and memory", note: "move over it for the values of a moment", wide: true,
+    id: "run", title: "Requests, power and memory", note: `move over it for the values of a moment${data.weight ? "; the requests are the sample that the page holds, how many at once and their tokens are estimated from it" : ""}`, wide: true,
     options: runs.map((run) => [run, run || "run"]),
     draw(width, run) {
       const mine = timed.filter((row) => row.run === run);
       let [from, to] = span(mine);
-      const near = data.loads.filter((load) => load.to >= from - 600 && load.from <= to);
+      const near = data.loads.filter((load) => (!load.run || load.run === run) && load.to >= from - 600 && load.from <= to);
       for (const load of near) from = Math.min(from, load.baseline?.[0] ?? load.from);
       const pad = (to - from) * 0.01 || 0.5;
       return axisOfRun(width, mine, near, from - pad, to + pad);
@@ -65,14 +65,17 @@ function axisOfRun(width, mine, loads, from, to) {
     return parts.filter(([a, b]) => b > a).map(([a, b, fillWith]) => svg("rect", { x: x(row.start + a), y: top, width: Math.max(0.8, x(row.start + b) - x(row.start + a)), height: tall, fill: fillWith, opacity: row.warmup ? 0.35 : 0.95, "data-tip": words }));
   });
 
-  // How many at once, and how fast all together: a request's tokens are taken to come evenly from its first to its last.
-  const flights = steps(mine.flatMap((row) => [[row.start, 1], [row.start + row.end, -1]]));
-  series.push({ label: "at once", points: flights, step: true, color: "var(--c2)", unit: "at once" });
+  // How many at once, and how fast all together: a request's tokens are taken to come evenly from its first token to its end.
+  // Of a sample each request stands for as many as it was chosen from.
+  const each = data.weight ?? 1;
+  const guessed = data.weight ? ", estimated from the sample" : "";
+  const flights = steps(mine.flatMap((row) => [[row.start, each], [row.start + row.end, -each]]));
+  series.push({ label: `at once${guessed}`, points: flights, step: true, color: "var(--c2)", unit: "at once" });
   const flows = steps(mine.filter((row) => has(row.output_tokens) && has(row.ttft_seconds) && row.end > row.ttft_seconds).flatMap((row) => {
-    const rate = row.output_tokens / (row.end - row.ttft_seconds);
+    const rate = (each * row.output_tokens) / (row.end - row.ttft_seconds);
     return [[row.start + row.ttft_seconds, rate], [row.start + row.end, -rate]];
   }));
-  if (flows.length) series.push({ label: "tok/s", points: flows, step: true, color: "var(--c0)", unit: "tok/s" });
+  if (flows.length) series.push({ label: `tok/s${guessed}`, points: flows, step: true, color: "var(--c0)", unit: "tok/s" });
   const power = channels(data.power, from, to, 1);
   if (power.length) series.push({ label: "watts", many: power, unit: "W" });
   const memory = channels(data.memory, from, to, 1e9);

@@ -7,11 +7,15 @@ function medianRanks(n) {
   return [Math.max(0, k - 1), Math.min(n - 1, n - k)];
 }
 
-// Iglewicz and Hoaglin's modified z-score: farther than 3.5 from the median, in units of the median distance. They are marked, never dropped.
+// Iglewicz and Hoaglin's modified z-score: farther than 3.5 from the median, in units of the median distance, or of the mean
+// distance where half of all numbers are the same. They are marked, never dropped.
 function outlying(values) {
+  if (values.length < 8) return () => false;
   const middle = quantile(values, 0.5);
-  const far = quantile(values.map((v) => Math.abs(v - middle)).sort((a, b) => a - b), 0.5);
-  return values.length < 8 || !far ? () => false : (v) => (0.6745 * Math.abs(v - middle)) / far > 3.5;
+  const distances = values.map((v) => Math.abs(v - middle)).sort((a, b) => a - b);
+  const half = quantile(distances, 0.5);
+  const scale = half > 0 ? half / 0.6745 : (distances.reduce((sum, v) => sum + v, 0) / distances.length) * 1.2533;
+  return scale > 0 ? (v) => Math.abs(v - middle) / scale > 3.5 : () => false;
 }
 
 const STRIPS = [["ttft_seconds", "time to first token", "s"], ["decode_tokens_per_second", "decode rate", "tok/s"], ["tokens_per_second", "tokens per second", "tok/s"],

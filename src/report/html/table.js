@@ -18,7 +18,7 @@ function initTable() {
   restore();
 }
 
-// What the hash says: sort, filter, columns, open rows. Also when it changes under an open page.
+// What the hash says: sort, filter, columns, open rows.
 function restore() {
   showColumns(state.cols ? state.cols.split(",") : heads.filter((h) => !h.classList.contains("hidden")).map((h) => h.dataset.key));
   if (state.sort) order(state.sort);
