@@ -8,7 +8,7 @@ use crate::record::{Calibration, CalibrationLevel, ErrorSpread, Lateness, LoadLe
 use crate::report::Options;
 use crate::report::columns::{COLUMNS, Cell};
 use crate::stats::Histogram;
-use crate::summary::{Columns, Energy, GapMap, Joules, Metric, Row, Shapes, Split, Summary};
+use crate::summary::{Columns, Energy, GapMap, Joules, Metric, Row, Shapes, Slo, Split, Summary};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -85,7 +85,7 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
     let weight = summary.sampled().then(|| short(summary.results as f64 / summary.rows.len().max(1) as f64));
     json!({
         "v": 1, "t0": t0, "slo": summary.slo, "columns": columns, "metrics": metrics, "groups": groups, "loads": loads,
-        "results": summary.results, "weight": weight, "rows": rows(&summary.rows, options, t0),
+        "results": summary.results, "weight": weight, "rows": rows(&summary.rows, summary.slo.as_ref(), options, t0),
         "power": series(&summary.power, t0), "memory": series(&summary.memory, t0),
         "levels": summary.levels.iter().filter(|level| level.skipped.is_none()).map(level).collect::<Vec<_>>(),
         "calibration": summary.calibration.as_ref().map(calibration),
@@ -168,7 +168,7 @@ fn facts(group: &crate::summary::Group) -> Vec<(&'static str, String)> {
 }
 
 /// The requests: one array per field, words by their number in a list.
-fn rows(all: &[Row], options: &Options, t0: f64) -> Value {
+fn rows(all: &[Row], slo: Option<&Slo>, options: &Options, t0: f64) -> Value {
     let rows: Vec<&Row> = all.iter().filter(|row| row.group < ROWS).collect();
     let mut words = Words::default();
     let mut columns = Map::new();
@@ -190,6 +190,9 @@ fn rows(all: &[Row], options: &Options, t0: f64) -> Value {
     );
     put("end", rows.iter().map(|r| number(r.end_seconds)).collect());
     put("waited_seconds", rows.iter().map(|r| number(r.waited)).collect());
+    // What was asked for is judged here, by numbers that are not yet short.
+    let good = |r: &Row| slo.is_some_and(|slo| slo.keeps(r)).then_some(1);
+    put("good", rows.iter().map(|r| json!(good(r))).collect());
     put("in_flight", rows.iter().map(|r| json!(r.in_flight)).collect());
     put("finish_reason", rows.iter().map(|r| words.of(r.finish_reason.as_deref())).collect());
     put("kind", rows.iter().map(|r| words.of(r.failure.as_ref().map(|f| f.kind))).collect());

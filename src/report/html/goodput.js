@@ -54,10 +54,13 @@ function goodput() {
   const gapless = (row, key) => has(row.ttft_seconds) && !has(row.itl_mean) && (key === "itl" || (key === "tpot" && !has(row.tpot_seconds)));
   const keeps = (row, limit) => gapless(row, limit.key) || taken(row, limit) <= limit.value * (1 + 1e-5);
   // A limit that nobody named is kept by all.
-  const good = (row) => !row.kind && limits.every((limit) => !limit.named || keeps(row, limit));
+  const asAsked = () => asked.length > 0 && limits.every((limit) => (limit.asked ? limit.value === data.slo[limit.key] : !limit.named));
+  const moved = (row) => !row.kind && limits.every((limit) => !limit.named || keeps(row, limit));
   const chart = {
     title: "Goodput", note: `share of all requests, failed ones included, within every limit${data.results > rows.length ? ", of the sample that the page holds" : ""}`, controls,
     draw(width) {
+      // At the limits that were asked for the verdict is the table's.
+      const good = asAsked() ? (row) => row.good === 1 : moved;
       const tally = groups.map(() => [0, 0]);
       for (const row of measured) { tally[row.group][0] += 1; tally[row.group][1] += good(row); }
       const all = shownGroups().map((one) => ({ ...one, tried: tally[one.at][0], kept: tally[one.at][1] })).filter((one) => one.tried);
