@@ -123,7 +123,8 @@ impl Browser {
             }
         });
         let mut browser = Self { child, to, from, next: 0, said, _profile: profile };
-        let id = browser.send("Browser.getVersion", json!({}), None)?;
+        // What is gone already is told below, with its last words.
+        let id = browser.send("Browser.getVersion", json!({}), None).unwrap_or_default();
         let until = Instant::now() + START;
         loop {
             let message = browser
