@@ -318,7 +318,7 @@ fn hear(input: &mut Input, line: Line) -> anyhow::Result<Option<(String, Heard)>
             }
             Ok(Some((line.text, heard)))
         }
-        Err(why) => input.refuse(&format!("{}: {why}", line.place)).map(|()| None),
+        Err(why) => input.refuse(&line.place, &why.to_string()).map(|()| None),
     }
 }
 
@@ -338,14 +338,14 @@ fn record(input: &mut Input, line: &Line) -> anyhow::Result<Option<Record>> {
             }
             Ok(Some(record))
         }
-        Err(why) => input.refuse(&format!("{}: {why}", line.place)).map(|()| None),
+        Err(why) => input.refuse(&line.place, &why.to_string()).map(|()| None),
     }
 }
 
 fn truth(input: &mut Input, line: &Line) -> anyhow::Result<Option<Sample>> {
     match Written::read(&line.text) {
         Ok(written) => Ok(written.map(|written| Sample::Truth(Box::new(written)))),
-        Err(why) => input.refuse(&format!("{}: {why}", line.place)).map(|()| None),
+        Err(why) => input.refuse(&line.place, &why.to_string()).map(|()| None),
     }
 }
 

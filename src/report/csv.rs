@@ -54,7 +54,7 @@ pub fn requests(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
 type Word = (&'static str, fn(&Summary, &Row) -> String);
 
 /// What is known of a request besides its metrics.
-const WORDS: [Word; 28] = [
+const WORDS: [Word; 32] = [
     ("run", |_, r| defused(&r.run)),
     ("id", |_, r| r.id.to_string()),
     ("source", |_, r| r.source.map(|source| source.to_string()).unwrap_or_default()),
@@ -88,6 +88,10 @@ const WORDS: [Word; 28] = [
         let hosts = r.screen.iter().flat_map(|screen| screen.hosts.iter().map(String::as_str));
         defused(&hosts.collect::<Vec<_>>().join(" "))
     }),
+    ("html", |_, r| words(r.html.as_deref())),
+    ("text", |_, r| words(r.text_file.as_deref())),
+    ("json", |_, r| words(r.json.as_deref())),
+    ("power_log", |_, r| words(r.power_log.as_deref())),
 ];
 
 fn words(text: Option<&str>) -> String {

@@ -55,15 +55,16 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     }
     calibrated(summary, to)?;
     if let Some(comparison) = &summary.comparison {
-        writeln!(to, "\nCompared with the baseline: {}.\n", changes::tally(comparison))?;
-        writeln!(to, "| model | metric | before | now | change | 95 % interval | verdict |")?;
-        writeln!(to, "| --- | --- | ---: | ---: | ---: | ---: | --- |")?;
+        writeln!(to, "\nCompared with {}.\n", plain(&changes::tally(comparison)))?;
+        writeln!(to, "| baseline | model | metric | before | now | change | 95 % interval | verdict |")?;
+        writeln!(to, "| --- | --- | --- | ---: | ---: | ---: | ---: | --- |")?;
         for said in changes::said(summary, comparison) {
-            let (model, verdict) = (plain(&said.model), plain(said.change.verdict.word()));
+            let (baseline, model) = (plain(said.baseline), plain(&said.model));
+            let verdict = plain(said.change.verdict.word());
             let (old, new) = (plain(&said.old), plain(&said.new));
             writeln!(
                 to,
-                "| {model} | {} | {old} | {new} | {} | {} | {verdict} |",
+                "| {baseline} | {model} | {} | {old} | {new} | {} | {} | {verdict} |",
                 said.metric, said.percent, said.interval
             )?;
         }

@@ -178,7 +178,7 @@ fn shapes(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
 
 /// The changes against the baseline; of very many only those that are more than noise.
 fn compared(summary: &Summary, comparison: &Comparison, to: &mut dyn Write) -> io::Result<()> {
-    writeln!(to, "\ncompared with the baseline: {}\n", changes::tally(comparison))?;
+    writeln!(to, "\ncompared with {}\n", plain(&changes::tally(comparison)))?;
     let all = changes::said(summary, comparison);
     let many = all.len() > 60;
     let told = |said: &&changes::Said| !many || matches!(said.change.verdict, Verdict::Better | Verdict::Worse);
@@ -187,6 +187,7 @@ fn compared(summary: &Summary, comparison: &Comparison, to: &mut dyn Write) -> i
         (right, [head.to_owned()].into_iter().chain(shown.iter().map(|said| of(said))).collect())
     };
     let table = [
+        column(false, "baseline", |said| cut(&plain(said.baseline), WIDEST)),
         column(false, "model", |said| cut(&plain(&said.model), WIDEST)),
         column(false, "metric", |said| said.metric.clone()),
         column(true, "before", |said| said.old.clone()),

@@ -161,7 +161,7 @@ impl Collector {
 
     /// Keeps when a request was in flight, where its load has a steady part to look for.
     fn fly(&mut self, row: &Row, good: bool) {
-        let level = row.rate.map(f64::to_bits).or(row.concurrency);
+        let level = level(row.rate, row.concurrency);
         let target = match (row.rate, row.concurrency) {
             (Some(_), _) => Target::Open { ramp: self.ramps.get(&row.run).copied().unwrap_or(0.0) },
             (None, Some(n)) if n > 1 => Target::Closed(n),
@@ -270,8 +270,9 @@ impl Collector {
         });
         let lost = self.stages.lost();
         for level in self.load_levels.iter().filter(|level| level.models.len() > 1) {
-            let of = level.rate.map(f64::to_bits).or(level.concurrency);
-            of.into_iter().for_each(|of| self.stages.pool(&level.run, &level.models, of));
+            if let Some(of) = self::level(level.rate, level.concurrency) {
+                self.stages.pool(&level.run, &level.models, of);
+            }
         }
         let mut tallies = self.stages.tallies(&place);
         for at in &self.apart {
@@ -393,6 +394,12 @@ fn name_outliers(groups: &mut [Group], rows: &[Row]) {
             }
         }
     }
+}
+
+/// The load that requests were part of, as [`Stages`] tells loads apart: the bits of a rate, else how many ran at once. No
+/// rate that anybody asks for has the bits of so small a number.
+fn level(rate: Option<f64>, concurrency: Option<u64>) -> Option<u64> {
+    rate.map(f64::to_bits).or(concurrency)
 }
 
 fn keep<T>(kept: &mut Vec<T>, one: T) {

@@ -29,14 +29,14 @@ mod window;
 mod words;
 
 pub use collect::{Asked, Collector, ROWS};
-pub use compare::{Change, Comparison, Test, Verdict, compare, counterparts};
+pub use compare::{Aside, Change, Comparison, Test, Verdict, compare, counterparts};
 pub use gap_map::GapMap;
 pub use goodput::{Goodput, Slo};
 pub use group::{Details, Energy, Error, ErrorCount, Gaps, Group, Joules, Meter, Money, Range, Split, Throughput};
 pub use key::{By, GroupBy, Key, Settings};
 pub use metric::{Better, Metric, Unit};
 pub use outlying::Outlying;
-pub use row::{Row, RowFailure};
+pub use row::{Row, RowFailure, net_bounds};
 pub use sample::{EXACT, Stat};
 pub use screen::{Screen, Screens};
 pub use series::Columns;
