@@ -164,6 +164,7 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     if summary.results == 0 {
         talk.warn("no results in the input: the report is empty");
     }
+    summary.doubled.iter().for_each(|doubled| talk.warn(doubled.said()));
     let judged: Vec<Judged> = args.fail_if.iter().map(|gate| gate.judge(&summary, &baselines)).collect();
     judged.iter().flat_map(|judged| &judged.doubts).for_each(|doubt| talk.warn(doubt));
     let mut failures = judged.iter().flat_map(|judged| &judged.failures).peekable();
@@ -238,7 +239,7 @@ fn read(sources: &Sources, args: &Args, talk: Talk) -> anyhow::Result<(Summary, 
     let opened = sources.files.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let (mut collector, mut bad) = (Collector::new(asked(args)), 0);
-    let mut refusals = Refusals::new(args.common.strict, talk);
+    let refusals = Refusals::new(args.common.strict, talk);
     for (records, source) in opened.into_iter().zip(&sources.files) {
         if source.legacy {
             let name = source.path.display().to_string();

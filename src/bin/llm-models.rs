@@ -372,7 +372,7 @@ fn read_ids(path: &Path, strict: bool, talk: Talk) -> anyhow::Result<(Vec<String
         std::fs::read_to_string(path).with_context(|| path.display().to_string())?
     };
     let (ids, bad) = models::ids(&text);
-    let (mut refusals, file) = (Refusals::new(strict, talk), Arc::<str>::from(path.display().to_string()));
+    let (refusals, file) = (Refusals::new(strict, talk), Arc::<str>::from(path.display().to_string()));
     for (number, why) in bad {
         refusals.line(&At { file: file.clone(), number: number as u64 }, &why)?;
     }

@@ -48,13 +48,26 @@ impl Input {
     /// # Errors
     /// When a file cannot be opened.
     pub fn open(files: &[PathBuf], strict: bool, talk: Talk) -> anyhow::Result<Self> {
+        Self::open_counting(files, Refusals::new(strict, talk), talk)
+    }
+
+    /// The same; what cannot be read is counted where the caller can see it.
+    ///
+    /// # Errors
+    /// When a file cannot be opened.
+    pub fn open_counting(files: &[PathBuf], refusals: Refusals, talk: Talk) -> anyhow::Result<Self> {
         hint(files, talk);
-        Ok(Self::from_lines(Lines::open(files)?, strict, talk))
+        Ok(Self::counting(Lines::open(files)?, refusals, talk))
     }
 
     /// The records of `lines`.
     pub fn from_lines(lines: Lines, strict: bool, talk: Talk) -> Self {
-        Self { lines, refusals: Refusals::new(strict, talk), newer: Newer::new(talk) }
+        Self::counting(lines, Refusals::new(strict, talk), talk)
+    }
+
+    /// The records of `lines`; what cannot be read is counted where the caller can see it.
+    pub fn counting(lines: Lines, refusals: Refusals, talk: Talk) -> Self {
+        Self { lines, refusals, newer: Newer::new(talk) }
     }
 
     /// The next line that is a JSON object, with what it is.

@@ -106,11 +106,12 @@ fn number(value: f64) -> String {
     super::json::number(Some(value)).to_string()
 }
 
-/// A text that a spreadsheet does not compute: one that begins like a formula gets an apostrophe before it
-/// (OWASP, CSV injection). Control characters are left out.
+/// A text that a spreadsheet does not compute: one that begins like a formula, whatever blanks are before that, gets an
+/// apostrophe before it (OWASP, CSV injection; some take the wide forms of the signs for the signs). Control characters are left out.
 fn defused(text: &str) -> String {
     let text: String = text.chars().filter(|c| !super::number::hidden(*c) || *c == '\n').collect();
-    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
+    let formula = text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
+    if formula { format!("'{text}") } else { text }
 }
 
 /// Csv's error with the I/O error that it hides, so that a closed pipe is found.
@@ -132,6 +133,10 @@ mod tests {
             ("-1+1", "'-1+1"),
             ("@SUM(A1)", "'@SUM(A1)"),
             ("\t=1", "'=1"),
+            ("  =1+1", "'  =1+1"),
+            ("\n=1+1", "'\n=1+1"),
+            ("＝1+1", "'＝1+1"),
+            ("a=1", "a=1"),
             ("gpt-oss", "gpt-oss"),
             ("", ""),
         ] {

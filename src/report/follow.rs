@@ -22,14 +22,14 @@ pub fn follow<T>(
 ) -> anyhow::Result<T> {
     let (mut seen, mut last) = (None, None);
     let (mut told, mut had): (Vec<PathBuf>, Vec<PathBuf>) = (Vec::new(), Vec::new());
+    let gone = |had: &[PathBuf]| had.iter().any(|operand| !input::is_there(operand));
     loop {
         let now = input::states(operands)?;
         let (there, away): (Vec<PathBuf>, Vec<PathBuf>) =
             operands.iter().cloned().partition(|operand| input::is_there(operand));
         away.iter().filter(|operand| !told.contains(operand)).for_each(|operand| missing(operand));
-        let gone = away.iter().any(|operand| had.contains(operand));
         told = away;
-        if !gone && seen.as_ref() != Some(&now) {
+        if !gone(&had) && seen.as_ref() != Some(&now) {
             match write(&there, false) {
                 Ok(written) => (seen, last) = (Some(now), Some(written)),
                 // It was moved away or cut off while it was read.
@@ -40,7 +40,7 @@ pub fn follow<T>(
         }
         if stop.recv_timeout(interval).is_ok() {
             return match last {
-                Some(last) if gone => Ok(last),
+                Some(last) if gone(&had) => Ok(last),
                 _ => write(&there, true),
             };
         }

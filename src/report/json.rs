@@ -50,6 +50,7 @@ fn document(summary: &Summary, options: &Options) -> Value {
     }
     put("window", json!(summary.window));
     for (name, mut value) in [
+        ("doubled", json!(summary.doubled)),
         ("levels", json!(summary.levels)),
         ("searches", json!(summary.searches)),
         ("ends", json!(summary.ends)),

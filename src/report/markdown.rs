@@ -48,8 +48,10 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
         writeln!(to, "\nFailures:\n")?;
         for group in &summary.groups {
             for error in group.error_messages.iter().take(3) {
-                let message = plain(&number::shortened(&error.message, 200));
-                writeln!(to, "- {} × {}: {}: {message}", error.n, plain(&error.kind), plain(&group.name()))?;
+                let status = error.status.map(|status| format!(" {status}")).unwrap_or_default();
+                let message = Some(plain(&number::shortened(&error.message, 200))).filter(|said| !said.is_empty());
+                let message = message.map(|said| format!(": {said}")).unwrap_or_default();
+                writeln!(to, "- {} × {}{status}: {}{message}", error.n, plain(&error.kind), plain(&group.name()))?;
             }
         }
     }

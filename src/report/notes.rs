@@ -18,6 +18,7 @@ pub fn notes(summary: &Summary) -> Vec<String> {
         return Vec::new();
     }
     let mut notes: Vec<String> = summary.window.iter().map(|said| said.trim_end_matches('.').to_owned()).collect();
+    notes.extend(summary.doubled.iter().take(MOST).map(|doubled| shortened(&doubled.said(), 300)));
     notes.extend(doubts(summary));
     notes.extend(power(summary));
     notes.extend(memory(summary));

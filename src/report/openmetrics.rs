@@ -142,6 +142,7 @@ fn through(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
             of(through).map(|rate| (format!("window=\"{window}\""), rate)).into_iter().collect()
         })?;
     }
+    one(summary, to, "asked_requests_per_second", "", "Requests per second that were asked for.", |group| group.rate)?;
     one(summary, to, "goodput_ratio", "ratio", "The share of all requests that kept every limit of --slo.", |group| {
         group.goodput.as_ref().map(|good| good.share)
     })?;

@@ -259,8 +259,9 @@ fn failures(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
     for group in &summary.groups {
         for error in group.error_messages.iter().take(3) {
             let status = error.status.map(|status| format!(" {status}")).unwrap_or_default();
-            let message = cut(&plain(&error.message), 100);
-            writeln!(to, "{} × {}{status}: {}: {message}", error.n, error.kind, cut(&plain(&group.name()), WIDEST))?;
+            let message = Some(cut(&plain(&error.message), 100)).filter(|said| !said.trim().is_empty());
+            let message = message.map(|said| format!(": {said}")).unwrap_or_default();
+            writeln!(to, "{} × {}{status}: {}{message}", error.n, error.kind, cut(&plain(&group.name()), WIDEST))?;
         }
     }
     Ok(())

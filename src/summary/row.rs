@@ -259,3 +259,51 @@ fn shortened(text: &str) -> String {
         None => text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Idle;
+
+    #[test]
+    fn net_energy_is_bounded_by_the_bounds_of_the_gross_one_and_by_the_spread_of_idling() {
+        // Gross 100 J of 20 to 140 J, net 60 J: idling took 40 J.
+        let power = |lower, upper, watts, spread: Option<f64>| JoinedPower {
+            energy_joules: Some(100.0),
+            energy_lower_joules: lower,
+            energy_upper_joules: upper,
+            net_energy_joules: Some(60.0),
+            idle_watts: watts,
+            idle: Some(Idle { spread_watts: spread, ..Idle::default() }),
+            ..JoinedPower::default()
+        };
+        for (lower, upper, watts, spread, expect) in [
+            // An idle power that was given is what it is.
+            (Some(80.0), Some(140.0), Some(8.0), None, Some((40.0, 100.0))),
+            (Some(80.0), Some(140.0), Some(8.0), Some(0.0), Some((40.0, 100.0))),
+            // A quarter up and down: idling took 30 to 50 J.
+            (Some(80.0), Some(140.0), Some(8.0), Some(2.0), Some((30.0, 110.0))),
+            // Idling takes no less than nothing, however unsteady it is.
+            (Some(80.0), Some(140.0), Some(8.0), Some(16.0), Some((-40.0, 140.0))),
+            // A request so short that no window lies in it: certainly no more than nothing is known.
+            (Some(0.0), Some(140.0), Some(8.0), None, Some((-40.0, 100.0))),
+            (None, Some(140.0), Some(8.0), None, None),
+            (Some(80.0), None, Some(8.0), None, None),
+            (Some(140.0), Some(80.0), Some(8.0), None, None),
+            (Some(80.0), Some(1e300), Some(8.0), None, None),
+            (Some(80.0), Some(140.0), None, Some(2.0), None),
+            (Some(80.0), Some(140.0), Some(0.0), Some(2.0), None),
+            (Some(80.0), Some(140.0), Some(8.0), Some(-2.0), None),
+        ] {
+            assert_eq!(
+                net_bounds(&power(lower, upper, watts, spread)),
+                expect,
+                "{lower:?} {upper:?} {watts:?} {spread:?}"
+            );
+        }
+        let unknown = JoinedPower { net_energy_joules: None, ..power(Some(80.0), Some(140.0), Some(8.0), None) };
+        assert_eq!(net_bounds(&unknown), None);
+        let impossible = JoinedPower { net_energy_joules: Some(130.0), ..unknown };
+        assert_eq!(net_bounds(&impossible), None, "idling did not give energy back");
+    }
+}

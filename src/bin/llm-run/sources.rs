@@ -103,8 +103,8 @@ fn dataset(args: &PromptArgs, path: &Path, seed: u64, strict: bool, talk: Talk) 
     let mut sample = Sample::new(args.limit(), seed);
     let (mut silent, mut seen) = (0u64, 0u64);
     let name: Arc<str> = path.display().to_string().into();
-    let mut bad = Refusals::new(strict, talk).of(("entry", "entries"));
-    let mut take = |place: String, number: u64, value: &serde_json::Value, bad: &mut Refusals| {
+    let bad = Refusals::of(("entry", "entries"), strict, talk);
+    let mut take = |place: String, number: u64, value: &serde_json::Value, bad: &Refusals| {
         seen += 1;
         match sharegpt::entry(value) {
             Ok(entry) => {
@@ -127,7 +127,7 @@ fn dataset(args: &PromptArgs, path: &Path, seed: u64, strict: bool, talk: Talk) 
         let mark = reader.buffer().starts_with(b"\xef\xbb\xbf");
         reader.consume(if mark { 3 } else { 0 });
         let read = sharegpt::array(reader, &mut |number, value| {
-            take(format!("{name}: entry {number}"), number, &value, &mut bad).map_err(|why| why.to_string())
+            take(format!("{name}: entry {number}"), number, &value, &bad).map_err(|why| why.to_string())
         });
         match read {
             Err(why) if strict => bail!("{name}: {why}"),
@@ -143,7 +143,7 @@ fn dataset(args: &PromptArgs, path: &Path, seed: u64, strict: bool, talk: Talk) 
         for line in Lines::open(&[path])? {
             match line {
                 Ok(line) => match serde_json::from_str(&line.text) {
-                    Ok(value) => take(line.place.to_string(), line.place.number, &value, &mut bad),
+                    Ok(value) => take(line.place.to_string(), line.place.number, &value, &bad),
                     Err(why) => bad.line(&line.place, &format!("not JSON: {why}")),
                 },
                 Err(Bad::Line(place, why)) => bad.line(&place, &why),
