@@ -12,6 +12,7 @@ mod keys;
 mod progress;
 mod records;
 mod sampling;
+mod screen;
 
 pub use crate::text::plain;
 pub use args::{distinct, duration, duration_in, regex};
@@ -23,6 +24,7 @@ pub use keys::{KeyArgs, base_url_of};
 pub use progress::{Progress, fitted};
 pub use records::Records;
 pub use sampling::{Sampling, Stop};
+pub use screen::screen_width;
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
 use std::io::{self, IsTerminal, Write};

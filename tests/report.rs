@@ -10,6 +10,7 @@ mod page;
 mod pictures;
 mod reading;
 mod screens;
+mod text;
 
 use crate::common::{Ran, bash, root, run, testdata};
 use serde_json::Value;
