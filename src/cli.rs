@@ -11,6 +11,7 @@ mod input;
 mod keys;
 mod progress;
 mod records;
+mod refusals;
 mod sampling;
 mod screen;
 
@@ -23,6 +24,7 @@ pub use input::Input;
 pub use keys::{KeyArgs, base_url_of};
 pub use progress::{Progress, fitted};
 pub use records::Records;
+pub use refusals::Refusals;
 pub use sampling::{Sampling, Stop};
 pub use screen::screen_width;
 
@@ -111,9 +113,15 @@ pub struct Talk {
     program: &'static str,
     quiet: bool,
     verbose: bool,
+    hushed: bool,
 }
 
 impl Talk {
+    /// The same, saying nothing at all: for what is done over and over and said when it is done for the last time.
+    pub fn hushed(self) -> Self {
+        Self { hushed: true, ..self }
+    }
+
     /// Something failed, and the user must know: said even when quiet.
     pub fn error(&self, text: impl AsRef<str>) {
         self.say(text.as_ref());
@@ -144,6 +152,9 @@ impl Talk {
     }
 
     fn say(&self, text: &str) {
+        if self.hushed {
+            return;
+        }
         // One write per message, and a stderr that is gone is nobody's failure.
         let line = format!("{}: {}\n", self.program, plain(text));
         let _ = io::stderr().write_all(line.as_bytes());
@@ -156,7 +167,7 @@ where
     A: Parser + CommandFactory + AsRef<Common>,
 {
     let program: &'static str = Box::leak(A::command().get_name().to_owned().into_boxed_str());
-    let mut talk = Talk { program, quiet: false, verbose: false };
+    let mut talk = Talk { program, quiet: false, verbose: false, hushed: false };
     if let Some(what) = generate_asked() {
         return finish(talk, generate::<A>(what));
     }

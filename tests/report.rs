@@ -1,7 +1,10 @@
 //! bench-report as a user meets it: every format over every kind of input, and the page in a real browser.
 
+mod again;
 mod attack;
 mod browser;
+mod columns;
+mod following;
 mod gallery;
 mod groups;
 mod growth;

@@ -75,7 +75,7 @@ pub struct Options {
 pub fn write(format: Format, summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Html => html::write(summary, options, to),
-        Format::Json => json::write(summary, to),
+        Format::Json => json::write(summary, options, to),
         Format::Csv => csv::groups(summary, options, to),
         Format::CsvRequests => csv::requests(summary, to),
         Format::Markdown => markdown::write(summary, options, to),

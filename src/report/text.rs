@@ -171,16 +171,17 @@ fn shapes(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
 
 /// The changes against the baseline; of very many only those that are more than noise.
 fn compared(summary: &Summary, comparison: &Comparison, options: &Options, to: &mut dyn Write) -> io::Result<()> {
-    writeln!(to, "\ncompared with the baseline: {}\n", changes::tally(comparison))?;
+    writeln!(to, "\ncompared with {}\n", plain(&changes::tally(comparison)))?;
     let all = changes::said(summary, comparison);
     let many = all.len() > 60;
     let told = |said: &&changes::Said| !many || matches!(said.change.verdict, Verdict::Better | Verdict::Worse);
     let shown: Vec<&changes::Said> = all.iter().filter(told).collect();
     let column = |right: bool, head: &str, of: fn(&changes::Said) -> String| {
-        let names = matches!(head, "model" | "metric");
+        let names = matches!(head, "baseline" | "model" | "metric");
         Strip { right, names, cells: [head.to_owned()].into_iter().chain(shown.iter().map(|said| of(said))).collect() }
     };
     let table = [
+        column(false, "baseline", |said| cut(&plain(said.baseline), WIDEST)),
         column(false, "model", |said| cut(&plain(&said.model), WIDEST)),
         column(false, "metric", |said| said.metric.clone()),
         column(true, "before", |said| said.old.clone()),
@@ -252,8 +253,9 @@ fn failures(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
     for group in &summary.groups {
         for error in group.error_messages.iter().take(3) {
             let status = error.status.map(|status| format!(" {status}")).unwrap_or_default();
-            let message = cut(&plain(&error.message), 100);
-            writeln!(to, "{} × {}{status}: {}: {message}", error.n, error.kind, cut(&plain(&group.name()), WIDEST))?;
+            let message = Some(cut(&plain(&error.message), 100)).filter(|said| !said.trim().is_empty());
+            let message = message.map(|said| format!(": {said}")).unwrap_or_default();
+            writeln!(to, "{} × {}{status}: {}{message}", error.n, error.kind, cut(&plain(&group.name()), WIDEST))?;
         }
     }
     Ok(())
