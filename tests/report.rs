@@ -3,6 +3,7 @@
 mod attack;
 mod browser;
 mod gallery;
+mod golden;
 mod groups;
 mod growth;
 mod html;
@@ -55,7 +56,6 @@ fn data(page: &str) -> Value {
 
 #[test]
 fn every_format_of_every_input_is_as_it_was_looked_at() {
-    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     for name in INPUTS {
         // Of the long ones only what the others do not show.
         let formats: &[(&str, &str)] = match name {
@@ -73,17 +73,7 @@ fn every_format_of_every_input_is_as_it_was_looked_at() {
         for (format, ending) in formats {
             let got = report(&["--format", format], name).exits(0).stdout;
             let stem = name.trim_end_matches(".ndjson");
-            let golden = input("golden").join(format!("{stem}.{ending}"));
-            if update {
-                fs::create_dir_all(golden.parent().unwrap()).unwrap();
-                fs::write(&golden, &got).unwrap();
-            }
-            let expect = fs::read_to_string(&golden).unwrap_or_default();
-            assert!(
-                got == expect,
-                "{} is another now; UPDATE_GOLDEN=1 writes it, git diff shows it:\n{got}",
-                golden.display()
-            );
+            golden::hold(&input("golden").join(format!("{stem}.{ending}")), &got);
         }
     }
 }

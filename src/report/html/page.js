@@ -16,6 +16,7 @@ function initTheme() {
 }
 
 function initDownloads() {
+  if (!$("#get-csv")) return;
   const stem = (document.title.replace(/[^\w.-]+/g, "_").slice(0, 80)) || "report";
   const requests = () => rows.map((row) => {
     const { group, start, ...rest } = row;
@@ -66,14 +67,53 @@ function initMenus() {
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") all.forEach((menu) => { menu.open = false; }); });
 }
 
-// Paper has no button to unfold with.
+// Paper has no button to unfold with and nothing to point with: what is folded is unfolded, and what stands under the pointer is put
+// beneath: the values of charts, and the reasons of doubtful and of empty cells.
+const ON_PAPER = 40;
 function initPrint() {
-  let opened = [];
+  let undo = [];
   addEventListener("beforeprint", () => {
-    opened = $$("details[data-print]:not([open])");
-    opened.forEach((one) => { one.open = true; });
+    for (const one of $$("details[data-print]:not([open]), .badge details:not([open])")) {
+      one.open = true;
+      undo.push(() => { one.open = false; });
+    }
+    for (const told of $$("figure .told")) {
+      const values = valuesOf(told.previousElementSibling, ON_PAPER);
+      values.classList.add("on-paper");
+      told.after(values);
+      undo.push(() => values.remove());
+    }
+    const reasons = table && reasonsOf();
+    if (reasons) {
+      table.parentElement.after(reasons);
+      undo.push(() => reasons.remove());
+    }
   });
-  addEventListener("afterprint", () => opened.forEach((one) => { one.open = false; }));
+  addEventListener("afterprint", () => {
+    undo.forEach((one) => one());
+    undo = [];
+  });
+}
+
+// What cells say under the pointer: each reason once, with its columns, and its rows where they are not all.
+function reasonsOf() {
+  const shown = lines.filter((row) => !row.hidden);
+  const by = new Map();
+  heads.forEach((head, at) => {
+    if (head.classList.contains("hidden")) return;
+    for (const row of shown) {
+      const words = row.children[at].title;
+      if (!words) continue;
+      const columns = by.get(words) ?? by.set(words, new Map()).get(words);
+      const name = $("button", head).textContent;
+      columns.set(name, [...(columns.get(name) ?? []), groups[Number(row.dataset.g)].name]);
+    }
+  });
+  if (!by.size) return null;
+  const where = ([name, who]) => (who.length === shown.length ? name : `${name} (${who.length > 3 ? `${who.length} rows` : who.join(", ")})`);
+  const all = [...by].map(([words, columns]) => el("li", {}, el("b", {}, [...columns].map(where).join(", ")), `: ${words}`));
+  return el("div", { class: "on-paper reasons" }, el("h3", {}, "What cells say of themselves"), el("ul", { class: "lines" }, all.slice(0, 2 * ON_PAPER)),
+    all.length > 2 * ON_PAPER ? el("p", { class: "note" }, `The first ${2 * ON_PAPER} of ${all.length}; the page has all.`) : null);
 }
 
 // While a run goes on the page is written anew: it is read again while nobody is in the middle of something, and opens where it was.
