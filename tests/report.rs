@@ -11,6 +11,8 @@ mod page;
 mod pictures;
 mod reading;
 mod screens;
+mod scripts;
+mod using;
 
 use crate::common::{Ran, bash, root, run, testdata};
 use serde_json::Value;

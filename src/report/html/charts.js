@@ -42,6 +42,8 @@ function initCharts() {
     visible = event.detail;
     if (changed) drawn.forEach((chart) => chart.made.redraw());
   });
+  // Which charts there are depends on all rows; what they draw, on what the filter of the address leaves.
+  if (table) applyFilter();
 }
 
 const nothing = (width) => canvas(width, 60, text(width / 2, 34, "nothing of what the filter leaves was measured", { "text-anchor": "middle", class: "faint" }));

@@ -8,7 +8,9 @@ function health() {
   const doubted = counted.filter((row) => row.warnings?.includes("client_lag"));
   const options = [];
   if (late.length) options.push(["lag", "event loop, by request"]);
-  if (levels.length) options.push(["levels", levels.some((level) => level.schedule_lag?.n) ? "sending and event loop, by level" : "event loop, by level"]);
+  // Where requests were sent at a rate, how late they were sent is what matters first.
+  if (levels.some((level) => level.schedule_lag?.n)) options.unshift(["levels", "sending and event loop, by level"]);
+  else if (levels.length) options.push(["levels", "event loop, by level"]);
   if (late.filter((row) => has(row.start)).length >= 10) options.push(["time", "event loop, over the run"]);
   return {
     title: "Health of the client", note: "how late it was itself (log)", options,

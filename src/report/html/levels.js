@@ -29,8 +29,9 @@ function levelCurve() {
       const x = Math.max(...xs) / Math.min(...xs) > 6 ? logarithmic(Math.min(...xs) * 0.9, Math.max(...xs) * 1.1, left, right) : linear(0, Math.max(...xs) * 1.05, left, right);
       const levels = [...new Set(xs)].sort((a, b) => a - b);
       if (levels.length <= 9) x.ticks = () => levels;
-      const image = canvas(width, 2 * panel + 94);
-      [["throughput", "all together, tok/s", 22], [key, columns.get(key).label + ", s", panel + 58]].forEach(([name, label, top], at) => {
+      const image = canvas(width, 2 * panel + 106);
+      const knees = [];
+      [["throughput", "all together, tok/s", 22], [key, columns.get(key).label + ", s", panel + 70]].forEach(([name, label, top], at) => {
         const bottom = top + panel;
         const y = linear(0, Math.max(...flat.map((p) => p.group.cells[name] ?? 0)) * 1.1 || 1, bottom, top);
         image.append(...axisX(x, { top, bottom, left, right, label: at ? `requests ${under}` : "" }).flat(), ...axisY(y, { left, right, label, top, n: 4 }).flat());
@@ -39,7 +40,12 @@ function levelCurve() {
           const power = (p) => p.group.cells.throughput / (p.group.cells.ttft_p50 ?? p.group.cells.gen_s ?? Infinity);
           const knee = points.reduce((best, p) => (power(p) > power(best) ? p : best));
           image.append(svg("polyline", { points: known.map((p) => `${x(p.x)},${y(p.group.cells[name])}`).join(" "), fill: "none", stroke: color(k), "stroke-width": 2, "stroke-dasharray": dash(k) }));
-          if (known.includes(knee) && !at) image.append(text(x(knee.x), y(knee.group.cells[name]) - 11, "knee", { "text-anchor": "middle", class: "label over" }));
+          // The word stands where no other one stands; the sign says the same.
+          const [kx, ky] = [x(knee.x), y(knee.group.cells[name])];
+          if (known.includes(knee) && !at && !knees.some(([a, b]) => Math.abs(a - kx) < 30 && Math.abs(b - ky) < 13)) {
+            knees.push([kx, ky]);
+            image.append(text(Math.min(kx, right - 8), ky - 11, "knee", { "text-anchor": "middle", class: "label over" }));
+          }
           for (const p of known) {
             const [cx, cy] = [x(p.x), y(p.group.cells[name])];
             const tipWords = `${p.group.name}\ntogether ${cellOf(p.group, "throughput")}\nttft ${cellOf(p.group, "ttft_p50")}, p95 ${cellOf(p.group, "ttft_p95")}${p === knee ? "\nknee" : ""}`;

@@ -120,7 +120,7 @@ function reasonsOf() {
 function initFollow() {
   const refresh = Number($('meta[name="refresh-seconds"]')?.content ?? 0);
   const unfolded = () => $$("details").map((one, i) => (one.open ? i : -1)).filter((i) => i >= 0);
-  const before = history.state?.left;
+  const before = leftAt;
   if (before) {
     $$("details").forEach((one, i) => { if (before.unfolded.includes(i) && !one.closest(".menu, .badge")) one.open = true; });
     const back = () => {
