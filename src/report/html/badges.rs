@@ -99,7 +99,10 @@ fn lag(groups: &[Group]) -> Option<Badge> {
         n => badge(
             "warn",
             format!("client lag {said}"),
-            format!("In {n} requests the client was late enough to matter: the machine that sent was itself too busy."),
+            format!(
+                "In {n} request{} the client was late enough to matter: the machine that sent was itself too busy.",
+                if n == 1 { "" } else { "s" }
+            ),
         ),
     })
 }

@@ -46,7 +46,7 @@ function sentWords(levels) {
   const unsent = sum((level) => level.unsent);
   return [`Of a rate, ${sum((level) => level.schedule_lag.n).toLocaleString("en-US")} requests were sent, the latest ${lasting(worst.schedule_lag.max)} after it was due (${loadOf(worst)})${unsent ? `; ${unsent.toLocaleString("en-US")} that were due were never sent` : ", and none was left out"}.`];
 }
-const loadOf = (level) => (has(level.rate) ? `${digits(level.rate)} per second` : `${digits(level.concurrency)} at once`);
+const loadOf = (level) => (has(level.rate) ? `${level.rate}/s` : has(level.concurrency) ? `${level.concurrency} at once` : "");
 
 // For each level how late requests were sent (open loop) and how late the event loop was, each against its own largest class.
 function lagsOfLevels(width, levels) {
@@ -62,13 +62,13 @@ function lagsOfLevels(width, levels) {
   }
   const keys = drawn.flatMap(({ counts, late }) => [...counts.keys(), classOf(late.p50), classOf(late.max)]);
   const [low, high] = aDecade(Math.min(...keys), Math.max(...keys) + 1, 8);
-  const left = Math.min(150, labelRoom(width)), right = width - 14, top = 4, tall = 30, bottom = top + drawn.length * tall;
+  const left = labelRoom(width), right = width - 14, top = 4, tall = 30, bottom = top + drawn.length * tall;
   const x = logarithmic(bound(low) * 1e3, bound(high) * 1e3, left, right);
   const at = (seconds) => x(Math.max(seconds, 1e-6) * 1e3);
   const image = canvas(width, bottom + 36, axisX(x, { top, bottom, left, right, label: "ms late" }));
   drawn.forEach(({ level, late, words, fillWith, of, first, counts }, i) => {
     const y = top + i * tall, foot = y + tall - 3;
-    const name = [several ? level.models?.join(", ") : null, loadOf(level)].filter(Boolean).join(", ");
+    const name = [several ? level.models?.join(", ") : null, loadOf(level)].filter(Boolean).join(" · ");
     if (first) image.append(text(left - 8, y + tall - 8, fit(name, left - 12), { "text-anchor": "end", class: "label" }));
     const said = `${name}: ${words}\n${late.n.toLocaleString("en-US")} ${of}: median ${lasting(late.p50)}, p99 ${lasting(late.p99)}, worst ${lasting(late.max)}`;
     const most = Math.max(...counts.values());

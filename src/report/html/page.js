@@ -110,8 +110,16 @@ function reasonsOf() {
     }
   });
   if (!by.size) return null;
-  const where = ([name, who]) => (who.length === shown.length ? name : `${name} (${who.length > 3 ? `${who.length} rows` : who.join(", ")})`);
-  const all = [...by].map(([words, columns]) => el("li", {}, el("b", {}, [...columns].map(where).join(", ")), `: ${words}`));
+  // Columns of the same rows stand together.
+  const where = (columns) => {
+    const same = new Map();
+    for (const [name, who] of columns) {
+      const rows = who.length === shown.length ? "" : who.length > 3 ? ` (${who.length} rows)` : ` (${who.join(", ")})`;
+      same.set(rows, [...(same.get(rows) ?? []), name]);
+    }
+    return [...same].map(([rows, names]) => names.join(", ") + rows).join("; ");
+  };
+  const all = [...by].map(([words, columns]) => el("li", {}, el("b", {}, where(columns)), `: ${words}`));
   return el("div", { class: "on-paper reasons" }, el("h3", {}, "What cells say of themselves"), el("ul", { class: "lines" }, all.slice(0, 2 * ON_PAPER)),
     all.length > 2 * ON_PAPER ? el("p", { class: "note" }, `The first ${2 * ON_PAPER} of ${all.length}; the page has all.`) : null);
 }
