@@ -13,6 +13,7 @@ mod progress;
 mod records;
 mod refusals;
 mod sampling;
+mod screen;
 
 pub use crate::text::plain;
 pub use args::{distinct, duration, duration_in, regex};
@@ -25,6 +26,7 @@ pub use progress::{Progress, fitted};
 pub use records::Records;
 pub use refusals::Refusals;
 pub use sampling::{Sampling, Stop};
+pub use screen::screen_width;
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
 use std::io::{self, IsTerminal, Write};

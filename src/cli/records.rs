@@ -7,12 +7,13 @@
 
 use super::input::{Newer, hint};
 use super::{Refusals, Talk};
+use crate::locks::{locked, regardless};
 use crate::ndjson::{Bad, Block, Blocks, Place};
 use crate::record::{Outcome, Record};
 use anyhow::Context;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// How many records a thread holds at the most before it waits for its turn.
 const AT_ONCE: usize = 512;
@@ -58,7 +59,7 @@ impl Records {
             }
             work(&source, &turns, &read);
         });
-        let turn = turns.turn.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let turn = regardless(turns.turn.into_inner());
         turn.failed.map_or(Ok(turn.refusals.bad()), Err)
     }
 }
@@ -95,7 +96,7 @@ fn work(
     let (mut records, mut spare): (Vec<Read>, Vec<Room>) = (Vec::new(), Vec::new());
     while !turns.failed() {
         let (number, block) = {
-            let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut source = locked(&source);
             let Some(block) = source.blocks.next(std::mem::take(&mut room)) else { return };
             source.number += 1;
             (source.number - 1, block)
@@ -127,7 +128,7 @@ fn work(
 
 impl Turns<'_> {
     fn failed(&self) -> bool {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner).failed.is_some()
+        locked(&self.turn).failed.is_some()
     }
 }
 
@@ -139,9 +140,9 @@ struct Mine<'a, 'b> {
 
 impl<'a, 'b> Mine<'a, 'b> {
     fn wait(&self) -> MutexGuard<'a, Turn<'b>> {
-        let turn = self.turns.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = locked(&self.turns.turn);
         let waiting = |turn: &mut Turn<'_>| turn.next != self.number;
-        self.turns.came.wait_while(turn, waiting).unwrap_or_else(PoisonError::into_inner)
+        regardless(self.turns.came.wait_while(turn, waiting))
     }
 }
 

@@ -284,6 +284,17 @@ impl Building {
                 part.get_or_insert_default().add(joules, bounds);
             }
         }
+        if let (Some(whole), Some(prefill), Some(decode)) =
+            (row.value(Metric::Energy), row.value(Metric::PrefillEnergy), row.value(Metric::DecodeEnergy))
+        {
+            let same = self.split.same.get_or_insert_default();
+            same.whole.add(whole, row.energy_bounds);
+            same.prefill.add(prefill, power.prefill.as_ref().and_then(bounds));
+            same.decode.add(decode, power.decode.as_ref().and_then(bounds));
+            if let Some(idle) = row.value(Metric::IdleEnergy) {
+                same.idle.add(idle, None);
+            }
+        }
         let (Some(joules), Some(tokens)) = (row.value(Metric::Energy), row.value(Metric::TokensOut)) else { return };
         if tokens <= 0.0 {
             return;

@@ -152,6 +152,22 @@ pub struct Split {
     /// What idling would have taken in the same time: part of the others, not beside them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<Joules>,
+    /// The requests that tell both prefill and decode: what can be drawn as one whole and its parts.
+    #[serde(skip)]
+    pub same: Option<Same>,
+}
+
+/// The energy of requests that tell all of it, so that their parts do add up to less than the whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Same {
+    /// The whole requests.
+    pub whole: Joules,
+    /// From their starts to their first tokens.
+    pub prefill: Joules,
+    /// From their first to their last tokens.
+    pub decode: Joules,
+    /// What idling would have taken, of those of them where it is known.
+    pub idle: Joules,
 }
 
 /// What the meter could do for the group.

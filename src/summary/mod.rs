@@ -33,7 +33,9 @@ pub use collect::{Asked, Collector, ROWS};
 pub use compare::{Aside, Change, Comparison, Test, Verdict, compare, counterparts};
 pub use gap_map::GapMap;
 pub use goodput::{Goodput, Slo};
-pub use group::{Details, Energy, Error, ErrorCount, Gaps, Group, Joules, Meter, Money, Range, Split, Throughput};
+pub use group::{
+    Details, Energy, Error, ErrorCount, Gaps, Group, Joules, Meter, Money, Range, Same, Split, Throughput,
+};
 pub use key::{By, GroupBy, Key, Settings};
 pub use metric::{Better, Metric, Unit};
 pub use outlying::Outlying;

@@ -58,9 +58,10 @@ pub struct Runs(HashMap<String, Seen>);
 impl Runs {
     /// Notes a result, warm-up or not.
     pub(super) fn add(&mut self, o: &Outcome) {
+        let room = self.0.len() < RUNS;
         match self.0.get_mut(&o.run) {
             Some(seen) => seen.add(o),
-            None if self.0.len() < RUNS => self.0.entry(o.run.clone()).or_default().add(o),
+            None if room => self.0.entry(o.run.clone()).or_default().add(o),
             None => {}
         }
     }
