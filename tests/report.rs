@@ -2,6 +2,7 @@
 
 mod attack;
 mod browser;
+mod drawing;
 mod gallery;
 mod golden;
 mod groups;
