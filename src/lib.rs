@@ -10,13 +10,14 @@
 //! programs import [`cli`], [`ndjson`], [`record`] and their own module; the modules of a domain import [`record`],
 //! [`clock`], [`stats`], [`text`] and `http`; [`power`] and [`memory`] also import [`schedule`] and [`nvml`]; `models` and `loader` import `lms`; `runner` imports `chat`, `loader`,
 //! `prompts`, `pace` and `artifacts`; `report` imports `summary`; [`record`], [`ndjson`], [`clock`], [`schedule`],
-//! [`stats`] and [`text`] import nothing of ours. Only programs and [`cli`] know standard input, standard output, arguments and the
-//! environment.
+//! [`stats`], [`text`] and [`locks`] import nothing of ours, and whoever locks imports [`locks`]. Only programs and [`cli`] know
+//! standard input, standard output, arguments and the environment.
 
 pub mod artifacts;
 pub mod cli;
 pub mod clock;
 pub mod join;
+pub mod locks;
 pub mod memory;
 pub mod ndjson;
 pub mod nvml;

@@ -1,8 +1,11 @@
 //! bench-report as a user meets it: every format over every kind of input, and the page in a real browser.
 
+mod again;
 mod attack;
 mod browser;
+mod columns;
 mod drawing;
+mod following;
 mod gallery;
 mod golden;
 mod groups;
@@ -13,6 +16,7 @@ mod pictures;
 mod reading;
 mod screens;
 mod scripts;
+mod text;
 mod using;
 
 use crate::common::{Ran, bash, root, run, testdata};

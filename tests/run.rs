@@ -15,6 +15,7 @@ mod retries;
 mod search;
 mod servers;
 mod streams;
+mod tls;
 
 use crate::common::sim::Sim;
 use crate::common::{Ran, bash, command, run_with, wait_until};

@@ -73,8 +73,9 @@ pub struct Told {
     pub retry_after: Option<Duration>,
 }
 
-/// Asks. When `cancelled` comes first, what has arrived until then is kept. `on_start` is told when the request is
-/// written, which may be twice when a kept connection was dead; `on_piece` after each piece that brought the answer forward.
+/// Asks. When `cancelled` comes first, what has arrived until then is kept. `on_start` is told of each request that is
+/// written, as soon as it was: that may be twice when a kept connection was dead. `on_piece` is told after each piece that brought
+/// the answer forward.
 pub async fn ask(
     connections: &Connections,
     call: &Call,
@@ -95,9 +96,14 @@ pub async fn ask(
         error: None,
         retry_after: None,
     };
+    let mut said = None;
+    let mut say = |start: Stamp| {
+        said = Some(start.mono_ns);
+        on_start(start);
+    };
     let outcome = tokio::select! {
         biased;
-        outcome = attempt(connections, call, limits, &mut told, &mut on_start, &mut on_piece) => outcome,
+        outcome = attempt(connections, call, limits, &mut told, &mut say, &mut on_piece) => outcome,
         () = cancelled => Err(Failure {
             kind: FailureKind::Cancelled,
             status: None,
@@ -105,6 +111,10 @@ pub async fn ask(
             retryable: true,
         }),
     };
+    if let Some(start) = told.start.filter(|start| said != Some(start.mono_ns)) {
+        // Cancelled in the moment between.
+        on_start(start);
+    }
     if told.end_ns == 0 {
         told.end_ns = clock::mono_ns();
     }
@@ -145,11 +155,22 @@ async fn attempt(
         let reads_before = connection.reads().last().number;
         let request = request(call, &uri)?;
         let wait = deadline.min(Instant::now() + limits.idle);
+        let (mut waits, mut said) = (told.http2, false);
         let start = Stamp::now();
         told.start = Some(start);
-        on_start(start);
         connection.begin(request);
-        match alarm.before(wait, |cx| connection.poll_head(cx)).await {
+        let written = |cx: &mut Context<'_>| {
+            let head = connection.poll_head(cx);
+            if head.is_pending() && std::mem::take(&mut waits) {
+                // With HTTP/2 a task of the connection writes, and has its turn first.
+                cx.waker().wake_by_ref();
+            } else if !std::mem::replace(&mut said, true) {
+                // What is counted and written down of the sending takes locks, and waits until the bytes are gone.
+                on_start(start);
+            }
+            head
+        };
+        match alarm.before(wait, written).await {
             Ok(Ok(head)) => break head,
             // The server closed a connection it had promised to keep, and has not read the request: it is sent once more.
             Ok(Err(_)) if kept && connection.reads().last().number == reads_before => {
@@ -414,3 +435,6 @@ fn judge(answer: &mut Answer, status: u16, reader: &Reader) -> Result<(), Failur
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

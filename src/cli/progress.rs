@@ -4,11 +4,12 @@
 //! itself never waits for a terminal. What is said meanwhile goes above the lines.
 
 use super::{Talk, plain};
+use crate::locks::locked;
 use console::Term;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -217,11 +218,6 @@ pub fn fitted(text: &str, columns: usize) -> String {
         kept.push(c);
     }
     kept + "…"
-}
-
-/// What a panicking thread left behind is still a state.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -5,14 +5,15 @@
 //! made of them does not depend on how many threads there are, and what a record takes of the allocator goes back to it on
 //! the thread that took it.
 
-use super::Talk;
-use super::input::{Policy, hint};
-use crate::ndjson::{Bad, Block, Blocks};
+use super::input::{Newer, hint};
+use super::{Refusals, Talk};
+use crate::locks::{locked, regardless};
+use crate::ndjson::{Bad, Block, Blocks, Place};
 use crate::record::{Outcome, Record};
 use anyhow::Context;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// How many records a thread holds at the most before it waits for its turn.
 const AT_ONCE: usize = 512;
@@ -23,7 +24,8 @@ pub type Room = Option<Box<Outcome>>;
 /// The records of a program's inputs, all of them, in order.
 pub struct Records {
     blocks: Blocks,
-    policy: Policy,
+    refusals: Refusals,
+    newer: Newer,
 }
 
 impl Records {
@@ -33,7 +35,7 @@ impl Records {
     /// When a file cannot be opened.
     pub fn open(files: &[PathBuf], strict: bool, talk: Talk) -> anyhow::Result<Self> {
         hint(files, talk);
-        Ok(Self { blocks: Blocks::open(files)?, policy: Policy::new(strict, talk) })
+        Ok(Self { blocks: Blocks::open(files)?, refusals: Refusals::new(strict, talk), newer: Newer::new(talk) })
     }
 
     /// Reads every record with `read` on as many `threads`, and hands them to `take` in order. A result whose contents are
@@ -48,7 +50,7 @@ impl Records {
         take: &mut (dyn FnMut(Record) -> Room + Send),
     ) -> anyhow::Result<u64> {
         let source = Mutex::new(Source { blocks: self.blocks, number: 0 });
-        let turn = Turn { next: 0, policy: self.policy, take, failed: None };
+        let turn = Turn { next: 0, refusals: self.refusals, newer: self.newer, take, failed: None };
         let turns = Turns { turn: Mutex::new(turn), came: Condvar::new() };
         std::thread::scope(|scope| {
             // The calling thread is one of them.
@@ -57,8 +59,8 @@ impl Records {
             }
             work(&source, &turns, &read);
         });
-        let turn = turns.turn.into_inner().unwrap_or_else(PoisonError::into_inner);
-        turn.failed.map_or(Ok(turn.policy.bad()), Err)
+        let turn = regardless(turns.turn.into_inner());
+        turn.failed.map_or(Ok(turn.refusals.bad()), Err)
     }
 }
 
@@ -71,7 +73,8 @@ struct Source {
 /// Whose turn it is to hand records out, and to whom.
 struct Turn<'a> {
     next: u64,
-    policy: Policy,
+    refusals: Refusals,
+    newer: Newer,
     take: &'a mut (dyn FnMut(Record) -> Room + Send),
     failed: Option<anyhow::Error>,
 }
@@ -93,7 +96,7 @@ fn work(
     let (mut records, mut spare): (Vec<Read>, Vec<Room>) = (Vec::new(), Vec::new());
     while !turns.failed() {
         let (number, block) = {
-            let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut source = locked(&source);
             let Some(block) = source.blocks.next(std::mem::take(&mut room)) else { return };
             source.number += 1;
             (source.number - 1, block)
@@ -117,7 +120,7 @@ fn work(
                 mine.wait().hand_out(&block, &mut records, &mut spare);
                 room = block.into_room();
             }
-            Err(Bad::Line(place, why)) => mine.wait().refuse(&format!("{place}: {why}")),
+            Err(Bad::Line(place, why)) => mine.wait().refuse(&place, &why),
             Err(Bad::Input(place, why)) => mine.wait().fail(Err(why).with_context(|| place.to_string())),
         }
     }
@@ -125,7 +128,7 @@ fn work(
 
 impl Turns<'_> {
     fn failed(&self) -> bool {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner).failed.is_some()
+        locked(&self.turn).failed.is_some()
     }
 }
 
@@ -137,9 +140,9 @@ struct Mine<'a, 'b> {
 
 impl<'a, 'b> Mine<'a, 'b> {
     fn wait(&self) -> MutexGuard<'a, Turn<'b>> {
-        let turn = self.turns.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = locked(&self.turns.turn);
         let waiting = |turn: &mut Turn<'_>| turn.next != self.number;
-        self.turns.came.wait_while(turn, waiting).unwrap_or_else(PoisonError::into_inner)
+        regardless(self.turns.came.wait_while(turn, waiting))
     }
 }
 
@@ -159,21 +162,21 @@ impl Turn<'_> {
             match record {
                 Ok(record) => {
                     if let Record::Newer(v) = record {
-                        self.policy.newer(&block.place(number), v);
+                        self.newer.at(&block.place(number), v);
                     }
                     let room = (self.take)(record);
                     if room.is_some() && spare.len() < AT_ONCE {
                         spare.push(room);
                     }
                 }
-                Err(why) => self.refuse(&format!("{}: {why}", block.place(number))),
+                Err(why) => self.refuse(&block.place(number), &why),
             }
         }
     }
 
-    fn refuse(&mut self, why: &str) {
+    fn refuse(&mut self, place: &Place, why: &str) {
         if self.failed.is_none() {
-            let refused = self.policy.refuse(why);
+            let refused = self.refusals.line(place, why);
             self.fail(refused);
         }
     }

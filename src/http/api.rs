@@ -1,9 +1,10 @@
 //! API calls: listings, loads, checks. Not for anything that is timed to the millisecond.
 
 use super::{KeyRule, Secret, failure_of, io_failure, is_loopback, shown};
+use crate::locks::locked;
 use crate::record::{Failure, FailureKind};
 use serde_json::Value;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// The most of an answer that is held, in bytes; OpenRouter's catalogue has two million.
@@ -96,7 +97,7 @@ impl Api {
 
     /// What the server last called itself in the `server` header.
     pub fn server_header(&self) -> Option<String> {
-        self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.server).clone()
     }
 
     /// GET `path`.
@@ -141,7 +142,7 @@ impl Api {
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status().as_u16();
         let server = response.headers().get("server").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
+        *locked(&self.server) = server;
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             bytes.extend_from_slice(&chunk);

@@ -10,8 +10,9 @@
 
 use super::gate::{Answer, Gate, Gated, piece};
 use super::route::Routes;
-use super::wire::{Connection, Head, Read, Reads, failed, locked, refused};
+use super::wire::{Connection, Head, Read, Reads, failed, refused};
 use crate::clock;
+use crate::locks::locked;
 use crate::record::Failure;
 use bytes::Bytes;
 use http_body_util::Full;

@@ -15,7 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
+use rustls::{AlertDescription, ClientConfig};
 use std::error::Error;
 use std::io;
 use std::sync::OnceLock;
@@ -92,11 +92,13 @@ impl Routes {
                 over_tls(tls, http2, tunnel).call(uri.clone()).await
             }
         };
-        let stream = stream.map_err(|why| failed(server, proxy.as_ref().map(Intercept::uri), why.as_ref()))?;
-        if http2 && !agreed_on_http2(&stream) {
-            return Err(refused(server, "it does not speak HTTP/2: leave --http2 out"));
+        let no_http2 = || refused(server, "it does not speak HTTP/2: leave --http2 out");
+        match stream {
+            Ok(stream) if http2 && !agreed_on_http2(&stream) => Err(no_http2()),
+            Ok(stream) => Ok((stream, None)),
+            Err(why) if http2 && nothing_to_agree_on(why.as_ref()) => Err(no_http2()),
+            Err(why) => Err(failed(server, proxy.as_ref().map(Intercept::uri), why.as_ref())),
         }
-        Ok((stream, None))
     }
 
     async fn plain(
@@ -127,6 +129,18 @@ fn agreed_on_http2(stream: &Stream) -> bool {
     match stream {
         MaybeHttpsStream::Https(tls) => tls.inner().get_ref().1.alpn_protocol() == Some(b"h2"),
         MaybeHttpsStream::Http(_) => false,
+    }
+}
+
+/// Whether a server ended the handshake because it speaks nothing of what was offered (RFC 7301, section 3.2).
+fn nothing_to_agree_on(why: &(dyn Error + 'static)) -> bool {
+    if let Some(why) = why.downcast_ref::<rustls::Error>() {
+        return *why == rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol);
+    }
+    // What an I/O error carries is not its source, but it itself.
+    match why.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(carried) => nothing_to_agree_on(carried),
+        None => why.source().is_some_and(nothing_to_agree_on),
     }
 }
 

@@ -6,7 +6,8 @@
 //! the one that brought what is found.
 
 use super::gate::{Answer, Gate, Gated, piece};
-use super::wire::{Head, Read, Reads, locked};
+use super::wire::{Head, Read, Reads};
+use crate::locks::locked;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};

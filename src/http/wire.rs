@@ -6,6 +6,7 @@
 //! The way to a server, straight or through a proxy of the environment, is `http::route`'s business.
 
 use crate::clock;
+use crate::locks::locked;
 use crate::record::{Failure, FailureKind};
 use bytes::Bytes;
 use hyper::header::HeaderMap;
@@ -15,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -321,11 +322,6 @@ pub(super) fn failed(server: &str, why: &dyn std::error::Error) -> Failure {
 
 fn server_of(uri: &Uri) -> String {
     format!("{}://{}", uri.scheme_str().unwrap_or("http"), uri.authority().map_or("", |a| a.as_str()))
-}
-
-/// What a panicking thread left behind is still a list of connections.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

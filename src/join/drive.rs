@@ -10,9 +10,10 @@ use super::joiner::Joiner;
 use super::sampled::Sample;
 use super::source::Role;
 use crate::clock;
+use crate::locks::{locked, regardless};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// How many records of the past are read ahead, per input; those that are at hand with the last of them on top.
@@ -94,7 +95,7 @@ struct Hub {
 
 impl Hub {
     fn lock(&self) -> MutexGuard<'_, Inbox> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.inbox)
     }
 
     fn tell(&self, inbox: &mut Inbox) {
@@ -111,7 +112,7 @@ impl Hub {
     ) -> Option<MutexGuard<'a, Inbox>> {
         while full(&inbox) && !inbox.done {
             inbox.waiting += 1;
-            inbox = self.taken.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+            inbox = regardless(self.taken.wait(inbox));
             inbox.waiting -= 1;
         }
         (!inbox.done).then_some(inbox)

@@ -1,9 +1,10 @@
 //! A file that may still grow, read like a pipe: at its end it waits instead of ending.
 
+use crate::locks::locked;
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 /// How often a file is looked at.
@@ -32,11 +33,11 @@ impl Ends {
 
     /// Ends the file also when `stop` is set.
     pub fn also(&self, stop: Arc<AtomicBool>) {
-        self.stops.lock().unwrap_or_else(PoisonError::into_inner).push(stop);
+        locked(&self.stops).push(stop);
     }
 
     fn ended(&self) -> bool {
-        let stops = self.stops.lock().unwrap_or_else(PoisonError::into_inner);
+        let stops = locked(&self.stops);
         self.finished.load(Ordering::Relaxed) || stops.iter().any(|stop| stop.load(Ordering::Relaxed))
     }
 }

@@ -3,6 +3,7 @@
 use super::plan::{Settings, Target};
 use super::{Event, Shared, Stop};
 use crate::chat::Counter;
+use crate::locks::locked;
 use crate::prompts::synthetic::{self, Recipe};
 use crate::prompts::{self, Fit, Fitting, Item, opening};
 use crate::record::{Counted, Prompt, Synthetic};
@@ -74,7 +75,7 @@ impl Shared {
     /// Tells the texts that were made, each once and before its first use.
     pub(super) fn introduce(&self, prompts: [Option<&Arc<Prompt>>; 2]) {
         for prompt in prompts.into_iter().flatten().filter(|prompt| prompt.synthetic.is_some()) {
-            let new = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(prompt.id.clone());
+            let new = locked(&self.told).insert(prompt.id.clone());
             if new {
                 self.tell(Event::Prompt(Arc::clone(prompt)));
             }

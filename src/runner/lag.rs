@@ -5,10 +5,11 @@
 //! milliseconds, and would report its own coarseness.)
 
 use crate::clock;
+use crate::locks::locked;
 use crate::record::LagSeconds;
 use crate::stats::Histogram;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -37,7 +38,7 @@ impl Lag {
                 // What comes from another thread is taken up before what was ready: it waits behind all of that once.
                 tokio::task::yield_now().await;
                 let now = clock::mono_ns();
-                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut seen = locked(&seen);
                 if seen.len() == KEPT {
                     seen.pop_front();
                 }
@@ -62,7 +63,7 @@ impl Lag {
 
     /// The lateness between two monotonic stamps, in nanoseconds; `None` when the loop was not asked in between.
     pub fn between(&self, from_ns: u64, to_ns: u64) -> Option<LagSeconds> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = locked(&self.seen);
         let first = seen.partition_point(|(sent, _)| *sent < from_ns);
         let mut late: Vec<u64> =
             seen.range(first..).take_while(|(sent, _)| *sent <= to_ns).map(|(_, late)| *late).collect();
@@ -74,7 +75,7 @@ impl Lag {
 
     /// Counts the lateness between two monotonic stamps, in nanoseconds, as far back as it is kept.
     pub fn add_to(&self, from_ns: u64, to_ns: u64, histogram: &mut Histogram) {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = locked(&self.seen);
         let first = seen.partition_point(|(sent, _)| *sent < from_ns);
         seen.range(first..).take_while(|(sent, _)| *sent <= to_ns).for_each(|(_, late)| histogram.add_ns(*late));
     }

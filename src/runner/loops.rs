@@ -6,10 +6,11 @@
 use super::Stop;
 use super::lag::Lag;
 use crate::http::wire::Connections;
+use crate::locks::locked;
 use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
@@ -88,7 +89,7 @@ struct Waiting {
 
 impl Halt {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.waiting)
     }
 
     /// Says it to all.

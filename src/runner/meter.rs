@@ -5,10 +5,11 @@ use super::Shared;
 use super::conditions::Samples;
 use super::job::Batch;
 use crate::clock::{self, between, micros};
+use crate::locks::locked;
 use crate::pace::Level;
 use crate::record::{Lateness, LoadLevel, Outcome, Phase};
 use crate::stats::Histogram;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 /// The level that runs.
 #[derive(Debug, Default)]
@@ -84,7 +85,7 @@ impl Flow {
 
 impl Meter {
     fn measured(&self) -> MutexGuard<'_, Measured> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 
     /// A level begins; with what a search wants to know of it.

@@ -27,12 +27,13 @@ pub use flight::{Doing, Flight};
 pub use job::left;
 pub use plan::{ApiChoice, Nonce, Settings, Target};
 
+use crate::locks::locked;
 use crate::record::{self, Load, LoadLevel, Outcome, Prompt, Start};
 use loops::Loops;
 use std::collections::HashSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 
@@ -186,7 +187,7 @@ pub async fn run(
     while let Ok(event) = happened.try_recv() {
         sink(event)?;
     }
-    Ok(*shared.tally.lock().unwrap_or_else(PoisonError::into_inner))
+    Ok(*locked(&shared.tally))
 }
 
 /// Says on what is heard, as far as it goes further than what was said.
@@ -224,7 +225,7 @@ impl Shared {
 
     /// Sends no more when as much has failed as may.
     fn perhaps_enough(&self) {
-        let failed = self.tally.lock().unwrap_or_else(PoisonError::into_inner).failed;
+        let failed = locked(&self.tally).failed;
         let Some(most) = self.settings.max_errors.filter(|most| failed >= *most) else { return };
         let first = self.enough.send_if_modified(|stop| {
             let going = *stop == Stop::Go;
@@ -255,6 +256,6 @@ impl Shared {
     }
 
     fn count(&self, count: impl FnOnce(&mut Tally)) {
-        count(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
+        count(&mut locked(&self.tally));
     }
 }

@@ -64,6 +64,8 @@ pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking
     }
     let sent = AtomicBool::new(false);
     let mut load_told = false;
+    // What came of the try before, and whether it stands among the attempts.
+    let mut before: Option<Box<(Told, Dialect, bool)>> = None;
     let (told, dialect) = loop {
         let dialect = dialects[spoken];
         let newer_limit = target.newer_limit.load(Ordering::Relaxed);
@@ -91,26 +93,41 @@ pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking
         // What is on its way may finish; what waits for its time or its connection is not sent any more.
         let cancelled = on.halt.at(|| if sent.load(Ordering::Relaxed) { Stop::Leave } else { Stop::Drain });
         let told = ask(&on.connections, &call, settings.limits, cancelled, on_start, on_piece).await;
+        if told.start.is_none()
+            && told.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)
+            && let Some(last) = before.take()
+        {
+            // A try that was never written changes nothing: the one before it is what came of the request.
+            let (told, dialect, listed) = *last;
+            if listed {
+                outcome.attempts.pop();
+            }
+            break (told, dialect);
+        }
         if metrics::endpoint_missing(&told) && spoken + 1 < dialects.len() {
             spoken += 1;
             target.dialect.fetch_max(spoken, Ordering::Relaxed);
+            before = Some(Box::new((told, dialect, false)));
             continue;
         }
         if !newer_limit && !shared.stopped() && metrics::limit_refused(&told) {
             // OpenAI's reasoning models, wherever they are served: they say under which name they take the limit.
             target.newer_limit.store(true, Ordering::Relaxed);
             outcome.attempts.push(attempt(&told, Duration::ZERO));
+            before = Some(Box::new((told, dialect, true)));
             continue;
         }
         match wait_before_retry(&told, outcome.attempts.len() as u32, settings.retries, id) {
             Some(wait) if !shared.stopped() => {
                 flight.waits();
                 tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
+                    biased;
                     // No more is sent, a second try included.
                     () = shared.stop_at(Stop::Drain) => break (told, dialect),
+                    () = tokio::time::sleep(wait) => {}
                 }
                 outcome.attempts.push(attempt(&told, wait));
+                before = Some(Box::new((told, dialect, true)));
             }
             _ => break (told, dialect),
         }

@@ -1,11 +1,12 @@
 //! What was really asked: the body of each request, as it came, one `request` line each. See `docs/sim.md`.
 
+use crate::locks::locked;
 use crate::record;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// The file of bodies.
 #[derive(Debug)]
@@ -27,6 +28,6 @@ impl Heard {
             json!({"type": "request", "v": record::V, "path": path, "request": request, "body": body}).to_string();
         line.push('\n');
         // A disk that is full does not stop the server.
-        let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes());
+        let _ = locked(&self.0).write_all(line.as_bytes());
     }
 }

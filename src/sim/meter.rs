@@ -2,7 +2,8 @@
 //! them they are constant, so that energy is a sum of products.
 
 use crate::clock::mono_ns;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::locks::locked;
+use std::sync::{Arc, Mutex};
 
 /// What is drawn, in milliwatts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -77,13 +78,13 @@ impl Meter {
 
     /// The energy drawn until `now_ns`.
     pub fn read(&self, now_ns: u64) -> Picojoules {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.0);
         state.advance(now_ns);
         state.energy
     }
 
     fn change(&self, now_ns: u64, from: Milliwatts, to: Milliwatts) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = locked(&self.0);
         state.advance(now_ns);
         state.power.cpu = (state.power.cpu + to.cpu).saturating_sub(from.cpu);
         state.power.gpu = (state.power.gpu + to.gpu).saturating_sub(from.gpu);

@@ -1,12 +1,13 @@
 //! A response body written by a plain sequence of awaits: the writer waits for its deadlines, hands over bytes, and is
 //! dropped, where it stands, when the client leaves. No task of its own, no channel.
 
+use crate::locks::locked;
 use bytes::Bytes;
 use futures_util::Stream;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 type Slot = Arc<Mutex<Option<Bytes>>>;
@@ -22,16 +23,9 @@ impl Pen {
         if bytes.is_empty() {
             return;
         }
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
+        *locked(&self.0) = Some(bytes);
         // Whoever takes the bytes polls again: that is how streams are read, so nobody needs to be woken.
-        poll_fn(|_| {
-            if self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-                Poll::Pending
-            } else {
-                Poll::Ready(())
-            }
-        })
-        .await;
+        poll_fn(|_| if locked(&self.0).is_some() { Poll::Pending } else { Poll::Ready(()) }).await;
     }
 }
 
@@ -58,7 +52,7 @@ impl Stream for Script {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(writer) = &mut self.writer else { return Poll::Ready(None) };
         let done = writer.as_mut().poll(context);
-        let bytes = self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let bytes = locked(&self.slot).take();
         match (bytes, done) {
             (Some(bytes), _) => Poll::Ready(Some(Ok(bytes))),
             (None, Poll::Pending) => Poll::Pending,

@@ -12,6 +12,7 @@ use super::shelf::Shelf;
 use super::truth::{Log, Truth};
 use super::{Level, powermetrics};
 use crate::clock::{Stamp, mono_ns, wall};
+use crate::locks::locked;
 use crate::record::Source;
 use anyhow::Context as _;
 use axum::body::{Body, to_bytes};
@@ -25,7 +26,7 @@ use std::collections::VecDeque;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
@@ -143,7 +144,7 @@ impl Sim {
 
     /// Remembers a finished request under its id.
     pub fn remember(&self, id: String, generation: Value) {
-        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generations = locked(&self.generations);
         if generations.len() >= MAX_GENERATIONS {
             generations.pop_front();
         }
@@ -153,7 +154,7 @@ impl Sim {
 
     /// A finished request, some time after its end.
     pub fn generation(&self, id: &str) -> Option<Value> {
-        let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let generations = locked(&self.generations);
         let found = generations.iter().find(|(other, ready, _)| other == id && *ready <= mono_ns());
         found.map(|(_, _, generation)| generation.clone())
     }

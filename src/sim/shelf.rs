@@ -4,7 +4,8 @@
 use super::catalog::SimModel;
 use super::meter::{Draw, LOAD, Meter};
 use crate::clock::wall;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::locks::locked;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// A loaded model.
@@ -52,7 +53,7 @@ pub struct Order {
 
 impl Instance {
     fn stay(&self) -> MutexGuard<'_, Stay> {
-        self.stay.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.stay)
     }
 
     /// When it leaves memory unless it is used: Unix seconds; `None` is never.
@@ -98,7 +99,7 @@ impl Shelf {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Instance>>> {
-        let mut instances = self.instances.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut instances = locked(&self.instances);
         let now = wall();
         instances.retain(|instance| instance.expires().is_none_or(|at| at > now));
         instances

@@ -3,13 +3,14 @@
 
 use super::timing;
 use crate::clock::{Stamp, between, micros};
+use crate::locks::locked;
 use crate::record::{self, Body};
 use clap::ValueEnum;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// How much of the truth is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -229,7 +230,7 @@ impl Log {
     pub fn write(&self, truth: &Truth) {
         if let Ok(mut line) = truth.line() {
             line.push('\n');
-            let _ = self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes());
+            let _ = locked(&self.file).write_all(line.as_bytes());
         }
     }
 }

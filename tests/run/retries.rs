@@ -3,9 +3,12 @@
 use super::openrouter::FINCH;
 use super::{ask, one};
 use crate::common::sim::Sim;
-use crate::common::{command, run_with};
+use crate::common::{Ran, command, run_with, signal};
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::Stdio;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 #[test]
 fn only_what_may_help_is_tried_again_and_as_the_server_asks() {
@@ -173,4 +176,67 @@ fn no_connection_is_tried_again() {
     assert!(ran.stderr.contains("the key could not be checked"), "{}", ran.stderr);
     let result = one(&ran);
     assert_eq!((&result["error"]["kind"], result["attempts"].as_array().unwrap().len()), (&"connect".into(), 1));
+}
+
+/// What goes between llm-run and a server that fails: the first connection is handed on until the server has answered, and of those
+/// after it nothing is ever heard.
+fn only_once(sim: &Sim) -> (String, Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let to = sim.url.trim_start_matches("http://").to_owned();
+    let (say, came_again) = channel();
+    std::thread::spawn(move || {
+        let (mut outside, _) = listener.accept().unwrap();
+        let mut inside = TcpStream::connect(to).unwrap();
+        let (mut from, mut into) = (outside.try_clone().unwrap(), inside.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut from, &mut into));
+        // Long after the answer, and before the next try, which is a second away.
+        inside.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let _ = std::io::copy(&mut inside, &mut outside);
+        let _ = (outside.shutdown(Shutdown::Both), inside.shutdown(Shutdown::Both));
+        let silent = listener.accept().unwrap();
+        let _ = say.send(());
+        std::thread::sleep(Duration::from_secs(30));
+        drop(silent);
+    });
+    (url, came_again)
+}
+
+#[test]
+fn a_try_that_still_waits_for_its_connection_when_the_run_is_left_does_not_take_those_before_it_along() {
+    for (fault, tries, kind, status) in
+        [("unavailable", "2", "server", Some(503)), ("own-rate-limit", "1", "rate_limit", Some(429))]
+    {
+        let sim = Sim::start("openrouter", &["--fault", fault]);
+        let (url, came_again) = only_once(&sim);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let mut run = command("llm-run");
+        // The connection of HTTP/2 is there when the server has greeted.
+        run.args(["--source", "openrouter", "--base-url", &url, "--prompt", "x", "--http2", "--retries", tries]);
+        run.arg("-o").arg(&path).stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = run.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(FINCH.as_bytes()).unwrap();
+        came_again.recv_timeout(Duration::from_secs(20)).unwrap();
+        signal(&child, "INT");
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "{fault}: what was sent may be tried again after the first signal"
+        );
+        signal(&child, "INT");
+        let told = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&told.stderr).into_owned();
+        let ran = Ran { status: told.status.code(), stdout: std::fs::read_to_string(&path).unwrap(), stderr: said };
+        let result = one(&ran);
+        assert_eq!((&result["error"]["kind"], result["error"]["status"].as_u64()), (&kind.into(), status), "{result}");
+        assert_eq!(ran.of_type("start").len(), 1, "{}", ran.stdout);
+        assert_eq!(
+            result["start_mono"],
+            ran.of_type("start")[0]["start_mono"],
+            "its times are of the try that was sent"
+        );
+        assert_eq!(result.get("attempts"), None, "the try before is the result, and no other was made: {result}");
+        assert!(ran.stderr.contains("0 ok, 1 failed"), "{}", ran.stderr);
+    }
 }

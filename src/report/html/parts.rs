@@ -79,7 +79,7 @@ pub fn change(said: changes::Said) -> ChangeText {
         Verdict::Same | Verdict::NotEnoughData => "",
     };
     ChangeText {
-        model: said.model,
+        model: format!("{} vs {}", said.model, said.baseline),
         metric: said.metric,
         old: said.old,
         new: said.new,

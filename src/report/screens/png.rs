@@ -1,129 +1,61 @@
-//! As much of PNG as it takes to see whether a picture shows anything (W3C PNG, third edition).
+//! Whether a picture of a page shows anything.
 
-use flate2::read::ZlibDecoder;
-use std::io::Read;
+use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
+use std::io::Cursor;
 
 /// How far the values of a colour may be from the first pixel's before it is another colour.
 const NOISE: u8 = 6;
 /// The share of pixels that must be of another colour before anything is to be seen: a stray line is nothing.
 const SEEN: f64 = 0.0005;
 /// The most that a picture may unpack to, in bytes.
-const LARGEST: u64 = 64 << 20;
+const LARGEST: usize = 64 << 20;
 
 /// Whether a picture is more than one even colour; `None` where it is no PNG that a browser writes (8 bits, not interlaced).
 pub fn shows_anything(png: &[u8]) -> Option<bool> {
-    let mut rest = png.strip_prefix(b"\x89PNG\r\n\x1a\n")?;
-    let (mut width, mut height, mut channels, mut packed) = (0, 0, 0, Vec::new());
-    while rest.len() >= 12 {
-        let length = u32::from_be_bytes(rest[..4].try_into().ok()?) as usize;
-        let kind = &rest[4..8];
-        let body = rest.get(8..8usize.checked_add(length)?)?;
-        match kind {
-            b"IHDR" => {
-                width = u32::from_be_bytes(body.get(..4)?.try_into().ok()?) as usize;
-                height = u32::from_be_bytes(body.get(4..8)?.try_into().ok()?) as usize;
-                channels = match body.get(8..13)? {
-                    [8, 2, 0, 0, 0] => 3,
-                    [8, 6, 0, 0, 0] => 4,
-                    [8, 0, 0, 0, 0] => 1,
-                    _ => return None,
-                };
-            }
-            b"IDAT" => packed.extend_from_slice(body),
-            _ => {}
-        }
-        rest = rest.get(length + 12..)?;
-    }
-    let stride = width.checked_mul(channels)?;
-    if stride == 0 || height == 0 || ((stride as u64) + 1).checked_mul(height as u64)? > LARGEST {
+    let mut decoder = Decoder::new_with_limits(Cursor::new(png), Limits { bytes: LARGEST });
+    decoder.set_transformations(Transformations::IDENTITY);
+    let mut lines = decoder.read_info().ok()?;
+    let head = lines.info();
+    let channels = match (head.bit_depth, head.color_type, head.interlaced) {
+        (BitDepth::Eight, ColorType::Grayscale | ColorType::Rgb | ColorType::Rgba, false) => head.color_type.samples(),
+        _ => return None,
+    };
+    let pixels = u64::from(head.width) * u64::from(head.height);
+    if pixels.checked_mul(channels as u64)? > LARGEST as u64 {
         return None;
     }
-    let mut raw = Vec::new();
-    ZlibDecoder::new(&packed[..]).take(LARGEST).read_to_end(&mut raw).ok()?;
-    let (mut above, mut line) = (vec![0u8; stride], vec![0u8; stride]);
     let (mut first, mut other) = (None, 0u64);
-    for row in raw.chunks_exact(stride + 1).take(height) {
-        unfilter(row[0], &row[1..], &above, channels, &mut line)?;
-        for pixel in line.chunks_exact(channels) {
+    while let Some(line) = lines.next_row().ok()? {
+        for pixel in line.data().chunks_exact(channels) {
             let first: &Vec<u8> = first.get_or_insert_with(|| pixel.to_vec());
             other += u64::from(pixel.iter().zip(first).any(|(a, b)| a.abs_diff(*b) > NOISE));
         }
-        std::mem::swap(&mut above, &mut line);
     }
-    first.map(|_| other as f64 > SEEN * (width * height) as f64)
-}
-
-/// One line of pixels from its filtered form (section 9 of the specification).
-fn unfilter(kind: u8, from: &[u8], above: &[u8], channels: usize, to: &mut [u8]) -> Option<()> {
-    for at in 0..from.len() {
-        let left = if at >= channels { to[at - channels] } else { 0 };
-        let corner = if at >= channels { above[at - channels] } else { 0 };
-        let up = above[at];
-        let guess = match kind {
-            0 => 0,
-            1 => left,
-            2 => up,
-            3 => u8::midpoint(left, up),
-            4 => {
-                let p = i16::from(left) + i16::from(up) - i16::from(corner);
-                let far = |of: u8| (p - i16::from(of)).abs();
-                if far(left) <= far(up) && far(left) <= far(corner) {
-                    left
-                } else if far(up) <= far(corner) {
-                    up
-                } else {
-                    corner
-                }
-            }
-            _ => return None,
-        };
-        to[at] = from[at].wrapping_add(guess);
-    }
-    Some(())
+    first.map(|_| other as f64 > SEEN * pixels as f64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flate2::{Compression, write::ZlibEncoder};
-    use std::io::Write;
+    use png::{Compression, Encoder, Filter};
 
-    /// A PNG of RGB pixels whose lines are filtered in turn by each of the five ways.
+    /// A PNG of RGB pixels.
     fn png(width: usize, height: usize, pixel: impl Fn(usize, usize) -> [u8; 3]) -> Vec<u8> {
-        let line = |y: usize| -> Vec<u8> { (0..width).flat_map(|x| pixel(x, y)).collect() };
-        let mut raw = Vec::new();
-        for y in 0..height {
-            let (this, above) = (line(y), if y > 0 { line(y - 1) } else { vec![0; width * 3] });
-            let kind = (y % 5) as u8;
-            raw.push(kind);
-            // Filtering is unfiltering's inverse: find, byte by byte, what comes out as the pixel.
-            let mut filtered = vec![0u8; width * 3];
-            for at in 0..width * 3 {
-                let mut out = vec![0u8; width * 3];
-                unfilter(kind, &filtered, &above, 3, &mut out).unwrap();
-                filtered[at] = this[at].wrapping_sub(out[at]);
-            }
-            raw.extend(filtered);
-        }
-        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
-        zlib.write_all(&raw).unwrap();
-        let packed = zlib.finish().unwrap();
-        let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
-        let mut chunk = |kind: &[u8], body: &[u8]| {
-            png.extend((body.len() as u32).to_be_bytes());
-            png.extend(kind);
-            png.extend(body);
-            png.extend([0; 4]);
-        };
-        let mut head = Vec::new();
-        head.extend((width as u32).to_be_bytes());
-        head.extend((height as u32).to_be_bytes());
-        head.extend([8, 2, 0, 0, 0]);
-        chunk(b"IHDR", &head);
-        let (a, b) = packed.split_at(packed.len() / 2);
-        chunk(b"IDAT", a);
-        chunk(b"IDAT", b);
-        chunk(b"IEND", b"");
+        let pixels: Vec<u8> =
+            (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).flat_map(|(x, y)| pixel(x, y)).collect();
+        encoded((width, height), (ColorType::Rgb, BitDepth::Eight), &pixels)
+    }
+
+    fn encoded((width, height): (usize, usize), (color, depth): (ColorType, BitDepth), pixels: &[u8]) -> Vec<u8> {
+        let mut png = Vec::new();
+        let mut encoder = Encoder::new(&mut png, width as u32, height as u32);
+        encoder.set_color(color);
+        encoder.set_depth(depth);
+        encoder.set_filter(Filter::Adaptive);
+        encoder.set_compression(Compression::Fast);
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_image_data(pixels).unwrap();
+        writer.finish().unwrap();
         png
     }
 
@@ -146,6 +78,20 @@ mod tests {
     }
 
     #[test]
+    fn pictures_with_and_without_transparency_and_in_grey_are_seen_and_other_forms_are_not_judged() {
+        let eight = BitDepth::Eight;
+        for (color, depth, pixels, expect) in [
+            (ColorType::Grayscale, eight, &[9, 9, 9, 200][..], Some(true)),
+            (ColorType::Rgba, eight, &[1; 16], Some(false)),
+            (ColorType::Rgba, eight, &[1, 1, 1, 255, 1, 1, 1, 0, 1, 1, 1, 255, 1, 1, 1, 255], Some(true)),
+            (ColorType::GrayscaleAlpha, eight, &[9; 8], None),
+            (ColorType::Rgb, BitDepth::Sixteen, &[9; 24], None),
+        ] {
+            assert_eq!(shows_anything(&encoded((2, 2), (color, depth), pixels)), expect, "{color:?} {depth:?}");
+        }
+    }
+
+    #[test]
     fn what_is_no_picture_is_not_known_to_be_blank() {
         let good = png(4, 4, |_, _| [1, 2, 3]);
         for bad in [&b""[..], b"\x89PNG\r\n\x1a\n", b"GIF89a", &good[..40], &good[8..]] {
@@ -154,5 +100,11 @@ mod tests {
         let mut huge = good;
         huge[16..24].fill(0xff);
         assert_eq!(shows_anything(&huge), None);
+        // One that says truly how large it is, and packs into little.
+        let side = LARGEST.isqrt() + 1;
+        assert_eq!(
+            shows_anything(&encoded((side, side), (ColorType::Grayscale, BitDepth::Eight), &vec![9; side * side])),
+            None
+        );
     }
 }
