@@ -14,7 +14,8 @@ function dots(width, points, { xLabel, yLabel, xLog, size, after }) {
   const taken = [];
   for (const p of [...points].sort((a, b) => (b.size ?? 0) - (a.size ?? 0))) {
     const r = size && most > 0 ? 4 + 13 * Math.sqrt((p.size ?? 0) / most) : 6;
-    image.append(svg("circle", { cx: x(p.x), cy: y(p.y), r, fill: color(p.at), "fill-opacity": 0.55, stroke: p.front ? "var(--ink)" : color(p.at), "stroke-width": p.front ? 2 : 1, "data-tip": p.tip }));
+    // The ground of a dot hides the line of the front beneath it.
+    image.append(svg("circle", { cx: x(p.x), cy: y(p.y), r, fill: "var(--card)" }), svg("circle", { cx: x(p.x), cy: y(p.y), r, fill: color(p.at), "fill-opacity": 0.55, stroke: p.front ? "var(--ink)" : color(p.at), "stroke-width": p.front ? 2 : 1, "data-tip": p.tip }));
     taken.push([x(p.x) - r, y(p.y) - r, x(p.x) + r, y(p.y) + r]);
   }
   // Names stand beside dots and other names, and beside the line of the front where there is room; where there is none they stand on
