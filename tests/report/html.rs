@@ -112,6 +112,31 @@ fn the_command_of_the_head_is_read_back_by_a_shell() {
 }
 
 #[test]
+fn a_run_that_did_all_it_was_asked_to_is_valid_and_any_other_has_its_reservations() {
+    let of = |more: Value| {
+        let run_of = json!({
+            "type": "run", "v": 1, "run": "r", "started_ts": 1.0, "tool": { "name": "llm-run", "version": "0" }, "host": {},
+            "settings": {}, "argv": [],
+        });
+        let page = run("bench-report", [] as [&str; 0], lines([run_of, result("m", 1, 0.5), more])).exits(0).stdout;
+        let badges = page.split("<ul class=\"badges\"").nth(1).unwrap();
+        badges.split("</li>").next().unwrap().to_owned()
+    };
+    let end = |run: &str, cut: bool, unsent: u64| json!({ "type": "run_end", "v": 1, "run": run, "ended_ts": 2.0, "ok": 1, "failed": 0, "unsent": unsent, "cut": cut });
+    assert!(of(end("r", false, 0)).contains("<summary>valid</summary>"));
+    for (more, why) in [
+        (end("r", false, 7), "7 requests planned and never sent"),
+        (end("r", true, 0), "1 run stopped before its time"),
+        (end("other", false, 0), "1 run without an end"),
+    ] {
+        let badge = of(more);
+        assert!(badge.contains("with reservations") && badge.contains(why), "{badge}");
+    }
+    // Of a run that does not tell how it ended nothing is said.
+    assert!(!of(result("m", 2, 0.5)).contains("valid"));
+}
+
+#[test]
 fn a_winner_is_named_only_where_there_is_one() {
     let spread = |model: &'static str, middle: f64, from: u64| {
         (0..20).map(move |i| result(model, from + i, middle + (i as f64 - 9.5) * 0.01))

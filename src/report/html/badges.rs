@@ -1,6 +1,6 @@
 //! Badges: in a word or two how far the numbers can be trusted, each with its reason.
 
-use crate::record::LoadLevel;
+use crate::record::{LoadLevel, RunEnd};
 use crate::report::{calibration, number};
 use crate::summary::{Group, Metric, Summary, Unit};
 
@@ -24,7 +24,8 @@ pub fn badges(summary: &Summary) -> Vec<Badge> {
         return Vec::new();
     }
     let groups = &summary.groups;
-    let mut badges = vec![failures(summary), samples(groups)];
+    let mut badges: Vec<Badge> = valid(summary).into_iter().collect();
+    badges.extend([failures(summary), samples(groups)]);
     badges.extend(lag(groups));
     badges.extend(schedule(summary));
     badges.extend(truth(groups));
@@ -57,6 +58,34 @@ pub fn badges(summary: &Summary) -> Vec<Badge> {
         ));
     }
     badges
+}
+
+/// Whether the runs did what they were asked to, from beginning to end; of runs that do not tell how they ended, nothing.
+fn valid(summary: &Summary) -> Option<Badge> {
+    if summary.ends.is_empty() {
+        return None;
+    }
+    let sum = |of: fn(&RunEnd) -> u64| summary.ends.iter().map(of).sum::<u64>();
+    let endless = summary.runs.iter().filter(|run| summary.ends.iter().all(|end| end.run != run.run)).count() as u64;
+    let late: u64 = summary.groups.iter().filter_map(|g| g.warnings.get("client_lag")).sum();
+    let against: Vec<String> = [
+        (endless, "without an end: cut off, or still going on", "run"),
+        (sum(|end| u64::from(end.cut)), "stopped before its time", "run"),
+        (sum(|end| end.unsent), "planned and never sent", "request"),
+        (summary.totals.failed, "failed", "request"),
+        (late, "sent or read late by the client itself", "request"),
+    ]
+    .into_iter()
+    .filter(|(n, ..)| *n > 0)
+    .map(|(n, what, of)| format!("{n} {of}{} {what}", if n == 1 { "" } else { "s" }))
+    .collect();
+    Some(if against.is_empty() {
+        let why = "Every run came to its end, all that was planned was sent, nothing failed, and the client was nowhere late enough \
+                   to matter.";
+        badge("good", "valid", why)
+    } else {
+        badge("warn", "with reservations", format!("{}.", against.join("; ")))
+    })
 }
 
 fn failures(summary: &Summary) -> Badge {

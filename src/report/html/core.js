@@ -61,6 +61,7 @@ function digits(value) {
   if (size >= 10) return value.toFixed(1);
   if (size >= 1) return value.toFixed(2);
   if (size >= 0.001) return String(Number(value.toPrecision(3)));
+  if (size >= 1e-5) return String(Number(value.toPrecision(2)));
   return value.toExponential(1);
 }
 // Times under a second are said in milliseconds.

@@ -81,9 +81,17 @@ const text = (x, y, words, attributes = {}) => svg("text", { x, y, ...attributes
 const line = (x1, y1, x2, y2, attributes = {}) => svg("line", { x1, y1, x2, y2, class: "rule", ...attributes });
 function axisX(scale, { top, bottom, left, right, label, n = 6 }) {
   const ticks = scale.ticks(n);
+  // A number that would touch the one before it is left to its line.
+  let free = -Infinity;
+  const said = ticks.filter((t) => {
+    const half = tickText(t).length * 3.1;
+    if (scale(t) - half < free) return false;
+    free = scale(t) + half + 5;
+    return true;
+  });
   return [
     ticks.map((t) => line(scale(t), top, scale(t), bottom)),
-    ticks.map((t) => text(scale(t), bottom + 15, tickText(t), { "text-anchor": "middle" })),
+    said.map((t) => text(scale(t), bottom + 15, tickText(t), { "text-anchor": "middle" })),
     text(right, bottom + 29, label, { "text-anchor": "end", class: "faint" }),
     line(left, bottom, right, bottom, { class: "axis" }),
   ];
@@ -96,11 +104,17 @@ function axisY(scale, { left, right, label, top, n = 5 }) {
     text(left - 7, top - 7, label, { class: "faint" }),
   ];
 }
+// A name without its publisher; the stroke of "8/s" is not meant.
+const bare = (name) => name.replace(/^[^\s/]+\//, "");
 // A name in the room it has; the whole of it is in the tip.
 function fit(words, room) {
   const most = Math.max(4, Math.floor(room / 6.2));
-  if (words.length > most && words.includes("/")) words = words.slice(words.indexOf("/") + 1);
-  return words.length <= most ? words : `${words.slice(0, Math.ceil(most * 0.45))}…${words.slice(words.length - Math.floor(most * 0.5))}`;
+  if (words.length > most) words = bare(words);
+  if (words.length <= most) return words;
+  // What stands behind a dot tells rows of one model apart: the model gives way first.
+  const dot = words.lastIndexOf(" · ");
+  if (dot > 0 && most - (words.length - dot) >= 3) return `${words.slice(0, most - (words.length - dot) - 1)}…${words.slice(dot)}`;
+  return `${words.slice(0, Math.ceil(most * 0.45))}…${words.slice(words.length - Math.floor(most * 0.5))}`;
 }
 
 let tip;

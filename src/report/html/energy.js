@@ -29,11 +29,11 @@ function energySplit() {
           if (j > 0) image.append(svg("rect", { x: x(from), y, width: Math.max(1, x(from + j) - x(from)), height: 14, fill: fillWith, "data-tip": words }));
           from += Math.max(0, j);
         }
-        if (idle > 0) image.append(svg("rect", { x: x(start), y: y + 16, width: Math.max(1, x(start + idle) - x(start)), height: 4, fill: "var(--c7)", "data-tip": words }));
+        if (idle > 0) image.append(svg("rect", { x: x(start), y: y + 16, width: Math.max(1, x(start + idle) - x(start)), height: 4, fill: "var(--c2)", "data-tip": words }));
         if (has(idle)) used.add("idling");
         if (between) image.append(svg("path", { d: `M${x(start + between[0])} ${y + 7}H${x(start + between[1])}m0-4v8M${x(start + between[0])} ${y + 3}v8`, stroke: "var(--ink)", fill: "none" }));
       });
-      const colors = [["loading", "var(--c1)"], ["prefill", "var(--prompt)"], ["decode", "var(--answer)"], ["rest", "var(--reasoning)"], ["request", "var(--answer)"], ["idling", "var(--c7)"]];
+      const colors = [["loading", "var(--c1)"], ["prefill", "var(--prompt)"], ["decode", "var(--answer)"], ["rest", "var(--reasoning)"], ["request", "var(--answer)"], ["idling", "var(--c2)"]];
       const said = { loading: "loading the model", prefill: "prefill", decode: "decode", rest: "before and after", request: "the request", idling: "idling, of the request" };
       return [legend(colors.filter(([name]) => used.has(name)).map(([name, fillWith]) => [fillWith, said[name]])), image, ...more(all.length - list.length)];
     },

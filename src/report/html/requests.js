@@ -7,20 +7,27 @@ function detail(at) {
   return el("div", { class: "inside" }, spreads(group), requests(mine), facts);
 }
 
+// Tokens are counted: a whole number of them has no decimals.
+const amount = (value, unit) => (unit === "tok" && Number.isInteger(value) ? value.toLocaleString("en-US") : digits(value));
+
 function spreads(group) {
   const names = ["n", "mean", "± sd", "min", "p50", "p90", "p95", "p99", "max"];
   const known = data.metrics.filter((metric) => group.stats[metric.name]);
   if (!known.length) return null;
-  const label = (metric) => [metric.name.replaceAll("_", " "), metric.unit === "GB" ? el("small", {}, " in GB") : null];
+  // The unit stands behind the name, in what the numbers are in.
+  const label = ({ name, unit }) => {
+    const words = name.replace(/_(seconds|bytes|watts|joules|usd)$/, "");
+    return [words.replaceAll("_", " "), words === name ? null : el("small", {}, ` ${unit}`)];
+  };
   // Of one request there is no spread: its numbers fit into a few lines.
   if (known.every((metric) => group.stats[metric.name][0] === 1)) {
-    return el("div", { class: "values" }, known.map((metric) => el("div", {}, el("span", {}, label(metric)), el("span", {}, digits(group.stats[metric.name][1] / metric.scale)))));
+    return el("div", { class: "values" }, known.map((metric) => el("div", {}, el("span", {}, label(metric)), el("span", {}, amount(group.stats[metric.name][1] / metric.scale, metric.unit)))));
   }
   const cell = (value, i, metric, n) => {
     // A percentile needs five measurements beyond it.
     const quant = { 4: 0.5, 5: 0.9, 6: 0.95, 7: 0.99 }[i];
     const weak = quant && n > 1 && n * (1 - quant) < 5 - 1e-9;
-    return el("td", { class: "n" }, i === 0 ? String(value) : value === null ? "–" : digits(value / metric.scale),
+    return el("td", { class: "n" }, i === 0 ? String(value) : value === null ? "–" : amount(value / metric.scale, metric.unit),
       weak ? el("span", { class: "doubt", title: `${n} measurements are too few to know this` }, "?") : null);
   };
   return el("div", {}, el("table", { class: "plain" },
@@ -47,7 +54,7 @@ function requests(mine) {
   const line = (row) => el("tr", {},
     fields.map(([key, , unit]) => {
       const value = row[key];
-      return el("td", { class: typeof value === "number" ? "n" : "" }, value === undefined ? "–" : typeof value === "number" ? (key === "id" ? String(value) : digits(value)) : value,
+      return el("td", { class: typeof value === "number" ? "n" : "" }, value === undefined ? "–" : typeof value === "number" ? (key === "id" ? String(value) : amount(value, unit)) : value,
         key === "id" && row.warmup ? el("small", {}, " warm-up") : null);
     }),
     linked ? el("td", { class: "links" }, files.filter((file) => row[file]).map((file) => el("a", { href: row[file], rel: "noreferrer" }, file))) : null,

@@ -14,7 +14,8 @@ function dots(width, points, { xLabel, yLabel, xLog, size, after }) {
   const taken = [];
   for (const p of [...points].sort((a, b) => (b.size ?? 0) - (a.size ?? 0))) {
     const r = size && most > 0 ? 4 + 13 * Math.sqrt((p.size ?? 0) / most) : 6;
-    image.append(svg("circle", { cx: x(p.x), cy: y(p.y), r, fill: color(p.at), "fill-opacity": 0.55, stroke: p.front ? "var(--ink)" : color(p.at), "stroke-width": p.front ? 2 : 1, "data-tip": p.tip }));
+    // The ground of a dot hides the line of the front beneath it.
+    image.append(svg("circle", { cx: x(p.x), cy: y(p.y), r, fill: "var(--card)" }), svg("circle", { cx: x(p.x), cy: y(p.y), r, fill: color(p.at), "fill-opacity": 0.55, stroke: p.front ? "var(--ink)" : color(p.at), "stroke-width": p.front ? 2 : 1, "data-tip": p.tip }));
     taken.push([x(p.x) - r, y(p.y) - r, x(p.x) + r, y(p.y) + r]);
   }
   // Names stand beside dots and other names, and beside the line of the front where there is room; where there is none they stand on
@@ -23,7 +24,7 @@ function dots(width, points, { xLabel, yLabel, xLog, size, after }) {
   const onFront = (l, t, rr, bb) => front.slice(1).some(([x2, y2], i) => crosses(front[i], [x2, y2], l, t, rr, bb));
   for (const p of points) {
     const r = size && most > 0 ? 4 + 13 * Math.sqrt((p.size ?? 0) / most) : 6;
-    const words = fit(p.name.includes("/") ? p.name.split("/").slice(1).join("/") : p.name, 150);
+    const words = fit(bare(p.name), 150);
     const w = words.length * 5.9;
     const places = [[x(p.x) + r + 4, y(p.y) + 4], [x(p.x) - r - 4 - w, y(p.y) + 4], [x(p.x) - w / 2, y(p.y) - r - 5], [x(p.x) - w / 2, y(p.y) + r + 13]];
     const open = places.filter(([a, b]) => a >= left - 20 && a + w <= width && b - 10 >= 0 && !taken.some(([l, t, rr, bb]) => a < rr && a + w > l && b - 10 < bb && b + 2 > t));
