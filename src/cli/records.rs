@@ -96,7 +96,7 @@ fn work(
     let (mut records, mut spare): (Vec<Read>, Vec<Room>) = (Vec::new(), Vec::new());
     while !turns.failed() {
         let (number, block) = {
-            let mut source = locked(&source);
+            let mut source = locked(source);
             let Some(block) = source.blocks.next(std::mem::take(&mut room)) else { return };
             source.number += 1;
             (source.number - 1, block)

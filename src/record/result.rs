@@ -2,6 +2,12 @@
 //!
 //! A superset of the per-model JSON of the scripts before us, so that their names still work in `jq`.
 
+mod failure;
+mod measured;
+
+pub use failure::{Attempt, Errors, Failure, FailureKind};
+pub use measured::{Chunks, Client, Derived, FirstTokens, Itl, LagSeconds, Timing, TokenSource, Tokens};
+
 use super::{Body, JoinedMemory, JoinedPower, Source, Truth};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -195,130 +201,6 @@ impl Body for Outcome {
     const TYPE: &'static str = "result";
 }
 
-/// Moments of a request, in seconds from its start.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Timing {
-    /// When it should have been sent (open loop): zero or negative.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scheduled: Option<f64>,
-    /// How long opening the connection took, before the start; absent for a connection that was open already.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connect: Option<f64>,
-    /// The response's headers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub headers: Option<f64>,
-    /// The first event of any kind; comments are none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_event: Option<f64>,
-    /// The first token of any kind.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_token: Option<f64>,
-    /// The first token that is not reasoning.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_answer_token: Option<f64>,
-    /// The last token.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_token: Option<f64>,
-    /// The end of the answer, or of the attempt.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub end: Option<f64>,
-}
-
-/// The gaps between chunks with text, in seconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Itl {
-    /// How many gaps.
-    pub count: u64,
-    /// Their mean.
-    pub mean: f64,
-    /// The shortest.
-    pub min: f64,
-    /// The median.
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: f64,
-    /// The 95th percentile.
-    pub p95: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The longest.
-    pub max: f64,
-    /// All of them as an HdrHistogram of microseconds, format V2, base64: histograms of any runs add up exactly.
-    pub histogram: String,
-}
-
-/// Token counts. An unknown count is absent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Tokens {
-    /// Tokens of the prompt, cached ones included.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub input: Option<u64>,
-    /// Tokens of the answer, reasoning included.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output: Option<u64>,
-    /// The part of the output that was reasoning.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reasoning: Option<u64>,
-    /// The part of the input that came from a prompt cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cached: Option<u64>,
-    /// Who counted.
-    pub source: TokenSource,
-}
-
-/// Who counted the tokens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenSource {
-    /// The `usage` of the answer.
-    Usage,
-    /// The server's statistics: llama.cpp's timings, Ollama's counts, LM Studio's stats.
-    ServerStats,
-    /// Nobody: chunks with text were counted, and a chunk is not a token.
-    #[default]
-    Chunks,
-}
-
-/// How the stream was cut.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Chunks {
-    /// Chunks with text.
-    pub count: u64,
-    /// Reads from the connection that brought body bytes.
-    pub reads: u64,
-    /// The most chunks with text that one read brought.
-    pub max_per_read: u64,
-    /// Tokens in the first chunk.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_tokens: Option<FirstTokens>,
-}
-
-/// How many tokens the first chunk held.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct FirstTokens {
-    /// The number.
-    pub tokens: f64,
-    /// Whether the server said so; otherwise it is the first chunk's share of the bytes.
-    pub exact: bool,
-}
-
-/// Rates, in tokens per second.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Derived {
-    /// Output tokens ÷ the whole request's time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tokens_per_second: Option<f64>,
-    /// 1 ÷ `tpot_seconds`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decode_tokens_per_second: Option<f64>,
-    /// (Input − cached tokens) ÷ time to first token: queue and network included.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prompt_tokens_per_second: Option<f64>,
-    /// Output tokens ÷ the whole request's time, where the server gave no rate of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tokens_per_second_fallback: Option<f64>,
-}
-
 /// What a request cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cost {
@@ -412,90 +294,4 @@ pub struct Files {
     /// The power meter's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub power_log: Option<String>,
-}
-
-/// A try before the one that counts.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Attempt {
-    /// The HTTP status, where there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// Why it did not count.
-    pub error: String,
-    /// How long was waited after it.
-    pub wait_seconds: f64,
-}
-
-/// Errors as sentences.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Errors {
-    /// Why the model did not load; null when it did, or was not loaded by us.
-    #[serde(default)]
-    pub load: Option<String>,
-    /// Why the request failed; null when it did not.
-    #[serde(default)]
-    pub generation: Option<String>,
-}
-
-/// Why a request failed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Failure {
-    /// What kind of failure it is.
-    pub kind: FailureKind,
-    /// The HTTP status, where there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// What the server, or the system, said. Secrets are never in it.
-    pub message: String,
-    /// Whether the same request may succeed later.
-    pub retryable: bool,
-}
-
-/// Kinds of failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureKind {
-    /// No connection: refused, unreachable, no such host, TLS.
-    Connect,
-    /// The whole request took too long.
-    Timeout,
-    /// Nothing came for too long.
-    IdleTimeout,
-    /// An HTTP status that is an error and none of the others.
-    Http,
-    /// Too many requests.
-    RateLimit,
-    /// The answer is not what the protocol says: no stream, no JSON, nothing at all.
-    Protocol,
-    /// The answer stopped before its end.
-    Truncated,
-    /// The server failed: 5xx, or an error inside the stream.
-    Server,
-    /// The server would not: bad key, no credit, moderation, unknown model, context too long.
-    Refused,
-    /// We stopped it.
-    Cancelled,
-    /// The answer outgrew what we are ready to hold.
-    TooLarge,
-    /// The model did not load.
-    Load,
-}
-
-/// The client's own honesty.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Client {
-    /// How late the client's event loop was while the request ran: what it may have added to a stamp; what the system took before the loop was woken is not in it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lag_seconds: Option<LagSeconds>,
-}
-
-/// Lateness of the event loop, in seconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct LagSeconds {
-    /// The median.
-    pub p50: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The worst.
-    pub max: f64,
 }

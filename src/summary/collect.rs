@@ -11,9 +11,10 @@ use super::metric::{Metric, Unit, counts, possible};
 use super::outlying::outlying;
 use super::row::Row;
 use super::sample::Sample;
+use super::seen::Runs;
 use super::series::Series;
 use super::window::{Flight, Stages, Target, Window};
-use super::{Doubled, Summary, Totals};
+use super::{Summary, Totals};
 use crate::record::{
     Calibration, JoinSummary, Load, LoadLevel, Memory, Model, Outcome, Power, Prompt, Record, Run, RunEnd, Sampler,
     SamplerEvent, Search, Source,
@@ -58,8 +59,7 @@ pub struct Collector {
     by_key: HashMap<Key, usize>,
     rows: Vec<Row>,
     seen: u64,
-    /// Of each run how many results there are, and the least and the greatest of their numbers.
-    numbers: HashMap<String, (u64, u64, u64)>,
+    asked: Runs,
     measured: u64,
     warmups: u64,
     runs: Vec<Run>,
@@ -132,7 +132,7 @@ impl Collector {
 
     /// Folds one result in; the caller may use its room again.
     pub fn result(&mut self, o: &Outcome, folder: Option<usize>) {
-        self.number(o);
+        self.asked.add(o);
         let key = self.keys.of(o);
         let group = match self.by_key.get(&key) {
             Some(group) => *group,
@@ -160,15 +160,6 @@ impl Collector {
             self.warmups += 1;
         }
         self.keep_row(row);
-    }
-
-    /// Notes the number that a result has in its run.
-    fn number(&mut self, o: &Outcome) {
-        if let Some((n, least, most)) = self.numbers.get_mut(&o.run) {
-            (*n, *least, *most) = (*n + 1, o.id.min(*least), o.id.max(*most));
-        } else if self.numbers.len() < HEADS {
-            self.numbers.insert(o.run.clone(), (1, o.id, o.id));
-        }
     }
 
     /// Keeps when a request was in flight, where its load has a steady part to look for.
@@ -307,7 +298,8 @@ impl Collector {
             rows,
             results: self.seen,
             warmups: self.warmups,
-            doubled: doubled(self.numbers),
+            doubled: self.asked.doubled(),
+            seen: self.asked,
             totals: Totals {
                 mode: (!modes.is_empty()).then(|| modes.into_iter().collect::<Vec<_>>().join("+")),
                 concurrency: if let [level] = levels[..] { level } else { None },
@@ -407,17 +399,6 @@ fn name_outliers(groups: &mut [Group], rows: &[Row]) {
             }
         }
     }
-}
-
-/// The runs that have more results than numbers for them. Results that were never numbered all have the number 0.
-fn doubled(numbers: HashMap<String, (u64, u64, u64)>) -> Vec<Doubled> {
-    let numbered = numbers.into_iter().filter(|(_, (_, _, most))| *most > 0);
-    let mut runs: Vec<Doubled> = numbered
-        .map(|(run, (results, least, most))| Doubled { run, results, numbers: (most - least).saturating_add(1) })
-        .filter(|doubled| doubled.results > doubled.numbers)
-        .collect();
-    runs.sort_by(|a, b| a.run.cmp(&b.run));
-    runs
 }
 
 /// The load that requests were part of, as [`Stages`] tells loads apart: the bits of a rate, else how many ran at once. No

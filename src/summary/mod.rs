@@ -23,6 +23,7 @@ mod outlying;
 mod row;
 mod sample;
 mod screen;
+mod seen;
 mod series;
 mod shape;
 mod window;
@@ -41,6 +42,7 @@ pub use outlying::Outlying;
 pub use row::{Row, RowFailure, net_bounds};
 pub use sample::{EXACT, Stat};
 pub use screen::{Screen, Screens};
+pub use seen::{Doubled, Runs, Seen};
 pub use series::Columns;
 pub use shape::{Class, Shape, Shapes};
 pub use window::{FLIGHTS, LEAST, Part, Window};
@@ -48,7 +50,6 @@ pub use window::{FLIGHTS, LEAST, Part, Window};
 use crate::record::{
     self, Calibration, JoinSummary, Load, LoadLevel, Outcome, Prompt, Record, Run, RunEnd, Sampler, Search,
 };
-use serde::Serialize;
 
 /// The fields of a result that no summary looks at: what servers said, raw.
 const UNREAD: [&str; 7] =
@@ -85,6 +86,8 @@ pub struct Summary {
     pub comparison: Option<Comparison>,
     /// The heads of the runs.
     pub runs: Vec<Run>,
+    /// What each run asked, whom and where.
+    pub seen: Runs,
     /// The prompts, each text once.
     pub prompts: Vec<Prompt>,
     /// The loads of models.
@@ -107,17 +110,6 @@ pub struct Summary {
     pub power: Columns,
     /// Bytes over time, by figure.
     pub memory: Columns,
-}
-
-/// A run some of whose results are there twice: a file was read twice, or two runs have one name. All of them count.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Doubled {
-    /// The run.
-    pub run: String,
-    /// How many results there are.
-    pub results: u64,
-    /// How many numbers there are from the first to the last that a result of it has.
-    pub numbers: u64,
 }
 
 /// All measured requests together, whatever their model.
@@ -145,16 +137,6 @@ pub struct Totals {
     pub tokens_both: Option<Stat>,
     /// Output tokens over the whole request's time.
     pub token_rate: Option<Stat>,
-}
-
-impl Doubled {
-    /// What there is to say of it, without a full stop.
-    pub fn said(&self) -> String {
-        let Self { run, results, numbers } = self;
-        format!(
-            "run {run}: {results} results with {numbers} numbers: a file was read twice, or two runs have one name; all count"
-        )
-    }
 }
 
 impl Summary {

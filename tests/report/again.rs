@@ -26,8 +26,9 @@ fn command_of(folder: &Path) -> String {
     text.replace("&#38;", "&").replace("&amp;", "&")
 }
 
-fn first(records: &[Value], kind: &str) -> Value {
-    records.iter().find(|record| record["type"] == kind).cloned().unwrap_or_default()
+/// A field of each run, in order.
+fn of_runs<'a>(records: &'a [Value], field: &str) -> Vec<&'a Value> {
+    records.iter().filter(|record| record["type"] == "run").map(|run| &run[field]).collect()
 }
 
 /// Who was asked what, where, in an order of its own.
@@ -50,23 +51,32 @@ fn asked(records: &[Value]) -> Vec<String> {
 /// Runs a flow, then the command of its page in an empty folder; both must have been the same run.
 #[track_caller]
 fn twice(target: &str, variables: &[(&str, &str)]) -> (String, Ran) {
+    all_again(&[(target, variables)])
+}
+
+/// Runs flows into one folder, then the command of its page in an empty one.
+#[track_caller]
+fn all_again(flows: &[(&str, &[(&str, &str)])]) -> (String, Ran) {
     let desk = desk();
-    let ran = flow(desk.path(), target, variables);
-    assert!(ran.status == Some(0), "{target}: {}{}", ran.stdout, ran.stderr);
+    for (target, variables) in flows {
+        let ran = flow(desk.path(), target, &[variables, &[("DIR", "reports/one")][..]].concat());
+        assert!(ran.status == Some(0), "{target}: {}{}", ran.stdout, ran.stderr);
+    }
+    let variables: Vec<(&str, &str)> = flows.iter().flat_map(|(_, variables)| variables.iter().copied()).collect();
     let folder = folder(desk.path(), "");
     let text = fs::read_to_string(folder.join("results.ndjson")).unwrap();
     let before: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let command = command_of(&folder);
     let empty = tempfile::tempdir().unwrap();
     let mut shell = bash(&command);
-    let keys = variables.iter().copied().filter(|(name, _)| name.ends_with("_KEY") || name.ends_with("_TOKEN"));
+    let keys = variables.into_iter().filter(|(name, _)| name.ends_with("_KEY") || name.ends_with("_TOKEN"));
     shell.current_dir(empty.path()).envs(keys);
     let again = run_with(shell, "");
     assert_eq!(again.status, Some(0), "{command}\n{}", again.stderr);
     let after = again.records();
-    assert_eq!(first(&after, "run")["settings"], first(&before, "run")["settings"], "{command}");
+    assert_eq!(of_runs(&after, "settings"), of_runs(&before, "settings"), "{command}");
     assert_eq!(asked(&after), asked(&before), "{command}");
-    assert_ne!(first(&after, "run")["run"], first(&before, "run")["run"], "another run has another name");
+    assert!(of_runs(&after, "run").iter().all(|name| !of_runs(&before, "run").contains(name)), "each has its own name");
     (command, again)
 }
 
@@ -126,4 +136,20 @@ fn the_command_of_an_ollama_page_makes_the_same_run() {
         ("SETTLE", "50ms"),
     ];
     twice("ollama-bench", &variables);
+}
+
+#[test]
+fn the_command_of_a_page_of_several_runs_makes_them_all() {
+    let (lmstudio, minimax) = (Sim::start("lmstudio", &["--tokens", "20"]), Sim::start("minimax", &[]));
+    let of_lmstudio = [
+        ("BASE_URL", lmstudio.url.as_str()),
+        ("SETTLE", "50ms"),
+        ("INTERVAL", "100ms"),
+        ("POWER", "no"),
+        ("MATCH", "finch|owl"),
+    ];
+    let of_minimax =
+        [("BASE_URL", minimax.url.as_str()), ("MODE", "minimax"), ("CONCURRENCY", "1,2"), ("PROMPTS", "3")];
+    let (command, _) = all_again(&[("lmstudio-bench", &of_lmstudio), ("token-rate", &of_minimax)]);
+    assert_eq!(command.lines().count(), 2, "{command}");
 }

@@ -16,6 +16,9 @@ const NAMED: usize = 8;
 const STREAMS: [&str; 6] =
     ["results.ndjson", "power.ndjson", "memory.ndjson", "models.ndjson", "run.ndjson", "summary.json"];
 
+/// How many runs are made again by the command of the head.
+const LINES: usize = 8;
+
 /// How many folders' streams are linked.
 const FOLDERS: usize = 6;
 
@@ -106,24 +109,43 @@ pub fn setting(name: &str, value: &Value) -> Option<(String, String)> {
     (!text.is_empty()).then(|| (name.replace('_', " "), text))
 }
 
-/// The command that makes the first run again: the models into llm-run, with the arguments it had. Empty where the run
-/// does not tell them.
+/// The commands that make the runs again, a line each; of very many runs those of the first. One that only took up another
+/// again is in that one's.
 pub fn command(summary: &Summary) -> String {
-    let Some(run) = summary.runs.first().filter(|run| !run.argv.is_empty()) else { return String::new() };
+    let whole = |run: &&Run| summary.runs.len() == 1 || !given(run, "--resume");
+    let lines = summary.runs.iter().filter(whole).take(LINES).map(|run| again(summary, run));
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// The command that makes a run again: its models into llm-run, with the arguments it had. Empty where the run does not tell
+/// them.
+pub fn again(summary: &Summary, run: &Run) -> String {
+    if run.argv.is_empty() {
+        return String::new();
+    }
     let words = |args: &[String]| args.iter().map(|arg| quoted(arg)).collect::<Vec<_>>().join(" ");
-    let (sources, models, endpoints) = asked(summary);
-    // Several servers have no one command; each run's own is with it.
-    let ([source], true) = (&sources[..], !models.is_empty() && endpoints.len() <= 1) else { return words(&run.argv) };
+    let Some(seen) = summary.seen.of(&run.run) else { return words(&run.argv) };
+    let sources: Vec<String> = seen.sources.iter().map(|source| source.to_string()).collect();
+    let endpoints: BTreeSet<String> = seen.endpoints.iter().map(|url| base(url)).collect();
+    // Several servers in one run have no one command.
+    let ([source], true) = (&sources[..], endpoints.len() <= 1 && !seen.models.is_empty()) else {
+        return words(&run.argv);
+    };
     let at = endpoints.first().map(|url| format!(" --base-url {}", quoted(url))).unwrap_or_default();
-    let given = |flag: &str| run.argv.iter().any(|arg| arg == flag || arg.starts_with(&format!("{flag}=")));
-    // Another run has its own name and folder.
-    let rest = words(&without(run.argv.get(1..).unwrap_or_default(), &["--run-id", "--artifacts", "--output", "-o"]));
-    if models.len() > NAMED {
+    // Another run has its own name and folder, and takes up nothing.
+    let own = ["--run-id", "--artifacts", "--output", "-o", "--resume"];
+    let rest = words(&without(run.argv.get(1..).unwrap_or_default(), &own));
+    if seen.models.len() > NAMED {
         return format!("llm-models {source}{at} | {} {rest}", program(run));
     }
-    let source = if given("--source") { String::new() } else { format!(" --source {source}") };
-    let at = if given("--base-url") { String::new() } else { at };
-    format!("printf '%s\\n' {} | {}{source}{at} {rest}", words(&models), program(run))
+    let source = if given(run, "--source") { String::new() } else { format!(" --source {source}") };
+    let at = if given(run, "--base-url") { String::new() } else { at };
+    format!("printf '%s\\n' {} | {}{source}{at} {rest}", words(&seen.models), program(run))
+}
+
+/// Whether a run was given a flag.
+fn given(run: &Run, flag: &str) -> bool {
+    run.argv.iter().any(|arg| arg == flag || arg.strip_prefix(flag).is_some_and(|rest| rest.starts_with('=')))
 }
 
 /// The arguments without these flags and their values.
@@ -143,19 +165,6 @@ fn without(args: &[String], flags: &[&str]) -> Vec<String> {
 
 fn program(run: &Run) -> &str {
     run.argv.first().and_then(|name| name.rsplit('/').next()).unwrap_or("llm-run")
-}
-
-/// The kinds of servers that were asked, for which models, and where: as base addresses.
-fn asked(summary: &Summary) -> (Vec<String>, Vec<String>, Vec<String>) {
-    let sources: BTreeSet<String> = summary.groups.iter().filter_map(|g| g.source).map(|s| s.to_string()).collect();
-    let mut models: Vec<String> = Vec::new();
-    for group in &summary.groups {
-        if !models.contains(&group.model) && models.len() <= NAMED {
-            models.push(group.model.clone());
-        }
-    }
-    let endpoints: BTreeSet<String> = summary.groups.iter().flat_map(|g| &g.endpoints).map(|url| base(url)).collect();
-    (sources.into_iter().collect(), models, endpoints.into_iter().collect())
 }
 
 /// The base address of an endpoint: what stands before the path of the kind of chat.

@@ -89,6 +89,10 @@ fn absent(column: &Column, group: Option<&Group>) -> &'static str {
         "reasoning_tok" => "the server told no reasoning tokens",
         "rendered" | "console_errors" | "hosts" => "no page was shown to a browser (--screenshots)",
         "errors" => "nothing failed",
+        "j_tok_net" | "j_tok_net_lower" | "j_tok_net_upper" | "idle_j" => {
+            "not joined with readings and an idle power (bench-join --power, --idle auto)"
+        }
+        "artifacts" => "no files were written (llm-run --artifacts, --json-dir)",
         "warnings" => "nothing is doubtful",
         _ => match column.set {
             Set::Model => "not told",

@@ -83,16 +83,20 @@ fn a_group_is_compared_although_something_else_was_set_and_that_is_said() {
         collector.finish()
     };
     let comparison = compare(&side(&[0.7]), [("old", &side(&[0.0]))]);
-    assert_eq!(comparison.set_otherwise, ["m (temperature 0 before, 0.7 now)"]);
+    assert_eq!(comparison.set_otherwise, [aside(0, "m (temperature 0 before, 0.7 now)")]);
     assert_eq!((comparison.changes.len(), comparison.only_now.len()), (1, 0));
     let comparison = compare(&side(&[0.7]), [("a", &side(&[0.0, 0.3])), ("b", &side(&[0.7, 0.9]))]);
     assert_eq!(comparison.only_before.len(), 3, "{comparison:?}");
     assert_eq!((comparison.only_now.len(), comparison.changes[0].baseline), (1, 1));
-    assert_eq!(comparison.set_otherwise, Vec::<String>::new());
+    assert_eq!(comparison.set_otherwise, []);
 }
 
 #[test]
 fn groups_of_only_one_side_are_named() {
     let comparison = compare(&summary([1.0], false), [("old", &Collector::default().finish())]);
-    assert_eq!((comparison.only_now, comparison.only_before.len()), (vec!["m".to_owned()], 0));
+    assert_eq!((comparison.only_now, comparison.only_before.len()), (vec![aside(0, "m")], 0));
+}
+
+fn aside(baseline: usize, group: &str) -> Aside {
+    Aside { baseline, group: group.to_owned() }
 }

@@ -1,0 +1,71 @@
+//! Why a request failed, and the tries before the one that counts.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A try before the one that counts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Attempt {
+    /// The HTTP status, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Why it did not count.
+    pub error: String,
+    /// How long was waited after it.
+    pub wait_seconds: f64,
+}
+
+/// Errors as sentences.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Errors {
+    /// Why the model did not load; null when it did, or was not loaded by us.
+    #[serde(default)]
+    pub load: Option<String>,
+    /// Why the request failed; null when it did not.
+    #[serde(default)]
+    pub generation: Option<String>,
+}
+
+/// Why a request failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Failure {
+    /// What kind of failure it is.
+    pub kind: FailureKind,
+    /// The HTTP status, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// What the server, or the system, said. Secrets are never in it.
+    pub message: String,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+}
+
+/// Kinds of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// No connection: refused, unreachable, no such host, TLS.
+    Connect,
+    /// The whole request took too long.
+    Timeout,
+    /// Nothing came for too long.
+    IdleTimeout,
+    /// An HTTP status that is an error and none of the others.
+    Http,
+    /// Too many requests.
+    RateLimit,
+    /// The answer is not what the protocol says: no stream, no JSON, nothing at all.
+    Protocol,
+    /// The answer stopped before its end.
+    Truncated,
+    /// The server failed: 5xx, or an error inside the stream.
+    Server,
+    /// The server would not: bad key, no credit, moderation, unknown model, context too long.
+    Refused,
+    /// We stopped it.
+    Cancelled,
+    /// The answer outgrew what we are ready to hold.
+    TooLarge,
+    /// The model did not load.
+    Load,
+}
