@@ -11,7 +11,9 @@ mod input;
 mod keys;
 mod progress;
 mod records;
+mod refusals;
 mod sampling;
+mod screen;
 
 pub use crate::text::plain;
 pub use args::{distinct, duration, duration_in, regex};
@@ -22,7 +24,9 @@ pub use input::Input;
 pub use keys::{KeyArgs, base_url_of};
 pub use progress::{Progress, fitted};
 pub use records::Records;
+pub use refusals::Refusals;
 pub use sampling::{Sampling, Stop};
+pub use screen::screen_width;
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
 use std::io::{self, IsTerminal, Write};
@@ -109,9 +113,15 @@ pub struct Talk {
     program: &'static str,
     quiet: bool,
     verbose: bool,
+    hushed: bool,
 }
 
 impl Talk {
+    /// The same, saying nothing at all: for what is done over and over and said when it is done for the last time.
+    pub fn hushed(self) -> Self {
+        Self { hushed: true, ..self }
+    }
+
     /// Something failed, and the user must know: said even when quiet.
     pub fn error(&self, text: impl AsRef<str>) {
         self.say(text.as_ref());
@@ -142,6 +152,9 @@ impl Talk {
     }
 
     fn say(&self, text: &str) {
+        if self.hushed {
+            return;
+        }
         // One write per message, and a stderr that is gone is nobody's failure.
         let line = format!("{}: {}\n", self.program, plain(text));
         let _ = io::stderr().write_all(line.as_bytes());
@@ -154,7 +167,7 @@ where
     A: Parser + CommandFactory + AsRef<Common>,
 {
     let program: &'static str = Box::leak(A::command().get_name().to_owned().into_boxed_str());
-    let mut talk = Talk { program, quiet: false, verbose: false };
+    let mut talk = Talk { program, quiet: false, verbose: false, hushed: false };
     if let Some(what) = generate_asked() {
         return finish(talk, generate::<A>(what));
     }

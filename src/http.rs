@@ -7,6 +7,7 @@
 
 mod api;
 mod failure;
+mod gate;
 mod lanes;
 mod route;
 mod secret;

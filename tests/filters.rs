@@ -120,6 +120,59 @@ fn a_bad_line_is_named_skipped_and_counted_or_ends_it_when_strict() {
 }
 
 #[test]
+fn of_very_many_bad_lines_every_program_tells_ten_and_the_rest_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    // A good line first, so that a list of models or prompts is one, then a thousand that are nothing.
+    let flood = |good: &str| format!("{good}\n") + &"{torn\n".repeat(1000);
+    let model = r#"{"type":"model","v":1,"source":"openai","id":"m","base_url":"http://127.0.0.1:9"}"#;
+    let result = r#"{"type":"result","v":1,"model":"m"}"#;
+    let sharegpt = r#"{"conversations":[{"from":"human","value":"hi"}]}"#;
+    for (name, text) in [
+        ("results", flood(result)),
+        (
+            "power",
+            flood(r#"{"type":"power","v":1,"ts":1.0,"seq":1,"source":"x","kind":"instant","watts":{"cpu":1.0}}"#),
+        ),
+        ("models", flood(model)),
+        ("ids", flood("m")),
+        ("prompts", flood(r#"{"text":"hi"}"#)),
+        ("sharegpt", flood(sharegpt)),
+        ("sharegpt.json", format!("[{sharegpt}{}]", ",{}".repeat(1000))),
+    ] {
+        std::fs::write(at(name), text).unwrap();
+    }
+    let one = at("one");
+    std::fs::write(&one, model).unwrap();
+    for (program, args, input) in [
+        ("bench-report", vec!["-f".into(), "text".into(), at("results")], "results"),
+        ("bench-join", vec![at("results")], "results"),
+        ("bench-join", vec!["--power".into(), at("power"), "--wait".into(), "100ms".into(), one.clone()], "power"),
+        ("llm-run", vec!["--dry-run".into(), "--prompt".into(), "x".into(), at("models")], "models"),
+        ("llm-run", vec!["--dry-run".into(), "--prompts".into(), at("prompts"), one.clone()], "prompts"),
+        (
+            "llm-run",
+            vec!["--dry-run".into(), "--dataset".into(), format!("sharegpt:{}", at("sharegpt")), one.clone()],
+            "sharegpt",
+        ),
+        (
+            "llm-run",
+            vec!["--dry-run".into(), "--dataset".into(), format!("sharegpt:{}", at("sharegpt.json")), one],
+            "sharegpt.json",
+        ),
+        ("llm-models", vec!["file".into(), at("ids")], "ids"),
+    ] {
+        let ran = run(program, &args, "").exits(1);
+        let said: Vec<&str> =
+            ran.stderr.lines().filter(|line| line.starts_with(&format!("{program}: {}", at(input)))).collect();
+        assert_eq!(said.len(), 11, "{program} {input}: {}", ran.stderr);
+        let what = if input.starts_with("sharegpt") { "entries" } else { "lines" };
+        let more = format!("{program}: {}: 990 more {what} could not be read (12 to 1001): 1000 in all", at(input));
+        assert_eq!(said[10], more);
+    }
+}
+
+#[test]
 fn a_line_of_ten_megabytes_passes() {
     let long = format!(r#"{{"type":"note","text":"{}"}}"#, "x".repeat(10 << 20));
     let ran = join(&long).exits(0);

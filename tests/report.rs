@@ -1,8 +1,12 @@
 //! bench-report as a user meets it: every format over every kind of input, and the page in a real browser.
 
+mod again;
 mod attack;
 mod browser;
+mod columns;
+mod following;
 mod gallery;
+mod golden;
 mod groups;
 mod growth;
 mod html;
@@ -10,6 +14,9 @@ mod page;
 mod pictures;
 mod reading;
 mod screens;
+mod scripts;
+mod text;
+mod using;
 
 use crate::common::{Ran, bash, root, run, testdata};
 use serde_json::Value;
@@ -55,7 +62,6 @@ fn data(page: &str) -> Value {
 
 #[test]
 fn every_format_of_every_input_is_as_it_was_looked_at() {
-    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     for name in INPUTS {
         // Of the long ones only what the others do not show.
         let formats: &[(&str, &str)] = match name {
@@ -73,17 +79,7 @@ fn every_format_of_every_input_is_as_it_was_looked_at() {
         for (format, ending) in formats {
             let got = report(&["--format", format], name).exits(0).stdout;
             let stem = name.trim_end_matches(".ndjson");
-            let golden = input("golden").join(format!("{stem}.{ending}"));
-            if update {
-                fs::create_dir_all(golden.parent().unwrap()).unwrap();
-                fs::write(&golden, &got).unwrap();
-            }
-            let expect = fs::read_to_string(&golden).unwrap_or_default();
-            assert!(
-                got == expect,
-                "{} is another now; UPDATE_GOLDEN=1 writes it, git diff shows it:\n{got}",
-                golden.display()
-            );
+            golden::hold(&input("golden").join(format!("{stem}.{ending}")), &got);
         }
     }
 }

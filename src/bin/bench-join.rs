@@ -3,7 +3,7 @@
 use anyhow::{Context, bail, ensure};
 use clap::{Parser, ValueEnum};
 use llm_bench::artifacts::JsonFiles;
-use llm_bench::cli::{self, Common, EXIT_STATUS, Exit, Input, Talk};
+use llm_bench::cli::{self, Common, EXIT_STATUS, Exit, Input, Refusals, Talk};
 use llm_bench::join::{
     self, Attribution, Emission, Ends, Feed, Heard, IdleFrom, Joiner, Kind, Level, NextLines, Rates, Role, Sample,
     Sampling, Settings, Tail, Written,
@@ -11,12 +11,13 @@ use llm_bench::join::{
 use llm_bench::ndjson::{Line, Lines, Out};
 use llm_bench::record::{self, Record, SamplerEvent};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use std::cell::RefCell;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -140,7 +141,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
-    let reading = Reading { strict: args.common.strict, talk, bad: Arc::default(), follow: args.follow };
+    let reading = Reading { strict: args.common.strict, talk, refusals: RefCell::default(), follow: args.follow };
     let stop = signals(args.follow)?;
     let settings = Settings {
         attribution: args.attribution,
@@ -170,7 +171,7 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     };
     let mut core = Joiner::new(settings, &feeds.iter().map(Feed::role).collect::<Vec<_>>(), join::now());
     join::drive(&mut core, lines, feeds, &stop, &mut emit, &|note| talk.warn(note))?;
-    Ok(Exit::of(reading.bad.load(Ordering::Relaxed)))
+    Ok(Exit::of(reading.refused()))
 }
 
 /// A flag that ends the input: set by SIGTERM, and by SIGINT where nothing else would end it. A second signal leaves.
@@ -203,7 +204,7 @@ fn idle(args: &Args, reading: &Reading) -> anyhow::Result<IdleFrom> {
     let Some(path) = &args.idle_file else {
         return Ok(args.idle.map_or(IdleFrom::Nowhere, |Idle::Auto| IdleFrom::Auto));
     };
-    let mut input = Input::open(std::slice::from_ref(path), reading.strict, reading.talk)?;
+    let mut input = reading.input(Lines::open(std::slice::from_ref(path))?);
     let (mut records, mut first) = (Vec::new(), true);
     while let Some(line) = input.next_line()? {
         if std::mem::take(&mut first) {
@@ -211,7 +212,6 @@ fn idle(args: &Args, reading: &Reading) -> anyhow::Result<IdleFrom> {
         }
         records.extend(record(&mut input, &line)?);
     }
-    reading.bad.fetch_add(input.bad(), Ordering::Relaxed);
     let level = join::idle_of(records);
     let level = level.with_context(|| format!("{}: fewer than three power readings", path.display()))?;
     Ok(IdleFrom::Level(level))
@@ -221,11 +221,31 @@ fn idle(args: &Args, reading: &Reading) -> anyhow::Result<IdleFrom> {
 struct Reading {
     strict: bool,
     talk: Talk,
-    bad: Arc<AtomicU64>,
+    /// What was refused of each input; some are read on threads that nobody waits for.
+    refusals: RefCell<Vec<Refusals>>,
     follow: bool,
 }
 
 impl Reading {
+    /// Where lines of another input are refused.
+    fn another(&self) -> Refusals {
+        let refusals = Refusals::new(self.strict, self.talk);
+        self.refusals.borrow_mut().push(refusals.clone());
+        refusals
+    }
+
+    /// The records of another input.
+    fn input(&self, lines: Lines) -> Input {
+        Input::counting(lines, self.another(), self.talk)
+    }
+
+    /// How many lines of all inputs were refused; says what was only counted.
+    fn refused(&self) -> u64 {
+        let refusals = self.refusals.borrow();
+        refusals.iter().for_each(Refusals::sum_up);
+        refusals.iter().map(Refusals::bad).sum()
+    }
+
     /// The lines of results.
     fn lines(&self, files: &[PathBuf], stop: &Arc<AtomicBool>) -> anyhow::Result<NextLines> {
         let mut input = if self.follow {
@@ -234,14 +254,13 @@ impl Reading {
             let ends = Ends::default();
             ends.also(Arc::clone(stop));
             let tail = Tail::new(open(path)?, ends, |_| {});
-            Input::from_lines(Lines::from_reader(&path.display().to_string(), tail), self.strict, self.talk)
+            self.input(Lines::from_reader(&path.display().to_string(), tail))
         } else {
-            Input::open(files, self.strict, self.talk)?
+            Input::open_counting(files, self.another(), self.talk)?
         };
-        let bad = Arc::clone(&self.bad);
         Ok(Box::new(move |to, spent| {
             spent.drain(..).for_each(|text| input.recycle(text));
-            at_hand(&mut input, &bad, to, hear)
+            at_hand(&mut input, to, hear)
         }))
     }
 
@@ -252,8 +271,7 @@ impl Reading {
         ensure!(!meta.is_dir(), "{}: is a directory", path.display());
         let grows = meta.is_file();
         let file = if grows { Some(open(path)?) } else { None };
-        let (path, strict, talk, follow) = (path.to_owned(), self.strict, self.talk, self.follow);
-        let bad = Arc::clone(&self.bad);
+        let (path, refusals, talk, follow) = (path.to_owned(), self.another(), self.talk, self.follow);
         Ok(Feed::new(role, grows, move |catch| {
             let name = path.display().to_string();
             let ends = Ends::default();
@@ -261,10 +279,10 @@ impl Reading {
                 Some(file) => Lines::from_reader(&name, Tail::new(file, ends.clone(), catch)),
                 None => Lines::from_reader(&name, open(&path)?),
             };
-            let mut input = Input::from_lines(lines, strict, talk);
+            let mut input = Input::counting(lines, refusals, talk);
             let (mut first, mut sampling) = (true, Sampling::default());
             Ok(Box::new(move |to| {
-                at_hand(&mut input, &bad, to, |input, line| {
+                at_hand(&mut input, to, |input, line| {
                     if std::mem::take(&mut first) {
                         no_log(&line, "--power", grows)?;
                     }
@@ -284,25 +302,21 @@ impl Reading {
 }
 
 /// Waits for a line of `input`, and takes it with those that are at hand, as far as each says something; `false` at the
-/// end. Adds the lines that were refused to `bad`.
+/// end.
 fn at_hand<T>(
     input: &mut Input,
-    bad: &AtomicU64,
     to: &mut Vec<T>,
     mut read: impl FnMut(&mut Input, Line) -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<bool> {
-    let before = input.bad();
-    let more = loop {
-        let Some(line) = input.next_or_refused()? else { break false };
+    loop {
+        let Some(line) = input.next_or_refused()? else { return Ok(false) };
         if let Some(line) = line {
             to.extend(read(input, line)?);
         }
         if !input.at_hand() {
-            break true;
+            return Ok(true);
         }
-    };
-    bad.fetch_add(input.bad() - before, Ordering::Relaxed);
-    Ok(more)
+    }
 }
 
 fn hear(input: &mut Input, line: Line) -> anyhow::Result<Option<(String, Heard)>> {
@@ -318,7 +332,7 @@ fn hear(input: &mut Input, line: Line) -> anyhow::Result<Option<(String, Heard)>
             }
             Ok(Some((line.text, heard)))
         }
-        Err(why) => input.refuse(&format!("{}: {why}", line.place)).map(|()| None),
+        Err(why) => input.refuse(&line.place, &why.to_string()).map(|()| None),
     }
 }
 
@@ -338,14 +352,14 @@ fn record(input: &mut Input, line: &Line) -> anyhow::Result<Option<Record>> {
             }
             Ok(Some(record))
         }
-        Err(why) => input.refuse(&format!("{}: {why}", line.place)).map(|()| None),
+        Err(why) => input.refuse(&line.place, &why.to_string()).map(|()| None),
     }
 }
 
 fn truth(input: &mut Input, line: &Line) -> anyhow::Result<Option<Sample>> {
     match Written::read(&line.text) {
         Ok(written) => Ok(written.map(|written| Sample::Truth(Box::new(written)))),
-        Err(why) => input.refuse(&format!("{}: {why}", line.place)).map(|()| None),
+        Err(why) => input.refuse(&line.place, &why.to_string()).map(|()| None),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
-use llm_bench::cli::{self, Common, Exit, Input, Records, Talk};
+use llm_bench::cli::{self, Common, Exit, Records, Refusals, Talk};
 use llm_bench::record::Record;
-use llm_bench::report::{self, Column, Format, Gate, Judged, Options, Order, input, legacy, screens};
+use llm_bench::report::input::{self, Source, Sources};
+use llm_bench::report::{self, Column, Format, Gate, Judged, Options, Order, legacy, screens};
 use llm_bench::summary::{self, Asked, Collector, GroupBy, Slo, Summary, Window};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -46,19 +47,21 @@ struct Args {
     /// The price of a kilowatt-hour, for energy that bench-join put no price on
     #[arg(long, value_name = "PRICE", value_parser = price)]
     price_per_kwh: Option<f64>,
-    /// Compare with older results: a file or a run folder, may be given several times, each compared by itself
+    /// Compare with older results: a file or a run folder; may be given several times, each is compared by itself and named
+    /// in every line
     #[arg(long, value_name = "FILE")]
     baseline: Vec<PathBuf>,
     /// Say how right this machine measures at such loads: the folder or the calibration.ndjson that `make calibrate` left
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
-    /// Exit with 3 when this holds for any model, or cannot be told: 'ttft_p95 > 500ms', 'tok_s < 0.95 * baseline'
+    /// Exit with 3 when this holds for any model, or cannot be told: 'ttft_p95 > 500ms', 'tok_s < 0.95 * baseline' (of several
+    /// baselines: when it holds against any of them); may be given several times
     #[arg(long, value_name = "CONDITION", value_parser = Gate::parse)]
     fail_if: Vec<Gate>,
     /// The order of the groups: a column, with - before it for the largest first
     #[arg(long, value_name = "COLUMN", value_parser = report::parse_order, allow_hyphen_values = true)]
     sort: Option<Order>,
-    /// The columns of text, markdown and csv, separated by commas
+    /// The columns of text, markdown and csv, and of `columns` in json, separated by commas
     #[arg(long, value_name = "COLUMNS", value_parser = columns)]
     columns: Option<Columns>,
     /// Show each produced page to a headless Chromium without a network: a picture beside the page (screenshots/NAME.png), whether
@@ -68,8 +71,9 @@ struct Args {
     /// The browser for --screenshots; by default the first of chromium, chromium-browser, google-chrome, chrome on PATH
     #[arg(long, value_name = "PATH", requires = "screenshots")]
     chromium: Option<PathBuf>,
-    /// Write the report anew whenever the input grows, until interrupted
-    #[arg(long, conflicts_with = "fail_if")]
+    /// Write the report anew whenever the input changes, until interrupted; what is not there yet is waited for. Gates are
+    /// judged when it ends
+    #[arg(long)]
     follow: bool,
     /// With --follow: how often to look
     #[arg(short, long, value_name = "TIME", default_value = "2s", value_parser = cli::duration_in(Duration::from_millis(100), Duration::from_secs(3600)))]
@@ -146,20 +150,21 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
         anyhow::bail!("--chromium {}: no program: name the browser's program file", program.display());
     }
     let output = args.out.as_deref().or(args.common.output.as_deref()).filter(|path| path.as_os_str() != "-");
-    let each = args.baseline.iter().map(|file| Ok(read(std::slice::from_ref(file), &args, talk)?.0));
-    let baselines = each.collect::<anyhow::Result<Vec<Summary>>>()?;
-    if args.follow {
+    let each = args.baseline.iter().map(|file| {
+        let sources = input::sources(std::slice::from_ref(file))?;
+        Ok((input::name(file, &args.baseline), read(&sources, &args, talk)?.0))
+    });
+    let baselines = each.collect::<anyhow::Result<Vec<(String, Summary)>>>()?;
+    let (summary, bad) = if args.follow {
         let Some(path) = output else { anyhow::bail!("--follow: needs a file to write anew: name it with --output") };
-        let refresh = args.interval.as_secs().max(1);
-        let bad = report::follow(&args.files, args.interval, &asked_to_end()?, |last| {
-            Ok(write(&args, Some(path), &baselines, (!last).then_some(refresh), talk)?.1)
-        })?;
-        return Ok(Exit::of(bad));
-    }
-    let (summary, bad) = write(&args, output, &baselines, None, talk)?;
+        follow(&args, path, &baselines, talk)?
+    } else {
+        write(&args, &input::sources(&args.files)?, output, &baselines, None, talk)?
+    };
     if summary.results == 0 {
         talk.warn("no results in the input: the report is empty");
     }
+    summary.doubled.iter().for_each(|doubled| talk.warn(doubled.said()));
     let judged: Vec<Judged> = args.fail_if.iter().map(|gate| gate.judge(&summary, &baselines)).collect();
     judged.iter().flat_map(|judged| &judged.doubts).for_each(|doubt| talk.warn(doubt));
     let mut failures = judged.iter().flat_map(|judged| &judged.failures).peekable();
@@ -168,15 +173,34 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     Ok(if passed { Exit::of(bad) } else { Exit::Gate })
 }
 
+/// Writes the report whenever its inputs change. Lines that cannot be read are told in full when it is over; before, only
+/// that there are some.
+fn follow(args: &Args, path: &Path, baselines: &[(String, Summary)], talk: Talk) -> anyhow::Result<(Summary, u64)> {
+    let (refresh, mut most_bad) = (args.interval.as_secs().max(1), 0);
+    let missing = |file: &Path| talk.warn(format!("{}: not there yet: waiting for it", file.display()));
+    report::follow(&args.files, args.interval, &asked_to_end()?, missing, |there, last| {
+        // No operand is not standard input here.
+        let sources = if there.is_empty() { Sources::default() } else { input::sources(there)? };
+        let (refresh, quiet) = if last { (None, talk) } else { (Some(refresh), talk.hushed()) };
+        let (summary, bad) = write(args, &sources, Some(path), baselines, refresh, quiet)?;
+        if !last && bad > most_bad {
+            most_bad = bad;
+            talk.warn(format!("{bad} could not be read or shown so far: told when this ends"));
+        }
+        Ok((summary, bad))
+    })
+}
+
 /// Reads, summarizes and writes once.
 fn write(
     args: &Args,
+    sources: &Sources,
     output: Option<&Path>,
-    baselines: &[Summary],
+    baselines: &[(String, Summary)],
     refresh: Option<u64>,
     talk: Talk,
 ) -> anyhow::Result<(Summary, u64)> {
-    let (mut summary, mut bad, folders) = read(&args.files, args, talk)?;
+    let (mut summary, mut bad, folders) = read(sources, args, talk)?;
     if args.screenshots {
         bad += shoot(&mut summary, &folders, args, talk);
     }
@@ -187,11 +211,12 @@ fn write(
         summary.calibration = Some(input::calibration(path)?);
     }
     if !baselines.is_empty() {
-        let names: Vec<String> = args.baseline.iter().map(|file| input::name(file, &args.baseline)).collect();
-        summary.comparison = Some(summary::compare(&summary, names.iter().map(String::as_str).zip(baselines)));
+        let named = baselines.iter().map(|(name, baseline)| (name.as_str(), baseline));
+        summary.comparison = Some(summary::compare(&summary, named));
     }
     let columns = args.columns.as_ref().map(|columns| columns.0.clone());
-    let options = Options { folders, output: output.map(folder_of), columns, refresh };
+    let screen = if output.is_none() { cli::screen_width() } else { None };
+    let options = Options { folders, output: output.map(folder_of), columns, refresh, screen };
     let mut text = Vec::new();
     report::write(args.format, &summary, &options, &mut text)?;
     match output {
@@ -206,28 +231,24 @@ fn write(
 }
 
 /// The summary of files and folders, how many lines could not be read, and the folders that paths are relative to.
-fn read(files: &[PathBuf], args: &Args, talk: Talk) -> anyhow::Result<(Summary, u64, Vec<PathBuf>)> {
-    let sources = input::sources(files)?;
-    let open = |source: &input::Source| {
-        let (file, strict) = (std::slice::from_ref(&source.path), args.common.strict);
-        Ok(if source.legacy {
-            (Some(Input::open(file, strict, talk)?), None)
-        } else {
-            (None, Some(Records::open(file, strict, talk)?))
-        })
+fn read(sources: &Sources, args: &Args, talk: Talk) -> anyhow::Result<(Summary, u64, Vec<PathBuf>)> {
+    // All are opened before any is read; documents are read at once.
+    let open = |source: &Source| match source.legacy {
+        true => Ok(None),
+        false => Records::open(std::slice::from_ref(&source.path), args.common.strict, talk).map(Some),
     };
-    // All are opened before any is read.
     let opened = sources.files.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let (mut collector, mut bad) = (Collector::new(asked(args)), 0);
-    for ((document, records), source) in opened.into_iter().zip(&sources.files) {
-        if let Some(mut input) = document {
-            let text = std::fs::read_to_string(&source.path).with_context(|| source.path.display().to_string())?;
+    let refusals = Refusals::new(args.common.strict, talk);
+    for (records, source) in opened.into_iter().zip(&sources.files) {
+        if source.legacy {
+            let name = source.path.display().to_string();
+            let text = std::fs::read_to_string(&source.path).with_context(|| name.clone())?;
             match legacy::records(&text) {
                 Ok(records) => records.into_iter().for_each(|record| collector.add(record, source.folder)),
-                Err(why) => input.refuse(&format!("{}: {why:#}", source.path.display()))?,
+                Err(why) => refusals.count(&name.as_str().into(), 1, &format!("{name}: {why:#}"))?,
             }
-            bad += input.bad();
         }
         if let Some(records) = records {
             bad += records.each(threads, summary::read, &mut |record| match record {
@@ -242,7 +263,7 @@ fn read(files: &[PathBuf], args: &Args, talk: Talk) -> anyhow::Result<(Summary, 
             })?;
         }
     }
-    Ok((collector.finish(), bad, sources.folders))
+    Ok((collector.finish(), bad + refusals.bad(), sources.folders.clone()))
 }
 
 fn asked(args: &Args) -> Asked {

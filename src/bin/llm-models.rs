@@ -2,14 +2,15 @@
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use llm_bench::cli::{self, Common, Exit, KeyArgs, Talk, base_url_of};
+use llm_bench::cli::{self, Common, Exit, KeyArgs, Refusals, Talk, base_url_of};
 use llm_bench::http::{Api, api_base, base_url, root_of, service, shown};
 use llm_bench::models::{self, detect, minimax, ollama, openai, openrouter, start};
-use llm_bench::ndjson::Out;
+use llm_bench::ndjson::{Out, Place as At};
 use llm_bench::record::{self, Failure, FailureKind, Model, Source};
 use regex::Regex;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 const AFTER: &str = "\
@@ -371,12 +372,9 @@ fn read_ids(path: &Path, strict: bool, talk: Talk) -> anyhow::Result<(Vec<String
         std::fs::read_to_string(path).with_context(|| path.display().to_string())?
     };
     let (ids, bad) = models::ids(&text);
-    for (line, why) in &bad {
-        let why = format!("{}:{line}: {why}", path.display());
-        if strict {
-            bail!(why);
-        }
-        talk.error(why);
+    let (refusals, file) = (Refusals::new(strict, talk), Arc::<str>::from(path.display().to_string()));
+    for (number, why) in bad {
+        refusals.line(&At { file: file.clone(), number: number as u64 }, &why)?;
     }
-    Ok((ids, bad.len() as u64))
+    Ok((ids, refusals.bad()))
 }

@@ -255,24 +255,27 @@ struct Late;
 /// The one timer of a request: it is set once and looked at when nothing else is to do, not set anew with each piece.
 struct Alarm {
     sleep: Pin<Box<Sleep>>,
-    /// Whether it will wake this task, at the moment that is asked for or before. Such moments only become later.
-    set: bool,
+    /// When it goes off, if it was set: it will wake this task then, at the moment that is asked for or before. Such moments only
+    /// become later. It is what the timer knows, kept where it need not be asked: its memory is cold when a piece comes.
+    set: Option<Instant>,
 }
 
 impl Alarm {
     fn new(at: Instant) -> Self {
-        Self { sleep: Box::pin(sleep_until(at)), set: false }
+        Self { sleep: Box::pin(sleep_until(at)), set: None }
     }
 
     /// Ready once the moment has passed; wakes whoever asks, then or before.
     fn poll_past(&mut self, cx: &mut Context<'_>, moment: Instant) -> Poll<Late> {
-        self.set = true;
         loop {
             if self.sleep.deadline() > moment {
                 self.sleep.as_mut().reset(moment);
             }
             match self.sleep.as_mut().poll(cx) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.set = Some(self.sleep.deadline());
+                    return Poll::Pending;
+                }
                 Poll::Ready(()) if Instant::now() >= moment => return Poll::Ready(Late),
                 Poll::Ready(()) => self.sleep.as_mut().reset(moment),
             }
@@ -285,11 +288,11 @@ impl Alarm {
         moment: Instant,
         mut other: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Result<T, Late> {
-        // Whoever has just come here was not woken by the alarm.
+        // Whoever has just come here was not woken by the alarm, as long as that cannot have gone off.
         let mut just_come = self.set;
         poll_fn(|cx| match other(cx) {
             Poll::Ready(value) => Poll::Ready(Ok(value)),
-            Poll::Pending if std::mem::take(&mut just_come) && !self.sleep.is_elapsed() => Poll::Pending,
+            Poll::Pending if just_come.take().is_some_and(|at| Instant::now() < at) => Poll::Pending,
             Poll::Pending => self.poll_past(cx, moment).map(Err),
         })
         .await

@@ -1,17 +1,18 @@
 //! Records from files or standard input, with the one policy for lines that cannot be read.
 
-use super::Talk;
+use super::{Refusals, Talk};
 use crate::ndjson::{Bad, Line, Lines, Place};
 use crate::record::{self, Record};
-use anyhow::{Context, bail};
+use anyhow::Context;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-/// The records of a program's inputs. A bad line is reported as `prog: file:line: why`, skipped and counted, or ends the
-/// program under `--strict`. A newer contract is passed on with one warning.
+/// The records of a program's inputs. A bad line is reported as `prog: file:line: why`, skipped and counted as [`Refusals`]
+/// do it, or ends the program under `--strict`. A newer contract is passed on with one warning.
 pub struct Input {
     lines: Lines,
-    policy: Policy,
+    refusals: Refusals,
+    newer: Newer,
 }
 
 /// Says what is waited for where records are to be typed.
@@ -22,42 +23,22 @@ pub(super) fn hint(files: &[PathBuf], talk: Talk) {
     }
 }
 
-/// What becomes of lines that cannot be read.
-pub(super) struct Policy {
+/// Says, once, that a record of a newer contract is passed on.
+pub(super) struct Newer {
     talk: Talk,
-    strict: bool,
-    newer_said: bool,
-    bad: u64,
+    said: bool,
 }
 
-impl Policy {
-    pub(super) fn new(strict: bool, talk: Talk) -> Self {
-        Self { talk, strict, newer_said: false, bad: 0 }
+impl Newer {
+    pub(super) fn new(talk: Talk) -> Self {
+        Self { talk, said: false }
     }
 
-    /// Says, once, that a record of a newer contract is passed on.
-    pub(super) fn newer(&mut self, place: &Place, v: u64) {
-        if !std::mem::replace(&mut self.newer_said, true) {
+    pub(super) fn at(&mut self, place: &Place, v: u64) {
+        if !std::mem::replace(&mut self.said, true) {
             let known = record::V;
             self.talk.warn(format!("{place}: record of contract version {v}, newer than {known}: passed on unread"));
         }
-    }
-
-    /// Reports a line as unreadable and counts it.
-    ///
-    /// # Errors
-    /// Where the program is strict, always.
-    pub(super) fn refuse(&mut self, why: &str) -> anyhow::Result<()> {
-        if self.strict {
-            bail!("{why}");
-        }
-        self.talk.error(why);
-        self.bad += 1;
-        Ok(())
-    }
-
-    pub(super) fn bad(&self) -> u64 {
-        self.bad
     }
 }
 
@@ -67,13 +48,26 @@ impl Input {
     /// # Errors
     /// When a file cannot be opened.
     pub fn open(files: &[PathBuf], strict: bool, talk: Talk) -> anyhow::Result<Self> {
+        Self::open_counting(files, Refusals::new(strict, talk), talk)
+    }
+
+    /// The same; what cannot be read is counted where the caller can see it.
+    ///
+    /// # Errors
+    /// When a file cannot be opened.
+    pub fn open_counting(files: &[PathBuf], refusals: Refusals, talk: Talk) -> anyhow::Result<Self> {
         hint(files, talk);
-        Ok(Self::from_lines(Lines::open(files)?, strict, talk))
+        Ok(Self::counting(Lines::open(files)?, refusals, talk))
     }
 
     /// The records of `lines`.
     pub fn from_lines(lines: Lines, strict: bool, talk: Talk) -> Self {
-        Self { lines, policy: Policy::new(strict, talk) }
+        Self::counting(lines, Refusals::new(strict, talk), talk)
+    }
+
+    /// The records of `lines`; what cannot be read is counted where the caller can see it.
+    pub fn counting(lines: Lines, refusals: Refusals, talk: Talk) -> Self {
+        Self { lines, refusals, newer: Newer::new(talk) }
     }
 
     /// The next line that is a JSON object, with what it is.
@@ -89,7 +83,7 @@ impl Input {
                     }
                     return Ok(Some((line, record)));
                 }
-                Err(why) => self.refuse(&format!("{}: {why}", line.place))?,
+                Err(why) => self.refuse(&line.place, &why.to_string())?,
             }
         }
         Ok(None)
@@ -114,9 +108,12 @@ impl Input {
     /// When the input fails, or, under `--strict`, when a line is not text.
     pub fn next_or_refused(&mut self) -> anyhow::Result<Option<Option<Line>>> {
         match self.lines.next() {
-            None => Ok(None),
+            None => {
+                self.refusals.sum_up();
+                Ok(None)
+            }
             Some(Ok(line)) => Ok(Some(Some(line))),
-            Some(Err(Bad::Line(place, why))) => self.refuse(&format!("{place}: {why}")).map(|()| Some(None)),
+            Some(Err(Bad::Line(place, why))) => self.refuse(&place, &why).map(|()| Some(None)),
             Some(Err(Bad::Input(place, why))) => Err(why).with_context(|| place.to_string()),
         }
     }
@@ -133,19 +130,19 @@ impl Input {
 
     /// Says, once, that a record of a newer contract is passed on.
     pub fn newer(&mut self, line: &Line, v: u64) {
-        self.policy.newer(&line.place, v);
+        self.newer.at(&line.place, v);
     }
 
     /// Reports a line as unreadable, for a reason the caller found.
     ///
     /// # Errors
     /// Under `--strict`, always.
-    pub fn refuse(&mut self, why: &str) -> anyhow::Result<()> {
-        self.policy.refuse(why)
+    pub fn refuse(&mut self, place: &Place, why: &str) -> anyhow::Result<()> {
+        self.refusals.line(place, why)
     }
 
     /// How many lines were refused.
     pub fn bad(&self) -> u64 {
-        self.policy.bad()
+        self.refusals.bad()
     }
 }

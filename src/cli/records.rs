@@ -5,10 +5,10 @@
 //! made of them does not depend on how many threads there are, and what a record takes of the allocator goes back to it on
 //! the thread that took it.
 
-use super::Talk;
-use super::input::{Policy, hint};
+use super::input::{Newer, hint};
+use super::{Refusals, Talk};
 use crate::locks::{locked, regardless};
-use crate::ndjson::{Bad, Block, Blocks};
+use crate::ndjson::{Bad, Block, Blocks, Place};
 use crate::record::{Outcome, Record};
 use anyhow::Context;
 use std::num::NonZeroUsize;
@@ -24,7 +24,8 @@ pub type Room = Option<Box<Outcome>>;
 /// The records of a program's inputs, all of them, in order.
 pub struct Records {
     blocks: Blocks,
-    policy: Policy,
+    refusals: Refusals,
+    newer: Newer,
 }
 
 impl Records {
@@ -34,7 +35,7 @@ impl Records {
     /// When a file cannot be opened.
     pub fn open(files: &[PathBuf], strict: bool, talk: Talk) -> anyhow::Result<Self> {
         hint(files, talk);
-        Ok(Self { blocks: Blocks::open(files)?, policy: Policy::new(strict, talk) })
+        Ok(Self { blocks: Blocks::open(files)?, refusals: Refusals::new(strict, talk), newer: Newer::new(talk) })
     }
 
     /// Reads every record with `read` on as many `threads`, and hands them to `take` in order. A result whose contents are
@@ -49,7 +50,7 @@ impl Records {
         take: &mut (dyn FnMut(Record) -> Room + Send),
     ) -> anyhow::Result<u64> {
         let source = Mutex::new(Source { blocks: self.blocks, number: 0 });
-        let turn = Turn { next: 0, policy: self.policy, take, failed: None };
+        let turn = Turn { next: 0, refusals: self.refusals, newer: self.newer, take, failed: None };
         let turns = Turns { turn: Mutex::new(turn), came: Condvar::new() };
         std::thread::scope(|scope| {
             // The calling thread is one of them.
@@ -59,7 +60,7 @@ impl Records {
             work(&source, &turns, &read);
         });
         let turn = regardless(turns.turn.into_inner());
-        turn.failed.map_or(Ok(turn.policy.bad()), Err)
+        turn.failed.map_or(Ok(turn.refusals.bad()), Err)
     }
 }
 
@@ -72,7 +73,8 @@ struct Source {
 /// Whose turn it is to hand records out, and to whom.
 struct Turn<'a> {
     next: u64,
-    policy: Policy,
+    refusals: Refusals,
+    newer: Newer,
     take: &'a mut (dyn FnMut(Record) -> Room + Send),
     failed: Option<anyhow::Error>,
 }
@@ -118,7 +120,7 @@ fn work(
                 mine.wait().hand_out(&block, &mut records, &mut spare);
                 room = block.into_room();
             }
-            Err(Bad::Line(place, why)) => mine.wait().refuse(&format!("{place}: {why}")),
+            Err(Bad::Line(place, why)) => mine.wait().refuse(&place, &why),
             Err(Bad::Input(place, why)) => mine.wait().fail(Err(why).with_context(|| place.to_string())),
         }
     }
@@ -160,21 +162,21 @@ impl Turn<'_> {
             match record {
                 Ok(record) => {
                     if let Record::Newer(v) = record {
-                        self.policy.newer(&block.place(number), v);
+                        self.newer.at(&block.place(number), v);
                     }
                     let room = (self.take)(record);
                     if room.is_some() && spare.len() < AT_ONCE {
                         spare.push(room);
                     }
                 }
-                Err(why) => self.refuse(&format!("{}: {why}", block.place(number))),
+                Err(why) => self.refuse(&block.place(number), &why),
             }
         }
     }
 
-    fn refuse(&mut self, why: &str) {
+    fn refuse(&mut self, place: &Place, why: &str) {
         if self.failed.is_none() {
-            let refused = self.policy.refuse(why);
+            let refused = self.refusals.line(place, why);
             self.fail(refused);
         }
     }

@@ -8,25 +8,24 @@
 //! its turn in order, the last read is always the one that brought what a stream finds. The many streams share one
 //! order of bytes: what is lost on the way holds up all of them.
 
+use super::gate::{Answer, Gate, Gated, piece};
 use super::route::Routes;
-use super::wire::{Connection, Head, Read, Reads, failed, locked, refused};
+use super::wire::{Connection, Head, Read, Reads, failed, refused};
 use crate::clock;
+use crate::locks::locked;
 use crate::record::Failure;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::header::HOST;
-use hyper::{Request, Response, Uri};
+use hyper::{Request, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::collections::HashMap;
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// How much a server may send ahead on a stream, and on a connection, in bytes: so much that no answer waits for us to say that
@@ -90,8 +89,9 @@ impl Lanes {
         lanes.iter().find_map(|lane| {
             let room = Arc::clone(&lane.room).try_acquire_owned().ok()?;
             let used = lane.used.swap(true, Ordering::Relaxed);
-            let ride = Ride { sender: lane.sender.clone(), uri: uri.clone(), answer: None, body: None, _room: room };
-            Some(Connection::on_lane(ride, Arc::clone(&lane.reads), used, lane.opened_seconds))
+            let (sender, reads) = (lane.sender.clone(), Arc::clone(&lane.reads));
+            let ride = Ride { sender, reads, uri: uri.clone(), answer: None, body: None, _room: room };
+            Some(Connection::on_lane(ride, used, lane.opened_seconds))
         })
     }
 
@@ -105,8 +105,8 @@ impl Lanes {
             ));
         }
         let (reads, first) = (Arc::<Reads>::default(), Arc::<First>::default());
-        let (seen, inner) = (0, TokioIo::new(stream));
-        let socket = Turns { inner, reads: Arc::clone(&reads), has_read: false, seen, first: Arc::clone(&first) };
+        let gate = Turns { reads: Arc::clone(&reads), has_read: false, seen: 0, first: Arc::clone(&first) };
+        let socket = Gated { inner: TokioIo::new(stream), gate };
         let mut builder = Builder::new(TokioExecutor::new());
         builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
         let (sender, driver) = builder.handshake(TokioIo::new(socket)).await.map_err(|why| failed(server, &why))?;
@@ -132,11 +132,10 @@ impl Lanes {
     }
 }
 
-type Answer = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
-
 /// A place on a connection, and the request on it.
 pub struct Ride {
     sender: SendRequest<Full<Bytes>>,
+    reads: Arc<Reads>,
     uri: Uri,
     answer: Option<Answer>,
     body: Option<Incoming>,
@@ -170,27 +169,13 @@ impl Ride {
     ///
     /// # Errors
     /// When the connection or the stream ends before the body does.
-    pub fn poll_piece(
-        &mut self,
-        cx: &mut Context<'_>,
-        reads: &Reads,
-        take: &mut impl FnMut(Read, &[u8]),
-    ) -> Poll<io::Result<bool>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(Ok(false)) };
-        let more = match ready!(Pin::new(&mut *body).poll_frame(cx)) {
-            None => false,
-            Some(Err(why)) => return Poll::Ready(Err(io::Error::other(why))),
-            Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    take(reads.last(), data);
-                }
-                !body.is_end_stream()
-            }
-        };
-        if !more {
-            self.body = None;
-        }
-        Poll::Ready(Ok(more))
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>, take: &mut impl FnMut(Read, &[u8])) -> Poll<io::Result<bool>> {
+        piece(&mut self.body, cx, || self.reads.last(), take)
+    }
+
+    /// The stamps of the reads of its connection, for whichever stream they were.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
     }
 }
 
@@ -201,9 +186,8 @@ struct First {
     said: Notify,
 }
 
-/// A socket that stamps its reads, and reads once in each turn of its task.
-struct Turns<S> {
-    inner: S,
+/// The gate of a connection that many streams share.
+struct Turns {
     reads: Arc<Reads>,
     has_read: bool,
     /// How many bytes were read until the type of the first frame was.
@@ -211,50 +195,22 @@ struct Turns<S> {
     first: Arc<First>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Turns<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if std::mem::take(&mut self.has_read) {
-            // Whom the last read woke goes first; then it is this task's turn again.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
-        let fresh = &buf.filled()[before..];
-        if !fresh.is_empty() {
-            self.reads.stamp();
-            self.has_read = true;
-            // Three bytes of a frame are its length, the fourth its type.
-            if self.seen < 4 {
-                if let Some(kind) = fresh.get(3 - self.seen) {
-                    self.first.kind.store(*kind, Ordering::Relaxed);
-                    self.first.said.notify_one();
-                }
-                self.seen += fresh.len().min(4);
-            }
-        }
-        polled
+impl Gate for Turns {
+    fn closed(&mut self) -> bool {
+        // Whom the last read woke goes first; then it is this task's turn again.
+        std::mem::take(&mut self.has_read)
     }
-}
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Turns<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
-    }
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, parts)
-    }
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+    fn brought(&mut self, fresh: &[u8]) {
+        self.reads.stamp();
+        self.has_read = true;
+        // Three bytes of a frame are its length, the fourth its type.
+        if self.seen < 4 {
+            if let Some(kind) = fresh.get(3 - self.seen) {
+                self.first.kind.store(*kind, Ordering::Relaxed);
+                self.first.said.notify_one();
+            }
+            self.seen += fresh.len().min(4);
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! The way to a server, straight or through a proxy of the environment, is `http::route`'s business.
 
 use crate::clock;
-pub(super) use crate::locks::locked;
+use crate::locks::locked;
 use crate::record::{Failure, FailureKind};
 use bytes::Bytes;
 use hyper::header::HeaderMap;
@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -53,8 +53,6 @@ pub struct Read {
 pub struct Reads {
     last_ns: AtomicU64,
     count: AtomicU64,
-    /// Whether the last was in this turn of whoever lets the connection work.
-    in_turn: AtomicBool,
 }
 
 impl Reads {
@@ -62,17 +60,6 @@ impl Reads {
     pub(super) fn stamp(&self) {
         self.last_ns.store(clock::mono_ns(), Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Relaxed);
-        self.in_turn.store(true, Ordering::Relaxed);
-    }
-
-    /// Another turn begins.
-    pub(super) fn turn(&self) {
-        self.in_turn.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether there was one in this turn.
-    pub(super) fn in_turn(&self) -> bool {
-        self.in_turn.load(Ordering::Relaxed)
     }
 
     /// The last one; its number is 0 when there was none.
@@ -99,15 +86,14 @@ enum Way {
 /// One open connection, or a place on one.
 pub struct Connection {
     way: Way,
-    reads: Arc<Reads>,
     used: bool,
     opened_seconds: f64,
     forward: Option<Forward>,
 }
 
 impl Connection {
-    pub(super) fn on_lane(ride: Ride, reads: Arc<Reads>, used: bool, opened_seconds: f64) -> Self {
-        Self { way: Way::Ride(ride), reads, used, opened_seconds, forward: None }
+    pub(super) fn on_lane(ride: Ride, used: bool, opened_seconds: f64) -> Self {
+        Self { way: Way::Ride(ride), used, opened_seconds, forward: None }
     }
 
     /// Whether it carried a request before.
@@ -122,7 +108,10 @@ impl Connection {
 
     /// The stamps of its reads. Of a connection that many streams share, they are those of all of them.
     pub fn reads(&self) -> &Reads {
-        &self.reads
+        match &self.way {
+            Way::Solo(solo) => solo.reads(),
+            Way::Ride(ride) => ride.reads(),
+        }
     }
 
     /// Whether it is HTTP/2.
@@ -148,7 +137,7 @@ impl Connection {
     /// When the connection ends first, or what comes is not HTTP.
     pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Head>> {
         match &mut self.way {
-            Way::Solo(solo) => solo.poll_head(cx, &self.reads),
+            Way::Solo(solo) => solo.poll_head(cx),
             Way::Ride(ride) => ride.poll_head(cx),
         }
     }
@@ -159,8 +148,8 @@ impl Connection {
     /// When the connection ends before the body does, or its form is broken.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>, take: &mut impl FnMut(Read, &[u8])) -> Poll<io::Result<bool>> {
         match &mut self.way {
-            Way::Solo(solo) => solo.poll_piece(cx, &self.reads, take),
-            Way::Ride(ride) => ride.poll_piece(cx, &self.reads, take),
+            Way::Solo(solo) => solo.poll_piece(cx, take),
+            Way::Ride(ride) => ride.poll_piece(cx, take),
         }
     }
 
@@ -169,7 +158,7 @@ impl Connection {
     async fn is_usable(&mut self) -> bool {
         poll_fn(|cx| {
             Poll::Ready(match &mut self.way {
-                Way::Solo(solo) => solo.poll_usable(cx, &self.reads),
+                Way::Solo(solo) => solo.poll_usable(cx),
                 Way::Ride(_) => false,
             })
         })
@@ -251,12 +240,9 @@ impl Connections {
         let began = clock::mono_ns();
         let opening = async {
             let (stream, forward) = self.routes.open(uri, &server, false).await?;
-            let reads = Arc::<Reads>::default();
-            let solo =
-                Solo::new(TokioIo::new(stream), Arc::clone(&reads)).await.map_err(|why| failed(&server, &why))?;
+            let solo = Solo::new(TokioIo::new(stream)).await.map_err(|why| failed(&server, &why))?;
             Ok(Connection {
                 way: Way::Solo(Box::new(solo)),
-                reads,
                 used: false,
                 opened_seconds: clock::between(began, clock::mono_ns()),
                 forward,

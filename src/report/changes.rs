@@ -1,7 +1,7 @@
 //! A comparison with a baseline, in words that every format shares.
 
 use super::number;
-use crate::summary::{Change, Comparison, Summary, Verdict};
+use crate::summary::{Aside, Change, Comparison, Summary, Verdict};
 
 /// A change in words.
 pub struct Said<'a> {
@@ -9,6 +9,8 @@ pub struct Said<'a> {
     pub change: &'a Change,
     /// The model, and what tells its group from others.
     pub model: String,
+    /// The baseline.
+    pub baseline: &'a str,
     /// The metric, without underscores.
     pub metric: String,
     /// The median before, with its unit.
@@ -23,30 +25,40 @@ pub struct Said<'a> {
 
 /// Every change in words, in order.
 pub fn said<'a>(summary: &Summary, comparison: &'a Comparison) -> Vec<Said<'a>> {
-    let say = |change: &'a Change| {
-        let group = &summary.groups[change.group];
-        // Of several baselines each change says which.
-        let of = comparison.baselines.get(change.baseline).filter(|_| comparison.baselines.len() > 1);
-        Said {
-            change,
-            model: of.map_or(group.name(), |baseline| format!("{} vs {baseline}", group.name())),
-            metric: change.metric.name().replace('_', " "),
-            old: number::alone(change.old, change.metric.unit()),
-            new: number::alone(change.new, change.metric.unit()),
-            percent: format!("{} %", percent(change.ratio)),
-            interval: change
-                .low
-                .zip(change.high)
-                .map(|(low, high)| format!("{} to {} %", percent(low), percent(high)))
-                .unwrap_or_default(),
-        }
+    let say = |change: &'a Change| Said {
+        change,
+        model: summary.groups[change.group].name(),
+        baseline: name(comparison, change.baseline),
+        metric: change.metric.name().replace('_', " "),
+        old: number::alone(change.old, change.metric.unit()),
+        new: number::alone(change.new, change.metric.unit()),
+        percent: format!("{} %", percent(change.ratio)),
+        interval: change
+            .low
+            .zip(change.high)
+            .map(|(low, high)| format!("{} to {} %", percent(low), percent(high)))
+            .unwrap_or_default(),
     };
     comparison.changes.iter().map(say).collect()
 }
 
-/// How many changes there are of each verdict, in words.
+fn name(comparison: &Comparison, baseline: usize) -> &str {
+    comparison.baselines.get(baseline).map_or("", String::as_str)
+}
+
+/// How many changes there are of each verdict against each baseline, in words: `old.ndjson: 2 better, 1 worse`.
 pub fn tally(comparison: &Comparison) -> String {
-    let count = |verdict| comparison.changes.iter().filter(|change| change.verdict == verdict).count();
+    let said = comparison.baselines.iter().enumerate().map(|(at, name)| {
+        let verdicts = verdicts(comparison, at);
+        format!("{name}: {}", if verdicts.is_empty() { "nothing that both have" } else { &verdicts })
+    });
+    said.collect::<Vec<_>>().join("; ")
+}
+
+/// How many changes there are of each verdict against one baseline.
+fn verdicts(comparison: &Comparison, baseline: usize) -> String {
+    let of = || comparison.changes.iter().filter(|change| change.baseline == baseline);
+    let count = |verdict| of().filter(|change| change.verdict == verdict).count();
     [
         (Verdict::Better, "better"),
         (Verdict::Worse, "worse"),
@@ -61,17 +73,21 @@ pub fn tally(comparison: &Comparison) -> String {
     .join(", ")
 }
 
-/// What only one side has, in a sentence each.
+/// What only one side has, in a sentence each; every sentence names the baseline that it is about.
 pub fn missing(comparison: &Comparison) -> Vec<String> {
-    let say = |words: &str, models: &[String]| (!models.is_empty()).then(|| format!("{words}: {}", models.join(", ")));
-    [
-        say("Compared although it was set otherwise", &comparison.set_otherwise),
-        say("Only in the baseline", &comparison.only_before),
-        say("Not in the baseline", &comparison.only_now),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let say = |at: usize, words: &str, asides: &[Aside]| {
+        let of = asides.iter().filter(|aside| aside.baseline == at).map(|aside| aside.group.as_str());
+        let groups: Vec<&str> = of.collect();
+        (!groups.is_empty()).then(|| format!("{words} {}: {}", name(comparison, at), groups.join(", ")))
+    };
+    let of = |at| {
+        [
+            say(at, "Compared although it was set otherwise in the baseline", &comparison.set_otherwise),
+            say(at, "Only in the baseline", &comparison.only_before),
+            say(at, "Not in the baseline", &comparison.only_now),
+        ]
+    };
+    (0..comparison.baselines.len()).flat_map(of).flatten().collect()
 }
 
 fn percent(ratio: f64) -> String {

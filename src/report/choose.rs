@@ -7,9 +7,17 @@ use std::cmp::Ordering;
 /// Reads a list of columns: `model,tok_s,j_tok`.
 ///
 /// # Errors
-/// When one of them is no column; the sentence lists them.
+/// When one of them is no column, the sentence lists them; when one stands twice.
 pub fn parse(text: &str) -> Result<Vec<&'static Column>, String> {
-    text.split(',').map(|key| one(key.trim())).collect()
+    let mut columns: Vec<&'static Column> = Vec::new();
+    for column in text.split(',').map(|key| one(key.trim())) {
+        let column = column?;
+        if columns.iter().any(|known| known.key == column.key) {
+            return Err(format!("{}: stands twice", column.key));
+        }
+        columns.push(column);
+    }
+    Ok(columns)
 }
 
 /// Reads an order of groups: a column, with `-` before it for the largest first.

@@ -1,6 +1,6 @@
 //! The columns of a report: one list for every format, so that a name means the same in all of them.
 
-use crate::summary::{Better, Group, Joules, Metric, Outlying, Stat, Throughput, Unit};
+use crate::summary::{Better, Energy, Group, Joules, Metric, Outlying, Range, Stat, Throughput, Unit};
 
 /// What belongs together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,15 +159,24 @@ pub const COLUMNS: &[Column] = &[
     column!("goodput", "goodput", Speed, SHARE, Higher, "The share of all requests, failed ones included, that kept every limit of --slo.", |g| Cell::number(g.goodput.map(|good| good.share))),
 
     column!("cpu_w", "CPU", Energy, W, Lower, "Mean power of the processor during a request: median of requests.", |g| watts(g, Metric::CpuWatts)),
+    column!("cpu_w_peak", "CPU peak", Energy, W, Lower, "The highest reading of the processor while a request ran.", |g| reading(g, Metric::CpuWatts, |r| r.peak)),
+    column!("cpu_w_low", "CPU low", Energy, W, Lower, "The lowest reading of the processor while a request ran.", |g| reading(g, Metric::CpuWatts, |r| r.low)),
     column!("gpu_w", "GPU", Energy, W, Lower, "Mean power of the graphics processor during a request: median of requests.", |g| watts(g, Metric::GpuWatts)),
+    column!("gpu_w_peak", "GPU peak", Energy, W, Lower, "The highest reading of the graphics processor while a request ran.", |g| reading(g, Metric::GpuWatts, |r| r.peak)),
+    column!("gpu_w_low", "GPU low", Energy, W, Lower, "The lowest reading of the graphics processor while a request ran.", |g| reading(g, Metric::GpuWatts, |r| r.low)),
     column!("ane_w", "ANE", Energy, W, Lower, "Mean power of the neural engine during a request: median of requests.", |g| watts(g, Metric::AneWatts)),
+    column!("ane_w_peak", "ANE peak", Energy, W, Lower, "The highest reading of the neural engine while a request ran.", |g| reading(g, Metric::AneWatts, |r| r.peak)),
+    column!("ane_w_low", "ANE low", Energy, W, Lower, "The lowest reading of the neural engine while a request ran.", |g| reading(g, Metric::AneWatts, |r| r.low)),
     column!("total_w", "total", Energy, W, Lower, "Mean power of the meter's total during a request: median of requests.", |g| watts(g, Metric::TotalWatts)),
-    column!("total_w_peak", "peak", Energy, W, Lower, "The highest reading of the total while a request ran.", |g| Cell::number(g.watts.get(&Metric::TotalWatts).map(|r| r.peak))),
-    column!("total_w_low", "low", Energy, W, Lower, "The lowest reading of the total while a request ran.", |g| Cell::number(g.watts.get(&Metric::TotalWatts).map(|r| r.low))),
-    column!("gpu_w_peak", "GPU peak", Energy, W, Lower, "The highest reading of the graphics processor while a request ran.", |g| Cell::number(g.watts.get(&Metric::GpuWatts).map(|r| r.peak))),
+    column!("total_w_peak", "peak", Energy, W, Lower, "The highest reading of the total while a request ran.", |g| reading(g, Metric::TotalWatts, |r| r.peak)),
+    column!("total_w_low", "low", Energy, W, Lower, "The lowest reading of the total while a request ran.", |g| reading(g, Metric::TotalWatts, |r| r.low)),
     column!("joules", "energy", Energy, J, Lower, "Energy of a request, gross: median.", |g| joules(g, Metric::Energy, None)),
-    column!("j_tok", "J/token", Energy, JT, Lower, "Energy ÷ output tokens, gross: sums over the requests where both are known.", joules_per_token),
-    column!("j_tok_net", "net J/token", Energy, JT, Lower, "Energy less what idling would have taken ÷ output tokens.", |g| doubtful(g, g.energy.as_ref().and_then(|e| e.net_joules_per_output_token), None)),
+    column!("j_tok", "J/token", Energy, JT, Lower, "Energy ÷ output tokens, gross: sums over the requests where both are known.", |g| per_token(g, GROSS)),
+    column!("j_tok_lower", "J/token at least", Energy, JT, Lower, "Energy ÷ output tokens, gross, is certainly at least this.", |g| per_token_bound(g, |e| e.joules_per_output_token_lower)),
+    column!("j_tok_upper", "J/token at most", Energy, JT, Lower, "Energy ÷ output tokens, gross, is certainly at most this.", |g| per_token_bound(g, |e| e.joules_per_output_token_upper)),
+    column!("j_tok_net", "net J/token", Energy, JT, Lower, "Energy less what idling would have taken ÷ output tokens.", |g| per_token(g, NET)),
+    column!("j_tok_net_lower", "net J/token at least", Energy, JT, Lower, "Net energy ÷ output tokens is at least this, while idling draws no more than the median of its readings and their spread.", |g| per_token_bound(g, |e| e.net_joules_per_output_token_lower)),
+    column!("j_tok_net_upper", "net J/token at most", Energy, JT, Lower, "Net energy ÷ output tokens is at most this, while idling draws no less than the median of its readings less their spread.", |g| per_token_bound(g, |e| e.net_joules_per_output_token_upper)),
     column!("prefill_j", "prefill", Energy, J, Lower, "Energy of a request from its start to its first token: median.", |g| joules(g, Metric::PrefillEnergy, g.energy_split.and_then(|s| s.prefill))),
     column!("decode_j", "decoding", Energy, J, Lower, "Energy of a request from its first to its last token: median.", |g| joules(g, Metric::DecodeEnergy, g.energy_split.and_then(|s| s.decode))),
     column!("idle_j", "idle", Energy, J, Lower, "What idling would have taken in the time of a request, part of its energy: median.", |g| joules(g, Metric::IdleEnergy, None)),
@@ -190,6 +199,7 @@ pub const COLUMNS: &[Column] = &[
     column!("out_tok", "out", Answer, TOK, Neither, "Tokens of the answer, reasoning included: median.", |g| p50(g, Metric::TokensOut)),
     column!("reasoning_tok", "reasoning", Answer, TOK, Neither, "Tokens of reasoning: median.", |g| p50(g, Metric::TokensReasoning)),
     column!("finish", "finish", Answer, None, Neither, "Why answers ended, and how often.", |g| Cell::text(tally(g.finish_reasons.iter()))),
+    column!("artifacts", "files", Answer, None, Neither, "What files the requests left, and of how many requests there is one.", |g| Cell::text(tally_all(g.artifacts.iter()))),
     column!("rendered", "rendered", Answer, None, Neither, "Whether the produced page shows anything in a browser without a network (--screenshots).", |g| Cell::text(rendered(g))),
     column!("console_errors", "console errors", Answer, N, Lower, "Errors that the scripts of produced pages made or wrote to the console (--screenshots).", |g| Cell::number(g.screens.as_ref().filter(|s| s.unknown < s.pages).map(|s| s.console_errors as f64))),
     column!("hosts", "hosts", Answer, None, Neither, "The hosts that produced pages asked for; none was reached (--screenshots).", |g| Cell::text(g.screens.as_ref().and_then(|s| words(&s.hosts)))),
@@ -243,6 +253,12 @@ fn tally<'a>(counts: impl Iterator<Item = (&'a String, &'a u64)>) -> Option<Stri
         [(word, _)] if counts.len() == 1 => Some(word.clone()),
         _ => Some(counts.iter().map(|(word, n)| format!("{word} {n}")).collect::<Vec<_>>().join(", ")),
     }
+}
+
+/// Counted words, each with its count: `html 3, json 3`.
+fn tally_all<'a>(counts: impl Iterator<Item = (&'a String, &'a u64)>) -> Option<String> {
+    let counts: Vec<String> = counts.map(|(word, n)| format!("{word} {n}")).collect();
+    (!counts.is_empty()).then(|| counts.join(", "))
 }
 
 fn words(set: &std::collections::BTreeSet<String>) -> Option<String> {
@@ -362,13 +378,45 @@ fn watts(group: &Group, metric: Metric) -> Cell {
     }
 }
 
-fn joules_per_token(group: &Group) -> Cell {
+/// A reading of a power domain: its highest or its lowest.
+fn reading(group: &Group, metric: Metric, of: fn(&Range) -> f64) -> Cell {
+    doubtful(group, group.watts.get(&metric).map(of), None)
+}
+
+/// Energy per output token with its bounds, and what these are called.
+struct PerToken {
+    value: fn(&Energy) -> Option<f64>,
+    lower: fn(&Energy) -> Option<f64>,
+    upper: fn(&Energy) -> Option<f64>,
+    said: &'static str,
+}
+
+const GROSS: PerToken = PerToken {
+    value: |e| e.joules_per_output_token,
+    lower: |e| e.joules_per_output_token_lower,
+    upper: |e| e.joules_per_output_token_upper,
+    said: "certainly",
+};
+
+/// What idling took is known from a spread of readings: nothing of it is certain.
+const NET: PerToken = PerToken {
+    value: |e| e.net_joules_per_output_token,
+    lower: |e| e.net_joules_per_output_token_lower,
+    upper: |e| e.net_joules_per_output_token_upper,
+    said: "as far as idling is known,",
+};
+
+fn per_token(group: &Group, which: PerToken) -> Cell {
     let Some(energy) = &group.energy else { return Cell::Absent };
-    let bounds = energy.joules_per_output_token_lower.zip(energy.joules_per_output_token_upper).map(|(low, high)| {
+    let bounds = (which.lower)(energy).zip((which.upper)(energy)).map(|(low, high)| {
         let say = |value| super::number::write(value, Unit::JoulesPerToken, 3);
-        format!("certainly between {} and {}", say(low), say(high))
+        format!("{} between {} and {}", which.said, say(low), say(high))
     });
-    doubtful(group, energy.joules_per_output_token, bounds)
+    doubtful(group, (which.value)(energy), bounds)
+}
+
+fn per_token_bound(group: &Group, of: fn(&Energy) -> Option<f64>) -> Cell {
+    doubtful(group, group.energy.as_ref().and_then(of), None)
 }
 
 fn doubtful(group: &Group, value: Option<f64>, more: Option<String>) -> Cell {

@@ -54,7 +54,7 @@ pub fn requests(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
 type Word = (&'static str, fn(&Summary, &Row) -> String);
 
 /// What is known of a request besides its metrics.
-const WORDS: [Word; 28] = [
+const WORDS: [Word; 32] = [
     ("run", |_, r| defused(&r.run)),
     ("id", |_, r| r.id.to_string()),
     ("source", |_, r| r.source.map(|source| source.to_string()).unwrap_or_default()),
@@ -88,6 +88,10 @@ const WORDS: [Word; 28] = [
         let hosts = r.screen.iter().flat_map(|screen| screen.hosts.iter().map(String::as_str));
         defused(&hosts.collect::<Vec<_>>().join(" "))
     }),
+    ("html", |_, r| words(r.html.as_deref())),
+    ("text", |_, r| words(r.text_file.as_deref())),
+    ("json", |_, r| words(r.json.as_deref())),
+    ("power_log", |_, r| words(r.power_log.as_deref())),
 ];
 
 fn words(text: Option<&str>) -> String {
@@ -102,11 +106,12 @@ fn number(value: f64) -> String {
     super::json::number(Some(value)).to_string()
 }
 
-/// A text that a spreadsheet does not compute: one that begins like a formula gets an apostrophe before it
-/// (OWASP, CSV injection). Control characters are left out.
+/// A text that a spreadsheet does not compute: one that begins like a formula, whatever blanks are before that, gets an
+/// apostrophe before it (OWASP, CSV injection; some take the wide forms of the signs for the signs). Control characters are left out.
 fn defused(text: &str) -> String {
     let text: String = text.chars().filter(|c| !super::number::hidden(*c) || *c == '\n').collect();
-    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
+    let formula = text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
+    if formula { format!("'{text}") } else { text }
 }
 
 /// Csv's error with the I/O error that it hides, so that a closed pipe is found.
@@ -128,6 +133,10 @@ mod tests {
             ("-1+1", "'-1+1"),
             ("@SUM(A1)", "'@SUM(A1)"),
             ("\t=1", "'=1"),
+            ("  =1+1", "'  =1+1"),
+            ("\n=1+1", "'\n=1+1"),
+            ("＝1+1", "'＝1+1"),
+            ("a=1", "a=1"),
             ("gpt-oss", "gpt-oss"),
             ("", ""),
         ] {

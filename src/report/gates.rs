@@ -65,28 +65,27 @@ impl Gate {
         matches!(self.limit, Limit::OfBaseline(_))
     }
 
-    /// What the gate finds, group by group and against every baseline.
-    pub fn judge(&self, summary: &Summary, baselines: &[Summary]) -> Judged {
+    /// What the gate finds, group by group and against every baseline, each under its name: it fails where its condition
+    /// holds against any of them.
+    pub fn judge(&self, summary: &Summary, baselines: &[(String, Summary)]) -> Judged {
         let mut judged = Judged::default();
         if summary.groups.is_empty() {
             judged.failures.push(format!("{}: there are no results to judge", self.text));
         }
-        let against: Vec<Vec<Option<&Group>>> = match self.limit {
-            Limit::Number(_) => vec![vec![None; summary.groups.len()]],
-            Limit::OfBaseline(_) => baselines
-                .iter()
-                .map(|old| counterparts(summary, old).into_iter().map(|at| Some(&old.groups[at?])).collect())
-                .collect(),
-        };
-        for before in against {
-            for (group, before) in summary.groups.iter().zip(before) {
-                self.judge_group(group, before, &mut judged);
+        match self.limit {
+            Limit::Number(_) => summary.groups.iter().for_each(|group| self.judge_group(group, "", None, &mut judged)),
+            Limit::OfBaseline(_) => {
+                for (name, old) in baselines {
+                    for (group, at) in summary.groups.iter().zip(counterparts(summary, old)) {
+                        self.judge_group(group, name, at.map(|at| &old.groups[at]), &mut judged);
+                    }
+                }
             }
         }
         judged
     }
 
-    fn judge_group(&self, group: &Group, before: Option<&Group>, judged: &mut Judged) {
+    fn judge_group(&self, group: &Group, baseline: &str, before: Option<&Group>, judged: &mut Judged) {
         let said = |what: String| format!("{}: {}: {what}", self.text, group.name());
         let unit = self.column.unit.unwrap_or(Unit::Count);
         let cell = (self.column.of)(group);
@@ -100,7 +99,7 @@ impl Gate {
             Limit::Number(limit) => limit,
             Limit::OfBaseline(factor) => match before.and_then(|group| (self.column.of)(group).value()) {
                 Some(old) => old * factor,
-                None => return judged.failures.push(said("not in the baseline".into())),
+                None => return judged.failures.push(said(format!("not in the baseline {baseline}"))),
             },
         };
         let holds = match self.sign {
@@ -111,7 +110,7 @@ impl Gate {
         };
         let against = match self.limit {
             Limit::Number(_) => String::new(),
-            Limit::OfBaseline(_) => format!(", against {}", number::alone(limit, unit)),
+            Limit::OfBaseline(_) => format!(", against {} from {baseline}", number::alone(limit, unit)),
         };
         let old = before.map(|group| (self.column.of)(group));
         let doubts: Vec<&str> = [Some(&cell), old.as_ref()].into_iter().flatten().filter_map(Cell::doubt).collect();
@@ -177,16 +176,16 @@ mod tests {
     #[test]
     fn a_gate_fails_for_every_group_that_holds_its_condition_or_lacks_its_number() {
         let now = summary(&[Some(0.4), Some(0.6), None]);
-        let before = summary(&[Some(0.4), Some(0.5)]);
+        let before = || summary(&[Some(0.4), Some(0.5)]);
         for (gate, expect) in [
             ("ttft_p50 > 500ms", vec!["m1: 0.600 s", "m2: not measured"]),
             ("ttft_p50 >= 0.4s", vec!["m0: 0.400 s", "m1: 0.600 s", "m2: not measured"]),
             ("ok < 1", vec![]),
             ("failed > 0", vec![]),
-            ("ttft_p50 > 1.1 * baseline", vec!["m1: 0.600 s, against 0.550 s", "m2: not measured"]),
-            ("ttft_p50>baseline", vec!["m1: 0.600 s, against 0.500 s", "m2: not measured"]),
+            ("ttft_p50 > 1.1 * baseline", vec!["m1: 0.600 s, against 0.550 s from old", "m2: not measured"]),
+            ("ttft_p50>baseline", vec!["m1: 0.600 s, against 0.500 s from old", "m2: not measured"]),
         ] {
-            let failures = Gate::parse(gate).unwrap().judge(&now, std::slice::from_ref(&before)).failures;
+            let failures = Gate::parse(gate).unwrap().judge(&now, &[("old".to_owned(), before())]).failures;
             let expect: Vec<String> = expect.iter().map(|what| format!("{gate}: {what}")).collect();
             assert_eq!(failures, expect);
         }

@@ -2,6 +2,7 @@
 
 use crate::record::Calibration;
 use anyhow::Context;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The streams of a run folder, in the order in which they are read: what results refer to comes first.
@@ -89,27 +90,58 @@ pub fn calibration(path: &Path) -> anyhow::Result<Calibration> {
     })
 }
 
-/// How long each input is now, so that a change is seen; a file that is not there yet has no length.
+/// What tells an input from what it was: where it lies on the disk, how long it is, and when it was last written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    place: (u64, u64),
+    length: u64,
+    written: (i64, i64),
+}
+
+/// The state of each input now, so that a change is seen; a file that is not there has none.
 ///
 /// # Errors
-/// When an operand is standard input, which cannot be read twice.
-pub fn sizes(operands: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, Option<u64>)>> {
+/// When an operand is standard input or a pipe, which cannot be read twice.
+pub fn states(operands: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, Option<State>)>> {
     if operands.is_empty() || operands.iter().any(|operand| operand.as_os_str() == "-") {
         anyhow::bail!("--follow: standard input cannot be read again: name a file that grows, or a run folder");
     }
-    let mut sizes = Vec::new();
+    let mut states = Vec::new();
     for operand in operands {
         let files: Vec<PathBuf> = if operand.is_dir() {
-            STREAMS.iter().map(|name| operand.join(name)).collect()
+            // A run folder of ours has documents too, which nobody reads; the report itself may be one of them.
+            let ours = operand.join("results.ndjson").is_file();
+            let documents = if ours { Vec::new() } else { documents(operand).unwrap_or_default() };
+            STREAMS.iter().map(|name| operand.join(name)).chain(documents).collect()
         } else {
             vec![operand.clone()]
         };
-        sizes.extend(files.into_iter().map(|file| {
-            let length = std::fs::metadata(&file).ok().map(|meta| meta.len());
-            (file, length)
-        }));
+        for file in files {
+            let known = std::fs::metadata(&file).ok();
+            if known.as_ref().is_some_and(|known| !known.is_file() && !known.is_dir()) {
+                anyhow::bail!(
+                    "--follow: {} is no file, and cannot be read again: name a file that grows, or a run folder",
+                    file.display()
+                );
+            }
+            let state = known.map(|known| State {
+                place: (known.dev(), known.ino()),
+                length: known.len(),
+                written: (known.mtime(), known.mtime_nsec()),
+            });
+            states.push((file, state));
+        }
     }
-    Ok(sizes)
+    Ok(states)
+}
+
+/// Whether there is anything at an operand that can be read: a file, or a folder that holds what is looked for.
+pub fn is_there(operand: &Path) -> bool {
+    if operand.is_dir() {
+        return operand.join("results.ndjson").is_file()
+            || documents(operand).is_ok_and(|documents| !documents.is_empty());
+    }
+    operand.exists()
 }
 
 /// The JSON files of a folder, by name.

@@ -1,8 +1,10 @@
 //! The JSON summary: the fields of the token-rate harness that people already read, then our groups.
 
+use super::Options;
 use super::calibration;
+use super::columns::{COLUMNS, Cell};
 use crate::clock;
-use crate::summary::{Comparison, Group, Metric, Row, Stat, Summary};
+use crate::summary::{Aside, Comparison, Group, Metric, Row, Stat, Summary};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
@@ -10,12 +12,12 @@ use std::io::{self, Write};
 ///
 /// # Errors
 /// When the output is closed or full.
-pub fn write(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *to, &document(summary))?;
+pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *to, &document(summary, options))?;
     to.write_all(b"\n")
 }
 
-fn document(summary: &Summary) -> Value {
+fn document(summary: &Summary, options: &Options) -> Value {
     let totals = &summary.totals;
     let mean = |stat: &Option<Stat>| number(stat.as_ref().map(|s| s.mean));
     let ms = |stat: &Option<Stat>, name| number(stat.as_ref().and_then(|s| s.percentile(name)).map(|s| s * 1e3));
@@ -48,6 +50,7 @@ fn document(summary: &Summary) -> Value {
     }
     put("window", json!(summary.window));
     for (name, mut value) in [
+        ("doubled", json!(summary.doubled)),
         ("levels", json!(summary.levels)),
         ("searches", json!(summary.searches)),
         ("ends", json!(summary.ends)),
@@ -59,7 +62,7 @@ fn document(summary: &Summary) -> Value {
             put(name, value);
         }
     }
-    put("groups", Value::Array(summary.groups.iter().map(group).collect()));
+    put("groups", Value::Array(summary.groups.iter().map(|one| group(one, options)).collect()));
     if let Some(slo) = &summary.slo {
         put("slo_seconds", json!(slo));
     }
@@ -102,20 +105,48 @@ fn compared(summary: &Summary, comparison: &Comparison) -> Value {
         round_all(&mut value);
         value
     });
+    let aside = |asides: &[Aside]| -> Vec<Value> {
+        let say = |aside: &Aside| json!({ "baseline": comparison.baselines.get(aside.baseline), "group": aside.group });
+        asides.iter().map(say).collect()
+    };
     json!({
         "baselines": comparison.baselines,
         "changes": changes.collect::<Vec<_>>(),
-        "only_before": comparison.only_before,
-        "only_now": comparison.only_now,
-        "set_otherwise": comparison.set_otherwise,
+        "only_before": aside(&comparison.only_before),
+        "only_now": aside(&comparison.only_now),
+        "set_otherwise": aside(&comparison.set_otherwise),
     })
 }
 
 /// A group, its long floats cut where measurement ends and arithmetic noise begins.
-fn group(group: &Group) -> Value {
+fn group(group: &Group, options: &Options) -> Value {
     let mut value = serde_json::to_value(group).unwrap_or(Value::Null);
+    if let Some(fields) = value.as_object_mut() {
+        let (columns, doubtful) = cells(group, options);
+        fields.insert("columns".into(), columns);
+        fields.insert("doubtful".into(), doubtful);
+    }
     round_all(&mut value);
     value
+}
+
+/// The columns of a group by the names that they have in every format, in base units and without those that were not
+/// measured; and which of them are doubtful, with why.
+fn cells(group: &Group, options: &Options) -> (Value, Value) {
+    let (mut columns, mut doubtful) = (Map::new(), Map::new());
+    let all = || COLUMNS.iter().collect();
+    for column in options.columns.clone().unwrap_or_else(all) {
+        let cell = (column.of)(group);
+        if let Some(why) = cell.doubt() {
+            doubtful.insert(column.key.to_owned(), json!(why));
+        }
+        match cell {
+            Cell::Absent => {}
+            Cell::Text(text) => drop(columns.insert(column.key.to_owned(), json!(text))),
+            Cell::Number { value, .. } => drop(columns.insert(column.key.to_owned(), number(Some(value)))),
+        }
+    }
+    (Value::Object(columns), Value::Object(doubtful))
 }
 
 /// A request: the harness's fields, then every number that was measured under its own name.
@@ -156,6 +187,10 @@ fn result(summary: &Summary, row: &Row) -> Value {
         if reason.is_some() {
             put(name, json!(reason));
         }
+    }
+    let files: Map<String, Value> = row.files().map(|(kind, path)| (kind.to_owned(), json!(path))).collect();
+    if !files.is_empty() {
+        put("files", Value::Object(files));
     }
     if let Some(screen) = &row.screen {
         put("rendered", json!(screen.rendered));

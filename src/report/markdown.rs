@@ -48,22 +48,25 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
         writeln!(to, "\nFailures:\n")?;
         for group in &summary.groups {
             for error in group.error_messages.iter().take(3) {
-                let message = plain(&number::shortened(&error.message, 200));
-                writeln!(to, "- {} × {}: {}: {message}", error.n, plain(&error.kind), plain(&group.name()))?;
+                let status = error.status.map(|status| format!(" {status}")).unwrap_or_default();
+                let message = Some(plain(&number::shortened(&error.message, 200))).filter(|said| !said.is_empty());
+                let message = message.map(|said| format!(": {said}")).unwrap_or_default();
+                writeln!(to, "- {} × {}{status}: {}{message}", error.n, plain(&error.kind), plain(&group.name()))?;
             }
         }
     }
     calibrated(summary, to)?;
     if let Some(comparison) = &summary.comparison {
-        writeln!(to, "\nCompared with the baseline: {}.\n", changes::tally(comparison))?;
-        writeln!(to, "| model | metric | before | now | change | 95 % interval | verdict |")?;
-        writeln!(to, "| --- | --- | ---: | ---: | ---: | ---: | --- |")?;
+        writeln!(to, "\nCompared with {}.\n", plain(&changes::tally(comparison)))?;
+        writeln!(to, "| baseline | model | metric | before | now | change | 95 % interval | verdict |")?;
+        writeln!(to, "| --- | --- | --- | ---: | ---: | ---: | ---: | --- |")?;
         for said in changes::said(summary, comparison) {
-            let (model, verdict) = (plain(&said.model), plain(said.change.verdict.word()));
+            let (baseline, model) = (plain(said.baseline), plain(&said.model));
+            let verdict = plain(said.change.verdict.word());
             let (old, new) = (plain(&said.old), plain(&said.new));
             writeln!(
                 to,
-                "| {model} | {} | {old} | {new} | {} | {} | {verdict} |",
+                "| {baseline} | {model} | {} | {old} | {new} | {} | {} | {verdict} |",
                 said.metric, said.percent, said.interval
             )?;
         }

@@ -3,6 +3,7 @@
 //! A format only writes: what a number is was decided by [`crate::summary`], and which columns there are by
 //! `columns`. Text from models, servers and files is hostile in every format.
 
+mod aligned;
 pub mod calibration;
 mod changes;
 mod choose;
@@ -63,6 +64,8 @@ pub struct Options {
     pub columns: Option<Vec<&'static Column>>,
     /// After how many seconds an open page looks whether it was written anew; `None` for a page that is done.
     pub refresh: Option<u64>,
+    /// How many columns the terminal has that a text is written to; `None` where it goes elsewhere.
+    pub screen: Option<usize>,
 }
 
 /// Writes a report.
@@ -72,7 +75,7 @@ pub struct Options {
 pub fn write(format: Format, summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Html => html::write(summary, options, to),
-        Format::Json => json::write(summary, to),
+        Format::Json => json::write(summary, options, to),
         Format::Csv => csv::groups(summary, options, to),
         Format::CsvRequests => csv::requests(summary, to),
         Format::Markdown => markdown::write(summary, options, to),

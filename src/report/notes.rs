@@ -18,6 +18,7 @@ pub fn notes(summary: &Summary) -> Vec<String> {
         return Vec::new();
     }
     let mut notes: Vec<String> = summary.window.iter().map(|said| said.trim_end_matches('.').to_owned()).collect();
+    notes.extend(summary.doubled.iter().take(MOST).map(|doubled| shortened(&doubled.said(), 300)));
     notes.extend(doubts(summary));
     notes.extend(power(summary));
     notes.extend(memory(summary));
@@ -90,16 +91,32 @@ fn power(summary: &Summary) -> Vec<String> {
     notes
 }
 
-/// Whether all requests of a group went to another machine.
+/// Whether all requests of a group went to another machine. The address decides, also of a service that is known to be
+/// elsewhere: whoever asks it at this machine asks a simulation or a proxy of it. Only where no address is told the kind of
+/// server does.
 fn is_elsewhere(group: &Group) -> bool {
-    let here = |address: &String| {
-        let host = address.split("://").nth(1).unwrap_or(address);
-        ["localhost", "127.", "[::1]", "0.0.0.0"].iter().any(|loopback| host.starts_with(loopback))
-    };
-    match group.source {
-        Some(Source::Openrouter | Source::Minimax) => true,
-        _ => !group.endpoints.is_empty() && !group.endpoints.iter().any(here),
+    match group.endpoints.is_empty() {
+        true => matches!(group.source, Some(Source::Openrouter | Source::Minimax)),
+        false => !group.endpoints.iter().any(|address| is_here(address)),
     }
+}
+
+/// Whether the host of an address is this machine.
+fn is_here(address: &str) -> bool {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let name = match host.strip_prefix('[') {
+        Some(six) => six.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let address: Result<std::net::IpAddr, _> = name.parse();
+    // A server that listens on every address is asked at 0.0.0.0 by careless people, and it works.
+    address.map_or_else(
+        |_| name == "localhost" || name.ends_with(".localhost"),
+        |address| address.to_canonical().is_loopback() || address.is_unspecified(),
+    )
 }
 
 fn memory(summary: &Summary) -> Vec<String> {
@@ -129,4 +146,54 @@ fn far_out(summary: &Summary) -> Vec<String> {
             .then(|| format!("far out, and counted ({}): {}", shortened(&group.name(), 60), words.join("; ")))
     };
     summary.groups.iter().filter_map(say).take(MOST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Outcome, Record};
+    use crate::summary::Collector;
+
+    #[test]
+    fn a_host_is_here_by_its_address_and_by_nothing_that_looks_like_it() {
+        for (address, here) in [
+            ("http://127.0.0.1:1234/v1/chat/completions", true),
+            ("http://127.8.8.8/v1", true),
+            ("http://LOCALHOST:8080/v1", true),
+            ("http://lms.localhost/v1", true),
+            ("http://[::1]:1234/v1", true),
+            ("http://[::ffff:127.0.0.1]:1234/v1", true),
+            ("http://0.0.0.0:8000", true),
+            ("localhost:1234", true),
+            ("https://127.0.0.1.example.com/v1", false),
+            ("https://localhost.example.com/v1", false),
+            ("https://127.example.com", false),
+            ("https://localhost@example.com/v1", false),
+            ("http://192.168.1.7:1234/v1", false),
+            ("https://api.minimax.io/v1/chat/completions?at=localhost", false),
+            ("", false),
+        ] {
+            assert_eq!(is_here(address), here, "{address}");
+        }
+    }
+
+    #[test]
+    fn where_models_ran_is_told_by_the_address_and_by_the_kind_of_server_where_there_is_none() {
+        for (source, endpoint, elsewhere) in [
+            (Source::Minimax, Some("http://127.0.0.1:9000/v1/chat/completions"), false),
+            (Source::Openrouter, Some("http://[::1]:9000/api/v1/chat/completions"), false),
+            (Source::Minimax, Some("https://api.minimax.io/v1/chat/completions"), true),
+            (Source::Minimax, None, true),
+            (Source::Lmstudio, None, false),
+            (Source::Lmstudio, Some("http://studio.lan:1234/api/v1/chat"), true),
+        ] {
+            let mut collector = Collector::default();
+            let endpoint = endpoint.map(str::to_owned);
+            let o = Outcome { model: "m".into(), source: Some(source), endpoint, ..Outcome::default() };
+            collector.add(Record::Result(Box::new(o)), None);
+            let notes = notes(&collector.finish());
+            let said = notes.iter().any(|note| note.contains("on other machines"));
+            assert_eq!(said, elsewhere, "{source} {notes:?}");
+        }
+    }
 }

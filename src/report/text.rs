@@ -1,6 +1,7 @@
 //! The table for a terminal: what a run prints when it is over.
 
 use super::Options;
+use super::aligned::{self, Strip};
 use super::calibration;
 use super::changes;
 use super::columns::{COLUMNS, Cell, Column};
@@ -10,7 +11,7 @@ use crate::clock;
 use crate::summary::{Comparison, Metric, Shape, Shapes, Stat, Summary, Unit, Verdict};
 use crate::text::plain;
 use std::io::{self, Write};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// The columns of a short table, where any group has them.
 const SHOWN: [&str; 27] = [
@@ -43,6 +44,9 @@ const SHOWN: [&str; 27] = [
     "finish",
 ];
 
+/// Of these, what tells the rows apart.
+const NAMES: [&str; 5] = ["model", "source", "provider", "load", "set"];
+
 /// The columns that a load adds: what was got through together, beside what was asked.
 const OF_LOADS: [&str; 6] =
     ["ttft_p99", "throughput", "requests_s", "offered_rate", "sent_rate", "achieved_concurrency"];
@@ -61,9 +65,11 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     writeln!(to, "{}\n", headline(summary))?;
     let columns = columns(summary, options);
     let mut marked = false;
-    let table: Vec<(bool, Vec<String>)> =
-        columns.iter().map(|column| (column.unit.is_some(), written(summary, column, &mut marked))).collect();
-    aligned(&table, to)?;
+    let strip = |column: &&Column| {
+        let cells = written(summary, column, &mut marked);
+        Strip { right: column.unit.is_some(), names: NAMES.contains(&column.key), cells }
+    };
+    aligned::write(&columns.iter().map(strip).collect::<Vec<_>>(), options.screen, to)?;
     shapes(summary, to)?;
     failures(summary, to)?;
     let notes = notes(summary);
@@ -73,9 +79,9 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     for note in notes {
         writeln!(to, "{}", plain(&note).trim())?;
     }
-    calibrated(summary, to)?;
+    calibrated(summary, options, to)?;
     if let Some(comparison) = &summary.comparison {
-        compared(summary, comparison, to)?;
+        compared(summary, comparison, options, to)?;
     }
     if marked {
         writeln!(to, "\n? the sample is too small, or the meter too coarse, to be sure of this number")?;
@@ -98,32 +104,19 @@ pub fn columns(summary: &Summary, options: &Options) -> Vec<&'static Column> {
     options.columns.clone().unwrap_or_else(|| shown.collect())
 }
 
-/// Writes columns of equal length side by side: numbers to the right, words to the left.
-fn aligned(table: &[(bool, Vec<String>)], to: &mut dyn Write) -> io::Result<()> {
-    let widths: Vec<usize> =
-        table.iter().map(|(_, cells)| cells.iter().map(|cell| cell.width()).max().unwrap_or(0)).collect();
-    for line in 0..table.first().map_or(0, |(_, cells)| cells.len()) {
-        let mut text = String::new();
-        for ((right, cells), width) in table.iter().zip(&widths) {
-            let space = " ".repeat(width.saturating_sub(cells[line].width()));
-            let (before, after) = if *right { (space.as_str(), "") } else { ("", space.as_str()) };
-            text.push_str(&format!("{before}{}{after}  ", cells[line]));
-        }
-        writeln!(to, "{}", text.trim_end())?;
-    }
-    Ok(())
-}
-
 /// How right the client measures on this machine, where that is known.
-fn calibrated(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
+fn calibrated(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
     let Some(calibration) = &summary.calibration else { return Ok(()) };
     let rows = calibration::rows(calibration);
     let cells =
         |at: usize, head: &str| std::iter::once(head.to_owned()).chain(rows.iter().map(move |row| row[at].clone()));
-    let table: Vec<(bool, Vec<String>)> =
-        calibration::HEADS.iter().enumerate().map(|(at, (head, _))| (true, cells(at, head).collect())).collect();
+    let table: Vec<Strip> = calibration::HEADS
+        .iter()
+        .enumerate()
+        .map(|(at, (head, _))| Strip { right: true, names: at == 0, cells: cells(at, head).collect() })
+        .collect();
     writeln!(to)?;
-    aligned(&table, to)?;
+    aligned::write(&table, options.screen, to)?;
     for note in calibration::notes(calibration) {
         writeln!(to, "{}", plain(&note))?;
     }
@@ -177,16 +170,18 @@ fn shapes(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The changes against the baseline; of very many only those that are more than noise.
-fn compared(summary: &Summary, comparison: &Comparison, to: &mut dyn Write) -> io::Result<()> {
-    writeln!(to, "\ncompared with the baseline: {}\n", changes::tally(comparison))?;
+fn compared(summary: &Summary, comparison: &Comparison, options: &Options, to: &mut dyn Write) -> io::Result<()> {
+    writeln!(to, "\ncompared with {}\n", plain(&changes::tally(comparison)))?;
     let all = changes::said(summary, comparison);
     let many = all.len() > 60;
     let told = |said: &&changes::Said| !many || matches!(said.change.verdict, Verdict::Better | Verdict::Worse);
     let shown: Vec<&changes::Said> = all.iter().filter(told).collect();
     let column = |right: bool, head: &str, of: fn(&changes::Said) -> String| {
-        (right, [head.to_owned()].into_iter().chain(shown.iter().map(|said| of(said))).collect())
+        let names = matches!(head, "baseline" | "model" | "metric");
+        Strip { right, names, cells: [head.to_owned()].into_iter().chain(shown.iter().map(|said| of(said))).collect() }
     };
     let table = [
+        column(false, "baseline", |said| cut(&plain(said.baseline), WIDEST)),
         column(false, "model", |said| cut(&plain(&said.model), WIDEST)),
         column(false, "metric", |said| said.metric.clone()),
         column(true, "before", |said| said.old.clone()),
@@ -195,7 +190,7 @@ fn compared(summary: &Summary, comparison: &Comparison, to: &mut dyn Write) -> i
         column(true, "95 % interval", |said| said.interval.clone()),
         column(false, "verdict", |said| said.change.verdict.word().to_owned()),
     ];
-    aligned(&table, to)?;
+    aligned::write(&table, options.screen, to)?;
     for line in changes::missing(comparison) {
         writeln!(to, "\n{}", cut(&plain(&line), 200))?;
     }
@@ -258,8 +253,9 @@ fn failures(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
     for group in &summary.groups {
         for error in group.error_messages.iter().take(3) {
             let status = error.status.map(|status| format!(" {status}")).unwrap_or_default();
-            let message = cut(&plain(&error.message), 100);
-            writeln!(to, "{} × {}{status}: {}: {message}", error.n, error.kind, cut(&plain(&group.name()), WIDEST))?;
+            let message = Some(cut(&plain(&error.message), 100)).filter(|said| !said.trim().is_empty());
+            let message = message.map(|said| format!(": {said}")).unwrap_or_default();
+            writeln!(to, "{} × {}{status}: {}{message}", error.n, error.kind, cut(&plain(&group.name()), WIDEST))?;
         }
     }
     Ok(())

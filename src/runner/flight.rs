@@ -61,10 +61,13 @@ impl Flight {
         self.sent_ns.store(0, Ordering::Relaxed);
     }
 
-    /// Text came. This is the path of every token: three stores, no lock, no clock, no message.
+    /// Text came. This is the path of every token: no lock, no clock, no message, and no look back at the first piece, whose memory
+    /// is cold by now.
     pub(super) fn piece(&self, answer: &Answer) {
-        if let [first, .., last] | [first @ last] = answer.chunks.as_slice() {
-            self.first_ns.store(first.at.ns, Ordering::Relaxed);
+        if let Some(last) = answer.chunks.last() {
+            if self.pieces.load(Ordering::Relaxed) == 0 {
+                self.first_ns.store(answer.chunks[0].at.ns, Ordering::Relaxed);
+            }
             self.thinking.store(last.kind == Kind::Reasoning, Ordering::Relaxed);
             self.pieces.store(answer.chunks.len() as u64, Ordering::Relaxed);
         }

@@ -30,6 +30,7 @@ pub struct Building {
     energy: Option<Energy>,
     bounds_known: bool,
     net_known: bool,
+    net_bounds_known: bool,
     meter: Option<Meter>,
     memory_primary: BTreeSet<String>,
     cost: Option<Money>,
@@ -52,6 +53,7 @@ pub struct Building {
     retried: u64,
     token_sources: Words,
     served_models: BTreeSet<String>,
+    artifacts: Words,
     endpoints: BTreeSet<String>,
     parameters: BTreeSet<String>,
     /// The prompt that parameters were last noted of: most requests are sent with the same.
@@ -73,6 +75,7 @@ impl Building {
             energy: None,
             bounds_known: true,
             net_known: true,
+            net_bounds_known: true,
             meter: None,
             memory_primary: BTreeSet::new(),
             cost: None,
@@ -95,6 +98,7 @@ impl Building {
             retried: 0,
             token_sources: Words::default(),
             served_models: BTreeSet::new(),
+            artifacts: Words::default(),
             endpoints: BTreeSet::new(),
             parameters: BTreeSet::new(),
             sent: None,
@@ -112,6 +116,7 @@ impl Building {
             }
         }
         row.warnings.iter().for_each(|word| self.warnings.add(word, 1));
+        row.files().for_each(|(kind, _)| self.artifacts.add(kind, 1));
         self.retried += u64::from(row.attempts > 0);
         note(&mut self.endpoints, o.endpoint.as_deref());
         note(&mut self.served_models, o.served_model.as_deref().filter(|served| *served != o.model));
@@ -279,6 +284,17 @@ impl Building {
                 part.get_or_insert_default().add(joules, bounds);
             }
         }
+        if let (Some(whole), Some(prefill), Some(decode)) =
+            (row.value(Metric::Energy), row.value(Metric::PrefillEnergy), row.value(Metric::DecodeEnergy))
+        {
+            let same = self.split.same.get_or_insert_default();
+            same.whole.add(whole, row.energy_bounds);
+            same.prefill.add(prefill, power.prefill.as_ref().and_then(bounds));
+            same.decode.add(decode, power.decode.as_ref().and_then(bounds));
+            if let Some(idle) = row.value(Metric::IdleEnergy) {
+                same.idle.add(idle, None);
+            }
+        }
         let (Some(joules), Some(tokens)) = (row.value(Metric::Energy), row.value(Metric::TokensOut)) else { return };
         if tokens <= 0.0 {
             return;
@@ -298,6 +314,13 @@ impl Building {
             Some(net) => *energy.net_joules.get_or_insert(0.0) += net,
             None => self.net_known = false,
         }
+        match row.net_bounds {
+            Some((lower, upper)) => {
+                *energy.net_lower_joules.get_or_insert(0.0) += lower;
+                *energy.net_upper_joules.get_or_insert(0.0) += upper;
+            }
+            None => self.net_bounds_known = false,
+        }
     }
 
     /// Takes over what `other`, of the same model and load, has counted.
@@ -313,6 +336,7 @@ impl Building {
         }
         self.errors.merge(other.errors);
         self.warnings.merge(other.warnings);
+        self.artifacts.merge(other.artifacts);
         self.retried += other.retried;
         for (message, n) in other.messages {
             *self.messages.entry(message).or_default() += n;

@@ -13,7 +13,7 @@ use super::row::Row;
 use super::sample::Sample;
 use super::series::Series;
 use super::window::{Flight, Stages, Target, Window};
-use super::{Summary, Totals};
+use super::{Doubled, Summary, Totals};
 use crate::record::{
     Calibration, JoinSummary, Load, LoadLevel, Memory, Model, Outcome, Power, Prompt, Record, Run, RunEnd, Sampler,
     SamplerEvent, Search, Source,
@@ -58,6 +58,8 @@ pub struct Collector {
     by_key: HashMap<Key, usize>,
     rows: Vec<Row>,
     seen: u64,
+    /// Of each run how many results there are, and the least and the greatest of their numbers.
+    numbers: HashMap<String, (u64, u64, u64)>,
     measured: u64,
     warmups: u64,
     runs: Vec<Run>,
@@ -130,6 +132,7 @@ impl Collector {
 
     /// Folds one result in; the caller may use its room again.
     pub fn result(&mut self, o: &Outcome, folder: Option<usize>) {
+        self.number(o);
         let key = self.keys.of(o);
         let group = match self.by_key.get(&key) {
             Some(group) => *group,
@@ -159,9 +162,18 @@ impl Collector {
         self.keep_row(row);
     }
 
+    /// Notes the number that a result has in its run.
+    fn number(&mut self, o: &Outcome) {
+        if let Some((n, least, most)) = self.numbers.get_mut(&o.run) {
+            (*n, *least, *most) = (*n + 1, o.id.min(*least), o.id.max(*most));
+        } else if self.numbers.len() < HEADS {
+            self.numbers.insert(o.run.clone(), (1, o.id, o.id));
+        }
+    }
+
     /// Keeps when a request was in flight, where its load has a steady part to look for.
     fn fly(&mut self, row: &Row, good: bool) {
-        let level = row.rate.map(f64::to_bits).or(row.concurrency);
+        let level = level(row.rate, row.concurrency);
         let target = match (row.rate, row.concurrency) {
             (Some(_), _) => Target::Open { ramp: self.ramps.get(&row.run).copied().unwrap_or(0.0) },
             (None, Some(n)) if n > 1 => Target::Closed(n),
@@ -270,8 +282,9 @@ impl Collector {
         });
         let lost = self.stages.lost();
         for level in self.load_levels.iter().filter(|level| level.models.len() > 1) {
-            let of = level.rate.map(f64::to_bits).or(level.concurrency);
-            of.into_iter().for_each(|of| self.stages.pool(&level.run, &level.models, of));
+            if let Some(of) = self::level(level.rate, level.concurrency) {
+                self.stages.pool(&level.run, &level.models, of);
+            }
         }
         let mut tallies = self.stages.tallies(&place);
         for at in &self.apart {
@@ -294,6 +307,7 @@ impl Collector {
             rows,
             results: self.seen,
             warmups: self.warmups,
+            doubled: doubled(self.numbers),
             totals: Totals {
                 mode: (!modes.is_empty()).then(|| modes.into_iter().collect::<Vec<_>>().join("+")),
                 concurrency: if let [level] = levels[..] { level } else { None },
@@ -393,6 +407,23 @@ fn name_outliers(groups: &mut [Group], rows: &[Row]) {
             }
         }
     }
+}
+
+/// The runs that have more results than numbers for them. Results that were never numbered all have the number 0.
+fn doubled(numbers: HashMap<String, (u64, u64, u64)>) -> Vec<Doubled> {
+    let numbered = numbers.into_iter().filter(|(_, (_, _, most))| *most > 0);
+    let mut runs: Vec<Doubled> = numbered
+        .map(|(run, (results, least, most))| Doubled { run, results, numbers: (most - least).saturating_add(1) })
+        .filter(|doubled| doubled.results > doubled.numbers)
+        .collect();
+    runs.sort_by(|a, b| a.run.cmp(&b.run));
+    runs
+}
+
+/// The load that requests were part of, as [`Stages`] tells loads apart: the bits of a rate, else how many ran at once. No
+/// rate that anybody asks for has the bits of so small a number.
+fn level(rate: Option<f64>, concurrency: Option<u64>) -> Option<u64> {
+    rate.map(f64::to_bits).or(concurrency)
 }
 
 fn keep<T>(kept: &mut Vec<T>, one: T) {

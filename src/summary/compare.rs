@@ -114,18 +114,27 @@ pub struct Change {
 }
 
 /// A comparison with baselines.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default)]
 pub struct Comparison {
     /// The baselines, by the names they were given.
     pub baselines: Vec<String>,
     /// The changes, by baseline, group and metric.
     pub changes: Vec<Change>,
     /// Groups that a baseline has and this does not.
-    pub only_before: Vec<String>,
+    pub only_before: Vec<Aside>,
     /// Groups that this has and a baseline does not.
-    pub only_now: Vec<String>,
+    pub only_now: Vec<Aside>,
     /// Groups that were compared although other things were set, with what.
-    pub set_otherwise: Vec<String>,
+    pub set_otherwise: Vec<Aside>,
+}
+
+/// Something to be said of a group and a baseline besides its changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// The index of the baseline.
+    pub baseline: usize,
+    /// The group's name, and what there is to say.
+    pub group: String,
 }
 
 /// For each group of `new` the one of `old` that it is compared with: of the same model, source, provider, load and settings;
@@ -157,20 +166,21 @@ pub fn compare<'a>(new: &Summary, baselines: impl IntoIterator<Item = (&'a str, 
         comparison.baselines.push(name.to_owned());
         let before = by_group(old);
         let counterparts = counterparts(new, old);
+        let aside = |group| Aside { baseline, group };
         for (at, group) in new.groups.iter().enumerate() {
             let Some(was) = counterparts[at] else {
-                comparison.only_now.push(group.name());
+                comparison.only_now.push(aside(group.name()));
                 continue;
             };
             if group.settings != old.groups[was].settings {
-                comparison.set_otherwise.push(set_otherwise(group, &old.groups[was]));
+                comparison.set_otherwise.push(aside(set_otherwise(group, &old.groups[was])));
             }
             let changes = COMPARED.iter().filter_map(|&metric| change((at, baseline), metric, &now[at], &before[was]));
             comparison.changes.extend(changes);
         }
         let taken: HashSet<usize> = counterparts.iter().flatten().copied().collect();
         let only = old.groups.iter().enumerate().filter(|(at, _)| !taken.contains(at));
-        comparison.only_before.extend(only.map(|(_, group)| group.name()));
+        comparison.only_before.extend(only.map(|(_, group)| aside(group.name())));
     }
     comparison
 }

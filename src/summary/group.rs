@@ -75,6 +75,13 @@ pub struct Energy {
     /// Their energy less idling; absent where one of them has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub net_joules: Option<f64>,
+    /// That is at least this, as long as idling drew what [`net_bounds`](super::net_bounds) takes it to; absent where one
+    /// of them has no bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub net_lower_joules: Option<f64>,
+    /// And at most this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub net_upper_joules: Option<f64>,
     /// Energy ÷ output tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub joules_per_output_token: Option<f64>,
@@ -87,6 +94,12 @@ pub struct Energy {
     /// Energy less idling ÷ output tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub net_joules_per_output_token: Option<f64>,
+    /// The lower bound of the energy less idling ÷ output tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub net_joules_per_output_token_lower: Option<f64>,
+    /// The upper bound of the energy less idling ÷ output tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub net_joules_per_output_token_upper: Option<f64>,
 }
 
 /// A part of the energy, summed over the requests where it is known.
@@ -139,6 +152,22 @@ pub struct Split {
     /// What idling would have taken in the same time: part of the others, not beside them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<Joules>,
+    /// The requests that tell both prefill and decode: what can be drawn as one whole and its parts.
+    #[serde(skip)]
+    pub same: Option<Same>,
+}
+
+/// The energy of requests that tell all of it, so that their parts do add up to less than the whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Same {
+    /// The whole requests.
+    pub whole: Joules,
+    /// From their starts to their first tokens.
+    pub prefill: Joules,
+    /// From their first to their last tokens.
+    pub decode: Joules,
+    /// What idling would have taken, of those of them where it is known.
+    pub idle: Joules,
 }
 
 /// What the meter could do for the group.
@@ -364,6 +393,9 @@ pub struct Group {
     /// The models that the server says answered, where they are not the one that was asked for.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub served_models: BTreeSet<String>,
+    /// How many requests left a file of which kind: `html`, `text`, `json`, `power_log`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<String, u64>,
     /// Where the requests went.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub endpoints: BTreeSet<String>,

@@ -29,14 +29,16 @@ mod window;
 mod words;
 
 pub use collect::{Asked, Collector, ROWS};
-pub use compare::{Change, Comparison, Test, Verdict, compare, counterparts};
+pub use compare::{Aside, Change, Comparison, Test, Verdict, compare, counterparts};
 pub use gap_map::GapMap;
 pub use goodput::{Goodput, Slo};
-pub use group::{Details, Energy, Error, ErrorCount, Gaps, Group, Joules, Meter, Money, Range, Split, Throughput};
+pub use group::{
+    Details, Energy, Error, ErrorCount, Gaps, Group, Joules, Meter, Money, Range, Same, Split, Throughput,
+};
 pub use key::{By, GroupBy, Key, Settings};
 pub use metric::{Better, Metric, Unit};
 pub use outlying::Outlying;
-pub use row::{Row, RowFailure};
+pub use row::{Row, RowFailure, net_bounds};
 pub use sample::{EXACT, Stat};
 pub use screen::{Screen, Screens};
 pub use series::Columns;
@@ -46,6 +48,7 @@ pub use window::{FLIGHTS, LEAST, Part, Window};
 use crate::record::{
     self, Calibration, JoinSummary, Load, LoadLevel, Outcome, Prompt, Record, Run, RunEnd, Sampler, Search,
 };
+use serde::Serialize;
 
 /// The fields of a result that no summary looks at: what servers said, raw.
 const UNREAD: [&str; 7] =
@@ -72,6 +75,8 @@ pub struct Summary {
     pub results: u64,
     /// How many of them were warm-up.
     pub warmups: u64,
+    /// Runs that have more results than numbers for them.
+    pub doubled: Vec<Doubled>,
     /// All measured requests together.
     pub totals: Totals,
     /// What a request had to keep to be good.
@@ -104,6 +109,17 @@ pub struct Summary {
     pub memory: Columns,
 }
 
+/// A run some of whose results are there twice: a file was read twice, or two runs have one name. All of them count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Doubled {
+    /// The run.
+    pub run: String,
+    /// How many results there are.
+    pub results: u64,
+    /// How many numbers there are from the first to the last that a result of it has.
+    pub numbers: u64,
+}
+
 /// All measured requests together, whatever their model.
 #[derive(Debug)]
 pub struct Totals {
@@ -129,6 +145,16 @@ pub struct Totals {
     pub tokens_both: Option<Stat>,
     /// Output tokens over the whole request's time.
     pub token_rate: Option<Stat>,
+}
+
+impl Doubled {
+    /// What there is to say of it, without a full stop.
+    pub fn said(&self) -> String {
+        let Self { run, results, numbers } = self;
+        format!(
+            "run {run}: {results} results with {numbers} numbers: a file was read twice, or two runs have one name; all count"
+        )
+    }
 }
 
 impl Summary {

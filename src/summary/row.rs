@@ -2,7 +2,7 @@
 
 use super::metric::{Metric, Unit, failed, kind_name, moment, possible};
 use super::screen::Screen;
-use crate::record::{Outcome, Phase, Quality, Source, TokenSource};
+use crate::record::{JoinedPower, Outcome, Phase, Quality, Source, TokenSource};
 use std::collections::BTreeMap;
 
 /// The longest message that a row keeps, in characters; the record has all of it.
@@ -53,6 +53,8 @@ pub struct Row {
     pub itl_mean: Option<f64>,
     /// At least and at most its energy, in joules.
     pub energy_bounds: Option<(f64, f64)>,
+    /// At least and at most its energy less idling, in joules.
+    pub net_bounds: Option<(f64, f64)>,
     /// Why it has no power, or why something of it is missing.
     pub power_reason: Option<String>,
     /// Why it has no memory, or why something of it is missing.
@@ -159,6 +161,7 @@ impl Row {
             itl: known.map(|itl| (itl.p50, itl.p99)),
             itl_mean,
             energy_bounds: energy_bounds.filter(whole),
+            net_bounds: power.and_then(|power| net_bounds(power)),
             power_reason: o.power_reason.clone().or_else(|| power?.reason.clone()),
             memory_reason: o.memory_reason.clone().or_else(|| memory?.reason.clone()),
             quality: power.map(|p| p.quality),
@@ -190,6 +193,13 @@ impl Row {
         Some(self.value(Metric::GenerationTime)? + self.waited.unwrap_or(0.0))
     }
 
+    /// The files that it left, by their kind.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [("html", &self.html), ("text", &self.text_file), ("json", &self.json), ("power_log", &self.power_log)]
+            .into_iter()
+            .filter_map(|(kind, path)| Some((kind, path.as_deref()?)))
+    }
+
     /// Whether the request did not fail.
     pub fn ok(&self) -> bool {
         self.failure.is_none()
@@ -199,6 +209,30 @@ impl Row {
     pub fn value(&self, metric: Metric) -> Option<f64> {
         self.values.get(&metric).copied()
     }
+}
+
+/// At least and at most the energy less idling, in joules, from what the join says of a request: its certain bounds, less
+/// what idling took.
+///
+/// Gross less net is what idling took, at the median of the readings of an idle machine. `idle.spread_watts` is the distance
+/// between the quartiles of those readings, and so neither quartile is farther from the median than that: idling is taken to
+/// have drawn between the median less the spread, at least nothing, and the median plus the spread. With *I* = gross − net
+/// and *s* = spread ÷ idle watts, the bounds are lower − *I*·(1 + *s*) and upper − *I*·max(0, 1 − *s*). An idle power that
+/// was given has no spread.
+///
+/// Unlike the bounds of the gross energy they are not certain: a machine may idle outside its quartiles.
+pub fn net_bounds(power: &JoinedPower) -> Option<(f64, f64)> {
+    let (lower, upper) = power.energy_lower_joules.zip(power.energy_upper_joules)?;
+    let (gross, net) = power.energy_joules.zip(power.net_energy_joules)?;
+    let joules = |value: &f64| possible(Unit::Joules, *value);
+    // Idling that took less than nothing cannot be.
+    let idle = Some(gross - net).filter(|idle| joules(&lower) && joules(&upper) && joules(idle) && lower <= upper)?;
+    let share = match power.idle.as_ref().and_then(|idle| idle.spread_watts) {
+        None | Some(0.0) => 0.0,
+        Some(spread) => spread / power.idle_watts?,
+    };
+    // Of a spread around nothing there is no share.
+    (share >= 0.0 && share.is_finite()).then(|| (lower - idle * (1.0 + share), upper - idle * (1.0 - share).max(0.0)))
 }
 
 /// Why a result failed, from whichever of its error fields says most.
@@ -223,5 +257,53 @@ fn shortened(text: &str) -> String {
     match text.char_indices().nth(LONGEST_MESSAGE) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Idle;
+
+    #[test]
+    fn net_energy_is_bounded_by_the_bounds_of_the_gross_one_and_by_the_spread_of_idling() {
+        // Gross 100 J of 20 to 140 J, net 60 J: idling took 40 J.
+        let power = |lower, upper, watts, spread: Option<f64>| JoinedPower {
+            energy_joules: Some(100.0),
+            energy_lower_joules: lower,
+            energy_upper_joules: upper,
+            net_energy_joules: Some(60.0),
+            idle_watts: watts,
+            idle: Some(Idle { spread_watts: spread, ..Idle::default() }),
+            ..JoinedPower::default()
+        };
+        for (lower, upper, watts, spread, expect) in [
+            // An idle power that was given is what it is.
+            (Some(80.0), Some(140.0), Some(8.0), None, Some((40.0, 100.0))),
+            (Some(80.0), Some(140.0), Some(8.0), Some(0.0), Some((40.0, 100.0))),
+            // A quarter up and down: idling took 30 to 50 J.
+            (Some(80.0), Some(140.0), Some(8.0), Some(2.0), Some((30.0, 110.0))),
+            // Idling takes no less than nothing, however unsteady it is.
+            (Some(80.0), Some(140.0), Some(8.0), Some(16.0), Some((-40.0, 140.0))),
+            // A request so short that no window lies in it: certainly no more than nothing is known.
+            (Some(0.0), Some(140.0), Some(8.0), None, Some((-40.0, 100.0))),
+            (None, Some(140.0), Some(8.0), None, None),
+            (Some(80.0), None, Some(8.0), None, None),
+            (Some(140.0), Some(80.0), Some(8.0), None, None),
+            (Some(80.0), Some(1e300), Some(8.0), None, None),
+            (Some(80.0), Some(140.0), None, Some(2.0), None),
+            (Some(80.0), Some(140.0), Some(0.0), Some(2.0), None),
+            (Some(80.0), Some(140.0), Some(8.0), Some(-2.0), None),
+        ] {
+            assert_eq!(
+                net_bounds(&power(lower, upper, watts, spread)),
+                expect,
+                "{lower:?} {upper:?} {watts:?} {spread:?}"
+            );
+        }
+        let unknown = JoinedPower { net_energy_joules: None, ..power(Some(80.0), Some(140.0), Some(8.0), None) };
+        assert_eq!(net_bounds(&unknown), None);
+        let impossible = JoinedPower { net_energy_joules: Some(130.0), ..unknown };
+        assert_eq!(net_bounds(&impossible), None, "idling did not give energy back");
     }
 }

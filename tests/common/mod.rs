@@ -51,6 +51,19 @@ pub fn bash(script: &str) -> Command {
     command
 }
 
+/// Runs a command line on a terminal of so many rows and columns, with these variables; what the terminal got is the standard
+/// output. `None`, and a word on it, where there is nothing to make a terminal with.
+pub fn on_a_terminal(rows: u32, columns: u32, run: &str, variables: &[(&str, &OsStr)]) -> Option<Ran> {
+    if !Path::new("/usr/bin/script").exists() {
+        eprintln!("SKIPPED: there is no script(1) here to make a terminal");
+        return None;
+    }
+    let mut script = bash(r#"script -qec "stty rows $ROWS cols $COLS; $RUN" /dev/null"#);
+    script.env("ROWS", rows.to_string()).env("COLS", columns.to_string()).env("RUN", run);
+    script.env("TERM", "xterm-256color").env("SHELL", "/bin/bash").envs(variables.iter().copied());
+    Some(run_with(script, ""))
+}
+
 fn clean(mut command: Command) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut paths = vec![bin_dir().to_owned()];

@@ -231,7 +231,72 @@ fn every_baseline_is_compared_by_itself_and_gates_hold_against_each() {
         |gate: &str| run("bench-report", [&["-f", "text", "--fail-if", gate], &baselines[..]].concat(), slower());
     let ran = gated("ttft_p50 > 1.1 * baseline").exits(3);
     assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
-    assert!(ran.stdout.contains("fast.ndjson"), "{}", ran.stdout);
+    assert!(ran.stderr.trim_end().ends_with(" from fast.ndjson"), "{}", ran.stderr);
+    // Kept against one and not against the other is not kept; against both it is.
+    let ran = gated("ttft_p50 >= baseline").exits(3);
+    let against: Vec<&str> = ran.stderr.lines().map(|line| line.rsplit_once(" from ").unwrap().1).collect();
+    assert_eq!(against, ["fast.ndjson", "slow.ndjson"]);
+    gated("ttft_p50 > 1.5 * baseline").exits(0);
+}
+
+#[test]
+fn every_line_of_a_comparison_names_its_baseline() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (folder.path().join("a.ndjson"), folder.path().join("b.ndjson"));
+    let of = |model: &str, ttft: f64| {
+        load(1, 8, "").replace("\"m\"", &format!("\"{model}\"")).replace("0.2,", &format!("{ttft},"))
+    };
+    fs::write(&a, of("m", 0.4) + &of("only-a", 0.2)).unwrap();
+    fs::write(&b, of("n", 0.1) + &of("only-b", 0.2)).unwrap();
+    let now = of("m", 0.2) + &of("n", 0.2);
+    let baselines = ["--baseline", a.to_str().unwrap(), "--baseline", b.to_str().unwrap()];
+    let of = |format: &str| run("bench-report", [&["-f", format], &baselines[..]].concat(), &now).exits(0).stdout;
+    for (format, lines) in [
+        (
+            "text",
+            [
+                "compared with a.ndjson: ",
+                "; b.ndjson: ",
+                "Only in the baseline a.ndjson: only-a",
+                "Not in the baseline b.ndjson: m",
+            ],
+        ),
+        (
+            "markdown",
+            [
+                "Compared with a.ndjson: ",
+                "; b.ndjson: ",
+                "Only in the baseline b.ndjson: only-b",
+                "Not in the baseline a.ndjson: n",
+            ],
+        ),
+        (
+            "html",
+            ["a.ndjson: ", "b.ndjson: ", "Only in the baseline b.ndjson: only-b", "Not in the baseline a.ndjson: n"],
+        ),
+    ] {
+        let said = of(format);
+        for line in lines {
+            assert!(said.contains(line), "{format} does not say {line}: {said}");
+        }
+    }
+    for format in ["text", "markdown"] {
+        let said = of(format);
+        let verdicts: Vec<&str> =
+            said.lines().filter(|line| line.contains("ttft")).filter(|l| l.contains('%')).collect();
+        assert_eq!(verdicts.len(), 2, "{said}");
+        assert!(verdicts[0].contains("a.ndjson") && verdicts[1].contains("b.ndjson"), "{verdicts:?}");
+    }
+    let comparison = summary_of(&baselines, &now)["comparison"].clone();
+    let missing =
+        |side: &str, at: usize| (comparison[side][at]["baseline"].clone(), comparison[side][at]["group"].clone());
+    assert_eq!(missing("only_before", 1), ("b.ndjson".into(), "only-b · 1 at once".into()));
+    assert_eq!(missing("only_now", 0), ("a.ndjson".into(), "n · 1 at once".into()));
+    let ran =
+        run("bench-report", [&["-f", "text", "--fail-if", "ttft_p50 > 9 * baseline"], &baselines[..]].concat(), &now)
+            .exits(3);
+    assert!(ran.stderr.contains("n · 1 at once: not in the baseline a.ndjson"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("m · 1 at once: not in the baseline b.ndjson"), "{}", ran.stderr);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// A page in a file of its own, as a reader has it.
-fn written(name: &str) -> (tempfile::TempDir, PathBuf) {
+pub fn written(name: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let source = input(name);
     let place = folder.path().join("run");
@@ -154,7 +154,7 @@ fn in_a_browser_what_is_downloaded_is_what_is_shown() {
 
 /// The file with this ending that the browser saved, once it is whole, and its name.
 #[track_caller]
-fn saved(folder: &std::path::Path, ending: &str) -> (String, String) {
+pub fn saved(folder: &std::path::Path, ending: &str) -> (String, String) {
     let mut found = None;
     wait_until("a file to be saved", || {
         let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

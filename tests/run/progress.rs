@@ -1,20 +1,13 @@
 //! What people see while llm-run works: lines on a terminal and nothing elsewhere, one last line, and what a signal does.
 
 use crate::common::sim::Sim;
-use crate::common::{Ran, bash, run_with};
+use crate::common::{self, Ran, bash, run_with};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// Runs a script on a terminal of so many rows and 100 columns; what the terminal got is the standard output.
+/// Runs a script on a terminal of so many rows and 100 columns.
 fn on_a_terminal(sim: &Sim, rows: u32, run: &str) -> Option<Ran> {
-    if !std::path::Path::new("/usr/bin/script").exists() {
-        eprintln!("SKIPPED: there is no script(1) here to make a terminal");
-        return None;
-    }
-    let mut script = bash(r#"script -qec "stty rows $ROWS cols 100; $RUN" /dev/null"#);
-    script.env("ROWS", rows.to_string()).env("RUN", run).env("SIM", &sim.url).env("OUT", sim.path("out"));
-    script.env("TERM", "xterm-256color").env("SHELL", "/bin/bash");
-    Some(run_with(script, ""))
+    common::on_a_terminal(rows, 100, run, &[("SIM", sim.url.as_ref()), ("OUT", sim.path("out").as_ref())])
 }
 
 /// The lines that a terminal was sent, without what moves its cursor.

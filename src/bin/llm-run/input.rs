@@ -32,7 +32,7 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
                     continue;
                 }
                 Err(why) => {
-                    input.refuse(&format!("{}: {why}", line.place))?;
+                    input.refuse(&line.place, &why.to_string())?;
                     continue;
                 }
             }
@@ -40,7 +40,7 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
             match id(&line.text) {
                 Ok(id) => id.into_iter().map(|id| Model { id, ..Model::default() }).collect(),
                 Err(why) => {
-                    input.refuse(&format!("{}: {why}", line.place))?;
+                    input.refuse(&line.place, &why.to_string())?;
                     continue;
                 }
             }
@@ -52,7 +52,7 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
                         .extend(refused.filter(|why| !refused_keys.contains(why)).inspect(|why| talk.warn(why)));
                     targets.push(target);
                 }
-                Err(why) => input.refuse(&format!("{}: {why:#}", line.place))?,
+                Err(why) => input.refuse(&line.place, &format!("{why:#}"))?,
             }
         }
     }

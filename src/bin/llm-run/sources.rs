@@ -3,7 +3,7 @@
 
 use crate::args::PromptArgs;
 use anyhow::{Context, bail, ensure};
-use llm_bench::cli::{Input, Talk};
+use llm_bench::cli::{Input, Refusals, Talk};
 use llm_bench::ndjson::{Bad, Lines};
 use llm_bench::prompts::{self, Asked, Item, Sample, sharegpt, suite};
 use llm_bench::record::Prompt;
@@ -12,9 +12,6 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
-
-/// How many bad entries of a data set are told one by one; the rest are counted.
-const BAD_TOLD: u64 = 10;
 
 /// The seed of everything random about prompts is `seed`. Returns what is asked, and how many lines or entries could not be read.
 pub fn gather(args: &PromptArgs, seed: u64, strict: bool, talk: Talk) -> anyhow::Result<(Vec<Item>, u64)> {
@@ -79,7 +76,7 @@ fn lines(args: &PromptArgs, path: &Path, list: &mut Vec<Prompt>, strict: bool, t
                 list.push(cut(*prompt, args.turns.map_or(usize::MAX, |turns| turns.most())));
             }
             Ok(Asked::Nothing) => {}
-            Err(why) => input.refuse(&format!("{}: {why}", line.place))?,
+            Err(why) => input.refuse(&line.place, &why.to_string())?,
         }
     }
     if list.len() == before {
@@ -104,20 +101,10 @@ fn cut(prompt: Prompt, most: usize) -> Prompt {
 fn dataset(args: &PromptArgs, path: &Path, seed: u64, strict: bool, talk: Talk) -> anyhow::Result<(Vec<Prompt>, u64)> {
     let most = args.turns.map_or(1, |turns| turns.most());
     let mut sample = Sample::new(args.limit(), seed);
-    let (mut bad, mut silent, mut seen) = (0, 0u64, 0u64);
-    let refuse = |bad: &mut u64, why: String| {
-        if strict {
-            return Err(why);
-        }
-        *bad += 1;
-        match *bad {
-            n if n <= BAD_TOLD => talk.error(why),
-            n if n == BAD_TOLD + 1 => talk.error(format!("{}: more entries cannot be read", path.display())),
-            _ => {}
-        }
-        Ok(())
-    };
-    let mut take = |place: String, number: u64, value: &serde_json::Value, bad: &mut u64| {
+    let (mut silent, mut seen) = (0u64, 0u64);
+    let name: Arc<str> = path.display().to_string().into();
+    let bad = Refusals::of(("entry", "entries"), strict, talk);
+    let mut take = |place: String, number: u64, value: &serde_json::Value, bad: &Refusals| {
         seen += 1;
         match sharegpt::entry(value) {
             Ok(entry) => {
@@ -130,49 +117,47 @@ fn dataset(args: &PromptArgs, path: &Path, seed: u64, strict: bool, talk: Talk) 
                 }
                 Ok(())
             }
-            Err(why) => refuse(bad, format!("{place}: {why}")),
+            Err(why) => bad.count(&name, number, &format!("{place}: {why}")),
         }
     };
-    let name = path.display().to_string();
-    let mut reader = BufReader::new(File::open(path).with_context(|| name.clone())?);
-    let start = reader.fill_buf().with_context(|| name.clone())?;
+    let mut reader = BufReader::new(File::open(path).with_context(|| name.to_string())?);
+    let start = reader.fill_buf().with_context(|| name.to_string())?;
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     if start.trim_ascii_start().first() == Some(&b'[') {
         let mark = reader.buffer().starts_with(b"\xef\xbb\xbf");
         reader.consume(if mark { 3 } else { 0 });
         let read = sharegpt::array(reader, &mut |number, value| {
-            take(format!("{name}: entry {number}"), number, &value, &mut bad)
+            take(format!("{name}: entry {number}"), number, &value, &bad).map_err(|why| why.to_string())
         });
         match read {
             Err(why) if strict => bail!("{name}: {why}"),
+            // It is said even where much was refused before.
             Err(why) => {
-                refuse(&mut bad, format!("{name}: {why}: what follows is not read")).map_err(anyhow::Error::msg)?
+                bad.sum_up();
+                bad.count(&name, 0, &format!("{name}: {why}: what follows is not read"))?;
             }
             Ok(()) => {}
         }
     } else {
         drop(reader);
         for line in Lines::open(&[path])? {
-            let taken = match line {
+            match line {
                 Ok(line) => match serde_json::from_str(&line.text) {
-                    Ok(value) => take(line.place.to_string(), line.place.number, &value, &mut bad),
-                    Err(why) => refuse(&mut bad, format!("{}: not JSON: {why}", line.place)),
+                    Ok(value) => take(line.place.to_string(), line.place.number, &value, &bad),
+                    Err(why) => bad.line(&line.place, &format!("not JSON: {why}")),
                 },
-                Err(Bad::Line(place, why)) => refuse(&mut bad, format!("{place}: {why}")),
+                Err(Bad::Line(place, why)) => bad.line(&place, &why),
                 Err(Bad::Input(place, why)) => return Err(why).with_context(|| place.to_string()),
-            };
-            taken.map_err(anyhow::Error::msg)?;
+            }?;
         }
     }
     if silent > 0 {
         talk.warn(format!("{name}: {silent} of {seen} conversations ask nothing, and are left out"));
     }
-    if bad > BAD_TOLD {
-        talk.error(format!("{name}: {bad} entries could not be read"));
-    }
+    bad.sum_up();
     let chosen = sample.chosen();
     if chosen.is_empty() {
         bail!("{name}: no conversation in it that can be asked");
     }
-    Ok((chosen, bad))
+    Ok((chosen, bad.bad()))
 }

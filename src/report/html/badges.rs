@@ -74,7 +74,13 @@ fn failures(summary: &Summary) -> Badge {
 fn samples(groups: &[Group]) -> Badge {
     let ns = || groups.iter().map(|group| group.ok).filter(|ok| *ok > 0);
     let (least, most) = (ns().min().unwrap_or(0), ns().max().unwrap_or(0));
-    let text = if least == most { format!("n = {least} each") } else { format!("n = {least} to {most}") };
+    let text = if most == 0 {
+        "nothing succeeded".into()
+    } else if least == most {
+        format!("n = {least} each")
+    } else {
+        format!("n = {least} to {most}")
+    };
     let why = "How many requests of a row did not fail. A median needs 10 of them, a 95th percentile 100, a 99th 500; \
                what fewer cannot tell is marked.";
     badge(if least < 10 { "warn" } else { "good" }, text, why)
@@ -93,7 +99,10 @@ fn lag(groups: &[Group]) -> Option<Badge> {
         n => badge(
             "warn",
             format!("client lag {said}"),
-            format!("In {n} requests the client was late enough to matter: the machine that sent was itself too busy."),
+            format!(
+                "In {n} request{} the client was late enough to matter: the machine that sent was itself too busy.",
+                if n == 1 { "" } else { "s" }
+            ),
         ),
     })
 }
@@ -202,7 +211,8 @@ fn tokens(groups: &[Group]) -> Option<Badge> {
             "warn",
             "tokens counted by chunks",
             format!(
-                "For {counted} requests the server gave no usage; chunks were counted, and a chunk is not a token."
+                "For {counted} request{} the server gave no usage; chunks were counted, and a chunk is not a token.",
+                if counted == 1 { "" } else { "s" }
             ),
         )
     })

@@ -13,7 +13,7 @@ const thin = (list, most) => (list.length <= most ? list : Array.from({ length: 
 
 const CHARTS = () => [
   ["time", timeBars, "Time of an answer", "no request has a whole time"],
-  ["spread", strips, "Spread", "it takes two requests that did not fail"],
+  ["spread", strips, "Spread", "it takes two requests that did not fail and tell the same"],
   ["takes", scatter, "Speed against what it takes", "it takes two rows with a speed and with watts, energy or memory (bench-join --power, --mem)"],
   ["cost", pareto, "Speed against cost", "it takes two rows with a speed and a price or a cost"],
   ["levels", levelCurve, "Throughput and waiting", "it takes one model at two levels (llm-run --concurrency 1,4,16 or --rate 1,2,4)"],
@@ -42,6 +42,8 @@ function initCharts() {
     visible = event.detail;
     if (changed) drawn.forEach((chart) => chart.made.redraw());
   });
+  // Which charts there are depends on all rows; what they draw, on what the filter of the address leaves.
+  if (table) applyFilter();
 }
 
 const nothing = (width) => canvas(width, 60, text(width / 2, 34, "nothing of what the filter leaves was measured", { "text-anchor": "middle", class: "faint" }));

@@ -90,6 +90,8 @@ function quantile(values, q) {
 }
 
 // The state of the page is in its hash, so that a link shows what its sender saw.
+// Where its reader was in a page that has read itself again; whatever is kept in the hash takes it away.
+const leftAt = history.state?.left;
 const state = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
 function keep(changes) {
   for (const [key, value] of Object.entries(changes)) {

@@ -242,16 +242,20 @@ impl Words {
     }
 }
 
-/// The energy of a group: sums, and means of its parts with their bounds.
+/// The energy of a group: sums; means of its parts with their bounds and how many they are of; and the means of those requests
+/// that tell all parts, which alone can be drawn as one whole.
 fn energy(energy: &Energy, split: Option<&Split>) -> Value {
-    let part = |part: fn(&Split) -> Option<Joules>| {
-        let (mean, bounds) = part(split?)?.mean()?;
-        Some(json!([short(mean), bounds.map(|b| short(b.0)), bounds.map(|b| short(b.1))]))
+    let part = |joules: &Joules| {
+        let (mean, bounds) = joules.mean()?;
+        Some(json!([short(mean), bounds.map(|b| short(b.0)), bounds.map(|b| short(b.1)), joules.n]))
     };
+    let same = split.and_then(|s| s.same).map(|same| {
+        json!({ "whole": part(&same.whole), "prefill": part(&same.prefill), "decode": part(&same.decode), "idle": part(&same.idle) })
+    });
     json!({
         "j": short(energy.joules), "low": energy.lower_joules.map(short), "high": energy.upper_joules.map(short),
-        "net": energy.net_joules.map(short), "n": energy.requests,
-        "load": part(|s| s.load), "prefill": part(|s| s.prefill), "decode": part(|s| s.decode), "idle": part(|s| s.idle),
+        "net": energy.net_joules.map(short), "n": energy.requests, "same": same,
+        "load": split.and_then(|s| part(&s.load?)), "idle": split.and_then(|s| part(&s.idle?)),
     })
 }
 

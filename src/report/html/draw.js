@@ -68,13 +68,13 @@ function figure(parent, { id, title, note, wide, options, controls, draw }) {
 
 // What the marks of a drawing tell, as a table.
 const TOLD = 300;
-function valuesOf(holder) {
+function valuesOf(holder, most = TOLD) {
   const all = [...new Set($$("svg [data-tip]", holder).map((mark) => mark.dataset.tip))];
-  const table = el("table", { class: "plain" }, el("tbody", {}, all.slice(0, TOLD).map((words) => {
+  const table = el("table", { class: "plain" }, el("tbody", {}, all.slice(0, most).map((words) => {
     const [name, ...rest] = words.split("\n");
     return el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, rest.join("; ")));
   })));
-  return el("div", { class: "told-values", tabindex: 0 }, all.length ? table : "There is nothing to tell.", all.length > TOLD ? el("p", { class: "note" }, `The first ${TOLD} of ${all.length}.`) : null);
+  return el("div", { class: "told-values", tabindex: 0 }, all.length ? table : "There is nothing to tell.", all.length > most ? el("p", { class: "note" }, `The first ${most} of ${all.length}.`) : null);
 }
 const canvas = (w, h, ...children) => svg("svg", { viewBox: `0 0 ${w} ${h}`, width: w, height: h }, ...children);
 const text = (x, y, words, attributes = {}) => svg("text", { x, y, ...attributes }, words);

@@ -4,22 +4,22 @@ function energySplit() {
   const known = () => shownGroups().filter(({ group }) => group.energy && group.energy.n);
   if (!known().length) return null;
   return {
-    title: "Energy of a request", note: "means; whisker: certain bounds of a request; loading the model stands before it",
+    title: "Energy of a request", note: "means over the same requests; whisker: certain bounds of a request; loading the model stands before it",
     draw(width) {
-      const all = known().sort((a, b) => a.group.energy.j / a.group.energy.n - b.group.energy.j / b.group.energy.n);
+      const all = known().map((one) => ({ ...one, ...shares(one.group) })).sort((a, b) => a.whole - b.whole);
       if (!all.length) return nothing(width);
       const list = all.slice(0, MOST);
       const left = labelRoom(width), right = width - 20, top = 4, tall = 28, bottom = top + list.length * tall;
-      const most = Math.max(...list.map(({ group }) => Math.max(group.energy.high ?? 0, group.energy.j) / group.energy.n + (loading(group) ?? 0)));
+      const most = Math.max(...list.map(({ group, whole, between }) => Math.max(between?.[1] ?? 0, whole) + (loading(group) ?? 0)));
       const x = linear(0, most || 1, left, right);
       const image = canvas(width, bottom + 34, axisX(x, { top, bottom, left, right, label: "joules", n: 5 }));
       const used = new Set();
-      list.forEach(({ group }, i) => {
-        const { low, high, n } = group.energy;
+      const bounded = (between) => (between ? `, certainly between ${digits(between[0])} and ${say(between[1], "J")}` : "");
+      list.forEach(({ group, parts, of, whole, between, idle }, i) => {
         const y = top + i * tall + 4;
-        const { parts, idle } = shares(group);
-        const words = [group.name, `request ${say(group.energy.j / n, "J")}${has(low) && has(high) ? `, certainly between ${digits(low / n)} and ${say(high / n, "J")}` : ""}`,
-          ...parts.map(([name, , j, between]) => `${name} ${say(j, "J")}${between ? `, between ${digits(between[0])} and ${say(between[1], "J")}` : ""}`),
+        const tried = group.ok + group.failed;
+        const words = [group.name, `request ${say(whole, "J")}${bounded(between)}, ${of === tried ? `mean of ${of === 1 ? "one" : `all ${of}`}` : `mean of the ${of} of ${tried} requests that tell ${parts.some(([name]) => name === "prefill") ? "all parts" : "it"}`}`,
+          ...parts.filter(([name]) => name !== "request").map(([name, , j, mine, of]) => `${name === "rest" ? "before and after" : name} ${say(j, "J")}${bounded(mine)}${of}`),
           has(idle) ? `idling would have taken ${say(idle, "J")} of the request` : null].filter(Boolean).join("\n");
         image.append(text(left - 8, y + 12, fit(group.name, left - 12), { "text-anchor": "end", class: "label" }));
         let from = 0, start = 0;
@@ -31,7 +31,7 @@ function energySplit() {
         }
         if (idle > 0) image.append(svg("rect", { x: x(start), y: y + 16, width: Math.max(1, x(start + idle) - x(start)), height: 4, fill: "var(--c7)", "data-tip": words }));
         if (has(idle)) used.add("idling");
-        if (has(low) && has(high)) image.append(svg("path", { d: `M${x(start + low / n)} ${y + 7}H${x(start + high / n)}m0-4v8M${x(start + low / n)} ${y + 3}v8`, stroke: "var(--ink)", fill: "none" }));
+        if (between) image.append(svg("path", { d: `M${x(start + between[0])} ${y + 7}H${x(start + between[1])}m0-4v8M${x(start + between[0])} ${y + 3}v8`, stroke: "var(--ink)", fill: "none" }));
       });
       const colors = [["loading", "var(--c1)"], ["prefill", "var(--prompt)"], ["decode", "var(--answer)"], ["rest", "var(--reasoning)"], ["request", "var(--answer)"], ["idling", "var(--c7)"]];
       const said = { loading: "loading the model", prefill: "prefill", decode: "decode", rest: "before and after", request: "the request", idling: "idling, of the request" };
@@ -42,19 +42,21 @@ function energySplit() {
 
 const loading = (group) => group.energy.load?.[0] ?? group.stats.load_energy_joules?.[4];
 
-// The parts of a mean request in joules; prefill and decode where the meter is fine enough to tell them apart.
+// The parts of a mean request in joules, each with its bounds and what it is the mean of. Prefill and decode are told apart where the
+// meter is fine enough; the whole and the parts are then of the same requests, those that tell all of them.
 function shares(group) {
-  const { j, net, n, prefill, decode } = group.energy;
-  const whole = j / n;
-  const load = loading(group);
+  const { j, net, n, low, high, same, load, idle } = group.energy;
   const bounds = (part) => (has(part[1]) && has(part[2]) ? [part[1], part[2]] : null);
-  const parts = has(load) ? [["loading", "var(--c1)", load, group.energy.load ? bounds(group.energy.load) : null]] : [];
-  if (prefill && decode) {
-    parts.push(["prefill", "var(--prompt)", prefill[0], bounds(prefill)], ["decode", "var(--answer)", decode[0], bounds(decode)]);
-    const rest = whole - prefill[0] - decode[0];
-    if (rest > whole * 0.005) parts.push(["rest", "var(--reasoning)", rest]);
-  } else {
-    parts.push(["request", "var(--answer)", whole]);
+  const start = loading(group);
+  const parts = has(start) ? [["loading", "var(--c1)", start, load ? bounds(load) : null, load?.[3] > 1 ? `, mean of ${load[3]} loads` : ""]] : [];
+  if (!same?.whole) {
+    parts.push(["request", "var(--answer)", j / n, null, ""]);
+    return { parts, of: n, whole: j / n, between: has(low) && has(high) ? [low / n, high / n] : null, idle: has(net) ? Math.max(0, (j - net) / n) : idle?.[3] === n ? idle[0] : undefined };
   }
-  return { parts, idle: has(net) ? Math.max(0, (j - net) / n) : group.energy.idle?.[0] };
+  const { whole, prefill, decode } = same;
+  parts.push(["prefill", "var(--prompt)", prefill[0], bounds(prefill), ""], ["decode", "var(--answer)", decode[0], bounds(decode), ""]);
+  const rest = whole[0] - prefill[0] - decode[0];
+  if (rest > whole[0] * 0.005) parts.push(["rest", "var(--reasoning)", rest, null, ""]);
+  // What idling would have taken is drawn where it is known of all of them.
+  return { parts, of: whole[3], whole: whole[0], between: bounds(whole), idle: same.idle?.[3] === whole[3] ? same.idle[0] : undefined };
 }

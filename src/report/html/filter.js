@@ -12,7 +12,8 @@ function parseFilter(input) {
   const either = () => {
     const tests = [every()];
     while (word("or")) { at += 1; tests.push(every()); }
-    return (...of) => tests.some((test) => test(...of));
+    if (tests.length > 1 && tests.some((list) => !list.length)) throw "or needs something on both sides";
+    return (...of) => tests.some((list) => list.every((test) => test(...of)));
   };
   const every = () => {
     const tests = [];
@@ -20,13 +21,13 @@ function parseFilter(input) {
       if (word("and")) at += 1;
       else tests.push(one());
     }
-    return (...of) => tests.every((test) => test(...of));
+    return tests;
   };
   const one = () => {
     const token = tokens[at];
-    if (token === undefined) return () => true;
     at += 1;
     if (token.toLowerCase() === "not" && !sign(tokens[at])) {
+      if (at === tokens.length || tokens[at] === ")" || word("or") || word("and")) throw "not needs something after it";
       const test = one();
       return (...of) => !test(...of);
     }
@@ -40,7 +41,10 @@ function parseFilter(input) {
     if (sign(tokens[at])) {
       const [how, value] = [tokens[at], tokens[at + 1]];
       at += 2;
-      return condition(token, how, value);
+      // A blank may stand before a unit, but what is no unit of this column is a word.
+      const unit = UNITS[tokens[at]?.toLowerCase()]?.[0];
+      const told = unit && unit === columns.get(token.toLowerCase())?.unit && /^[-+$.\de]+$/i.test(value ?? "");
+      return condition(token, how, told ? value + tokens[at++] : value);
     }
     const text = token.replaceAll('"', "").toLowerCase();
     return (_, words) => words.includes(text);

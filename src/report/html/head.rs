@@ -6,6 +6,7 @@ use crate::clock;
 use crate::record::Run;
 use crate::report::{Options, number};
 use crate::summary::Summary;
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// How many models a command names one by one.
@@ -29,7 +30,10 @@ pub fn title(summary: &Summary) -> String {
     match &summary.runs[..] {
         [one] => number::shortened(&one.run, 120),
         [] => "Benchmark of language models".into(),
-        [first, rest @ ..] => format!("{} and {} more runs", number::shortened(&first.run, 100), rest.len()),
+        [first, rest @ ..] => {
+            let more = if rest.len() == 1 { "one more run".into() } else { format!("{} more runs", rest.len()) };
+            format!("{} and {more}", number::shortened(&first.run, 100))
+        }
     }
 }
 
@@ -69,14 +73,37 @@ fn date(ts: f64) -> Option<String> {
 pub fn settings(summary: &Summary) -> Vec<String> {
     let Some(run) = summary.runs.first() else { return Vec::new() };
     let words = run.settings.iter().filter_map(|(name, value)| {
-        let text = match value {
-            serde_json::Value::Null => return None,
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
+        let (name, text) = setting(name, value)?;
+        let said = match value {
+            Value::Bool(true) => name,
+            Value::Bool(false) => format!("no {name}"),
+            _ => format!("{name} {text}"),
         };
-        Some(number::shortened(&format!("{} {text}", name.replace('_', " ")), 80))
+        Some(number::shortened(&said, 80))
     });
     words.collect()
+}
+
+/// A setting for people, its name and its value; nothing where it has none.
+pub fn setting(name: &str, value: &Value) -> Option<(String, String)> {
+    let plain = |value: &Value| match value {
+        Value::Null => None,
+        Value::Bool(yes) => Some(if *yes { "yes" } else { "no" }.to_owned()),
+        Value::String(text) => Some(text.clone()),
+        Value::Number(n) => Some(n.as_f64().map_or_else(|| n.to_string(), |n| n.to_string())),
+        other => Some(other.to_string()),
+    };
+    if let (Some(length), Some(seconds)) = (name.strip_suffix("_seconds"), value.as_f64()) {
+        let minutes = seconds / 60.0;
+        let text =
+            if minutes >= 2.0 && minutes.fract() == 0.0 { format!("{minutes} min") } else { format!("{seconds} s") };
+        return Some((length.replace('_', " "), text));
+    }
+    let text = match value {
+        Value::Array(list) => list.iter().filter_map(plain).collect::<Vec<_>>().join(", "),
+        one => plain(one)?,
+    };
+    (!text.is_empty()).then(|| (name.replace('_', " "), text))
 }
 
 /// The command that makes the first run again: the models into llm-run, with the arguments it had. Empty where the run
@@ -162,6 +189,26 @@ pub fn streams(summary: &Summary, options: &Options) -> Vec<Stream> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn settings_are_told_in_words_and_lengths_of_time_with_their_unit() {
+        for (name, value, expect) in [
+            ("concurrency", json!([1, 4, 16]), Some(("concurrency", "1, 4, 16"))),
+            ("rate", json!([8.0, 0.5]), Some(("rate", "8, 0.5"))),
+            ("timeout_seconds", json!(1800.0), Some(("timeout", "30 min"))),
+            ("settle_seconds", json!(2.5), Some(("settle", "2.5 s"))),
+            ("max_tokens", json!(16384), Some(("max tokens", "16384"))),
+            ("stream", json!(true), Some(("stream", "yes"))),
+            ("extra_body", json!({"a": 1}), Some(("extra body", "{\"a\":1}"))),
+            ("suite", json!("website"), Some(("suite", "website"))),
+            ("seed", json!(null), None),
+            ("rate", json!([]), None),
+        ] {
+            let told = setting(name, &value);
+            assert_eq!(told.as_ref().map(|(a, b)| (a.as_str(), b.as_str())), expect, "{name}");
+        }
+    }
 
     #[test]
     fn the_base_of_an_endpoint_is_what_a_flag_takes() {

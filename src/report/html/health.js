@@ -1,22 +1,91 @@
-// Health of the client: how late its own event loop was. What comes near the gaps it times is its own, not the server's.
+// Health of the client: how late its own event loop was, and how late requests were sent after they were due. What comes near the
+// gaps and times it measures is its own, not the server's.
 
 function health() {
   const late = counted.filter((row) => has(row.client_lag_seconds));
-  if (!late.length) return null;
+  const levels = (data.levels ?? []).filter((level) => level.schedule_lag?.n || level.loop_lag?.n);
+  if (!late.length && !levels.length) return null;
   const doubted = counted.filter((row) => row.warnings?.includes("client_lag"));
-  const options = [["lag", "how late, requests counted"]];
-  if (late.filter((row) => has(row.start)).length >= 10) options.push(["time", "over the run"]);
+  const options = [];
+  if (late.length) options.push(["lag", "event loop, by request"]);
+  // Where requests were sent at a rate, how late they were sent is what matters first.
+  if (levels.some((level) => level.schedule_lag?.n)) options.unshift(["levels", "sending and event loop, by level"]);
+  else if (levels.length) options.push(["levels", "event loop, by level"]);
+  if (late.filter((row) => has(row.start)).length >= 10) options.push(["time", "event loop, over the run"]);
   return {
-    title: "Health of the client", note: "worst lateness of its event loop while a request ran (log)", options,
+    title: "Health of the client", note: "how late it was itself (log)", options,
     draw(width, what) {
       const list = late.filter((row) => visible.has(row.group));
-      if (!list.length) return nothing(width);
-      const mine = doubted.filter((row) => visible.has(row.group)).length;
-      const said = mine ? `${mine} of ${list.length} requests (${digits((100 * mine) / list.length)} %) carry client_lag: the client was late enough to matter.` : `None of ${list.length} requests carries client_lag: the client was nowhere late enough to matter.`;
-      const image = what === "time" ? lagOverTime(width, list) : lagHistogram(width, list);
-      return [image, el("p", { class: "note" }, said), el("p", { class: "note", "data-slot": "calibration" }, data.calibration ?? "")];
+      const mine = levels.filter((level) => shownGroups().some(({ group }) => isOf(level, group)));
+      const notes = [];
+      if (list.length) {
+        const n = doubted.filter((row) => visible.has(row.group)).length;
+        notes.push(n ? `${n} of ${list.length} requests (${digits((100 * n) / list.length)} %) carry client_lag: the client was late enough to matter.` : `${list.length === 1 ? "The one request does not carry" : `None of ${list.length} requests carries`} client_lag: the client was nowhere late enough to matter.`);
+      }
+      notes.push(...sentWords(mine));
+      if (what === "levels" ? !mine.length : !list.length) return nothing(width);
+      const image = what === "levels" ? lagsOfLevels(width, mine) : what === "time" ? lagOverTime(width, list) : lagHistogram(width, list);
+      return [image, notes.map((words) => el("p", { class: "note" }, words))].flat(2);
     },
   };
+}
+
+// Whether a level record tells of a row: the same model at the same load, or a row that pools its loads.
+function isOf(level, group) {
+  if (level.models?.length && !level.models.includes(group.model)) return false;
+  if (has(group.rate)) return level.rate === group.rate;
+  return has(group.concurrency) ? !has(level.rate) && level.concurrency === group.concurrency : true;
+}
+
+// What the sending of rates was like, all levels together.
+function sentWords(levels) {
+  const open = levels.filter((level) => level.schedule_lag?.n);
+  if (!open.length) return [];
+  const sum = (of) => open.reduce((all, level) => all + (of(level) ?? 0), 0);
+  const worst = open.reduce((a, b) => (b.schedule_lag.max > a.schedule_lag.max ? b : a));
+  const unsent = sum((level) => level.unsent);
+  return [`Of a rate, ${sum((level) => level.schedule_lag.n).toLocaleString("en-US")} requests were sent, the latest ${lasting(worst.schedule_lag.max)} after it was due (${loadOf(worst)})${unsent ? `; ${unsent.toLocaleString("en-US")} that were due were never sent` : ", and none was left out"}.`];
+}
+const loadOf = (level) => (has(level.rate) ? `${level.rate}/s` : has(level.concurrency) ? `${level.concurrency} at once` : "");
+
+// For each level how late requests were sent (open loop) and how late the event loop was, each against its own largest class.
+function lagsOfLevels(width, levels) {
+  const kinds = [["schedule_lag", "requests sent after they were due", "var(--c0)", "sendings"], ["loop_lag", "event loop, asked a hundred times a second", "var(--c1)", "looks"]];
+  const several = new Set(levels.map((level) => JSON.stringify(level.models))).size > 1;
+  const lanes = levels.flatMap((level) => kinds.filter(([key]) => level[key]?.n).map(([key, words, fillWith, of], i) => ({ level, late: level[key], words, fillWith, of, first: i === 0 || !level.schedule_lag?.n })));
+  const drawn = lanes.slice(0, MOST);
+  const classOf = (seconds) => Math.floor(Math.log10(Math.max(seconds, 1e-6)) * 8 + 1e-9);
+  const bound = (k) => 10 ** (k / 8);
+  for (const lane of drawn) {
+    lane.counts = new Map();
+    for (const [seconds, n] of lane.late.classes ?? []) lane.counts.set(classOf(seconds), (lane.counts.get(classOf(seconds)) ?? 0) + n);
+  }
+  const keys = drawn.flatMap(({ counts, late }) => [...counts.keys(), classOf(late.p50), classOf(late.max)]);
+  const [low, high] = aDecade(Math.min(...keys), Math.max(...keys) + 1, 8);
+  const left = labelRoom(width), right = width - 14, top = 4, tall = 30, bottom = top + drawn.length * tall;
+  const x = logarithmic(bound(low) * 1e3, bound(high) * 1e3, left, right);
+  const at = (seconds) => x(Math.max(seconds, 1e-6) * 1e3);
+  const image = canvas(width, bottom + 36, axisX(x, { top, bottom, left, right, label: "ms late" }));
+  drawn.forEach(({ level, late, words, fillWith, of, first, counts }, i) => {
+    const y = top + i * tall, foot = y + tall - 3;
+    const name = [several ? level.models?.join(", ") : null, loadOf(level)].filter(Boolean).join(" · ");
+    if (first) image.append(text(left - 8, y + tall - 8, fit(name, left - 12), { "text-anchor": "end", class: "label" }));
+    const said = `${name}: ${words}\n${late.n.toLocaleString("en-US")} ${of}: median ${lasting(late.p50)}, p99 ${lasting(late.p99)}, worst ${lasting(late.max)}`;
+    const most = Math.max(...counts.values());
+    image.append(line(left, foot, right, foot));
+    for (const [k, n] of [...counts].sort(([a], [b]) => a - b)) {
+      const high = Math.max(1.5, (n / most) * (tall - 7));
+      image.append(svg("rect", { x: x(bound(k) * 1e3) + 0.5, y: foot - high, width: Math.max(1, x(bound(k + 1) * 1e3) - x(bound(k) * 1e3) - 1), height: high, fill: fillWith, "data-tip": `${said}\n${lasting(bound(k))} to ${lasting(bound(k + 1))}: ${n.toLocaleString("en-US")}` }));
+    }
+    image.append(svg("path", { d: `M${at(late.p50)} ${foot}v${7 - tall}M${at(late.p99)} ${foot}v${7 - tall}`, class: "middle", "data-tip": said }));
+  });
+  return [legend(kinds.filter(([key]) => levels.some((level) => level[key]?.n)).map(([, words, fillWith]) => [fillWith, words])), image, el("p", { class: "note" }, "Strokes: the median and the 99th percentile. Each histogram is drawn against its own largest class."), ...more(lanes.length - drawn.length)];
+}
+
+// From and to, at least a power of ten apart: of classes, `n` to a power of ten.
+function aDecade(low, high, n) {
+  const short = Math.max(0, n - (high - low));
+  return [low - Math.ceil(short / 2), high + Math.floor(short / 2)];
 }
 
 function lagHistogram(width, list) {
@@ -26,7 +95,8 @@ function lagHistogram(width, list) {
   const counts = new Map();
   for (const row of list) counts.set(classOf(row.client_lag_seconds), (counts.get(classOf(row.client_lag_seconds)) ?? 0) + 1);
   const bound = (k) => 10 ** (k / 4);
-  const [low, high] = [Math.min(...counts.keys()), Math.max(...counts.keys()) + 1];
+  // An axis has a power of ten at least, or nothing on it could be read.
+  const [low, high] = aDecade(Math.min(...counts.keys()), Math.max(...counts.keys()) + 1, 4);
   const x = logarithmic(bound(low) * 1e3, bound(high) * 1e3, left, right);
   const y = linear(0, Math.max(...counts.values()) * 1.08, bottom, top, true);
   const image = canvas(width, height, axisX(x, { top, bottom, left, right, label: "ms late" }), axisY(y, { left, right, label: "requests", top, n: 4 }));

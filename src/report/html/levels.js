@@ -12,31 +12,40 @@ function levelCurve() {
     return [...by.values()].filter((list) => new Set(list.map(({ x }) => x)).size > 1).map((list) => list.sort((a, b) => a.x - b.x));
   };
   if (!series().length) return null;
-  // A line is named by its model, and by what else is not the same for all lines of that model.
-  const nameOf = ([{ group }], list) => [group.model, ...["source", "provider", "set"].filter((key) => list.some(([{ group: other }]) => other.model === group.model && other.cells[key] !== group.cells[key])).map((key) => group.cells[key])].filter(Boolean).join(" · ");
-  const rate = groups.some((group) => has(group.rate));
+  // A line is named by its model, and by what else is not the same for all lines of that model: also whether requests were sent at
+  // a rate or as soon as others had ended.
+  const kindOf = (group) => (has(group.rate) ? "per second" : "at once");
+  const TELLS = [(group) => group.cells.source, (group) => group.cells.provider, (group) => group.cells.set, kindOf];
+  const nameOf = ([{ group }], list) => [group.model, ...TELLS.filter((of) => list.some(([{ group: other }]) => other.model === group.model && of(other) !== of(group))).map((of) => of(group))].filter(Boolean).join(" · ");
   return {
-    title: "Throughput and waiting", note: "against requests at once or per second; ◆ knee: most throughput for its waiting", options: [["ttft_p50", "ttft median"], ["ttft_p95", "ttft p95"], ["gen_s", "time of the answer"], ["itl_p99", "itl p99"]].filter(([key]) => groups.some((g) => has(g.cells[key]))),
+    title: "Throughput and waiting", note: "against requests at once or per second; ◆ knee: most throughput for its waiting (throughput ÷ median ttft)", options: [["ttft_p50", "ttft median"], ["ttft_p95", "ttft p95"], ["gen_s", "time of the answer"], ["itl_p99", "itl p99"]].filter(([key]) => groups.some((g) => has(g.cells[key]))),
     draw(width, key) {
       const list = series();
       if (!list.length) return nothing(width);
       const flat = list.flat();
+      const under = ["at once", "per second"].filter((kind) => flat.some(({ group }) => kindOf(group) === kind)).join(", or ");
       const left = 50, right = width - 14, panel = 118;
       const xs = flat.map((p) => p.x);
       const x = Math.max(...xs) / Math.min(...xs) > 6 ? logarithmic(Math.min(...xs) * 0.9, Math.max(...xs) * 1.1, left, right) : linear(0, Math.max(...xs) * 1.05, left, right);
       const levels = [...new Set(xs)].sort((a, b) => a - b);
       if (levels.length <= 9) x.ticks = () => levels;
-      const image = canvas(width, 2 * panel + 94);
-      [["throughput", "all together, tok/s", 22], [key, columns.get(key).label + ", s", panel + 58]].forEach(([name, label, top], at) => {
+      const image = canvas(width, 2 * panel + 106);
+      const knees = [];
+      [["throughput", "all together, tok/s", 22], [key, columns.get(key).label + ", s", panel + 70]].forEach(([name, label, top], at) => {
         const bottom = top + panel;
         const y = linear(0, Math.max(...flat.map((p) => p.group.cells[name] ?? 0)) * 1.1 || 1, bottom, top);
-        image.append(...axisX(x, { top, bottom, left, right, label: at ? (rate ? "requests per second" : "requests at once") : "" }).flat(), ...axisY(y, { left, right, label, top, n: 4 }).flat());
+        image.append(...axisX(x, { top, bottom, left, right, label: at ? `requests ${under}` : "" }).flat(), ...axisY(y, { left, right, label, top, n: 4 }).flat());
         list.forEach((points, k) => {
           const known = points.filter((p) => has(p.group.cells[name]));
           const power = (p) => p.group.cells.throughput / (p.group.cells.ttft_p50 ?? p.group.cells.gen_s ?? Infinity);
           const knee = points.reduce((best, p) => (power(p) > power(best) ? p : best));
           image.append(svg("polyline", { points: known.map((p) => `${x(p.x)},${y(p.group.cells[name])}`).join(" "), fill: "none", stroke: color(k), "stroke-width": 2, "stroke-dasharray": dash(k) }));
-          if (known.includes(knee) && !at) image.append(text(x(knee.x), y(knee.group.cells[name]) - 11, "knee", { "text-anchor": "middle", class: "label" }));
+          // The word stands where no other one stands; the sign says the same.
+          const [kx, ky] = [x(knee.x), y(knee.group.cells[name])];
+          if (known.includes(knee) && !at && !knees.some(([a, b]) => Math.abs(a - kx) < 30 && Math.abs(b - ky) < 13)) {
+            knees.push([kx, ky]);
+            image.append(text(Math.min(kx, right - 8), ky - 11, "knee", { "text-anchor": "middle", class: "label over" }));
+          }
           for (const p of known) {
             const [cx, cy] = [x(p.x), y(p.group.cells[name])];
             const tipWords = `${p.group.name}\ntogether ${cellOf(p.group, "throughput")}\nttft ${cellOf(p.group, "ttft_p50")}, p95 ${cellOf(p.group, "ttft_p95")}${p === knee ? "\nknee" : ""}`;

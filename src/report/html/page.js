@@ -16,6 +16,7 @@ function initTheme() {
 }
 
 function initDownloads() {
+  if (!$("#get-csv")) return;
   const stem = (document.title.replace(/[^\w.-]+/g, "_").slice(0, 80)) || "report";
   const requests = () => rows.map((row) => {
     const { group, start, ...rest } = row;
@@ -66,21 +67,68 @@ function initMenus() {
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") all.forEach((menu) => { menu.open = false; }); });
 }
 
-// Paper has no button to unfold with.
+// Paper has no button to unfold with and nothing to point with: what is folded is unfolded, and what stands under the pointer is put
+// beneath: the values of charts, and the reasons of doubtful and of empty cells.
+const ON_PAPER = 40;
 function initPrint() {
-  let opened = [];
+  let undo = [];
   addEventListener("beforeprint", () => {
-    opened = $$("details[data-print]:not([open])");
-    opened.forEach((one) => { one.open = true; });
+    for (const one of $$("details[data-print]:not([open]), .badge details:not([open])")) {
+      one.open = true;
+      undo.push(() => { one.open = false; });
+    }
+    for (const told of $$("figure .told")) {
+      const values = valuesOf(told.previousElementSibling, ON_PAPER);
+      values.classList.add("on-paper");
+      told.after(values);
+      undo.push(() => values.remove());
+    }
+    const reasons = table && reasonsOf();
+    if (reasons) {
+      table.parentElement.after(reasons);
+      undo.push(() => reasons.remove());
+    }
   });
-  addEventListener("afterprint", () => opened.forEach((one) => { one.open = false; }));
+  addEventListener("afterprint", () => {
+    undo.forEach((one) => one());
+    undo = [];
+  });
+}
+
+// What cells say under the pointer: each reason once, with its columns, and its rows where they are not all.
+function reasonsOf() {
+  const shown = lines.filter((row) => !row.hidden);
+  const by = new Map();
+  heads.forEach((head, at) => {
+    if (head.classList.contains("hidden")) return;
+    for (const row of shown) {
+      const words = row.children[at].title;
+      if (!words) continue;
+      const columns = by.get(words) ?? by.set(words, new Map()).get(words);
+      const name = $("button", head).textContent;
+      columns.set(name, [...(columns.get(name) ?? []), groups[Number(row.dataset.g)].name]);
+    }
+  });
+  if (!by.size) return null;
+  // Columns of the same rows stand together.
+  const where = (columns) => {
+    const same = new Map();
+    for (const [name, who] of columns) {
+      const rows = who.length === shown.length ? "" : who.length > 3 ? ` (${who.length} rows)` : ` (${who.join(", ")})`;
+      same.set(rows, [...(same.get(rows) ?? []), name]);
+    }
+    return [...same].map(([rows, names]) => names.join(", ") + rows).join("; ");
+  };
+  const all = [...by].map(([words, columns]) => el("li", {}, el("b", {}, where(columns)), `: ${words}`));
+  return el("div", { class: "on-paper reasons" }, el("h3", {}, "What cells say of themselves"), el("ul", { class: "lines" }, all.slice(0, 2 * ON_PAPER)),
+    all.length > 2 * ON_PAPER ? el("p", { class: "note" }, `The first ${2 * ON_PAPER} of ${all.length}; the page has all.`) : null);
 }
 
 // While a run goes on the page is written anew: it is read again while nobody is in the middle of something, and opens where it was.
 function initFollow() {
   const refresh = Number($('meta[name="refresh-seconds"]')?.content ?? 0);
   const unfolded = () => $$("details").map((one, i) => (one.open ? i : -1)).filter((i) => i >= 0);
-  const before = history.state?.left;
+  const before = leftAt;
   if (before) {
     $$("details").forEach((one, i) => { if (before.unfolded.includes(i) && !one.closest(".menu, .badge")) one.open = true; });
     const back = () => {

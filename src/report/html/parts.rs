@@ -1,12 +1,12 @@
 //! What the template shows besides the table, as texts.
 
 use super::data::FILES;
+use super::head::setting;
 use super::links::href;
 use crate::clock;
 use crate::record::{JoinSummary, Load, Prompt, Run, Sampler};
 use crate::report::{Options, calibration, changes, number};
 use crate::summary::{Group, Row, Summary, Unit, Verdict};
-use serde_json::Value;
 
 /// How many failures are listed.
 const FAILURES: usize = 100;
@@ -79,7 +79,7 @@ pub fn change(said: changes::Said) -> ChangeText {
         Verdict::Same | Verdict::NotEnoughData => "",
     };
     ChangeText {
-        model: said.model,
+        model: format!("{} vs {}", said.model, said.baseline),
         metric: said.metric,
         old: said.old,
         new: said.new,
@@ -139,12 +139,9 @@ pub fn run(run: &Run) -> RunText {
     say("memory", run.host.ram_bytes.map(|bytes| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))));
     say("system", run.host.os.clone());
     for (name, value) in &run.settings {
-        let text = match value {
-            Value::Null => continue,
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        say(name, Some(text));
+        if let Some((name, text)) = setting(name, value) {
+            say(&name, Some(text));
+        }
     }
     RunText {
         id: run.run.clone(),

@@ -11,7 +11,7 @@ function initRun() {
   section.hidden = false;
   const span = (list) => list.reduce(([a, b], row) => [Math.min(a, row.start), Math.max(b, row.start + row.end)], [Infinity, -Infinity]);
   figure($(".whole", section), {
-    id: "run", title: "Requests, power and memory", note: `move over it for the values of a moment${data.weight ? "; the requests are the sample that the page holds, how many at once and their tokens are estimated from it" : ""}`, wide: true,
+    id: "run", title: ["Requests", data.power.ts.length ? "power" : "", data.memory.ts.length ? "memory" : ""].filter(Boolean).join(", ").replace(/, (?=\w+$)/, " and "), note: `move over it for the values of a moment${data.weight ? "; the requests are the sample that the page holds, how many at once and their tokens are estimated from it" : ""}`, wide: true,
     options: runs.map((run) => [run, run || "run"]),
     draw(width, run) {
       const mine = timed.filter((row) => row.run === run);
@@ -61,7 +61,7 @@ function axisOfRun(width, mine, loads, from, to) {
     const words = `${groups[row.group].name}, request ${row.id}${row.warmup ? " (warm-up)" : ""}\nsent ${digits(row.start - from)} s in, took ${say(row.end, "s")}${has(row.ttft_seconds) ? `\nfirst token ${say(row.ttft_seconds, "s")}` : ""}${has(row.decode_tokens_per_second) ? `, decode ${say(row.decode_tokens_per_second, "tok/s")}` : ""}${row.kind ? `\n${row.kind}: ${row.error.slice(0, 120)}` : ""}`;
     const first = Math.min(row.ttft_seconds ?? row.end, row.end);
     const answer = Math.min(Math.max(row.time_to_first_answer_token_seconds ?? first, first), row.end);
-    const parts = row.kind ? [[0, row.end, "var(--bad)"]] : has(row.ttft_seconds) ? [[0, first, "var(--prompt)"], [first, answer, "var(--reasoning)"], [answer, row.end, "var(--answer)"]] : [[0, row.end, "var(--answer)"]];
+    const parts = row.kind ? [[0, row.end, "var(--bad)"]] : has(row.ttft_seconds) ? [[0, first, "var(--prompt)"], [first, answer, "var(--reasoning)"], [answer, row.end, "var(--answer)"]] : [[0, row.end, "var(--c4)"]];
     return parts.filter(([a, b]) => b > a).map(([a, b, fillWith]) => svg("rect", { x: x(row.start + a), y: top, width: Math.max(0.8, x(row.start + b) - x(row.start + a)), height: tall, fill: fillWith, opacity: row.warmup ? 0.35 : 0.95, "data-tip": words }));
   });
 
@@ -124,8 +124,8 @@ function axisOfRun(width, mine, loads, from, to) {
   image.append(...axisX(seconds, { top: 8, bottom, left, right, label: "seconds", n: Math.max(4, Math.floor(width / 120)) }).flat(), ...drawnBands, ...strip, ...heads, ...marks.flat(), ...drawnSeries.flat(3), ...glass);
   image.setAttribute("viewBox", `0 0 ${width} ${bottom + 34}`);
   image.setAttribute("height", bottom + 34);
-  const colors = [["var(--prompt)", "to first token"], ["var(--reasoning)", "reasoning"], ["var(--answer)", "answer"]];
-  if (mine.some((row) => row.kind)) colors.push(["var(--bad)", "failed"]);
+  const inks = new Set(marks.flat().map((mark) => mark.getAttribute("fill")));
+  const colors = [["var(--prompt)", "to first token"], ["var(--reasoning)", "reasoning"], ["var(--answer)", "answer"], ["var(--c4)", "whole, not told apart"], ["var(--bad)", "failed"]].filter(([ink]) => inks.has(ink));
   for (const [kind, [fillWith, words]] of Object.entries(PHASES)) if (bands.some((band) => band.kind === kind)) colors.push([`color-mix(in srgb, ${fillWith} ${kind === "measured" ? 45 : 80}%, transparent)`, words]);
   const notes = mine.length > LANES ? [el("p", { class: "note" }, `${LANES} of ${mine.length} requests are drawn, evenly chosen.`)] : [];
   return [legend(colors), image, ...notes];

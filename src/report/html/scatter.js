@@ -17,17 +17,33 @@ function dots(width, points, { xLabel, yLabel, xLog, size, after }) {
     image.append(svg("circle", { cx: x(p.x), cy: y(p.y), r, fill: color(p.at), "fill-opacity": 0.55, stroke: p.front ? "var(--ink)" : color(p.at), "stroke-width": p.front ? 2 : 1, "data-tip": p.tip }));
     taken.push([x(p.x) - r, y(p.y) - r, x(p.x) + r, y(p.y) + r]);
   }
+  // Names stand beside dots and other names, and beside the line of the front where there is room; where there is none they stand on
+  // it, and their halo keeps them readable.
+  const front = points.filter((p) => p.front).sort((a, b) => a.x - b.x).map((p) => [x(p.x), y(p.y)]);
+  const onFront = (l, t, rr, bb) => front.slice(1).some(([x2, y2], i) => crosses(front[i], [x2, y2], l, t, rr, bb));
   for (const p of points) {
     const r = size && most > 0 ? 4 + 13 * Math.sqrt((p.size ?? 0) / most) : 6;
     const words = fit(p.name.includes("/") ? p.name.split("/").slice(1).join("/") : p.name, 150);
     const w = words.length * 5.9;
     const places = [[x(p.x) + r + 4, y(p.y) + 4], [x(p.x) - r - 4 - w, y(p.y) + 4], [x(p.x) - w / 2, y(p.y) - r - 5], [x(p.x) - w / 2, y(p.y) + r + 13]];
-    const free = places.find(([a, b]) => a >= left - 20 && a + w <= width && !taken.some(([l, t, rr, bb]) => a < rr && a + w > l && b - 10 < bb && b + 2 > t));
+    const open = places.filter(([a, b]) => a >= left - 20 && a + w <= width && b - 10 >= 0 && !taken.some(([l, t, rr, bb]) => a < rr && a + w > l && b - 10 < bb && b + 2 > t));
+    const free = open.find(([a, b]) => !onFront(a, b - 10, a + w, b + 2)) ?? open[0];
     if (!free) continue;
     taken.push([free[0], free[1] - 10, free[0] + w, free[1] + 2]);
-    image.append(text(free[0], free[1], words, { class: "label" }));
+    image.append(text(free[0], free[1], words, { class: "label over" }));
   }
   return image;
+}
+
+// Whether the way from one point to another leads through a box: Liang and Barsky's clipping.
+function crosses([x1, y1], [x2, y2], left, top, right, bottom) {
+  let [from, to] = [0, 1];
+  for (const [step, room] of [[x1 - x2, x1 - left], [x2 - x1, right - x1], [y1 - y2, y1 - top], [y2 - y1, bottom - y1]]) {
+    if (step === 0 && room < 0) return false;
+    if (step < 0) from = Math.max(from, room / step);
+    else if (step > 0) to = Math.min(to, room / step);
+  }
+  return from <= to;
 }
 
 // What nothing beats in both: nobody needs less and is faster.

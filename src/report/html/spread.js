@@ -24,8 +24,8 @@ const STRIPS = [["ttft_seconds", "time to first token", "s"], ["decode_tokens_pe
 
 // Every request a dot; the median and what is known of it.
 function strips() {
-  const options = STRIPS.filter(([key]) => counted.some((row) => has(row[key])));
-  if (!options.length || counted.length < 2) return null;
+  const options = STRIPS.filter(([key]) => counted.filter((row) => has(row[key])).length > 1);
+  if (!options.length) return null;
   return {
     title: "Spread", note: `a dot per request${data.results > rows.length ? " of the sample that the page holds" : ""}, a ring if outlying; line: median; bar: its 95 % interval, from 6 requests on`,
     options: options.map(([key, words]) => [key, words]),

@@ -13,6 +13,7 @@ function initTable() {
   const filter = $("#filter");
   filter.value = state.q ?? "";
   filter.addEventListener("input", () => { keep({ q: filter.value }); applyFilter(); });
+  $("#none-left button").addEventListener("click", () => { filter.value = ""; keep({ q: "" }); applyFilter(); filter.focus(); });
   for (const box of $$("input[name=column], input[name=set]")) box.addEventListener("change", () => choose(box));
   bars();
   restore();
@@ -83,6 +84,7 @@ function applyFilter() {
     shown += on;
   }
   $("#count").textContent = wrong || (shown === lines.length ? `${shown} row${shown === 1 ? "" : "s"}` : `${shown} of ${lines.length} rows`);
+  $("#none-left").hidden = shown > 0;
   document.dispatchEvent(new CustomEvent("shown", { detail: new Set(lines.filter((l) => !l.hidden).map((l) => Number(l.dataset.g))) }));
 }
 const textOf = (group) => (group.text ??= (Object.values(group.cells).filter((v) => typeof v === "string").join(" ") + " " + group.name).toLowerCase());

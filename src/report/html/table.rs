@@ -28,11 +28,10 @@ pub struct Head {
     pub main: bool,
 }
 
-/// A column that no row has a value for.
+/// Columns that no row has a value for, for one reason: keys and labels.
 pub struct LeftOut {
-    pub key: &'static str,
-    pub label: &'static str,
     pub why: &'static str,
+    pub columns: Vec<(&'static str, &'static str)>,
 }
 
 /// A row.
@@ -62,8 +61,15 @@ pub fn left_out(summary: &Summary, shown: &[&Column]) -> Vec<LeftOut> {
     if summary.groups.is_empty() {
         return Vec::new();
     }
-    let missing = COLUMNS.iter().filter(|column| shown.iter().all(|one| one.key != column.key));
-    missing.map(|column| LeftOut { key: column.key, label: label(column), why: absent(column, None) }).collect()
+    let mut all: Vec<LeftOut> = Vec::new();
+    for column in COLUMNS.iter().filter(|column| shown.iter().all(|one| one.key != column.key)) {
+        let (why, one) = (absent(column, None), (column.key, label(column)));
+        match all.iter_mut().find(|reason| reason.why == why) {
+            Some(reason) => reason.columns.push(one),
+            None => all.push(LeftOut { why, columns: vec![one] }),
+        }
+    }
+    all
 }
 
 /// Why a cell is empty; without a group, why a whole column is.
@@ -74,7 +80,12 @@ fn absent(column: &Column, group: Option<&Group>) -> &'static str {
     match column.key {
         "usd_1m_in_list" | "usd_1m_out_list" => "no price is listed: the models' records (llm-models) carry prices",
         "goodput" => "no limits were asked for (--slo)",
-        "ttft_sched_p50" => "nothing was scheduled (llm-run --rate)",
+        "ttft_sched_p50" | "ttft_sched_p99" | "offered_rate" => "nothing was sent at a rate (llm-run --rate)",
+        "load_s" => "no model was loaded",
+        "set" => "nothing was set otherwise for one row than for another",
+        "provider" => "nobody told who served behind a router",
+        "outliers" => "nothing lies far out, or a row has fewer than 8 requests",
+        "no_power" => "nothing tells why there is no power",
         "reasoning_tok" => "the server told no reasoning tokens",
         "rendered" | "console_errors" | "hosts" => "no page was shown to a browser (--screenshots)",
         "errors" => "nothing failed",

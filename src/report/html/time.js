@@ -1,4 +1,7 @@
 // Where the time of an answer goes: medians of the parts.
+
+const PARTS = { prompt: ["var(--prompt)", "to first token"], reasoning: ["var(--reasoning)", "reasoning"], answer: ["var(--answer)", "answer"], whole: ["var(--c4)", "whole, not told apart"] };
+
 function timeBars() {
   const median = (group, name) => group.stats[name]?.[4];
   const timed = () => shownGroups().filter(({ group }) => has(median(group, "generation_time_seconds")));
@@ -12,19 +15,22 @@ function timeBars() {
       const left = labelRoom(width), right = width - 52, top = 4, high = 21, bottom = top + list.length * high;
       const x = linear(0, Math.max(...list.map(({ group }) => median(group, "generation_time_seconds"))), left, right);
       const image = canvas(width, bottom + 34, axisX(x, { top, bottom, left, right, label: "seconds" }));
+      const used = new Set();
       list.forEach(({ group }, i) => {
         const y = top + i * high + 3;
         const whole = median(group, "generation_time_seconds");
+        const split = has(median(group, "ttft_seconds")) || has(median(group, "time_to_first_answer_token_seconds"));
         const first = Math.min(median(group, "ttft_seconds") ?? 0, whole);
         const answer = Math.min(Math.max(median(group, "time_to_first_answer_token_seconds") ?? first, first), whole);
         const words = `${group.name}\nfirst token ${say(first || undefined, "s")}, first answer ${say(answer || undefined, "s")}, whole ${say(whole, "s")}`;
         image.append(text(left - 8, y + 12, fit(group.name, left - 12), { "text-anchor": "end", class: "label" }));
-        for (const [from, to, fillWith] of [[0, first, "var(--prompt)"], [first, answer, "var(--reasoning)"], [answer, whole, "var(--answer)"]]) {
-          if (to > from) image.append(svg("rect", { x: x(from), y, width: Math.max(1, x(to) - x(from)), height: 15, fill: fillWith, "data-tip": words }));
+        for (const [from, to, part] of split ? [[0, first, "prompt"], [first, answer, "reasoning"], [answer, whole, "answer"]] : [[0, whole, "whole"]]) {
+          if (to > from) used.add(part);
+          if (to > from) image.append(svg("rect", { x: x(from), y, width: Math.max(1, x(to) - x(from)), height: 15, fill: PARTS[part][0], "data-tip": words }));
         }
         image.append(text(x(whole) + 5, y + 12, digits(whole)));
       });
-      return [legend([["var(--prompt)", "to first token"], ["var(--reasoning)", "reasoning"], ["var(--answer)", "answer"]]), image, ...more(all.length - list.length)];
+      return [legend(Object.keys(PARTS).filter((part) => used.has(part)).map((part) => PARTS[part])), image, ...more(all.length - list.length)];
     },
   };
 }

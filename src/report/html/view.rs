@@ -11,12 +11,24 @@ use super::parts::{
 };
 use super::standouts::{Standout, standouts};
 use super::table::{self, Head, LeftOut, Line, SetSwitch};
+use crate::record::Prompt;
 use crate::report::{Options, changes};
 use crate::summary::Summary;
 use askama::Template;
 
 /// How many meters, loads and runs are told.
 const HEADS: usize = 200;
+/// How many characters of prompts are printed: a dozen sheets of paper.
+const PAPER: usize = 50_000;
+
+/// How long all prompts are together, in characters.
+fn paper(summary: &Summary) -> usize {
+    let texts = |prompt: &Prompt| {
+        let all = prompt.system.iter().chain(std::iter::once(&prompt.text)).chain(&prompt.turns);
+        all.map(|text| text.chars().count()).sum::<usize>()
+    };
+    summary.prompts.iter().map(texts).sum()
+}
 
 /// The page.
 #[derive(Template)]
@@ -49,6 +61,7 @@ pub struct Page {
     gallery: Gallery,
     prompts: Vec<PromptText>,
     prompts_asked: usize,
+    prompts_print: bool,
     runs: Vec<RunText>,
     meters: Vec<String>,
     loads: Vec<String>,
@@ -88,6 +101,7 @@ impl Page {
             gallery: gallery(summary, options, names),
             prompts: summary.prompts.iter().map(prompt).collect(),
             prompts_asked: summary.prompts.iter().filter(|prompt| !prompt.shared_prefix).count(),
+            prompts_print: paper(summary) <= PAPER,
             runs: summary.runs.iter().take(HEADS).map(run).collect(),
             meters: summary.samplers.iter().take(HEADS).map(meter).collect(),
             joined: summary.joined.iter().take(HEADS).flat_map(joined).collect(),

@@ -83,11 +83,16 @@ impl Building {
             if !self.net_known {
                 energy.net_joules = None;
             }
+            if !self.net_bounds_known {
+                (energy.net_lower_joules, energy.net_upper_joules) = (None, None);
+            }
             let per_token = |joules: Option<f64>| joules.map(|joules| joules / energy.output_tokens);
             energy.joules_per_output_token = per_token(Some(energy.joules));
             energy.joules_per_output_token_lower = per_token(energy.lower_joules);
             energy.joules_per_output_token_upper = per_token(energy.upper_joules);
             energy.net_joules_per_output_token = per_token(energy.net_joules);
+            energy.net_joules_per_output_token_lower = per_token(energy.net_lower_joules);
+            energy.net_joules_per_output_token_upper = per_token(energy.net_upper_joules);
             energy
         });
         let cost = self.cost.map(|mut cost| {
@@ -138,6 +143,7 @@ impl Building {
             retried: self.retried,
             token_sources: self.token_sources.0,
             served_models: self.served_models,
+            artifacts: self.artifacts.0,
             endpoints: self.endpoints,
             parameters: self.parameters,
             key: self.key,
