@@ -3,6 +3,9 @@
 //! A thread of its own sends a stamp into the runtime a hundred times a second; the difference to the moment at which the runtime
 //! handles it is how long a read may have waited to be looked at. (A timer of the runtime would not do: it wakes on whole
 //! milliseconds, and would report its own coarseness.)
+//!
+//! A program that is stopped (^Z, a debugger, a machine that was put to sleep) stops that thread as well: the moments at which it
+//! should have sent a stamp are made up for, as late as they are.
 
 use crate::clock;
 use crate::locks::locked;
@@ -17,6 +20,10 @@ use tokio::sync::mpsc;
 /// How often the loop is asked.
 const PERIOD: Duration = Duration::from_millis(10);
 
+/// How much later than asked the measuring thread may wake before nothing of the program is taken to have run meanwhile: more than a
+/// busy machine lets a thread wait that has slept.
+const STOPPED: Duration = Duration::from_millis(50);
+
 /// How many answers are kept: ten minutes of them.
 const KEPT: usize = 60_000;
 
@@ -25,6 +32,7 @@ const KEPT: usize = 60_000;
 pub struct Lag {
     seen: Arc<Mutex<VecDeque<(u64, u64)>>>,
     ask: mpsc::Sender<u64>,
+    since_ns: u64,
 }
 
 impl Lag {
@@ -45,7 +53,7 @@ impl Lag {
                 seen.push_back((sent, now.saturating_sub(sent)));
             }
         });
-        Self { seen, ask }
+        Self { seen, ask, since_ns: clock::mono_ns() }
     }
 
     /// Measures loops until they end, from one thread.
@@ -53,9 +61,13 @@ impl Lag {
         let mut loops: Vec<mpsc::Sender<u64>> = loops.into_iter().map(|lag| lag.ask).collect();
         std::thread::spawn(move || {
             while !loops.is_empty() {
+                let due_ns = clock::mono_ns() + nanoseconds(PERIOD);
                 std::thread::sleep(PERIOD);
                 // A loop so late that sixteen stamps wait is seen in those; more would only be work for it.
                 let ended = |sent| matches!(sent, Err(mpsc::error::TrySendError::Closed(_)));
+                for stamp_ns in missed(due_ns, clock::mono_ns()) {
+                    loops.retain(|ask| !ended(ask.try_send(stamp_ns)));
+                }
                 loops.retain(|ask| !ended(ask.try_send(clock::mono_ns())));
             }
         });
@@ -73,12 +85,47 @@ impl Lag {
         Some(LagSeconds { p50, p99: quantile(&mut late, 0.99), max: max as f64 / 1e9 })
     }
 
+    /// The lateness around a moment, in nanoseconds of the monotonic clock: of the stamps that waited at it or just before. In seconds;
+    /// `None` when none did.
+    pub fn at(&self, ns: u64) -> Option<f64> {
+        let seen = locked(&self.seen);
+        let until = seen.partition_point(|(sent, _)| *sent <= ns);
+        let near = |(sent, late): &&(u64, u64)| sent + late + nanoseconds(PERIOD) >= ns;
+        // What waits is taken up in its order: before one that was not near there is none that was.
+        seen.range(..until).rev().take_while(near).map(|(_, late)| *late as f64 / 1e9).reduce(f64::max)
+    }
+
+    /// Waits until it is known how late the loop was until a moment that has passed: where it has not been asked for a while because it
+    /// could not answer. A tenth of a second at most, and as a rule not at all.
+    pub async fn known_until(&self, ns: u64) {
+        let unknown_ns = || ns.saturating_sub(locked(&self.seen).back().map_or(self.since_ns, |(sent, _)| *sent));
+        if unknown_ns() <= 3 * nanoseconds(PERIOD) {
+            return;
+        }
+        for _ in 0..50 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            if unknown_ns() == 0 {
+                return;
+            }
+        }
+    }
+
     /// Counts the lateness between two monotonic stamps, in nanoseconds, as far back as it is kept.
     pub fn add_to(&self, from_ns: u64, to_ns: u64, histogram: &mut Histogram) {
         let seen = locked(&self.seen);
         let first = seen.partition_point(|(sent, _)| *sent < from_ns);
         seen.range(first..).take_while(|(sent, _)| *sent <= to_ns).for_each(|(_, late)| histogram.add_ns(*late));
     }
+}
+
+/// The moments at which a stamp should have been sent while the program did not run; none when the thread woke in time.
+fn missed(due_ns: u64, now_ns: u64) -> impl Iterator<Item = u64> {
+    let stopped = now_ns.saturating_sub(due_ns) > nanoseconds(STOPPED);
+    (due_ns..now_ns).step_by(nanoseconds(PERIOD) as usize).take_while(move |_| stopped)
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The `q`-quantile in seconds, as [`crate::stats::quantile`] has it, of nanoseconds in any order, of which there are some. A request
@@ -104,6 +151,36 @@ mod tests {
                 assert!((quantile(&mut ns, q) - expect).abs() < 1e-15, "{n} {q}");
             }
         }
+    }
+
+    #[test]
+    fn moments_of_a_program_that_did_not_run_are_made_up_for() {
+        let ms = |ms: u64| ms * 1_000_000;
+        for (due, now) in [(10, 10), (10, 9), (10, 11), (10, 60)] {
+            assert_eq!(missed(ms(due), ms(now)).count(), 0, "{due} {now}: a thread that woke a little late");
+        }
+        assert_eq!(missed(ms(10), ms(75)).collect::<Vec<_>>(), [10, 20, 30, 40, 50, 60, 70].map(ms));
+        assert_eq!(missed(ms(10), ms(2010)).count(), 200);
+    }
+
+    #[tokio::test]
+    async fn lateness_at_a_moment_is_of_what_waited_then() {
+        let lag = Lag::of(&Handle::current());
+        let ms = |ms: u64| ms * 1_000_000;
+        // Asked every 10 ms: in time, then 45 ms late, then in time again.
+        let seen = [(0, 0), (10, 1), (20, 45), (30, 35), (40, 25), (50, 15), (60, 5), (70, 0), (80, 2)];
+        locked(&lag.seen).extend(seen.map(|(sent, late)| (ms(sent), ms(late))));
+        for (at, expect) in [(5, Some(0.0)), (19, Some(0.001)), (30, Some(0.045)), (65, Some(0.045)), (74, Some(0.045))]
+        {
+            assert_eq!(lag.at(ms(at)), expect, "{at}");
+        }
+        assert_eq!(lag.at(ms(89)), Some(0.002));
+        assert_eq!(lag.at(ms(200)), None, "nothing is known of it");
+        let begun = clock::mono_ns();
+        lag.known_until(ms(100)).await;
+        assert!(clock::between(begun, clock::mono_ns()) < 0.09, "a moment that is near enough is known");
+        lag.known_until(ms(1000)).await;
+        assert!(clock::between(begun, clock::mono_ns()) >= 0.1, "nobody asks this loop");
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use super::{ask, one};
 use crate::common::sim::Sim;
-use crate::common::{Ran, bash, command, run_with};
+use crate::common::{Ran, bash, command, run_with, signal};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::Duration;
 
 const MODEL: &str = "finch-4b";
 
@@ -149,4 +151,35 @@ fn more_streams_than_there_may_be_connections_are_told_before_they_fail() {
     search.args([&sim.url, "1..100"]);
     let refused = run_with(search, "finch-4b\n").exits(2);
     assert!(refused.stderr.contains("raise `ulimit -n`, or search less far"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_client_that_did_not_run_says_so_and_vouches_for_no_first_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (log, out) = (path("truth"), path("out"));
+    // With the second the answer is over before the client runs again: all that is known of its lateness comes after it.
+    for (tokens, itl) in [("200", "10ms"), ("3", "1ms")] {
+        let _ = (std::fs::remove_file(&log), std::fs::remove_file(&out));
+        let sim = Sim::start("openai", &["--ttft", "200ms", "--itl", itl, "--tokens", tokens, "--truth", &log]);
+        let mut run = command("llm-run");
+        run.args(["--source", "openai", "--base-url", &sim.url, "--prompt", "x", "--retries", "0", "-o", &out]);
+        let mut child = run.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(MODEL.as_bytes()).unwrap();
+        let text = || std::fs::read_to_string(&out).unwrap_or_default();
+        crate::common::wait_until("the request to be sent", || text().contains(r#""type":"start""#));
+        signal(&child, "STOP");
+        std::thread::sleep(Duration::from_millis(700));
+        signal(&child, "CONT");
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        let ran = Ran { status: Some(0), stdout: text(), stderr: String::new() };
+        let result = one(&ran);
+        let sent = &truth(&log, 1)[&format!("{}-1", result["run"].as_str().unwrap())];
+        let really = sent["first_token_mono"].as_f64().unwrap() - result["start_mono"].as_f64().unwrap();
+        let measured = result["ttft_seconds"].as_f64().unwrap();
+        assert!(measured > really + 0.15, "{tokens}: {measured} {really}: it was stopped when the first token came");
+        let lag = &result["client"]["lag_seconds"];
+        assert!(lag["max"].as_f64().is_some_and(|max| max >= 0.15), "{tokens}: {result}");
+        assert!(result["warnings"].as_array().unwrap().contains(&"client_lag".into()), "{tokens}: {result}");
+    }
 }
