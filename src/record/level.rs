@@ -34,7 +34,7 @@ pub struct LoadLevel {
     /// Those of them that failed.
     #[serde(default)]
     pub failed: u64,
-    /// Requests that were due and not sent.
+    /// Requests that were due, or planned by their number, and not sent.
     #[serde(default)]
     pub unsent: u64,
     /// Requests per second as they were sent: their gaps counted, from the first to the last; absent under two of them.

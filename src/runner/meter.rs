@@ -138,6 +138,11 @@ impl Meter {
         }
     }
 
+    /// So many requests that count are not sent any more, and have no result.
+    pub fn unsent(&self, requests: u64) {
+        self.measured().counts.unsent += requests;
+    }
+
     /// What the conditions of a search came to until now.
     pub fn samples<T>(&self, look: impl FnOnce(&Samples) -> T) -> Option<T> {
         self.measured().samples.as_ref().map(look)

@@ -171,6 +171,73 @@ fn a_signal_ends_an_open_loop_and_what_runs_may_finish() {
     assert_eq!(text.matches("\"type\":\"start\"").count(), text.matches("\"type\":\"result\"").count(), "{text}");
 }
 
+/// Starts a run whose records go to a file, and interrupts it when as many lines as asked hold the text.
+#[track_caller]
+fn interrupted(sim: &Sim, flags: &[&str], text: &str, times: usize) -> (Vec<Value>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("results");
+    let mut run = command("llm-run");
+    run.args(["--source", "openai", "--base-url", &sim.url, "--prompt", "x", "--retries", "0"]).args(flags).arg("-o");
+    run.arg(&file).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = run.spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{MODEL}\n").as_bytes()).unwrap();
+    let read = || std::fs::read_to_string(&file).unwrap_or_default();
+    wait_until(text, || read().matches(text).count() >= times);
+    signal(&child, "INT");
+    let ended = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{told}");
+    (read().lines().map(|line| serde_json::from_str(line).unwrap()).collect(), told)
+}
+
+fn of<'a>(records: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    records.iter().filter(|record| record["type"] == kind).collect()
+}
+
+#[test]
+fn arrivals_that_were_due_when_a_run_was_stopped_are_told_and_those_to_come_are_counted() {
+    let sim = Sim::start("openai", &["--ttft", "400ms", "--tokens", "2"]);
+    let flags = ["--rate", "50", "--arrival", "constant", "--concurrency", "2"];
+    for planned in [["--duration", "60s"], ["--requests", "3000"]] {
+        let (records, told) = interrupted(&sim, &[&flags[..], &planned].concat(), "\"type\":\"result\"", 4);
+        let results = of(&records, "result");
+        let (not_sent, sent): (Vec<&Value>, Vec<&Value>) = results.iter().partition(|r| r["start_ts"].is_null());
+        // Two at once, and the first pair took 400 ms: twenty arrivals were due by then.
+        assert!(sent.len() <= 8 && not_sent.len() >= 20, "{} {}: {told}", sent.len(), not_sent.len());
+        for result in &not_sent {
+            assert_eq!((&result["error"]["kind"], &result["rate"]), (&"cancelled".into(), &50.0.into()), "{result}");
+        }
+        let (levels, ends) = (of(&records, "level"), of(&records, "run_end"));
+        let (level, end) = (levels[0], ends[0]);
+        assert_eq!((&level["unsent"], &level["sent"]), (&end["unsent"], &sent.len().into()), "{level} {end}");
+        let unsent = level["unsent"].as_u64().unwrap();
+        if planned[0] == "--requests" {
+            assert_eq!(unsent as usize + sent.len(), 3000, "{level}");
+            assert_eq!(end.get("cut"), None);
+        } else {
+            // One may have had its connection opened ahead of its time.
+            assert!((not_sent.len()..not_sent.len() + 3).contains(&(unsent as usize)), "{level} {}", not_sent.len());
+            assert_eq!(end["cut"], true);
+        }
+        assert!(told.contains("arrivals were due before the run was stopped, and were not sent"), "{told}");
+    }
+}
+
+#[test]
+fn a_level_that_was_stopped_says_what_it_did_not_send_and_so_do_those_after_it() {
+    let sim = Sim::start("openai", &["--ttft", "300ms", "--tokens", "2"]);
+    let (records, told) =
+        interrupted(&sim, &["--requests", "4", "--concurrency", "1,2,4"], "\"type\":\"result\"", 1);
+    let levels = of(&records, "level");
+    let counts = |level: &&Value| {
+        (level["concurrency"].as_u64().unwrap(), level["sent"].as_u64().unwrap() + level["unsent"].as_u64().unwrap())
+    };
+    assert_eq!(levels.iter().map(counts).collect::<Vec<_>>(), [(1, 4), (2, 4), (4, 4)], "{levels:?} {told}");
+    let unsent: u64 = levels.iter().map(|level| level["unsent"].as_u64().unwrap()).sum();
+    assert_eq!(of(&records, "run_end")[0]["unsent"], unsent);
+    assert!(levels[0]["unsent"].as_u64() > Some(0), "{levels:?}");
+}
+
 #[test]
 fn loads_that_make_no_sense_are_refused_with_the_reason() {
     for (flags, why) in [
