@@ -7,7 +7,7 @@ use super::job::Batch;
 use crate::clock::{self, between, micros};
 use crate::locks::locked;
 use crate::pace::Level;
-use crate::record::{Lateness, LoadLevel, Outcome, Phase};
+use crate::record::{FailureKind, Lateness, LoadLevel, Outcome, Phase};
 use crate::stats::Histogram;
 use std::sync::{Mutex, MutexGuard};
 
@@ -119,10 +119,11 @@ impl Meter {
         if outcome.phase != Some(Phase::Measure) {
             return;
         }
-        match (outcome.start_ts, &outcome.error) {
-            (None, _) => counts.unsent += 1,
-            (Some(_), Some(_)) => counts.failed += 1,
-            (Some(_), None) => counts.ok += 1,
+        // As the whole run counts: what was given up before it was sent is unsent, what found no connection failed.
+        match &outcome.error {
+            None => counts.ok += 1,
+            Some(why) if outcome.start_ts.is_none() && why.kind == FailureKind::Cancelled => counts.unsent += 1,
+            Some(_) => counts.failed += 1,
         }
         if let Some(start) = outcome.start_ts {
             let end = start + outcome.timing_seconds.as_ref().and_then(|timing| timing.end).unwrap_or(0.0);
@@ -160,7 +161,7 @@ impl Shared {
     /// Tells what the level came to that has just ended.
     pub(super) fn tell_level(&self, batch: &Batch) {
         let level = self.level_record(batch);
-        if level.sent + level.unsent == 0 {
+        if level.sent + level.failed + level.unsent == 0 {
             return;
         }
         let several = self.settings.levels.len() > 1 || self.settings.search.is_some();
@@ -256,7 +257,7 @@ pub fn said(level: &LoadLevel) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Timing;
+    use crate::record::{Failure, Timing};
 
     #[test]
     fn how_many_ran_is_counted_from_the_first_to_the_last_sending() {
@@ -298,13 +299,16 @@ mod tests {
         meter.done(&outcome(Phase::Warmup, Some(1.0), 0.0));
         meter.done(&outcome(Phase::Measure, Some(2.0), 0.002));
         meter.done(&outcome(Phase::Measure, Some(3.0), 0.004));
-        meter.done(&outcome(Phase::Measure, None, 0.0));
+        let failed = |kind| Failure { kind, status: None, message: "x".into(), retryable: true };
+        for kind in [FailureKind::Cancelled, FailureKind::Connect] {
+            meter.done(&Outcome { error: Some(failed(kind)), ..outcome(Phase::Measure, None, 0.0) });
+        }
         let measured = meter.measured();
         let counts = &measured.counts;
-        assert_eq!((counts.chunks, counts.ok, counts.failed, counts.unsent), (28, 2, 0, 1));
+        assert_eq!((counts.chunks, counts.ok, counts.failed, counts.unsent), (35, 2, 1, 1));
         assert_eq!((counts.started_ts, counts.ended_ts), (Some(2.0), Some(3.5)));
         let late = lateness(counts.schedule.as_ref().unwrap()).unwrap();
-        assert!((late.max - 0.004).abs() < 1e-5 && late.count == 3, "{late:?}");
+        assert!((late.max - 0.004).abs() < 1e-5 && late.count == 4, "{late:?}");
     }
 
     #[test]

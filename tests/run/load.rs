@@ -239,6 +239,24 @@ fn a_level_that_was_stopped_says_what_it_did_not_send_and_so_do_those_after_it()
 }
 
 #[test]
+fn what_found_no_connection_failed_in_the_level_as_in_the_run() {
+    let nobody = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let mut run = command("llm-run");
+    run.args(["--source", "openai", "--base-url", &nobody, "--prompt", "x", "--retries", "0"]);
+    run.args(["--requests", "20", "--concurrency", "4"]);
+    let ran = run_with(run, "m\n").exits(1);
+    let (level, end) = (&ran.of_type("level")[0], &ran.of_type("run_end")[0]);
+    for of in [level, end] {
+        assert_eq!((&of["failed"], &of["unsent"]), (&20.into(), &0.into()), "{of}");
+    }
+    assert_eq!(level["sent"], 0);
+    assert!(ran.stderr.contains("0 ok, 20 failed,"), "{}", ran.stderr);
+}
+
+#[test]
 fn loads_that_make_no_sense_are_refused_with_the_reason() {
     for (flags, why) in [
         (&["--rate", "0"][..], "0.001 to 100000"),
