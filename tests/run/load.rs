@@ -257,6 +257,36 @@ fn what_found_no_connection_failed_in_the_level_as_in_the_run() {
 }
 
 #[test]
+fn a_single_level_says_what_it_kept_and_a_load_that_was_not_reached_is_told() {
+    let sim = Sim::start("openai", &["--ttft", "200ms", "--tokens", "2"]);
+    let ran = load(&sim, &["--concurrency", "4", "--requests", "8"]).exits(0);
+    assert!(ran.stderr.contains("llm-run: 4 at once asked: "), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("not reached"), "{}", ran.stderr);
+    // The answers are over long before the last of so many is sent.
+    let sim = Sim::start("openai", &["--ttft", "0ms", "--itl", "0ms", "--tokens", "1"]);
+    let ran = load(&sim, &["--concurrency", "1000", "--requests", "1000", "--threads", "1"]).exits(0);
+    let most = ran.of_type("level")[0]["in_flight_max"].as_u64().unwrap();
+    assert!(most < 1000, "{most}");
+    assert!(ran.stderr.contains(&format!("1000 at once was not reached: at most {most} ran at once")), "{}", ran.stderr);
+}
+
+#[test]
+fn a_client_that_was_late_itself_says_so() {
+    let sim = Sim::start("openai", &["--ttft", "1s", "--tokens", "2"]);
+    let mut run = command("llm-run");
+    run.args(["--source", "openai", "--base-url", &sim.url, "--prompt", "x"]);
+    let mut child = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{MODEL}\n").as_bytes()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    signal(&child, "STOP");
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    signal(&child, "CONT");
+    let ended = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert!(told.contains("1 at once: this client was ") && told.contains(" ms late itself"), "{told}");
+}
+
+#[test]
 fn loads_that_make_no_sense_are_refused_with_the_reason() {
     for (flags, why) in [
         (&["--rate", "0"][..], "0.001 to 100000"),
