@@ -168,9 +168,9 @@ impl Shared {
         let several = self.settings.levels.len() > 1 || self.settings.search.is_some();
         if several || self.settings.duration.is_some() || level.concurrency != Some(1) {
             self.tell(super::Event::Notice(said(&level)));
+            let enough = batch.len(&self.settings).is_none_or(|requests| Some(requests) >= level.concurrency);
+            not_kept(&level, enough && !self.stopped()).for_each(|text| self.tell(super::Event::Notice(text)));
         }
-        let enough = batch.len(&self.settings).is_none_or(|requests| Some(requests) >= level.concurrency);
-        not_kept(&level, enough && !self.stopped()).for_each(|text| self.tell(super::Event::Notice(text)));
         self.tell(super::Event::Level(Box::new(level)));
     }
 

@@ -274,7 +274,7 @@ fn a_single_level_says_what_it_kept_and_a_load_that_was_not_reached_is_told() {
 fn a_client_that_was_late_itself_says_so() {
     let sim = Sim::start("openai", &["--ttft", "1s", "--tokens", "2"]);
     let mut run = command("llm-run");
-    run.args(["--source", "openai", "--base-url", &sim.url, "--prompt", "x"]);
+    run.args(["--source", "openai", "--base-url", &sim.url, "--prompt", "x", "--concurrency", "2", "--requests", "2"]);
     let mut child = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{MODEL}\n").as_bytes()).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(500));
@@ -283,7 +283,7 @@ fn a_client_that_was_late_itself_says_so() {
     signal(&child, "CONT");
     let ended = child.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&ended.stderr);
-    assert!(told.contains("1 at once: this client was ") && told.contains(" ms late itself"), "{told}");
+    assert!(told.contains("2 at once: this client was ") && told.contains(" ms late itself"), "{told}");
 }
 
 #[test]
