@@ -116,7 +116,7 @@ impl Shared {
         let mut running = JoinSet::new();
         let (mut due, mut in_ramp, mut found_no_room, mut stopped_before) = (0, 0, 0u64, 0u64);
         let mut stopped_at = None;
-        for at in Arrivals::new(rate, arrival, settings.ramp, settings.load_seed) {
+        for at in Arrivals::new(rate, arrival, settings.ramp, settings.load_seed.wrapping_add(batch.round)) {
             if until.is_some_and(|until| at >= until) {
                 break;
             }
@@ -163,6 +163,12 @@ impl Shared {
             while let Some(ended) = running.try_join_next() {
                 self.note_ended(ended);
             }
+        }
+        if due == 0
+            && let Some(until) = until
+        {
+            // That nothing arrived is known when the time is over, and not before.
+            self.wait_until(began + until).await;
         }
         while let Some(ended) = running.join_next().await {
             self.note_ended(ended);

@@ -161,7 +161,7 @@ impl Shared {
     /// Tells what the level came to that has just ended.
     pub(super) fn tell_level(&self, batch: &Batch) {
         let level = self.level_record(batch);
-        if level.sent + level.failed + level.unsent == 0 {
+        if level.sent + level.failed + level.unsent == 0 && self.stopped() {
             return;
         }
         // One request after another, and nothing else, was asked of nobody's load.
@@ -272,6 +272,9 @@ pub fn said(level: &LoadLevel) -> String {
             format!("{}/s asked", rate.map_or_else(String::new, |rate| rate.to_string()))
         }
     };
+    if level.sent + level.failed + level.unsent == 0 {
+        return format!("{asked}: no request was due before its time was over: give a longer --duration, or another --load-seed");
+    }
     parts.push(format!("{} requests", level.sent));
     if level.failed > 0 {
         parts.push(format!("{} failed", level.failed));

@@ -287,6 +287,19 @@ fn a_client_that_was_late_itself_says_so() {
 }
 
 #[test]
+fn a_rate_that_brings_no_request_lasts_its_time_and_says_so() {
+    let sim = Sim::start("openai", &["--tokens", "2"]);
+    // The first arrival of this seed is later than that.
+    let began = std::time::Instant::now();
+    let ran = load(&sim, &["--rate", "0.01", "--duration", "1s"]).exits(0);
+    assert!(began.elapsed() >= std::time::Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(ran.of_type("result").len(), 0);
+    let level = &ran.of_type("level")[0];
+    assert_eq!((&level["sent"], &level["failed"], &level["unsent"]), (&0.into(), &0.into(), &0.into()), "{level}");
+    assert!(ran.stderr.contains("0.01/s asked: no request was due before its time was over"), "{}", ran.stderr);
+}
+
+#[test]
 fn loads_that_make_no_sense_are_refused_with_the_reason() {
     for (flags, why) in [
         (&["--rate", "0"][..], "0.001 to 100000"),

@@ -57,6 +57,22 @@ fn the_highest_rate_is_found_that_a_server_can_work_off() {
 }
 
 #[test]
+fn a_part_without_a_request_lasts_its_time_and_the_search_goes_on() {
+    let sim = Sim::start("openai", &["--tokens", "2"]);
+    // A fifth of a request in each part: the first brings none, and ten are needed.
+    let seed = (1..).find(|seed| first_arrival(*seed) > 1.0).unwrap().to_string();
+    let flags = ["--rate", "1..2", "--duration", "200ms", "--load-seed", &seed, "--search", "ttft_mean<10s"];
+    let ran = seek(&sim, &flags);
+    let search = found(&ran);
+    let point = &search["points"][0];
+    assert!(point["parts"].as_u64() > Some(1) && ran.stderr.contains(": once more"), "{search} {}", ran.stderr);
+    assert!(ran.stderr.matches("once more").count() > 1, "{}", ran.stderr);
+    let end = &ran.of_type("run_end")[0];
+    let took = end["ended_ts"].as_f64().unwrap() - ran.of_type("run")[0]["started_ts"].as_f64().unwrap();
+    assert!(took >= 0.2 * 2.0, "{took}");
+}
+
+#[test]
 fn a_server_that_never_or_always_holds_is_told_so() {
     let sim = Sim::start("openai", &["--ttft", "60ms", "--tokens", "2"]);
     let flags = ["--concurrency", "1..4", "--requests", "10"];
