@@ -3,8 +3,10 @@
 use super::ask;
 use crate::common::sim::Sim;
 use crate::common::{Ran, command, run_with, signal, wait_until};
+use llm_bench::pace::{Arrival, Arrivals};
 use serde_json::{Value, json};
 use std::process::Stdio;
+use std::time::Duration;
 
 const MODEL: &str = "finch-4b";
 
@@ -60,7 +62,8 @@ fn the_highest_rate_is_found_that_a_server_can_work_off() {
 fn a_part_without_a_request_lasts_its_time_and_the_search_goes_on() {
     let sim = Sim::start("openai", &["--tokens", "2"]);
     // A fifth of a request in each part: the first brings none, and ten are needed.
-    let seed = (1..).find(|seed| first_arrival(*seed) > 1.0).unwrap().to_string();
+    let first = |seed: &u64| Arrivals::new(1.0, Arrival::Poisson, Duration::ZERO, *seed).next();
+    let seed = (1..).find(|seed| first(seed) > Some(Duration::from_millis(300))).unwrap().to_string();
     let flags = ["--rate", "1..2", "--duration", "200ms", "--load-seed", &seed, "--search", "ttft_mean<10s"];
     let ran = seek(&sim, &flags);
     let search = found(&ran);
