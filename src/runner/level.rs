@@ -136,7 +136,8 @@ impl Shared {
                     // What was due by then is told as without a stop; what was not is only planned.
                     stopped_before += 1;
                     *next += 1;
-                    self.not_sent(job, || "not sent: it was due, and the run was stopped before it had room".into()).await;
+                    self.not_sent(job, || "not sent: it was due, and the run was stopped before it had room".into())
+                        .await;
                     continue;
                 }
                 Came::Room(place) => place.ok(),

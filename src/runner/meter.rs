@@ -233,7 +233,10 @@ fn not_kept(level: &LoadLevel, enough: bool) -> impl Iterator<Item = String> {
         || format!("{}/s", level.rate.map_or_else(String::new, |rate| rate.to_string())),
         |n| format!("{n} at once"),
     );
-    let few = level.concurrency.zip(level.in_flight_max).filter(|(asked, most)| enough && level.sent >= *asked && most < asked);
+    let few = level
+        .concurrency
+        .zip(level.in_flight_max)
+        .filter(|(asked, most)| enough && level.sent >= *asked && most < asked);
     let few = few.map(|(_, most)| {
         format!(
             "{of} was not reached: at most {most} ran at once, because the first had ended when the last were sent: \
@@ -273,7 +276,9 @@ pub fn said(level: &LoadLevel) -> String {
         }
     };
     if level.sent + level.failed + level.unsent == 0 {
-        return format!("{asked}: no request was due before its time was over: give a longer --duration, or another --load-seed");
+        return format!(
+            "{asked}: no request was due before its time was over: give a longer --duration, or another --load-seed"
+        );
     }
     parts.push(format!("{} requests", level.sent));
     if level.failed > 0 {
@@ -360,7 +365,11 @@ mod tests {
             (level(7, 7, 0.001), true, &[]),
             (level(8, 8, 0.0121), true, &["8 at once: this client was 12 ms late"]),
             (level(9, 3, 0.5), true, &["8 at once was not", "8 at once: this client was 500 ms"]),
-            (LoadLevel { rate: Some(2.5), loop_lag_seconds: lag(0.006), ..LoadLevel::default() }, true, &["2.5/s: this"]),
+            (
+                LoadLevel { rate: Some(2.5), loop_lag_seconds: lag(0.006), ..LoadLevel::default() },
+                true,
+                &["2.5/s: this"],
+            ),
         ] {
             let told: Vec<String> = not_kept(&level, enough).collect();
             assert_eq!(told.len(), expect.len(), "{told:?}");

@@ -226,8 +226,7 @@ fn arrivals_that_were_due_when_a_run_was_stopped_are_told_and_those_to_come_are_
 #[test]
 fn a_level_that_was_stopped_says_what_it_did_not_send_and_so_do_those_after_it() {
     let sim = Sim::start("openai", &["--ttft", "300ms", "--tokens", "2"]);
-    let (records, told) =
-        interrupted(&sim, &["--requests", "4", "--concurrency", "1,2,4"], "\"type\":\"result\"", 1);
+    let (records, told) = interrupted(&sim, &["--requests", "4", "--concurrency", "1,2,4"], "\"type\":\"result\"", 1);
     let levels = of(&records, "level");
     let counts = |level: &&Value| {
         (level["concurrency"].as_u64().unwrap(), level["sent"].as_u64().unwrap() + level["unsent"].as_u64().unwrap())
@@ -267,7 +266,11 @@ fn a_single_level_says_what_it_kept_and_a_load_that_was_not_reached_is_told() {
     let ran = load(&sim, &["--concurrency", "1000", "--requests", "1000", "--threads", "1"]).exits(0);
     let most = ran.of_type("level")[0]["in_flight_max"].as_u64().unwrap();
     assert!(most < 1000, "{most}");
-    assert!(ran.stderr.contains(&format!("1000 at once was not reached: at most {most} ran at once")), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&format!("1000 at once was not reached: at most {most} ran at once")),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

@@ -4,11 +4,11 @@ use super::openrouter::FINCH;
 use super::{ask, one};
 use crate::common::sim::Sim;
 use crate::common::{Ran, command, run_with, signal};
+use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
-use serde_json::Value;
 use std::time::{Duration, Instant};
 
 #[test]
