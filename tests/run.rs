@@ -4,6 +4,7 @@
 mod account;
 mod connections;
 mod engine;
+mod leaving;
 mod lengths;
 mod load;
 mod openrouter;

@@ -5,7 +5,9 @@ use super::answer::{Answer, Arrival};
 use super::reader::{Form, Reader};
 use crate::clock::{self, Stamp};
 use crate::http::wire::{Connection, Connections, Head, Read};
-use crate::http::{Secret, failure_of, io_failure, retry_after, shown, wait_asked};
+use crate::http::{
+    Broke, Secret, broken_off, failure_of, io_failure, retry_after, shown, unanswered, wait_asked,
+};
 use crate::record::{Failure, FailureKind};
 use bytes::Bytes;
 use hyper::{Request, Uri};
@@ -148,6 +150,7 @@ async fn attempt(
     let deadline = Instant::now() + limits.total;
     let mut alarm = Alarm::new(deadline);
     told.http2 = connection.is_http2();
+    let mut again = false;
     let head = loop {
         // One that waited for its time may have been closed meanwhile, as one that was kept.
         let kept = connection.used() || waited;
@@ -172,18 +175,18 @@ async fn attempt(
         };
         match alarm.before(wait, written).await {
             Ok(Ok(head)) => break head,
-            // The server closed a connection it had promised to keep, and has not read the request: it is sent once more.
-            Ok(Err(_)) if kept && connection.reads().last().number == reads_before => {
+            Ok(Err(why)) => {
+                // The server closed a connection it had promised to keep, and has not read the request; or it says itself that it
+                // did nothing with it. It is sent once more.
+                let died = kept && connection.reads().last().number == reads_before;
+                let unprocessed = told.http2 && Broke::of(&why) == Broke::Unprocessed;
+                if again || !(died || unprocessed) {
+                    return Err(unanswered(&why));
+                }
+                again = true;
                 connections.distrust(&uri);
                 told.answer.warnings.insert("reused_connection_died");
                 connection = Box::pin(connections.open(&uri, limits.connect)).await?;
-            }
-            Ok(Err(why)) => {
-                return Err(io_failure(
-                    FailureKind::Protocol,
-                    "the server closed the connection without an answer",
-                    &why,
-                ));
             }
             Err(Late) => return Err(late(deadline, limits, "before any answer")),
         }
@@ -387,8 +390,7 @@ async fn read_answer(
             Ok(false) => break,
             Err(why) => {
                 told.end_ns = clock::mono_ns();
-                let what = "the connection broke in the middle of the answer";
-                return Err(io_failure(FailureKind::Truncated, what, &why));
+                return Err(broken_off(&why));
             }
         }
     }
