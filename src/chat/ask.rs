@@ -37,6 +37,10 @@ pub struct Call {
     pub not_before_ns: Option<u64>,
 }
 
+/// How long the body of an error is read, and how much of it: its status is what was answered, and it says what to mend in a line.
+const REFUSAL_TIME: Duration = Duration::from_secs(5);
+const REFUSAL_BYTES: usize = 64 << 10;
+
 /// How long anything may take, and how large it may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -349,6 +353,11 @@ async fn read_answer(
     let (began, mut last_piece_ns) = (Instant::now(), clock::mono_ns());
     let began_ns = last_piece_ns;
     let mut reusable = true;
+    let deadline = if success { deadline } else { deadline.min(began + REFUSAL_TIME) };
+    if !success {
+        // The one of before knows only moments that become later.
+        *alarm = Alarm::new(deadline);
+    }
     let answer = &mut told.answer;
     let (mut latest, mut of_stream) = (head_read, 1);
     (told.reads, told.end_ns) = (1, head_read.ns);
@@ -362,6 +371,10 @@ async fn read_answer(
             forward |= reader.take(answer, Arrival { ns: read.ns, read: read.number }, bytes);
         };
         let Ok(piece) = alarm.before(wait, |cx| connection.poll_piece(cx, &mut take)).await else {
+            if !success {
+                told.end_ns = clock::mono_ns();
+                break;
+            }
             return Err(late(deadline, limits, "in the middle of the answer"));
         };
         // Reads of a connection that other streams share are theirs as well.
@@ -373,6 +386,11 @@ async fn read_answer(
         }
         if (answer.chunks.len(), answer.progress) != (before.1, before.2) {
             on_piece(answer);
+        }
+        if !success && reader.held() > REFUSAL_BYTES.min(limits.text_bytes) {
+            reader.raw.truncate(REFUSAL_BYTES.min(limits.text_bytes));
+            told.end_ns = clock::mono_ns();
+            break;
         }
         if answer.bytes() + reader.held() > limits.text_bytes {
             return Err(Failure {
@@ -388,6 +406,10 @@ async fn read_answer(
         match piece {
             Ok(true) => {}
             Ok(false) => break,
+            Err(_) if !success => {
+                told.end_ns = clock::mono_ns();
+                break;
+            }
             Err(why) => {
                 told.end_ns = clock::mono_ns();
                 return Err(broken_off(&why));
