@@ -3,6 +3,7 @@
 
 mod account;
 mod connections;
+mod cuts;
 mod engine;
 mod leaving;
 mod lengths;

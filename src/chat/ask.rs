@@ -410,6 +410,12 @@ async fn read_answer(
                 told.end_ns = clock::mono_ns();
                 break;
             }
+            // The answer had come, and what was cut is only the transfer. Of several choices one may be over before the others.
+            Err(_) if answer.finish_reason.is_some() && !answer.warnings.contains("several_choices") => {
+                answer.warnings.insert("cut_after_the_end");
+                reusable = false;
+                break;
+            }
             Err(why) => {
                 told.end_ns = clock::mono_ns();
                 return Err(broken_off(&why));
@@ -432,7 +438,12 @@ async fn read_answer(
         // Before it is shortened: of a key that was cut, the rest would not be found.
         return Err(failure_of(status, &call.key.as_ref().map_or_else(|| said.to_string(), |key| key.redact(&said))));
     }
+    let had_come = answer.finish_reason.is_some() && answer.error.is_none();
     reader.finish(answer, at);
+    if had_come && answer.error.take_if(|error| error.kind == FailureKind::Protocol).is_some() {
+        // Half an event after the end: a cut of a body whose length nobody told.
+        answer.warnings.insert("cut_after_the_end");
+    }
     if answer.error.is_none() {
         judge(answer, status, &reader)?;
     }
