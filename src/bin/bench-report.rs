@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Make a report of results: a page to send around, a summary for programs, or a table for a terminal
 ///
 /// Reads `result` records and what stands around them (`run`, `prompt`, `load`, `model`, `power`, `memory`), groups the
-/// requests by model, source, provider, load and settings, and writes what they say together. Warm-up never counts. A
+/// requests by model, source, provider, load, settings and machine, and writes what they say together. Warm-up never counts. A
 /// percentile that the sample cannot support is marked.
 ///
 /// FILE is a file of records, `-` for standard input, or a run folder: then its results.ndjson, and the models.ndjson,
@@ -33,8 +33,8 @@ struct Args {
     /// The same as --output
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     out: Option<PathBuf>,
-    /// What is put together: any of model, source, provider, load, settings, quantization, run, prompt, category, turn,
-    /// repeat, endpoint, served_model [default: model,source,provider,load,settings]
+    /// What is put together: any of model, source, provider, load, settings, machine, quantization, run, prompt, category,
+    /// turn, repeat, endpoint, served_model [default: model,source,provider,load,settings,machine]
     #[arg(long, value_name = "KEYS", value_parser = GroupBy::parse)]
     group_by: Option<GroupBy>,
     /// What throughput, rates and concurrency are of: the steady part of a load, where there is one, or all of it

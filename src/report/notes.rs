@@ -18,6 +18,13 @@ pub fn notes(summary: &Summary) -> Vec<String> {
         return Vec::new();
     }
     let mut notes: Vec<String> = summary.window.iter().map(|said| said.trim_end_matches('.').to_owned()).collect();
+    let machines = summary.machines();
+    if machines.len() > 1 && summary.groups.iter().all(|group| !group.settings.contains_key("machine")) {
+        notes.push(format!(
+            "requests of {} machines are put together, as --group-by asks: with machine in it they are told apart",
+            machines.len()
+        ));
+    }
     notes.extend(summary.doubled.iter().take(MOST).map(|doubled| shortened(&doubled.said(), 300)));
     notes.extend(doubts(summary));
     notes.extend(power(summary));

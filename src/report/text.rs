@@ -54,6 +54,9 @@ const OF_LOADS: [&str; 6] =
 /// The widest a column of words may be, in columns of the terminal.
 const WIDEST: usize = 44;
 
+/// How many machines the headline names.
+const MACHINES: usize = 8;
+
 /// Writes the table, what failed, and what is doubtful.
 ///
 /// # Errors
@@ -213,7 +216,13 @@ pub fn headline(summary: &Summary) -> String {
     if let Some(at) = totals.started_ts.and_then(clock::rfc3339) {
         parts.push(at);
     }
-    parts.join(" · ")
+    let machines = summary.machines();
+    if machines.len() > 1 {
+        let named: Vec<String> = machines.iter().take(MACHINES).map(|machine| number::shortened(machine, 80)).collect();
+        let more = if machines.len() > MACHINES { ", …" } else { "" };
+        parts.push(format!("{} machines: {}{more}", machines.len(), named.join(", ")));
+    }
+    plain(&parts.join(" · "))
 }
 
 /// Whether a cell is reason enough to show its column.

@@ -19,6 +19,9 @@ const STREAMS: [&str; 6] =
 /// How many runs are made again by the command of the head.
 const LINES: usize = 8;
 
+/// How many machines are named.
+const MACHINES: usize = 8;
+
 /// How many folders' streams are linked.
 const FOLDERS: usize = 6;
 
@@ -47,7 +50,13 @@ pub fn facts(summary: &Summary) -> Vec<String> {
     if let Some(ts) = totals.started_ts.or(summary.runs.first().map(|run| run.started_ts)) {
         facts.extend(date(ts));
     }
-    if let Some(host) = summary.runs.first().map(|run| &run.host) {
+    let machines = summary.machines();
+    if machines.len() > 1 {
+        let more = machines.len().saturating_sub(MACHINES);
+        facts.push(format!("{} machines", machines.len()));
+        facts.extend(machines.into_iter().take(MACHINES));
+        facts.extend((more > 0).then(|| format!("{more} more machines")));
+    } else if let Some(host) = summary.runs.first().map(|run| &run.host) {
         facts.extend(host.cpu.clone());
         facts
             .extend(host.gpu.clone().filter(|gpu| !host.cpu.as_ref().is_some_and(|cpu| gpu.starts_with(cpu.as_str()))));
