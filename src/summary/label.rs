@@ -81,14 +81,14 @@ pub fn described(window: Window, groups: &[Group], lost: bool) -> Option<String>
             let cut: f64 = parts.iter().map(|t| t.part.ramp_seconds + t.part.tail_seconds).sum();
             let all: f64 = cut + parts.iter().map(|t| t.span_seconds).sum::<f64>();
             format!(
-                "Throughput, rates and concurrency are of the steady part of each load, while what was asked for was in flight: \
+                "Throughput, rates and concurrency are of the steady part of each load, while what was asked for was in flight or sent: \
                  {:.0} % of the time, ramp and tail left out.",
                 (1.0 - cut / all) * 100.0
             )
         }
         (n, rest) => format!(
             "Throughput, rates and concurrency are of the steady part of {n} of {} loads, while what was asked for was in \
-             flight; of {rest} they are of the whole, {whole}: no steady part was found{most}.",
+             flight or sent; of {rest} they are of the whole, {whole}: no steady part was found{most}.",
             n + rest
         ),
     })
