@@ -85,6 +85,10 @@ impl GroupBy {
         for word in text.split(',').map(str::trim) {
             let Some((by, _)) = By::ALL.iter().find(|(_, name)| *name == word) else {
                 let names: Vec<&str> = By::ALL.iter().map(|(_, name)| *name).collect();
+                if word.is_empty() {
+                    let what = if text.trim().is_empty() { "nothing is named" } else { "a name between commas is empty" };
+                    return Err(format!("{what}; there are {}", names.join(", ")));
+                }
                 return Err(format!("nothing to group by is called {word}; there are {}", names.join(", ")));
             };
             if keys.contains(by) {
@@ -265,7 +269,7 @@ pub fn machine(host: &Host) -> Option<String> {
     let gpu = word(&host.gpu).filter(|gpu| !cpu.as_ref().is_some_and(|cpu| gpu.starts_with(cpu.as_str())));
     let memory = host.ram_bytes.map(|bytes| format!("{:.0} GiB", bytes as f64 / f64::from(1 << 30)));
     let words: Vec<String> = [cpu, gpu, memory].into_iter().flatten().collect();
-    (!words.is_empty()).then(|| short(&words.join(" ")))
+    (!words.is_empty()).then(|| words.join(" ").chars().take(80).collect())
 }
 
 fn short(text: &str) -> String {
@@ -381,6 +385,7 @@ mod tests {
         for text in ["modle", "model,model", "", "model,"] {
             let why = GroupBy::parse(text).unwrap_err();
             assert!(why.contains("quantization") || why.contains("twice"), "{text}: {why}");
+            assert!(!why.contains("is called ;"), "{text}: {why}");
         }
     }
 
