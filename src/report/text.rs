@@ -63,7 +63,7 @@ const MACHINES: usize = 8;
 /// When the output is closed or full.
 pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
     if summary.groups.is_empty() {
-        return writeln!(to, "no results: no line of the input is of type result");
+        return writeln!(to, "no results: {}", nothing(summary));
     }
     writeln!(to, "{}\n", headline(summary))?;
     let columns = columns(summary, options);
@@ -198,6 +198,15 @@ fn compared(summary: &Summary, comparison: &Comparison, options: &Options, to: &
         writeln!(to, "\n{}", cut(&plain(&line), 200))?;
     }
     Ok(())
+}
+
+/// Why there are no results, without a full stop.
+pub fn nothing(summary: &Summary) -> String {
+    match summary.unreadable {
+        0 => "no line of the input is of type result".into(),
+        1 => "a line of the input could not be read, and no other is of type result".into(),
+        n => format!("{n} lines of the input could not be read, and no other is of type result"),
+    }
 }
 
 /// What was run, in one line.

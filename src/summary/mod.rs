@@ -77,6 +77,8 @@ pub struct Summary {
     pub results: u64,
     /// How many of them were warm-up.
     pub warmups: u64,
+    /// How many lines of the input could not be read, in the count of whoever read them.
+    pub unreadable: u64,
     /// Runs that have more results than numbers for them.
     pub doubled: Vec<Doubled>,
     /// All measured requests together.
@@ -126,7 +128,7 @@ pub struct Totals {
     pub failed: u64,
     /// The first start: Unix seconds.
     pub started_ts: Option<f64>,
-    /// From the first start to the last end.
+    /// From the first start to the last end; `None` where no end is known.
     pub seconds: Option<f64>,
     /// The whole requests' time, in seconds.
     pub latency: Option<Stat>,

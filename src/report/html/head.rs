@@ -4,7 +4,7 @@ use super::links::href;
 use super::parts::quoted;
 use crate::clock;
 use crate::record::Run;
-use crate::report::{Options, number};
+use crate::report::{Options, notes, number};
 use crate::summary::Summary;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -69,6 +69,7 @@ pub fn facts(summary: &Summary) -> Vec<String> {
         facts.push(format!("{}, {}", plural(models.len() as u64, "model"), plural(totals.requests, "request")));
     }
     facts.extend(totals.seconds.filter(|s| *s > 0.0).map(number::lasting));
+    facts.extend(notes::unread(summary));
     if let Some(run) = summary.runs.first() {
         facts.push(format!("{} {}", run.tool.name, run.tool.version));
     }
