@@ -9,8 +9,12 @@
 # event loop), scale (500 and 8,000 streams with as many chunks per second), many (10,000 streams at once), http2, plain (requests
 # per second without streams, beside oha where that is installed), open (2,000 requests per second that arrive at random), start
 # (cold start and size: only where it is asked for, or where there is no start.sh beside this).
+# A round of all of them takes about four minutes. Each row is there as soon as its part is measured, so that of a run that is
+# interrupted what came before stands.
 # Takes llm-run, llm-sim and bench-join from PATH; oha from PATH or $XDG_CACHE_HOME/llm-bench/bin. Nothing here fails on time.
 set -euo pipefail
+# shellcheck source=benches/common.sh
+. "$(dirname "$0")/common.sh"
 
 rounds=${BENCH_ROUNDS:-5}
 parts=${ONLY:-paced one scale many http2 plain open $([ -e "$(dirname "$0")/start.sh" ] || echo start)}
@@ -29,13 +33,7 @@ trap end EXIT
 # Each stream takes a connection, at both ends.
 ulimit -n "$(ulimit -Hn)" 2> /dev/null || true
 
-progress() { printf 'load: %s\n' "$*" >&2; }
 wants() { case " $parts " in *" $1 "*) return 0 ;; esac; return 1; }
-
-# The median, the lowest and the highest of numbers, one per line.
-spread() {
-    sort -g | awk '{ v[NR] = $1 } END { print (NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2), v[1], v[NR] }'
-}
 
 # cell FILE COLUMN FORMAT: median (lowest to highest) of a column of a file of rounds; a dash where nothing was measured.
 cell() {
@@ -59,7 +57,7 @@ dismiss() {
     if [ -r "/proc/$sim/stat" ]; then
         sim_cpu=$(awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13) / hz }' "/proc/$sim/stat")
     fi
-    kill "$sim" 2> /dev/null || progress "llm-sim ended by itself: what was measured of it says nothing"
+    kill "$sim" 2> /dev/null || say "load: llm-sim ended by itself: what was measured of it says nothing"
     wait "$sim" || true
     sim=
 }
@@ -77,7 +75,6 @@ peak_of() {
 }
 
 # ask FLAG…: runs llm-run; its records are $dir/out, and $cpu, $peak (kB), $seconds tell what it took.
-TIMEFORMAT='%R %U %S'
 ask() {
     rm -f "$dir/pid"
     {
@@ -106,25 +103,28 @@ errors() {
         awk '{ v[NR] = $1; sum += $1 } END { if (NR) { at = int(NR * 0.99 + 0.999); print sum / NR, v[at < 1 ? 1 : at] } else print "- -" }'
 }
 
-# paced NAME STREAMS GAP TOKENS RAMP FLAG…: a row of numbers per round in $dir/NAME.
+# paced WHAT NAME STREAMS TIMES GAP TOKENS RAMP FLAG…: asks so many requests as so many streams make in so many times, after those of the
+# ramp; a row of numbers per round in $dir/NAME, and the row of the table.
 paced() {
-    local name=$1 streams=$(($2 / fewer)) gap=$3 tokens=$4 ramp=$5 round
-    shift 5
+    local what=$1 name=$2 streams=$(($3 / fewer)) gap=$5 tokens=$6 ramp=$7 round
+    local requests=$((streams * $4))
+    shift 7
     for round in $(seq "$rounds"); do
-        progress "$name: $streams streams, round $round of $rounds"
+        say "load: $name: $streams streams, round $round of $rounds"
         serve --ttft 500ms --itl "$gap" --tokens "$tokens"
-        ask --concurrency "$streams" --requests "$((streams * 2))" --ramp "$ramp" --timeout 10m "$@"
+        ask --concurrency "$streams" --requests "$requests" --ramp "$ramp" --timeout 10m "$@"
         dismiss
         local started failed
         # What has no good result is lost, whatever became of it: no result at all, too.
         started=$(grep -c '"type":"start"' "$dir/out" || true)
-        failed=$(((started > streams * 2 ? started : streams * 2) - ok))
+        failed=$(((started > requests ? started : requests) - ok))
         echo "$chunks $cpu $peak $sim_cpu $ok $failed $at_once $seconds $(errors)" |
             awk -v n="$streams" '{
                 us = $1 ? $2 * 1e6 / $1 : "-"; sim = $1 && $4 != "-" ? $4 * 1e6 / $1 : "-"
                 mb = $3 == "-" ? "-" : $3 / 1024; each = $3 == "-" ? "-" : $3 / n
                 print us, mb, each, sim, $5, $6, $7, $8, $9, $10 }' >> "$dir/$name"
     done
+    streams_row "$what" "$name"
 }
 
 streams_row() {
@@ -134,32 +134,24 @@ streams_row() {
         "$(cell "$dir/$name" 7 %d) | $(awk '{ ok += $5; lost += $6 } END { print ok " / " lost }' "$dir/$name") |"
 }
 
-model=$(awk -F': *' '/^model name/ { print $2; exit }' /proc/cpuinfo 2> /dev/null || true)
 commit=$(git -C "$(dirname "$0")" rev-parse --short HEAD 2> /dev/null || echo unknown)
-load=$(cut -d' ' -f1 /proc/loadavg 2> /dev/null || echo unknown)
 echo "## Load"
 echo
-echo "$(getconf _NPROCESSORS_ONLN) processors, ${model:-$(uname -m)}, $(uname -sr), $(date -u +%F), load $load before;" \
-    "$(llm-run --version), commit $commit; llm-sim on the same machine; medians of $rounds rounds (lowest to highest)."
+echo "$(machine) before; $(llm-run --version), commit $commit; llm-sim on the same machine; medians of $rounds rounds (lowest to highest)."
 [ "$fewer" = 1 ] || echo "Tried with a $fewer""th of the streams: these numbers say nothing."
 echo
 
-if wants paced; then paced paced 1000 20ms 250 2s; fi
-if wants one; then paced one 1000 20ms 250 2s --threads 1; fi
-if wants scale; then
-    paced scale500 500 20ms 250 2s
-    paced scale8000 8000 320ms 60 8s
-fi
-if wants many; then paced many 10000 500ms 40 10s; fi
-if wants http2; then paced http2 1000 20ms 250 2s --http2; fi
 echo "| streams | µs of CPU per chunk | the server's | ttft error, mean ms | ttft error, p99 ms | MB at most | kB per stream | at once | ok / lost |"
 echo "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
-! wants paced || streams_row '1,000 at 50/s' paced
-! wants one || streams_row '1,000 at 50/s, --threads 1' one
-! wants scale || streams_row '500 at 50/s' scale500
-! wants scale || streams_row '8,000 at 3.1/s' scale8000
-! wants many || streams_row '10,000 at 2/s' many
-! wants http2 || streams_row '1,000 at 50/s, --http2' http2
+if wants paced; then paced '1,000 at 50/s' paced 1000 2 20ms 250 2s; fi
+if wants one; then paced '1,000 at 50/s, --threads 1' one 1000 2 20ms 250 2s --threads 1; fi
+if wants scale; then
+    paced '500 at 50/s' scale500 500 2 20ms 250 2s
+    # As many chunks per second. All are in flight long before the first that counts.
+    paced '8,000 at 3.1/s' scale8000 8000 1 320ms 60 8s
+fi
+if wants many; then paced '10,000 at 2/s' many 10000 1 500ms 30 10s; fi
+if wants http2; then paced '1,000 at 50/s, --http2' http2 1000 2 20ms 250 2s --http2; fi
 echo
 echo "CPU is user and system of the whole process, its start and its requests included, over all chunks. The error is the distance of" \
     "\`ttft_seconds\` from what the server's log says, of the requests that count; the server's own lateness is in it: it is later" \
@@ -192,7 +184,7 @@ fi
 if wants plain; then
     body='{"model":"finch-4b","messages":[{"role":"user","content":"hello"}]}'
     for round in $(seq "$rounds"); do
-        progress "plain requests, round $round of $rounds"
+        say "load: plain requests, round $round of $rounds"
         serve --ttft 0ms --itl 0ms --tokens 1
         ask --no-stream --concurrency 64 --duration "${few}s"
         ours=$(awk -v n="$ok" -v s="$few" 'BEGIN { print n / s }')
@@ -221,7 +213,7 @@ fi
 
 if wants open; then
     for round in $(seq "$rounds"); do
-        progress "open loop, round $round of $rounds"
+        say "load: open loop, round $round of $rounds"
         serve --ttft 20ms --itl 5ms --tokens 4
         ask --rate 2000 --duration "$((few * 2))s" --ramp 1s
         dismiss

@@ -22,7 +22,7 @@ mod text;
 mod using;
 
 use crate::common::{Ran, bash, root, run, testdata};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,23 @@ const INPUTS: [&str; 9] = [
 
 fn input(name: &str) -> PathBuf {
     testdata("report").join(name)
+}
+
+/// A run folder of these pages, one model each.
+fn folder_of_pages(pages: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |(at, (name, html)): (usize, &(&str, &str))| {
+        fs::write(folder.path().join(format!("{name}.html")), html).unwrap();
+        let line = json!({
+            "type": "result", "v": 1, "run": "r", "id": at + 1, "source": "openai", "model": name,
+            "start_ts": 1_795_278_202.5 + at as f64, "generation_time_seconds": 1.0, "tokens": { "output": 9, "source": "usage" },
+            "prompt": { "id": "website" }, "files": { "html": format!("{name}.html") }, "errors": {},
+        });
+        format!("{line}\n")
+    };
+    let results: String = pages.iter().enumerate().map(line).collect();
+    fs::write(folder.path().join("results.ndjson"), results).unwrap();
+    folder
 }
 
 #[track_caller]

@@ -24,12 +24,27 @@ use crate::common::{Ran, bash, command, run_with, wait_until};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
 
 fn ask(sim: &Sim, profile: &str, model: &str, flags: &[&str]) -> Ran {
+    run_with(asking(&sim.url, profile, flags), format!("{model}\n"))
+}
+
+/// llm-run, about to ask a server something; the models are its input.
+fn asking(url: &str, profile: &str, flags: &[&str]) -> Command {
     let mut command = command("llm-run");
-    command.args(["--source", profile, "--base-url", &sim.url, "--prompt", "Tell me a story", "--settle", "10ms"]);
+    command.args(["--source", profile, "--base-url", url, "--prompt", "Tell me a story", "--settle", "10ms"]);
     command.args(flags);
-    run_with(command, format!("{model}\n"))
+    command
+}
+
+/// The same, begun, for what happens to it while it runs.
+fn asked(url: &str, profile: &str, model: &str, flags: &[&str]) -> Child {
+    let mut command = asking(url, profile, flags);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    writeln!(child.stdin.take().unwrap(), "{model}").unwrap();
+    child
 }
 
 fn one(ran: &Ran) -> Value {
@@ -253,25 +268,12 @@ fn what_may_be_repeated_is_repeated_and_every_try_is_kept() {
 #[test]
 fn a_key_goes_to_its_server_and_nowhere_else_and_never_into_a_record() {
     let sim = Sim::start("openai", &["--api-key", "sk-secret-1"]);
-    let mut right = command("llm-run");
-    right.args(["--source", "openai", "--base-url", &sim.url, "--prompt", "x"]).env("OPENAI_API_KEY", "sk-secret-1");
+    let mut right = asking(&sim.url, "openai", &[]);
+    right.env("OPENAI_API_KEY", "sk-secret-1");
     let ran = run_with(right, "finch-4b\n").exits(0);
     assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("sk-secret-1"));
 
-    let mut wrong = command("llm-run");
-    wrong.args([
-        "--source",
-        "openai",
-        "--base-url",
-        &sim.url,
-        "--prompt",
-        "x",
-        "--api-key",
-        "sk-wrong-2",
-        "--retries",
-        "0",
-    ]);
-    let ran = run_with(wrong, "finch-4b\n").exits(1);
+    let ran = ask(&sim, "openai", "finch-4b", &["--api-key", "sk-wrong-2", "--retries", "0"]).exits(1);
     assert_eq!(one(&ran)["error"]["kind"], "refused");
     assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("sk-wrong-2"));
     assert!(ran.stderr.contains("other users"));
@@ -300,8 +302,8 @@ fn a_server_that_echoes_the_key_does_not_get_it_into_a_record() {
         let body = format!(r#"{{"error":{{"message":"bad key: sk-secret-3 {}sk-secret-3"}}}}"#, "x".repeat(475));
         let _ = write!(stream, "HTTP/1.1 401 No\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
     });
-    let mut ask = command("llm-run");
-    ask.args(["--source", "openai", "--base-url", &url, "--prompt", "x"]).env("OPENAI_API_KEY", "sk-secret-3");
+    let mut ask = asking(&url, "openai", &[]);
+    ask.env("OPENAI_API_KEY", "sk-secret-3");
     let ran = run_with(ask, "m\n").exits(1);
     server.join().unwrap();
     assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("sk-secret-3"), "{}", ran.stderr);

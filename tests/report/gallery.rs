@@ -1,7 +1,7 @@
 //! The gallery in a real browser: what it shows, what it holds back, and how two answers stand side by side.
 
 use super::browser::browser;
-use super::input;
+use super::{folder_of_pages, input};
 use crate::common::{run, wait_until};
 use serde_json::{Value, json};
 use std::fs;
@@ -9,21 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// A run folder of pages, one model each, and its report.
 fn folder_of(pages: &[(&str, &str)], args: &[&str]) -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let results: String = pages
-        .iter()
-        .enumerate()
-        .map(|(at, (name, html))| {
-            fs::write(folder.path().join(format!("{name}.html")), html).unwrap();
-            let line = json!({
-                "type": "result", "v": 1, "run": "r", "id": at + 1, "source": "openai", "model": name,
-                "start_ts": 1_795_278_202.5 + at as f64, "generation_time_seconds": 1.0, "tokens": { "output": 9, "source": "usage" },
-                "prompt": { "id": "website" }, "files": { "html": format!("{name}.html") }, "errors": {},
-            });
-            format!("{line}\n")
-        })
-        .collect();
-    fs::write(folder.path().join("results.ndjson"), results).unwrap();
+    let folder = folder_of_pages(pages);
     let page = folder.path().join("index.html");
     let mut all: Vec<&str> = args.to_vec();
     all.extend([folder.path().to_str().unwrap(), "-o", page.to_str().unwrap()]);

@@ -1,30 +1,13 @@
 //! `--screenshots`: what a browser without a network sees of produced pages.
 
 use super::browser::{browser, found};
-use super::input;
+use super::{folder_of_pages, input};
 use crate::common::{command, program, run, run_with, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-
-/// A run folder of these pages, one model each.
-fn folder(pages: &[(&str, String)]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let line = |(at, (name, html)): (usize, &(&str, String))| {
-        fs::write(folder.path().join(format!("{name}.html")), html).unwrap();
-        let line = json!({
-            "type": "result", "v": 1, "run": "r", "id": at + 1, "source": "openai", "model": name,
-            "start_ts": 1_795_278_202.5 + at as f64, "generation_time_seconds": 1.0, "tokens": { "output": 9, "source": "usage" },
-            "prompt": { "id": "website" }, "files": { "html": format!("{name}.html") }, "errors": {},
-        });
-        format!("{line}\n")
-    };
-    let results: String = pages.iter().enumerate().map(line).collect();
-    fs::write(folder.path().join("results.ndjson"), results).unwrap();
-    folder
-}
 
 /// The answers of the JSON summary, by model.
 fn answers(text: &str) -> BTreeMap<String, Value> {
@@ -49,12 +32,12 @@ fn pages_are_seen_as_they_are_and_reach_nobody() {
          console.error('one'); setTimeout(() => {{ throw new Error('two') }}, 10)</script>"
     );
     let late = "<body style='background:#fff'><script>setTimeout(() => { document.body.style.background = 'linear-gradient(red, blue)' }, 2500)</script>";
-    let folder = folder(&[
-        ("hostile", hostile),
-        ("late", late.into()),
-        ("blank", "<!doctype html><title>nothing to see</title><style>body { background: #123 }</style>".into()),
-        ("endless", "<h1>round</h1><script>for (;;) {}</script>".into()),
-        ("after", "<h1>It goes on after a page that does not end</h1>".into()),
+    let folder = folder_of_pages(&[
+        ("hostile", &hostile),
+        ("late", late),
+        ("blank", "<!doctype html><title>nothing to see</title><style>body { background: #123 }</style>"),
+        ("endless", "<h1>round</h1><script>for (;;) {}</script>"),
+        ("after", "<h1>It goes on after a page that does not end</h1>"),
     ]);
     let temporary = tempfile::tempdir().unwrap();
     let seen = |format: &str| {
@@ -116,9 +99,9 @@ fn pages_are_seen_as_they_are_and_reach_nobody() {
 #[test]
 fn in_a_browser_a_picture_is_on_the_card_and_beside_the_link_under_the_pointer_or_the_focus() {
     let Some(mut browser) = browser() else { return };
-    let folder = folder(&[
-        ("a-seen", "<h1>seen</h1><script>undefined()</script><img src=http://cdn.example/x>".into()),
-        ("other", "<p>x".into()),
+    let folder = folder_of_pages(&[
+        ("a-seen", "<h1>seen</h1><script>undefined()</script><img src=http://cdn.example/x>"),
+        ("other", "<p>x"),
     ]);
     let page = folder.path().join("index.html");
     let args = ["--screenshots".as_ref(), folder.path().as_os_str(), "-o".as_ref(), page.as_os_str()];
@@ -170,7 +153,7 @@ fn folders_of_the_scripts_before_us_have_pictures_too() {
 
 #[test]
 fn without_a_browser_the_report_is_written_and_says_so() {
-    let folder = folder(&[("page", "<h1>x</h1>".into())]);
+    let folder = folder_of_pages(&[("page", "<h1>x</h1>")]);
     let nothing = tempfile::tempdir().unwrap();
     let page = folder.path().join("index.html");
     let ran = |named: Option<&Path>| {

@@ -1,13 +1,12 @@
 //! The engine: many streams at once, none lost; HTTP/2 where it is asked for, and refused where a server has none.
 
-use super::{ask, one};
+use super::{ask, asked, asking, one};
 use crate::common::sim::Sim;
-use crate::common::{Ran, bash, command, run_with, signal};
+use crate::common::{Ran, bash, run_with, signal};
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::Stdio;
 use std::time::Duration;
 
 const MODEL: &str = "finch-4b";
@@ -106,18 +105,16 @@ fn a_server_without_http2_is_named_and_not_asked_in_another_way() {
                 let _ = socket.write_all(answer.as_bytes());
             }
         });
-        let mut run = command("llm-run");
-        run.args(["--source", "openai", "--base-url", &url, "--prompt", "x", "--http2", "--retries", "1"]);
-        let result = one(&run_with(run, "m\n").exits(1));
+        let result = one(&run_with(asking(&url, "openai", &["--http2", "--retries", "1"]), "m\n").exits(1));
         assert_eq!(result["error"]["kind"], "connect", "{result}");
         let message = result["error"]["message"].as_str().unwrap();
         assert!(message.contains("does not speak HTTP/2: leave --http2 out"), "{message}");
         assert_eq!(result.get("attempts"), None, "another try would say the same");
         assert_eq!(result.get("http_version"), None);
     }
-    let mut run = command("llm-run");
-    run.args(["--source", "openai", "--base-url", "http://127.0.0.1:9", "--prompt", "x", "--http2=0"]);
-    assert!(run_with(run, "m\n").exits(2).stderr.contains("1..=10000"));
+    assert!(
+        run_with(asking("http://127.0.0.1:9", "openai", &["--http2=0"]), "m\n").exits(2).stderr.contains("1..=10000")
+    );
 }
 
 #[test]
@@ -162,10 +159,7 @@ fn a_client_that_did_not_run_says_so_and_vouches_for_no_first_token() {
     for (tokens, itl) in [("200", "10ms"), ("3", "1ms")] {
         let _ = (std::fs::remove_file(&log), std::fs::remove_file(&out));
         let sim = Sim::start("openai", &["--ttft", "200ms", "--itl", itl, "--tokens", tokens, "--truth", &log]);
-        let mut run = command("llm-run");
-        run.args(["--source", "openai", "--base-url", &sim.url, "--prompt", "x", "--retries", "0", "-o", &out]);
-        let mut child = run.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(MODEL.as_bytes()).unwrap();
+        let mut child = asked(&sim.url, "openai", MODEL, &["--retries", "0", "-o", &out]);
         let text = || std::fs::read_to_string(&out).unwrap_or_default();
         crate::common::wait_until("the request to be sent", || text().contains(r#""type":"start""#));
         signal(&child, "STOP");

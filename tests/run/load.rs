@@ -1,10 +1,9 @@
 //! The load: closed and open loops, time, ramps, and when enough has failed.
 
-use super::ask;
+use super::{ask, asked, asking};
 use crate::common::sim::Sim;
-use crate::common::{Ran, command, run_with, signal, wait_until};
+use crate::common::{Ran, run_with, signal, wait_until};
 use serde_json::Value;
-use std::process::Stdio;
 
 const MODEL: &str = "finch-4b";
 
@@ -143,23 +142,8 @@ fn a_signal_ends_an_open_loop_and_what_runs_may_finish() {
     let sim = Sim::start("openai", &["--ttft", "300ms", "--tokens", "2"]);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("results");
-    let mut run = command("llm-run");
-    run.args([
-        "--source",
-        "openai",
-        "--base-url",
-        &sim.url,
-        "--prompt",
-        "x",
-        "--rate",
-        "20",
-        "--duration",
-        "60s",
-        "-o",
-    ]);
-    run.arg(&file).stdin(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = run.spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{MODEL}\n").as_bytes()).unwrap();
+    let flags = ["--rate", "20", "--duration", "60s", "-o", file.to_str().unwrap()];
+    let child = asked(&sim.url, "openai", MODEL, &flags);
     let read = || std::fs::read_to_string(&file).unwrap_or_default();
     wait_until("three requests to be sent", || read().matches("\"type\":\"start\"").count() >= 3);
     signal(&child, "INT");
@@ -176,11 +160,8 @@ fn a_signal_ends_an_open_loop_and_what_runs_may_finish() {
 fn interrupted(sim: &Sim, flags: &[&str], text: &str, times: usize) -> (Vec<Value>, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("results");
-    let mut run = command("llm-run");
-    run.args(["--source", "openai", "--base-url", &sim.url, "--prompt", "x", "--retries", "0"]).args(flags).arg("-o");
-    run.arg(&file).stdin(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = run.spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{MODEL}\n").as_bytes()).unwrap();
+    let output = ["--retries", "0", "-o", file.to_str().unwrap()];
+    let child = asked(&sim.url, "openai", MODEL, &[&output, flags].concat());
     let read = || std::fs::read_to_string(&file).unwrap_or_default();
     wait_until(text, || read().matches(text).count() >= times);
     signal(&child, "INT");
@@ -243,10 +224,8 @@ fn what_found_no_connection_failed_in_the_level_as_in_the_run() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}", listener.local_addr().unwrap())
     };
-    let mut run = command("llm-run");
-    run.args(["--source", "openai", "--base-url", &nobody, "--prompt", "x", "--retries", "0"]);
-    run.args(["--requests", "20", "--concurrency", "4"]);
-    let ran = run_with(run, "m\n").exits(1);
+    let flags = ["--retries", "0", "--requests", "20", "--concurrency", "4"];
+    let ran = run_with(asking(&nobody, "openai", &flags), "m\n").exits(1);
     let (level, end) = (&ran.of_type("level")[0], &ran.of_type("run_end")[0]);
     for of in [level, end] {
         assert_eq!((&of["failed"], &of["unsent"]), (&20.into(), &0.into()), "{of}");
@@ -276,10 +255,7 @@ fn a_single_level_says_what_it_kept_and_a_load_that_was_not_reached_is_told() {
 #[test]
 fn a_client_that_was_late_itself_says_so() {
     let sim = Sim::start("openai", &["--ttft", "1s", "--tokens", "2"]);
-    let mut run = command("llm-run");
-    run.args(["--source", "openai", "--base-url", &sim.url, "--prompt", "x", "--concurrency", "2", "--requests", "2"]);
-    let mut child = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{MODEL}\n").as_bytes()).unwrap();
+    let child = asked(&sim.url, "openai", MODEL, &["--concurrency", "2", "--requests", "2"]);
     std::thread::sleep(std::time::Duration::from_millis(500));
     signal(&child, "STOP");
     std::thread::sleep(std::time::Duration::from_millis(700));
@@ -320,9 +296,7 @@ fn loads_that_make_no_sense_are_refused_with_the_reason() {
         (&["--concurrency", "0"], "--concurrency"),
         (&["--api-key-file", "/no/such/key"], "--api-key-file /no/such/key"),
     ] {
-        let mut run = command("llm-run");
-        run.args(["--source", "openai", "--base-url", "http://127.0.0.1:9", "--prompt", "x"]).args(flags);
-        let ran = run_with(run, "m\n").exits(2);
+        let ran = run_with(asking("http://127.0.0.1:9", "openai", flags), "m\n").exits(2);
         assert!(ran.stderr.contains(why), "{flags:?}: {}", ran.stderr);
         assert_eq!(ran.of_type("start").len(), 0);
     }

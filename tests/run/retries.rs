@@ -1,9 +1,9 @@
 //! What may be tried again, how long is waited before, and what is never sent twice.
 
 use super::openrouter::FINCH;
-use super::{ask, one};
+use super::{ask, asked, asking, one};
 use crate::common::sim::Sim;
-use crate::common::{Ran, command, run_with, signal};
+use crate::common::{Ran, run_with, signal};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -107,9 +107,7 @@ fn every_status_and_every_word_for_it_is_taken_as_it_is_meant() {
     let asked = rows.map(|(status, headers, body, again)| {
         let asked = std::thread::spawn(move || {
             let url = once(status, headers, body);
-            let mut ask = command("llm-run");
-            ask.args(["--source", "openrouter", "--base-url", &url, "--prompt", "x", "--retries", "1"]);
-            run_with(ask, "a/b\n")
+            run_with(asking(&url, "openrouter", &["--retries", "1"]), "a/b\n")
         });
         (status, body, again, asked)
     });
@@ -161,17 +159,14 @@ fn a_load_test_tries_nothing_again_and_a_limit_of_an_hour_is_not_waited_for() {
         let _ = stream
             .write_all(b"HTTP/1.1 429 No\r\nretry-after: 3600\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}");
     });
-    let mut ask = command("llm-run");
-    ask.args(["--source", "openrouter", "--base-url", &url, "--prompt", "x"]);
-    let result = one(&run_with(ask, "a/b\n").exits(1));
+    let result = one(&run_with(asking(&url, "openrouter", &[]), "a/b\n").exits(1));
     server.join().unwrap();
     assert_eq!((&result["error"]["kind"], result.get("attempts")), (&"rate_limit".into(), None));
 }
 
 #[test]
 fn no_connection_is_tried_again() {
-    let mut ask = command("llm-run");
-    ask.args(["--source", "openrouter", "--base-url", "http://127.0.0.1:1", "--prompt", "x", "--retries", "1"]);
+    let mut ask = asking("http://127.0.0.1:1", "openrouter", &["--retries", "1"]);
     ask.env("OPENROUTER_API_KEY", "sk-or-v1-k");
     let ran = run_with(ask, "a/b\n").exits(1);
     assert!(ran.stderr.contains("the key could not be checked"), "{}", ran.stderr);
@@ -212,12 +207,9 @@ fn a_try_that_still_waits_for_its_connection_when_the_run_is_left_does_not_take_
         let (url, came_again) = only_once(&sim);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
-        let mut run = command("llm-run");
         // The connection of HTTP/2 is there when the server has greeted.
-        run.args(["--source", "openrouter", "--base-url", &url, "--prompt", "x", "--http2", "--retries", tries]);
-        run.arg("-o").arg(&path).stdin(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = run.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(FINCH.as_bytes()).unwrap();
+        let flags = ["--http2", "--retries", tries, "-o", path.to_str().unwrap()];
+        let mut child = asked(&url, "openrouter", FINCH, &flags);
         came_again.recv_timeout(Duration::from_secs(20)).unwrap();
         signal(&child, "INT");
         std::thread::sleep(Duration::from_millis(300));
@@ -271,9 +263,8 @@ fn fails_once_and_then_never_speaks() -> (String, std::sync::mpsc::Receiver<()>)
 #[test]
 fn a_second_try_that_waits_for_its_connection_ends_at_the_first_signal() {
     let (url, there) = fails_once_and_then_never_speaks();
-    let mut run = command("llm-run");
-    run.args(["--source", "openai", "--base-url", &url, "--prompt", "x", "--http2", "--retries", "3"]);
-    run.args(["--connect-timeout", "100s", "--grace", "100s"]);
+    let mut run =
+        asking(&url, "openai", &["--http2", "--retries", "3", "--connect-timeout", "100s", "--grace", "100s"]);
     let mut child = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"m\n").unwrap();
     there.recv_timeout(Duration::from_secs(60)).unwrap();

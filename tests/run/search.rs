@@ -1,11 +1,10 @@
 //! `--search`: the highest load that holds, against servers whose knee is known; and what each level says of itself.
 
-use super::ask;
+use super::{ask, asked};
 use crate::common::sim::Sim;
-use crate::common::{Ran, command, run_with, signal, wait_until};
+use crate::common::{Ran, signal, wait_until};
 use llm_bench::pace::{Arrival, Arrivals};
 use serde_json::{Value, json};
-use std::process::Stdio;
 use std::time::Duration;
 
 const MODEL: &str = "finch-4b";
@@ -151,11 +150,7 @@ fn what_does_not_go_together_is_told() {
 fn a_search_that_is_interrupted_tells_what_it_knows_and_is_taken_up_again() {
     let sim = four_slots();
     let out = sim.path("out");
-    let mut command = command("llm-run");
-    command.args(["--source", "openai", "--base-url", &sim.url, "--prompt", "Tell me a story", "--settle", "10ms"]);
-    command.args(FOUR).args(["--output", &out]);
-    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{MODEL}\n").as_bytes()).unwrap();
+    let mut child = asked(&sim.url, "openai", MODEL, &[&FOUR[..], &["--output", &out]].concat());
     let text = || std::fs::read_to_string(&out).unwrap_or_default();
     wait_until("the first level", || text().contains(r#"{"type":"level""#));
     signal(&child, "INT");
@@ -178,27 +173,7 @@ fn a_search_that_is_interrupted_tells_what_it_knows_and_is_taken_up_again() {
 #[test]
 fn a_level_says_what_was_asked_and_what_was_kept_and_the_run_what_it_took() {
     let sim = Sim::start("openai", &["--ttft", "30ms", "--tokens", "4"]);
-    let mut command = command("llm-run");
-    command.args([
-        "--source",
-        "openai",
-        "--base-url",
-        &sim.url,
-        "--prompt",
-        "x",
-        "--rate",
-        "40,80",
-        "--arrival",
-        "constant",
-    ]);
-    let ran = run_with(
-        {
-            command.args(["--requests", "20"]);
-            command
-        },
-        format!("{MODEL}\n"),
-    )
-    .exits(0);
+    let ran = seek(&sim, &["--rate", "40,80", "--arrival", "constant", "--requests", "20"]).exits(0);
     let levels = ran.of_type("level");
     assert_eq!(levels.len(), 2);
     for (level, rate) in levels.iter().zip([40.0, 80.0]) {

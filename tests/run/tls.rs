@@ -1,8 +1,8 @@
 //! Servers behind TLS: which HTTP is agreed on in the handshake, and what is said where none can be.
 
-use super::one;
+use super::{asking, one};
 use crate::common::sim::Sim;
-use crate::common::{Ran, command, run_with};
+use crate::common::{Ran, run_with};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,8 +50,7 @@ fn front(sim: &Sim, offers: &[&str]) -> Front {
 }
 
 fn ask(front: &Front, trusts: bool, flags: &[&str]) -> Ran {
-    let mut ask = command("llm-run");
-    ask.args(["--source", "openai", "--base-url", &front.url, "--prompt", "Hello"]).args(flags);
+    let mut ask = asking(&front.url, "openai", flags);
     if trusts {
         ask.env("SSL_CERT_FILE", &front.certificate);
     }
