@@ -164,9 +164,10 @@ impl Shared {
         if level.sent + level.failed + level.unsent == 0 && self.stopped() {
             return;
         }
-        // One request after another, and nothing else, was asked of nobody's load.
+        // A single request, or one after another and nothing else, is no load.
         let several = self.settings.levels.len() > 1 || self.settings.search.is_some();
-        if several || self.settings.duration.is_some() || level.concurrency != Some(1) {
+        let load = level.concurrency != Some(1) && level.sent + level.failed + level.unsent > 1;
+        if several || self.settings.duration.is_some() || level.rate.is_some() || load {
             self.tell(super::Event::Notice(said(&level)));
             let enough = batch.len(&self.settings).is_none_or(|requests| Some(requests) >= level.concurrency);
             not_kept(&level, enough && !self.stopped()).for_each(|text| self.tell(super::Event::Notice(text)));
