@@ -4,6 +4,7 @@ PREFIX ?= /usr/local
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # The programs: built here, unless BIN names a folder that has them.
 BIN_DIR := $(if $(BIN),$(abspath $(BIN)),$(TARGET)/debug)
+RELEASE_DIR := $(if $(BIN),$(BIN_DIR),$(TARGET)/release)
 export PATH := $(BIN_DIR):$(PATH)
 
 PROGRAMS := llm-models llm-run power-sample mem-sample bench-join bench-report llm-sim
@@ -38,7 +39,7 @@ calibrate: ## LEVELS=1,8,64,… DURATION=10s: up to which load this machine meas
 ifndef BIN
 	cargo build --locked --release
 endif
-	@PATH="$(if $(BIN),$(BIN_DIR),$(TARGET)/release):$$PATH" pipelines/calibrate.sh
+	@PATH="$(RELEASE_DIR):$$PATH" pipelines/calibrate.sh
 
 test: ## the tests that a fresh machine can run
 	cargo test --locked
@@ -72,22 +73,24 @@ bench: ## BENCH_ONLY=report BENCH_QUICK=1: speed, memory and cost of whole progr
 ifndef BIN
 	cargo build --locked --release
 endif
-	PATH="$(if $(BIN),$(BIN_DIR),$(TARGET)/release):$$PATH" benches/all.sh $(BENCH_ONLY)
+	PATH="$(RELEASE_DIR):$$PATH" benches/all.sh $(BENCH_ONLY)
 
 bench-pure: ## BENCH_ARGS=--quick: the hot inner parts, by criterion
 	cargo bench --locked --bench pure -- $(BENCH_ARGS)
 
-install: ## PREFIX=/usr/local: programs, man pages, completions
+install: ## PREFIX=/usr/local: programs, man pages, completions; with BIN=FOLDER, the programs that are there
+ifndef BIN
 	cargo build --locked --release
+endif
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	for p in $(PROGRAMS); do \
-		install -m 755 $(TARGET)/release/$$p $(DESTDIR)$(PREFIX)/bin/$$p && \
-		$(TARGET)/release/$$p --generate man > $(DESTDIR)$(PREFIX)/share/man/man1/$$p.1 && \
-		$(TARGET)/release/$$p --generate bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p && \
-		$(TARGET)/release/$$p --generate zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$p && \
-		$(TARGET)/release/$$p --generate fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$p.fish \
+		install -m 755 $(RELEASE_DIR)/$$p $(DESTDIR)$(PREFIX)/bin/$$p && \
+		$(RELEASE_DIR)/$$p --generate man > $(DESTDIR)$(PREFIX)/share/man/man1/$$p.1 && \
+		$(RELEASE_DIR)/$$p --generate bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p && \
+		$(RELEASE_DIR)/$$p --generate zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$p && \
+		$(RELEASE_DIR)/$$p --generate fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$p.fish \
 		|| exit; done
 
 clean: ## remove what was built; reports stay

@@ -168,9 +168,13 @@ impl Target {
         Model { id, ..self.model.clone() }
     }
 
-    /// Whether it shares this machine, so that two of its kind would disturb each other.
+    /// Whether it shares this machine, so that two of its kind would disturb each other. What is asked in the words of a service
+    /// that is elsewhere is elsewhere, also where the address is a proxy's or a simulation's on this machine.
     fn is_local(&self) -> bool {
-        loader::has_life_cycle(self.source, &self.model) || is_loopback(&self.base_url)
+        match self.source {
+            Source::Openrouter | Source::Minimax => false,
+            _ => loader::has_life_cycle(self.source, &self.model) || is_loopback(&self.base_url),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::group::Group;
 use super::key::{GroupBy, Key, Keys};
 use super::label::{described, label};
 use super::metric::{Metric, Unit, counts, possible};
+use super::natural::natural;
 use super::outlying::outlying;
 use super::row::Row;
 use super::sample::Sample;
@@ -265,7 +266,10 @@ impl Collector {
         self.describe();
         let place = self.fold_homeless_failures();
         let mut order: Vec<usize> = (0..self.groups.len()).filter(|at| place[*at] == *at).collect();
-        order.sort_by(|a, b| self.groups[*a].key.cmp(&self.groups[*b].key));
+        order.sort_by(|a, b| {
+            let (a, b) = (&self.groups[*a].key, &self.groups[*b].key);
+            a.source.cmp(&b.source).then_with(|| natural(&a.model, &b.model)).then_with(|| a.cmp(b))
+        });
         let rank: HashMap<usize, usize> = order.iter().enumerate().map(|(rank, at)| (*at, rank)).collect();
         let mut rows = self.rows;
         for row in &mut rows {

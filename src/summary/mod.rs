@@ -19,6 +19,7 @@ mod group;
 mod key;
 mod label;
 mod metric;
+mod natural;
 mod outlying;
 mod row;
 mod sample;

@@ -25,6 +25,7 @@ pub fn badges(summary: &Summary) -> Vec<Badge> {
     }
     let groups = &summary.groups;
     let mut badges: Vec<Badge> = valid(summary).into_iter().collect();
+    badges.extend(doubled(summary));
     badges.extend([failures(summary), samples(groups)]);
     badges.extend(lag(groups));
     badges.extend(schedule(summary));
@@ -86,6 +87,15 @@ fn valid(summary: &Summary) -> Option<Badge> {
     } else {
         badge("warn", "with reservations", format!("{}.", against.join("; ")))
     })
+}
+
+/// Whether results are there twice.
+fn doubled(summary: &Summary) -> Option<Badge> {
+    let runs = summary.doubled.len();
+    let said: Vec<String> = summary.doubled.iter().take(5).map(|one| number::shortened(&one.said(), 300)).collect();
+    let more = if runs > said.len() { format!("; {} more runs", runs - said.len()) } else { String::new() };
+    let text = if runs == 1 { "a run twice".to_owned() } else { format!("{runs} runs twice") };
+    (runs > 0).then(|| badge("bad", text, format!("{}{more}.", said.join("; "))))
 }
 
 fn failures(summary: &Summary) -> Badge {

@@ -60,7 +60,7 @@ pub fn facts(summary: &Summary) -> Vec<String> {
         facts.extend(host.cpu.clone());
         facts
             .extend(host.gpu.clone().filter(|gpu| !host.cpu.as_ref().is_some_and(|cpu| gpu.starts_with(cpu.as_str()))));
-        facts.extend(host.ram_bytes.map(|bytes| format!("{:.0} GiB", bytes as f64 / f64::from(1 << 30))));
+        facts.extend(host.ram_bytes.map(number::gib));
         facts.extend(host.os.clone());
     }
     let plural = |n: u64, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
