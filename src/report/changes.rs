@@ -1,7 +1,9 @@
 //! A comparison with a baseline, in words that every format shares.
 
 use super::number;
-use crate::summary::{Aside, Change, Comparison, Summary, Verdict};
+use crate::record::Source;
+use crate::summary::{Aside, Change, Comparison, Group, Summary, Verdict};
+use std::collections::{BTreeSet, HashMap};
 
 /// A change in words.
 pub struct Said<'a> {
@@ -23,11 +25,20 @@ pub struct Said<'a> {
     pub interval: String,
 }
 
-/// Every change in words, in order.
+/// Every change in words: what is worse, what is better, what is noise, and last what nobody can tell.
 pub fn said<'a>(summary: &Summary, comparison: &'a Comparison) -> Vec<Said<'a>> {
+    let mut sources: HashMap<&str, BTreeSet<Option<Source>>> = HashMap::new();
+    for group in &summary.groups {
+        sources.entry(&group.model).or_default().insert(group.source);
+    }
+    // The name of a group, with its kind of server where another kind has the model too.
+    let named = |group: &Group| match group.source.filter(|_| sources[group.model.as_str()].len() > 1) {
+        Some(source) => format!("{} · {source}", group.name()),
+        None => group.name(),
+    };
     let say = |change: &'a Change| Said {
         change,
-        model: summary.groups[change.group].name(),
+        model: named(&summary.groups[change.group]),
         baseline: name(comparison, change.baseline),
         metric: change.metric.name().replace('_', " "),
         old: number::alone(change.old, change.metric.unit()),
@@ -39,7 +50,23 @@ pub fn said<'a>(summary: &Summary, comparison: &'a Comparison) -> Vec<Said<'a>> 
             .map(|(low, high)| format!("{} to {} %", percent(low), percent(high)))
             .unwrap_or_default(),
     };
-    comparison.changes.iter().map(say).collect()
+    let mut said: Vec<Said> = comparison.changes.iter().map(say).collect();
+    said.sort_by_key(|said| match said.change.verdict {
+        Verdict::Worse => 0,
+        Verdict::Better => 1,
+        Verdict::Same => 2,
+        Verdict::NotEnoughData => 3,
+    });
+    said
+}
+
+/// That so many changes are told only as a number, without a full stop; `None` of none.
+pub fn untold(n: usize) -> Option<String> {
+    match n {
+        0 => None,
+        1 => Some("1 more with not enough data, in json".into()),
+        n => Some(format!("{n} more with not enough data, in json")),
+    }
 }
 
 fn name(comparison: &Comparison, baseline: usize) -> &str {

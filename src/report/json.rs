@@ -39,7 +39,7 @@ fn document(summary: &Summary, options: &Options) -> Value {
     put("p50_latency_ms", ms(&totals.latency, "p50"));
     put("p95_latency_ms", ms(&totals.latency, "p95"));
     put("timestamp", json!(totals.started_ts.and_then(clock::rfc3339)));
-    let unsupported = totals.latency.as_ref().filter(|s| s.n > 1).map(|s| s.unsupported.clone());
+    let unsupported = totals.latency.as_ref().map(|s| s.unsupported.clone());
     put("unsupported_latency_percentiles", json!(unsupported.unwrap_or_default()));
     if summary.unreadable > 0 {
         put("unreadable_lines", json!(summary.unreadable));

@@ -7,7 +7,7 @@ use super::columns::{Cell, Column};
 use super::notes::notes;
 use super::number;
 use super::text::{columns, headline, nothing};
-use crate::summary::{Summary, Unit};
+use crate::summary::{Summary, Unit, Verdict};
 use std::io::{self, Write};
 
 /// Writes the headline, the table, what failed, and what is doubtful.
@@ -58,9 +58,14 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     calibrated(summary, to)?;
     if let Some(comparison) = &summary.comparison {
         writeln!(to, "\nCompared with {}.\n", plain(&changes::tally(comparison)))?;
-        writeln!(to, "| baseline | model | metric | before | now | change | 95 % interval | verdict |")?;
-        writeln!(to, "| --- | --- | --- | ---: | ---: | ---: | ---: | --- |")?;
-        for said in changes::said(summary, comparison) {
+        let (untold, told): (Vec<_>, Vec<_>) = changes::said(summary, comparison)
+            .into_iter()
+            .partition(|said| said.change.verdict == Verdict::NotEnoughData);
+        if !told.is_empty() {
+            writeln!(to, "| baseline | model | metric | before | now | change | 95 % interval | verdict |")?;
+            writeln!(to, "| --- | --- | --- | ---: | ---: | ---: | ---: | --- |")?;
+        }
+        for said in told {
             let (baseline, model) = (plain(said.baseline), plain(&said.model));
             let verdict = plain(said.change.verdict.word());
             let (old, new) = (plain(&said.old), plain(&said.new));
@@ -70,7 +75,7 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
                 said.metric, said.percent, said.interval
             )?;
         }
-        for line in changes::missing(comparison) {
+        for line in changes::untold(untold.len()).into_iter().chain(changes::missing(comparison)) {
             writeln!(to, "\n{}.", plain(&line))?;
         }
     }

@@ -21,6 +21,7 @@ mod number;
 mod openmetrics;
 pub mod screens;
 mod text;
+mod work;
 
 pub use choose::{Order, parse, parse_order};
 pub use columns::{COLUMNS, Column, Set, column};

@@ -252,7 +252,7 @@ fn labels(group: &Group) -> String {
 fn quantiles(stat: &Stat) -> Vec<(String, f64)> {
     [("min", "0"), ("p50", "0.5"), ("p90", "0.9"), ("p95", "0.95"), ("p99", "0.99"), ("max", "1")]
         .into_iter()
-        .filter(|(name, _)| if stat.n == 1 { *name == "p50" } else { stat.supports(name) })
+        .filter(|(name, _)| stat.supports(name))
         .filter_map(|(name, q)| Some((format!("quantile=\"{q}\""), stat.percentile(name)?)))
         .collect()
 }

@@ -176,8 +176,12 @@ fn shapes(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
 fn compared(summary: &Summary, comparison: &Comparison, options: &Options, to: &mut dyn Write) -> io::Result<()> {
     writeln!(to, "\ncompared with {}\n", plain(&changes::tally(comparison)))?;
     let all = changes::said(summary, comparison);
-    let many = all.len() > 60;
-    let told = |said: &&changes::Said| !many || matches!(said.change.verdict, Verdict::Better | Verdict::Worse);
+    let sure = |said: &&changes::Said| said.change.verdict != Verdict::NotEnoughData;
+    let untold = all.len() - all.iter().filter(sure).count();
+    let many = all.len() - untold > 60;
+    let told = |said: &&changes::Said| {
+        sure(said) && (!many || matches!(said.change.verdict, Verdict::Better | Verdict::Worse))
+    };
     let shown: Vec<&changes::Said> = all.iter().filter(told).collect();
     let column = |right: bool, head: &str, of: fn(&changes::Said) -> String| {
         let names = matches!(head, "baseline" | "model" | "metric");
@@ -193,7 +197,12 @@ fn compared(summary: &Summary, comparison: &Comparison, options: &Options, to: &
         column(true, "95 % interval", |said| said.interval.clone()),
         column(false, "verdict", |said| said.change.verdict.word().to_owned()),
     ];
-    aligned::write(&table, options.screen, to)?;
+    if !shown.is_empty() {
+        aligned::write(&table, options.screen, to)?;
+    }
+    if let Some(line) = changes::untold(untold) {
+        writeln!(to, "{line}")?;
+    }
     for line in changes::missing(comparison) {
         writeln!(to, "\n{}", cut(&plain(&line), 200))?;
     }

@@ -56,6 +56,7 @@ pub struct Building {
     artifacts: Words,
     endpoints: BTreeSet<String>,
     parameters: BTreeSet<String>,
+    prompts: BTreeSet<String>,
     /// The prompt that parameters were last noted of: most requests are sent with the same.
     sent: Option<PromptUsed>,
 }
@@ -101,6 +102,7 @@ impl Building {
             artifacts: Words::default(),
             endpoints: BTreeSet::new(),
             parameters: BTreeSet::new(),
+            prompts: BTreeSet::new(),
             sent: None,
         }
     }
@@ -120,6 +122,7 @@ impl Building {
         self.retried += u64::from(row.attempts > 0);
         note(&mut self.endpoints, o.endpoint.as_deref());
         note(&mut self.served_models, o.served_model.as_deref().filter(|served| *served != o.model));
+        note(&mut self.prompts, o.prompt.as_ref().map(|prompt| prompt.id.as_str()));
         if let Some(prompt) = &o.prompt
             && !self.sent.as_ref().is_some_and(|known| same(known, prompt))
         {
@@ -343,6 +346,7 @@ impl Building {
         }
         self.endpoints.extend(other.endpoints);
         self.parameters.extend(other.parameters);
+        self.prompts.extend(other.prompts);
         if let Some(theirs) = other.cost {
             let cost = self.cost.get_or_insert_default();
             cost.requests += theirs.requests;

@@ -231,7 +231,10 @@ pub struct Throughput {
 impl Throughput {
     /// Why its rates cannot be relied on: a steady part was looked for and not found, or too few requests ended.
     pub fn doubt(&self) -> Option<String> {
-        let few = (self.ended < LEAST).then(|| format!("{} requests are too few to know a rate", self.ended));
+        let few = (self.ended < LEAST).then(|| match self.ended {
+            1 => "one request is too few to know a rate".to_owned(),
+            n => format!("{n} requests are too few to know a rate"),
+        });
         let whole = self.part.reason.as_ref().map(|why| format!("of the whole load, its ramp and its end too: {why}"));
         whole.or(few)
     }
@@ -412,6 +415,9 @@ pub struct Group {
     /// The parameters that were sent.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub parameters: BTreeSet<String>,
+    /// The first prompts that were asked, by their ids.
+    #[serde(skip)]
+    pub prompts: BTreeSet<String>,
 }
 
 impl Group {

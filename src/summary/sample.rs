@@ -76,9 +76,9 @@ impl Stat {
         })
     }
 
-    /// Whether the sample can tell this percentile. A single number is no percentile but itself.
+    /// Whether the sample can tell this percentile. A single number tells none, as little as eight do.
     pub fn supports(&self, name: &str) -> bool {
-        self.n == 1 || !self.unsupported.contains(&name)
+        !self.unsupported.contains(&name)
     }
 }
 
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(of([f64::NAN, f64::INFINITY]).stat(), None);
         let one = of([2.5]).stat().unwrap();
         assert_eq!((one.n, one.mean, one.sd, one.p99), (1, 2.5, None, 2.5));
-        assert!(one.supports("p99"));
+        assert!(!one.supports("p50") && !one.supports("p99") && one.supports("max"));
     }
 
     #[test]

@@ -285,7 +285,8 @@ fn every_line_of_a_comparison_names_its_baseline() {
         let verdicts: Vec<&str> =
             said.lines().filter(|line| line.contains("ttft")).filter(|l| l.contains('%')).collect();
         assert_eq!(verdicts.len(), 2, "{said}");
-        assert!(verdicts[0].contains("a.ndjson") && verdicts[1].contains("b.ndjson"), "{verdicts:?}");
+        // What is worse stands first, whichever baseline it is of.
+        assert!(verdicts[0].contains("b.ndjson") && verdicts[1].contains("a.ndjson"), "{verdicts:?}");
     }
     let comparison = summary_of(&baselines, &now)["comparison"].clone();
     let missing =
@@ -337,4 +338,75 @@ fn every_format_names_the_machines_where_there_are_several() {
     assert!(pooled.contains("requests of 2 machines are put together"), "{pooled}");
     let one = run("bench-report", ["-f", "text"], on("x", "Chip One") + &on("y", "Chip One")).exits(0).stdout;
     assert!(!one.contains("machine"), "{one}");
+}
+
+#[test]
+fn only_rows_that_did_the_same_work_are_compared_for_the_best() {
+    let of = |model: &str, prompt: &str, seconds: f64, tokens: u32| {
+        load(1, 12, &format!(",\"prompt\":{{\"id\":\"{prompt}\"}}"))
+            .replace("\"m\"", &format!("\"{model}\""))
+            .replace("\"generation_time_seconds\":1.0", &format!("\"generation_time_seconds\":{seconds}"))
+            .replace("\"output\":20", &format!("\"output\":{tokens}"))
+    };
+    let page = |lines: &str| run("bench-report", ["-f", "html"], lines).exits(0).stdout;
+    let soonest = |page: &str| -> Vec<String> {
+        page.split("done soonest").skip(1).map(|card| card.split("</li>").next().unwrap().to_owned()).collect()
+    };
+    // Short chats beside long websites: each kind has its own best, and nothing is marked in the table.
+    let chats = of("a", "chat", 1.0, 80) + &of("b", "chat", 1.5, 80);
+    let mixed = page(&(chats.clone() + &of("c", "website", 5.0, 400) + &of("d", "website", 4.0, 400)));
+    let cards = soonest(&mixed);
+    assert_eq!(cards.len(), 2, "{cards:?}");
+    assert!(cards[0].contains(">a<") && cards[0].contains("of the 2 rows that did the same work"), "{cards:?}");
+    assert!(cards[1].contains(">d<") && !cards[1].contains(">a<"), "{cards:?}");
+    let better = |page: &str| data(page)["columns"].as_array().unwrap().iter().any(|column| column["better"] != 0);
+    assert!(!better(&mixed) && better(&page(&chats)));
+    // Where one alone did something, nothing is said of it.
+    assert_eq!(soonest(&page(&(of("a", "chat", 1.0, 80) + &of("d", "website", 4.0, 400)))).len(), 0);
+    // Whoever writes little is not done sooner.
+    let cards = soonest(&page(&(chats + &of("terse", "chat", 0.3, 5))));
+    assert!(cards[0].contains(">a<") && cards[0].contains("2 of 3 rows whose answers were about as long"), "{cards:?}");
+}
+
+#[test]
+fn a_single_request_never_looks_surer_than_eight_in_any_format() {
+    for n in [1, 8] {
+        let lines = load(1, n, "");
+        let summary = summary_of(&[], &lines);
+        assert_eq!(summary["groups"][0]["metrics"]["ttft_seconds"]["unsupported"][0], "p50", "{n}");
+        assert!(summary["groups"][0]["doubtful"]["ttft_p50"].is_string(), "{n}");
+        assert_eq!(summary["unsupported_latency_percentiles"][0], "p50", "{n}");
+        let text = run("bench-report", ["-f", "text", "--columns", "model,ttft_p50"], &lines).exits(0).stdout;
+        assert!(text.contains("0.200?"), "{n}: {text}");
+        let exposed = run("bench-report", ["-f", "openmetrics"], &lines).exits(0).stdout;
+        assert!(!exposed.lines().any(|line| line.contains("ttft") && line.contains("quantile=\"0.5\"")), "{n}");
+    }
+}
+
+#[test]
+fn a_comparison_says_what_is_worse_first_and_what_nobody_can_tell_as_a_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("old.ndjson");
+    let of = |model: &str, source: &str, n: u32, ttft: f64| {
+        let named = load(1, n, "").replace("\"m\"", &format!("\"{model}\"")).replace("openai", source);
+        named.replace("\"ttft_seconds\":0.2", &format!("\"ttft_seconds\":{ttft}"))
+    };
+    let both = |a: f64, b: f64| of("few", "openai", 2, 0.2) + &of("m", "lmstudio", 8, a) + &of("m", "openai", 8, b);
+    fs::write(&file, both(0.4, 0.2)).unwrap();
+    let against = |format: &str, lines: &str| {
+        run("bench-report", ["-f", format, "--baseline", file.to_str().unwrap()], lines).exits(0).stdout
+    };
+    let text = against("text", &both(0.2, 0.4));
+    let compared = text.split("compared with").nth(1).unwrap();
+    let verdicts: Vec<&str> = compared.lines().filter(|line| line.contains('%') && line.contains("ttft")).collect();
+    assert!(verdicts[0].ends_with("worse") && verdicts[0].contains("m · 1 at once · openai"), "{compared}");
+    assert!(verdicts[1].ends_with("better") && verdicts[1].contains("m · 1 at once · lmstudio"), "{compared}");
+    assert!(compared.contains("more with not enough data, in json") && !compared.contains("few ·"), "{compared}");
+    let page = against("html", &both(0.2, 0.4));
+    assert!(page.contains("with not enough data</summary>"), "what nobody can tell is folded");
+    assert!(against("markdown", &both(0.2, 0.4)).contains("more with not enough data, in json."));
+    // Few of all: there is no empty table.
+    fs::write(&file, of("few", "openai", 2, 0.2)).unwrap();
+    let text = against("text", &of("few", "openai", 2, 0.2));
+    assert!(!text.contains("verdict"), "{text}");
 }

@@ -53,7 +53,10 @@ pub(super) fn percentile(group: &Group, metric: Metric, name: &'static str) -> C
 
 /// Why a percentile is marked.
 pub(super) fn too_few(n: u64, name: &str) -> String {
-    format!("{n} measurements are too few to know {name}")
+    match n {
+        1 => format!("one measurement is too few to know {name}"),
+        n => format!("{n} measurements are too few to know {name}"),
+    }
 }
 
 pub(super) fn spread(stat: &Stat, unit: Unit) -> String {

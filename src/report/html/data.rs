@@ -49,6 +49,8 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
             "facts": facts(group),
         })
     }).collect();
+    // Of rows that did different work none is best.
+    let alike = crate::report::work::kinds(&summary.groups).iter().all(|kind| *kind == 0);
     let columns: Vec<Value> = COLUMNS
         .iter()
         .map(|c| {
@@ -57,6 +59,7 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
                 "key": c.key, "label": c.label, "set": c.set.name(), "unit": unit, "scale": scale,
                 "numeric": c.unit.is_some(),
                 "better": match c.better {
+                    _ if !alike => 0,
                     crate::summary::Better::Lower => -1,
                     crate::summary::Better::Higher => 1,
                     crate::summary::Better::Neither => 0,

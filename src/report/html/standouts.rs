@@ -1,9 +1,10 @@
-//! The best of each: named where it is one, called tied where the others cannot be told from it.
+//! The best of each: named where it is one, called tied where the others cannot be told from it. Only rows that did the same
+//! work are compared: where there are several kinds of work, each has its own best, and it is said of how many rows.
 
 use super::intervals::Intervals;
 use crate::report::columns::{COLUMNS, Cell, Column, Set};
-use crate::report::number;
-use crate::summary::{Better, Group, Unit};
+use crate::report::{number, work};
+use crate::summary::{Better, Group, Metric, Unit};
 
 /// One headline.
 pub struct Standout {
@@ -13,6 +14,8 @@ pub struct Standout {
     /// Why the number is uncertain; empty for one that is not.
     pub doubt: String,
     pub who: String,
+    /// Of how many rows it is the best, where that is not all; empty where it is.
+    pub among: String,
     /// Who cannot be told from it; empty where it stands alone.
     pub tied: String,
     /// All names.
@@ -22,12 +25,45 @@ pub struct Standout {
 struct Candidate {
     at: usize,
     value: f64,
+    /// How long the answers were, in tokens.
+    wrote: Option<f64>,
     between: (f64, f64),
     doubt: Option<String>,
 }
 
-/// The headlines that the groups give.
+/// Of how many kinds of work the best are named.
+const KINDS: usize = 3;
+
+/// Answers that are longer than the best one's by more than this factor, or shorter, say nothing of who is done sooner.
+const LONGER: f64 = 2.0;
+
+/// The headlines that the groups give: of the kinds of work that most rows did.
 pub fn standouts(groups: &[Group], names: &[String], intervals: &[Intervals]) -> Vec<Standout> {
+    let kinds = work::kinds(groups);
+    let mut sizes: Vec<(usize, usize)> = Vec::new();
+    for kind in &kinds {
+        match sizes.iter_mut().find(|(known, _)| known == kind) {
+            Some((_, n)) => *n += 1,
+            None => sizes.push((*kind, 1)),
+        }
+    }
+    sizes.retain(|(_, n)| *n > 1);
+    sizes.sort_by_key(|(kind, n)| (std::cmp::Reverse(*n), *kind));
+    let of = |(kind, n): &(usize, usize)| {
+        let among = if *n < groups.len() { format!("of the {n} rows that did the same work") } else { String::new() };
+        of_kind(groups, names, intervals, &|at| kinds[at] == *kind, &among)
+    };
+    sizes.iter().take(KINDS).flat_map(of).collect()
+}
+
+/// The headlines of the groups that did one kind of work.
+fn of_kind(
+    groups: &[Group],
+    names: &[String],
+    intervals: &[Intervals],
+    did: &dyn Fn(usize) -> bool,
+    among: &str,
+) -> Vec<Standout> {
     [
         ("fastest decode", "decode_tok_s"),
         ("first token soonest", "ttft_p50"),
@@ -39,9 +75,13 @@ pub fn standouts(groups: &[Group], names: &[String], intervals: &[Intervals]) ->
     .into_iter()
     .filter_map(|(what, key)| {
         let column = COLUMNS.iter().find(|column| column.key == key)?;
-        let candidates =
-            groups.iter().enumerate().filter_map(|(at, group)| candidate(column, at, group, &intervals[at]));
-        best(what, column, candidates.collect(), names)
+        let candidates: Vec<Candidate> = groups
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| did(*at))
+            .filter_map(|(at, group)| candidate(column, at, group, &intervals[at]))
+            .collect();
+        best(what, column, candidates, names, among)
     })
     .collect()
 }
@@ -58,10 +98,25 @@ fn candidate(column: &Column, at: usize, group: &Group, intervals: &Intervals) -
     let Cell::Number { value, doubt, .. } = (column.of)(group) else { return None };
     let between = intervals.get(column.key).copied();
     let alone = (group.ok == 1).then(|| "of one request".to_owned());
-    Some(Candidate { at, value, between: between.unwrap_or((value, value)), doubt: doubt.or(alone) })
+    let wrote = group.stat(Metric::TokensOut).map(|stat| stat.p50);
+    Some(Candidate { at, value, wrote, between: between.unwrap_or((value, value)), doubt: doubt.or(alone) })
 }
 
-fn best(what: &'static str, column: &Column, candidates: Vec<Candidate>, names: &[String]) -> Option<Standout> {
+fn best(
+    what: &'static str,
+    column: &Column,
+    mut candidates: Vec<Candidate>,
+    names: &[String],
+    among: &str,
+) -> Option<Standout> {
+    let mut among = among.to_owned();
+    if column.key == "gen_s" {
+        let all = candidates.len();
+        candidates = as_long(candidates);
+        if candidates.len() < all {
+            among = format!("of the {} of {all} rows whose answers were about as long", candidates.len());
+        }
+    }
     let order = |a: &&Candidate, b: &&Candidate| a.value.total_cmp(&b.value);
     let best = match column.better {
         Better::Higher => candidates.iter().max_by(order),
@@ -92,7 +147,20 @@ fn best(what: &'static str, column: &Column, candidates: Vec<Candidate>, names: 
         unit: after,
         doubt: best.doubt.clone().unwrap_or_default(),
         who,
+        among,
         tied: words,
         title,
     })
+}
+
+/// Those whose answers were about as long as the answers of most: whoever writes little is done soon.
+fn as_long(candidates: Vec<Candidate>) -> Vec<Candidate> {
+    let near = |one: &Candidate, other: &Candidate| match (one.wrote, other.wrote) {
+        (Some(a), Some(b)) => a.max(b) <= LONGER * a.min(b),
+        _ => true,
+    };
+    let like = |one: &Candidate| candidates.iter().filter(|other| near(one, other)).count();
+    let Some(usual) = candidates.iter().max_by_key(|one| like(one)) else { return candidates };
+    let kept: Vec<bool> = candidates.iter().map(|one| near(usual, one)).collect();
+    candidates.into_iter().zip(kept).filter_map(|(one, kept)| kept.then_some(one)).collect()
 }

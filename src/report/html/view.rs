@@ -13,7 +13,7 @@ use super::standouts::{Standout, standouts};
 use super::table::{self, Head, LeftOut, Line, SetSwitch};
 use crate::record::Prompt;
 use crate::report::{Options, changes, text};
-use crate::summary::Summary;
+use crate::summary::{Summary, Verdict};
 use askama::Template;
 
 /// How many meters, loads and runs are told.
@@ -56,6 +56,7 @@ pub struct Page {
     unreadable: u64,
     nothing: String,
     compared: Vec<ChangeText>,
+    compared_untold: Vec<ChangeText>,
     compared_tally: String,
     compared_missing: Vec<String>,
     failures: Vec<Failure>,
@@ -75,6 +76,11 @@ impl Page {
     pub fn of(summary: &Summary, options: &Options, names: &[String], intervals: &[Intervals]) -> Self {
         let shown = table::shown(summary);
         let mut marked = false;
+        let (compared_untold, compared): (Vec<_>, Vec<_>) = summary
+            .comparison
+            .iter()
+            .flat_map(|comparison| changes::said(summary, comparison))
+            .partition(|said| said.change.verdict == Verdict::NotEnoughData);
         Self {
             policy: String::new(),
             style: "",
@@ -97,7 +103,8 @@ impl Page {
             refresh: options.refresh.unwrap_or(0),
             unreadable: summary.unreadable,
             nothing: text::nothing(summary),
-            compared: summary.comparison.iter().flat_map(|c| changes::said(summary, c)).map(change).collect(),
+            compared: compared.into_iter().map(change).collect(),
+            compared_untold: compared_untold.into_iter().map(change).collect(),
             compared_tally: summary.comparison.as_ref().map(changes::tally).unwrap_or_default(),
             compared_missing: summary.comparison.as_ref().map(changes::missing).unwrap_or_default(),
             failures: failures(summary, names),

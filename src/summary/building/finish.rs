@@ -146,6 +146,7 @@ impl Building {
             artifacts: self.artifacts.0,
             endpoints: self.endpoints,
             parameters: self.parameters,
+            prompts: self.prompts,
             key: self.key,
         }
     }
