@@ -6,7 +6,9 @@
 //! was silently sent twice; all three are measurements here. Nothing in this module knows what a model is.
 
 mod api;
+mod broke;
 mod failure;
+mod frames;
 mod gate;
 mod lanes;
 mod route;
@@ -17,6 +19,7 @@ mod wait;
 pub mod wire;
 
 pub use api::{Api, Reply};
+pub use broke::{Broke, broken_off, unanswered};
 pub use failure::{Refusal, failure_of, io_failure, retry_after};
 pub use secret::{KeyRule, Secret, is_loopback};
 pub use service::{Service, api_base, service};

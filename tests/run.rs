@@ -3,7 +3,9 @@
 
 mod account;
 mod connections;
+mod cuts;
 mod engine;
+mod leaving;
 mod lengths;
 mod load;
 mod openrouter;

@@ -5,7 +5,7 @@ use super::answer::{Answer, Arrival};
 use super::reader::{Form, Reader};
 use crate::clock::{self, Stamp};
 use crate::http::wire::{Connection, Connections, Head, Read};
-use crate::http::{Secret, failure_of, io_failure, retry_after, shown, wait_asked};
+use crate::http::{Broke, Secret, broken_off, failure_of, io_failure, retry_after, shown, unanswered, wait_asked};
 use crate::record::{Failure, FailureKind};
 use bytes::Bytes;
 use hyper::{Request, Uri};
@@ -34,6 +34,10 @@ pub struct Call {
     /// Not sent before this moment, in monotonic nanoseconds; its connection is open by then, if that can be.
     pub not_before_ns: Option<u64>,
 }
+
+/// How long the body of an error is read, and how much of it: its status is what was answered, and it says what to mend in a line.
+const REFUSAL_TIME: Duration = Duration::from_secs(5);
+const REFUSAL_BYTES: usize = 64 << 10;
 
 /// How long anything may take, and how large it may be.
 #[derive(Debug, Clone, Copy)]
@@ -148,6 +152,7 @@ async fn attempt(
     let deadline = Instant::now() + limits.total;
     let mut alarm = Alarm::new(deadline);
     told.http2 = connection.is_http2();
+    let mut again = false;
     let head = loop {
         // One that waited for its time may have been closed meanwhile, as one that was kept.
         let kept = connection.used() || waited;
@@ -172,18 +177,18 @@ async fn attempt(
         };
         match alarm.before(wait, written).await {
             Ok(Ok(head)) => break head,
-            // The server closed a connection it had promised to keep, and has not read the request: it is sent once more.
-            Ok(Err(_)) if kept && connection.reads().last().number == reads_before => {
+            Ok(Err(why)) => {
+                // The server closed a connection it had promised to keep, and has not read the request; or it says itself that it
+                // did nothing with it. It is sent once more.
+                let died = kept && connection.reads().last().number == reads_before;
+                let unprocessed = told.http2 && Broke::of(&why) == Broke::Unprocessed;
+                if again || !(died || unprocessed) {
+                    return Err(unanswered(&why));
+                }
+                again = true;
                 connections.distrust(&uri);
                 told.answer.warnings.insert("reused_connection_died");
                 connection = Box::pin(connections.open(&uri, limits.connect)).await?;
-            }
-            Ok(Err(why)) => {
-                return Err(io_failure(
-                    FailureKind::Protocol,
-                    "the server closed the connection without an answer",
-                    &why,
-                ));
             }
             Err(Late) => return Err(late(deadline, limits, "before any answer")),
         }
@@ -346,6 +351,11 @@ async fn read_answer(
     let (began, mut last_piece_ns) = (Instant::now(), clock::mono_ns());
     let began_ns = last_piece_ns;
     let mut reusable = true;
+    let deadline = if success { deadline } else { deadline.min(began + REFUSAL_TIME) };
+    if !success {
+        // The one of before knows only moments that become later.
+        *alarm = Alarm::new(deadline);
+    }
     let answer = &mut told.answer;
     let (mut latest, mut of_stream) = (head_read, 1);
     (told.reads, told.end_ns) = (1, head_read.ns);
@@ -359,6 +369,10 @@ async fn read_answer(
             forward |= reader.take(answer, Arrival { ns: read.ns, read: read.number }, bytes);
         };
         let Ok(piece) = alarm.before(wait, |cx| connection.poll_piece(cx, &mut take)).await else {
+            if !success {
+                told.end_ns = clock::mono_ns();
+                break;
+            }
             return Err(late(deadline, limits, "in the middle of the answer"));
         };
         // Reads of a connection that other streams share are theirs as well.
@@ -370,6 +384,11 @@ async fn read_answer(
         }
         if (answer.chunks.len(), answer.progress) != (before.1, before.2) {
             on_piece(answer);
+        }
+        if !success && reader.held() > REFUSAL_BYTES.min(limits.text_bytes) {
+            reader.raw.truncate(REFUSAL_BYTES.min(limits.text_bytes));
+            told.end_ns = clock::mono_ns();
+            break;
         }
         if answer.bytes() + reader.held() > limits.text_bytes {
             return Err(Failure {
@@ -385,10 +404,19 @@ async fn read_answer(
         match piece {
             Ok(true) => {}
             Ok(false) => break,
+            Err(_) if !success => {
+                told.end_ns = clock::mono_ns();
+                break;
+            }
+            // The answer had come, and what was cut is only the transfer. Of several choices one may be over before the others.
+            Err(_) if answer.finish_reason.is_some() && !answer.warnings.contains("several_choices") => {
+                answer.warnings.insert("cut_after_the_end");
+                reusable = false;
+                break;
+            }
             Err(why) => {
                 told.end_ns = clock::mono_ns();
-                let what = "the connection broke in the middle of the answer";
-                return Err(io_failure(FailureKind::Truncated, what, &why));
+                return Err(broken_off(&why));
             }
         }
     }
@@ -408,7 +436,12 @@ async fn read_answer(
         // Before it is shortened: of a key that was cut, the rest would not be found.
         return Err(failure_of(status, &call.key.as_ref().map_or_else(|| said.to_string(), |key| key.redact(&said))));
     }
+    let had_come = answer.finish_reason.is_some() && answer.error.is_none();
     reader.finish(answer, at);
+    if had_come && answer.error.take_if(|error| error.kind == FailureKind::Protocol).is_some() {
+        // Half an event after the end: a cut of a body whose length nobody told.
+        answer.warnings.insert("cut_after_the_end");
+    }
     if answer.error.is_none() {
         judge(answer, status, &reader)?;
     }

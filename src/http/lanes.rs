@@ -8,6 +8,7 @@
 //! its turn in order, the last read is always the one that brought what a stream finds. The many streams share one
 //! order of bytes: what is lost on the way holds up all of them.
 
+use super::frames::Frames;
 use super::gate::{Answer, Gate, Gated, piece};
 use super::route::Routes;
 use super::wire::{Connection, Head, Read, Reads, failed, refused};
@@ -23,7 +24,7 @@ use hyper::{Request, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -33,14 +34,13 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 64 << 20;
 
-/// The type of the frame that every HTTP/2 server says first: SETTINGS (RFC 9113, section 3.4).
-const SETTINGS: u8 = 4;
-
 /// A connection with room for several streams.
 struct Lane {
     sender: SendRequest<Full<Bytes>>,
     reads: Arc<Reads>,
     room: Arc<Semaphore>,
+    server: Arc<Said>,
+    opened_ns: u64,
     opened_seconds: f64,
     used: AtomicBool,
 }
@@ -64,17 +64,17 @@ impl Lanes {
         self.most
     }
 
-    /// A place on a connection to the server of `uri` that has room, or on a fresh one.
+    /// A place on a connection to the server of `uri` that has room and was opened after `since_ns`, or on a fresh one.
     ///
     /// # Errors
     /// When none can be opened.
-    pub async fn take(&self, routes: &Routes, uri: &Uri, server: &str) -> Result<Connection, Failure> {
-        if let Some(place) = self.place(uri, server) {
+    pub async fn take(&self, routes: &Routes, uri: &Uri, server: &str, since_ns: u64) -> Result<Connection, Failure> {
+        if let Some(place) = self.place(uri, server, since_ns) {
             return Ok(place);
         }
         let _turn = self.opening.lock().await;
         loop {
-            if let Some(place) = self.place(uri, server) {
+            if let Some(place) = self.place(uri, server, since_ns) {
                 return Ok(place);
             }
             let lane = Arc::new(self.open(routes, uri, server).await?);
@@ -82,11 +82,12 @@ impl Lanes {
         }
     }
 
-    fn place(&self, uri: &Uri, server: &str) -> Option<Connection> {
+    fn place(&self, uri: &Uri, server: &str, since_ns: u64) -> Option<Connection> {
         let mut open = locked(&self.open);
         let lanes = open.get_mut(server)?;
-        lanes.retain(|lane| !lane.sender.is_closed());
-        lanes.iter().find_map(|lane| {
+        // A server that leaves answers what it took, and takes no more.
+        lanes.retain(|lane| !lane.sender.is_closed() && !lane.server.leaves.load(Ordering::Relaxed));
+        lanes.iter().filter(|lane| lane.opened_ns >= since_ns).find_map(|lane| {
             let room = Arc::clone(&lane.room).try_acquire_owned().ok()?;
             let used = lane.used.swap(true, Ordering::Relaxed);
             let (sender, reads) = (lane.sender.clone(), Arc::clone(&lane.reads));
@@ -104,8 +105,9 @@ impl Lanes {
                 "its proxy forwards HTTP/1.1 only: leave --http2 out, or put the host into NO_PROXY",
             ));
         }
-        let (reads, first) = (Arc::<Reads>::default(), Arc::<First>::default());
-        let gate = Turns { reads: Arc::clone(&reads), has_read: false, seen: 0, first: Arc::clone(&first) };
+        let (reads, said) = (Arc::<Reads>::default(), Arc::<Said>::default());
+        let gate =
+            Turns { reads: Arc::clone(&reads), has_read: false, frames: Frames::default(), said: Arc::clone(&said) };
         let socket = Gated { inner: TokioIo::new(stream), gate };
         let mut builder = Builder::new(TokioExecutor::new());
         builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
@@ -114,7 +116,7 @@ impl Lanes {
         // The server speaks first, too, and what it says shows whether it is one.
         let ended = tokio::select! {
             biased;
-            () = first.said.notified() => first.kind.load(Ordering::Relaxed) != SETTINGS,
+            () = said.first.notified() => !said.greeted.load(Ordering::Relaxed),
             _ = driver.as_mut() => true,
         };
         if ended {
@@ -122,11 +124,14 @@ impl Lanes {
         }
         let room = driver.current_max_send_streams().clamp(1, self.most);
         tokio::spawn(driver);
+        let opened_ns = clock::mono_ns();
         Ok(Lane {
             sender,
             reads,
             room: Arc::new(Semaphore::new(room)),
-            opened_seconds: clock::between(began, clock::mono_ns()),
+            server: said,
+            opened_ns,
+            opened_seconds: clock::between(began, opened_ns),
             used: AtomicBool::new(false),
         })
     }
@@ -179,20 +184,22 @@ impl Ride {
     }
 }
 
-/// The first frame of a server.
+/// What a server said of its connection.
 #[derive(Default)]
-struct First {
-    kind: AtomicU8,
-    said: Notify,
+struct Said {
+    /// There was a first frame, and it was as it must be.
+    first: Notify,
+    greeted: AtomicBool,
+    /// It takes no more streams.
+    leaves: AtomicBool,
 }
 
 /// The gate of a connection that many streams share.
 struct Turns {
     reads: Arc<Reads>,
     has_read: bool,
-    /// How many bytes were read until the type of the first frame was.
-    seen: usize,
-    first: Arc<First>,
+    frames: Frames,
+    said: Arc<Said>,
 }
 
 impl Gate for Turns {
@@ -204,13 +211,14 @@ impl Gate for Turns {
     fn brought(&mut self, fresh: &[u8]) {
         self.reads.stamp();
         self.has_read = true;
-        // Three bytes of a frame are its length, the fourth its type.
-        if self.seen < 4 {
-            if let Some(kind) = fresh.get(3 - self.seen) {
-                self.first.kind.store(*kind, Ordering::Relaxed);
-                self.first.said.notify_one();
-            }
-            self.seen += fresh.len().min(4);
+        let before = self.frames.greeted;
+        self.frames.passed(fresh);
+        if let Some(greeted) = self.frames.greeted.filter(|_| before.is_none()) {
+            self.said.greeted.store(greeted, Ordering::Relaxed);
+            self.said.first.notify_one();
+        }
+        if self.frames.leaving {
+            self.said.leaves.store(true, Ordering::Relaxed);
         }
     }
 }

@@ -90,7 +90,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
         self.answer = None;
         let (mut parts, body) = answered.map_err(io::Error::other)?.into_parts();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Poll::Ready(Err(io::Error::other("the server wants to speak another protocol")));
+            let other = "the server wants to speak another protocol";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, other)));
         }
         // They lie in what was read: who keeps them keeps all of it, and the connection takes as much again for the body.
         for value in parts.headers.values_mut() {

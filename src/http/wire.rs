@@ -205,10 +205,10 @@ impl Connections {
     /// # Errors
     /// When none can be opened within `limit`.
     pub async fn take(&self, uri: &Uri, limit: Duration) -> Result<Connection, Failure> {
-        if self.lanes.is_some() {
-            return self.open(uri, limit).await;
-        }
         let server = server_of(uri);
+        if let Some(lanes) = &self.lanes {
+            return within(limit, &server, lanes.take(&self.routes, uri, &server, 0)).await;
+        }
         loop {
             let idle = locked(&self.idle).get_mut(&server).and_then(Vec::pop);
             match idle {
@@ -226,14 +226,14 @@ impl Connections {
         }
     }
 
-    /// Opens a fresh connection to the server of `uri`. With HTTP/2, one that has room will do.
+    /// Opens a fresh connection to the server of `uri`. With HTTP/2, one that is opened meanwhile for another stream will do.
     ///
     /// # Errors
     /// When none can be opened within `limit`.
     pub async fn open(&self, uri: &Uri, limit: Duration) -> Result<Connection, Failure> {
         let server = server_of(uri);
         if let Some(lanes) = &self.lanes {
-            return within(limit, &server, lanes.take(&self.routes, uri, &server)).await;
+            return within(limit, &server, lanes.take(&self.routes, uri, &server, clock::mono_ns())).await;
         }
         // The semaphore is never closed.
         let _turn = self.opening.acquire().await;

@@ -84,6 +84,8 @@ pub struct Collector {
     all_tokens: Sample,
     first: Option<f64>,
     last: Option<f64>,
+    /// Whether it is known of any request when it ended.
+    any_end: bool,
     failed: u64,
     slo: Option<Slo>,
 }
@@ -221,9 +223,11 @@ impl Collector {
         self.modes.insert(o.source);
         self.levels.insert(o.concurrency);
         if let Some(from) = row.start_ts {
+            // Of a request that nobody knows the end of it is known that it lasted until its start.
             let to = from + row.end_seconds.unwrap_or(0.0);
             self.first = Some(self.first.map_or(from, |first| first.min(from)));
             self.last = Some(self.last.map_or(to, |last| last.max(to)));
+            self.any_end |= row.end_seconds.is_some();
         }
         if !row.ok() {
             self.failed += 1;
@@ -302,6 +306,7 @@ impl Collector {
             rows,
             results: self.seen,
             warmups: self.warmups,
+            unreadable: 0,
             doubled: self.asked.doubled(),
             seen: self.asked,
             totals: Totals {
@@ -310,7 +315,7 @@ impl Collector {
                 requests: self.measured,
                 failed: self.failed,
                 started_ts: self.first,
-                seconds: self.first.zip(self.last).map(|(first, last)| last - first),
+                seconds: self.first.zip(self.last).filter(|_| self.any_end).map(|(first, last)| last - first),
                 latency: stat(Metric::GenerationTime),
                 tokens_in: stat(Metric::TokensIn),
                 tokens_out: stat(Metric::TokensOut),

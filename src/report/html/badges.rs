@@ -270,7 +270,9 @@ fn kept_up(summary: &Summary) -> Option<Badge> {
     };
     let of_groups = summary.groups.iter().filter(alone).filter_map(|group| {
         let through = group.throughput.as_ref()?;
-        Some((group.rate, group.concurrency, through.sent_per_second, Some(through.concurrency)))
+        // While the last requests of the whole end none are sent: over it fewer are than were asked for.
+        let sent = through.part.steady.then_some(through.sent_per_second);
+        Some((group.rate, group.concurrency, sent, Some(through.concurrency)))
     });
     let of_levels =
         shared.iter().map(|level| (level.rate, level.concurrency, level.sent_per_second, level.in_flight_mean));
