@@ -87,7 +87,7 @@ function initPrint() {
     }
     const reasons = table && reasonsOf();
     if (reasons) {
-      table.closest(".framed").after(reasons);
+      table.closest("section").append(reasons);
       undo.push(() => reasons.remove());
     }
   });
