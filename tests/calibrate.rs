@@ -31,6 +31,7 @@ fn a_calibration_leaves_a_folder_with_the_curve_and_says_up_to_where_it_is_right
             "{level}"
         );
         assert!(level["gap_p99_error_seconds"]["p99"].is_f64() && level["right"].is_boolean(), "{level}");
+        assert_eq!(level["doubtful"], level["requests"].as_u64().unwrap() < 100, "{level}");
         assert!(level["cpu_seconds_per_chunk"].as_f64().unwrap() > 0.0 && level["simulator_late_max_seconds"].is_f64());
         assert!(level["chunks"].as_u64().unwrap() >= 20 * level["requests"].as_u64().unwrap());
     }
@@ -103,7 +104,7 @@ fn the_report_of_a_later_run_says_whether_it_was_within_what_is_measured_right()
             "Quick",
             true,
             "measures right up to 64 streams",
-            "This machine (2 processors, Quick, 8 GiB) measures right up to 64 streams at once: the 99th percentile of the error is under 5.00 ms; at 512 it is 20.0 ms (p99 error 0.80 ms at 64; this run used 8).",
+            "This machine (2 processors, Quick, 8 GiB) measures right up to 64 streams at once: the 99th percentile of the error is under 5.00 ms over 1000 requests; at 512 it is 20.0 ms (p99 error 0.80 ms at 64; this run used 8).",
             "8 at once: measured right: p99 error 0.80 ms at 64 streams",
         ),
         (
@@ -167,6 +168,46 @@ fn the_report_of_a_later_run_says_whether_it_was_within_what_is_measured_right()
     assert!(none.stderr.contains("no calibration record in it"), "{}", none.stderr);
     run("bench-report", [&path("results"), "--calibration", &file, "--format", "text"], "").exits(0);
     run("bench-report", [&path("results"), "--calibration", &path("missing")], "").exits(2);
+}
+
+#[test]
+fn a_level_of_three_requests_is_right_with_a_question_mark_wherever_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let measured = |n: u64| {
+        let lines = (1..=n).map(|id| {
+            let truth = json!({ "ttft_error_seconds": 0.001, "gap_p99_error_seconds": 0.001 });
+            let result = json!({
+                "type": "result", "v": 1, "run": "r", "id": id, "model": "m", "phase": "measure", "concurrency": 8,
+                "start_ts": 1e9, "ttft_seconds": 0.1, "generation_time_seconds": 1.0, "truth": truth,
+            });
+            format!("{result}\n")
+        });
+        std::fs::write(path("measured"), lines.collect::<String>()).unwrap();
+        let record = report(&[&path("measured"), "--format", "calibration"]).exits(0).stdout;
+        std::fs::write(path("calibration"), &record).unwrap();
+        std::fs::write(path("results"), results(r#""concurrency":8"#, "Quick")).unwrap();
+        let held = |file| report(&[&path(file), "--calibration", &path("calibration"), "--format", "text"]).exits(0);
+        let (later, itself) = (held("results"), held("measured"));
+        (serde_json::from_str::<Value>(&record).unwrap()["levels"][0].clone(), itself.stdout, later.stdout)
+    };
+    let (level, itself, later) = measured(3);
+    assert_eq!((&level["right"], &level["doubtful"], &level["requests"]), (&json!(true), &json!(true), &json!(3)));
+    for said in [&itself, &later] {
+        assert!(said.contains("measures right up to 8 streams? at once"), "{said}");
+        assert!(said.contains("over 3 requests, and fewer than 100 cannot tell it"), "{said}");
+        assert!(said.contains("yes?") && said.contains("too few to say whether it is right"), "{said}");
+    }
+    assert!(later.contains("8 at once: measured right?: p99 error"), "{later}");
+    let (level, itself, later) = measured(100);
+    assert_eq!((&level["right"], &level["doubtful"]), (&json!(true), &json!(false)));
+    for said in [&itself, &later] {
+        assert!(
+            said.contains("measures right up to 8 streams at once") && said.contains("over 100 requests"),
+            "{said}"
+        );
+        assert!(!said.contains("yes?") && !said.contains("cannot tell"), "{said}");
+    }
 }
 
 #[test]

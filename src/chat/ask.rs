@@ -5,9 +5,7 @@ use super::answer::{Answer, Arrival};
 use super::reader::{Form, Reader};
 use crate::clock::{self, Stamp};
 use crate::http::wire::{Connection, Connections, Head, Read};
-use crate::http::{
-    Broke, Secret, broken_off, failure_of, io_failure, retry_after, shown, unanswered, wait_asked,
-};
+use crate::http::{Broke, Secret, broken_off, failure_of, io_failure, retry_after, shown, unanswered, wait_asked};
 use crate::record::{Failure, FailureKind};
 use bytes::Bytes;
 use hyper::{Request, Uri};

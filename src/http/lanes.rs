@@ -106,7 +106,8 @@ impl Lanes {
             ));
         }
         let (reads, said) = (Arc::<Reads>::default(), Arc::<Said>::default());
-        let gate = Turns { reads: Arc::clone(&reads), has_read: false, frames: Frames::default(), said: Arc::clone(&said) };
+        let gate =
+            Turns { reads: Arc::clone(&reads), has_read: false, frames: Frames::default(), said: Arc::clone(&said) };
         let socket = Gated { inner: TokioIo::new(stream), gate };
         let mut builder = Builder::new(TokioExecutor::new());
         builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);

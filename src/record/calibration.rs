@@ -52,6 +52,9 @@ pub struct CalibrationLevel {
     /// Whether the 99th percentiles of both are below the limit; absent where one was not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub right: Option<bool>,
+    /// Whether fewer than 100 requests stand behind it: too few to tell a 99th percentile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doubtful: Option<bool>,
     /// Chunks with text that arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunks: Option<u64>,
@@ -73,6 +76,18 @@ pub struct CalibrationLevel {
     /// The same at its worst.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub simulator_late_max_seconds: Option<f64>,
+}
+
+impl CalibrationLevel {
+    /// The fewest requests of which a 99th percentile is more than the worst of them.
+    pub const FEWEST: u64 = 100;
+
+    /// Whether too few requests stand behind its errors to say that it is right. It is counted, not read, because records of
+    /// before do not say it.
+    pub fn is_doubtful(&self) -> bool {
+        let told = [&self.ttft_error_seconds, &self.gap_p99_error_seconds].into_iter().flatten().map(|error| error.n);
+        told.min().unwrap_or(self.requests).min(self.requests) < Self::FEWEST
+    }
 }
 
 /// Errors of many requests: the mean keeps its sign, the others are of their sizes.

@@ -61,17 +61,28 @@ pub fn verdict(calibration: &Calibration) -> String {
     let limit = seconds(calibration.limit_seconds);
     let machine = machine(&calibration.host);
     let tried = calibration.levels.last().map_or(0, |level| level.concurrency);
+    let highest = highest_right(calibration);
+    let doubt = doubt(highest);
+    let over = highest.map_or_else(String::new, |level| match (level.requests, level.is_doubtful()) {
+        (n, false) => format!(" over {n} requests"),
+        (n, true) => format!(
+            " over {n} {}, and fewer than {} cannot tell it",
+            if n == 1 { "request" } else { "requests" },
+            CalibrationLevel::FEWEST
+        ),
+    });
     match calibration.right_up_to {
         Some(n) if n == tried => format!(
-            "{machine} measures right up to {} at once, the most that was tried: the 99th percentile of the error \
-             is under {limit}.",
+            "{machine} measures right up to {}{doubt} at once, the most that was tried: the 99th percentile of the error \
+             is under {limit}{over}.",
             count_of_streams(n)
         ),
         Some(n) => {
             let next = calibration.levels.iter().find(|level| level.concurrency > n);
             let beyond = next.map_or_else(String::new, |level| format!("; {}", wrong(level)));
             format!(
-                "{machine} measures right up to {} at once: the 99th percentile of the error is under {limit}{beyond}.",
+                "{machine} measures right up to {}{doubt} at once: the 99th percentile of the error is under \
+                 {limit}{over}{beyond}.",
                 count_of_streams(n)
             )
         }
@@ -80,6 +91,16 @@ pub fn verdict(calibration: &Calibration) -> String {
             format!("{machine} was not seen to measure right at any load{first}.")
         }
     }
+}
+
+/// The highest load that was measured right.
+fn highest_right(calibration: &Calibration) -> Option<&CalibrationLevel> {
+    calibration.levels.iter().find(|level| Some(level.concurrency) == calibration.right_up_to)
+}
+
+/// The mark of a load behind which too few requests stand.
+fn doubt(level: Option<&CalibrationLevel>) -> &'static str {
+    if level.is_some_and(CalibrationLevel::is_doubtful) { "?" } else { "" }
 }
 
 /// What is wrong with a load that is not measured right.
@@ -112,10 +133,10 @@ fn judge(summary: &Summary) -> Option<Judged> {
     let most = distinct(summary).iter().filter_map(|load| load.streams).max();
     let used =
         most.map_or_else(|| "how many streams this run used is not known".to_owned(), |n| format!("this run used {n}"));
-    let up_to = calibration.right_up_to;
+    let (up_to, doubt) = (calibration.right_up_to, doubt(highest_right(calibration)));
     let short = match (&elsewhere, right, up_to) {
         (Some(_), ..) => "calibrated on another machine".to_owned(),
-        (None, true, Some(n)) => format!("measures right up to {}", count_of_streams(n)),
+        (None, true, Some(n)) => format!("measures right up to {}{doubt}", count_of_streams(n)),
         (None, _, Some(n)) => format!("beyond the {} measured right", count_of_streams(n)),
         (None, _, None) => "does not measure right".to_owned(),
     };
@@ -166,7 +187,8 @@ impl Used {
             Some(level) => {
                 let word = if right { "measured right" } else { "not measured right" };
                 let error = error_p99(level).map_or_else(|| "unknown".to_owned(), seconds);
-                format!("{}: {word}: p99 error {error} at {}", self.name, count_of_streams(level.concurrency))
+                let doubt = doubt(Some(level));
+                format!("{}: {word}{doubt}: p99 error {error} at {}", self.name, count_of_streams(level.concurrency))
             }
         };
         Said { right, text }
@@ -259,7 +281,7 @@ pub fn rows(calibration: &Calibration) -> Vec<[String; 11]> {
             or_not(ttft.map(|error| seconds(error.p50))),
             or_not(p99(ttft)),
             or_not(p99(level.gap_p99_error_seconds.as_ref())),
-            or_not(level.right.map(|right| if right { "yes" } else { "no" }.to_owned())),
+            or_not(level.right.map(|right| format!("{}{}", if right { "yes" } else { "no" }, doubt(Some(level))))),
             or_not(level.cpu_seconds_per_chunk.map(|cpu| format!("{:.1} µs", cpu * 1e6))),
             or_not(level.peak_bytes.map(|bytes| format!("{:.1} MB", bytes as f64 / 1e6))),
             or_not(level.in_flight_mean.map(|mean| format!("{mean:.1}"))),
@@ -280,5 +302,9 @@ pub fn notes(calibration: &Calibration) -> Vec<String> {
         .left_out
         .iter()
         .map(|left| format!("{} was left out: {}", left.concurrency, number::shortened(&left.why, 300)));
-    few.into_iter().chain(left).collect()
+    let doubtful = calibration.levels.iter().any(|level| level.right.is_some() && level.is_doubtful());
+    let doubtful = doubtful.then(|| {
+        format!("yes? and no? fewer than {} requests: too few to say whether it is right", CalibrationLevel::FEWEST)
+    });
+    few.into_iter().chain(doubtful).chain(left).collect()
 }

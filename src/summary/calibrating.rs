@@ -148,11 +148,12 @@ impl Load {
             0 => below(&ttft).map(|right| right && below(&gap).unwrap_or(true)),
             _ => Some(false),
         };
-        CalibrationLevel {
+        let mut level = CalibrationLevel {
             concurrency,
             requests: self.requests,
             failed: self.failed,
             right,
+            doubtful: None,
             ttft_error_seconds: ttft,
             gap_p99_error_seconds: gap,
             chunks: self.chunks,
@@ -166,7 +167,9 @@ impl Load {
             loop_lag_p99_seconds: self.loop_lag_p99,
             simulator_late_mean_seconds: (self.lates > 0).then(|| micros(self.late_sum / self.lates as f64)),
             simulator_late_max_seconds: (self.lates > 0).then_some(self.late_max),
-        }
+        };
+        level.doubtful = right.map(|_| level.is_doubtful());
+        level
     }
 }
 
@@ -238,6 +241,16 @@ mod tests {
         assert_eq!((level.peak_bytes, level.loop_lag_p99_seconds), (Some(5), Some(0.003)));
         assert_eq!((level.simulator_late_mean_seconds, level.simulator_late_max_seconds), (Some(0.001), Some(0.002)));
         assert_eq!(made.left_out, [LeftOut { concurrency: 4096, why: "files".into() }]);
+    }
+
+    #[test]
+    fn fewer_than_a_hundred_requests_are_doubtful_whether_right_or_not() {
+        for (n, error, right, doubtful) in
+            [(3, 0.001, true, true), (99, 0.001, true, true), (100, 0.001, true, false), (3, 0.1, false, true)]
+        {
+            let made = made(&vec![result(8, error, 0.0); n], &[]).unwrap();
+            assert_eq!((made.levels[0].right, made.levels[0].doubtful), (Some(right), Some(doubtful)), "{n}, {error}");
+        }
     }
 
     #[test]

@@ -55,7 +55,8 @@ fn a_status_is_what_was_answered_though_its_body_stalls_and_is_tried_again_as_it
             std::thread::sleep(Duration::from_secs(40));
         } else {
             let body = format!("{TEXT}{END}{USAGE}{DONE}");
-            let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes());
+            let _ =
+                stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes());
         }
     });
     let result = one(&ask(&url, &["--retries", "1"]).exits(0));
@@ -131,9 +132,14 @@ fn what_this_program_cannot_read_is_not_blamed_on_the_connection() {
         (format!("HTTP/1.1 200 OK\r\nx-long: {long}\r\n\r\n"), "message head is too large"),
         ("HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n".to_owned(), "invalid content-length"),
         ("SSH-2.0-OpenSSH_9.6\r\n\r\n".to_owned(), "invalid HTTP version"),
-        ("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n".to_owned(), "another protocol"),
         (
-            format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunk}\r\n{TEXT}\r\n{chunk};{long}\r\n{TEXT}\r\n"),
+            "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n".to_owned(),
+            "another protocol",
+        ),
+        (
+            format!(
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunk}\r\n{TEXT}\r\n{chunk};{long}\r\n{TEXT}\r\n"
+            ),
             "chunk extensions over limit",
         ),
         (

@@ -185,7 +185,14 @@ fn what_is_not_taken_twice_has_failed_and_what_may_have_been_is_not_sent_again()
         let (url, _) = serving(script);
         let mut ask = command("llm-run");
         ask.args(["--source", "openai", "--base-url", &url, "--prompt", "x", "--retries", "0", "--http2"]);
-        let ran = run_with({ ask.args(["--timeout", "2s"]); ask }, "m\n").exits(1);
+        let ran = run_with(
+            {
+                ask.args(["--timeout", "2s"]);
+                ask
+            },
+            "m\n",
+        )
+        .exits(1);
         assert_eq!(ran.of_type("start").len(), 1, "{}", ran.stdout);
         let message = one(&ran)["error"]["message"].to_string();
         assert!(!message.contains("not a result of an error"), "{message}");
@@ -200,7 +207,11 @@ fn a_stream_that_is_broken_off_is_not_blamed_on_the_connection() {
     for (script, kind, text) in [
         (unread, "protocol", "the stream broke before any answer: stream error received: unexpected internal error"),
         (nameless, "protocol", "the stream broke before any answer"),
-        (midway, "truncated", "the stream broke in the middle of the answer: stream error received: unexpected internal"),
+        (
+            midway,
+            "truncated",
+            "the stream broke in the middle of the answer: stream error received: unexpected internal",
+        ),
     ] {
         let (url, _) = serving(script);
         let error = one(&ask(&url, "1", "1").exits(1))["error"].clone();
