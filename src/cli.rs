@@ -18,7 +18,7 @@ mod screen;
 pub use crate::text::plain;
 pub use args::{distinct, duration, duration_in, regex};
 #[cfg(any(feature = "http", feature = "sim"))]
-pub use descriptors::allow_many_connections;
+pub use descriptors::{allow_many_connections, has_output};
 pub use input::Input;
 #[cfg(feature = "http")]
 pub use keys::{KeyArgs, base_url_of};

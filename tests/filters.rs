@@ -196,6 +196,41 @@ fn a_reader_that_leaves_ends_a_program_quietly() {
 }
 
 #[test]
+fn llm_run_says_what_it_did_not_send_when_its_reader_left() {
+    let sim = Sim::start("openai", &["--tokens", "2"]);
+    let ask = format!(
+        "echo finch-4b | llm-run --source openai --base-url {} --prompt x --requests 50 --concurrency 4",
+        sim.url
+    );
+    let ran = run_with(bash(&format!("{ask} | head -1")), "").exits(0);
+    assert_eq!(ran.stdout.lines().count(), 1);
+    let told: Vec<&str> = ran.stderr.lines().collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let rest =
+        told[0].strip_prefix("llm-run: the reader of the records has left: ").unwrap_or_else(|| panic!("{told:?}"));
+    if rest != "nothing was sent" {
+        let unsent: u64 = rest.strip_suffix(" of 50 planned requests are not sent").unwrap().parse().unwrap();
+        assert!((1..=50).contains(&unsent), "{rest}");
+    }
+}
+
+#[test]
+fn an_output_that_is_closed_is_refused_and_one_that_is_not_wanted_is_not() {
+    let sim = Sim::start("openai", &["--tokens", "2"]);
+    let ask = |rest: &str| {
+        let script = format!("echo finch-4b | llm-run --source openai --base-url {} --prompt x {rest}", sim.url);
+        run_with(bash(&script), "")
+    };
+    let refused = ask(">&-").exits(2);
+    assert!(refused.stderr.starts_with("llm-run: standard output is closed: "), "{}", refused.stderr);
+    let full = ask(">/dev/full").exits(2);
+    assert!(full.stderr.contains("No space left"), "{}", full.stderr);
+    for wanted in [">/dev/null", "-o /dev/null >&-", "--artifacts \"$(mktemp -d)\" >&-"] {
+        assert!(ask(wanted).exits(0).stderr.contains("1 ok, 0 failed"), "{wanted}");
+    }
+}
+
+#[test]
 fn llm_run_stops_asking_when_its_reader_leaves() {
     let sim = Sim::start("openai", &["--tokens", "2000", "--itl", "5ms"]);
     let mut script =

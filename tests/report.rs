@@ -11,6 +11,7 @@ mod golden;
 mod groups;
 mod growth;
 mod html;
+mod narrow;
 mod packed;
 mod page;
 mod pictures;

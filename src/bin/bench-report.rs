@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Make a report of results: a page to send around, a summary for programs, or a table for a terminal
 ///
 /// Reads `result` records and what stands around them (`run`, `prompt`, `load`, `model`, `power`, `memory`), groups the
-/// requests by model, source, provider, load and settings, and writes what they say together. Warm-up never counts. A
+/// requests by model, source, provider, load, settings and machine, and writes what they say together. Warm-up never counts. A
 /// percentile that the sample cannot support is marked.
 ///
 /// FILE is a file of records, `-` for standard input, or a run folder: then its results.ndjson, and the models.ndjson,
@@ -33,8 +33,8 @@ struct Args {
     /// The same as --output
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     out: Option<PathBuf>,
-    /// What is put together: any of model, source, provider, load, settings, quantization, run, prompt, category, turn,
-    /// repeat, endpoint, served_model [default: model,source,provider,load,settings]
+    /// What is put together: any of model, source, provider, load, settings, machine, quantization, run, prompt, category,
+    /// turn, repeat, endpoint, served_model [default: model,source,provider,load,settings,machine]
     #[arg(long, value_name = "KEYS", value_parser = GroupBy::parse)]
     group_by: Option<GroupBy>,
     /// What throughput, rates and concurrency are of: the steady part of a load, where there is one, or all of it
@@ -182,10 +182,12 @@ fn follow(args: &Args, path: &Path, baselines: &[(String, Summary)], talk: Talk)
         // No operand is not standard input here.
         let sources = if there.is_empty() { Sources::default() } else { input::sources(there)? };
         let (refresh, quiet) = if last { (None, talk) } else { (Some(refresh), talk.hushed()) };
+        let unended = input::unended(&sources);
         let (summary, bad) = write(args, &sources, Some(path), baselines, refresh, quiet)?;
-        if !last && bad > most_bad {
-            most_bad = bad;
-            talk.warn(format!("{bad} could not be read or shown so far: told when this ends"));
+        let sure = bad.saturating_sub(unended.max(input::unended(&sources)));
+        if !last && sure > most_bad {
+            most_bad = sure;
+            talk.warn(format!("{sure} could not be read or shown so far: told when this ends"));
         }
         Ok((summary, bad))
     })
@@ -201,6 +203,10 @@ fn write(
     talk: Talk,
 ) -> anyhow::Result<(Summary, u64)> {
     let (mut summary, mut bad, folders) = read(sources, args, talk)?;
+    if refresh.is_some() {
+        // A line that is still being written is not one that cannot be read.
+        summary.unreadable = summary.unreadable.saturating_sub(input::unended(sources));
+    }
     if args.screenshots {
         bad += shoot(&mut summary, &folders, args, talk);
     }
@@ -263,7 +269,10 @@ fn read(sources: &Sources, args: &Args, talk: Talk) -> anyhow::Result<(Summary, 
             })?;
         }
     }
-    Ok((collector.finish(), bad + refusals.bad(), sources.folders.clone()))
+    let mut summary = collector.finish();
+    bad += refusals.bad();
+    summary.unreadable = bad;
+    Ok((summary, bad, sources.folders.clone()))
 }
 
 fn asked(args: &Args) -> Asked {

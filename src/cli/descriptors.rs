@@ -1,5 +1,6 @@
-//! How many files and connections a program may have open.
+//! How many files and connections a program may have open, and whether its standard output was.
 
+use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What is asked for where the system sets no bound: macOS refuses more than its own `OPEN_MAX`.
@@ -20,6 +21,18 @@ pub fn allow_many_connections() -> Option<u64> {
         }
     }
     getrlimit(Resource::Nofile).current
+}
+
+/// Whether there is a standard output. Where it is closed (`>&-`), Rust's runtime has put the null device in its place before a
+/// program begins, for reading and writing: what is written there is lost without an error. A shell's `>/dev/null` is for writing
+/// alone, and is a wish.
+pub fn has_output() -> bool {
+    let stdout = std::io::stdout();
+    let is_null = fstat(&stdout)
+        .ok()
+        .zip(stat("/dev/null").ok())
+        .is_some_and(|(out, null)| (out.st_mode, out.st_rdev) == (null.st_mode, null.st_rdev));
+    !is_null || fcntl_getfl(&stdout).is_ok_and(|flags| flags & OFlags::RWMODE != OFlags::RDWR)
 }
 
 #[cfg(test)]

@@ -31,10 +31,10 @@ pub struct LoadLevel {
     /// Requests that count and were sent.
     #[serde(default)]
     pub sent: u64,
-    /// Those of them that failed.
+    /// Requests that count and failed: of those that were sent, and those that found no connection.
     #[serde(default)]
     pub failed: u64,
-    /// Requests that were due and not sent.
+    /// Requests that were due, or planned by their number, and not sent.
     #[serde(default)]
     pub unsent: u64,
     /// Requests per second as they were sent: their gaps counted, from the first to the last; absent under two of them.

@@ -235,7 +235,7 @@ fn differs(run: &Host, calibrated: &Host) -> Option<String> {
 /// A machine in a few words.
 pub fn machine(host: &Host) -> String {
     let cores = host.cores.map(|n| format!("{n} {}", if n == 1 { "processor" } else { "processors" }));
-    let ram = host.ram_bytes.map(|bytes| format!("{:.0} GiB", bytes as f64 / f64::from(1 << 30)));
+    let ram = host.ram_bytes.map(number::gib);
     let parts: Vec<String> = [cores, host.cpu.clone(), ram, host.os.clone()].into_iter().flatten().collect();
     let known = if parts.is_empty() { "of unknown make".to_owned() } else { parts.join(", ") };
     number::shortened(&format!("This machine ({known})"), 240)

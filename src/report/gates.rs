@@ -108,11 +108,21 @@ impl Gate {
             Sign::Less => value < limit,
             Sign::LessOrEqual => value <= limit,
         };
-        let against = match self.limit {
-            Limit::Number(_) => String::new(),
-            Limit::OfBaseline(_) => format!(", against {} from {baseline}", number::alone(limit, unit)),
-        };
         let old = before.map(|group| (self.column.of)(group));
+        let against = match self.limit {
+            Limit::OfBaseline(factor) if factor != 1.0 => {
+                let (of, limit) = (old.as_ref().and_then(Cell::value).unwrap_or(limit), number::alone(limit, unit));
+                // The unit stands once, where both have the same.
+                let of = number::alone(of, unit);
+                let same = of.split_once(' ').filter(|(_, unit)| limit.ends_with(&format!(" {unit}")));
+                format!(
+                    ", against {factor} × {} = {limit} from {baseline}",
+                    same.map_or(of.as_str(), |(digits, _)| digits)
+                )
+            }
+            Limit::OfBaseline(_) => format!(", against {} from {baseline}", number::alone(limit, unit)),
+            Limit::Number(_) => String::new(),
+        };
         let doubts: Vec<&str> = [Some(&cell), old.as_ref()].into_iter().flatten().filter_map(Cell::doubt).collect();
         let doubt = doubts.first().map_or(String::new(), |why| format!(" ({why})"));
         let what = said(format!("{}{against}{doubt}", number::alone(value, unit)));
@@ -140,7 +150,7 @@ fn quantity(text: &str, unit: Unit) -> Result<f64, String> {
     let (digits, name) = (&text[..end], text[end..].trim());
     let value: f64 = digits.parse().map_err(|_| format!("{text}: not a number"))?;
     let units: &[(&str, f64)] = match unit {
-        Unit::Seconds => &[("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("min", 60.0)],
+        Unit::Seconds => &[("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("min", 60.0), ("h", 3600.0)],
         Unit::Bytes => &[("MB", 1e6), ("GB", 1e9), ("MiB", 1_048_576.0), ("GiB", 1_073_741_824.0)],
         Unit::Share => &[("%", 0.01)],
         Unit::TokensPerSecond => &[("", 1.0), ("tok/s", 1.0)],
@@ -182,7 +192,10 @@ mod tests {
             ("ttft_p50 >= 0.4s", vec!["m0: 0.400 s", "m1: 0.600 s", "m2: not measured"]),
             ("ok < 1", vec![]),
             ("failed > 0", vec![]),
-            ("ttft_p50 > 1.1 * baseline", vec!["m1: 0.600 s, against 0.550 s from old", "m2: not measured"]),
+            (
+                "ttft_p50 > 1.1 * baseline",
+                vec!["m1: 0.600 s, against 1.1 × 0.500 = 0.550 s from old", "m2: not measured"],
+            ),
             ("ttft_p50>baseline", vec!["m1: 0.600 s, against 0.500 s from old", "m2: not measured"]),
         ] {
             let failures = Gate::parse(gate).unwrap().judge(&now, &[("old".to_owned(), before())]).failures;
@@ -197,7 +210,7 @@ mod tests {
             ("tfft_p95 > 500ms", "ttft_p95"),
             ("model > 3", "no column of numbers"),
             ("ttft_p95 = 3s", "no comparison"),
-            ("ttft_p95 > 500", "the unit must be us, ms, s"),
+            ("ttft_p95 > 500", "the unit must be us, ms, s, m, min, h"),
             ("ttft_p95 > fast", "not a number"),
             ("tok_s < x * baseline", "0.95 * baseline"),
             ("mem_high > 3s", "GB"),

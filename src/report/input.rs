@@ -2,6 +2,7 @@
 
 use crate::record::Calibration;
 use anyhow::Context;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -133,6 +134,20 @@ pub fn states(operands: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, Option<State
         }
     }
     Ok(states)
+}
+
+/// How many files end in the middle of a line: whoever writes them is not through with it.
+pub fn unended(sources: &Sources) -> u64 {
+    let unended = |path: &Path| -> std::io::Result<bool> {
+        let mut file = std::fs::File::open(path)?;
+        let mut end = [b'\n'];
+        if file.metadata()?.len() > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut end)?;
+        }
+        Ok(end != [b'\n'])
+    };
+    sources.files.iter().filter(|source| !source.legacy && unended(&source.path).unwrap_or(false)).count() as u64
 }
 
 /// Whether there is anything at an operand that can be read: a file, or a folder that holds what is looked for.

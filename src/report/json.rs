@@ -41,6 +41,9 @@ fn document(summary: &Summary, options: &Options) -> Value {
     put("timestamp", json!(totals.started_ts.and_then(clock::rfc3339)));
     let unsupported = totals.latency.as_ref().filter(|s| s.n > 1).map(|s| s.unsupported.clone());
     put("unsupported_latency_percentiles", json!(unsupported.unwrap_or_default()));
+    if summary.unreadable > 0 {
+        put("unreadable_lines", json!(summary.unreadable));
+    }
     put("warmup_runs", json!(summary.warmups));
     put("runs", json!(summary.runs.iter().map(|run| &run.run).collect::<Vec<_>>()));
     if !summary.joined.is_empty() {

@@ -6,7 +6,7 @@ use super::changes;
 use super::columns::{Cell, Column};
 use super::notes::notes;
 use super::number;
-use super::text::{columns, headline};
+use super::text::{columns, headline, nothing};
 use crate::summary::{Summary, Unit};
 use std::io::{self, Write};
 
@@ -16,7 +16,7 @@ use std::io::{self, Write};
 /// When the output is closed or full.
 pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
     if summary.groups.is_empty() {
-        return writeln!(to, "No results: no line of the input is of type result.");
+        return writeln!(to, "No results: {}.", nothing(summary));
     }
     let runs: Vec<String> = summary.runs.iter().take(5).map(|run| plain(&run.run)).collect();
     if !runs.is_empty() {

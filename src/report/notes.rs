@@ -18,6 +18,14 @@ pub fn notes(summary: &Summary) -> Vec<String> {
         return Vec::new();
     }
     let mut notes: Vec<String> = summary.window.iter().map(|said| said.trim_end_matches('.').to_owned()).collect();
+    notes.extend(unread(summary));
+    let machines = summary.machines();
+    if machines.len() > 1 && summary.groups.iter().all(|group| !group.settings.contains_key("machine")) {
+        notes.push(format!(
+            "requests of {} machines are put together, as --group-by asks: with machine in it they are told apart",
+            machines.len()
+        ));
+    }
     notes.extend(summary.doubled.iter().take(MOST).map(|doubled| shortened(&doubled.said(), 300)));
     notes.extend(doubts(summary));
     notes.extend(power(summary));
@@ -31,6 +39,15 @@ pub fn notes(summary: &Summary) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// How much of the input could not be read, where some of it could not.
+pub fn unread(summary: &Summary) -> Option<String> {
+    match summary.unreadable {
+        0 => None,
+        1 => Some("a line of the input could not be read, and is not counted".into()),
+        n => Some(format!("{n} lines of the input could not be read, and are not counted")),
+    }
 }
 
 /// Words with what they were said of: how often, and of which groups.

@@ -27,8 +27,9 @@ pub fn scale(unit: Unit) -> (&'static str, f64) {
 /// How many decimals a column of such numbers is written with: three to four digits of its largest number; of money at least
 /// two digits of its smallest, because cheap models differ there.
 pub fn decimals(unit: Unit, values: impl IntoIterator<Item = f64>) -> usize {
-    let (mut largest, mut smallest) = (0.0f64, f64::INFINITY);
+    let (mut largest, mut smallest, mut whole) = (0.0f64, f64::INFINITY, true);
     for size in values.into_iter().map(|v| (v / scale(unit).1).abs()).filter(|v| *v > 0.0) {
+        whole &= size.fract() == 0.0;
         largest = largest.max(size);
         // What is smaller is written with a power of ten.
         smallest = if size < 1e-6 { smallest } else { smallest.min(size) };
@@ -38,6 +39,7 @@ pub fn decimals(unit: Unit, values: impl IntoIterator<Item = f64>) -> usize {
     }
     let most = match unit {
         Unit::Count => 0,
+        Unit::Tokens if whole => 0,
         Unit::Tokens | Unit::TokensPerSecond | Unit::Watts | Unit::Share => 1,
         Unit::Joules | Unit::Bytes | Unit::Average | Unit::Grams => 2,
         Unit::Seconds | Unit::JoulesPerToken | Unit::PerSecond => 3,
@@ -59,6 +61,8 @@ pub fn decimals(unit: Unit, values: impl IntoIterator<Item = f64>) -> usize {
 /// significant digits.
 pub fn write(value: f64, unit: Unit, decimals: usize) -> String {
     let value = value / scale(unit).1;
+    // Tokens are counted: a whole number of them is shown whole, beside a median that lies between two.
+    let decimals = if unit == Unit::Tokens && value.fract() == 0.0 { 0 } else { decimals };
     let text = format!("{value:.decimals$}");
     let shown: f64 = text.parse().unwrap_or(0.0);
     if shown == 0.0 && value != 0.0 {
@@ -84,6 +88,12 @@ pub fn alone(value: f64, unit: Unit) -> String {
         (_, "") => text,
         (_, name) => format!("{text} {name}"),
     }
+}
+
+/// How much memory a machine has, as machines are sold: a decimal only where there is one.
+pub fn gib(bytes: u64) -> String {
+    let text = format!("{:.1}", bytes as f64 / f64::from(1 << 30));
+    format!("{} GiB", text.strip_suffix(".0").unwrap_or(&text))
 }
 
 /// At most `most` characters of a text, for places that have no room for what servers can say.
@@ -118,6 +128,8 @@ mod tests {
             (Unit::Seconds, vec![0.0, 150.0], vec!["0", "150.0"]),
             (Unit::Bytes, vec![-1.5e9, 12.34e9], vec!["-1.50", "12.34"]),
             (Unit::Tokens, vec![1234.0, 3.0], vec!["1234", "3"]),
+            (Unit::Tokens, vec![400.0, 12.0], vec!["400", "12"]),
+            (Unit::Tokens, vec![400.0, 41.5, 0.0], vec!["400", "41.5", "0"]),
             (Unit::Usd, vec![2e-9], vec!["2.0e-9"]),
             (Unit::Usd, vec![0.000_123, 1.5], vec!["0.00012", "1.50000"]),
             (Unit::Usd, vec![0.27, 15.0], vec!["0.27", "15.00"]),
@@ -128,6 +140,13 @@ mod tests {
             let decimals = decimals(unit, values.iter().copied());
             let texts: Vec<String> = values.iter().map(|v| write(*v, unit, decimals)).collect();
             assert_eq!(texts, expect, "{unit:?}");
+        }
+    }
+
+    #[test]
+    fn memory_of_a_machine_has_a_decimal_only_where_there_is_one() {
+        for (bytes, expect) in [(24 << 30, "24 GiB"), (25_232_932_864, "23.5 GiB"), (0, "0 GiB")] {
+            assert_eq!(gib(bytes), expect);
         }
     }
 

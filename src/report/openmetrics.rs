@@ -132,7 +132,7 @@ fn through(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
         }),
         ("requests_per_second", "Requests that ended and did not fail per second.", |t| Some(t.requests_per_second)),
         ("ended_requests_per_second", "Requests that ended per second.", |t| Some(t.ended_per_second)),
-        ("sent_requests_per_second", "Requests that were sent per second.", |t| t.sent_per_second),
+        ("sent_requests_per_second", "Requests that were sent per second.", |t| Some(t.sent_per_second)),
         ("requests_in_flight", "Requests in flight on average, by time.", |t| Some(t.concurrency)),
     ];
     for (name, help, of) in rates {

@@ -54,13 +54,16 @@ const OF_LOADS: [&str; 6] =
 /// The widest a column of words may be, in columns of the terminal.
 const WIDEST: usize = 44;
 
+/// How many machines the headline names.
+const MACHINES: usize = 8;
+
 /// Writes the table, what failed, and what is doubtful.
 ///
 /// # Errors
 /// When the output is closed or full.
 pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
     if summary.groups.is_empty() {
-        return writeln!(to, "no results: no line of the input is of type result");
+        return writeln!(to, "no results: {}", nothing(summary));
     }
     writeln!(to, "{}\n", headline(summary))?;
     let columns = columns(summary, options);
@@ -197,6 +200,15 @@ fn compared(summary: &Summary, comparison: &Comparison, options: &Options, to: &
     Ok(())
 }
 
+/// Why there are no results, without a full stop.
+pub fn nothing(summary: &Summary) -> String {
+    match summary.unreadable {
+        0 => "no line of the input is of type result".into(),
+        1 => "a line of the input could not be read, and no other is of type result".into(),
+        n => format!("{n} lines of the input could not be read, and no other is of type result"),
+    }
+}
+
 /// What was run, in one line.
 pub fn headline(summary: &Summary) -> String {
     let totals = &summary.totals;
@@ -213,7 +225,13 @@ pub fn headline(summary: &Summary) -> String {
     if let Some(at) = totals.started_ts.and_then(clock::rfc3339) {
         parts.push(at);
     }
-    parts.join(" · ")
+    let machines = summary.machines();
+    if machines.len() > 1 {
+        let named: Vec<String> = machines.iter().take(MACHINES).map(|machine| number::shortened(machine, 80)).collect();
+        let more = if machines.len() > MACHINES { ", …" } else { "" };
+        parts.push(format!("{} machines: {}{more}", machines.len(), named.join(", ")));
+    }
+    plain(&parts.join(" · "))
 }
 
 /// Whether a cell is reason enough to show its column.

@@ -247,8 +247,12 @@ impl Samples {
         values.iter().all(|value| value.holds == Some(true)).then_some(true)
     }
 
-    /// How many times as many requests it takes to tell what cannot be told yet; `None` where there is not one number of it.
+    /// How many times as many requests it takes to tell what cannot be told yet; `None` where there is not one number of it. Where there
+    /// was no request at all nobody knows, and once is as good a guess as any.
     pub fn times_needed(&self) -> Option<u64> {
+        if self.requests == 0 {
+            return Some(1);
+        }
         let values = self.values();
         let unclear = self.conditions.all.iter().zip(&values).filter(|(_, value)| value.holds.is_none());
         let times = |(condition, value): (&Condition, &SearchValue)| {

@@ -57,6 +57,8 @@ pub struct Batch {
     pub level: Level,
     /// Which of its requests.
     pub part: Part,
+    /// For the how-manieth time, from 0: a search runs a level again where too few requests could tell. Each time has arrivals of its own.
+    pub round: u64,
     /// How long the model took to load.
     pub load_seconds: Option<Option<f64>>,
     /// The GPU offload with which it was loaded.
@@ -221,7 +223,7 @@ mod tests {
             target.model.id = id.into();
             Arc::new(target)
         };
-        Batch { targets: vec![target("a"), target("b")], level, part, load_seconds: None, gpu_setting: None }
+        Batch { targets: vec![target("a"), target("b")], level, part, round: 0, load_seconds: None, gpu_setting: None }
     }
 
     /// Model, place of the prompt and repetition of the first requests of a batch.

@@ -6,7 +6,6 @@ use super::{Event, Shared, Stop};
 use crate::clock;
 use crate::http::is_loopback;
 use crate::pace::{Arrival, Arrivals, Level, ramped};
-use crate::record::Phase;
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,7 +47,7 @@ impl Shared {
         let workers = batch.level.at_most(batch.len(settings));
         let rising = Arc::new(Batch { part: Part::Ramp, ..batch.clone() });
         let (batch, next, next_rising) = (Arc::new(batch), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        if ramp.is_zero() && workers > 1 {
+        if ramp.is_zero() && workers > 1 && !self.stopped() {
             self.warm(&batch, workers).await;
         }
         let began = Instant::now();
@@ -115,33 +114,39 @@ impl Shared {
         let began = Instant::now() + ahead;
         let began_ns = clock::mono_ns() + nanoseconds(ahead);
         let mut running = JoinSet::new();
-        let (mut due, mut in_ramp, mut found_no_room) = (0, 0, 0u64);
-        for at in Arrivals::new(rate, arrival, settings.ramp, settings.load_seed) {
+        let (mut due, mut in_ramp, mut found_no_room, mut stopped_before) = (0, 0, 0u64, 0u64);
+        let mut stopped_at = None;
+        for at in Arrivals::new(rate, arrival, settings.ramp, settings.load_seed.wrapping_add(batch.round)) {
             if until.is_some_and(|until| at >= until) {
                 break;
             }
             let rises = at < settings.ramp;
             let job = if rises { rising.job(settings, in_ramp) } else { batch.job(settings, due) };
             let Some(job) = job else { break };
-            if !self.wait_until(began + at - ahead).await {
-                break;
+            if stopped_at.is_none() && !self.wait_until(began + at - ahead).await {
+                stopped_at = Some(Instant::now());
             }
             let next = if rises { &mut in_ramp } else { &mut due };
             let over = pause_until(until.map(|until| began + until));
             let place = match first(self.stop_at(Stop::Drain), Arc::clone(&room).acquire_owned(), over).await {
-                Came::Stop => None,
+                Came::Stop => {
+                    if began + at > *stopped_at.get_or_insert_with(Instant::now) {
+                        break;
+                    }
+                    // What was due by then is told as without a stop; what was not is only planned.
+                    stopped_before += 1;
+                    *next += 1;
+                    self.not_sent(job, || "not sent: it was due, and the run was stopped before it had room".into())
+                        .await;
+                    continue;
+                }
                 Came::Room(place) => place.ok(),
                 // What was due within the time and found no room until its end is not sent, and not forgotten either.
                 Came::End => {
                     found_no_room += 1;
                     *next += 1;
-                    if let Some(job) = job.filter(|job| job.phase == Phase::Measure) {
-                        self.not_sent(
-                            job,
-                            format!("not sent: no room among {at_most} at once before the time was over"),
-                        )
-                        .await;
-                    }
+                    let why = || format!("not sent: no room among {at_most} at once before the time was over");
+                    self.not_sent(job, why).await;
                     continue;
                 }
             };
@@ -160,11 +165,21 @@ impl Shared {
                 self.note_ended(ended);
             }
         }
+        if due == 0
+            && let Some(until) = until
+        {
+            // That nothing arrived is known when the time is over, and not before.
+            self.wait_until(began + until).await;
+        }
         while let Some(ended) = running.join_next().await {
             self.note_ended(ended);
         }
+        if stopped_before > 0 {
+            self.tell(Event::Notice(format!(
+                "{rate} requests/s: {stopped_before} arrivals were due before the run was stopped, and were not sent"
+            )));
+        }
         if found_no_room > 0 {
-            self.count(|tally| tally.unsent += found_no_room);
             self.tell(Event::Notice(format!(
                 "{rate} requests/s: {found_no_room} arrivals found no room before the time was over, and were not sent: \
                  the server is slower than that, or --concurrency {at_most} is too few"
@@ -194,11 +209,10 @@ impl Shared {
         if !self.stopped() {
             return;
         }
-        let left = batch.left(&self.settings, from);
-        self.count(|tally| match left {
-            Some(left) => tally.unsent += left,
-            None => tally.cut = true,
-        });
+        match batch.left(&self.settings, from) {
+            Some(left) => self.left_unsent(left, batch.part == Part::Measure),
+            None => self.count(|tally| tally.cut = true),
+        }
     }
 }
 

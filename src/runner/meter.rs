@@ -7,7 +7,7 @@ use super::job::Batch;
 use crate::clock::{self, between, micros};
 use crate::locks::locked;
 use crate::pace::Level;
-use crate::record::{Lateness, LoadLevel, Outcome, Phase};
+use crate::record::{FailureKind, Lateness, LoadLevel, Outcome, Phase};
 use crate::stats::Histogram;
 use std::sync::{Mutex, MutexGuard};
 
@@ -119,10 +119,11 @@ impl Meter {
         if outcome.phase != Some(Phase::Measure) {
             return;
         }
-        match (outcome.start_ts, &outcome.error) {
-            (None, _) => counts.unsent += 1,
-            (Some(_), Some(_)) => counts.failed += 1,
-            (Some(_), None) => counts.ok += 1,
+        // As the whole run counts: what was given up before it was sent is unsent, what found no connection failed.
+        match &outcome.error {
+            None => counts.ok += 1,
+            Some(why) if outcome.start_ts.is_none() && why.kind == FailureKind::Cancelled => counts.unsent += 1,
+            Some(_) => counts.failed += 1,
         }
         if let Some(start) = outcome.start_ts {
             let end = start + outcome.timing_seconds.as_ref().and_then(|timing| timing.end).unwrap_or(0.0);
@@ -136,6 +137,11 @@ impl Meter {
         if let Some(samples) = &mut measured.samples {
             samples.add(outcome);
         }
+    }
+
+    /// So many requests that count are not sent any more, and have no result.
+    pub fn unsent(&self, requests: u64) {
+        self.measured().counts.unsent += requests;
     }
 
     /// What the conditions of a search came to until now.
@@ -155,12 +161,15 @@ impl Shared {
     /// Tells what the level came to that has just ended.
     pub(super) fn tell_level(&self, batch: &Batch) {
         let level = self.level_record(batch);
-        if level.sent + level.unsent == 0 {
+        if level.sent + level.failed + level.unsent == 0 && self.stopped() {
             return;
         }
+        // One request after another, and nothing else, was asked of nobody's load.
         let several = self.settings.levels.len() > 1 || self.settings.search.is_some();
-        if several || level.rate.is_some() || self.settings.duration.is_some() {
+        if several || self.settings.duration.is_some() || level.concurrency != Some(1) {
             self.tell(super::Event::Notice(said(&level)));
+            let enough = batch.len(&self.settings).is_none_or(|requests| Some(requests) >= level.concurrency);
+            not_kept(&level, enough && !self.stopped()).for_each(|text| self.tell(super::Event::Notice(text)));
         }
         self.tell(super::Event::Level(Box::new(level)));
     }
@@ -215,6 +224,35 @@ fn lateness(histogram: &Histogram) -> Option<Lateness> {
     })
 }
 
+/// The lateness of the event loop, at its 99th percentile in seconds, from which on the client's own part in a time is told.
+const LATE: f64 = 0.005;
+
+/// What was not kept of what was asked, for people: fewer at once though there were `enough` requests, and a client that was late itself.
+fn not_kept(level: &LoadLevel, enough: bool) -> impl Iterator<Item = String> {
+    let of = level.concurrency.map_or_else(
+        || format!("{}/s", level.rate.map_or_else(String::new, |rate| rate.to_string())),
+        |n| format!("{n} at once"),
+    );
+    let few = level
+        .concurrency
+        .zip(level.in_flight_max)
+        .filter(|(asked, most)| enough && level.sent >= *asked && most < asked);
+    let few = few.map(|(_, most)| {
+        format!(
+            "{of} was not reached: at most {most} ran at once, because the first had ended when the last were sent: \
+             ask for more --requests, a --duration or longer answers, or for fewer at once"
+        )
+    });
+    let late = level.loop_lag_seconds.as_ref().filter(|lag| lag.p99 > LATE).map(|lag| {
+        format!(
+            "{of}: this client was {:.0} ms late itself (event loop, p99), and its times are as much too long: ask for less at \
+             once, give it more --threads, or a machine with less to do",
+            lag.p99 * 1e3
+        )
+    });
+    few.into_iter().chain(late)
+}
+
 /// The level in a line, for people: what was asked, and what was kept of it.
 pub fn said(level: &LoadLevel) -> String {
     let short = |value: f64| {
@@ -237,6 +275,11 @@ pub fn said(level: &LoadLevel) -> String {
             format!("{}/s asked", rate.map_or_else(String::new, |rate| rate.to_string()))
         }
     };
+    if level.sent + level.failed + level.unsent == 0 {
+        return format!(
+            "{asked}: no request was due before its time was over: give a longer --duration, or another --load-seed"
+        );
+    }
     parts.push(format!("{} requests", level.sent));
     if level.failed > 0 {
         parts.push(format!("{} failed", level.failed));
@@ -251,7 +294,7 @@ pub fn said(level: &LoadLevel) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Timing;
+    use crate::record::{Failure, Timing};
 
     #[test]
     fn how_many_ran_is_counted_from_the_first_to_the_last_sending() {
@@ -293,13 +336,45 @@ mod tests {
         meter.done(&outcome(Phase::Warmup, Some(1.0), 0.0));
         meter.done(&outcome(Phase::Measure, Some(2.0), 0.002));
         meter.done(&outcome(Phase::Measure, Some(3.0), 0.004));
-        meter.done(&outcome(Phase::Measure, None, 0.0));
+        let failed = |kind| Failure { kind, status: None, message: "x".into(), retryable: true };
+        for kind in [FailureKind::Cancelled, FailureKind::Connect] {
+            meter.done(&Outcome { error: Some(failed(kind)), ..outcome(Phase::Measure, None, 0.0) });
+        }
         let measured = meter.measured();
         let counts = &measured.counts;
-        assert_eq!((counts.chunks, counts.ok, counts.failed, counts.unsent), (28, 2, 0, 1));
+        assert_eq!((counts.chunks, counts.ok, counts.failed, counts.unsent), (35, 2, 1, 1));
         assert_eq!((counts.started_ts, counts.ended_ts), (Some(2.0), Some(3.5)));
         let late = lateness(counts.schedule.as_ref().unwrap()).unwrap();
-        assert!((late.max - 0.004).abs() < 1e-5 && late.count == 3, "{late:?}");
+        assert!((late.max - 0.004).abs() < 1e-5 && late.count == 4, "{late:?}");
+    }
+
+    #[test]
+    fn what_was_not_kept_is_said() {
+        let lag = |p99| Some(Lateness { p99, ..Lateness::default() });
+        let level = |sent, most, p99| LoadLevel {
+            concurrency: Some(8),
+            sent,
+            in_flight_max: Some(most),
+            loop_lag_seconds: lag(p99),
+            ..LoadLevel::default()
+        };
+        for (level, enough, expect) in [
+            (level(8, 8, 0.001), true, &[][..]),
+            (level(8, 7, 0.001), true, &["8 at once was not reached: at most 7"]),
+            (level(8, 7, 0.001), false, &[]),
+            (level(7, 7, 0.001), true, &[]),
+            (level(8, 8, 0.0121), true, &["8 at once: this client was 12 ms late"]),
+            (level(9, 3, 0.5), true, &["8 at once was not", "8 at once: this client was 500 ms"]),
+            (
+                LoadLevel { rate: Some(2.5), loop_lag_seconds: lag(0.006), ..LoadLevel::default() },
+                true,
+                &["2.5/s: this"],
+            ),
+        ] {
+            let told: Vec<String> = not_kept(&level, enough).collect();
+            assert_eq!(told.len(), expect.len(), "{told:?}");
+            assert!(told.iter().zip(expect).all(|(told, expect)| told.starts_with(expect)), "{told:?}");
+        }
     }
 
     #[test]

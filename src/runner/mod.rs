@@ -126,7 +126,8 @@ pub fn loads(target: &Target) -> bool {
     crate::loader::has_life_cycle(target.source, &target.model)
 }
 
-/// Runs everything; hands every event to `sink`.
+/// Runs everything; hands every event to `sink`. When that has failed, it is told what had happened until then, and is not asked
+/// again whether it could take it.
 ///
 /// # Errors
 /// When the sink fails, at once: running requests are dropped, and what was loaded is unloaded. When the system has no thread
@@ -182,6 +183,10 @@ pub async fn run(
     if let Err(why) = outcome {
         abort.abort();
         shared.unload_quietly().await;
+        // What had happened by then is told too, to be counted at least.
+        while let Ok(event) = happened.try_recv() {
+            let _ = sink(event);
+        }
         return Err(why);
     }
     while let Ok(event) = happened.try_recv() {

@@ -62,16 +62,18 @@ pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking
     while spoken + 1 < dialects.len() && !asking.speaks(dialects[spoken]) {
         spoken += 1;
     }
-    let sent = AtomicBool::new(false);
+    let (sent, on_its_way) = (AtomicBool::new(false), AtomicBool::new(false));
     let mut load_told = false;
     // What came of the try before, and whether it stands among the attempts.
     let mut before: Option<Box<(Told, Dialect, bool)>> = None;
     let (told, dialect) = loop {
         let dialect = dialects[spoken];
+        on_its_way.store(false, Ordering::Relaxed);
         let newer_limit = target.newer_limit.load(Ordering::Relaxed);
         let call = call(shared, job, &question, dialect, newer_limit, id);
         outcome.endpoint = Some(shown(&call.url));
         let on_start = |stamp: Stamp| {
+            on_its_way.store(true, Ordering::Relaxed);
             if !sent.swap(true, Ordering::Relaxed) {
                 outcome.in_flight = Some(shared.in_flight.fetch_add(1, Ordering::Relaxed) + 1);
                 shared.meter.sent(stamp.mono_ns, job.phase);
@@ -90,8 +92,8 @@ pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking
                 flight.piece(answer);
             }
         };
-        // What is on its way may finish; what waits for its time or its connection is not sent any more.
-        let cancelled = on.halt.at(|| if sent.load(Ordering::Relaxed) { Stop::Leave } else { Stop::Drain });
+        // What is on its way may finish; what waits for its time or its connection is not sent any more, a second try included.
+        let cancelled = on.halt.at(|| if on_its_way.load(Ordering::Relaxed) { Stop::Leave } else { Stop::Drain });
         let told = ask(&on.connections, &call, settings.limits, cancelled, on_start, on_piece).await;
         if told.start.is_none()
             && told.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)

@@ -62,7 +62,7 @@ impl Shared {
         let mut parts = 0;
         let (holds, what) = loop {
             if left && !self.stopped() {
-                self.batch(batch.clone()).await;
+                self.batch(Batch { round: parts, ..batch.clone() }).await;
                 parts += 1;
             }
             if self.stopped() {

@@ -91,6 +91,7 @@ impl Shared {
                 targets: targets.clone(),
                 level,
                 part: Part::Measure,
+                round: 0,
                 load_seconds,
                 gpu_setting: gpu_setting.clone(),
             };

@@ -3,7 +3,8 @@
 use super::job::Job;
 use super::loops::EventLoop;
 use super::{Asking, Event, Shared, Target, request};
-use crate::record::{Failure, FailureKind, Outcome};
+use crate::clock;
+use crate::record::{Failure, FailureKind, Outcome, Phase};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -19,6 +20,11 @@ impl Shared {
             if outcome.start_ts.is_none()
                 && outcome.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)
             {
+                if left == asking.turns() as u64 && job.due_ns.is_some_and(|due| due <= clock::mono_ns()) {
+                    // Its time had come, and its connection had not.
+                    left -= 1;
+                    self.tell_unsent(outcome).await;
+                }
                 break;
             }
             left -= 1;
@@ -37,7 +43,7 @@ impl Shared {
             job.due_ns = None;
             id = self.next_id.fetch_add(1, Ordering::Relaxed);
         }
-        self.count(|tally| tally.unsent += left);
+        self.left_unsent(left, job.phase == Phase::Measure);
         if !self.stopped() && !self.broken.swap(true, Ordering::Relaxed) {
             self.tell(Event::Notice("a turn failed: the turns after it in its conversation are not sent".into()));
         }
@@ -53,8 +59,14 @@ impl Shared {
         self.deliver(outcome, text, target).await;
     }
 
-    /// A request that was due and is not sent: a result like any other that failed, but without times.
-    pub(super) async fn not_sent(&self, job: Job, why: String) {
+    /// A request that was due and is not sent: a result like any other that failed, but without times. One that would not have
+    /// counted is only counted.
+    pub(super) async fn not_sent(&self, job: Option<Job>, why: impl FnOnce() -> String) {
+        let Some(job) = job else { return };
+        if job.phase != Phase::Measure {
+            return self.left_unsent(job.keys.len() as u64, false);
+        }
+        let why = why();
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let asking = Asking::new(&self.settings, &job.target, job.prompt, job.nonce, id);
         let mut outcome = Box::new(Outcome {
@@ -73,8 +85,25 @@ impl Shared {
             ..Outcome::default()
         });
         outcome.errors.generation = Some(why);
+        let turns_after = job.keys.len().saturating_sub(1) as u64;
+        self.tell_unsent(outcome).await;
+        self.left_unsent(turns_after, true);
+    }
+
+    /// Counts and tells the result of a request that was not sent.
+    async fn tell_unsent(&self, outcome: Box<Outcome>) {
         self.meter.done(&outcome);
+        self.count(|tally| tally.unsent += 1);
         self.hand_on(outcome, String::new()).await;
+    }
+
+    /// Counts requests that were planned and have no result, because they are not sent any more: in the run, and, if they count, in
+    /// their level.
+    pub(super) fn left_unsent(&self, requests: u64, counts: bool) {
+        self.count(|tally| tally.unsent += requests);
+        if counts {
+            self.meter.unsent(requests);
+        }
     }
 
     /// Hands a result to the sink, when there is room.

@@ -8,6 +8,7 @@ use super::group::Group;
 use super::key::{GroupBy, Key, Keys};
 use super::label::{described, label};
 use super::metric::{Metric, Unit, counts, possible};
+use super::natural::natural;
 use super::outlying::outlying;
 use super::row::Row;
 use super::sample::Sample;
@@ -83,6 +84,8 @@ pub struct Collector {
     all_tokens: Sample,
     first: Option<f64>,
     last: Option<f64>,
+    /// Whether it is known of any request when it ended.
+    any_end: bool,
     failed: u64,
     slo: Option<Slo>,
 }
@@ -220,9 +223,11 @@ impl Collector {
         self.modes.insert(o.source);
         self.levels.insert(o.concurrency);
         if let Some(from) = row.start_ts {
+            // Of a request that nobody knows the end of it is known that it lasted until its start.
             let to = from + row.end_seconds.unwrap_or(0.0);
             self.first = Some(self.first.map_or(from, |first| first.min(from)));
             self.last = Some(self.last.map_or(to, |last| last.max(to)));
+            self.any_end |= row.end_seconds.is_some();
         }
         if !row.ok() {
             self.failed += 1;
@@ -261,7 +266,10 @@ impl Collector {
         self.describe();
         let place = self.fold_homeless_failures();
         let mut order: Vec<usize> = (0..self.groups.len()).filter(|at| place[*at] == *at).collect();
-        order.sort_by(|a, b| self.groups[*a].key.cmp(&self.groups[*b].key));
+        order.sort_by(|a, b| {
+            let (a, b) = (&self.groups[*a].key, &self.groups[*b].key);
+            a.source.cmp(&b.source).then_with(|| natural(&a.model, &b.model)).then_with(|| a.cmp(b))
+        });
         let rank: HashMap<usize, usize> = order.iter().enumerate().map(|(rank, at)| (*at, rank)).collect();
         let mut rows = self.rows;
         for row in &mut rows {
@@ -298,6 +306,7 @@ impl Collector {
             rows,
             results: self.seen,
             warmups: self.warmups,
+            unreadable: 0,
             doubled: self.asked.doubled(),
             seen: self.asked,
             totals: Totals {
@@ -306,7 +315,7 @@ impl Collector {
                 requests: self.measured,
                 failed: self.failed,
                 started_ts: self.first,
-                seconds: self.first.zip(self.last).map(|(first, last)| last - first),
+                seconds: self.first.zip(self.last).filter(|_| self.any_end).map(|(first, last)| last - first),
                 latency: stat(Metric::GenerationTime),
                 tokens_in: stat(Metric::TokensIn),
                 tokens_out: stat(Metric::TokensOut),

@@ -137,7 +137,7 @@ pub struct Aside {
     pub group: String,
 }
 
-/// For each group of `new` the one of `old` that it is compared with: of the same model, source, provider, load and settings;
+/// For each group of `new` the one of `old` that it is compared with: of the same model, source, provider, load, settings and machine;
 /// else of the same model, source, provider and load, where each side has just one that is left.
 pub fn counterparts(new: &Summary, old: &Summary) -> Vec<Option<usize>> {
     let place: HashMap<&Key, usize> = old.groups.iter().enumerate().map(|(at, group)| (group.key(), at)).collect();

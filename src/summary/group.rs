@@ -8,7 +8,7 @@ use super::outlying::Outlying;
 use super::sample::{Stat, unsupported};
 use super::screen::Screens;
 use super::shape::Shapes;
-use super::window::Part;
+use super::window::{LEAST, Part};
 use crate::record::Source;
 use crate::stats::Merged;
 use serde::Serialize;
@@ -218,13 +218,23 @@ pub struct Throughput {
     pub requests_per_second: f64,
     /// Requests that ended, failed ones included, ÷ the span.
     pub ended_per_second: f64,
-    /// Requests that were sent ÷ the time over which they were: the gaps between them, summed over runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sent_per_second: Option<f64>,
+    /// Requests that were sent in the span ÷ the span.
+    pub sent_per_second: f64,
+    /// How many requests ended in the span, failed ones included.
+    pub ended: u64,
     /// Requests in flight on average over the span, failed ones included.
     pub concurrency: f64,
     /// The part of the load that all this is of.
     pub part: Part,
+}
+
+impl Throughput {
+    /// Why its rates cannot be relied on: a steady part was looked for and not found, or too few requests ended.
+    pub fn doubt(&self) -> Option<String> {
+        let few = (self.ended < LEAST).then(|| format!("{} requests are too few to know a rate", self.ended));
+        let whole = self.part.reason.as_ref().map(|why| format!("of the whole load, its ramp and its end too: {why}"));
+        whole.or(few)
+    }
 }
 
 /// The gaps between chunks of all requests of the group, merged.

@@ -1,11 +1,11 @@
 //! What makes requests comparable: who answered, at which load, and what was set.
 //!
-//! Requests of different settings are never pooled silently: every setting that shapes an answer or its time is part of
-//! the key. What does not differ tells nothing apart, so only what differs between the groups of a model is shown.
+//! Requests of different settings or machines are never pooled silently: every setting that shapes an answer or its time is
+//! part of the key, and so is the hardware of the run. What does not differ tells nothing apart, so only what differs between the groups of a model is shown.
 
 use super::metric::{Unit, failed, possible};
 use super::words::LONGEST_WORD;
-use crate::record::{Outcome, Run, Source};
+use crate::record::{Host, Outcome, Run, Source};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub enum By {
     Load,
     /// What was set: context length, sampling, limits, lengths, workload.
     Settings,
+    /// The machine that it was measured on.
+    Machine,
     /// The quantization that the server told with the answer.
     Quantization,
     /// The run.
@@ -45,12 +47,13 @@ pub enum By {
 }
 
 impl By {
-    const ALL: [(By, &'static str); 13] = [
+    const ALL: [(By, &'static str); 14] = [
         (By::Model, "model"),
         (By::Source, "source"),
         (By::Provider, "provider"),
         (By::Load, "load"),
         (By::Settings, "settings"),
+        (By::Machine, "machine"),
         (By::Quantization, "quantization"),
         (By::Run, "run"),
         (By::Prompt, "prompt"),
@@ -68,7 +71,7 @@ pub struct GroupBy(Vec<By>);
 
 impl Default for GroupBy {
     fn default() -> Self {
-        Self(vec![By::Model, By::Source, By::Provider, By::Load, By::Settings])
+        Self(vec![By::Model, By::Source, By::Provider, By::Load, By::Settings, By::Machine])
     }
 }
 
@@ -82,6 +85,11 @@ impl GroupBy {
         for word in text.split(',').map(str::trim) {
             let Some((by, _)) = By::ALL.iter().find(|(_, name)| *name == word) else {
                 let names: Vec<&str> = By::ALL.iter().map(|(_, name)| *name).collect();
+                if word.is_empty() {
+                    let what =
+                        if text.trim().is_empty() { "nothing is named" } else { "a name between commas is empty" };
+                    return Err(format!("{what}; there are {}", names.join(", ")));
+                }
                 return Err(format!("nothing to group by is called {word}; there are {}", names.join(", ")));
             };
             if keys.contains(by) {
@@ -99,7 +107,9 @@ impl GroupBy {
 
     /// Whether a setting of one request says the same of all requests of its run with the same parameters.
     fn is_of_runs(&self) -> bool {
-        self.0.iter().all(|by| matches!(by, By::Model | By::Source | By::Provider | By::Load | By::Settings))
+        let of_runs =
+            |by: &By| matches!(by, By::Model | By::Source | By::Provider | By::Load | By::Settings | By::Machine);
+        self.0.iter().all(of_runs)
     }
 }
 
@@ -134,9 +144,10 @@ impl Key {
         Self { settings: Arc::default(), ..self.clone() }
     }
 
-    /// Whether another key says everything that this one does, and perhaps more.
+    /// Whether another key says everything that this one does, and perhaps more; never of another machine.
     pub fn fits(&self, other: &Self) -> bool {
         (self.provider.is_none() || self.provider == other.provider)
+            && self.settings.get(MACHINE) == other.settings.get(MACHINE)
             && self.settings.iter().all(|(name, value)| other.settings.get(name) == Some(value))
     }
 
@@ -160,6 +171,7 @@ impl Key {
 pub struct Keys {
     by: GroupBy,
     runs: HashMap<String, Settings>,
+    machines: HashMap<String, String>,
     categories: HashMap<String, String>,
     last: Option<(Seen, Arc<Settings>)>,
 }
@@ -170,8 +182,13 @@ impl Keys {
         Self { by, ..Self::default() }
     }
 
-    /// Remembers what a run set.
+    /// Remembers what a run set, and where it was measured.
     pub fn run(&mut self, run: &Run) {
+        let machine = machine(&run.host).filter(|_| self.by.has(By::Machine));
+        if let Some(machine) = machine.filter(|_| self.machines.len() < HEADS) {
+            self.machines.insert(run.run.clone(), machine);
+            self.last = None;
+        }
         if self.by.has(By::Settings) && (self.runs.len() < HEADS || self.runs.contains_key(&run.run)) {
             self.runs.insert(run.run.clone(), of_run(run));
             self.last = None;
@@ -227,6 +244,7 @@ impl Keys {
         };
         let prompt = o.prompt.as_ref().map(|prompt| &prompt.id);
         put(By::Provider, "pinned", o.pinned.clone());
+        put(By::Machine, MACHINE, self.machines.get(&o.run).cloned());
         put(By::Run, "run", Some(o.run.clone()));
         put(By::Prompt, "prompt", prompt.cloned());
         put(By::Category, "category", prompt.and_then(|id| self.categories.get(id)).cloned());
@@ -237,6 +255,22 @@ impl Keys {
         put(By::Quantization, "quantization", super::describe::quantization(o));
         settings
     }
+}
+
+/// The name of the setting that tells machines apart.
+pub const MACHINE: &str = "machine";
+
+/// A machine by its hardware, in words: `Apple M3 Max 64 GiB`; `None` where nothing of it is known. Graphics that carry the
+/// processor's name are part of it. Memory is told to the GiB: what a system counts as installed differs from boot to boot.
+pub fn machine(host: &Host) -> Option<String> {
+    let word = |text: &Option<String>| {
+        text.as_ref().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).filter(|text| !text.is_empty())
+    };
+    let cpu = word(&host.cpu);
+    let gpu = word(&host.gpu).filter(|gpu| !cpu.as_ref().is_some_and(|cpu| gpu.starts_with(cpu.as_str())));
+    let memory = host.ram_bytes.map(|bytes| format!("{:.0} GiB", bytes as f64 / f64::from(1 << 30)));
+    let words: Vec<String> = [cpu, gpu, memory].into_iter().flatten().collect();
+    (!words.is_empty()).then(|| words.join(" ").chars().take(80).collect())
 }
 
 fn short(text: &str) -> String {
@@ -352,6 +386,7 @@ mod tests {
         for text in ["modle", "model,model", "", "model,"] {
             let why = GroupBy::parse(text).unwrap_err();
             assert!(why.contains("quantization") || why.contains("twice"), "{text}: {why}");
+            assert!(!why.contains("is called ;"), "{text}: {why}");
         }
     }
 
@@ -377,5 +412,20 @@ mod tests {
         );
         let o = read(r#"{"type":"result","v":1,"model":"m","run":"other","prompt":{"id":"p","max_tokens":7}}"#);
         assert_eq!(said(&keys.of(&o).settings), "max_tokens 7");
+    }
+    #[test]
+    fn a_machine_is_told_by_its_hardware() {
+        let host = |cpu: &str, gpu: &str, ram: u64| {
+            let word = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+            Host { cpu: word(cpu), gpu: word(gpu), ram_bytes: (ram > 0).then_some(ram), ..Host::default() }
+        };
+        for (host, expect) in [
+            (host("Apple M3 Max", "Apple M3 Max (40 cores)", 64 << 30), Some("Apple M3 Max 64 GiB")),
+            (host("EPYC  9354", "H200", (64 << 30) + 4096), Some("EPYC 9354 H200 64 GiB")),
+            (host("", "", 8 << 30), Some("8 GiB")),
+            (host(" ", "", 0), None),
+        ] {
+            assert_eq!(machine(&host).as_deref(), expect);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Words for what groups have in common and what tells them apart.
 
 use super::group::Group;
+use super::key::MACHINE;
 use super::window::Window;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,12 +24,18 @@ pub fn label(groups: &mut [Group]) {
             }
         }
     }
+    // Another machine is another thing also where each model ran on one alone.
+    let machines: BTreeSet<Option<&String>> = groups.iter().map(|group| group.settings.get(MACHINE)).collect();
+    if machines.len() > 1 {
+        values.values_mut().for_each(|names| drop(names.insert(MACHINE, machines.clone())));
+    }
     let subs: Vec<Option<String>> = groups
         .iter()
         .map(|group| {
             let differing = values[&who(group)].iter().filter(|(name, seen)| seen.len() > 1 && has(group, name));
             let say = |name: &str| match group.settings.get(name) {
                 Some(value) => format!("{} {value}", name.replace('_', " ")),
+                None if name == MACHINE => "machine not told".to_owned(),
                 None => format!("{} not set", name.replace('_', " ")),
             };
             let words: Vec<String> = differing.map(|(name, _)| say(name)).collect();
@@ -74,14 +81,14 @@ pub fn described(window: Window, groups: &[Group], lost: bool) -> Option<String>
             let cut: f64 = parts.iter().map(|t| t.part.ramp_seconds + t.part.tail_seconds).sum();
             let all: f64 = cut + parts.iter().map(|t| t.span_seconds).sum::<f64>();
             format!(
-                "Throughput, rates and concurrency are of the steady part of each load, while what was asked for was in flight: \
+                "Throughput, rates and concurrency are of the steady part of each load, while what was asked for was in flight or sent: \
                  {:.0} % of the time, ramp and tail left out.",
                 (1.0 - cut / all) * 100.0
             )
         }
         (n, rest) => format!(
             "Throughput, rates and concurrency are of the steady part of {n} of {} loads, while what was asked for was in \
-             flight; of {rest} they are of the whole, {whole}: no steady part was found{most}.",
+             flight or sent; of {rest} they are of the whole, {whole}: no steady part was found{most}.",
             n + rest
         ),
     })
@@ -127,6 +134,47 @@ mod tests {
                 "b 2 -",
             ]
         );
+    }
+
+    #[test]
+    fn what_was_measured_on_different_machines_is_never_pooled_and_every_row_names_its_machine() {
+        let run = |run: &str, host: &str| {
+            format!(
+                r#"{{"type":"run","v":1,"run":"{run}","started_ts":1,"tool":{{"name":"t","version":"1"}},"host":{host},"argv":[],
+                   "settings":{{"suite":"website"}}}}"#
+            )
+            .replace('\n', "")
+        };
+        let result = |model: &str, run: &str| {
+            format!(r#"{{"type":"result","v":1,"model":"{model}","run":"{run}","prompt":{{"id":"p"}}}}"#)
+        };
+        let said = |by: &str, lines: &[String]| {
+            let by = crate::summary::GroupBy::parse(by).unwrap();
+            let mut collector = Collector::new(Asked { by, ..Asked::default() });
+            lines.iter().for_each(|line| collector.add(record::read(line).unwrap(), None));
+            let summary = collector.finish();
+            let names: Vec<String> = summary.groups.iter().map(crate::summary::Group::name).collect();
+            (names, summary.machines())
+        };
+        let usual = "model,source,provider,load,settings,machine";
+        let (m3, m2) =
+            (r#"{"cpu":"Apple M3 Max","ram_bytes":68719476736}"#, r#"{"cpu":"Apple M2","ram_bytes":8589934592}"#);
+        let lines = [run("x", m3), result("a", "x"), run("y", m2), result("a", "y"), result("b", "y")];
+        let (names, machines) = said(usual, &lines);
+        assert_eq!(
+            names,
+            ["a · machine Apple M2 8 GiB", "a · machine Apple M3 Max 64 GiB", "b · machine Apple M2 8 GiB"]
+        );
+        assert_eq!(machines, ["Apple M3 Max 64 GiB", "Apple M2 8 GiB"]);
+        assert_eq!(said("model,machine", &lines).0.len(), 3);
+        // One machine tells nothing apart.
+        let lines = [run("x", m3), result("a", "x"), run("y", m3), result("a", "y")];
+        assert_eq!(said(usual, &lines), (vec!["a".to_owned()], vec!["Apple M3 Max 64 GiB".to_owned()]));
+        // What is not told is not taken to be the same.
+        let lines = [run("x", m3), result("a", "x"), run("y", "{}"), result("a", "y")];
+        let (names, machines) = said(usual, &lines);
+        assert_eq!(names, ["a · machine Apple M3 Max 64 GiB", "a · machine not told"]);
+        assert_eq!(machines, ["Apple M3 Max 64 GiB", "a machine that is not told"]);
     }
 
     #[test]

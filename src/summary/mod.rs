@@ -19,6 +19,7 @@ mod group;
 mod key;
 mod label;
 mod metric;
+mod natural;
 mod outlying;
 mod row;
 mod sample;
@@ -37,6 +38,7 @@ pub use group::{
     Details, Energy, Error, ErrorCount, Gaps, Group, Joules, Meter, Money, Range, Same, Split, Throughput,
 };
 pub use key::{By, GroupBy, Key, Settings};
+use key::{MACHINE, machine};
 pub use metric::{Better, Metric, Unit};
 pub use outlying::Outlying;
 pub use row::{Row, RowFailure, net_bounds};
@@ -66,7 +68,7 @@ pub fn read(line: &str, room: Option<Box<Outcome>>) -> Result<Record, serde_json
 /// Everything that a report is made from.
 #[derive(Debug)]
 pub struct Summary {
-    /// The groups, by source, model, provider, load and settings, or by what was asked for.
+    /// The groups, by source, model, provider, load, settings and machine, or by what was asked for.
     pub groups: Vec<Group>,
     /// What part of their loads the throughputs are of, in a sentence; `None` where no group has a load.
     pub window: Option<String>,
@@ -76,6 +78,8 @@ pub struct Summary {
     pub results: u64,
     /// How many of them were warm-up.
     pub warmups: u64,
+    /// How many lines of the input could not be read, in the count of whoever read them.
+    pub unreadable: u64,
     /// Runs that have more results than numbers for them.
     pub doubled: Vec<Doubled>,
     /// All measured requests together.
@@ -125,7 +129,7 @@ pub struct Totals {
     pub failed: u64,
     /// The first start: Unix seconds.
     pub started_ts: Option<f64>,
-    /// From the first start to the last end.
+    /// From the first start to the last end; `None` where no end is known.
     pub seconds: Option<f64>,
     /// The whole requests' time, in seconds.
     pub latency: Option<Stat>,
@@ -150,6 +154,26 @@ impl Summary {
         let mut groups: Vec<Option<Group>> = std::mem::take(&mut self.groups).into_iter().map(Some).collect();
         self.groups = places.iter().filter_map(|old| groups[*old].take()).collect();
         self.rows.iter_mut().for_each(|row| row.group = rank[row.group]);
+    }
+
+    /// The machines that were measured on, each once, in the order of the runs. Where others are known, one of which nothing is
+    /// known is named too.
+    pub fn machines(&self) -> Vec<String> {
+        let mut machines: Vec<Option<String>> = Vec::new();
+        for machine in self.runs.iter().map(|run| machine(&run.host)) {
+            if !machines.contains(&machine) {
+                machines.push(machine);
+            }
+        }
+        let of_unknown = self.groups.iter().any(|group| !group.settings.contains_key(MACHINE));
+        let told = self.groups.iter().any(|group| group.settings.contains_key(MACHINE));
+        if told && of_unknown && !machines.contains(&None) {
+            machines.push(None);
+        }
+        if machines.iter().all(Option::is_none) {
+            return Vec::new();
+        }
+        machines.into_iter().map(|machine| machine.unwrap_or_else(|| "a machine that is not told".into())).collect()
     }
 
     /// Whether the rows are a sample rather than all results.

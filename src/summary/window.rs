@@ -2,11 +2,16 @@
 //!
 //! While a load ramps up and while its last requests drain, fewer requests are in flight than were asked for, and what is
 //! got through then says little of the level. Closed loop: from when the level was first reached to when it was left for
-//! the last time. Open loop: from when as many requests as on average while sending were first in flight, or from the end
-//! of the run's own ramp where that is later, to when the last request was sent.
+//! the last time. Open loop: while requests are sent at the rate that was asked for and as many end as are sent, which is
+//! from one median request after the end of the run's ramp to when the last one was sent. Where most are in flight is no
+//! such part: more end just after it than were asked for.
+//!
+//! A part in which fewer than [`LEAST`] requests end, or which is shorter than [`REQUESTS`] median requests, is none: a rate
+//! over it says more of where it was cut than of the load.
 //!
 //! Pure over starts and ends. It keeps [`FLIGHTS`] requests; of more it says that it did not look.
 
+use crate::stats;
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -15,6 +20,9 @@ pub const FLIGHTS: usize = 500_000;
 
 /// Fewer requests that end inside it are no steady part; of a closed loop at least as many as are in flight at once.
 pub const LEAST: u64 = 10;
+
+/// A shorter time than so many median requests is no steady part.
+pub const REQUESTS: f64 = 3.0;
 
 /// What part of a load its throughput, rates and concurrency are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,10 +84,8 @@ pub struct Tally {
     pub tokens: f64,
     /// Requests in flight, by time.
     pub flight_seconds: f64,
-    /// Gaps between requests that were sent one after the other inside.
-    pub gaps: u64,
-    /// How long those gaps are together.
-    pub gap_seconds: f64,
+    /// Requests that were sent inside.
+    pub sent: u64,
 }
 
 /// The steady part: from and to.
@@ -87,15 +93,36 @@ pub struct Tally {
 /// # Errors
 /// When there is none; the words say why.
 pub fn steady(flights: &[Flight], target: Target) -> Result<(f64, f64), String> {
+    let first = flights.iter().map(|f| f.start).fold(f64::INFINITY, f64::min);
+    let last = flights.iter().map(|f| f.start).fold(f64::NEG_INFINITY, f64::max);
+    let lengths = stats::sorted(flights.iter().map(|f| f.end - f.start));
+    let median = stats::quantile(&lengths, 0.5).unwrap_or(0.0);
+    let (from, to) = match target {
+        Target::Closed(n) => held(flights, n as f64)?,
+        Target::Open { .. } if last <= first => return Err("it was sent all at once".into()),
+        Target::Open { ramp } => (first + ramp + median, last),
+    };
+    if to <= from {
+        let sent = last - first;
+        return Err(format!("it was sent for {sent:.1} s, and its ramp and one request take {:.1} s", from - first));
+    }
+    let ended = flights.iter().filter(|f| from < f.end && f.end <= to).count() as u64;
+    let least = if let Target::Closed(n) = target { LEAST.max(n) } else { LEAST };
+    if ended < least {
+        return Err(format!("{ended} requests ended while it held, of {least} that it takes"));
+    }
+    if to - from < REQUESTS * median {
+        let (held, takes) = (to - from, REQUESTS * median);
+        return Err(format!("it held for {held:.1} s, and three requests take {takes:.1} s"));
+    }
+    Ok((from, to))
+}
+
+/// From the first to the last moment at which so many were in flight.
+fn held(flights: &[Flight], wanted: f64) -> Result<(f64, f64), String> {
     let mut moments: Vec<(f64, i32)> = flights.iter().flat_map(|f| [(f.start, 1), (f.end, -1)]).collect();
     // Of what happens at one moment the ends come first: a request that follows another does not fly with it.
     moments.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let first = flights.iter().map(|f| f.start).fold(f64::INFINITY, f64::min);
-    let last = flights.iter().map(|f| f.start).fold(f64::NEG_INFINITY, f64::max);
-    let wanted = match target {
-        Target::Closed(n) => n as f64,
-        Target::Open { .. } => mean_in_flight(flights, first, last).ok_or("it was sent all at once")?,
-    };
     let (mut now, mut most, mut from, mut to) = (0, 0, None, None);
     for (at, step) in moments {
         if f64::from(now) >= wanted {
@@ -107,23 +134,7 @@ pub fn steady(flights: &[Flight], target: Target) -> Result<(f64, f64), String> 
             from = Some(at);
         }
     }
-    let (Some(mut from), Some(mut to)) = (from, to) else {
-        return Err(format!("at most {most} were in flight at once"));
-    };
-    if let Target::Open { ramp } = target {
-        (from, to) = (from.max(first + ramp), last);
-    }
-    let ended = flights.iter().filter(|f| from < f.end && f.end <= to).count() as u64;
-    let least = if let Target::Closed(n) = target { LEAST.max(n) } else { LEAST };
-    if ended < least {
-        return Err(format!("{ended} requests ended while it held, of {least} that it takes"));
-    }
-    Ok((from, to))
-}
-
-/// How many requests were in flight on average from `from` to `to`.
-fn mean_in_flight(flights: &[Flight], from: f64, to: f64) -> Option<f64> {
-    (to > from).then(|| flights.iter().map(|f| overlap(f.start, f.end, from, to)).sum::<f64>() / (to - from))
+    from.zip(to).ok_or_else(|| format!("at most {most} were in flight at once"))
 }
 
 fn overlap(start: f64, end: f64, from: f64, to: f64) -> f64 {
@@ -141,7 +152,6 @@ fn count(flights: &[Flight], (from, to): (f64, f64), tallies: &mut HashMap<u32, 
         tally.seconds += to - from;
         tally.ramp_seconds += from - first;
         tally.tail_seconds += last - to;
-        let (mut sent, mut first_sent, mut last_sent) = (0u64, f64::INFINITY, f64::NEG_INFINITY);
         for f in flights {
             if from < f.end && f.end <= to {
                 tally.ended += 1;
@@ -155,14 +165,7 @@ fn count(flights: &[Flight], (from, to): (f64, f64), tallies: &mut HashMap<u32, 
                 } else {
                     f64::from(u8::from(from < f.end && f.end <= to))
                 };
-            if from <= f.start && f.start <= to {
-                sent += 1;
-                (first_sent, last_sent) = (first_sent.min(f.start), last_sent.max(f.start));
-            }
-        }
-        if sent > 1 {
-            tally.gaps += sent - 1;
-            tally.gap_seconds += last_sent - first_sent;
+            tally.sent += u64::from(from < f.start && f.start <= to);
         }
     }
 }
@@ -301,17 +304,45 @@ mod tests {
     }
 
     #[test]
-    fn an_open_loop_is_steady_from_its_mean_in_flight_to_its_last_send() {
-        // Four a second, each of one second: four at once on average, from the fourth on.
+    fn an_open_loop_is_steady_from_a_request_after_its_ramp_to_its_last_send() {
+        // Four a second, each of one second.
         let flights: Vec<Flight> = (0..40).map(|i| f64::from(i) * 0.25).map(|at| flight(at, at + 1.0)).collect();
         let (from, to) = steady(&flights, Target::Open { ramp: 0.0 }).unwrap();
-        assert!((from, to) == (0.75, 9.75), "{from} {to}");
-        assert_eq!(steady(&flights, Target::Open { ramp: 5.0 }), Ok((5.0, 9.75)));
+        assert!((from, to) == (1.0, 9.75), "{from} {to}");
+        assert_eq!(steady(&flights, Target::Open { ramp: 5.0 }), Ok((6.0, 9.75)));
         assert!(steady(&flights[..1], Target::Open { ramp: 0.0 }).is_err());
         let mut tallies = HashMap::new();
         count(&flights, (from, to), &mut tallies);
         let tally = tallies[&0];
-        assert!((tally.gaps as f64 / tally.gap_seconds - 4.0).abs() < 1e-9);
+        assert_eq!((tally.sent, tally.ended), (35, 35));
+    }
+
+    #[test]
+    fn a_short_load_of_a_rate_has_no_steady_part_and_none_begins_where_most_are_in_flight() {
+        // Four a second after a ramp of a second, as a server answers that hands out two at a time.
+        let flights: Vec<Flight> =
+            (0..12).map(|i| f64::from(i) * 0.25).map(|at| flight(at, (at + 1.0).max(1.75))).collect();
+        for (ramp, why) in [(0.0, "of 10 that it takes"), (1.0, "of 10 that it takes"), (2.5, "it was sent for 2.8 s")]
+        {
+            let said = steady(&flights, Target::Open { ramp }).unwrap_err();
+            assert!(said.contains(why), "{ramp}: {said}");
+        }
+        // Many, and yet no longer than a few of them take.
+        let flights: Vec<Flight> = (0..400).map(|i| f64::from(i) * 0.01).map(|at| flight(at, at + 1.2)).collect();
+        let said = steady(&flights, Target::Open { ramp: 0.0 }).unwrap_err();
+        assert!(said.contains("it held for 2.8 s, and three requests take 3.6 s"), "{said}");
+    }
+
+    #[test]
+    fn a_burst_of_a_closed_loop_is_no_rate() {
+        // Four workers begin within a millisecond and do twelve requests of a second each.
+        let worker = |w: u32| (0..12).map(move |i| f64::from(w) * 3e-4 + f64::from(i)).map(|at| flight(at, at + 1.0));
+        let flights: Vec<Flight> = (0..4).flat_map(worker).collect();
+        let (from, to) = steady(&flights, Target::Closed(4)).unwrap();
+        let mut tallies = HashMap::new();
+        count(&flights, (from, to), &mut tallies);
+        let rate = tallies[&0].sent as f64 / tallies[&0].seconds;
+        assert!((rate - 4.0).abs() < 0.5, "{rate}");
     }
 
     #[test]

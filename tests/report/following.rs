@@ -137,3 +137,25 @@ fn what_cannot_be_read_twice_is_not_followed() {
         assert!(ran.stderr.contains("cannot be read again"), "{}", ran.stderr);
     }
 }
+
+#[test]
+fn a_last_line_that_is_still_being_written_is_not_one_that_cannot_be_read() {
+    let mut follower = Follower::start(&["results.ndjson"], &[]);
+    let file = follower.path("results.ndjson");
+    let (whole, next) = (result("model-one"), result("model-two"));
+    fs::write(&file, format!("{whole}{}", &next[..20])).unwrap();
+    follower.shows("model-one");
+    assert!(!follower.out().contains("could not be read"));
+    fs::write(&file, format!("{whole}{next}")).unwrap();
+    follower.shows("model-two");
+    let (status, said) = follower.interrupt();
+    assert_eq!(status, Some(0));
+    assert!(!said.contains("could not be read"), "{said}");
+    // One that was never finished is told in the end.
+    let mut follower = Follower::start(&["results.ndjson"], &[]);
+    fs::write(follower.path("results.ndjson"), format!("{whole}{}", &next[..20])).unwrap();
+    follower.shows("model-one");
+    let (status, said) = follower.interrupt();
+    assert_eq!(status, Some(1));
+    assert!(said.contains("results.ndjson:2:") && !said.contains("so far"), "{said}");
+}

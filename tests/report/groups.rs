@@ -308,3 +308,33 @@ fn a_request_that_lies_far_out_is_named_and_still_counts() {
     let text = run("bench-report", ["-f", "text"], &lines).exits(0).stdout;
     assert!(text.contains("far out, and counted (m · 1 at once): ttft seconds 1 of 20, farthest r/0"), "{text}");
 }
+
+#[test]
+fn every_format_names_the_machines_where_there_are_several() {
+    let on = |run: &str, cpu: &str| {
+        format!(
+            "{{\"type\":\"run\",\"v\":1,\"run\":\"{run}\",\"started_ts\":1,\"tool\":{{\"name\":\"t\",\"version\":\"1\"}},\"host\":\
+             {{\"cpu\":\"{cpu}\",\"ram_bytes\":17179869184}},\"argv\":[],\"settings\":{{}}}}\n"
+        ) + &load(1, 3, "").replace("\"run\":\"r\"", &format!("\"run\":\"{run}\""))
+    };
+    let lines = on("x", "Chip One") + &on("y", "Chip Two");
+    let heads = [("text", 2), ("markdown", 3), ("html", 60)];
+    for (format, head) in heads {
+        let written = run("bench-report", ["-f", format], &lines).exits(0).stdout;
+        let above: String = written.lines().take(head).collect();
+        for machine in ["2 machines", "Chip One 16 GiB", "Chip Two 16 GiB"] {
+            let above = if format == "html" { &written } else { &above };
+            assert!(above.contains(machine), "{format}: {above}");
+        }
+        assert!(
+            written.replace('\u{a0}', " ").contains("machine Chip One 16 GiB"),
+            "{format}: no row names its machine"
+        );
+    }
+    let groups = |args: &[&str]| summary_of(args, &lines)["groups"].as_array().unwrap().len();
+    assert_eq!((groups(&[]), groups(&["--group-by", "model,machine"]), groups(&["--group-by", "model"])), (2, 2, 1));
+    let pooled = run("bench-report", ["-f", "text", "--group-by", "model"], &lines).exits(0).stdout;
+    assert!(pooled.contains("requests of 2 machines are put together"), "{pooled}");
+    let one = run("bench-report", ["-f", "text"], on("x", "Chip One") + &on("y", "Chip One")).exits(0).stdout;
+    assert!(!one.contains("machine"), "{one}");
+}

@@ -136,3 +136,33 @@ fn memory_does_not_grow_with_the_input_once_the_sample_of_requests_is_full() {
     assert!(held[4] < held[1] + 6 * 1024, "{held:?} KiB after 15,000 results each");
     assert!(held[4] < 96 * 1024, "{held:?} KiB");
 }
+
+#[test]
+fn that_lines_could_not_be_read_is_said_in_the_report_too() {
+    let refused = "no json\n{\"type\":\"result\",\"model\":3}\n";
+    for (lines, said) in [
+        (refused.to_owned(), "2 lines of the input could not be read, and no other is of type result"),
+        ("no json\n".to_owned(), "a line of the input could not be read, and no other is of type result"),
+        (refused.to_owned() + &results(0, 3), "2 lines of the input could not be read, and are not counted"),
+    ] {
+        for format in ["text", "markdown", "html"] {
+            let ran = run("bench-report", ["-f", format], &lines).exits(1);
+            assert!(ran.stdout.contains(said), "{format}: {}", ran.stdout);
+        }
+        let ran = run("bench-report", ["-f", "json"], &lines).exits(1);
+        assert!(ran.stdout.contains("\"unreadable_lines\": "), "{}", ran.stdout);
+    }
+    let ran = run("bench-report", ["-f", "text"], "").exits(0);
+    assert!(ran.stdout.contains("no results: no line of the input is of type result"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_load_whose_only_request_has_an_impossible_length_took_no_known_time() {
+    let line =
+        "{\"type\":\"result\",\"v\":1,\"model\":\"m\",\"start_ts\":1795278000,\"generation_time_seconds\":1e15}\n";
+    let document: serde_json::Value =
+        serde_json::from_str(&run("bench-report", ["-f", "json"], line).exits(0).stdout).unwrap();
+    assert_eq!(document["total_time_ms"], serde_json::Value::Null);
+    let text = run("bench-report", ["-f", "text"], line).exits(0).stdout;
+    assert!(text.starts_with("1 request · 2026-"), "{text}");
+}

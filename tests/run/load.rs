@@ -171,6 +171,137 @@ fn a_signal_ends_an_open_loop_and_what_runs_may_finish() {
     assert_eq!(text.matches("\"type\":\"start\"").count(), text.matches("\"type\":\"result\"").count(), "{text}");
 }
 
+/// Starts a run whose records go to a file, and interrupts it when as many lines as asked hold the text.
+#[track_caller]
+fn interrupted(sim: &Sim, flags: &[&str], text: &str, times: usize) -> (Vec<Value>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("results");
+    let mut run = command("llm-run");
+    run.args(["--source", "openai", "--base-url", &sim.url, "--prompt", "x", "--retries", "0"]).args(flags).arg("-o");
+    run.arg(&file).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = run.spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{MODEL}\n").as_bytes()).unwrap();
+    let read = || std::fs::read_to_string(&file).unwrap_or_default();
+    wait_until(text, || read().matches(text).count() >= times);
+    signal(&child, "INT");
+    let ended = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{told}");
+    (read().lines().map(|line| serde_json::from_str(line).unwrap()).collect(), told)
+}
+
+fn of<'a>(records: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    records.iter().filter(|record| record["type"] == kind).collect()
+}
+
+#[test]
+fn arrivals_that_were_due_when_a_run_was_stopped_are_told_and_those_to_come_are_counted() {
+    let sim = Sim::start("openai", &["--ttft", "400ms", "--tokens", "2"]);
+    let flags = ["--rate", "50", "--arrival", "constant", "--concurrency", "2"];
+    for planned in [["--duration", "60s"], ["--requests", "3000"]] {
+        let (records, told) = interrupted(&sim, &[&flags[..], &planned].concat(), "\"type\":\"result\"", 4);
+        let results = of(&records, "result");
+        let (not_sent, sent): (Vec<&Value>, Vec<&Value>) = results.iter().partition(|r| r["start_ts"].is_null());
+        // Two at once, and the first pair took 400 ms: twenty arrivals were due by then.
+        assert!(sent.len() <= 8 && not_sent.len() >= 20, "{} {}: {told}", sent.len(), not_sent.len());
+        for result in &not_sent {
+            assert_eq!((&result["error"]["kind"], &result["rate"]), (&"cancelled".into(), &50.0.into()), "{result}");
+        }
+        let (levels, ends) = (of(&records, "level"), of(&records, "run_end"));
+        let (level, end) = (levels[0], ends[0]);
+        assert_eq!((&level["unsent"], &level["sent"]), (&end["unsent"], &sent.len().into()), "{level} {end}");
+        let unsent = level["unsent"].as_u64().unwrap();
+        if planned[0] == "--requests" {
+            assert_eq!(unsent as usize + sent.len(), 3000, "{level}");
+            assert_eq!(end.get("cut"), None);
+        } else {
+            // One may have had its connection opened ahead of its time.
+            assert!((not_sent.len()..not_sent.len() + 3).contains(&(unsent as usize)), "{level} {}", not_sent.len());
+            assert_eq!(end["cut"], true);
+        }
+        assert!(told.contains("arrivals were due before the run was stopped, and were not sent"), "{told}");
+    }
+}
+
+#[test]
+fn a_level_that_was_stopped_says_what_it_did_not_send_and_so_do_those_after_it() {
+    let sim = Sim::start("openai", &["--ttft", "300ms", "--tokens", "2"]);
+    let (records, told) = interrupted(&sim, &["--requests", "4", "--concurrency", "1,2,4"], "\"type\":\"result\"", 1);
+    let levels = of(&records, "level");
+    let counts = |level: &&Value| {
+        (level["concurrency"].as_u64().unwrap(), level["sent"].as_u64().unwrap() + level["unsent"].as_u64().unwrap())
+    };
+    assert_eq!(levels.iter().map(counts).collect::<Vec<_>>(), [(1, 4), (2, 4), (4, 4)], "{levels:?} {told}");
+    let unsent: u64 = levels.iter().map(|level| level["unsent"].as_u64().unwrap()).sum();
+    assert_eq!(of(&records, "run_end")[0]["unsent"], unsent);
+    assert!(levels[0]["unsent"].as_u64() > Some(0), "{levels:?}");
+}
+
+#[test]
+fn what_found_no_connection_failed_in_the_level_as_in_the_run() {
+    let nobody = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    };
+    let mut run = command("llm-run");
+    run.args(["--source", "openai", "--base-url", &nobody, "--prompt", "x", "--retries", "0"]);
+    run.args(["--requests", "20", "--concurrency", "4"]);
+    let ran = run_with(run, "m\n").exits(1);
+    let (level, end) = (&ran.of_type("level")[0], &ran.of_type("run_end")[0]);
+    for of in [level, end] {
+        assert_eq!((&of["failed"], &of["unsent"]), (&20.into(), &0.into()), "{of}");
+    }
+    assert_eq!(level["sent"], 0);
+    assert!(ran.stderr.contains("0 ok, 20 failed,"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_single_level_says_what_it_kept_and_a_load_that_was_not_reached_is_told() {
+    let sim = Sim::start("openai", &["--ttft", "200ms", "--tokens", "2"]);
+    let ran = load(&sim, &["--concurrency", "4", "--requests", "8"]).exits(0);
+    assert!(ran.stderr.contains("llm-run: 4 at once asked: "), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("not reached"), "{}", ran.stderr);
+    // The answers are over long before the last of so many is sent.
+    let sim = Sim::start("openai", &["--ttft", "0ms", "--itl", "0ms", "--tokens", "1"]);
+    let ran = load(&sim, &["--concurrency", "1000", "--requests", "1000", "--threads", "1"]).exits(0);
+    let most = ran.of_type("level")[0]["in_flight_max"].as_u64().unwrap();
+    assert!(most < 1000, "{most}");
+    assert!(
+        ran.stderr.contains(&format!("1000 at once was not reached: at most {most} ran at once")),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_client_that_was_late_itself_says_so() {
+    let sim = Sim::start("openai", &["--ttft", "1s", "--tokens", "2"]);
+    let mut run = command("llm-run");
+    run.args(["--source", "openai", "--base-url", &sim.url, "--prompt", "x", "--concurrency", "2", "--requests", "2"]);
+    let mut child = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), format!("{MODEL}\n").as_bytes()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    signal(&child, "STOP");
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    signal(&child, "CONT");
+    let ended = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert!(told.contains("2 at once: this client was ") && told.contains(" ms late itself"), "{told}");
+}
+
+#[test]
+fn a_rate_that_brings_no_request_lasts_its_time_and_says_so() {
+    let sim = Sim::start("openai", &["--tokens", "2"]);
+    // The first arrival of this seed is later than that.
+    let began = std::time::Instant::now();
+    let ran = load(&sim, &["--rate", "0.01", "--duration", "1s"]).exits(0);
+    assert!(began.elapsed() >= std::time::Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(ran.of_type("result").len(), 0);
+    let level = &ran.of_type("level")[0];
+    assert_eq!((&level["sent"], &level["failed"], &level["unsent"]), (&0.into(), &0.into(), &0.into()), "{level}");
+    assert!(ran.stderr.contains("0.01/s asked: no request was due before its time was over"), "{}", ran.stderr);
+}
+
 #[test]
 fn loads_that_make_no_sense_are_refused_with_the_reason() {
     for (flags, why) in [

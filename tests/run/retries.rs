@@ -4,11 +4,12 @@ use super::openrouter::FINCH;
 use super::{ask, one};
 use crate::common::sim::Sim;
 use crate::common::{Ran, command, run_with, signal};
+use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn only_what_may_help_is_tried_again_and_as_the_server_asks() {
@@ -239,4 +240,50 @@ fn a_try_that_still_waits_for_its_connection_when_the_run_is_left_does_not_take_
         assert_eq!(result.get("attempts"), None, "the try before is the result, and no other was made: {result}");
         assert!(ran.stderr.contains("0 ok, 1 failed"), "{}", ran.stderr);
     }
+}
+
+/// A server of HTTP/2 that fails the first request and says nothing at all on the next connection; it tells when that one is there.
+fn fails_once_and_then_never_speaks() -> (String, std::sync::mpsc::Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (say, there) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut first, _) = listener.accept().unwrap();
+        // SETTINGS; when a request has come, HEADERS that end stream 1 with :status 500 (index 14 of HPACK's table).
+        first.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+        let (mut heard, mut piece) = (Vec::new(), [0; 4096]);
+        while !heard.windows(6).any(|six| six == b"\"model") {
+            let n = first.read(&mut piece).unwrap();
+            assert!(n > 0, "the client left");
+            heard.extend_from_slice(&piece[..n]);
+        }
+        first.write_all(&[0, 0, 1, 1, 5, 0, 0, 0, 1, 0x8e]).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        drop(first);
+        let (second, _) = listener.accept().unwrap();
+        say.send(()).unwrap();
+        std::thread::sleep(Duration::from_secs(120));
+        drop(second);
+    });
+    (url, there)
+}
+
+#[test]
+fn a_second_try_that_waits_for_its_connection_ends_at_the_first_signal() {
+    let (url, there) = fails_once_and_then_never_speaks();
+    let mut run = command("llm-run");
+    run.args(["--source", "openai", "--base-url", &url, "--prompt", "x", "--http2", "--retries", "3"]);
+    run.args(["--connect-timeout", "100s", "--grace", "100s"]);
+    let mut child = run.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"m\n").unwrap();
+    there.recv_timeout(Duration::from_secs(60)).unwrap();
+    let began = Instant::now();
+    signal(&child, "INT");
+    let ended = child.wait_with_output().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    let text = String::from_utf8(ended.stdout).unwrap();
+    let result = text.lines().find(|line| line.contains("\"type\":\"result\"")).unwrap();
+    let result: Value = serde_json::from_str(result).unwrap();
+    assert_eq!(result["error"]["status"], 500, "as the try before left it: {result}");
+    assert_eq!(result.get("attempts"), None, "{result}");
 }

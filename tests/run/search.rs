@@ -3,8 +3,10 @@
 use super::ask;
 use crate::common::sim::Sim;
 use crate::common::{Ran, command, run_with, signal, wait_until};
+use llm_bench::pace::{Arrival, Arrivals};
 use serde_json::{Value, json};
 use std::process::Stdio;
+use std::time::Duration;
 
 const MODEL: &str = "finch-4b";
 
@@ -54,6 +56,23 @@ fn the_highest_rate_is_found_that_a_server_can_work_off() {
     assert_eq!((&search["highest_holding"], &search["lowest_breaking"]), (&json!(8.0), &json!(16.0)), "{search}");
     assert!(ran.of_type("result").iter().all(|result| result["concurrency"].is_null()));
     assert!(ran.stderr.contains("8/s: ttft_p50<400ms holds: "), "{}", ran.stderr);
+}
+
+#[test]
+fn a_part_without_a_request_lasts_its_time_and_the_search_goes_on() {
+    let sim = Sim::start("openai", &["--tokens", "2"]);
+    // A fifth of a request in each part: the first brings none, and ten are needed.
+    let first = |seed: &u64| Arrivals::new(1.0, Arrival::Poisson, Duration::ZERO, *seed).next();
+    let seed = (1..).find(|seed| first(seed) > Some(Duration::from_millis(300))).unwrap().to_string();
+    let flags = ["--rate", "1..2", "--duration", "200ms", "--load-seed", &seed, "--search", "ttft_mean<10s"];
+    let ran = seek(&sim, &flags);
+    let search = found(&ran);
+    let point = &search["points"][0];
+    assert!(point["parts"].as_u64() > Some(1) && ran.stderr.contains(": once more"), "{search} {}", ran.stderr);
+    assert!(ran.stderr.matches("once more").count() > 1, "{}", ran.stderr);
+    let end = &ran.of_type("run_end")[0];
+    let took = end["ended_ts"].as_f64().unwrap() - ran.of_type("run")[0]["started_ts"].as_f64().unwrap();
+    assert!(took >= 0.2 * 2.0, "{took}");
 }
 
 #[test]

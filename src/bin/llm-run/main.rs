@@ -17,7 +17,7 @@ use llm_bench::record::{self, Run, SearchOver, Tool};
 use llm_bench::runner::{self, Stop};
 use llm_bench::{clock, memory};
 use output::Sink;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::sync::watch;
@@ -28,6 +28,10 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     let output = cli.common.output.as_deref();
+    anyhow::ensure!(
+        output.is_some_and(|path| path.as_os_str() != "-") || cli.keep.artifacts.is_some() || cli::has_output(),
+        "standard output is closed: nothing would be kept: give -o FILE, or -o /dev/null to keep nothing"
+    );
     if let Some(name) = cli.prompts.print_suite {
         let mut out = Out::open(output)?;
         for prompt in suite(name, cli.prompts.system.as_deref()) {
@@ -44,14 +48,11 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     cli.keys.check()?;
     cli::distinct(output, cli.files.iter().chain(&cli.keep.resume).map(PathBuf::as_path).chain(cli.prompts.files()))?;
     let mut out = Out::open(output)?;
-    // The head of the run goes first, before any line of the input that is passed on.
-    if !cli.keep.dry_run {
-        out.line(&record::line(&head(&cli, &settings, started_ts))?)?;
-        for prompt in settings.prompts.iter().filter_map(Item::held) {
-            out.line(&record::line(prompt)?)?;
+    let (targets, bad_lines) = begin(&cli, &settings, started_ts, talk, &mut out).inspect_err(|why| {
+        if cli::is_closed_pipe(why) && !cli.keep.dry_run {
+            talk.warn(format!("{}: nothing was sent", output::READER_LEFT));
         }
-    }
-    let (targets, bad_lines) = input::targets(&cli, talk, &mut out)?;
+    })?;
     let bad = bad_lines + bad_prompts;
     if cli.keep.dry_run {
         output::dry_run(&settings, &targets, &mut out)?;
@@ -105,7 +106,12 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         let mut sink = Sink::new(out, cli.keep.artifacts.as_deref(), one_per_model, progress.clone(), talk)?;
         let (say, stop) = watch::channel(Stop::Go);
         tokio::spawn(signals::obey(say, progress, cli.limits.grace)?);
-        let tally = runner::run(settings, targets, stop, |event| sink.take(event)).await?;
+        let ran = runner::run(settings, targets, stop, |event| sink.take(event)).await;
+        let tally = ran.inspect_err(|why| {
+            if why.kind() == ErrorKind::BrokenPipe {
+                sink.reader_left(planned);
+            }
+        })?;
         anyhow::Ok((tally, sink.finish(run, tally, started_ts)?))
     })?;
     // What fails beyond the load that a search looks for is what it looks for.
@@ -115,6 +121,23 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     };
     let failed = items_failed || bad > 0 || unwritten > 0;
     Ok(if failed { Exit::SomeFailed } else { Exit::Done })
+}
+
+/// Writes the head of the run, before any line of the input that is passed on, and reads whom to ask; how many lines were bad.
+fn begin(
+    cli: &Cli,
+    settings: &runner::Settings,
+    started_ts: f64,
+    talk: Talk,
+    out: &mut Out,
+) -> anyhow::Result<(Vec<runner::Target>, u64)> {
+    if !cli.keep.dry_run {
+        out.line(&record::line(&head(cli, settings, started_ts))?)?;
+        for prompt in settings.prompts.iter().filter_map(Item::held) {
+            out.line(&record::line(prompt)?)?;
+        }
+    }
+    input::targets(cli, talk, out)
 }
 
 fn head(cli: &Cli, settings: &runner::Settings, started_ts: f64) -> Run {

@@ -23,10 +23,15 @@ pub struct Sink {
     failures_told: u64,
     unwritten: u64,
     verifying: HashSet<u64>,
+    begun: u64,
+    broken: bool,
 }
 
 /// How many failures are told one by one; the rest are in the records, and counted in the last line.
 const FAILURES_TOLD: u64 = 10;
+
+/// How it is said that nobody reads any more.
+pub const READER_LEFT: &str = "the reader of the records has left";
 
 /// What is waited for beside requests: a load, OpenRouter's ledger.
 const LOADING: &str = "loading";
@@ -55,10 +60,35 @@ impl Sink {
             failures_told: 0,
             unwritten: 0,
             verifying: HashSet::new(),
+            begun: 0,
+            broken: false,
         })
     }
 
+    /// Takes what happened. After a record could not be written, it only counts.
     pub fn take(&mut self, event: Event) -> io::Result<()> {
+        self.begun += u64::from(matches!(event, Event::Running(_)));
+        if self.broken {
+            return Ok(());
+        }
+        let taken = self.keep(event);
+        self.broken = taken.is_err();
+        taken
+    }
+
+    /// The last word when the reader of the records has left: what is not sent of what was planned; `None` where only time ends it.
+    pub fn reader_left(&self, planned: Option<u64>) {
+        self.progress.finish();
+        self.talk.warn(match planned {
+            Some(planned) => {
+                let left = planned.saturating_sub(self.begun);
+                format!("{READER_LEFT}: {left} of {planned} planned requests are not sent")
+            }
+            None => format!("{READER_LEFT}: no more requests are sent after {}", self.begun),
+        });
+    }
+
+    fn keep(&mut self, event: Event) -> io::Result<()> {
         match event {
             Event::Loading(model) => {
                 let began_ns = clock::mono_ns();

@@ -69,7 +69,7 @@ pub(super) fn through(group: &Group, of: fn(&Throughput) -> Option<f64>) -> Cell
     let Some((through, value)) = group.throughput.as_ref().and_then(|t| Some((t, of(t)?))) else { return Cell::Absent };
     let part = if through.part.steady { "the steady part of the load" } else { "the whole load" };
     let more = format!("over {} of {part}", number::lasting(through.span_seconds));
-    Cell::Number { value, doubt: None, more: Some(more) }
+    Cell::Number { value, doubt: through.doubt(), more: Some(more) }
 }
 
 /// A metric of energy: the median, with the mean's certain bounds.

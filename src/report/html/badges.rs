@@ -25,6 +25,7 @@ pub fn badges(summary: &Summary) -> Vec<Badge> {
     }
     let groups = &summary.groups;
     let mut badges: Vec<Badge> = valid(summary).into_iter().collect();
+    badges.extend(doubled(summary));
     badges.extend([failures(summary), samples(groups)]);
     badges.extend(lag(groups));
     badges.extend(schedule(summary));
@@ -86,6 +87,15 @@ fn valid(summary: &Summary) -> Option<Badge> {
     } else {
         badge("warn", "with reservations", format!("{}.", against.join("; ")))
     })
+}
+
+/// Whether results are there twice.
+fn doubled(summary: &Summary) -> Option<Badge> {
+    let runs = summary.doubled.len();
+    let said: Vec<String> = summary.doubled.iter().take(5).map(|one| number::shortened(&one.said(), 300)).collect();
+    let more = if runs > said.len() { format!("; {} more runs", runs - said.len()) } else { String::new() };
+    let text = if runs == 1 { "a run twice".to_owned() } else { format!("{runs} runs twice") };
+    (runs > 0).then(|| badge("bad", text, format!("{}{more}.", said.join("; "))))
 }
 
 fn failures(summary: &Summary) -> Badge {
@@ -260,7 +270,9 @@ fn kept_up(summary: &Summary) -> Option<Badge> {
     };
     let of_groups = summary.groups.iter().filter(alone).filter_map(|group| {
         let through = group.throughput.as_ref()?;
-        Some((group.rate, group.concurrency, through.sent_per_second, Some(through.concurrency)))
+        // While the last requests of the whole end none are sent: over it fewer are than were asked for.
+        let sent = through.part.steady.then_some(through.sent_per_second);
+        Some((group.rate, group.concurrency, sent, Some(through.concurrency)))
     });
     let of_levels =
         shared.iter().map(|level| (level.rate, level.concurrency, level.sent_per_second, level.in_flight_mean));

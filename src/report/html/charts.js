@@ -36,6 +36,7 @@ function initCharts() {
     drawn.push(chart);
   }
   if (drawn.length || missing.length) section.hidden = false;
+  pack(grid);
   if (missing.length) section.append(el("details", { class: "undrawn" }, el("summary", {}, drawn.length ? `${missing.length} more chart${missing.length > 1 ? "s have" : " has"} nothing to show` : "No chart has anything to show"), el("ul", {}, missing.map((words) => el("li", {}, words)))));
   document.addEventListener("shown", (event) => {
     const changed = event.detail.size !== visible.size || [...event.detail].some((at) => !visible.has(at));
@@ -46,10 +47,37 @@ function initCharts() {
   if (table) applyFilter();
 }
 
+// Each chart stands in the column that is the shortest when it comes: no column ends far above another.
+function pack(grid) {
+  const figures = $$("figure", grid);
+  grid.classList.add("packed");
+  const place = () => {
+    const heights = getComputedStyle(grid).gridTemplateColumns.split(" ").map(() => 0);
+    for (const one of figures) {
+      const tall = Math.ceil(one.getBoundingClientRect().height) + 14;
+      const at = heights.indexOf(Math.min(...heights));
+      heights[at] += tall;
+      Object.assign(one.style, { gridColumn: String(at + 1), gridRow: `span ${tall}` });
+    }
+  };
+  const sizes = new ResizeObserver(() => requestAnimationFrame(place));
+  for (const one of [grid, ...figures]) sizes.observe(one);
+  place();
+}
+
 const nothing = (width) => canvas(width, 60, text(width / 2, 34, "nothing of what the filter leaves was measured", { "text-anchor": "middle", class: "faint" }));
 const labelRoom = (width) => Math.min(230, Math.max(110, width * 0.36));
+// Names of rows stand to the left of their marks; where that would cut what tells them apart, on a line of their own above them.
+const NARROW = 400;
+function rowNames(width, tall) {
+  const above = width < NARROW;
+  const left = above ? 6 : labelRoom(width);
+  const lead = above ? 15 : 0;
+  const name = (words, top, foot) => (above ? text(left, top + 11, fit(words, width - left), { class: "label" }) : text(left - 8, foot, fit(words, left - 12), { "text-anchor": "end", class: "label" }));
+  return { left, lead, tall: tall + lead, name };
+}
 const more = (left) => (left > 0 ? [el("p", { class: "note" }, `${left} more rows are not drawn; filter the table to choose.`)] : []);
-const legend = (entries) => el("div", { class: "legend" }, entries.map(([fillWith, words]) => { const i = el("i"); i.style.background = fillWith; return el("span", {}, i, words); }));
+const legend = (entries) => el("div", { class: "legend" }, entries.map(([fillWith, words]) => { const i = el("i"); if (fillWith === IDLE) i.className = "hatch"; else i.style.background = fillWith; return el("span", {}, i, words); }));
 // Lines of a legend: no two that follow each other differ in colour alone.
 const DASHES = ["", "7 3", "2 3", "9 3 2 3"];
 const dash = (k) => DASHES[k % DASHES.length];

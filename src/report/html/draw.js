@@ -104,6 +104,10 @@ function axisY(scale, { left, right, label, top, n = 5 }) {
     text(left - 7, top - 7, label, { class: "faint" }),
   ];
 }
+// What nobody asked for, idling, is hatched: no colour of a mark is like it to any eye, nor on paper.
+const IDLE = "url(#hatch)";
+document.body.append(svg("svg", { width: 0, height: 0, class: "defs", "aria-hidden": "true" }, svg("defs", {}, svg("pattern", { id: "hatch", width: 5, height: 5, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+  svg("rect", { width: 5, height: 5, fill: "var(--card)" }), svg("rect", { width: 1.6, height: 5, fill: "var(--soft)" })))));
 // A name without its publisher; the stroke of "8/s" is not meant.
 const bare = (name) => name.replace(/^[^\s/]+\//, "");
 // A name in the room it has; the whole of it is in the tip.
@@ -114,6 +118,7 @@ function fit(words, room) {
   // What stands behind a dot tells rows of one model apart: the model gives way first.
   const dot = words.lastIndexOf(" · ");
   if (dot > 0 && most - (words.length - dot) >= 3) return `${words.slice(0, most - (words.length - dot) - 1)}…${words.slice(dot)}`;
+  if (dot > 0) return words.length - dot - 2 <= most ? `…${words.slice(dot + 3)}` : `${words.slice(dot + 3, dot + 2 + most)}…`;
   return `${words.slice(0, Math.ceil(most * 0.45))}…${words.slice(words.length - Math.floor(most * 0.5))}`;
 }
 

@@ -43,7 +43,7 @@ function parseFilter(input) {
       at += 2;
       // A blank may stand before a unit, but what is no unit of this column is a word.
       const unit = UNITS[tokens[at]?.toLowerCase()]?.[0];
-      const told = unit && unit === columns.get(token.toLowerCase())?.unit && /^[-+$.\de]+$/i.test(value ?? "");
+      const told = unit && unit === columnOf(token)?.unit && /^[-+$.\de]+$/i.test(value ?? "");
       return condition(token, how, told ? value + tokens[at++] : value);
     }
     const text = token.replaceAll('"', "").toLowerCase();
@@ -54,10 +54,43 @@ function parseFilter(input) {
   return test;
 }
 
+// A column by its key, by its head, or by the beginning of its key where only one begins so; of several percentiles the median.
+const plainly = (words) => words.toLowerCase().replace(/[^a-z\d]+/g, "_").replace(/^_|_$/g, "");
+function columnOf(named) {
+  const all = [...columns.values()];
+  const key = plainly(named);
+  const begin = all.filter((column) => column.key.startsWith(key));
+  return columns.get(named.toLowerCase()) ?? (key.length < 2 ? undefined : columns.get(key) ?? columns.get(`${key}_p50`) ?? only(all.filter((column) => plainly(headOf(column)) === key || plainly(column.label) === key)) ?? only(begin));
+}
+const only = (list) => (list.length === 1 ? list[0] : undefined);
+const headOf = (column) => $(`th[data-key="${column.key}"] button`, table ?? document)?.textContent ?? column.label;
+
+// The columns whose keys or heads are nearest to what was typed: they have it in them, or differ in a letter or two.
+function nearest(named) {
+  const key = plainly(named);
+  const far = (column) => Math.min(...[column.key, plainly(column.label), ...column.key.split("_")].map((one) => (key.length > 1 && one.includes(key) ? 0.5 : edits(key, one))));
+  return [...columns.values()].map((column) => [far(column), column.key]).filter(([n]) => n <= Math.max(1, key.length / 3)).sort(([a], [b]) => a - b).slice(0, 4).map(([, near]) => near);
+}
+// How many letters must be changed, put in or taken out.
+function edits(a, b) {
+  let before = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i += 1) {
+    const now = [i];
+    for (let j = 1; j <= b.length; j += 1) now.push(Math.min(before[j] + 1, now[j - 1] + 1, before[j - 1] + (a[i - 1] !== b[j - 1])));
+    before = now;
+  }
+  return before[b.length];
+}
+
 function condition(key, sign, text) {
-  const column = columns.get(key.toLowerCase());
-  if (!column) throw `no column ${key}`;
-  if (text === undefined || text === "") throw `${key}${sign} needs a value`;
+  const column = columnOf(key);
+  if (!column) {
+    const near = nearest(key);
+    throw `no column ${key}${near.length ? `; is it ${near.join(" or ")}?` : "; ? beside the filter lists them"}`;
+  }
+  const example = column.numeric ? `${column.key}>50${column.unit ? ` or ${column.key}>50${column.unit === "$" ? "" : column.unit}` : ""}` : `${column.key}=word`;
+  if (text === undefined || text === "") throw `${key}${sign} needs a value, as in ${example}`;
+  if (/^([()!]|>=|<=|!=|[<>=])$/.test(text)) throw `after ${key}${sign} stands ${text} where a ${column.numeric ? "number" : "word"} is expected, as in ${example}`;
   text = text.replaceAll('"', "");
   if (!column.numeric) {
     const wanted = text.toLowerCase();
@@ -68,7 +101,7 @@ function condition(key, sign, text) {
   }
   const [, amount, unit] = /^\$?([-+]?[\d.]+(?:e[-+]?\d+)?)(.*)$/i.exec(text) ?? [];
   const number = Number(amount);
-  if (amount === undefined || Number.isNaN(number)) throw `${text} is not a number`;
+  if (amount === undefined || Number.isNaN(number)) throw `${text} is not a number; one is expected, as in ${example}`;
   let scale = column.scale;
   if (unit) {
     const known = UNITS[unit.toLowerCase()];

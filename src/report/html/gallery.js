@@ -219,8 +219,26 @@ function initShots() {
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 }
 
+// Of hundreds of cards, the first: the others are behind a button that says how many there are.
+const FIRST = 24;
+function fold() {
+  const others = answers.slice(FIRST).map(({ card }) => card);
+  if (!others.length) return;
+  const grid = others[0].parentElement;
+  const unfold = (all) => {
+    grid.classList.toggle("folded", !all);
+    others.forEach((card) => { card.hidden = !all; });
+    button.textContent = all ? `Show the first ${FIRST} only` : `Show all ${answers.length} answers`;
+    button.setAttribute("aria-expanded", String(all));
+  };
+  const button = el("button", { type: "button", id: "all-answers", onclick: () => { const all = others[0].hidden; keep({ answers: all ? "all" : "" }); unfold(all); } });
+  grid.after(el("p", { class: "note" }, button));
+  unfold(state.answers === "all");
+}
+
 function initGallery() {
   if (!answers.length) return;
+  fold();
   thumbnails();
   initShots();
   // What the hash says of it.

@@ -66,13 +66,14 @@ function goodput() {
       const all = shownGroups().map((one) => ({ ...one, tried: tally[one.at][0], kept: tally[one.at][1] })).filter((one) => one.tried);
       if (!all.length) return nothing(width);
       const list = all.sort((a, b) => b.kept / b.tried - a.kept / a.tried).slice(0, MOST);
-      const left = labelRoom(width), right = width - 50, top = 4, tall = 21, bottom = top + list.length * tall;
+      const { left, lead, tall, name } = rowNames(width, 21);
+      const right = width - 50, top = 4, bottom = top + list.length * tall;
       const x = linear(0, 100, left, right);
       const image = canvas(width, bottom + 34, axisX(x, { top, bottom, left, right, label: "% good", n: 5 }));
       list.forEach(({ group, tried, kept }, i) => {
-        const y = top + i * tall + 3;
+        const y = top + i * tall + lead + 3;
         const share = (100 * kept) / tried;
-        image.append(text(left - 8, y + 12, fit(group.name, left - 12), { "text-anchor": "end", class: "label" }),
+        image.append(name(group.name, y - lead - 3, y + 12),
           svg("rect", { x: left, y, width: right - left, height: 15, fill: "var(--line2)" }),
           svg("rect", { x: left, y, width: Math.max(0, x(share) - left), height: 15, fill: "var(--c2)", "data-tip": `${group.name}\n${kept} of ${tried} good` }),
           text(right + 6, y + 12, `${share.toFixed(0)} %`));

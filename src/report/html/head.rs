@@ -4,7 +4,7 @@ use super::links::href;
 use super::parts::quoted;
 use crate::clock;
 use crate::record::Run;
-use crate::report::{Options, number};
+use crate::report::{Options, notes, number};
 use crate::summary::Summary;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -18,6 +18,9 @@ const STREAMS: [&str; 6] =
 
 /// How many runs are made again by the command of the head.
 const LINES: usize = 8;
+
+/// How many machines are named.
+const MACHINES: usize = 8;
 
 /// How many folders' streams are linked.
 const FOLDERS: usize = 6;
@@ -47,11 +50,17 @@ pub fn facts(summary: &Summary) -> Vec<String> {
     if let Some(ts) = totals.started_ts.or(summary.runs.first().map(|run| run.started_ts)) {
         facts.extend(date(ts));
     }
-    if let Some(host) = summary.runs.first().map(|run| &run.host) {
+    let machines = summary.machines();
+    if machines.len() > 1 {
+        let more = machines.len().saturating_sub(MACHINES);
+        facts.push(format!("{} machines", machines.len()));
+        facts.extend(machines.into_iter().take(MACHINES));
+        facts.extend((more > 0).then(|| format!("{more} more machines")));
+    } else if let Some(host) = summary.runs.first().map(|run| &run.host) {
         facts.extend(host.cpu.clone());
         facts
             .extend(host.gpu.clone().filter(|gpu| !host.cpu.as_ref().is_some_and(|cpu| gpu.starts_with(cpu.as_str()))));
-        facts.extend(host.ram_bytes.map(|bytes| format!("{:.0} GiB", bytes as f64 / f64::from(1 << 30))));
+        facts.extend(host.ram_bytes.map(number::gib));
         facts.extend(host.os.clone());
     }
     let plural = |n: u64, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
@@ -60,6 +69,7 @@ pub fn facts(summary: &Summary) -> Vec<String> {
         facts.push(format!("{}, {}", plural(models.len() as u64, "model"), plural(totals.requests, "request")));
     }
     facts.extend(totals.seconds.filter(|s| *s > 0.0).map(number::lasting));
+    facts.extend(notes::unread(summary));
     if let Some(run) = summary.runs.first() {
         facts.push(format!("{} {}", run.tool.name, run.tool.version));
     }

@@ -62,22 +62,23 @@ function lagsOfLevels(width, levels) {
   }
   const keys = drawn.flatMap(({ counts, late }) => [...counts.keys(), classOf(late.p50), classOf(late.max)]);
   const [low, high] = aDecade(Math.min(...keys), Math.max(...keys) + 1, 8);
-  const left = labelRoom(width), right = width - 14, top = 4, tall = 30, bottom = top + drawn.length * tall;
+  const { left, lead, tall, name: nameOf } = rowNames(width, 30);
+  const right = width - 14, top = 4, bottom = top + drawn.length * tall;
   const x = logarithmic(bound(low) * 1e3, bound(high) * 1e3, left, right);
   const at = (seconds) => x(Math.max(seconds, 1e-6) * 1e3);
   const image = canvas(width, bottom + 36, axisX(x, { top, bottom, left, right, label: "ms late" }));
   drawn.forEach(({ level, late, words, fillWith, of, first, counts }, i) => {
     const y = top + i * tall, foot = y + tall - 3;
     const name = [several ? level.models?.join(", ") : null, loadOf(level)].filter(Boolean).join(" · ");
-    if (first) image.append(text(left - 8, y + tall - 8, fit(name, left - 12), { "text-anchor": "end", class: "label" }));
+    if (first) image.append(nameOf(name, y, y + tall - 8));
     const said = `${name}: ${words}\n${late.n.toLocaleString("en-US")} ${of}: median ${lasting(late.p50)}, p99 ${lasting(late.p99)}, worst ${lasting(late.max)}`;
     const most = Math.max(...counts.values());
     image.append(line(left, foot, right, foot));
     for (const [k, n] of [...counts].sort(([a], [b]) => a - b)) {
-      const high = Math.max(1.5, (n / most) * (tall - 7));
+      const high = Math.max(1.5, (n / most) * (tall - lead - 7));
       image.append(svg("rect", { x: x(bound(k) * 1e3) + 0.5, y: foot - high, width: Math.max(1, x(bound(k + 1) * 1e3) - x(bound(k) * 1e3) - 1), height: high, fill: fillWith, "data-tip": `${said}\n${lasting(bound(k))} to ${lasting(bound(k + 1))}: ${n.toLocaleString("en-US")}` }));
     }
-    image.append(svg("path", { d: `M${at(late.p50)} ${foot}v${7 - tall}M${at(late.p99)} ${foot}v${7 - tall}`, class: "middle", "data-tip": said }));
+    image.append(svg("path", { d: `M${at(late.p50)} ${foot}v${7 + lead - tall}M${at(late.p99)} ${foot}v${7 + lead - tall}`, class: "middle", "data-tip": said }));
   });
   return [legend(kinds.filter(([key]) => levels.some((level) => level[key]?.n)).map(([, words, fillWith]) => [fillWith, words])), image, el("p", { class: "note" }, "Strokes: the median and the 99th percentile. Each histogram is drawn against its own largest class."), ...more(lanes.length - drawn.length)];
 }

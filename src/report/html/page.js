@@ -77,6 +77,8 @@ function initPrint() {
       one.open = true;
       undo.push(() => { one.open = false; });
     }
+    // Paper waits for no picture that is fetched when it is seen.
+    for (const shot of $$("img.shot")) shot.loading = "eager";
     for (const told of $$("figure .told")) {
       const values = valuesOf(told.previousElementSibling, ON_PAPER);
       values.classList.add("on-paper");
@@ -85,7 +87,7 @@ function initPrint() {
     }
     const reasons = table && reasonsOf();
     if (reasons) {
-      table.parentElement.after(reasons);
+      table.closest(".framed").after(reasons);
       undo.push(() => reasons.remove());
     }
   });

@@ -136,7 +136,7 @@ pub fn run(run: &Run) -> RunText {
     say("processor", run.host.cpu.clone());
     say("cores", run.host.cores.map(|n| n.to_string()));
     say("graphics", run.host.gpu.clone());
-    say("memory", run.host.ram_bytes.map(|bytes| format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))));
+    say("memory", run.host.ram_bytes.map(number::gib));
     say("system", run.host.os.clone());
     for (name, value) in &run.settings {
         if let Some((name, text)) = setting(name, value) {

@@ -7,8 +7,21 @@ function detail(at) {
   return el("div", { class: "inside" }, spreads(group), requests(mine), facts);
 }
 
-// Tokens are counted: a whole number of them has no decimals.
-const amount = (value, unit) => (unit === "tok" && Number.isInteger(value) ? value.toLocaleString("en-US") : digits(value));
+// Numbers that stand in one column have one format, so that their points stand beneath each other: three to four digits of the
+// largest, of money two of the smallest. What is smaller than its last digit says so; tokens are counted, whole ones have no decimals.
+function format(values, unit) {
+  const sizes = values.filter((value) => has(value) && value !== 0).map(Math.abs);
+  const largest = sizes.reduce((a, b) => Math.max(a, b), 0), smallest = sizes.reduce((a, b) => Math.min(a, b), Infinity);
+  const exponent = Math.floor(Math.log10(unit === "$" ? smallest : largest));
+  const places = !sizes.length || (unit === "tok" && values.filter(has).every(Number.isInteger)) ? 0
+    : unit === "$" ? Math.max(2, 1 - exponent) : unit === "tok" ? 1 : exponent >= 0 ? Math.max(0, 3 - exponent) : Math.max(3, 2 - exponent);
+  const most = Math.min(places, 8);
+  return (value) => {
+    const least = 10 ** -most;
+    if (value !== 0 && Math.abs(value) < least / 2) return `<\u2009${least.toFixed(most)}`;
+    return value.toLocaleString("en-US", { minimumFractionDigits: most, maximumFractionDigits: most });
+  };
+}
 
 function spreads(group) {
   const names = ["n", "mean", "± sd", "min", "p50", "p90", "p95", "p99", "max"];
@@ -17,24 +30,29 @@ function spreads(group) {
   // The unit stands behind the name, in what the numbers are in.
   const label = ({ name, unit }) => {
     const words = name.replace(/_(seconds|bytes|watts|joules|usd)$/, "");
-    return [words.replaceAll("_", " "), words === name ? null : el("small", {}, ` ${unit}`)];
+    return [words.replaceAll("_", " "), words === name && /per_second$|^(input|output|reasoning)_tokens$/.test(name) ? null : el("small", {}, ` ${unit}`)];
   };
   // Of one request there is no spread: its numbers fit into a few lines.
   if (known.every((metric) => group.stats[metric.name][0] === 1)) {
-    return el("div", { class: "values" }, known.map((metric) => el("div", {}, el("span", {}, label(metric)), el("span", {}, amount(group.stats[metric.name][1] / metric.scale, metric.unit)))));
+    return el("div", { class: "values" }, known.map((metric) => {
+      const value = group.stats[metric.name][1] / metric.scale;
+      return el("div", {}, el("span", {}, label(metric)), el("span", {}, format([value], metric.unit)(value)));
+    }));
   }
-  const cell = (value, i, metric, n) => {
+  const cell = (value, i, metric, n, write) => {
     // A percentile needs five measurements beyond it.
     const quant = { 4: 0.5, 5: 0.9, 6: 0.95, 7: 0.99 }[i];
     const weak = quant && n > 1 && n * (1 - quant) < 5 - 1e-9;
-    return el("td", { class: "n" }, i === 0 ? String(value) : value === null ? "–" : amount(value / metric.scale, metric.unit),
+    return el("td", { class: "n" }, i === 0 ? String(value) : value === null ? "–" : write(value / metric.scale),
       weak ? el("span", { class: "doubt", title: `${n} measurements are too few to know this` }, "?") : null);
   };
   return el("div", {}, el("table", { class: "plain" },
-    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "spread"), names.map((name) => el("th", { scope: "col", class: "n" }, name)))),
-    el("tbody", {}, known.map((metric) => el("tr", {},
-      el("th", { scope: "row" }, label(metric)),
-      group.stats[metric.name].map((value, i) => cell(value, i, metric, group.stats[metric.name][0])))))));
+    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "spread"), el("th", { scope: "col" }, "unit"), names.map((name) => el("th", { scope: "col", class: "n" }, name)))),
+    el("tbody", {}, known.map((metric) => {
+      const [n, ...values] = group.stats[metric.name];
+      const write = format(values.map((value) => (value === null ? value : value / metric.scale)), metric.unit);
+      return el("tr", {}, el("th", { scope: "row" }, label(metric)[0]), el("td", {}, metric.unit), [n, ...values].map((value, i) => cell(value, i, metric, n, write)));
+    }))));
 }
 
 const REQUEST = [
@@ -51,10 +69,11 @@ function requests(mine) {
   const fields = REQUEST.filter(([key]) => mine.some((row) => row[key] !== undefined));
   const files = ["page", "text", "json", "power log"];
   const linked = mine.some((row) => files.some((file) => row[file]));
+  const writes = new Map(fields.map(([key, , unit]) => [key, key === "id" ? String : format(mine.map((row) => row[key]), unit)]));
   const line = (row) => el("tr", {},
-    fields.map(([key, , unit]) => {
+    fields.map(([key]) => {
       const value = row[key];
-      return el("td", { class: typeof value === "number" ? "n" : "" }, value === undefined ? "–" : typeof value === "number" ? (key === "id" ? String(value) : amount(value, unit)) : value,
+      return el("td", { class: typeof value === "number" ? "n" : "" }, value === undefined ? "–" : typeof value === "number" ? writes.get(key)(value) : value,
         key === "id" && row.warmup ? el("small", {}, " warm-up") : null);
     }),
     linked ? el("td", { class: "links" }, files.filter((file) => row[file]).map((file) => el("a", { href: row[file], rel: "noreferrer" }, file))) : null,

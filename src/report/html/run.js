@@ -43,7 +43,7 @@ function axisOfRun(width, mine, loads, from, to) {
   const strip = bands.map(({ from: a, to: b, kind, words, label }) => {
     const wide = x(b) - x(a);
     return [svg("rect", { x: x(a), y: stripTop, width: Math.max(1.2, wide - 0.6), height: stripBottom - stripTop, fill: PHASES[kind][0], "fill-opacity": kind === "measured" ? 0.35 : 0.75, class: `phase ${kind}`, "data-phase": kind, "data-tip": words }),
-      wide > label.length * 6 + 8 ? text(x(a) + wide / 2, stripTop + 12, label, { "text-anchor": "middle", class: "label on-band" }) : null];
+      wide > label.length * 6 + 8 ? text(x(a) + wide / 2, stripTop + 12, label, { "text-anchor": "middle", class: `label on-band${kind === "idle" ? " over" : ""}` }) : null];
   }).flat().filter(Boolean);
   // Lanes: each request in the first row that is free.
   const lanes = [];
@@ -126,12 +126,12 @@ function axisOfRun(width, mine, loads, from, to) {
   image.setAttribute("height", bottom + 34);
   const inks = new Set(marks.flat().map((mark) => mark.getAttribute("fill")));
   const colors = [["var(--prompt)", "to first token"], ["var(--reasoning)", "reasoning"], ["var(--answer)", "answer"], ["var(--c4)", "whole, not told apart"], ["var(--bad)", "failed"]].filter(([ink]) => inks.has(ink));
-  for (const [kind, [fillWith, words]] of Object.entries(PHASES)) if (bands.some((band) => band.kind === kind)) colors.push([`color-mix(in srgb, ${fillWith} ${kind === "measured" ? 45 : 80}%, transparent)`, words]);
+  for (const [kind, [fillWith, words]] of Object.entries(PHASES)) if (bands.some((band) => band.kind === kind)) colors.push([kind === "idle" ? IDLE : `color-mix(in srgb, ${fillWith} ${kind === "measured" ? 45 : 80}%, transparent)`, words]);
   const notes = mine.length > LANES ? [el("p", { class: "note" }, `${LANES} of ${mine.length} requests are drawn, evenly chosen.`)] : [];
   return [legend(colors), image, ...notes];
 }
 
-const PHASES = { loading: ["var(--c1)", "loading"], warmup: ["var(--c3)", "warm-up"], measured: ["var(--c2)", "measured"], idle: ["var(--c7)", "idle"] };
+const PHASES = { loading: ["var(--c1)", "loading"], warmup: ["var(--c3)", "warm-up"], measured: ["var(--c2)", "measured"], idle: [IDLE, "idle"] };
 
 // What the run was doing when: loading a model, warming it up, measuring it at a level, nothing.
 function bandsOf(mine, loads, from, to) {

@@ -36,23 +36,24 @@ function strips() {
       const list = all.slice(0, MOST);
       const flat = list.flatMap((one) => one.values);
       const low = Math.min(...flat.map((v) => v)), high = Math.max(...flat);
-      const left = labelRoom(width), right = width - 14, top = 4, tall = 24, bottom = top + list.length * tall;
+      const { left, lead, tall, name } = rowNames(width, 24);
+      const right = width - 14, top = 4, bottom = top + list.length * tall;
       const log = low > 0 && high / low > 30;
       const pad = (high - low || high || 1) * 0.04;
       const x = log ? logarithmic(low / 1.1, high * 1.1, left, right) : linear(low >= 0 && low < high * 0.5 ? 0 : low - pad, high + pad, left, right);
       const image = canvas(width, bottom + 34, axisX(x, { top, bottom, left, right, label: `${words}, ${unit}${log ? " (log)" : ""}`, n: 5 }));
       list.forEach(({ group, at, values }, i) => {
-        const y = top + i * tall + tall / 2;
+        const y = top + i * tall + lead + 12;
         const middle = quantile(values, 0.5);
         const ranks = medianRanks(values.length);
         const out = outlying(values);
         const outs = values.filter(out).length;
         const told = `${group.name}\nmedian ${say(middle, unit)}${ranks ? ` (${digits(values[ranks[0]])} to ${digits(values[ranks[1]])})` : ""}, n ${values.length}\n${say(values[0], unit)} to ${say(values[values.length - 1], unit)}${outs ? `\n${outs} outlying` : ""}`;
-        image.append(text(left - 8, y + 4, fit(group.name, left - 12), { "text-anchor": "end", class: "label" }));
+        image.append(name(group.name, y - lead - 12, y + 4));
         if (ranks) image.append(svg("rect", { x: x(values[ranks[0]]), y: y - 9, width: Math.max(2, x(values[ranks[1]]) - x(values[ranks[0]])), height: 18, fill: color(at), opacity: 0.22, rx: 3 }));
         thin(values, MANY).forEach((v, k) => image.append(svg("circle", { cx: x(v), cy: y + (((k * 7) % 11) - 5) * (values.length > 3 ? 0.9 : 0), r: values.length > 100 ? 1.8 : 3, fill: out(v) ? "none" : color(at), stroke: out(v) ? color(at) : "none", opacity: out(v) ? 1 : 0.65 })));
         if (values.length > 1) image.append(svg("rect", { x: x(middle) - 1, y: y - 9, width: 2, height: 18, fill: "var(--ink)" }));
-        image.append(svg("rect", { x: left, y: y - tall / 2, width: right - left, height: tall, fill: "transparent", "data-tip": told }));
+        image.append(svg("rect", { x: left, y: y - lead - 12, width: right - left, height: tall, fill: "transparent", "data-tip": told }));
       });
       return [image, ...more(all.length - list.length)];
     },

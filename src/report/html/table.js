@@ -12,7 +12,10 @@ function initTable() {
   lines.forEach((line) => $(".open", line).addEventListener("click", () => toggle(line)));
   const filter = $("#filter");
   filter.value = state.q ?? "";
-  filter.addEventListener("input", () => { keep({ q: filter.value }); applyFilter(); });
+  filter.addEventListener("input", () => { keep({ q: filter.value }); suggest(filter); applyFilter(); });
+  tellKeys();
+  narrowNames();
+  edges();
   $("#none-left button").addEventListener("click", () => { filter.value = ""; keep({ q: "" }); applyFilter(); filter.focus(); });
   for (const box of $$("input[name=column], input[name=set]")) box.addEventListener("change", () => choose(box));
   bars();
@@ -74,6 +77,7 @@ function applyFilter() {
     wrong = String(why);
   }
   input.setAttribute("aria-invalid", wrong ? "true" : "false");
+  $("#count").classList.toggle("wrong", wrong !== "");
   let shown = 0;
   for (const line of lines) {
     const group = groups[Number(line.dataset.g)];
@@ -83,11 +87,63 @@ function applyFilter() {
     if (detail?.classList.contains("detail")) detail.hidden = !on;
     shown += on;
   }
-  $("#count").textContent = wrong || (shown === lines.length ? `${shown} row${shown === 1 ? "" : "s"}` : `${shown} of ${lines.length} rows`);
+  $("#count").textContent = (wrong && `Filter not applied: ${wrong}.`.replace("?.", "?")) || (shown === lines.length ? `${shown} row${shown === 1 ? "" : "s"}` : `${shown} of ${lines.length} rows`);
   $("#none-left").hidden = shown > 0;
   document.dispatchEvent(new CustomEvent("shown", { detail: new Set(lines.filter((l) => !l.hidden).map((l) => Number(l.dataset.g))) }));
 }
 const textOf = (group) => (group.text ??= (Object.values(group.cells).filter((v) => typeof v === "string").join(" ") + " " + group.name).toLowerCase());
+
+// What a condition can be about: the keys, under the list of suggestions and in the help beside the filter.
+function tellKeys() {
+  const known = heads.map((head) => columns.get(head.dataset.key)).filter(Boolean);
+  $("#keys div").append(el("p", {}, "Words that must stand in a row, and conditions on columns: ", el("code", {}, "ttft<100ms"), ", ", el("code", {}, "tok_s>50 and not (gemma or failed>0)"), ". Joined by and, or, not and parentheses; a number without a unit is in the one below."),
+    el("table", { class: "plain" }, el("tbody", {}, known.map((column) => el("tr", {}, el("td", {}, el("code", {}, column.key)), el("td", {}, headOf(column)), el("td", {}, column.unit))))));
+}
+// Suggestions complete the word that is being typed.
+function suggest(filter) {
+  const [, before, begun] = /^(.*?)([\w]*)$/s.exec(filter.value);
+  const keys = begun.length < 2 ? [] : heads.map((head) => head.dataset.key).filter((key) => key.startsWith(begun.toLowerCase()) && key !== begun);
+  $("#filter-keys").replaceChildren(...keys.map((key) => el("option", { value: before + key }, headOf(columns.get(key)))));
+}
+
+// On a phone a row is named without its publisher, where that is enough, and says beneath how many requests there were: the columns
+// of numbers have the room.
+function narrowNames() {
+  const names = lines.map((line) => $(".name", line));
+  const publishers = new Map();
+  for (const name of names) {
+    const short = bare(name.textContent);
+    (publishers.get(short) ?? publishers.set(short, new Set()).get(short)).add(name.textContent);
+  }
+  const [ok, failed] = [byKey("ok"), byKey("failed")];
+  lines.forEach((line, i) => {
+    const whole = names[i].textContent, short = bare(whole);
+    const cut = publishers.get(short).size === 1 ? whole.length - short.length : 0;
+    names[i].replaceChildren(el("span", { class: "lab" }, whole.slice(0, cut)), whole.slice(cut));
+    const { ok: n, failed: lost } = groups[Number(line.dataset.g)];
+    if (ok > 0 && failed > 0) names[i].after(el("span", { class: "tally" }, `${n} ok`, el("b", {}, lost ? `, ${lost} failed` : "")));
+  });
+  for (const at of [ok, failed]) if (at > 0) for (const row of [heads[at], ...lines.map((line) => line.children[at])]) row.classList.add("tallied");
+}
+
+// Where columns lie beyond an edge, a shadow stands there, and a sentence says how many.
+function edges() {
+  const window = table.parentElement, frame = window.parentElement, said = $("#beyond");
+  const look = () => {
+    const left = window.scrollLeft > 2, right = window.scrollLeft + window.clientWidth < window.scrollWidth - 2;
+    frame.classList.toggle("before", left);
+    frame.classList.toggle("beyond", right);
+    const edge = window.getBoundingClientRect().right;
+    const n = right ? heads.filter((head) => head.offsetWidth && head.getBoundingClientRect().right > edge + 2).length : 0;
+    const words = n ? `${n} more column${n === 1 ? "" : "s"} to the right: scroll the table sideways.` : "";
+    if (said.textContent !== words) said.textContent = words;
+  };
+  window.addEventListener("scroll", look, { passive: true });
+  const sizes = new ResizeObserver(() => requestAnimationFrame(look));
+  sizes.observe(window);
+  sizes.observe(table);
+  look();
+}
 
 function shownColumns() {
   return heads.filter((head) => !head.classList.contains("hidden")).map((head) => head.dataset.key);

@@ -12,7 +12,7 @@ use super::parts::{
 use super::standouts::{Standout, standouts};
 use super::table::{self, Head, LeftOut, Line, SetSwitch};
 use crate::record::Prompt;
-use crate::report::{Options, changes};
+use crate::report::{Options, changes, text};
 use crate::summary::Summary;
 use askama::Template;
 
@@ -53,6 +53,8 @@ pub struct Page {
     left_out: Vec<LeftOut>,
     marked: bool,
     refresh: u64,
+    unreadable: u64,
+    nothing: String,
     compared: Vec<ChangeText>,
     compared_tally: String,
     compared_missing: Vec<String>,
@@ -93,6 +95,8 @@ impl Page {
             left_out: table::left_out(summary, &shown),
             marked,
             refresh: options.refresh.unwrap_or(0),
+            unreadable: summary.unreadable,
+            nothing: text::nothing(summary),
             compared: summary.comparison.iter().flat_map(|c| changes::said(summary, c)).map(change).collect(),
             compared_tally: summary.comparison.as_ref().map(changes::tally).unwrap_or_default(),
             compared_missing: summary.comparison.as_ref().map(changes::missing).unwrap_or_default(),

@@ -30,7 +30,8 @@ impl Building {
             output_tokens_per_second: self.output_tokens.map(|_| rate(tally.tokens)),
             requests_per_second: rate(tally.ok as f64),
             ended_per_second: rate(tally.ended as f64),
-            sent_per_second: (tally.gap_seconds > 0.0).then(|| tally.gaps as f64 / tally.gap_seconds),
+            sent_per_second: rate(tally.sent as f64),
+            ended: tally.ended,
             concurrency: rate(tally.flight_seconds),
             part,
         })
@@ -46,8 +47,7 @@ impl Building {
             good: self.good,
             tokens: self.output_tokens.unwrap_or(0.0),
             flight_seconds: spans().map(|span| span.flight_seconds).sum(),
-            gaps: spans().map(|span| span.sent.saturating_sub(1)).sum(),
-            gap_seconds: spans().map(|span| span.last_start - span.from).sum(),
+            sent: spans().map(|span| span.sent).sum(),
             ..Tally::default()
         }
     }

@@ -10,13 +10,13 @@ use std::time::Duration;
 #[derive(Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitArgs {
-    /// How long a request may take
+    /// How long a request may take, from its sending on
     #[arg(long, default_value = "30m", value_parser = limit())]
     pub timeout: Duration,
     /// How long nothing may come, before the first token or between two; comments do not count [default: --timeout]
     #[arg(long, value_parser = limit())]
     pub idle_timeout: Option<Duration>,
-    /// How long opening a connection may take
+    /// How long opening a connection may take, before a request is sent
     #[arg(long, default_value = "10s", value_parser = limit())]
     pub connect_timeout: Duration,
     /// After a first ^C (or SIGTERM), how long running requests may still take; a second one leaves at once
