@@ -115,7 +115,10 @@ impl Gate {
                 // The unit stands once, where both have the same.
                 let of = number::alone(of, unit);
                 let same = of.split_once(' ').filter(|(_, unit)| limit.ends_with(&format!(" {unit}")));
-                format!(", against {factor} × {} = {limit} from {baseline}", same.map_or(of.as_str(), |(digits, _)| digits))
+                format!(
+                    ", against {factor} × {} = {limit} from {baseline}",
+                    same.map_or(of.as_str(), |(digits, _)| digits)
+                )
             }
             Limit::OfBaseline(_) => format!(", against {} from {baseline}", number::alone(limit, unit)),
             Limit::Number(_) => String::new(),
@@ -189,7 +192,10 @@ mod tests {
             ("ttft_p50 >= 0.4s", vec!["m0: 0.400 s", "m1: 0.600 s", "m2: not measured"]),
             ("ok < 1", vec![]),
             ("failed > 0", vec![]),
-            ("ttft_p50 > 1.1 * baseline", vec!["m1: 0.600 s, against 1.1 × 0.500 = 0.550 s from old", "m2: not measured"]),
+            (
+                "ttft_p50 > 1.1 * baseline",
+                vec!["m1: 0.600 s, against 1.1 × 0.500 = 0.550 s from old", "m2: not measured"],
+            ),
             ("ttft_p50>baseline", vec!["m1: 0.600 s, against 0.500 s from old", "m2: not measured"]),
         ] {
             let failures = Gate::parse(gate).unwrap().judge(&now, &[("old".to_owned(), before())]).failures;

@@ -86,7 +86,8 @@ impl GroupBy {
             let Some((by, _)) = By::ALL.iter().find(|(_, name)| *name == word) else {
                 let names: Vec<&str> = By::ALL.iter().map(|(_, name)| *name).collect();
                 if word.is_empty() {
-                    let what = if text.trim().is_empty() { "nothing is named" } else { "a name between commas is empty" };
+                    let what =
+                        if text.trim().is_empty() { "nothing is named" } else { "a name between commas is empty" };
                     return Err(format!("{what}; there are {}", names.join(", ")));
                 }
                 return Err(format!("nothing to group by is called {word}; there are {}", names.join(", ")));

@@ -157,7 +157,8 @@ mod tests {
             (names, summary.machines())
         };
         let usual = "model,source,provider,load,settings,machine";
-        let (m3, m2) = (r#"{"cpu":"Apple M3 Max","ram_bytes":68719476736}"#, r#"{"cpu":"Apple M2","ram_bytes":8589934592}"#);
+        let (m3, m2) =
+            (r#"{"cpu":"Apple M3 Max","ram_bytes":68719476736}"#, r#"{"cpu":"Apple M2","ram_bytes":8589934592}"#);
         let lines = [run("x", m3), result("a", "x"), run("y", m2), result("a", "y"), result("b", "y")];
         let (names, machines) = said(usual, &lines);
         assert_eq!(

@@ -322,7 +322,8 @@ mod tests {
         // Four a second after a ramp of a second, as a server answers that hands out two at a time.
         let flights: Vec<Flight> =
             (0..12).map(|i| f64::from(i) * 0.25).map(|at| flight(at, (at + 1.0).max(1.75))).collect();
-        for (ramp, why) in [(0.0, "of 10 that it takes"), (1.0, "of 10 that it takes"), (2.5, "it was sent for 2.8 s")] {
+        for (ramp, why) in [(0.0, "of 10 that it takes"), (1.0, "of 10 that it takes"), (2.5, "it was sent for 2.8 s")]
+        {
             let said = steady(&flights, Target::Open { ramp }).unwrap_err();
             assert!(said.contains(why), "{ramp}: {said}");
         }

@@ -326,7 +326,10 @@ fn every_format_names_the_machines_where_there_are_several() {
             let above = if format == "html" { &written } else { &above };
             assert!(above.contains(machine), "{format}: {above}");
         }
-        assert!(written.replace('\u{a0}', " ").contains("machine Chip One 16 GiB"), "{format}: no row names its machine");
+        assert!(
+            written.replace('\u{a0}', " ").contains("machine Chip One 16 GiB"),
+            "{format}: no row names its machine"
+        );
     }
     let groups = |args: &[&str]| summary_of(args, &lines)["groups"].as_array().unwrap().len();
     assert_eq!((groups(&[]), groups(&["--group-by", "model,machine"]), groups(&["--group-by", "model"])), (2, 2, 1));

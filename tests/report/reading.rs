@@ -158,7 +158,8 @@ fn that_lines_could_not_be_read_is_said_in_the_report_too() {
 
 #[test]
 fn a_load_whose_only_request_has_an_impossible_length_took_no_known_time() {
-    let line = "{\"type\":\"result\",\"v\":1,\"model\":\"m\",\"start_ts\":1795278000,\"generation_time_seconds\":1e15}\n";
+    let line =
+        "{\"type\":\"result\",\"v\":1,\"model\":\"m\",\"start_ts\":1795278000,\"generation_time_seconds\":1e15}\n";
     let document: serde_json::Value =
         serde_json::from_str(&run("bench-report", ["-f", "json"], line).exits(0).stdout).unwrap();
     assert_eq!(document["total_time_ms"], serde_json::Value::Null);
