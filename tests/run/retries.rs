@@ -6,7 +6,6 @@ use crate::common::sim::Sim;
 use crate::common::{Ran, run_with, signal};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
