@@ -13,6 +13,9 @@ const END: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason
 const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 
+/// How an answer goes on after its head.
+type Rest = fn(&mut TcpStream);
+
 /// A server that answers each request by itself, with its number: from 1, as llm-run counts them, twice where it comes twice.
 fn serving(answer: impl Fn(usize, &mut TcpStream) + Send + Clone + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -68,7 +71,7 @@ fn a_status_is_what_was_answered_though_its_body_stalls_and_is_tried_again_as_it
 #[test]
 fn an_error_whose_body_stalls_never_ends_or_is_cut_keeps_its_status_and_its_kind() {
     // How it goes on after the head, and when it may be given up at the earliest.
-    let ways: [(&str, fn(&mut TcpStream), f64); 3] = [
+    let ways: [(&str, Rest, f64); 3] = [
         ("stalls", |_| std::thread::sleep(Duration::from_secs(40)), 4.9),
         ("never ends", |stream| while stream.write_all(&[b'x'; 4096]).is_ok() {}, 0.0),
         ("is cut", |_| {}, 0.0),
