@@ -187,8 +187,8 @@ fn a_level_of_three_requests_is_right_with_a_question_mark_wherever_that_is_said
         let record = report(&[&path("measured"), "--format", "calibration"]).exits(0).stdout;
         std::fs::write(path("calibration"), &record).unwrap();
         std::fs::write(path("results"), results(r#""concurrency":8"#, "Quick")).unwrap();
-        let later = report(&[&path("results"), "--calibration", &path("calibration"), "--format", "text"]).exits(0);
-        let itself = report(&[&path("measured"), "--format", "text"]).exits(0);
+        let held = |file| report(&[&path(file), "--calibration", &path("calibration"), "--format", "text"]).exits(0);
+        let (later, itself) = (held("results"), held("measured"));
         (serde_json::from_str::<Value>(&record).unwrap()["levels"][0].clone(), itself.stdout, later.stdout)
     };
     let (level, itself, later) = measured(3);
