@@ -150,7 +150,10 @@ fn in_a_browser_idling_is_hatched_and_nothing_else_is() {
         let all = format!("{hatched}.filter((e) => e.dataset.tip || e.dataset.phase).length");
         assert_eq!(browser.eval(&all), n, "{chart}");
         assert_eq!(browser.eval("document.querySelectorAll('#hatch').length"), 1);
-        assert_eq!(browser.eval(&format!("document.querySelectorAll('[data-chart={chart}] .legend .hatch').length")), 1);
+        assert_eq!(
+            browser.eval(&format!("document.querySelectorAll('[data-chart={chart}] .legend .hatch').length")),
+            1
+        );
     }
     let (_, said) = browser.requests_and_complaints();
     assert_eq!(said, Vec::<String>::new());

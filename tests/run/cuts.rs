@@ -68,7 +68,8 @@ fn a_status_is_what_was_answered_though_its_body_stalls_and_is_tried_again_as_it
 #[test]
 fn an_error_whose_body_stalls_never_ends_or_is_cut_keeps_its_status_and_its_kind() {
     // How it goes on after the head, and when it may be given up at the earliest.
-    let ways: [(&str, fn(&mut TcpStream), f64); 3] = [
+    type Way = (&'static str, fn(&mut TcpStream), f64);
+    let ways: [Way; 3] = [
         ("stalls", |_| std::thread::sleep(Duration::from_secs(40)), 4.9),
         ("never ends", |stream| while stream.write_all(&[b'x'; 4096]).is_ok() {}, 0.0),
         ("is cut", |_| {}, 0.0),
