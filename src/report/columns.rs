@@ -131,7 +131,7 @@ pub const COLUMNS: &[Column] = &[
     column!("parameters", "params", Model, None, Neither, "The number of parameters, in the publisher's words.", |g| Cell::text(g.details.parameters.clone())),
     column!("size", "size", Model, GB, Neither, "The size of the model's files.", |g| Cell::number(g.details.size_bytes.map(|b| b as f64))),
     column!("context", "context", Model, TOK, Neither, "The context length it was loaded with; else the longest it allows.", |g| Cell::number(g.details.context_length.map(|n| n as f64))),
-    column!("ok", "ok", Model, N, Higher, "Requests that did not fail, warm-up not counted.", |g| Cell::number(Some(g.ok as f64))),
+    column!("ok", "ok", Model, N, Higher, "Requests that did not fail, warm-up not counted.", ok),
     column!("failed", "failed", Model, N, Lower, "Requests that failed; their times count nowhere.", |g| Cell::number(Some(g.failed as f64))),
 
     column!("load_s", "load time", Speed, S, Lower, "How long the model took to load, once per run (median of runs).", |g| p50(g, Metric::LoadTime)),

@@ -231,10 +231,9 @@ pub struct Throughput {
 impl Throughput {
     /// Why its rates cannot be relied on: a steady part was looked for and not found, or too few requests ended.
     pub fn doubt(&self) -> Option<String> {
-        let few = (self.ended < LEAST).then(|| match self.ended {
-            1 => "one request is too few to know a rate".to_owned(),
-            n => format!("{n} requests are too few to know a rate"),
-        });
+        // Where one request is all there was, its count is marked, as for its other numbers.
+        let few =
+            (2..LEAST).contains(&self.ended).then(|| format!("{} requests are too few to know a rate", self.ended));
         let whole = self.part.reason.as_ref().map(|why| format!("of the whole load, its ramp and its end too: {why}"));
         whole.or(few)
     }

@@ -47,8 +47,16 @@ pub(super) fn percentile(group: &Group, metric: Metric, name: &'static str) -> C
         return Cell::Absent;
     }
     let Some(value) = stat.percentile(name) else { return Cell::Absent };
-    let doubt = (!stat.supports(name)).then(|| too_few(stat.n, name));
+    // Of one request the count carries the mark: all of its numbers are one measurement each, and a mark on each would say nothing.
+    let doubt = (stat.n > 1 && !stat.supports(name)).then(|| too_few(stat.n, name));
     Cell::Number { value, doubt, more: Some(spread(stat, metric.unit())) }
+}
+
+/// How many requests did not fail: the first thing to doubt where it is one.
+pub(super) fn ok(group: &Group) -> Cell {
+    let doubt = (group.ok == 1)
+        .then(|| "one request: its numbers are one measurement each, and may be others next time".to_owned());
+    Cell::Number { value: group.ok as f64, doubt, more: None }
 }
 
 /// Why a percentile is marked.
