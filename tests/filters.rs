@@ -142,12 +142,15 @@ fn of_very_many_bad_lines_every_program_tells_ten_and_the_rest_in_one_line() {
     ] {
         std::fs::write(at(name), text).unwrap();
     }
-    let one = at("one");
+    let (one, later) = (at("one"), at("later"));
     std::fs::write(&one, model).unwrap();
+    // It needs readings that never come: all that there are are read.
+    let needs = r#"{"type":"result","v":1,"model":"m","start_ts":100.0,"timing_seconds":{"end":1.0},"generation_time_seconds":1.0}"#;
+    std::fs::write(&later, needs).unwrap();
     for (program, args, input) in [
         ("bench-report", vec!["-f".into(), "text".into(), at("results")], "results"),
         ("bench-join", vec![at("results")], "results"),
-        ("bench-join", vec!["--power".into(), at("power"), "--wait".into(), "100ms".into(), one.clone()], "power"),
+        ("bench-join", vec!["--power".into(), at("power"), later], "power"),
         ("llm-run", vec!["--dry-run".into(), "--prompt".into(), "x".into(), at("models")], "models"),
         ("llm-run", vec!["--dry-run".into(), "--prompts".into(), at("prompts"), one.clone()], "prompts"),
         (

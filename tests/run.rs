@@ -53,8 +53,8 @@ fn one(ran: &Ran) -> Value {
     results.remove(0)
 }
 
-/// Asserts that first token and end came when they were sent. A loaded machine delays, and nothing makes a token arrive before it
-/// was sent; the end is there with the end mark, which a server may write before it is done with the connection.
+/// Asserts that first token and end came when they were sent. A loaded machine delays, also the server's own stamp, which it
+/// takes when it has written; the end is there with the end mark, which a server may write before it is done with the connection.
 #[track_caller]
 fn near(result: &Value, sent: &Value, server: &str) {
     let number = |of: &Value, field: &str| of[field].as_f64().unwrap_or_else(|| panic!("{server} {field}: {of}"));
@@ -64,7 +64,7 @@ fn near(result: &Value, sent: &Value, server: &str) {
         [("ttft_seconds", first, first), ("generation_time_seconds", last, number(sent, "end_seconds"))]
     {
         let measured = number(result, field);
-        assert!(measured > from - 0.005 && measured < to + 0.5, "{server} {field}: {measured}, really {from} to {to}");
+        assert!(measured > from - 0.05 && measured < to + 0.5, "{server} {field}: {measured}, really {from} to {to}");
     }
 }
 
