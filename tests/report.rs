@@ -338,6 +338,11 @@ fn a_gate_that_fails_is_told_and_exits_with_3_and_the_report_is_there() {
     assert!(ran.stderr.contains("bench-report: ttft_p50 > 1.1 * baseline: MiniMax-M3 · 4 at once: "), "{}", ran.stderr);
     assert!(ran.stderr.contains("j_tok > 3: MiniMax-M3 · 4 at once: not measured"), "{}", ran.stderr);
     assert!(fs::read_to_string(out).unwrap().contains("MiniMax-M3"));
+    // Of one request a number is told as such; that it is one is no doubt of the count.
+    let one = |gate: &str| report(&["-f", "text", "--fail-if", gate], "one.ndjson").exits(0).stderr;
+    assert_eq!(one("ok < 1"), "");
+    let said = one("ttft_p50 > 1h");
+    assert!(said.lines().count() == 1 && said.ends_with(" s (of one request)\n"), "{said}");
     let ran = gated(&["tttf > 3s"]).exits(2);
     assert!(ran.stderr.contains("ttft_p95"), "a typo is told with what there is: {}", ran.stderr);
     let ran = run("bench-report", ["--fail-if", "tok_s < baseline"], "").exits(2);

@@ -2,10 +2,13 @@
 //!
 //! `ttft_p95 > 500ms`, `failed > 0`, `tok_s < 0.95 * baseline`: a gate fails when its condition holds for any group, and
 //! when a group does not have the number that it asks for, because what was not measured was not shown to be right.
+//!
+//! What is judged by a number that cannot be relied on says so. A count is as sure when it is small as when it is large: the mark
+//! that tables put at the count of a single request is about the numbers beside it, and here it stands with those.
 
-use super::columns::{COLUMNS, Cell, Column, column};
+use super::columns::{COLUMNS, Cell, Column, Set, column};
 use super::number;
-use crate::summary::{Group, Summary, Unit, counterparts};
+use crate::summary::{Better, Group, Summary, Unit, counterparts};
 
 /// A condition.
 #[derive(Clone)]
@@ -123,7 +126,9 @@ impl Gate {
             Limit::OfBaseline(_) => format!(", against {} from {baseline}", number::alone(limit, unit)),
             Limit::Number(_) => String::new(),
         };
-        let doubts: Vec<&str> = [Some(&cell), old.as_ref()].into_iter().flatten().filter_map(Cell::doubt).collect();
+        let told = [(Some(group), Some(&cell)), (before, old.as_ref())].into_iter();
+        let doubts: Vec<&str> =
+            told.filter_map(|(group, cell)| doubt_of(self.column, group?, cell?)).collect();
         let doubt = doubts.first().map_or(String::new(), |why| format!(" ({why})"));
         let what = said(format!("{}{against}{doubt}", number::alone(value, unit)));
         if holds {
@@ -132,6 +137,16 @@ impl Gate {
             judged.doubts.push(what);
         }
     }
+}
+
+/// Why a number is not to be relied on, where it is one that can be doubted: a count cannot, nor what was asked for or is listed.
+fn doubt_of<'a>(column: &Column, group: &Group, cell: &'a Cell) -> Option<&'a str> {
+    if column.unit == Some(Unit::Count) {
+        return None;
+    }
+    let measured = column.set != Set::Model && column.better != Better::Neither && !column.key.ends_with("_list");
+    let alone = (group.ok == 1 && measured && cell.value().is_some()).then_some("of one request");
+    cell.doubt().or(alone)
 }
 
 /// What a gate finds, in sentences.
@@ -188,15 +203,19 @@ mod tests {
         let now = summary(&[Some(0.4), Some(0.6), None]);
         let before = || summary(&[Some(0.4), Some(0.5)]);
         for (gate, expect) in [
-            ("ttft_p50 > 500ms", vec!["m1: 0.600 s", "m2: not measured"]),
-            ("ttft_p50 >= 0.4s", vec!["m0: 0.400 s", "m1: 0.600 s", "m2: not measured"]),
+            ("ttft_p50 > 500ms", vec!["m1: 0.600 s (of one request)", "m2: not measured"]),
+            (
+                "ttft_p50 >= 0.4s",
+                vec!["m0: 0.400 s (of one request)", "m1: 0.600 s (of one request)", "m2: not measured"],
+            ),
             ("ok < 1", vec![]),
+            ("ok < 2", vec!["m0: 1", "m1: 1", "m2: 1"]),
             ("failed > 0", vec![]),
             (
                 "ttft_p50 > 1.1 * baseline",
-                vec!["m1: 0.600 s, against 1.1 × 0.500 = 0.550 s from old", "m2: not measured"],
+                vec!["m1: 0.600 s, against 1.1 × 0.500 = 0.550 s from old (of one request)", "m2: not measured"],
             ),
-            ("ttft_p50>baseline", vec!["m1: 0.600 s, against 0.500 s from old", "m2: not measured"]),
+            ("ttft_p50>baseline", vec!["m1: 0.600 s, against 0.500 s from old (of one request)", "m2: not measured"]),
         ] {
             let failures = Gate::parse(gate).unwrap().judge(&now, &[("old".to_owned(), before())]).failures;
             let expect: Vec<String> = expect.iter().map(|what| format!("{gate}: {what}")).collect();
@@ -232,6 +251,20 @@ mod tests {
         let why = "(2 measurements are too few to know p99)";
         assert_eq!(judged.failures, [format!("ttft_p99 > 500ms: m · 8 at once: 0.896 s {why}")]);
         assert_eq!(judged.doubts, [format!("ttft_p99 > 500ms: m · 1 at once: 0.299 s {why}")]);
+    }
+
+    #[test]
+    fn of_one_request_its_numbers_are_in_doubt_and_their_count_is_not() {
+        let now = summary(&[Some(0.4)]);
+        for (gate, doubts) in [
+            ("ok < 1", vec![]),
+            ("failed > 0", vec![]),
+            ("ok < baseline", vec![]),
+            ("ttft_p50 > 500ms", vec!["ttft_p50 > 500ms: m0: 0.400 s (of one request)"]),
+        ] {
+            let judged = Gate::parse(gate).unwrap().judge(&now, &[("old".to_owned(), summary(&[Some(0.4)]))]);
+            assert_eq!((judged.failures, judged.doubts), (vec![], doubts.into_iter().map(str::to_owned).collect()), "{gate}");
+        }
     }
 
     #[test]
