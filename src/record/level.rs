@@ -37,6 +37,9 @@ pub struct LoadLevel {
     /// Requests that were due, or planned by their number, and not sent.
     #[serde(default)]
     pub unsent: u64,
+    /// How many of these were due when the level ended, or before (open loop); the others had been planned and never came due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsent_due: Option<u64>,
     /// Requests per second as they were sent: their gaps counted, from the first to the last; absent under two of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_per_second: Option<f64>,
@@ -106,7 +109,7 @@ pub struct RunEnd {
     /// Requests that failed, and models that did not load.
     #[serde(default)]
     pub failed: u64,
-    /// Requests that were planned and not sent.
+    /// Requests that were due, or planned by their number, and not sent.
     #[serde(default)]
     pub unsent: u64,
     /// Whether a level that was to last for a time was stopped before it.

@@ -44,6 +44,8 @@ struct Counts {
     ok: u64,
     failed: u64,
     unsent: u64,
+    /// Of these, those whose time had come.
+    unsent_due: u64,
     chunks: u64,
     started_ts: Option<f64>,
     ended_ts: Option<f64>,
@@ -122,7 +124,10 @@ impl Meter {
         // As the whole run counts: what was given up before it was sent is unsent, what found no connection failed.
         match &outcome.error {
             None => counts.ok += 1,
-            Some(why) if outcome.start_ts.is_none() && why.kind == FailureKind::Cancelled => counts.unsent += 1,
+            Some(why) if outcome.start_ts.is_none() && why.kind == FailureKind::Cancelled => {
+                counts.unsent += 1;
+                counts.unsent_due += 1;
+            }
             Some(_) => counts.failed += 1,
         }
         if let Some(start) = outcome.start_ts {
@@ -139,7 +144,7 @@ impl Meter {
         }
     }
 
-    /// So many requests that count are not sent any more, and have no result.
+    /// So many requests that count had been planned, are not sent any more, and have no result.
     pub fn unsent(&self, requests: u64) {
         self.measured().counts.unsent += requests;
     }
@@ -198,6 +203,7 @@ impl Shared {
             sent: flow.sent,
             failed: counts.failed,
             unsent: counts.unsent,
+            unsent_due: batch.level.rate().map(|_| counts.unsent_due),
             sent_per_second: flow.span().map(|(seconds, _)| (flow.sent - 1) as f64 / seconds),
             requests_per_second: span.map(|span| counts.ok as f64 / span),
             in_flight_mean: flow.span().filter(|_| went_round).map(|(seconds, area)| area / seconds),
@@ -341,9 +347,10 @@ mod tests {
         for kind in [FailureKind::Cancelled, FailureKind::Connect] {
             meter.done(&Outcome { error: Some(failed(kind)), ..outcome(Phase::Measure, None, 0.0) });
         }
+        meter.unsent(6);
         let measured = meter.measured();
         let counts = &measured.counts;
-        assert_eq!((counts.chunks, counts.ok, counts.failed, counts.unsent), (35, 2, 1, 1));
+        assert_eq!((counts.chunks, counts.ok, counts.failed, counts.unsent, counts.unsent_due), (35, 2, 1, 7, 1));
         assert_eq!((counts.started_ts, counts.ended_ts), (Some(2.0), Some(3.5)));
         let late = lateness(counts.schedule.as_ref().unwrap()).unwrap();
         assert!((late.max - 0.004).abs() < 1e-5 && late.count == 4, "{late:?}");

@@ -108,9 +108,14 @@ fn in_a_browser_rates_and_levels_are_told_apart_and_the_client_tells_how_late_it
     {
         records.extend((0..4).map(|i| result(at as u64 * 10 + i, "lab/m", load.clone())));
     }
-    records.push(level("lab/m", json!({"rate": 8.0}), &[100, 120, 130, 5000], &[50, 60, 70]));
-    records.push(level("lab/m", json!({"rate": 20.0, "unsent": 3}), &[90, 95, 99, 130, 40_000], &[50, 2000]));
-    records.push(level("lab/m", json!({"concurrency": 4}), &[], &[55, 65]));
+    records.push(level("lab/m", json!({"rate": 8.0, "unsent": 5}), &[100, 120, 130, 5000], &[50, 60, 70]));
+    records.push(level(
+        "lab/m",
+        json!({"rate": 20.0, "unsent": 1303, "unsent_due": 3}),
+        &[90, 95, 99, 130, 40_000],
+        &[50, 2000],
+    ));
+    records.push(level("lab/m", json!({"concurrency": 4, "unsent": 17}), &[], &[55, 65]));
     let (_folder, file) = page_of(&records);
     let Some(mut browser) = browser() else { return };
     browser.open(&file, "");
@@ -145,10 +150,12 @@ fn in_a_browser_rates_and_levels_are_told_apart_and_the_client_tells_how_late_it
     let notes = browser.eval("document.querySelector('[data-chart=health]').textContent").as_str().unwrap().to_owned();
     assert!(
         notes.contains(
-            "9 requests were sent, the latest 40.0 ms after it was due (20/s); 3 that were due were never sent"
+            "9 requests were sent, the latest 40.0 ms after it was due (20/s); 3 that were due were never sent; 1,300 that \
+             were planned never came due before the run ended; 5 that were due, or only planned, were never sent."
         ),
         "{notes}"
     );
+    assert!(notes.contains("Of the levels at once, 17 planned requests were never sent"), "{notes}");
     // The filter of the table holds here too.
     browser.write("#filter", "load=8/s");
     browser.wait("document.querySelector('#count').textContent === '1 of 4 rows'");

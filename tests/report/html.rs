@@ -125,7 +125,7 @@ fn a_run_that_did_all_it_was_asked_to_is_valid_and_any_other_has_its_reservation
     let end = |run: &str, cut: bool, unsent: u64| json!({ "type": "run_end", "v": 1, "run": run, "ended_ts": 2.0, "ok": 1, "failed": 0, "unsent": unsent, "cut": cut });
     assert!(of(end("r", false, 0)).contains("<summary>valid</summary>"));
     for (more, why) in [
-        (end("r", false, 7), "7 requests planned and never sent"),
+        (end("r", false, 7), "7 requests due or planned, and never sent"),
         (end("r", true, 0), "1 run stopped before its time"),
         (end("other", false, 0), "1 run without an end"),
     ] {

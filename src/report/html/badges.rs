@@ -72,7 +72,7 @@ fn valid(summary: &Summary) -> Option<Badge> {
     let against: Vec<String> = [
         (endless, "without an end: cut off, or still going on", "run"),
         (sum(|end| u64::from(end.cut)), "stopped before its time", "run"),
-        (sum(|end| end.unsent), "planned and never sent", "request"),
+        (sum(|end| end.unsent), "due or planned, and never sent", "request"),
         (summary.totals.failed, "failed", "request"),
         (late, "sent or read late by the client itself", "request"),
     ]

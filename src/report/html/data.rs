@@ -108,7 +108,7 @@ fn level(level: &LoadLevel) -> Value {
     };
     json!({
         "run": level.run, "models": level.models, "concurrency": level.concurrency, "rate": level.rate,
-        "sent": level.sent, "failed": level.failed, "unsent": level.unsent,
+        "sent": level.sent, "failed": level.failed, "unsent": level.unsent, "unsent_due": level.unsent_due,
         "sent_per_second": level.sent_per_second.map(short), "requests_per_second": level.requests_per_second.map(short),
         "in_flight_mean": level.in_flight_mean.map(short), "in_flight_max": level.in_flight_max,
         "schedule_lag": late(&level.schedule_lag_seconds), "loop_lag": late(&level.loop_lag_seconds),

@@ -37,14 +37,25 @@ function isOf(level, group) {
   return has(group.concurrency) ? !has(level.rate) && level.concurrency === group.concurrency : true;
 }
 
-// What the sending of rates was like, all levels together.
+// What the sending was like, all levels together.
 function sentWords(levels) {
+  const planned = levels.filter((level) => !has(level.rate)).reduce((all, level) => all + (level.unsent ?? 0), 0);
+  const left = planned ? [`Of the levels at once, ${planned.toLocaleString("en-US")} planned request${planned === 1 ? " was" : "s were"} never sent: the run was stopped before, or the conversation had failed.`] : [];
   const open = levels.filter((level) => level.schedule_lag?.n);
-  if (!open.length) return [];
+  if (!open.length) return left;
   const sum = (of) => open.reduce((all, level) => all + (of(level) ?? 0), 0);
   const worst = open.reduce((a, b) => (b.schedule_lag.max > a.schedule_lag.max ? b : a));
-  const unsent = sum((level) => level.unsent);
-  return [`Of a rate, ${sum((level) => level.schedule_lag.n).toLocaleString("en-US")} requests were sent, the latest ${lasting(worst.schedule_lag.max)} after it was due (${loadOf(worst)})${unsent ? `; ${unsent.toLocaleString("en-US")} that were due were never sent` : ", and none was left out"}.`];
+  return [`Of a rate, ${sum((level) => level.schedule_lag.n).toLocaleString("en-US")} requests were sent, the latest ${lasting(worst.schedule_lag.max)} after it was due (${loadOf(worst)})${unsentWords(open)}.`, ...left];
+}
+// What a rate did not send, and why: what was due is owed, what was only planned by its number and never came due is not.
+function unsentWords(levels) {
+  const sum = (of) => levels.reduce((all, level) => all + (of(level) ?? 0), 0);
+  const said = (n, words) => (n ? `; ${n.toLocaleString("en-US")} ${words}` : "");
+  const all = sum((level) => level.unsent), due = sum((level) => level.unsent_due);
+  if (!all) return ", and none was left out";
+  // Records of before tell only both together.
+  const unknown = sum((level) => (has(level.unsent_due) ? 0 : level.unsent));
+  return said(due, "that were due were never sent") + said(all - due - unknown, "that were planned never came due before the run ended") + said(unknown, "that were due, or only planned, were never sent");
 }
 const loadOf = (level) => (has(level.rate) ? `${level.rate}/s` : has(level.concurrency) ? `${level.concurrency} at once` : "");
 
