@@ -219,7 +219,7 @@ function toggle(line) {
 // What is doubtful wins nothing.
 function markBest(cells, values, column) {
   const of = (cell) => groups[Number(cell.parentElement.dataset.g)];
-  const sure = cells.map((cell, i) => ({ cell, value: values[i], between: of(cell).intervals?.[column.key] ?? [values[i], values[i]] })).filter(({ cell }) => !$(".doubt", cell) && !of(cell).whole_machine?.includes(column.key));
+  const sure = cells.map((cell, i) => ({ cell, value: values[i], between: of(cell).intervals?.[column.key] ?? [values[i], values[i]] })).filter(({ cell }) => !$(".doubt", cell));
   if (sure.length < 2) return;
   const best = sure.reduce((a, b) => ((b.value - a.value) * column.better > 0 ? b : a));
   const tied = sure.filter(({ value, between }) => value === best.value || (between[0] <= best.between[1] && between[1] >= best.between[0]));
