@@ -1,5 +1,7 @@
 //! A list of models as people write it: one id per line.
 
+use std::collections::HashSet;
+
 /// The id on a line; `None` where there is none. `#` begins a comment, and white space around an id is nothing.
 ///
 /// # Errors
@@ -18,11 +20,15 @@ pub fn id(line: &str) -> Result<Option<String>, String> {
 
 /// The ids of a list, each once, and the lines that are none, by number and with why.
 pub fn ids(text: &str) -> (Vec<String>, Vec<(usize, String)>) {
-    let (mut ids, mut bad) = (Vec::new(), Vec::new());
+    let (mut ids, mut bad, mut known) = (Vec::new(), Vec::new(), HashSet::new());
     for (n, line) in text.lines().enumerate() {
         match id(line) {
-            Ok(Some(id)) if !ids.contains(&id) => ids.push(id),
-            Ok(_) => {}
+            Ok(Some(id)) => {
+                if known.insert(id.clone()) {
+                    ids.push(id);
+                }
+            }
+            Ok(None) => {}
             Err(why) => bad.push((n + 1, why)),
         }
     }
@@ -38,6 +44,15 @@ mod tests {
         let list = "\u{feff}# the cheap ones\nopenai/gpt-oss-20b   # free\r\n\n  a/b:free\t# x\na/b:free\n#c\nodd#id\n";
         assert_eq!(ids(list), (vec!["openai/gpt-oss-20b".into(), "a/b:free".into(), "odd#id".into()], vec![]));
         assert_eq!(ids(""), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_long_list_takes_as_long_as_it_is() {
+        // Compared each with each, so many would take minutes.
+        let list: String = (0..200_000).map(|n| format!("lab/model-{}\n", n % 150_000)).collect();
+        let began = std::time::Instant::now();
+        assert_eq!(ids(&list).0.len(), 150_000);
+        assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::http::Api;
 use crate::lms::Lms;
 use crate::record::{Failure, Model, Source};
 use serde_json::Value;
+use std::collections::{HashMap, HashSet};
 
 /// The models of the server at `api`; language models only, unless `all`.
 ///
@@ -41,7 +42,8 @@ pub async fn own(api: &Api, all: bool) -> Result<Option<Vec<Model>>, Failure> {
     if !items(&body, "data").any(|item| item.get("state").is_some()) {
         return Ok(None);
     }
-    let ids = models_only(items(&body, "data").filter_map(|item| text(item, "/id")).collect());
+    let ids: HashSet<String> =
+        models_only(items(&body, "data").filter_map(|item| text(item, "/id")).collect()).into_iter().collect();
     let models = items(&body, "data").filter(wanted).filter_map(|item| of_v0(api.base(), item));
     Ok(Some(models.filter(|model| ids.contains(&model.id)).collect()))
 }
@@ -63,11 +65,11 @@ pub async fn list_by_lms(lms: &Lms, base: &str, all: bool) -> Result<Vec<Model>,
 
 /// Ids without those of second instances, which stand in the older listings as `model:2`.
 fn models_only(ids: Vec<String>) -> Vec<String> {
+    let known: HashSet<&str> = ids.iter().map(String::as_str).collect();
     let instance = |id: &str| {
-        let (key, number) = id.rsplit_once(':')?;
-        (number.parse::<u32>().is_ok() && ids.iter().any(|id| id == key)).then_some(())
+        id.rsplit_once(':').is_some_and(|(key, number)| number.parse::<u32>().is_ok() && known.contains(key))
     };
-    ids.iter().filter(|id| instance(id).is_none()).cloned().collect()
+    ids.iter().filter(|id| !instance(id)).cloned().collect()
 }
 
 /// v1 says `llm`, v0 says `llm` or `vlm`, `lms` says `llm`; what says nothing is taken for one.
@@ -82,21 +84,20 @@ fn bare(base: &str, id: String) -> Model {
 /// One model per key; where a key stands in several rows, one per variant, each under the variant's own name.
 fn of_v1_all<'a>(base: &str, items: impl Iterator<Item = &'a Value>) -> Vec<Model> {
     let mut rows: Vec<(&Value, Model)> = Vec::new();
+    let (mut twins, mut of_id): (HashSet<_>, HashMap<String, u64>) = Default::default();
     for (item, model) in items.filter_map(|item| Some((item, of_v1(base, item)?))) {
-        let twin = |known: &Model| {
-            (&known.id, &known.format, &known.quantization) == (&model.id, &model.format, &model.quantization)
-        };
-        if !rows.iter().any(|(_, known)| twin(known)) {
+        // Twins are of one id, format and quantization.
+        if twins.insert((model.id.clone(), model.format.clone(), model.quantization.clone())) {
+            *of_id.entry(model.id.clone()).or_default() += 1;
             rows.push((item, model));
         }
     }
-    let mut models: Vec<Model> = Vec::new();
+    let (mut models, mut known): (Vec<Model>, HashSet<String>) = Default::default();
     for (item, model) in &rows {
-        let several = rows.iter().filter(|(_, other)| other.id == model.id).count() > 1;
-        let variant = text(item, "/selected_variant").filter(|_| several);
+        let variant = text(item, "/selected_variant").filter(|_| of_id.get(&model.id) > Some(&1));
         let id = variant.unwrap_or_else(|| model.id.clone());
         // Two rows that nothing tells apart are one model to whoever asks for it.
-        if models.iter().all(|known| known.id != id) {
+        if known.insert(id.clone()) {
             models.push(Model { id, ..model.clone() });
         }
     }

@@ -11,6 +11,7 @@ use crate::record::{Failure, Model, Source};
 use regex::Regex;
 use serde_json::Value;
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 /// Routers that choose a model themselves. They are asked like a model, and what they cost is not known before.
 const ROUTERS: [&str; 3] = ["openrouter/auto", "openrouter/auto-beta", "openrouter/free"];
@@ -68,12 +69,13 @@ type Entry<'a> = (Option<&'a Value>, Model);
 pub async fn list(api: &Api, wanted: &Wanted) -> Result<Found, Failure> {
     let body =
         listing(api, "/api/v1/models", "data").await?.ok_or_else(|| no_listing(api, "OpenRouter's catalogue"))?;
-    let catalogue: Vec<&Value> = items(&body, "data").collect();
-    let mut resolved: Vec<(String, Value)> = Vec::new();
+    let catalogue = Catalogue::new(items(&body, "data").collect());
+    let mut resolved: HashMap<String, Value> = HashMap::new();
     for id in wanted.ids.iter().flatten() {
-        let listed = catalogue.iter().any(|item| named(item, id).is_some());
-        if !listed && let Some(item) = resolve(api, id).await? {
-            resolved.push((id.clone(), item));
+        if catalogue.named(id).is_none()
+            && let Some(item) = resolve(api, id).await?
+        {
+            resolved.insert(id.clone(), item);
         }
     }
     Ok(choose(&catalogue, &resolved, wanted, api.base()))
@@ -143,14 +145,13 @@ fn pin(model: &Model, endpoint: &Value) -> Option<Model> {
     })
 }
 
-fn choose(catalogue: &[&Value], resolved: &[(String, Value)], wanted: &Wanted, base: &str) -> Found {
+fn choose(catalogue: &Catalogue, resolved: &HashMap<String, Value>, wanted: &Wanted, base: &str) -> Found {
     let mut found = Found::default();
     let mut chosen: Vec<Entry> = Vec::new();
     if let Some(ids) = &wanted.ids {
         for id in ids {
-            let listed = catalogue.iter().find_map(|item| Some((*item, named(item, id)?)));
-            let resolved = || resolved.iter().find(|(other, _)| other == id).map(|(_, item)| (item, As::Itself));
-            match listed.or_else(resolved) {
+            let resolved = || resolved.get(id).map(|item| (item, As::Itself));
+            match catalogue.named(id).or_else(resolved) {
                 Some((item, way)) => chosen.extend(of(base, item).map(|model| {
                     let pricing = model.pricing.filter(|_| way == As::Itself);
                     (Some(item), Model { id: id.clone(), pricing, ..model })
@@ -160,7 +161,7 @@ fn choose(catalogue: &[&Value], resolved: &[(String, Value)], wanted: &Wanted, b
             }
         }
     } else {
-        chosen = catalogue.iter().filter_map(|item| Some((Some(*item), of(base, item)?))).collect();
+        chosen = catalogue.items.iter().filter_map(|item| Some((Some(*item), of(base, item)?))).collect();
     }
     chosen.retain(|(item, model)| keep(*item, model, wanted));
     sort(&mut chosen, wanted.sort);
@@ -197,16 +198,38 @@ enum As {
     Routed,
 }
 
-/// Whether a catalogue's item is what an id means: itself, its permanent slug, or its base when the id is a way to route.
-fn named(item: &Value, id: &str) -> Option<As> {
-    let own = text(item, "/id");
-    if own.as_deref() == Some(id) || text(item, "/canonical_slug").as_deref() == Some(id) {
-        return Some(As::Itself);
+/// What the catalogue lists, and where in it a name stands first.
+struct Catalogue<'a> {
+    items: Vec<&'a Value>,
+    /// By id.
+    own: HashMap<&'a str, usize>,
+    /// By permanent slug.
+    slug: HashMap<&'a str, usize>,
+}
+
+impl<'a> Catalogue<'a> {
+    fn new(items: Vec<&'a Value>) -> Self {
+        let first = |field: &str| {
+            let names = items.iter().enumerate().filter_map(|(at, item)| Some((item.get(field)?.as_str()?, at)));
+            // From behind, so that what stands first stays.
+            names.filter(|(name, _)| !name.is_empty()).rev().collect()
+        };
+        let (own, slug) = (first("id"), first("canonical_slug"));
+        Self { items, own, slug }
     }
-    // Most variants are ways to route and are listed nowhere; `:free` is a model of its own.
-    let (plain, variant) = id.split_once(':').filter(|(_, variant)| *variant != "free")?;
-    let way = if OTHERWISE_PRICED.contains(&variant) { As::Routed } else { As::Itself };
-    (own.as_deref() == Some(plain)).then_some(way)
+
+    /// The first item that is what an id means: itself, its permanent slug, or its base when the id is a way to route.
+    fn named(&self, id: &str) -> Option<(&'a Value, As)> {
+        let itself = [self.own.get(id), self.slug.get(id)].into_iter().flatten().min().map(|at| (*at, As::Itself));
+        // Most variants are ways to route and are listed nowhere; `:free` is a model of its own.
+        let routed = || {
+            let (plain, variant) = id.split_once(':').filter(|(_, variant)| *variant != "free")?;
+            let way = if OTHERWISE_PRICED.contains(&variant) { As::Routed } else { As::Itself };
+            Some((*self.own.get(plain)?, way))
+        };
+        let (at, way) = [itself, routed()].into_iter().flatten().min_by_key(|(at, _)| *at)?;
+        Some((*self.items.get(at)?, way))
+    }
 }
 
 fn keep(item: Option<&Value>, model: &Model, wanted: &Wanted) -> bool {
@@ -278,7 +301,7 @@ mod tests {
         let catalogue = catalogue();
         let latest = json!({"id": "b/large", "pricing": {"prompt": "0.000003", "completion": "0.000015"}});
         let items: Vec<&Value> = catalogue.as_array().unwrap().iter().collect();
-        let found = choose(&items, &[("~b/large-latest".into(), latest)], &wanted, "https://openrouter.ai");
+        let found = choose(&Catalogue::new(items), &[("~b/large-latest".into(), latest)].into(), &wanted, "https://openrouter.ai");
         (found.models.into_iter().map(|(model, _)| model.id).collect(), found.missing)
     }
 
@@ -338,12 +361,34 @@ mod tests {
         ] {
             let catalogue = catalogue();
             let items: Vec<&Value> = catalogue.as_array().unwrap().iter().collect();
-            let latest = [("~b/large-latest".to_owned(), catalogue[2].clone())];
+            let latest = [("~b/large-latest".to_owned(), catalogue[2].clone())].into();
             let wanted = Wanted { ids: Some(vec![id.to_owned()]), ..Wanted::default() };
-            let (model, own_id) = choose(&items, &latest, &wanted, "x").models.remove(0);
+            let (model, own_id) = choose(&Catalogue::new(items), &latest, &wanted, "x").models.remove(0);
             assert_eq!(own_id.starts_with("a/small") || own_id == "b/large", !id.starts_with("openrouter/"), "{id}");
             let told = model.pricing.and_then(|pricing| pricing.completion_usd_per_token);
             assert_eq!((model.id.as_str(), told.as_deref()), (id, price));
+        }
+    }
+
+    #[test]
+    fn of_several_entries_that_an_id_may_mean_the_first_is_meant() {
+        let catalogue = json!([
+            {"id": "a/one", "canonical_slug": "a/two"},
+            {"id": "a/two"},
+            {"id": "a/one:floor"},
+            {"id": "a/one", "name": "again"},
+        ]);
+        let catalogue = Catalogue::new(catalogue.as_array().unwrap().iter().collect());
+        for (id, place) in [
+            ("a/two", Some((0, As::Itself))),
+            ("a/one", Some((0, As::Itself))),
+            ("a/one:floor", Some((0, As::Routed))),
+            ("a/two:thinking", Some((1, As::Itself))),
+            ("a/one:free", None),
+            ("", None),
+        ] {
+            let named = catalogue.named(id).map(|(item, way)| (std::ptr::from_ref(item), way));
+            assert_eq!(named, place.map(|(at, way): (usize, As)| (std::ptr::from_ref(catalogue.items[at]), way)), "{id}");
         }
     }
 
