@@ -1,7 +1,8 @@
 //! OpenMetrics: the numbers for Prometheus and its relatives, as a file that a collector picks up.
 //!
 //! Every metric is a gauge (what a benchmark found, not a process that lives), in the base unit its name ends with;
-//! percentiles carry a `quantile` label. What the sample cannot support is left out, because a scraper cannot see a mark.
+//! percentiles carry a `quantile` label. What tables mark is left out, because a scraper cannot see a mark: what the sample cannot
+//! support. A single measurement stands as the median, as it does there, and as no other percentile.
 
 use crate::summary::{Group, Metric, Range, Stat, Summary, Throughput, Unit};
 use std::collections::BTreeMap;
@@ -252,7 +253,7 @@ fn labels(group: &Group) -> String {
 fn quantiles(stat: &Stat) -> Vec<(String, f64)> {
     [("min", "0"), ("p50", "0.5"), ("p90", "0.9"), ("p95", "0.95"), ("p99", "0.99"), ("max", "1")]
         .into_iter()
-        .filter(|(name, _)| stat.supports(name))
+        .filter(|(name, _)| stat.supports(name) || stat.n == 1 && *name == "p50")
         .filter_map(|(name, q)| Some((format!("quantile=\"{q}\""), stat.percentile(name)?)))
         .collect()
 }

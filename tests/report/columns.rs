@@ -20,7 +20,7 @@ fn near(a: f64, b: f64) -> bool {
 
 #[test]
 fn every_number_of_the_table_is_in_csv_json_and_openmetrics() {
-    for name in ["run-folder", "openrouter.ndjson", "token-rate.ndjson", "levels.ndjson"] {
+    for name in ["run-folder", "openrouter.ndjson", "token-rate.ndjson", "levels.ndjson", "one.ndjson"] {
         let of = |format: &str| {
             let path = input(name);
             let limits = ["--slo", "ttft=1s,e2e=1m", "--price-per-kwh", "0.31", "-f", format];
@@ -60,6 +60,33 @@ fn every_number_of_the_table_is_in_csv_json_and_openmetrics() {
             }
         }
     }
+}
+
+#[test]
+fn a_single_measurement_is_the_median_and_no_other_percentile() {
+    let path = input("one.ndjson");
+    let of = |format: &str| run("bench-report", [path.as_os_str(), "-f".as_ref(), format.as_ref()], "").exits(0).stdout;
+    let exposed = of("openmetrics");
+    let ttft = exposed.lines().filter(|line| line.starts_with("llm_bench_ttft_seconds{"));
+    let quantiles: Vec<&str> = ttft.map(|line| line.split("quantile=").nth(1).unwrap()).collect();
+    assert_eq!(quantiles, ["\"0\"} 0.3", "\"0.5\"} 0.3", "\"1\"} 0.3"]);
+    let line = &table(&of("csv"))[0];
+    assert_eq!((line["ttft_p50"].as_str(), line["ttft_p95"].as_str()), ("0.3", ""));
+    // Of a single gap the same.
+    let mut histogram = llm_bench::stats::Histogram::new();
+    histogram.add_ns(20_000_000);
+    let gap = serde_json::json!({
+        "type": "result", "v": 1, "model": "m", "run": "r", "id": 1,
+        "itl_seconds": {
+            "count": 1, "mean": 0.02, "min": 0.02, "p50": 0.02, "p90": 0.02, "p95": 0.02, "p99": 0.02, "max": 0.02,
+            "histogram": histogram.encode(),
+        },
+    });
+    let csv = run("bench-report", ["-f", "csv"], format!("{gap}\n")).exits(0).stdout;
+    let line = &table(&csv)[0];
+    let gap: f64 = line["itl_p50"].parse().unwrap();
+    assert!((gap - 0.02).abs() < 1e-4 && line["itl_p99"].is_empty(), "{csv}");
+    assert!(line["doubtful"].contains("itl_p50"), "{csv}");
 }
 
 #[test]

@@ -59,12 +59,9 @@ pub(super) fn ok(group: &Group) -> Cell {
     Cell::Number { value: group.ok as f64, doubt, more: None }
 }
 
-/// Why a percentile is marked.
-pub(super) fn too_few(n: u64, name: &str) -> String {
-    match n {
-        1 => format!("one measurement is too few to know {name}"),
-        n => format!("{n} measurements are too few to know {name}"),
-    }
+/// Why a percentile of several is marked.
+fn too_few(n: u64, name: &str) -> String {
+    format!("{n} measurements are too few to know {name}")
 }
 
 pub(super) fn spread(stat: &Stat, unit: Unit) -> String {
@@ -132,13 +129,23 @@ pub(super) fn far_out(group: &Group) -> Option<String> {
 
 pub(super) fn gap(group: &Group, name: &'static str) -> Cell {
     let Some(gaps) = &group.itl_seconds else { return Cell::Absent };
+    if gaps.n == 1 && name != "p50" {
+        return Cell::Absent;
+    }
     let value = match name {
         "p50" => gaps.p50,
         "p95" => gaps.p95,
         _ => gaps.p99,
     };
-    let doubt = gaps.unsupported.contains(&name).then(|| format!("{} gaps are too few to know {name}", gaps.n));
-    let more = format!("{} gaps, longest {}", gaps.n, number::alone(gaps.max, Unit::Seconds));
+    let few = || match gaps.n {
+        1 => format!("one gap is too few to know {name}"),
+        n => format!("{n} gaps are too few to know {name}"),
+    };
+    let doubt = gaps.unsupported.contains(&name).then(few);
+    let more = match gaps.n {
+        1 => "one gap".to_owned(),
+        n => format!("{n} gaps, longest {}", number::alone(gaps.max, Unit::Seconds)),
+    };
     Cell::Number { value, doubt, more: Some(more) }
 }
 
