@@ -301,7 +301,12 @@ mod tests {
         let catalogue = catalogue();
         let latest = json!({"id": "b/large", "pricing": {"prompt": "0.000003", "completion": "0.000015"}});
         let items: Vec<&Value> = catalogue.as_array().unwrap().iter().collect();
-        let found = choose(&Catalogue::new(items), &[("~b/large-latest".into(), latest)].into(), &wanted, "https://openrouter.ai");
+        let found = choose(
+            &Catalogue::new(items),
+            &[("~b/large-latest".into(), latest)].into(),
+            &wanted,
+            "https://openrouter.ai",
+        );
         (found.models.into_iter().map(|(model, _)| model.id).collect(), found.missing)
     }
 
@@ -388,7 +393,11 @@ mod tests {
             ("", None),
         ] {
             let named = catalogue.named(id).map(|(item, way)| (std::ptr::from_ref(item), way));
-            assert_eq!(named, place.map(|(at, way): (usize, As)| (std::ptr::from_ref(catalogue.items[at]), way)), "{id}");
+            assert_eq!(
+                named,
+                place.map(|(at, way): (usize, As)| (std::ptr::from_ref(catalogue.items[at]), way)),
+                "{id}"
+            );
         }
     }
 

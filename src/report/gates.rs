@@ -127,8 +127,7 @@ impl Gate {
             Limit::Number(_) => String::new(),
         };
         let told = [(Some(group), Some(&cell)), (before, old.as_ref())].into_iter();
-        let doubts: Vec<&str> =
-            told.filter_map(|(group, cell)| doubt_of(self.column, group?, cell?)).collect();
+        let doubts: Vec<&str> = told.filter_map(|(group, cell)| doubt_of(self.column, group?, cell?)).collect();
         let doubt = doubts.first().map_or(String::new(), |why| format!(" ({why})"));
         let what = said(format!("{}{against}{doubt}", number::alone(value, unit)));
         if holds {
@@ -263,7 +262,11 @@ mod tests {
             ("ttft_p50 > 500ms", vec!["ttft_p50 > 500ms: m0: 0.400 s (of one request)"]),
         ] {
             let judged = Gate::parse(gate).unwrap().judge(&now, &[("old".to_owned(), summary(&[Some(0.4)]))]);
-            assert_eq!((judged.failures, judged.doubts), (vec![], doubts.into_iter().map(str::to_owned).collect()), "{gate}");
+            assert_eq!(
+                (judged.failures, judged.doubts),
+                (vec![], doubts.into_iter().map(str::to_owned).collect()),
+                "{gate}"
+            );
         }
     }
 

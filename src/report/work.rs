@@ -20,7 +20,7 @@ pub fn kinds<'a>(groups: &'a [Group]) -> Vec<usize> {
     let mut next = 0;
     let kind = |group: &'a Group| {
         let near = firsts.entry(WORK.map(|name| group.settings.get(name))).or_default();
-        let known = near.iter().find(|(first, _)| asked_the_same(first, group)).map(|(_, kind)| *kind);
+        let known = near.iter().find(|(first, _)| first.prompts.alike(&group.prompts)).map(|(_, kind)| *kind);
         known.unwrap_or_else(|| {
             if near.len() < MOST {
                 near.push((group, next));
@@ -30,11 +30,6 @@ pub fn kinds<'a>(groups: &'a [Group]) -> Vec<usize> {
         })
     };
     groups.iter().map(kind).collect()
-}
-
-fn asked_the_same(a: &Group, b: &Group) -> bool {
-    let both = a.prompts.intersection(&b.prompts).count();
-    2 * both >= a.prompts.len().min(b.prompts.len())
 }
 
 #[cfg(test)]
@@ -59,5 +54,19 @@ mod tests {
             collector.add(record::read(&line).unwrap(), None);
         }
         assert_eq!(kinds(&collector.finish().groups), [0, 0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn all_prompts_tell_it_and_not_the_first_of_them() {
+        let mut collector = Collector::default();
+        // The same 100 in another order, and 100 of which the first 50 are others.
+        let asked = (0..100).map(|n| ("a", n)).chain((0..100).map(|n| ("b", 99 - n)));
+        let begins_alike = (0..100).map(|n| ("c", if n < 45 { n } else { 1000 + n }));
+        for (model, prompt) in asked.chain(begins_alike) {
+            let line =
+                format!(r#"{{"type":"result","v":1,"model":"{model}","run":"r","prompt":{{"id":"p{prompt}"}}}}"#);
+            collector.add(record::read(&line).unwrap(), None);
+        }
+        assert_eq!(kinds(&collector.finish().groups), [0, 0, 1]);
     }
 }

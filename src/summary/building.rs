@@ -8,6 +8,7 @@ use super::gap_map::GapMap;
 use super::group::{Details, Energy, Error, Meter, Money, Range, Split};
 use super::key::Key;
 use super::metric::{Metric, Unit, possible};
+use super::prompts::Prompts;
 use super::row::Row;
 use super::sample::Sample;
 use super::words::{LONGEST_WORD, WORDS, Words, note};
@@ -56,7 +57,7 @@ pub struct Building {
     artifacts: Words,
     endpoints: BTreeSet<String>,
     parameters: BTreeSet<String>,
-    prompts: BTreeSet<String>,
+    prompts: Prompts,
     /// The prompt that parameters were last noted of: most requests are sent with the same.
     sent: Option<PromptUsed>,
 }
@@ -102,7 +103,7 @@ impl Building {
             artifacts: Words::default(),
             endpoints: BTreeSet::new(),
             parameters: BTreeSet::new(),
-            prompts: BTreeSet::new(),
+            prompts: Prompts::default(),
             sent: None,
         }
     }
@@ -122,7 +123,7 @@ impl Building {
         self.retried += u64::from(row.attempts > 0);
         note(&mut self.endpoints, o.endpoint.as_deref());
         note(&mut self.served_models, o.served_model.as_deref().filter(|served| *served != o.model));
-        note(&mut self.prompts, o.prompt.as_ref().map(|prompt| prompt.id.as_str()));
+        o.prompt.iter().for_each(|prompt| self.prompts.note(&prompt.id));
         if let Some(prompt) = &o.prompt
             && !self.sent.as_ref().is_some_and(|known| same(known, prompt))
         {
@@ -346,7 +347,7 @@ impl Building {
         }
         self.endpoints.extend(other.endpoints);
         self.parameters.extend(other.parameters);
-        self.prompts.extend(other.prompts);
+        self.prompts.merge(&other.prompts);
         if let Some(theirs) = other.cost {
             let cost = self.cost.get_or_insert_default();
             cost.requests += theirs.requests;

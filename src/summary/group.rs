@@ -5,6 +5,7 @@ use super::goodput::Goodput;
 use super::key::{Key, Settings};
 use super::metric::Metric;
 use super::outlying::Outlying;
+use super::prompts::Prompts;
 use super::sample::{Stat, unsupported};
 use super::screen::Screens;
 use super::shape::Shapes;
@@ -414,9 +415,9 @@ pub struct Group {
     /// The parameters that were sent.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub parameters: BTreeSet<String>,
-    /// The first prompts that were asked, by their ids.
+    /// Which prompts were asked.
     #[serde(skip)]
-    pub prompts: BTreeSet<String>,
+    pub prompts: Prompts,
 }
 
 impl Group {

@@ -1,6 +1,7 @@
 //! What bench-report makes of results: which of them it puts together, over which part of a load, compared with what, and
 //! what it says of numbers that cannot be relied on.
 
+use super::browser::browser;
 use super::{data, input, slower};
 use crate::common::run;
 use serde_json::Value;
@@ -352,15 +353,37 @@ fn only_rows_that_did_the_same_work_are_compared_for_the_best() {
     let soonest = |page: &str| -> Vec<String> {
         page.split("done soonest").skip(1).map(|card| card.split("</li>").next().unwrap().to_owned()).collect()
     };
-    // Short chats beside long websites: each kind has its own best, and nothing is marked in the table.
+    // Short chats beside long websites: each kind has its own best.
     let chats = of("a", "chat", 1.0, 80) + &of("b", "chat", 1.5, 80);
     let mixed = page(&(chats.clone() + &of("c", "website", 5.0, 400) + &of("d", "website", 4.0, 400)));
     let cards = soonest(&mixed);
     assert_eq!(cards.len(), 2, "{cards:?}");
     assert!(cards[0].contains(">a<") && cards[0].contains("of the 2 rows that did the same work"), "{cards:?}");
     assert!(cards[1].contains(">d<") && !cards[1].contains(">a<"), "{cards:?}");
-    let better = |page: &str| data(page)["columns"].as_array().unwrap().iter().any(|column| column["better"] != 0);
-    assert!(!better(&mixed) && better(&page(&chats)));
+    let works = |page: &str| {
+        data(page)["groups"].as_array().unwrap().iter().map(|group| group["work"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (works(&mixed), works(&page(&chats))),
+        (vec![0.into(), 0.into(), 1.into(), 1.into()], vec![0.into(), 0.into()])
+    );
+    // In the table, too, the best of each kind is marked.
+    if let Some(mut browser) = browser() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("page.html");
+        std::fs::write(&file, &mixed).unwrap();
+        browser.open(&file, "");
+        let marked = "[...document.querySelectorAll('table.models tr.group')].map((row) => row.children[[...document.querySelectorAll(\
+                      'table.models thead th')].findIndex((head) => head.dataset.key === 'gen_s')]).map((cell) => cell.classList.contains(\
+                      'best') ? cell.title : '').join('|')";
+        let said = "the best of 2 rows that did the same work";
+        let told = browser.eval(marked);
+        let told: Vec<&str> = told.as_str().unwrap().split('|').collect();
+        assert!(
+            told[0].ends_with(said) && told[1].is_empty() && told[2].is_empty() && told[3].ends_with(said),
+            "{told:?}"
+        );
+    }
     // Where one alone did something, nothing is said of it.
     assert_eq!(soonest(&page(&(of("a", "chat", 1.0, 80) + &of("d", "website", 4.0, 400)))).len(), 0);
     // Whoever writes little is not done sooner.

@@ -5,8 +5,8 @@ use super::links::href;
 use super::table::ROWS;
 use super::unseen;
 use crate::record::{Calibration, CalibrationLevel, ErrorSpread, Lateness, LoadLevel};
-use crate::report::Options;
 use crate::report::columns::{COLUMNS, Cell};
+use crate::report::{Options, work};
 use crate::stats::Histogram;
 use crate::summary::{Columns, Energy, GapMap, Joules, Metric, Row, Shapes, Slo, Split, Summary};
 use serde_json::{Map, Value, json};
@@ -24,7 +24,9 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
     let starts = summary.rows.iter().filter_map(|row| row.start_ts);
     let t0 = starts.chain(summary.loads.iter().map(|load| load.started_ts)).fold(f64::INFINITY, f64::min);
     let t0 = if t0.is_finite() { t0.floor() } else { 0.0 };
-    let groups: Vec<Value> = summary.groups.iter().zip(names).zip(intervals).take(ROWS).map(|((group, name), intervals)| {
+    let kinds = work::kinds(&summary.groups);
+    let of_groups = summary.groups.iter().zip(kinds).zip(names).zip(intervals).take(ROWS);
+    let groups: Vec<Value> = of_groups.map(|(((group, work), name), intervals)| {
         let mut cells = Map::new();
         for column in COLUMNS {
             match (column.of)(group) {
@@ -41,7 +43,7 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
         }).collect();
         json!({
             "name": name, "model": group.model, "cells": cells, "stats": stats, "ok": group.ok, "failed": group.failed,
-            "concurrency": group.concurrency, "rate": group.rate,
+            "concurrency": group.concurrency, "rate": group.rate, "work": work,
             "energy": group.energy.as_ref().map(|e| energy(e, group.energy_split.as_ref())),
             "shapes": summary.sampled().then(|| shapes(&group.shapes)),
             "intervals": intervals.iter().map(|(key, (low, high))| ((*key).to_owned(), json!([short(*low), short(*high)]))).collect::<Map<_, _>>(),
@@ -49,8 +51,6 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
             "facts": facts(group),
         })
     }).collect();
-    // Of rows that did different work none is best.
-    let alike = crate::report::work::kinds(&summary.groups).iter().all(|kind| *kind == 0);
     let columns: Vec<Value> = COLUMNS
         .iter()
         .map(|c| {
@@ -59,7 +59,6 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
                 "key": c.key, "label": c.label, "set": c.set.name(), "unit": unit, "scale": scale,
                 "numeric": c.unit.is_some(),
                 "better": match c.better {
-                    _ if !alike => 0,
                     crate::summary::Better::Lower => -1,
                     crate::summary::Better::Higher => 1,
                     crate::summary::Better::Neither => 0,

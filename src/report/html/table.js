@@ -192,6 +192,9 @@ function showColumns(list) {
   for (const detail of $$("tr.detail > td", body)) detail.colSpan = shown.size;
 }
 
+const works = new Set(groups.map((group) => group.work));
+const groupOf = (cell) => groups[Number(cell.parentElement.dataset.g)];
+
 // A bar under each number, against the largest of its column; the best of a column is marked.
 function bars() {
   heads.forEach((head, at) => {
@@ -201,7 +204,12 @@ function bars() {
     const values = cells.map((cell) => Number(cell.dataset.v));
     const largest = Math.max(...values.map(Math.abs));
     cells.forEach((cell, i) => cell.style.setProperty("--w", largest > 0 ? Math.abs(values[i]) / largest : 0));
-    if (column.better) markBest(cells, values, column);
+    if (!column.better) return;
+    // Only rows that did the same work are compared.
+    for (const work of works) {
+      const same = cells.map((cell, i) => [cell, values[i]]).filter(([cell]) => groupOf(cell).work === work);
+      markBest(same.map(([cell]) => cell), same.map(([, value]) => value), column);
+    }
   });
 }
 
@@ -218,11 +226,13 @@ function toggle(line) {
 // The best of a column, and those that cannot be told from it: their intervals overlap its own. Where that is everybody, nobody is best.
 // What is doubtful wins nothing.
 function markBest(cells, values, column) {
-  const of = (cell) => groups[Number(cell.parentElement.dataset.g)];
-  const sure = cells.map((cell, i) => ({ cell, value: values[i], between: of(cell).intervals?.[column.key] ?? [values[i], values[i]] })).filter(({ cell }) => !$(".doubt", cell));
+  const sure = cells.map((cell, i) => ({ cell, value: values[i], between: groupOf(cell).intervals?.[column.key] ?? [values[i], values[i]] })).filter(({ cell }) => !$(".doubt", cell));
   if (sure.length < 2) return;
   const best = sure.reduce((a, b) => ((b.value - a.value) * column.better > 0 ? b : a));
   const tied = sure.filter(({ value, between }) => value === best.value || (between[0] <= best.between[1] && between[1] >= best.between[0]));
   if (tied.length === sure.length) return;
-  for (const { cell } of tied) cell.classList.add(tied.length > 1 ? "tied" : "best");
+  for (const { cell } of tied) {
+    cell.classList.add(tied.length > 1 ? "tied" : "best");
+    if (works.size > 1) cell.title = [cell.title, `${tied.length > 1 ? "among the best" : "the best"} of ${sure.length} rows that did the same work`].filter(Boolean).join("; ");
+  }
 }
