@@ -36,6 +36,15 @@ pub struct Job {
     pub gpu_setting: Option<String>,
 }
 
+impl Job {
+    /// Whether it was to be made however long it takes: one of a number that was asked for, and not of a time, nor of an open loop's
+    /// ramp.
+    pub fn is_planned(&self, settings: &Settings) -> bool {
+        let rises = self.phase == Phase::Warmup && self.due_ns.is_some();
+        !rises && asked_of_each(settings).is_some()
+    }
+}
+
 /// Which requests of a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -279,6 +288,21 @@ mod tests {
         assert_eq!(asked(&measure, &settings), "a01 b01 ");
         settings.done.extend(keys);
         assert_eq!((asked(&measure, &settings).as_str(), measure.left(&settings, 0)), ("b01 ", Some(2)));
+    }
+
+    #[test]
+    fn what_only_the_time_would_have_brought_was_not_planned() {
+        let mut settings = settings(1);
+        let job = |settings: &Settings, part, due_ns| {
+            Job { due_ns, ..batch(OPEN, part).job(settings, 0).unwrap().unwrap() }.is_planned(settings)
+        };
+        settings.warmup = 1;
+        settings.requests = Some(3);
+        assert!(job(&settings, Part::Measure, Some(5)) && job(&settings, Part::Warmup, None));
+        assert!(!job(&settings, Part::Ramp, Some(5)));
+        settings.requests = None;
+        settings.duration = Some(Duration::from_secs(1));
+        assert!(!job(&settings, Part::Measure, Some(5)));
     }
 
     #[test]

@@ -20,10 +20,15 @@ impl Shared {
             if outcome.start_ts.is_none()
                 && outcome.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)
             {
-                if left == asking.turns() as u64 && job.due_ns.is_some_and(|due| due <= clock::mono_ns()) {
+                match job.due_ns.map(|due| due <= clock::mono_ns()) {
                     // Its time had come, and its connection had not.
-                    left -= 1;
-                    self.tell_unsent(outcome).await;
+                    Some(true) => {
+                        left -= 1;
+                        self.tell_unsent(outcome).await;
+                    }
+                    // Made ready ahead of its time, which did not come: nobody is owed what only the time would have brought.
+                    Some(false) if !job.is_planned(&self.settings) => return,
+                    _ => {}
                 }
                 break;
             }
