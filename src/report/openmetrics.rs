@@ -280,7 +280,8 @@ fn unit(metric: Metric) -> &'static str {
     }
 }
 
-/// A label's value: the three characters that the format escapes, and no control characters.
+/// A label's value: the three characters that the format escapes, and by its number what cannot be seen. It is not left out: two
+/// names that differ in nothing else would be one series twice, which no scraper takes.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -288,7 +289,7 @@ fn escaped(text: &str) -> String {
             '\\' => safe.push_str("\\\\"),
             '"' => safe.push_str("\\\""),
             '\n' => safe.push_str("\\n"),
-            c if super::number::hidden(c) => {}
+            c if super::number::hidden(c) => safe.push_str(&format!("<U+{:04X}>", u32::from(c))),
             c => safe.push(c),
         }
     }

@@ -90,6 +90,29 @@ fn a_single_measurement_is_the_median_and_no_other_percentile() {
 }
 
 #[test]
+fn no_series_of_openmetrics_is_there_twice_whatever_models_are_called() {
+    let named = |id: u32, model: &str| {
+        serde_json::json!({"type": "result", "v": 1, "model": model, "run": "r", "id": id, "ttft_seconds": 1.0})
+            .to_string()
+            + "\n"
+    };
+    let alike: String =
+        ["a", "a\u{202e}", "\u{7}a", "a\\n", "a\n"].iter().zip(1..).map(|(model, id)| named(id, model)).collect();
+    let mut outputs = vec![run("bench-report", ["-f", "openmetrics"], alike).exits(0).stdout];
+    assert!(outputs[0].contains("model=\"a<U+202E>\""), "{}", outputs[0]);
+    outputs.extend(super::INPUTS.map(|name| {
+        let path = input(name);
+        run("bench-report", [path.as_os_str(), "-f".as_ref(), "openmetrics".as_ref()], "").exits(0).stdout
+    }));
+    for output in outputs {
+        let mut series = std::collections::HashSet::new();
+        for line in output.lines().filter(|line| !line.starts_with('#')) {
+            assert!(series.insert(line.rsplit_once(' ').unwrap().0), "twice: {line}");
+        }
+    }
+}
+
+#[test]
 fn every_column_orders_the_groups_both_ways_and_what_was_not_measured_is_last() {
     let path = input("run-folder");
     let sorted = |order: &str| {
