@@ -156,7 +156,7 @@ fn joined(model: &str, spread: &str) -> String {
 #[test]
 fn every_domain_has_its_mean_peak_and_low_and_energy_per_token_its_bounds_gross_and_net() {
     let lines = joined("given", "")
-        + &joined("seen", ",\"spread_watts\":2")
+        + &joined("seen", ",\"spread_watts\":2").replace("\"id\":1,", "\"id\":2,")
         + "{\"type\":\"result\",\"v\":1,\"model\":\"none\"}\n";
     let keys: Vec<String> = ["cpu_w", "gpu_w", "ane_w", "total_w"]
         .iter()

@@ -21,6 +21,15 @@ fn load(level: u32, each: u32, more: &str) -> String {
     (0..level).flat_map(|w| (0..each).map(move |i| request(w, i))).collect()
 }
 
+/// The same results, numbered as one run would: what is put together from several loads has each number once.
+fn numbered(lines: impl AsRef<str>) -> String {
+    let one = |(at, line): (usize, &str)| match line.split_once("\"id\":").filter(|_| line.contains("\"run\":\"r\"")) {
+        Some((before, rest)) => format!("{before}\"id\":{},{}\n", at + 1, rest.split_once(',').unwrap().1),
+        None => format!("{line}\n"),
+    };
+    lines.as_ref().lines().enumerate().map(one).collect()
+}
+
 fn summary_of(args: &[&str], lines: &str) -> Value {
     let all = [&["-f", "json"], args].concat();
     serde_json::from_str(&run("bench-report", all, lines).exits(0).stdout).unwrap()
@@ -29,7 +38,7 @@ fn summary_of(args: &[&str], lines: &str) -> Value {
 #[test]
 fn requests_of_other_settings_are_never_pooled_and_what_differs_is_shown_in_every_format() {
     let prompt = |temperature: f64| format!(",\"prompt\":{{\"id\":\"p\",\"temperature\":{temperature},\"top_p\":0.9}}");
-    let lines = load(1, 3, &prompt(0.0)) + &load(1, 4, &prompt(0.7));
+    let lines = numbered(load(1, 3, &prompt(0.0)) + &load(1, 4, &prompt(0.7)));
     let groups = &summary_of(&[], &lines)["groups"];
     assert_eq!(groups.as_array().unwrap().len(), 2);
     assert_eq!((&groups[0]["sub"], &groups[0]["ok"]), (&"temperature 0".into(), &3.into()));
@@ -46,8 +55,9 @@ fn requests_of_other_settings_are_never_pooled_and_what_differs_is_shown_in_ever
 
 #[test]
 fn groups_are_made_by_whatever_is_asked_and_a_typo_is_told_with_what_there_is() {
-    let lines =
-        load(1, 3, ",\"prompt\":{\"id\":\"a\"},\"turn\":1") + &load(1, 2, ",\"prompt\":{\"id\":\"b\"},\"turn\":2");
+    let lines = numbered(
+        load(1, 3, ",\"prompt\":{\"id\":\"a\"},\"turn\":1") + &load(1, 2, ",\"prompt\":{\"id\":\"b\"},\"turn\":2"),
+    );
     let prompt = r#"{"type":"prompt","v":1,"id":"a","category":"poem","text":"t","sha256":"x"}"#;
     for (keys, expect) in [
         ("model,prompt", vec!["prompt a", "prompt b"]),
@@ -247,9 +257,9 @@ fn every_line_of_a_comparison_names_its_baseline() {
     let of = |model: &str, ttft: f64| {
         load(1, 8, "").replace("\"m\"", &format!("\"{model}\"")).replace("0.2,", &format!("{ttft},"))
     };
-    fs::write(&a, of("m", 0.4) + &of("only-a", 0.2)).unwrap();
-    fs::write(&b, of("n", 0.1) + &of("only-b", 0.2)).unwrap();
-    let now = of("m", 0.2) + &of("n", 0.2);
+    fs::write(&a, numbered(of("m", 0.4) + &of("only-a", 0.2))).unwrap();
+    fs::write(&b, numbered(of("n", 0.1) + &of("only-b", 0.2))).unwrap();
+    let now = numbered(of("m", 0.2) + &of("n", 0.2));
     let baselines = ["--baseline", a.to_str().unwrap(), "--baseline", b.to_str().unwrap()];
     let of = |format: &str| run("bench-report", [&["-f", format], &baselines[..]].concat(), &now).exits(0).stdout;
     for (format, lines) in [
@@ -349,7 +359,7 @@ fn only_rows_that_did_the_same_work_are_compared_for_the_best() {
             .replace("\"generation_time_seconds\":1.0", &format!("\"generation_time_seconds\":{seconds}"))
             .replace("\"output\":20", &format!("\"output\":{tokens}"))
     };
-    let page = |lines: &str| run("bench-report", ["-f", "html"], lines).exits(0).stdout;
+    let page = |lines: &str| run("bench-report", ["-f", "html"], numbered(lines)).exits(0).stdout;
     let soonest = |page: &str| -> Vec<String> {
         page.split("done soonest").skip(1).map(|card| card.split("</li>").next().unwrap().to_owned()).collect()
     };
@@ -419,7 +429,8 @@ fn a_comparison_says_what_is_worse_first_and_what_nobody_can_tell_as_a_number() 
         let named = load(1, n, "").replace("\"m\"", &format!("\"{model}\"")).replace("openai", source);
         named.replace("\"ttft_seconds\":0.2", &format!("\"ttft_seconds\":{ttft}"))
     };
-    let both = |a: f64, b: f64| of("few", "openai", 2, 0.2) + &of("m", "lmstudio", 8, a) + &of("m", "openai", 8, b);
+    let both =
+        |a: f64, b: f64| numbered(of("few", "openai", 2, 0.2) + &of("m", "lmstudio", 8, a) + &of("m", "openai", 8, b));
     fs::write(&file, both(0.4, 0.2)).unwrap();
     let against = |format: &str, lines: &str| {
         run("bench-report", ["-f", format, "--baseline", file.to_str().unwrap()], lines).exits(0).stdout

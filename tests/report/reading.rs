@@ -123,11 +123,10 @@ fn memory_does_not_grow_with_the_input_once_the_sample_of_requests_is_full() {
         .spawn()
         .unwrap();
     let mut to = child.stdin.take().unwrap();
-    let piece = results(0, 15_000);
     let mut held = Vec::new();
-    for _ in 0..5 {
+    for part in 0..5 {
         // Two threads and the pipe hold less than a mebibyte of what was written.
-        to.write_all(piece.as_bytes()).unwrap();
+        to.write_all(results(part * 15_000, 15_000).as_bytes()).unwrap();
         held.push(high_water(child.id()));
     }
     drop(to);
