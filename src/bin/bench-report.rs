@@ -88,7 +88,7 @@ struct Args {
 /// The part of a load on the command line.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Part {
-    /// From the first to the last moment at which what was asked for was in flight
+    /// While as many requests were in flight, or came, as were asked for
     Steady,
     /// From the first start to the last end
     All,

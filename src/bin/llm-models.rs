@@ -26,7 +26,8 @@ Environment:
                        where the server is, unless --base-url says so
   LM_API_TOKEN, OPENROUTER_API_KEY, OPENAI_API_KEY, MINIMAX_API_KEY
                        its key; sent only to its own service, this machine, and hosts that you name
-  HTTPS_PROXY, HTTP_PROXY, NO_PROXY
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
+                       the way to other machines; this machine is always asked directly
 
 Memory: one listing, at most 64 MiB.
 ";

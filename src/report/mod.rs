@@ -40,7 +40,7 @@ pub enum Format {
     Html,
     /// The summary fields of the token-rate harness, and the groups with all their spreads.
     Json,
-    /// A line per model, source, provider and load.
+    /// A line per group.
     Csv,
     /// A line per request.
     CsvRequests,
