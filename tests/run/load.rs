@@ -278,8 +278,13 @@ fn a_single_level_says_what_it_kept_and_a_load_that_was_not_reached_is_told() {
 #[test]
 fn a_client_that_was_late_itself_says_so() {
     let sim = Sim::start("openai", &["--ttft", "1s", "--tokens", "2"]);
-    let child = asked(&sim.url, "openai", MODEL, &["--concurrency", "2", "--requests", "2"]);
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("results");
+    let flags = ["--concurrency", "2", "--requests", "2", "-o", file.to_str().unwrap()];
+    let child = asked(&sim.url, "openai", MODEL, &flags);
+    wait_until("both to be sent", || {
+        std::fs::read_to_string(&file).unwrap_or_default().matches("\"type\":\"start\"").count() == 2
+    });
     signal(&child, "STOP");
     std::thread::sleep(std::time::Duration::from_millis(700));
     signal(&child, "CONT");
