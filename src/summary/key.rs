@@ -8,9 +8,10 @@ use super::words::LONGEST_WORD;
 use crate::record::{Host, Outcome, Run, Source};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
-/// The most runs and prompts whose words are remembered for keys.
+/// The most runs and prompts whose words are remembered for keys, and the most kinds of results whose group is.
 const HEADS: usize = 20_000;
 
 /// Something that requests can be told apart by.
@@ -173,7 +174,8 @@ pub struct Keys {
     runs: HashMap<String, Settings>,
     machines: HashMap<String, String>,
     categories: HashMap<String, String>,
-    last: Option<(Seen, Arc<Settings>)>,
+    /// The groups of kinds of results, by the kind's number.
+    known: HashMap<u64, (Alike, usize)>,
 }
 
 impl Keys {
@@ -187,11 +189,11 @@ impl Keys {
         let machine = machine(&run.host).filter(|_| self.by.has(By::Machine));
         if let Some(machine) = machine.filter(|_| self.machines.len() < HEADS) {
             self.machines.insert(run.run.clone(), machine);
-            self.last = None;
+            self.known.clear();
         }
         if self.by.has(By::Settings) && (self.runs.len() < HEADS || self.runs.contains_key(&run.run)) {
             self.runs.insert(run.run.clone(), of_run(run));
-            self.last = None;
+            self.known.clear();
         }
     }
 
@@ -202,8 +204,20 @@ impl Keys {
         }
     }
 
+    /// The group of a result, where one like it came before.
+    pub fn known(&self, o: &Outcome, kind: u64) -> Option<usize> {
+        self.known.get(&kind).filter(|(alike, _)| alike.is(o)).map(|(_, group)| *group)
+    }
+
+    /// Remembers the group of a result and of all that are like it.
+    pub fn remember(&mut self, o: &Outcome, kind: u64, group: usize) {
+        if self.by.is_of_runs() && self.known.len() < HEADS {
+            self.known.insert(kind, (Alike::of(o), group));
+        }
+    }
+
     /// The key of a result.
-    pub fn of(&mut self, o: &Outcome) -> Key {
+    pub fn of(&self, o: &Outcome) -> Key {
         let load = self.by.has(By::Load);
         let rate_bits = o.rate.filter(|rate| load && *rate > 0.0 && possible(Unit::PerSecond, *rate)).map(f64::to_bits);
         // What a request was pinned to is no answer of anybody: a failure that only has that has no provider yet.
@@ -215,22 +229,11 @@ impl Keys {
             provider: provider.map(str::to_owned),
             concurrency: o.concurrency.filter(|_| load),
             rate_bits,
-            settings: self.settings(o),
+            settings: Arc::new(self.settings(o)),
         }
     }
 
-    fn settings(&mut self, o: &Outcome) -> Arc<Settings> {
-        if let Some((seen, settings)) = &self.last
-            && seen.is(o)
-        {
-            return Arc::clone(settings);
-        }
-        let settings = Arc::new(self.read(o));
-        self.last = self.by.is_of_runs().then(|| (Seen::of(o), Arc::clone(&settings)));
-        settings
-    }
-
-    fn read(&self, o: &Outcome) -> Settings {
+    fn settings(&self, o: &Outcome) -> Settings {
         let mut settings = Settings::new();
         if self.by.has(By::Settings) {
             let run = self.runs.get(&o.run);
@@ -331,47 +334,75 @@ fn of_request(settings: &mut Settings, o: &Outcome, run_known: bool) {
     }
 }
 
-/// What settings follow from, so that those of the result before can be taken again.
-#[derive(Debug)]
-struct Seen {
-    run: String,
-    pinned: Option<String>,
-    effort: Option<String>,
-    gpu: Option<String>,
-    numbers: [Option<u64>; 5],
+/// The number of a result's kind: the same for results that belong to one group, whatever the runs before them said, and
+/// seldom the same for others. It follows from the result alone.
+pub fn kind(o: &Outcome) -> u64 {
+    let (failed, source, numbers) = numbers(o);
+    let few = [u64::from(failed), source.map_or(0, |source| source as u64 + 1)];
+    let all = few.into_iter().chain(numbers.into_iter().map(|n| n.map_or(u64::MAX, |n| n)));
+    // As in Firefox and rustc: no hash against malice, which is why results are compared too.
+    let mixed = all.fold(0, |sum: u64, n| (sum.rotate_left(5) ^ n).wrapping_mul(0x517c_c1b7_2722_0a95));
+    let mut hasher = DefaultHasher::new();
+    hasher.write(o.run.as_bytes());
+    hasher.write(o.model.as_bytes());
+    hasher.write(o.provider.as_deref().unwrap_or_default().as_bytes());
+    hasher.write_u64(mixed);
+    hasher.finish()
 }
 
-impl Seen {
-    fn numbers(o: &Outcome) -> [Option<u64>; 5] {
-        let Some(prompt) = &o.prompt else { return [None; 5] };
-        let bits = |v: Option<f64>| v.map(f64::to_bits);
-        [
-            bits(prompt.temperature),
-            bits(prompt.top_p),
-            prompt.num_ctx,
-            prompt.max_tokens,
-            prompt.wanted_output_tokens.map(|_| 1),
-        ]
-    }
+/// The words of the parameters that were sent.
+fn words(o: &Outcome) -> Option<[Option<&str>; 2]> {
+    o.prompt.as_ref().map(|prompt| [prompt.reasoning_effort.as_deref(), prompt.gpu_setting.as_deref()])
+}
 
+/// What else keys follow from.
+type Numbers = (bool, Option<Source>, [Option<u64>; 7]);
+
+fn numbers(o: &Outcome) -> Numbers {
+    let (prompt, bits) = (o.prompt.as_ref(), |v: Option<f64>| v.map(f64::to_bits));
+    let numbers = [
+        o.concurrency,
+        bits(o.rate),
+        bits(prompt.and_then(|p| p.temperature)),
+        bits(prompt.and_then(|p| p.top_p)),
+        prompt.and_then(|p| p.num_ctx),
+        prompt.and_then(|p| p.max_tokens),
+        prompt.and_then(|p| p.wanted_output_tokens).map(|_| 1),
+    ];
+    (failed(o), o.source, numbers)
+}
+
+/// What keys follow from, so that the group of a result can be taken again for one that is like it.
+#[derive(Debug)]
+struct Alike {
+    run: String,
+    model: String,
+    provider: Option<String>,
+    pinned: Option<String>,
+    words: Option<[Option<String>; 2]>,
+    numbers: Numbers,
+}
+
+impl Alike {
     fn of(o: &Outcome) -> Self {
-        let prompt = o.prompt.as_ref();
         Self {
             run: o.run.clone(),
+            model: o.model.clone(),
+            provider: o.provider.clone(),
             pinned: o.pinned.clone(),
-            effort: prompt.and_then(|p| p.reasoning_effort.clone()),
-            gpu: prompt.and_then(|p| p.gpu_setting.clone()),
-            numbers: Self::numbers(o),
+            words: words(o).map(|words| words.map(|word| word.map(str::to_owned))),
+            numbers: numbers(o),
         }
     }
 
     fn is(&self, o: &Outcome) -> bool {
-        let prompt = o.prompt.as_ref();
-        self.run == o.run
+        let mine = self.words.as_ref().map(|words| words.each_ref().map(Option::as_deref));
+        self.numbers == numbers(o)
+            && self.run == o.run
+            && self.model == o.model
+            && self.provider == o.provider
             && self.pinned == o.pinned
-            && self.effort.as_deref() == prompt.and_then(|p| p.reasoning_effort.as_deref())
-            && self.gpu.as_deref() == prompt.and_then(|p| p.gpu_setting.as_deref())
-            && self.numbers == Self::numbers(o)
+            && mine == words(o)
     }
 }
 

@@ -13,6 +13,7 @@ mod calibrating;
 mod collect;
 mod compare;
 mod describe;
+mod figures;
 mod gap_map;
 mod goodput;
 mod group;
@@ -21,17 +22,20 @@ mod label;
 mod metric;
 mod natural;
 mod outlying;
+mod prepared;
 mod row;
 mod sample;
 mod screen;
 mod seen;
 mod series;
 mod shape;
+mod values;
 mod window;
 mod words;
 
 pub use collect::{Asked, Collector, ROWS};
 pub use compare::{Aside, Change, Comparison, Test, Verdict, compare, counterparts};
+pub use figures::{Figures, RowFailure, net_bounds};
 pub use gap_map::GapMap;
 pub use goodput::{Goodput, Slo};
 pub use group::{
@@ -41,29 +45,17 @@ pub use key::{By, GroupBy, Key, Settings};
 use key::{MACHINE, machine};
 pub use metric::{Better, Metric, Unit};
 pub use outlying::Outlying;
-pub use row::{Row, RowFailure, net_bounds};
+pub use prepared::{Prepared, Request, read};
+pub use row::Row;
 pub use sample::{EXACT, Stat};
 pub use screen::{Screen, Screens};
 pub use seen::{Doubled, Runs, Seen};
 pub use series::Columns;
 pub use shape::{Class, Shape, Shapes};
+pub use values::Values;
 pub use window::{FLIGHTS, LEAST, Part, Window};
 
-use crate::record::{
-    self, Calibration, JoinSummary, Load, LoadLevel, Outcome, Prompt, Record, Run, RunEnd, Sampler, Search,
-};
-
-/// The fields of a result that no summary looks at: what servers said, raw.
-const UNREAD: [&str; 7] =
-    ["usage", "rest_stats", "runtime", "timings", "server_fields", "openrouter_metadata", "generation"];
-
-/// Reads one line as far as a summary needs it, a result into the room of a former one.
-///
-/// # Errors
-/// When the line is not a JSON object, or says a known type and does not keep that type's shape.
-pub fn read(line: &str, room: Option<Box<Outcome>>) -> Result<Record, serde_json::Error> {
-    record::read_without(line, &UNREAD, room)
-}
+use crate::record::{Calibration, JoinSummary, Load, LoadLevel, Prompt, Run, RunEnd, Sampler, Search};
 
 /// Everything that a report is made from.
 #[derive(Debug)]

@@ -3,7 +3,6 @@
 use super::shape::Shape;
 use crate::stats;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// How many numbers of one metric are kept exactly. Beyond it a sample holds counts of classes, so
 /// that its size no longer grows with the input.
@@ -23,7 +22,7 @@ pub struct Sample {
 /// bounds grow by 0.2 %, as in DDSketch (Masson, Rim, Lee: VLDB 2019). Two of them add up exactly.
 #[derive(Debug, Clone, Default)]
 struct Classes {
-    counts: BTreeMap<i64, u64>,
+    counts: Counts,
     n: u64,
     sum: f64,
     squares: f64,
@@ -127,7 +126,7 @@ impl Sample {
         let mut shape = Shape::default();
         self.exact.iter().for_each(|v| shape.add(*v, 1));
         if let Some(classes) = &self.classes {
-            classes.counts.iter().for_each(|(class, n)| shape.add(Classes::value(*class), *n));
+            classes.counts.iter().for_each(|(class, n)| shape.add(Classes::value(class), n));
         }
         shape
     }
@@ -153,6 +152,41 @@ impl Sample {
             unsupported: unsupported(n),
             classed: false,
         })
+    }
+}
+
+/// How many neighbouring classes are counted in one piece.
+const NEAR: i64 = 256;
+
+/// Counts of classes. What lies near each other is in one piece, which is found faster than each class by itself; numbers that
+/// lie far apart take no more room than they need.
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    /// In order, with the number of each.
+    pieces: Vec<(i64, Box<[u64; NEAR as usize]>)>,
+    /// Where the class before was.
+    last: usize,
+}
+
+impl Counts {
+    fn add(&mut self, class: i64, n: u64) {
+        let piece = class.div_euclid(NEAR);
+        if self.pieces.get(self.last).is_none_or(|(at, _)| *at != piece) {
+            self.last = self.pieces.binary_search_by_key(&piece, |(at, _)| *at).unwrap_or_else(|place| {
+                self.pieces.insert(place, (piece, Box::new([0; NEAR as usize])));
+                place
+            });
+        }
+        self.pieces[self.last].1[class.rem_euclid(NEAR) as usize] += n;
+    }
+
+    /// The classes that have a number, from the lowest on.
+    fn iter(&self) -> impl Iterator<Item = (i64, u64)> {
+        let each = |(at, near): &(i64, Box<[u64; NEAR as usize]>)| {
+            let first = at * NEAR;
+            (first..).zip(**near).filter(|(_, n)| *n > 0)
+        };
+        self.pieces.iter().flat_map(each)
     }
 }
 
@@ -184,7 +218,7 @@ impl Classes {
     }
 
     fn add(&mut self, value: f64) {
-        *self.counts.entry(Self::class(value)).or_default() += 1;
+        self.counts.add(Self::class(value), 1);
         self.n += 1;
         self.sum += value;
         self.squares += value * value;
@@ -193,9 +227,7 @@ impl Classes {
     }
 
     fn merge(&mut self, other: &Classes) {
-        for (&class, n) in &other.counts {
-            *self.counts.entry(class).or_default() += n;
-        }
+        other.counts.iter().for_each(|(class, n)| self.counts.add(class, n));
         self.n += other.n;
         self.sum += other.sum;
         self.squares += other.squares;
@@ -207,10 +239,10 @@ impl Classes {
         let rank = (q * self.n as f64).ceil().max(1.0) as u64;
         let mut seen = 0;
         let class = self.counts.iter().find(|(_, n)| {
-            seen += **n;
+            seen += *n;
             seen >= rank
         });
-        class.map_or(self.max, |(class, _)| Self::value(*class)).clamp(self.min, self.max)
+        class.map_or(self.max, |(class, _)| Self::value(class)).clamp(self.min, self.max)
     }
 
     fn stat(&self) -> Stat {
