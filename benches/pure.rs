@@ -72,7 +72,9 @@ fn histogram(c: &mut Criterion) {
     group.bench_function("encode", |b| b.iter(|| one.encode().len()));
     group.bench_function("decode", |b| b.iter(|| Histogram::decode(black_box(&text)).is_ok()));
     group.bench_function("add", |b| b.iter(|| sum.add(black_box(&one)).is_ok()));
-    group.bench_function("add as text", |b| b.iter(|| counts.read(black_box(&text)).map(|()| merged.add(&counts)).is_ok()));
+    group.bench_function("add as text", |b| {
+        b.iter(|| counts.read(black_box(&text)).map(|()| merged.add(&counts)).is_ok())
+    });
     group.finish();
 }
 

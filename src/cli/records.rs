@@ -110,9 +110,7 @@ fn work<T: Send>(
                         mine.wait().hand_out(&block, &mut records, &mut spare);
                     }
                     records.push(match line {
-                        Ok((number, text)) => {
-                            (number, read(text, spare.pop()).map_err(|why| why.to_string()))
-                        }
+                        Ok((number, text)) => (number, read(text, spare.pop()).map_err(|why| why.to_string())),
                         Err(Bad::Line(place, why)) => (place.number, Err(why)),
                         Err(Bad::Input(place, why)) => (place.number, Err(why.to_string())),
                     });

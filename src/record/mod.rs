@@ -17,6 +17,7 @@ mod load;
 mod memory;
 mod model;
 mod object;
+mod plain;
 mod power;
 mod prompt;
 mod result;
@@ -157,7 +158,7 @@ pub fn read_into(
 ) -> Result<Option<Record>, serde_json::Error> {
     let other = read_unless_result(line)?;
     if other.is_none() {
-        *room = skim::without(line, field)?;
+        skim::into(room, line, field)?;
     }
     Ok(other)
 }

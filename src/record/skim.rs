@@ -3,6 +3,7 @@
 //! There is one definition of a `result`, and this is not a second one: the fields to pass over are kept from the struct's own
 //! reader, which takes them for absent. Of their values it is only seen whether they are JSON, or the text they should be.
 
+use super::plain::Plain;
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
@@ -21,18 +22,26 @@ pub enum Field {
     PassOverText(&'static str, u8),
 }
 
-/// Reads a struct from JSON text, all but the fields that are to be passed over.
-pub fn without<'de, T: Deserialize<'de>>(
+/// Reads a struct from JSON text, all but the fields that are to be passed over, into the room of another.
+///
+/// # Errors
+/// When the text is no JSON of such a struct; then the room is as it was.
+pub fn into<'de, T: Deserialize<'de>>(
+    room: &mut T,
     line: &'de str,
     field: impl Fn(&str) -> Field + Copy,
-) -> Result<T, serde_json::Error> {
-    let mut json = serde_json::Deserializer::from_str(line);
-    let value = T::deserialize(Without { inner: &mut json, field, seen: 0 });
-    // What is read is large, and is not moved more often than it must be.
-    if value.is_ok() {
-        json.end()?;
+) -> Result<(), serde_json::Error> {
+    let mut plain = Plain::new(line);
+    match T::deserialize(Without { inner: &mut plain, field, seen: 0 }) {
+        Ok(value) if plain.ended() => *room = value,
+        _ => {
+            let mut json = serde_json::Deserializer::from_str(line);
+            let value = T::deserialize(Without { inner: &mut json, field, seen: 0 })?;
+            json.end()?;
+            *room = value;
+        }
     }
-    value
+    Ok(())
 }
 
 /// Something to read a struct from, or, once it has begun, the fields of one.
@@ -153,10 +162,14 @@ mod tests {
             (r#"{"api":"a\n","model":"m","ttft_seconds":0.5,"provider":null}"#, None),
             (r#"{"api":3,"model":"m"}"#, Some("invalid type: integer `3`, expected a string at line 1 column 8")),
             (r#"{"api":{},"model":"m"}"#, Some("invalid type: map, expected a string at line 1 column 7")),
-            (r#"{"api":"a","model":"m","provider":null,"api":null}"#, Some("duplicate field `api` at line 1 column 44")),
-            (r#"{"api":"\x","model":"m"}"#, Some("invalid escape at line 1 column 9")),
+            (
+                r#"{"api":"a","model":"m","provider":null,"api":null}"#,
+                Some("duplicate field `api` at line 1 column 44"),
+            ),
+            (r#"{"api":"\x","model":"m"}"#, Some("invalid escape at line 1 column 10")),
         ] {
-            let read = without::<Outcome>(line, field);
+            let mut room = Outcome::default();
+            let read = into(&mut room, line, field).map(|()| room);
             match (&read, error) {
                 (Ok(o), None) => {
                     assert_eq!((o.model.as_str(), o.ttft_seconds, &o.usage), ("m", Some(0.5), &None), "{line}");

@@ -302,7 +302,9 @@ impl Building {
                 same.idle.add(idle, None);
             }
         }
-        let (Some(joules), Some(tokens)) = (figures.value(Metric::Energy), figures.value(Metric::TokensOut)) else { return };
+        let (Some(joules), Some(tokens)) = (figures.value(Metric::Energy), figures.value(Metric::TokensOut)) else {
+            return;
+        };
         if tokens <= 0.0 {
             return;
         }

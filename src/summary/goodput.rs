@@ -1,7 +1,7 @@
 //! Goodput: how many requests were good enough, of all that were tried.
 
-use super::metric::Metric;
 use super::figures::Figures;
+use super::metric::Metric;
 use serde::Serialize;
 
 /// What a request must keep to be good, in seconds; a limit that is not set is kept by all.

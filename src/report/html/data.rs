@@ -189,7 +189,9 @@ fn rows(all: &[Row], slo: Option<&Slo>, options: &Options, t0: f64) -> Value {
     put("warmup", rows.iter().map(|r| if r.warmup { json!(1) } else { Value::Null }).collect());
     put(
         "start",
-        rows.iter().map(|r| r.figures.start_ts.map_or(Value::Null, |ts| json!(((ts - t0) * 1e4).round() / 1e4))).collect(),
+        rows.iter()
+            .map(|r| r.figures.start_ts.map_or(Value::Null, |ts| json!(((ts - t0) * 1e4).round() / 1e4)))
+            .collect(),
     );
     put("end", rows.iter().map(|r| number(r.figures.end_seconds)).collect());
     put("waited_seconds", rows.iter().map(|r| number(r.figures.waited)).collect());
