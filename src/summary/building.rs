@@ -4,9 +4,10 @@ mod finish;
 mod span;
 
 use self::span::Span;
+use super::energy::{Energy, Meter, Range, Split};
 use super::figures::Figures;
 use super::gap_map::GapMap;
-use super::group::{Details, Energy, Error, Meter, Money, Range, Split};
+use super::group::{Details, Error, Money};
 use super::key::Key;
 use super::metric::{Metric, Unit, possible};
 use super::prepared::Request;

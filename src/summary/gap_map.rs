@@ -80,7 +80,7 @@ impl GapMap {
                 Step::None => {}
             }
         }
-        self.streams += u64::from(steps.0.first().is_some());
+        self.streams += u64::from(!steps.0.is_empty());
     }
 
     fn count(&mut self, place: u64, class: usize) {

@@ -13,6 +13,7 @@ mod calibrating;
 mod collect;
 mod compare;
 mod describe;
+mod energy;
 mod figures;
 mod gap_map;
 mod goodput;
@@ -35,12 +36,11 @@ mod words;
 
 pub use collect::{Asked, Collector, ROWS};
 pub use compare::{Aside, Change, Comparison, Test, Verdict, compare, counterparts};
+pub use energy::{Energy, Joules, Meter, Range, Same, Split};
 pub use figures::{Figures, RowFailure, net_bounds};
 pub use gap_map::GapMap;
 pub use goodput::{Goodput, Slo};
-pub use group::{
-    Details, Energy, Error, ErrorCount, Gaps, Group, Joules, Meter, Money, Range, Same, Split, Throughput,
-};
+pub use group::{Details, Error, ErrorCount, Gaps, Group, Money, Throughput};
 pub use key::{By, GroupBy, Key, Settings};
 use key::{MACHINE, machine};
 pub use metric::{Better, Metric, Unit};

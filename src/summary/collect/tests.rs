@@ -1,5 +1,6 @@
 use super::*;
 use crate::record;
+use crate::summary::Summary;
 use serde_json::{Value, json};
 
 /// The summary of results that are given by the fields that matter.
