@@ -3,12 +3,12 @@
 //! Requests of different settings or machines are never pooled silently: every setting that shapes an answer or its time is
 //! part of the key, and so is the hardware of the run. What does not differ tells nothing apart, so only what differs between the groups of a model is shown.
 
+use super::alike::Alike;
 use super::metric::{Unit, failed, possible};
 use super::words::LONGEST_WORD;
 use crate::record::{Host, Outcome, Run, Source};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
 /// The most runs and prompts whose words are remembered for keys, and the most kinds of results whose group is.
@@ -331,78 +331,6 @@ fn of_request(settings: &mut Settings, o: &Outcome, run_known: bool) {
     put("gpu", prompt.gpu_setting.clone());
     if !run_known && prompt.wanted_output_tokens.is_none() {
         put("max_tokens", prompt.max_tokens.map(|v| v.to_string()));
-    }
-}
-
-/// The number of a result's kind: the same for results that belong to one group, whatever the runs before them said, and
-/// seldom the same for others. It follows from the result alone.
-pub fn kind(o: &Outcome) -> u64 {
-    let (failed, source, numbers) = numbers(o);
-    let few = [u64::from(failed), source.map_or(0, |source| source as u64 + 1)];
-    let all = few.into_iter().chain(numbers.into_iter().map(|n| n.map_or(u64::MAX, |n| n)));
-    // As in Firefox and rustc: no hash against malice, which is why results are compared too.
-    let mixed = all.fold(0, |sum: u64, n| (sum.rotate_left(5) ^ n).wrapping_mul(0x517c_c1b7_2722_0a95));
-    let mut hasher = DefaultHasher::new();
-    hasher.write(o.run.as_bytes());
-    hasher.write(o.model.as_bytes());
-    hasher.write(o.provider.as_deref().unwrap_or_default().as_bytes());
-    hasher.write_u64(mixed);
-    hasher.finish()
-}
-
-/// The words of the parameters that were sent.
-fn words(o: &Outcome) -> Option<[Option<&str>; 2]> {
-    o.prompt.as_ref().map(|prompt| [prompt.reasoning_effort.as_deref(), prompt.gpu_setting.as_deref()])
-}
-
-/// What else keys follow from.
-type Numbers = (bool, Option<Source>, [Option<u64>; 7]);
-
-fn numbers(o: &Outcome) -> Numbers {
-    let (prompt, bits) = (o.prompt.as_ref(), |v: Option<f64>| v.map(f64::to_bits));
-    let numbers = [
-        o.concurrency,
-        bits(o.rate),
-        bits(prompt.and_then(|p| p.temperature)),
-        bits(prompt.and_then(|p| p.top_p)),
-        prompt.and_then(|p| p.num_ctx),
-        prompt.and_then(|p| p.max_tokens),
-        prompt.and_then(|p| p.wanted_output_tokens).map(|_| 1),
-    ];
-    (failed(o), o.source, numbers)
-}
-
-/// What keys follow from, so that the group of a result can be taken again for one that is like it.
-#[derive(Debug)]
-struct Alike {
-    run: String,
-    model: String,
-    provider: Option<String>,
-    pinned: Option<String>,
-    words: Option<[Option<String>; 2]>,
-    numbers: Numbers,
-}
-
-impl Alike {
-    fn of(o: &Outcome) -> Self {
-        Self {
-            run: o.run.clone(),
-            model: o.model.clone(),
-            provider: o.provider.clone(),
-            pinned: o.pinned.clone(),
-            words: words(o).map(|words| words.map(|word| word.map(str::to_owned))),
-            numbers: numbers(o),
-        }
-    }
-
-    fn is(&self, o: &Outcome) -> bool {
-        let mine = self.words.as_ref().map(|words| words.each_ref().map(Option::as_deref));
-        self.numbers == numbers(o)
-            && self.run == o.run
-            && self.model == o.model
-            && self.provider == o.provider
-            && self.pinned == o.pinned
-            && mine == words(o)
     }
 }
 

@@ -8,6 +8,7 @@
 //! [`EXACT`] numbers per group and metric, the starts and ends of [`FLIGHTS`] requests, and 4,000 points of each stream of
 //! readings.
 
+mod alike;
 mod building;
 mod calibrating;
 mod collect;

@@ -3,9 +3,9 @@
 //! Records are folded in one after the other, because their order decides the last digit of a mean. What follows from one
 //! result alone is therefore worked out before, by whichever thread has read it.
 
+use super::alike;
 use super::figures::Figures;
 use super::gap_map::Steps;
-use super::key;
 use crate::record::{self, Field, Outcome, Record};
 use crate::stats::Counts;
 
@@ -36,7 +36,7 @@ pub enum Prepared {
 pub struct Request {
     pub(super) outcome: Outcome,
     pub(super) figures: Figures,
-    /// The number of its kind, as [`key::kind`] has it.
+    /// The number of its kind, as [`alike::kind`] has it.
     pub(super) kind: u64,
     /// Whether it has gaps between chunks, and whether they can be read.
     pub(super) gaps: Option<Result<(), String>>,
@@ -92,7 +92,7 @@ impl Request {
     fn prepare(&mut self) {
         let o = &self.outcome;
         self.figures = Figures::of(o);
-        self.kind = key::kind(o);
+        self.kind = alike::kind(o);
         self.gaps = o.itl_seconds.as_ref().map(|itl| self.counts.read(&itl.histogram));
         self.steps = o.stream.as_ref().map(|stream| Steps::of(stream.iter().map(|(time, ..)| *time)));
     }
