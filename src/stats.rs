@@ -10,7 +10,7 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 
 mod merged;
 
-pub use merged::Merged;
+pub use merged::{Counts, Merged};
 
 /// The `q`-quantile (0 to 1) of sorted numbers, linear between neighbours: Hyndman and Fan's type 7, as numpy and R
 /// compute it by default. `None` for no numbers.

@@ -3,10 +3,9 @@
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use llm_bench::cli::{self, Common, Exit, Records, Refusals, Talk};
-use llm_bench::record::Record;
 use llm_bench::report::input::{self, Source, Sources};
 use llm_bench::report::{self, Column, Format, Gate, Judged, Options, Order, legacy, screens};
-use llm_bench::summary::{self, Asked, Collector, GroupBy, Slo, Summary, Window};
+use llm_bench::summary::{self, Asked, Collector, GroupBy, Prepared, Slo, Summary, Window};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -257,16 +256,8 @@ fn read(sources: &Sources, args: &Args, talk: Talk) -> anyhow::Result<(Summary, 
             }
         }
         if let Some(records) = records {
-            bad += records.each(threads, summary::read, &mut |record| match record {
-                Record::Result(o) => {
-                    collector.result(&o, source.folder);
-                    Some(o)
-                }
-                other => {
-                    collector.add(other, source.folder);
-                    None
-                }
-            })?;
+            let mut fold = |record| collector.fold(record, source.folder);
+            bad += records.each(threads, summary::read, Prepared::newer, &mut fold)?;
         }
     }
     let mut summary = collector.finish();

@@ -1,15 +1,14 @@
 //! Every record of some inputs, read on several threads and handed out in order: for a program that looks at all of them
 //! and needs none until it has seen the last.
 //!
-//! Each thread takes the next block of lines, reads its records, waits for its turn, and hands them out itself. So what is
-//! made of them does not depend on how many threads there are, and what a record takes of the allocator goes back to it on
-//! the thread that took it.
+//! Each thread takes the next block of lines, reads its records, makes of each whatever it can by itself, waits for its turn,
+//! and hands them out. So what comes of them does not depend on how many threads there are, and what a record takes of the
+//! allocator goes back to it on the thread that took it.
 
 use super::input::{Newer, hint};
 use super::{Refusals, Talk};
 use crate::locks::{locked, regardless};
 use crate::ndjson::{Bad, Block, Blocks, Place};
-use crate::record::{Outcome, Record};
 use anyhow::Context;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -17,9 +16,6 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 
 /// How many records a thread holds at the most before it waits for its turn.
 const AT_ONCE: usize = 512;
-
-/// The room of a result that is no longer needed, where there is one.
-pub type Room = Option<Box<Outcome>>;
 
 /// The records of a program's inputs, all of them, in order.
 pub struct Records {
@@ -38,19 +34,22 @@ impl Records {
         Ok(Self { blocks: Blocks::open(files)?, refusals: Refusals::new(strict, talk), newer: Newer::new(talk) })
     }
 
-    /// Reads every record with `read` on as many `threads`, and hands them to `take` in order. A result whose contents are
-    /// no longer needed may be given back: `read` is given its room for a later one. What cannot be read is reported as `prog: file:line: why` and skipped, or ends the program under `--strict`. Says how many lines that were.
+    /// Reads every record with `read` on as many `threads`, and hands what it makes of them to `take` in order. What `take`
+    /// gives back, because it is no longer needed, `read` is given as room for a later one. Those of a contract that is newer,
+    /// as `newer` says, are told of once. What cannot be read is reported as `prog: file:line: why` and skipped, or ends the
+    /// program under `--strict`. Says how many lines that were.
     ///
     /// # Errors
     /// When the input fails, or, under `--strict`, when a line cannot be read.
-    pub fn each(
+    pub fn each<T: Send>(
         self,
         threads: NonZeroUsize,
-        read: impl Fn(&str, Room) -> Result<Record, serde_json::Error> + Sync,
-        take: &mut (dyn FnMut(Record) -> Room + Send),
+        read: impl Fn(&str, Option<T>) -> Result<T, serde_json::Error> + Sync,
+        newer: fn(&T) -> Option<u64>,
+        take: &mut (dyn FnMut(T) -> Option<T> + Send),
     ) -> anyhow::Result<u64> {
         let source = Mutex::new(Source { blocks: self.blocks, number: 0 });
-        let turn = Turn { next: 0, refusals: self.refusals, newer: self.newer, take, failed: None };
+        let turn = Turn { next: 0, refusals: self.refusals, told: self.newer, newer, take, failed: None };
         let turns = Turns { turn: Mutex::new(turn), came: Condvar::new() };
         std::thread::scope(|scope| {
             // The calling thread is one of them.
@@ -71,29 +70,30 @@ struct Source {
 }
 
 /// Whose turn it is to hand records out, and to whom.
-struct Turn<'a> {
+struct Turn<'a, T> {
     next: u64,
     refusals: Refusals,
-    newer: Newer,
-    take: &'a mut (dyn FnMut(Record) -> Room + Send),
+    told: Newer,
+    newer: fn(&T) -> Option<u64>,
+    take: &'a mut (dyn FnMut(T) -> Option<T> + Send),
     failed: Option<anyhow::Error>,
 }
 
-struct Turns<'a> {
-    turn: Mutex<Turn<'a>>,
+struct Turns<'a, T> {
+    turn: Mutex<Turn<'a, T>>,
     came: Condvar,
 }
 
-/// A line, read: its number and what it is.
-type Read = (u64, Result<Record, String>);
+/// A line, read: its number and what was made of it.
+type Read<T> = (u64, Result<T, String>);
 
-fn work(
+fn work<T: Send>(
     source: &Mutex<Source>,
-    turns: &Turns<'_>,
-    read: &(impl Fn(&str, Room) -> Result<Record, serde_json::Error> + Sync),
+    turns: &Turns<'_, T>,
+    read: &(impl Fn(&str, Option<T>) -> Result<T, serde_json::Error> + Sync),
 ) {
     let mut room = Vec::new();
-    let (mut records, mut spare): (Vec<Read>, Vec<Room>) = (Vec::new(), Vec::new());
+    let (mut records, mut spare): (Vec<Read<T>>, Vec<T>) = (Vec::new(), Vec::new());
     while !turns.failed() {
         let (number, block) = {
             let mut source = locked(source);
@@ -110,9 +110,7 @@ fn work(
                         mine.wait().hand_out(&block, &mut records, &mut spare);
                     }
                     records.push(match line {
-                        Ok((number, text)) => {
-                            (number, read(text, spare.pop().flatten()).map_err(|why| why.to_string()))
-                        }
+                        Ok((number, text)) => (number, read(text, spare.pop()).map_err(|why| why.to_string())),
                         Err(Bad::Line(place, why)) => (place.number, Err(why)),
                         Err(Bad::Input(place, why)) => (place.number, Err(why.to_string())),
                     });
@@ -126,48 +124,46 @@ fn work(
     }
 }
 
-impl Turns<'_> {
+impl<T> Turns<'_, T> {
     fn failed(&self) -> bool {
         locked(&self.turn).failed.is_some()
     }
 }
 
 /// The turn of one block; the next one's comes when this is dropped.
-struct Mine<'a, 'b> {
-    turns: &'a Turns<'b>,
+struct Mine<'a, 'b, T> {
+    turns: &'a Turns<'b, T>,
     number: u64,
 }
 
-impl<'a, 'b> Mine<'a, 'b> {
-    fn wait(&self) -> MutexGuard<'a, Turn<'b>> {
+impl<'a, 'b, T> Mine<'a, 'b, T> {
+    fn wait(&self) -> MutexGuard<'a, Turn<'b, T>> {
         let turn = locked(&self.turns.turn);
-        let waiting = |turn: &mut Turn<'_>| turn.next != self.number;
+        let waiting = |turn: &mut Turn<'_, T>| turn.next != self.number;
         regardless(self.turns.came.wait_while(turn, waiting))
     }
 }
 
-impl Drop for Mine<'_, '_> {
+impl<T> Drop for Mine<'_, '_, T> {
     fn drop(&mut self) {
         self.wait().next += 1;
         self.turns.came.notify_all();
     }
 }
 
-impl Turn<'_> {
-    fn hand_out(&mut self, block: &Block, records: &mut Vec<Read>, spare: &mut Vec<Room>) {
+impl<T> Turn<'_, T> {
+    fn hand_out(&mut self, block: &Block, records: &mut Vec<Read<T>>, spare: &mut Vec<T>) {
         for (number, record) in records.drain(..) {
             if self.failed.is_some() {
                 continue;
             }
             match record {
                 Ok(record) => {
-                    if let Record::Newer(v) = record {
-                        self.newer.at(&block.place(number), v);
+                    if let Some(v) = (self.newer)(&record) {
+                        self.told.at(&block.place(number), v);
                     }
                     let room = (self.take)(record);
-                    if room.is_some() && spare.len() < AT_ONCE {
-                        spare.push(room);
-                    }
+                    spare.extend(room.filter(|_| spare.len() < AT_ONCE));
                 }
                 Err(why) => self.refuse(&block.place(number), &why),
             }

@@ -17,6 +17,7 @@ mod load;
 mod memory;
 mod model;
 mod object;
+mod plain;
 mod power;
 mod prompt;
 mod result;
@@ -47,6 +48,7 @@ pub use result::{
 pub use run::{Host, Run, Tool};
 pub use sampler::{Sampler, SamplerEvent};
 pub use search::{Search, SearchOutcome, SearchOver, SearchPoint, SearchValue};
+pub use skim::Field;
 pub use start::Start;
 
 use serde::{Deserialize, Serialize};
@@ -136,39 +138,49 @@ pub fn is_json(line: &str) -> Result<(), serde_json::Error> {
 /// # Errors
 /// When the line is not a JSON object, or says a known type and does not keep that type's shape.
 pub fn read(line: &str) -> Result<Record, serde_json::Error> {
-    read_without(line, &[], None)
+    Ok(match read_unless_result(line)? {
+        Some(other) => other,
+        None => Record::Result(serde_json::from_str(line)?),
+    })
 }
 
-/// Reads one line, all but the fields of a result that are named: they are taken for absent, and nothing is made of their
-/// values, which may be long. A result is put into the room of a former one, where there is one: whoever reads very many
+/// Reads one line, of a result all but the fields that are to be passed over: they are taken for absent, and nothing is made
+/// of their values, which may be long. A result is put into the room of a former one, and `None` is returned: whoever reads very many
 /// spares the allocator its largest pieces.
 ///
 /// # Errors
 /// When the line is not a JSON object, or says a known type and does not keep that type's shape; the shape of fields that
-/// are passed over is not looked at.
-pub fn read_without(line: &str, unread: &[&str], room: Option<Box<Outcome>>) -> Result<Record, serde_json::Error> {
+/// are passed over is looked at as far as [`Field`] says. Then the room is as it was.
+pub fn read_into(
+    room: &mut Outcome,
+    line: &str,
+    field: impl Fn(&str) -> Field + Copy,
+) -> Result<Option<Record>, serde_json::Error> {
+    let other = read_unless_result(line)?;
+    if other.is_none() {
+        skim::into(room, line, field)?;
+    }
+    Ok(other)
+}
+
+/// Reads one line unless it is a result.
+fn read_unless_result(line: &str) -> Result<Option<Record>, serde_json::Error> {
     if !line.trim_start().starts_with('{') {
         // Serde takes a list for a struct's fields in their order; a record is an object.
         return Err(serde::de::Error::custom("not a JSON object"));
     }
     let (kind, v) = head(line)?;
-    let Some(kind) = kind else { return Ok(Record::Unknown) };
+    let Some(kind) = kind else { return Ok(Some(Record::Unknown)) };
     if let Some(v) = v.filter(|&v| v > V) {
-        return Ok(Record::Newer(v));
+        return Ok(Some(Record::Newer(v)));
     }
-    Ok(match kind.as_ref() {
+    Ok(Some(match kind.as_ref() {
+        Outcome::TYPE => return Ok(None),
         Model::TYPE => Record::Model(serde_json::from_str(line)?),
         Run::TYPE => Record::Run(serde_json::from_str(line)?),
         Prompt::TYPE => Record::Prompt(serde_json::from_str(line)?),
         Load::TYPE => Record::Load(serde_json::from_str(line)?),
         Start::TYPE => Record::Start(serde_json::from_str(line)?),
-        Outcome::TYPE => Record::Result(match room {
-            Some(mut room) => {
-                *room = skim::without(line, unread)?;
-                room
-            }
-            None => Box::new(skim::without(line, unread)?),
-        }),
         Power::TYPE => Record::Power(serde_json::from_str(line)?),
         Memory::TYPE => Record::Memory(serde_json::from_str(line)?),
         Sampler::TYPE => Record::Sampler(serde_json::from_str(line)?),
@@ -181,7 +193,7 @@ pub fn read_without(line: &str, unread: &[&str], room: Option<Box<Outcome>>) -> 
             is_json(line)?;
             Record::Unknown
         }
-    })
+    }))
 }
 
 /// A record as it goes on the wire: the type and the version before the fields.

@@ -1,33 +1,62 @@
 //! A record, read without the fields that its reader has no use for.
 //!
 //! There is one definition of a `result`, and this is not a second one: the fields to pass over are kept from the struct's own
-//! reader, which takes them for absent. Their values are only seen to be JSON.
+//! reader, which takes them for absent. Of their values it is only seen whether they are JSON, or the text they should be.
 
+use super::plain::Plain;
 use serde::de::value::BorrowedStrDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 use std::borrow::Cow;
 use std::fmt;
 
-/// Reads a struct from JSON text, all but the fields that are named.
-pub fn without<'de, T: Deserialize<'de>>(line: &'de str, unread: &[&str]) -> Result<T, serde_json::Error> {
-    let mut json = serde_json::Deserializer::from_str(line);
-    let value = T::deserialize(Without { inner: &mut json, unread })?;
-    json.end()?;
-    Ok(value)
+/// What is to be done about a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// It is read.
+    Read,
+    /// Whatever JSON it is, it is passed over.
+    PassOver,
+    /// It is passed over where it is text, or null; anything else is refused as its reader refuses it, and so is the second of
+    /// two. The number is its place among such fields, below 32.
+    PassOverText(&'static str, u8),
+}
+
+/// Reads a struct from JSON text, all but the fields that are to be passed over, into the room of another.
+///
+/// # Errors
+/// When the text is no JSON of such a struct; then the room is as it was.
+pub fn into<'de, T: Deserialize<'de>>(
+    room: &mut T,
+    line: &'de str,
+    field: impl Fn(&str) -> Field + Copy,
+) -> Result<(), serde_json::Error> {
+    let mut plain = Plain::new(line);
+    match T::deserialize(Without { inner: &mut plain, field, seen: 0 }) {
+        Ok(value) if plain.ended() => *room = value,
+        _ => {
+            let mut json = serde_json::Deserializer::from_str(line);
+            let value = T::deserialize(Without { inner: &mut json, field, seen: 0 })?;
+            json.end()?;
+            *room = value;
+        }
+    }
+    Ok(())
 }
 
 /// Something to read a struct from, or, once it has begun, the fields of one.
-struct Without<'u, I> {
+struct Without<F, I> {
     inner: I,
-    unread: &'u [&'u str],
+    field: F,
+    /// A bit for each text that was passed over.
+    seen: u32,
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Without<'_, D> {
+impl<'de, F: Fn(&str) -> Field, D: Deserializer<'de>> Deserializer<'de> for Without<F, D> {
     type Error = D::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-        self.inner.deserialize_map(Without { inner: visitor, unread: self.unread })
+        self.inner.deserialize_map(Without { inner: visitor, field: self.field, seen: 0 })
     }
 
     forward_to_deserialize_any! {
@@ -36,7 +65,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Without<'_, D> {
     }
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Without<'_, V> {
+impl<'de, F: Fn(&str) -> Field, V: Visitor<'de>> Visitor<'de> for Without<F, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -44,7 +73,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Without<'_, V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_map(Without { inner: map, unread: self.unread })
+        self.inner.visit_map(Without { inner: map, field: self.field, seen: 0 })
     }
 }
 
@@ -53,20 +82,49 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Without<'_, V> {
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Without<'_, A> {
+/// A text that nobody keeps.
+struct Text;
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text)
+    }
+}
+
+impl Visitor<'_> for Text {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Text, E> {
+        Ok(Text)
+    }
+}
+
+impl<'de, F: Fn(&str) -> Field, A: MapAccess<'de>> MapAccess<'de> for Without<F, A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         while let Some(Name(name)) = self.inner.next_key()? {
-            if self.unread.contains(&name.as_ref()) {
-                self.inner.next_value::<IgnoredAny>()?;
-                continue;
+            match (self.field)(&name) {
+                Field::Read => {
+                    return match name {
+                        Cow::Borrowed(name) => seed.deserialize(BorrowedStrDeserializer::new(name)),
+                        Cow::Owned(name) => seed.deserialize(name.into_deserializer()),
+                    }
+                    .map(Some);
+                }
+                Field::PassOver => drop(self.inner.next_value::<IgnoredAny>()?),
+                Field::PassOverText(name, at) => {
+                    if self.seen & (1 << at) != 0 {
+                        return Err(A::Error::duplicate_field(name));
+                    }
+                    self.seen |= 1 << at;
+                    self.inner.next_value::<Option<Text>>()?;
+                }
             }
-            return match name {
-                Cow::Borrowed(name) => seed.deserialize(BorrowedStrDeserializer::new(name)),
-                Cow::Owned(name) => seed.deserialize(name.into_deserializer()),
-            }
-            .map(Some);
         }
         Ok(None)
     }
@@ -83,7 +141,12 @@ mod tests {
 
     #[test]
     fn what_is_not_named_is_read_as_ever_and_what_is_named_is_absent() {
-        let unread = ["usage", "stream"];
+        let field = |name: &str| match name {
+            "usage" | "stream" => Field::PassOver,
+            "api" => Field::PassOverText("api", 0),
+            "provider" => Field::PassOverText("provider", 1),
+            _ => Field::Read,
+        };
         for (line, error) in [
             (r#"{"model":"m","usage":{"a":[1,{"b":null}]},"ttft_seconds":0.5,"stream":"no such thing"}"#, None),
             (r#"{"us\u0061ge":1,"mod\u0065l":"m","ttft_seconds":0.5,"new":{"usage":1}}"#, None),
@@ -96,8 +159,17 @@ mod tests {
             (r#"{"model":"m","usage":1"#, Some("EOF while parsing an object at line 1 column 22")),
             (r#"{"model":"m"} x"#, Some("trailing characters at line 1 column 15")),
             (r#"{"model":"m","model":"n"}"#, Some("duplicate field `model` at line 1 column 20")),
+            (r#"{"api":"a\n","model":"m","ttft_seconds":0.5,"provider":null}"#, None),
+            (r#"{"api":3,"model":"m"}"#, Some("invalid type: integer `3`, expected a string at line 1 column 8")),
+            (r#"{"api":{},"model":"m"}"#, Some("invalid type: map, expected a string at line 1 column 7")),
+            (
+                r#"{"api":"a","model":"m","provider":null,"api":null}"#,
+                Some("duplicate field `api` at line 1 column 44"),
+            ),
+            (r#"{"api":"\x","model":"m"}"#, Some("invalid escape at line 1 column 10")),
         ] {
-            let read = without::<Outcome>(line, &unread);
+            let mut room = Outcome::default();
+            let read = into(&mut room, line, field).map(|()| room);
             match (&read, error) {
                 (Ok(o), None) => {
                     assert_eq!((o.model.as_str(), o.ttft_seconds, &o.usage), ("m", Some(0.5), &None), "{line}");
@@ -109,7 +181,7 @@ mod tests {
             if !line.contains("no such thing") {
                 let whole = serde_json::from_str::<Outcome>(line);
                 assert_eq!(whole.as_ref().err().map(ToString::to_string), read.as_ref().err().map(ToString::to_string));
-                assert_eq!(whole.ok().map(|o| Outcome { usage: None, ..o }), read.ok(), "{line}");
+                assert_eq!(whole.ok().map(|o| Outcome { usage: None, api: None, ..o }), read.ok(), "{line}");
             }
         }
     }

@@ -5,6 +5,7 @@ use super::calibration;
 use super::columns::{COLUMNS, Cell};
 use crate::clock;
 use crate::summary::{Aside, Comparison, Group, Metric, Row, Stat, Summary};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
@@ -13,11 +14,38 @@ use std::io::{self, Write};
 /// # Errors
 /// When the output is closed or full.
 pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *to, &document(summary, options))?;
+    serde_json::to_writer_pretty(&mut *to, &Document { head: head(summary, options), summary })?;
     to.write_all(b"\n")
 }
 
-fn document(summary: &Summary, options: &Options) -> Value {
+/// The whole document. There are many requests: each is written before the next is looked at.
+struct Document<'a> {
+    head: Map<String, Value>,
+    summary: &'a Summary,
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        for (name, value) in &self.head {
+            fields.serialize_entry(name, value)?;
+        }
+        fields.serialize_entry("results", &Results(self.summary))?;
+        fields.end()
+    }
+}
+
+/// The requests, warm-up left out.
+struct Results<'a>(&'a Summary);
+
+impl Serialize for Results<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.rows.iter().filter(|row| !row.warmup).map(|row| result(self.0, row)))
+    }
+}
+
+/// Everything but the requests.
+fn head(summary: &Summary, options: &Options) -> Map<String, Value> {
     let totals = &summary.totals;
     let mean = |stat: &Option<Stat>| number(stat.as_ref().map(|s| s.mean));
     let ms = |stat: &Option<Stat>, name| number(stat.as_ref().and_then(|s| s.percentile(name)).map(|s| s * 1e3));
@@ -73,9 +101,7 @@ fn document(summary: &Summary, options: &Options) -> Value {
         put("comparison", compared(summary, comparison));
     }
     put("results_sampled", json!(summary.sampled()));
-    let rows = summary.rows.iter().filter(|row| !row.warmup);
-    put("results", Value::Array(rows.map(|row| result(summary, row)).collect()));
-    Value::Object(top)
+    top
 }
 
 /// What the calibration of a machine says of this run.
@@ -179,10 +205,10 @@ fn result(summary: &Summary, row: &Row) -> Value {
     put("total_tokens", number(input.zip(output).map(|(a, b)| a + b)));
     put("tokens_per_second", number(row.value(Metric::TokenRate)));
     put("finish_reason", json!(row.finish_reason));
-    put("error", json!(row.failure.as_ref().map(|failure| &failure.message)));
-    put("error_kind", json!(row.failure.as_ref().map(|failure| failure.kind)));
-    if !row.warnings.is_empty() {
-        put("warnings", json!(row.warnings));
+    put("error", json!(row.figures.failure.as_ref().map(|failure| &failure.message)));
+    put("error_kind", json!(row.figures.failure.as_ref().map(|failure| failure.kind)));
+    if !row.figures.warnings.is_empty() {
+        put("warnings", json!(row.figures.warnings));
     }
     for (name, reason) in
         [("pinned", &row.pinned), ("power_reason", &row.power_reason), ("memory_reason", &row.memory_reason)]
@@ -201,9 +227,9 @@ fn result(summary: &Summary, row: &Row) -> Value {
         put("hosts", json!(screen.hosts));
         put("screenshot", json!(screen.picture));
     }
-    for (metric, value) in &row.values {
+    for (metric, value) in row.figures.values.iter() {
         if !matches!(metric, Metric::TokensIn | Metric::TokensOut | Metric::TokenRate) {
-            put(metric.name(), number(Some(*value)));
+            put(metric.name(), number(Some(value)));
         }
     }
     Value::Object(fields)

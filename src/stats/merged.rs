@@ -33,27 +33,46 @@ const COOKIE: u64 = 0x1c84_9303;
 /// The longest text that is decoded without asking for memory, in bytes.
 const SHORT: usize = 1 << 10;
 
-impl Merged {
-    /// Adds what [`Histogram::encode`], or any HdrHistogram library, wrote.
+/// What one text counts: the classes that have something, in order, and how much. At most a few ten thousand, whatever the
+/// text.
+#[derive(Debug, Clone, Default)]
+pub struct Counts(Vec<(u32, u64)>);
+
+/// From this many classes on the room of counts is not used again.
+const LARGE: usize = 1 << 10;
+
+impl Counts {
+    /// Reads what [`Histogram::encode`], or any HdrHistogram library, wrote.
     ///
     /// # Errors
-    /// When it is not base64 of a V2 histogram of microseconds; then nothing of it is added.
-    pub fn add(&mut self, text: &str) -> Result<(), String> {
+    /// When it is not base64 of a V2 histogram of microseconds; then there are none.
+    pub fn read(&mut self, text: &str) -> Result<(), String> {
+        if self.0.capacity() > LARGE {
+            self.0 = Vec::new();
+        }
+        self.0.clear();
         let mut short = [0; SHORT];
         let text = text.trim();
         let length = (text.len() <= SHORT).then(|| BASE64.decode_slice(text, &mut short).ok()).flatten();
         if let Some(bytes) = length.and_then(|length| short.get(..length))
-            && self.add_encoded(bytes).is_some()
+            && self.read_encoded(bytes).is_some()
         {
             return Ok(());
         }
-        self.add_decoded(&Histogram::decode(text)?);
+        self.0.clear();
+        let histogram = Histogram::decode(text)?;
+        for step in histogram.0.iter_recorded() {
+            let class = Merged::class(histogram.0.lowest_equivalent(step.value_iterated_to()));
+            match self.0.last_mut().filter(|(last, _)| *last == class) {
+                Some((_, n)) => *n = n.saturating_add(step.count_at_value()),
+                None => self.0.push((class, step.count_at_value())),
+            }
+        }
         Ok(())
     }
 
-    /// Adds the counts of what [`Histogram::encode`] wrote; `None`, and nothing added, where they are of other classes or
-    /// where it is no such thing.
-    fn add_encoded(&mut self, bytes: &[u8]) -> Option<()> {
+    /// Reads what [`Histogram::encode`] wrote; `None` where its classes are others or where it is no such thing.
+    fn read_encoded(&mut self, bytes: &[u8]) -> Option<()> {
         let field = |at: usize, n: usize| {
             bytes.get(at..at + n).map(|bytes| bytes.iter().fold(0u64, |value, byte| (value << 8) | u64::from(*byte)))
         };
@@ -63,48 +82,37 @@ impl Merged {
             return None;
         }
         let payload = bytes.get(HEADER..HEADER.checked_add(usize::try_from(field(4, 4)?).ok()?)?)?;
-        let last = (Self::class(highest) | (HALF - 1)).max(2 * HALF - 1);
-        let added = each_count(payload, last, |class, n| self.count_class(class, n));
-        if added.is_none() {
-            // What cannot be read to its end is taken out again, up to where it broke.
-            each_count(payload, last, |class, n| self.uncount(class, n));
-        }
-        added
+        let last = (Merged::class(highest) | (HALF - 1)).max(2 * HALF - 1);
+        each_count(payload, last, |class, n| self.0.push((class, n)))
     }
+}
 
-    fn add_decoded(&mut self, histogram: &Histogram) {
-        for step in histogram.0.iter_recorded() {
-            let value = histogram.0.lowest_equivalent(step.value_iterated_to());
-            self.count_class(Self::class(value), step.count_at_value());
-        }
-    }
-
-    fn count_class(&mut self, class: u32, n: u64) {
-        // Counts that overflow are no measurement, but must not end the program.
-        self.n = self.n.saturating_add(n);
-        let at = class as usize;
-        if self.many.is_empty() {
-            let count = self.few.entry(class).or_default();
-            *count = count.saturating_add(n);
-            if self.few.len() > FEW {
-                let highest = self.few.last_key_value().map_or(0, |(class, _)| *class as usize);
-                self.many = vec![0; highest + 1];
-                std::mem::take(&mut self.few).into_iter().for_each(|(class, n)| self.many[class as usize] = n);
+impl Merged {
+    /// Adds what one text counts.
+    pub fn add(&mut self, counts: &Counts) {
+        for &(class, n) in &counts.0 {
+            // Counts that overflow are no measurement, but must not end the program.
+            self.n = self.n.saturating_add(n);
+            match self.many.get_mut(class as usize) {
+                Some(count) => *count = count.saturating_add(n),
+                None => self.count_new(class, n),
             }
+        }
+    }
+
+    /// Counts in a class that is higher than all of the many, or one of the few.
+    fn count_new(&mut self, class: u32, n: u64) {
+        if !self.many.is_empty() {
+            self.many.resize(class as usize, 0);
+            self.many.push(n);
             return;
         }
-        if self.many.len() <= at {
-            self.many.resize(at + 1, 0);
-        }
-        self.many[at] = self.many[at].saturating_add(n);
-    }
-
-    fn uncount(&mut self, class: u32, n: u64) {
-        self.n = self.n.saturating_sub(n);
-        match self.few.get_mut(&class) {
-            Some(count) if *count <= n => drop(self.few.remove(&class)),
-            Some(count) => *count -= n,
-            None => self.many[class as usize] = self.many[class as usize].saturating_sub(n),
+        let count = self.few.entry(class).or_default();
+        *count = count.saturating_add(n);
+        if self.few.len() > FEW {
+            let highest = self.few.last_key_value().map_or(0, |(class, _)| *class as usize);
+            self.many = vec![0; highest + 1];
+            std::mem::take(&mut self.few).into_iter().for_each(|(class, n)| self.many[class as usize] = n);
         }
     }
 
@@ -196,6 +204,14 @@ mod tests {
         histogram
     }
 
+    fn add(merged: &mut Merged, text: &str) -> Result<(), String> {
+        // In the room of others.
+        let mut counts = Counts(vec![(7, 7)]);
+        let read = counts.read(text);
+        merged.add(&counts);
+        read
+    }
+
     #[test]
     fn what_is_no_histogram_is_refused_and_adds_nothing() {
         let whole = BASE64.decode(of(&[1_000_000, 5_000_000, 5_000_000_000]).encode()).unwrap();
@@ -216,7 +232,7 @@ mod tests {
             with(whole.len() - 1, 0x80),
         ] {
             let mut merged = Merged::default();
-            assert!(merged.add(&text).is_err(), "{text}");
+            assert!(add(&mut merged, &text).is_err(), "{text}");
             assert_eq!((merged.count(), merged.quantile(0.5)), (0, None), "{text}");
         }
     }
@@ -226,7 +242,7 @@ mod tests {
         let mut coarse = hdrhistogram::Histogram::<u64>::new_with_bounds(1, 60_000_000, 2).unwrap();
         coarse.record_n(250_000, 7).unwrap();
         let mut merged = Merged::default();
-        merged.add(&Histogram(coarse).encode()).unwrap();
+        add(&mut merged, &Histogram(coarse).encode()).unwrap();
         assert_eq!(merged.count(), 7);
         assert!((merged.quantile(0.5).unwrap() - 0.25).abs() < 0.25 * 0.01);
     }
@@ -239,7 +255,7 @@ mod tests {
             let (mut merged, mut all) = (Merged::default(), Histogram::new());
             for part in &parts {
                 let histogram = of(part);
-                merged.add(&histogram.encode()).unwrap();
+                add(&mut merged, &histogram.encode()).unwrap();
                 all.add(&histogram).unwrap();
             }
             prop_assert_eq!(merged.count(), all.count());
@@ -258,7 +274,7 @@ mod tests {
             bytes.append(&mut payload);
             let text = BASE64.encode(bytes);
             let mut merged = Merged::default();
-            let read = merged.add(&text);
+            let read = add(&mut merged, &text);
             match Histogram::decode(&text) {
                 Ok(histogram) => prop_assert_eq!((read.is_ok(), merged.count()), (true, histogram.count())),
                 Err(_) => prop_assert!(read.is_err()),

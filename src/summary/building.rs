@@ -4,15 +4,17 @@ mod finish;
 mod span;
 
 use self::span::Span;
+use super::energy::{Energy, Meter, Range, Split};
+use super::figures::Figures;
 use super::gap_map::GapMap;
-use super::group::{Details, Energy, Error, Meter, Money, Range, Split};
+use super::group::{Details, Error, Money};
 use super::key::Key;
 use super::metric::{Metric, Unit, possible};
+use super::prepared::Request;
 use super::prompts::Prompts;
-use super::row::Row;
 use super::sample::Sample;
 use super::words::{LONGEST_WORD, WORDS, Words, note};
-use crate::record::{CostSource, JoinedPower, Outcome, PhaseEnergy, PromptUsed, Quality, TokenSource, Watts};
+use crate::record::{CostSource, Files, JoinedPower, PhaseEnergy, PromptUsed, Quality, TokenSource, Watts};
 use crate::stats::Merged;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -37,7 +39,7 @@ pub struct Building {
     cost: Option<Money>,
     paid_tokens: f64,
     paid_usd: f64,
-    spans: HashMap<String, Span>,
+    spans: BTreeMap<String, Span>,
     split: Split,
     models: BTreeSet<String>,
     output_tokens: Option<f64>,
@@ -83,7 +85,7 @@ impl Building {
             cost: None,
             paid_tokens: 0.0,
             paid_usd: 0.0,
-            spans: HashMap::new(),
+            spans: BTreeMap::new(),
             split: Split::default(),
             models: BTreeSet::new(),
             output_tokens: None,
@@ -109,18 +111,22 @@ impl Building {
     }
 
     /// Counts a request that was measured, and whether it was good.
-    pub fn add(&mut self, o: &Outcome, row: &Row, good: bool) {
+    pub fn add(&mut self, request: &Request, good: bool) {
+        let Request { outcome: o, figures, .. } = request;
         self.good += u64::from(good);
-        if let (Some(from), Some(length)) = (row.start_ts, row.end_seconds) {
+        if let (Some(from), Some(length)) = (figures.start_ts, figures.end_seconds) {
             let (from, to) = (from, from + length);
-            match self.spans.get_mut(&row.run) {
+            match self.spans.get_mut(&o.run) {
                 Some(span) => span.add(from, to),
-                None => self.spans.entry(row.run.clone()).or_default().add(from, to),
+                None => self.spans.entry(o.run.clone()).or_default().add(from, to),
             }
         }
-        row.warnings.iter().for_each(|word| self.warnings.add(word, 1));
-        row.files().for_each(|(kind, _)| self.artifacts.add(kind, 1));
-        self.retried += u64::from(row.attempts > 0);
+        figures.warnings.iter().for_each(|word| self.warnings.add(word, 1));
+        if let Some(Files { html, text, json, power_log }) = &o.files {
+            let kinds = [("html", html), ("text", text), ("json", json), ("power_log", power_log)];
+            kinds.iter().filter(|(_, path)| path.is_some()).for_each(|(kind, _)| self.artifacts.add(kind, 1));
+        }
+        self.retried += u64::from(!o.attempts.is_empty());
         note(&mut self.endpoints, o.endpoint.as_deref());
         note(&mut self.served_models, o.served_model.as_deref().filter(|served| *served != o.model));
         o.prompt.iter().for_each(|prompt| self.prompts.note(&prompt.id));
@@ -144,14 +150,12 @@ impl Building {
         }
         if let Some(cost) = &o.cost {
             // Failures can cost money too.
-            self.pay(cost.usd, cost.source, row.value(Metric::TokensOut));
+            self.pay(cost.usd, cost.source, figures.value(Metric::TokensOut));
         }
         // A load that failed took no time and no memory that anybody wants compared.
-        let loaded = row.failure.as_ref().is_none_or(|failure| failure.kind != "load");
-        for metric in Metric::ALL.into_iter().filter(|metric| loaded && metric.once_per_run()) {
-            if let Some(value) = row.value(metric)
-                && self.once.insert((metric, row.run.clone()))
-            {
+        let loaded = figures.failure.as_ref().is_none_or(|failure| failure.kind != "load");
+        for (metric, value) in figures.values.iter().filter(|(metric, _)| loaded && metric.once_per_run()) {
+            if self.once.insert((metric, o.run.clone())) {
                 self.samples.entry(metric).or_default().add(value);
                 let load = o.power.as_ref().and_then(|power| power.as_ref()?.load.as_ref());
                 if metric == Metric::LoadEnergy
@@ -161,7 +165,7 @@ impl Building {
                 }
             }
         }
-        if let Some(failure) = &row.failure {
+        if let Some(failure) = &figures.failure {
             self.failed += 1;
             self.errors.add(failure.kind, 1);
             let message = (failure.kind.to_owned(), failure.status, failure.message.clone());
@@ -171,21 +175,22 @@ impl Building {
             return;
         }
         self.ok += 1;
-        self.measure(o, row);
+        self.measure(request);
     }
 
     /// Counts the numbers of a request that did not fail.
-    fn measure(&mut self, o: &Outcome, row: &Row) {
-        for (&metric, &value) in row.values.iter().filter(|(metric, _)| !metric.once_per_run()) {
+    fn measure(&mut self, request: &Request) {
+        let Request { outcome: o, figures, .. } = request;
+        for (metric, value) in figures.values.iter().filter(|(metric, _)| !metric.once_per_run()) {
             self.samples.entry(metric).or_default().add(value);
         }
-        if let Some(stream) = &o.stream {
-            self.gap_map.get_or_insert_default().add(stream.iter().map(|(time, ..)| *time));
+        if let Some(steps) = &request.steps {
+            self.gap_map.get_or_insert_default().add(steps);
         }
-        if let Some(itl) = &o.itl_seconds
-            && self.gaps.add(&itl.histogram).is_err()
-        {
-            self.warnings.add("unreadable_histogram", 1);
+        match request.gaps {
+            Some(Ok(())) => self.gaps.add(&request.counts),
+            Some(Err(_)) => self.warnings.add("unreadable_histogram", 1),
+            None => {}
         }
         if let Some(truth) = &o.truth {
             let error = self.worst_error.get_or_insert_default();
@@ -200,27 +205,27 @@ impl Building {
                 }
             }
         }
-        if let Some(tokens) = row.value(Metric::TokensOut) {
+        if let Some(tokens) = figures.value(Metric::TokensOut) {
             *self.output_tokens.get_or_insert(0.0) += tokens;
         }
-        if let Some(reason) = &row.finish_reason {
+        if let Some(reason) = &o.finish_reason {
             self.finish_reasons.add(reason, 1);
         }
-        if let Some(source) = row.token_source {
-            let word = match source {
+        if let Some(tokens) = &o.tokens {
+            let word = match tokens.source {
                 TokenSource::Usage => "usage",
                 TokenSource::ServerStats => "server_stats",
                 TokenSource::Chunks => "chunks",
             };
             self.token_sources.add(word, 1);
         }
-        if let Some(cached) = row.value(Metric::TokensCached) {
+        if let Some(cached) = figures.value(Metric::TokensCached) {
             self.cache_known += 1;
             self.cached_requests += u64::from(cached > 0.0);
         }
         note(&mut self.memory_primary, o.memory.iter().flatten().next().and_then(|memory| memory.primary.as_deref()));
         if let Some(Some(power)) = &o.power {
-            self.energy(power, row);
+            self.energy(power, figures);
         }
     }
 
@@ -257,7 +262,7 @@ impl Building {
         }
     }
 
-    fn energy(&mut self, power: &JoinedPower, row: &Row) {
+    fn energy(&mut self, power: &JoinedPower, figures: &Figures) {
         let meter = self.meter.get_or_insert_default();
         if possible(Unit::Share, power.coverage) {
             let lowest = meter.coverage_min.get_or_insert(power.coverage);
@@ -279,27 +284,29 @@ impl Building {
             *range = Range { low: range.low.min(watts.min), peak: range.peak.max(watts.max) };
         }
         for (part, value, bounds) in [
-            (&mut self.split.prefill, row.value(Metric::PrefillEnergy), power.prefill.as_ref().and_then(bounds)),
-            (&mut self.split.decode, row.value(Metric::DecodeEnergy), power.decode.as_ref().and_then(bounds)),
+            (&mut self.split.prefill, figures.value(Metric::PrefillEnergy), power.prefill.as_ref().and_then(bounds)),
+            (&mut self.split.decode, figures.value(Metric::DecodeEnergy), power.decode.as_ref().and_then(bounds)),
             // What idling takes is known from one mean, not from windows: it has no bounds of this kind.
-            (&mut self.split.idle, row.value(Metric::IdleEnergy), None),
+            (&mut self.split.idle, figures.value(Metric::IdleEnergy), None),
         ] {
             if let Some(joules) = value {
                 part.get_or_insert_default().add(joules, bounds);
             }
         }
         if let (Some(whole), Some(prefill), Some(decode)) =
-            (row.value(Metric::Energy), row.value(Metric::PrefillEnergy), row.value(Metric::DecodeEnergy))
+            (figures.value(Metric::Energy), figures.value(Metric::PrefillEnergy), figures.value(Metric::DecodeEnergy))
         {
             let same = self.split.same.get_or_insert_default();
-            same.whole.add(whole, row.energy_bounds);
+            same.whole.add(whole, figures.energy_bounds);
             same.prefill.add(prefill, power.prefill.as_ref().and_then(bounds));
             same.decode.add(decode, power.decode.as_ref().and_then(bounds));
-            if let Some(idle) = row.value(Metric::IdleEnergy) {
+            if let Some(idle) = figures.value(Metric::IdleEnergy) {
                 same.idle.add(idle, None);
             }
         }
-        let (Some(joules), Some(tokens)) = (row.value(Metric::Energy), row.value(Metric::TokensOut)) else { return };
+        let (Some(joules), Some(tokens)) = (figures.value(Metric::Energy), figures.value(Metric::TokensOut)) else {
+            return;
+        };
         if tokens <= 0.0 {
             return;
         }
@@ -307,18 +314,18 @@ impl Building {
         energy.requests += 1;
         energy.output_tokens += tokens;
         energy.joules += joules;
-        match row.energy_bounds {
+        match figures.energy_bounds {
             Some((lower, upper)) => {
                 *energy.lower_joules.get_or_insert(0.0) += lower;
                 *energy.upper_joules.get_or_insert(0.0) += upper;
             }
             None => self.bounds_known = false,
         }
-        match row.value(Metric::EnergyNet) {
+        match figures.value(Metric::EnergyNet) {
             Some(net) => *energy.net_joules.get_or_insert(0.0) += net,
             None => self.net_known = false,
         }
-        match row.net_bounds {
+        match figures.net_bounds {
             Some((lower, upper)) => {
                 *energy.net_lower_joules.get_or_insert(0.0) += lower;
                 *energy.net_upper_joules.get_or_insert(0.0) += upper;

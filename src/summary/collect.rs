@@ -1,21 +1,20 @@
 //! Records in, a summary out: each record is folded into what is kept of it and dropped.
 
+mod finish;
+
 use super::building::Building;
 use super::calibrating::Calibrating;
-use super::describe::{listed, told};
+use super::describe::told;
+use super::figures::Figures;
 use super::goodput::Slo;
-use super::group::Group;
 use super::key::{GroupBy, Key, Keys};
-use super::label::{described, label};
 use super::metric::{Metric, Unit, counts, possible};
-use super::natural::natural;
-use super::outlying::outlying;
+use super::prepared::{Prepared, Request};
 use super::row::Row;
 use super::sample::Sample;
 use super::seen::Runs;
 use super::series::Series;
 use super::window::{Flight, Stages, Target, Window};
-use super::{Summary, Totals};
 use crate::record::{
     Calibration, JoinSummary, Load, LoadLevel, Memory, Model, Outcome, Power, Prompt, Record, Run, RunEnd, Sampler,
     SamplerEvent, Search, Source,
@@ -31,6 +30,9 @@ const HEADS: usize = 2000;
 /// How many bytes of answers are kept, and of one answer; the artifacts have all of it.
 const ANSWERS: usize = 4 << 20;
 const ANSWER: usize = 64 << 10;
+
+/// What is totalled over all measured requests.
+const TOTALS: [Metric; 4] = [Metric::GenerationTime, Metric::TokensIn, Metric::TokensOut, Metric::TokenRate];
 
 /// What is asked of a summary.
 #[derive(Debug, Clone, Default)]
@@ -80,7 +82,8 @@ pub struct Collector {
     answers: usize,
     modes: BTreeSet<Option<Source>>,
     levels: BTreeSet<Option<u64>>,
-    all: HashMap<Metric, Sample>,
+    /// Of the metrics of [`TOTALS`].
+    all: [Sample; TOTALS.len()],
     all_tokens: Sample,
     first: Option<f64>,
     last: Option<f64>,
@@ -99,8 +102,25 @@ impl Collector {
 
     /// Folds one record in. `folder` is the number of the folder that its relative paths are of, in the caller's count.
     pub fn add(&mut self, record: Record, folder: Option<usize>) {
+        self.fold(record.into(), folder);
+    }
+
+    /// Folds one record in that was prepared; what it held may be used again.
+    pub fn fold(&mut self, prepared: Prepared, folder: Option<usize>) -> Option<Prepared> {
+        match prepared {
+            Prepared::Result(mut request) => {
+                self.result(&mut request, folder);
+                Some(Prepared::Result(request))
+            }
+            Prepared::Other(record) => {
+                self.other(record);
+                None
+            }
+        }
+    }
+
+    fn other(&mut self, record: Record) {
         match record {
-            Record::Result(o) => self.result(&o, folder),
             Record::Run(run) => {
                 self.keys.run(&run);
                 let ramp = run.settings.get("ramp_seconds").and_then(serde_json::Value::as_f64);
@@ -129,116 +149,128 @@ impl Collector {
             Record::Search(search) => keep(&mut self.searches, *search),
             Record::RunEnd(end) => keep(&mut self.ends, *end),
             Record::Calibration(calibration) => self.calibration = Some(*calibration),
-            Record::Sampler(_) | Record::Start(_) | Record::Unknown | Record::Newer(_) => {}
+            // A result is prepared.
+            Record::Result(_) | Record::Sampler(_) | Record::Start(_) | Record::Unknown | Record::Newer(_) => {}
         }
     }
 
-    /// Folds one result in; the caller may use its room again.
-    pub fn result(&mut self, o: &Outcome, folder: Option<usize>) {
-        self.asked.add(o);
-        let key = self.keys.of(o);
-        let group = match self.by_key.get(&key) {
-            Some(group) => *group,
-            None => {
-                self.groups.push(Building::new(key.clone()));
-                self.by_key.insert(key, self.groups.len() - 1);
-                self.groups.len() - 1
-            }
-        };
-        let mut row = Row::of(o, group);
-        row.folder = folder;
-        row.text = row.text.take().and_then(|text| self.answer(text));
-        if let (Some(price), Some(joules)) = (self.price_per_kwh, row.value(Metric::Energy)) {
-            row.values.entry(Metric::EnergyPrice).or_insert(joules / 3.6e6 * price);
+    fn result(&mut self, request: &mut Request, folder: Option<usize>) {
+        let group = self.group(&request.outcome, request.kind);
+        let values = &mut request.figures.values;
+        if let (Some(price), Some(joules), None) =
+            (self.price_per_kwh, values.get(Metric::Energy), values.get(Metric::EnergyPrice))
+        {
+            values.insert(Metric::EnergyPrice, joules / 3.6e6 * price);
         }
+        let Request { outcome: o, figures, .. } = request;
+        self.asked.add(o);
         self.calibrating.result(o);
-        let building = &mut self.groups[group];
-        told(&mut building.details, o);
+        told(&mut self.groups[group].details, o);
         if counts(o) {
-            let good = self.slo.is_some_and(|slo| slo.keeps(&row));
-            building.add(o, &row, good);
-            self.fly(&row, good);
-            self.total(o, &row);
+            let good = self.slo.is_some_and(|slo| slo.keeps(figures));
+            self.fly(o, figures, group, good);
+            self.total(o, figures);
+            self.groups[group].add(request, good);
         } else {
             self.warmups += 1;
         }
-        self.keep_row(row);
+        self.keep_row(request, group, folder);
+    }
+
+    /// The group of a result; a new one where none like it came before.
+    fn group(&mut self, o: &Outcome, kind: u64) -> usize {
+        if let Some(group) = self.keys.known(o, kind) {
+            return group;
+        }
+        let key = self.keys.of(o);
+        let group = *self.by_key.entry(key).or_insert_with_key(|key| {
+            self.groups.push(Building::new(key.clone()));
+            self.groups.len() - 1
+        });
+        self.keys.remember(o, kind, group);
+        group
     }
 
     /// Keeps when a request was in flight, where its load has a steady part to look for.
-    fn fly(&mut self, row: &Row, good: bool) {
-        let level = level(row.rate, row.concurrency);
-        let target = match (row.rate, row.concurrency) {
-            (Some(_), _) => Target::Open { ramp: self.ramps.get(&row.run).copied().unwrap_or(0.0) },
+    fn fly(&mut self, o: &Outcome, figures: &Figures, group: usize, good: bool) {
+        let level = level(figures.rate, o.concurrency);
+        let target = match (figures.rate, o.concurrency) {
+            (Some(_), _) => Target::Open { ramp: self.ramps.get(&o.run).copied().unwrap_or(0.0) },
             (None, Some(n)) if n > 1 => Target::Closed(n),
             _ => {
-                self.apart.insert(row.group);
+                self.apart.insert(group);
                 return;
             }
         };
         let (Some(start), Some(length), Some(level), Window::Steady) =
-            (row.start_ts, row.end_seconds, level, self.window)
+            (figures.start_ts, figures.end_seconds, level, self.window)
         else {
             return;
         };
         let flight = Flight {
             start,
-            first: start + row.value(Metric::Ttft).unwrap_or(length).min(length),
+            first: start + figures.value(Metric::Ttft).unwrap_or(length).min(length),
             end: start + length,
-            tokens: if row.ok() { row.value(Metric::TokensOut).unwrap_or(0.0) as f32 } else { 0.0 },
-            group: row.group as u32,
-            ok: row.ok(),
+            tokens: if figures.ok() { figures.value(Metric::TokensOut).unwrap_or(0.0) as f32 } else { 0.0 },
+            group: group as u32,
+            ok: figures.ok(),
             good,
         };
-        self.stages.add(&row.run, &row.model, level, target, flight);
+        self.stages.add(&o.run, &o.model, level, target, flight);
     }
 
-    /// Keeps an answer while there is room; a long one in part, and says so.
-    fn answer(&mut self, mut text: String) -> Option<String> {
-        if text.len() > ANSWER {
-            let cut = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= ANSWER).last().unwrap_or(0);
-            text.truncate(cut);
-            text.push_str("\n\n…");
-        }
-        self.answers += text.len();
-        (self.answers <= ANSWERS).then_some(text)
+    /// An answer, while there is room for answers; a long one in part, and says so.
+    fn answer(&mut self, text: &str) -> Option<String> {
+        let (text, more) = match text.len() {
+            0..=ANSWER => (text, ""),
+            _ => (&text[..text.floor_char_boundary(ANSWER)], "\n\n…"),
+        };
+        self.answers += text.len() + more.len();
+        (self.answers <= ANSWERS).then(|| [text, more].concat())
     }
 
     /// Keeps every row while there is room, then each with the same chance (Vitter's algorithm R). The draw is a fixed
     /// sequence, so that the same input gives the same report.
-    fn keep_row(&mut self, row: Row) {
+    fn keep_row(&mut self, request: &mut Request, group: usize, folder: Option<usize>) {
+        let o = &request.outcome;
+        let text = o.text.as_deref().and_then(|text| self.answer(text));
         self.seen += 1;
-        if self.rows.len() < ROWS {
-            self.rows.push(row);
+        let at = if self.rows.len() < ROWS {
+            self.rows.len()
+        } else {
+            usize::try_from(scramble(self.seen) % self.seen).unwrap_or(usize::MAX)
+        };
+        if at >= ROWS {
             return;
         }
-        let at = usize::try_from(scramble(self.seen) % self.seen).unwrap_or(usize::MAX);
-        if let Some(place) = self.rows.get_mut(at) {
-            *place = row;
+        let row = Row { folder, text, ..Row::of(o, std::mem::take(&mut request.figures), group) };
+        match self.rows.get_mut(at) {
+            Some(place) => *place = row,
+            None => self.rows.push(row),
         }
     }
 
-    fn total(&mut self, o: &Outcome, row: &Row) {
+    fn total(&mut self, o: &Outcome, figures: &Figures) {
         self.measured += 1;
         self.modes.insert(o.source);
         self.levels.insert(o.concurrency);
-        if let Some(from) = row.start_ts {
+        if let Some(from) = figures.start_ts {
             // Of a request that nobody knows the end of it is known that it lasted until its start.
-            let to = from + row.end_seconds.unwrap_or(0.0);
+            let to = from + figures.end_seconds.unwrap_or(0.0);
             self.first = Some(self.first.map_or(from, |first| first.min(from)));
             self.last = Some(self.last.map_or(to, |last| last.max(to)));
-            self.any_end |= row.end_seconds.is_some();
+            self.any_end |= figures.end_seconds.is_some();
         }
-        if !row.ok() {
+        if !figures.ok() {
             self.failed += 1;
             return;
         }
-        for metric in [Metric::GenerationTime, Metric::TokensIn, Metric::TokensOut, Metric::TokenRate] {
-            if let Some(value) = row.value(metric) {
-                self.all.entry(metric).or_default().add(value);
+        for (metric, all) in TOTALS.into_iter().zip(&mut self.all) {
+            if let Some(value) = figures.value(metric) {
+                all.add(value);
             }
         }
-        if let (Some(input), Some(output)) = (row.value(Metric::TokensIn), row.value(Metric::TokensOut)) {
+        if let (Some(input), Some(output)) = (figures.value(Metric::TokensIn), figures.value(Metric::TokensOut)) {
             self.all_tokens.add(input + output);
         }
     }
@@ -259,154 +291,6 @@ impl Collector {
             ("gpu", gpu),
         ];
         self.memory.add(memory.ts, figures.into_iter().filter_map(|(name, bytes)| Some((name, bytes? as f64))));
-    }
-
-    /// The summary of everything that came.
-    pub fn finish(mut self) -> Summary {
-        self.describe();
-        let place = self.fold_homeless_failures();
-        let mut order: Vec<usize> = (0..self.groups.len()).filter(|at| place[*at] == *at).collect();
-        order.sort_by(|a, b| {
-            let (a, b) = (&self.groups[*a].key, &self.groups[*b].key);
-            a.source.cmp(&b.source).then_with(|| natural(&a.model, &b.model)).then_with(|| a.cmp(b))
-        });
-        let rank: HashMap<usize, usize> = order.iter().enumerate().map(|(rank, at)| (*at, rank)).collect();
-        let mut rows = self.rows;
-        for row in &mut rows {
-            row.group = rank[&place[row.group]];
-        }
-        rows.sort_by(|a, b| {
-            let time = |row: &Row| row.start_ts.unwrap_or(f64::INFINITY);
-            time(a).total_cmp(&time(b)).then_with(|| (&a.run, a.id).cmp(&(&b.run, b.id)))
-        });
-        let lost = self.stages.lost();
-        for level in self.load_levels.iter().filter(|level| level.models.len() > 1) {
-            if let Some(of) = self::level(level.rate, level.concurrency) {
-                self.stages.pool(&level.run, &level.models, of);
-            }
-        }
-        let mut tallies = self.stages.tallies(&place);
-        for at in &self.apart {
-            if let Some(tally) = tallies.get_mut(&place[*at]) {
-                *tally = Err("it holds requests of several loads, of one at a time too".into());
-            }
-        }
-        let mut groups: Vec<Option<Building>> = self.groups.into_iter().map(Some).collect();
-        let finished = order.iter().filter_map(|at| Some((tallies.remove(at), groups[*at].take()?)));
-        let mut groups: Vec<Group> = finished.map(|(tally, group)| group.finish(self.slo.is_some(), tally)).collect();
-        label(&mut groups);
-        name_outliers(&mut groups, &rows);
-        let stat = |metric| self.all.get(&metric).and_then(Sample::stat);
-        let modes: BTreeSet<String> =
-            self.modes.iter().map(|source| source.map_or_else(|| "unknown".into(), |s| s.to_string())).collect();
-        let levels: Vec<Option<u64>> = self.levels.into_iter().collect();
-        Summary {
-            window: described(self.window, &groups, lost),
-            groups,
-            rows,
-            results: self.seen,
-            warmups: self.warmups,
-            unreadable: 0,
-            doubled: self.asked.doubled(),
-            seen: self.asked,
-            totals: Totals {
-                mode: (!modes.is_empty()).then(|| modes.into_iter().collect::<Vec<_>>().join("+")),
-                concurrency: if let [level] = levels[..] { level } else { None },
-                requests: self.measured,
-                failed: self.failed,
-                started_ts: self.first,
-                seconds: self.first.zip(self.last).filter(|_| self.any_end).map(|(first, last)| last - first),
-                latency: stat(Metric::GenerationTime),
-                tokens_in: stat(Metric::TokensIn),
-                tokens_out: stat(Metric::TokensOut),
-                tokens_both: self.all_tokens.stat(),
-                token_rate: stat(Metric::TokenRate),
-            },
-            slo: self.slo,
-            comparison: None,
-            runs: self.runs,
-            prompts: self.prompts,
-            loads: self.loads,
-            samplers: self.samplers,
-            joined: self.joined,
-            levels: self.load_levels,
-            searches: self.searches,
-            ends: self.ends,
-            calibrated: self.calibrating.finish(),
-            calibration: self.calibration,
-            power: self.power.columns(),
-            memory: self.memory.columns(),
-        }
-    }
-
-    /// Gives groups what `model` and `load` records tell of their models.
-    fn describe(&mut self) {
-        let (mut models, mut loads) = (HashMap::<&str, Vec<&Model>>::new(), HashMap::<&str, Vec<&Load>>::new());
-        self.models.iter().for_each(|model| models.entry(&model.id).or_default().push(model));
-        self.loads.iter().for_each(|load| loads.entry(&load.model).or_default().push(load));
-        for group in &mut self.groups {
-            let (key, details) = (&group.key, &mut group.details);
-            let same = |source: Option<Source>| source == key.source || source.is_none() || key.source.is_none();
-            let listings = models.get(key.model.as_str()).into_iter().flatten();
-            for model in listings.filter(|model| same(model.source)) {
-                // A listing of one provider is pinned by its tag; answers carry its display name.
-                let served = [key.settings.get("pinned"), key.provider.as_ref()];
-                if model.provider.is_some() && !served.contains(&model.provider.as_ref()) {
-                    continue;
-                }
-                listed(details, model);
-            }
-            let loaded = loads.get(key.model.as_str()).into_iter().flatten().filter(|load| same(Some(load.source)));
-            if let Some(context) = loaded.filter_map(|load| load.context_length).next_back() {
-                details.context_length = Some(context);
-            }
-        }
-    }
-
-    /// A request that fails before a router has chosen a provider, or before its parameters were put together, belongs to no
-    /// group of its own. Where exactly one group of its model and load has everything that it tells, it is counted there.
-    /// Says for every group where its requests are now.
-    fn fold_homeless_failures(&mut self) -> Vec<usize> {
-        let mut place: Vec<usize> = (0..self.groups.len()).collect();
-        let mut homes: HashMap<Key, Vec<usize>> = HashMap::new();
-        for (at, group) in self.groups.iter().enumerate().filter(|(_, group)| !group.only_failures()) {
-            homes.entry(group.key.without_provider().without_settings()).or_default().push(at);
-        }
-        for (at, place) in place.iter_mut().enumerate() {
-            let key = self.groups[at].key.clone();
-            if !self.groups[at].only_failures() {
-                continue;
-            }
-            let near = homes.get(&key.without_provider().without_settings()).into_iter().flatten();
-            // More than a few homes are no home.
-            let mut fitting = near.take(64).filter(|home| key.fits(&self.groups[**home].key));
-            let (first, second) = (fitting.next().copied(), fitting.next());
-            if let (Some(home), None) = (first, second) {
-                *place = home;
-                let gone = std::mem::replace(&mut self.groups[at], Building::new(key));
-                self.groups[home].merge(gone);
-            }
-        }
-        place
-    }
-}
-
-/// Names the requests of each group that lie far out: of all that are kept one by one.
-fn name_outliers(groups: &mut [Group], rows: &[Row]) {
-    let mut by: Vec<Vec<&Row>> = vec![Vec::new(); groups.len()];
-    rows.iter().filter(|row| row.ok() && !row.warmup).for_each(|row| by[row.group].push(row));
-    for (group, rows) in groups.iter_mut().zip(by) {
-        for metric in [Metric::Ttft, Metric::DecodeRate, Metric::GenerationTime] {
-            let known: Vec<(&Row, f64)> = rows.iter().filter_map(|row| Some((*row, row.value(metric)?))).collect();
-            let values: Vec<f64> = known.iter().map(|(_, value)| *value).collect();
-            let name = |at: usize| match known[at].0 {
-                row if row.run.is_empty() => row.id.to_string(),
-                row => format!("{}/{}", row.run, row.id),
-            };
-            if let Some(found) = outlying(&values, name) {
-                group.outliers.insert(metric, found);
-            }
-        }
     }
 }
 

@@ -26,6 +26,44 @@ pub struct GapMap {
     counts: Vec<[u32; LENGTHS]>,
 }
 
+/// What follows each chunk of one stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Steps(Vec<Step>);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Step {
+    /// A gap of this class of lengths.
+    Long(u8),
+    /// A gap of no length.
+    Together,
+    /// No gap: the end, a clock that went back, a number that is none.
+    None,
+}
+
+impl Steps {
+    /// The steps of a stream; the times are seconds from the start of the request.
+    pub fn of(times: impl Iterator<Item = f64>) -> Self {
+        let mut times = times.peekable();
+        let mut steps = Vec::new();
+        while let Some(time) = times.next() {
+            steps.push(times.peek().map_or(Step::None, |next| Step::of(next - time)));
+        }
+        Self(steps)
+    }
+}
+
+impl Step {
+    fn of(gap: f64) -> Self {
+        if !(gap.is_finite() && gap >= 0.0) {
+            return Step::None;
+        }
+        if gap == 0.0 {
+            return Step::Together;
+        }
+        Step::Long(((gap / SHORTEST).log10() * PER_POWER).floor().clamp(0.0, (LENGTHS - 1) as f64) as u8)
+    }
+}
+
 impl Default for GapMap {
     fn default() -> Self {
         Self { chunks_per_place: 1, streams: 0, together: 0, counts: Vec::new() }
@@ -33,27 +71,19 @@ impl Default for GapMap {
 }
 
 impl GapMap {
-    /// Counts the gaps of one stream; the times are seconds from the start of the request.
-    pub fn add(&mut self, times: impl Iterator<Item = f64>) {
-        let mut before: Option<f64> = None;
-        for (place, time) in times.enumerate() {
-            if let Some(before) = before {
-                self.count(place as u64 - 1, time - before);
+    /// Counts the gaps of one stream.
+    pub fn add(&mut self, steps: &Steps) {
+        for (place, step) in (0..).zip(&steps.0) {
+            match step {
+                Step::Long(class) => self.count(place, usize::from(*class)),
+                Step::Together => self.together += 1,
+                Step::None => {}
             }
-            before = Some(time);
         }
-        self.streams += u64::from(before.is_some());
+        self.streams += u64::from(!steps.0.is_empty());
     }
 
-    fn count(&mut self, place: u64, gap: f64) {
-        // A clock that went back, or a number that is none, is no gap.
-        if !(gap.is_finite() && gap >= 0.0) {
-            return;
-        }
-        if gap == 0.0 {
-            self.together += 1;
-            return;
-        }
+    fn count(&mut self, place: u64, class: usize) {
         while place / self.chunks_per_place >= PLACES as u64 {
             self.widen();
         }
@@ -61,7 +91,6 @@ impl GapMap {
         if self.counts.len() <= at {
             self.counts.resize(at + 1, [0; LENGTHS]);
         }
-        let class = ((gap / SHORTEST).log10() * PER_POWER).floor().clamp(0.0, (LENGTHS - 1) as f64) as usize;
         let count = &mut self.counts[at][class];
         *count = count.saturating_add(1);
     }
@@ -98,7 +127,7 @@ mod tests {
     #[test]
     fn a_gap_is_counted_at_its_place_and_in_the_class_of_its_length() {
         let mut map = GapMap::default();
-        map.add([0.5, 0.51, 0.51, 2.51].into_iter());
+        map.add(&Steps::of([0.5, 0.51, 0.51, 2.51].into_iter()));
         assert_eq!((map.streams, map.together), (1, 1));
         let cells: Vec<_> = map.cells().collect();
         for ((place, [low, high], n), (expect, gap)) in cells.iter().zip([(0, 0.01), (2, 2.0)]) {
@@ -111,18 +140,18 @@ mod tests {
     #[test]
     fn an_answer_of_any_length_and_gaps_of_any_length_take_the_same_room() {
         let mut map = GapMap::default();
-        map.add((0..10_000).map(|i| f64::from(i) * 0.02));
+        map.add(&Steps::of((0..10_000).map(|i| f64::from(i) * 0.02)));
         assert_eq!((map.chunks_per_place, total(&map)), (256, 9999));
         assert!(map.cells().all(|(place, ..)| place < PLACES));
-        map.add([0.0, 1e-9, 1e6].into_iter());
+        map.add(&Steps::of([0.0, 1e-9, 1e6].into_iter()));
         assert_eq!(total(&map), 10_001);
     }
 
     #[test]
     fn times_that_are_none_and_clocks_that_go_back_are_no_gaps() {
         let mut map = GapMap::default();
-        map.add([1.0, f64::NAN, 2.0, 1.0].into_iter());
-        map.add(std::iter::empty());
+        map.add(&Steps::of([1.0, f64::NAN, 2.0, 1.0].into_iter()));
+        map.add(&Steps::of(std::iter::empty()));
         assert_eq!((map.streams, total(&map)), (1, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! Goodput: how many requests were good enough, of all that were tried.
 
+use super::figures::Figures;
 use super::metric::Metric;
-use super::row::Row;
 use serde::Serialize;
 
 /// What a request must keep to be good, in seconds; a limit that is not set is kept by all.
@@ -73,17 +73,17 @@ impl Slo {
 
     /// Whether a request is good. What was not measured is not known to be kept, so the request is not good; but an
     /// answer of one chunk has no gap that could be too long.
-    pub fn keeps(&self, row: &Row) -> bool {
+    pub fn keeps(&self, figures: &Figures) -> bool {
         let within =
             |limit: Option<f64>, value: Option<f64>| limit.is_none_or(|limit| value.is_some_and(|v| v <= limit));
-        let gapless = row.value(Metric::Ttft).is_some() && row.itl_mean.is_none();
-        row.ok()
-            && within(self.ttft, row.ttft_due())
-            && within(self.ttft_sent, row.value(Metric::Ttft))
-            && (gapless || within(self.itl, row.itl_mean))
-            && ((gapless && row.value(Metric::Tpot).is_none()) || within(self.tpot, row.value(Metric::Tpot)))
-            && within(self.e2e, row.e2e_due())
-            && within(self.e2e_sent, row.value(Metric::GenerationTime))
+        let gapless = figures.value(Metric::Ttft).is_some() && figures.itl_mean.is_none();
+        figures.ok()
+            && within(self.ttft, figures.ttft_due())
+            && within(self.ttft_sent, figures.value(Metric::Ttft))
+            && (gapless || within(self.itl, figures.itl_mean))
+            && ((gapless && figures.value(Metric::Tpot).is_none()) || within(self.tpot, figures.value(Metric::Tpot)))
+            && within(self.e2e, figures.e2e_due())
+            && within(self.e2e_sent, figures.value(Metric::GenerationTime))
     }
 }
 
@@ -118,7 +118,7 @@ mod tests {
             ("e2e=1.5s", true),
             ("e2e_sent=1.4s", true),
         ] {
-            assert_eq!(Slo::parse(limits, seconds).unwrap().keeps(&Row::of(&o, 0)), good, "{limits}");
+            assert_eq!(Slo::parse(limits, seconds).unwrap().keeps(&Figures::of(&o)), good, "{limits}");
         }
     }
 
@@ -129,7 +129,7 @@ mod tests {
             let mut o = Outcome { ttft_seconds: ttft, generation_time_seconds: e2e, ..Outcome::default() };
             o.itl_seconds = itl.map(|mean| Itl { count: 1, mean, ..Itl::default() });
             o.errors.generation = failed.then(String::new);
-            slo.keeps(&Row::of(&o, 0))
+            slo.keeps(&Figures::of(&o))
         };
         for (ttft, itl, e2e, failed, good) in [
             (Some(0.5), Some(0.05), Some(2.0), false, true),

@@ -3,6 +3,7 @@
 //! Requests of different settings or machines are never pooled silently: every setting that shapes an answer or its time is
 //! part of the key, and so is the hardware of the run. What does not differ tells nothing apart, so only what differs between the groups of a model is shown.
 
+use super::alike::Alike;
 use super::metric::{Unit, failed, possible};
 use super::words::LONGEST_WORD;
 use crate::record::{Host, Outcome, Run, Source};
@@ -10,7 +11,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// The most runs and prompts whose words are remembered for keys.
+/// The most runs and prompts whose words are remembered for keys, and the most kinds of results whose group is.
 const HEADS: usize = 20_000;
 
 /// Something that requests can be told apart by.
@@ -173,7 +174,8 @@ pub struct Keys {
     runs: HashMap<String, Settings>,
     machines: HashMap<String, String>,
     categories: HashMap<String, String>,
-    last: Option<(Seen, Arc<Settings>)>,
+    /// The groups of kinds of results, by the kind's number.
+    known: HashMap<u64, (Alike, usize)>,
 }
 
 impl Keys {
@@ -187,11 +189,11 @@ impl Keys {
         let machine = machine(&run.host).filter(|_| self.by.has(By::Machine));
         if let Some(machine) = machine.filter(|_| self.machines.len() < HEADS) {
             self.machines.insert(run.run.clone(), machine);
-            self.last = None;
+            self.known.clear();
         }
         if self.by.has(By::Settings) && (self.runs.len() < HEADS || self.runs.contains_key(&run.run)) {
             self.runs.insert(run.run.clone(), of_run(run));
-            self.last = None;
+            self.known.clear();
         }
     }
 
@@ -202,8 +204,20 @@ impl Keys {
         }
     }
 
+    /// The group of a result, where one like it came before.
+    pub fn known(&self, o: &Outcome, kind: u64) -> Option<usize> {
+        self.known.get(&kind).filter(|(alike, _)| alike.is(o)).map(|(_, group)| *group)
+    }
+
+    /// Remembers the group of a result and of all that are like it.
+    pub fn remember(&mut self, o: &Outcome, kind: u64, group: usize) {
+        if self.by.is_of_runs() && self.known.len() < HEADS {
+            self.known.insert(kind, (Alike::of(o), group));
+        }
+    }
+
     /// The key of a result.
-    pub fn of(&mut self, o: &Outcome) -> Key {
+    pub fn of(&self, o: &Outcome) -> Key {
         let load = self.by.has(By::Load);
         let rate_bits = o.rate.filter(|rate| load && *rate > 0.0 && possible(Unit::PerSecond, *rate)).map(f64::to_bits);
         // What a request was pinned to is no answer of anybody: a failure that only has that has no provider yet.
@@ -215,22 +229,11 @@ impl Keys {
             provider: provider.map(str::to_owned),
             concurrency: o.concurrency.filter(|_| load),
             rate_bits,
-            settings: self.settings(o),
+            settings: Arc::new(self.settings(o)),
         }
     }
 
-    fn settings(&mut self, o: &Outcome) -> Arc<Settings> {
-        if let Some((seen, settings)) = &self.last
-            && seen.is(o)
-        {
-            return Arc::clone(settings);
-        }
-        let settings = Arc::new(self.read(o));
-        self.last = self.by.is_of_runs().then(|| (Seen::of(o), Arc::clone(&settings)));
-        settings
-    }
-
-    fn read(&self, o: &Outcome) -> Settings {
+    fn settings(&self, o: &Outcome) -> Settings {
         let mut settings = Settings::new();
         if self.by.has(By::Settings) {
             let run = self.runs.get(&o.run);
@@ -328,50 +331,6 @@ fn of_request(settings: &mut Settings, o: &Outcome, run_known: bool) {
     put("gpu", prompt.gpu_setting.clone());
     if !run_known && prompt.wanted_output_tokens.is_none() {
         put("max_tokens", prompt.max_tokens.map(|v| v.to_string()));
-    }
-}
-
-/// What settings follow from, so that those of the result before can be taken again.
-#[derive(Debug)]
-struct Seen {
-    run: String,
-    pinned: Option<String>,
-    effort: Option<String>,
-    gpu: Option<String>,
-    numbers: [Option<u64>; 5],
-}
-
-impl Seen {
-    fn numbers(o: &Outcome) -> [Option<u64>; 5] {
-        let Some(prompt) = &o.prompt else { return [None; 5] };
-        let bits = |v: Option<f64>| v.map(f64::to_bits);
-        [
-            bits(prompt.temperature),
-            bits(prompt.top_p),
-            prompt.num_ctx,
-            prompt.max_tokens,
-            prompt.wanted_output_tokens.map(|_| 1),
-        ]
-    }
-
-    fn of(o: &Outcome) -> Self {
-        let prompt = o.prompt.as_ref();
-        Self {
-            run: o.run.clone(),
-            pinned: o.pinned.clone(),
-            effort: prompt.and_then(|p| p.reasoning_effort.clone()),
-            gpu: prompt.and_then(|p| p.gpu_setting.clone()),
-            numbers: Self::numbers(o),
-        }
-    }
-
-    fn is(&self, o: &Outcome) -> bool {
-        let prompt = o.prompt.as_ref();
-        self.run == o.run
-            && self.pinned == o.pinned
-            && self.effort.as_deref() == prompt.and_then(|p| p.reasoning_effort.as_deref())
-            && self.gpu.as_deref() == prompt.and_then(|p| p.gpu_setting.as_deref())
-            && self.numbers == Self::numbers(o)
     }
 }
 

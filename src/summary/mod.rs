@@ -8,11 +8,14 @@
 //! [`EXACT`] numbers per group and metric, the starts and ends of [`FLIGHTS`] requests, and 4,000 points of each stream of
 //! readings.
 
+mod alike;
 mod building;
 mod calibrating;
 mod collect;
 mod compare;
 mod describe;
+mod energy;
+mod figures;
 mod gap_map;
 mod goodput;
 mod group;
@@ -21,6 +24,7 @@ mod label;
 mod metric;
 mod natural;
 mod outlying;
+mod prepared;
 mod prompts;
 mod row;
 mod sample;
@@ -28,44 +32,33 @@ mod screen;
 mod seen;
 mod series;
 mod shape;
+mod values;
 mod window;
 mod words;
 
 pub use collect::{Asked, Collector, ROWS};
 pub use compare::{Aside, Change, Comparison, Test, Verdict, compare, counterparts};
+pub use energy::{Energy, Joules, Meter, Range, Same, Split};
+pub use figures::{Figures, RowFailure, net_bounds};
 pub use gap_map::GapMap;
 pub use goodput::{Goodput, Slo};
-pub use group::{
-    Details, Energy, Error, ErrorCount, Gaps, Group, Joules, Meter, Money, Range, Same, Split, Throughput,
-};
+pub use group::{Details, Error, ErrorCount, Gaps, Group, Money, Throughput};
 pub use key::{By, GroupBy, Key, Settings};
 use key::{MACHINE, machine};
 pub use metric::{Better, Metric, Unit};
 pub use outlying::Outlying;
+pub use prepared::{Prepared, Request, read};
 pub use prompts::Prompts;
-pub use row::{Row, RowFailure, net_bounds};
+pub use row::Row;
 pub use sample::{EXACT, Stat};
 pub use screen::{Screen, Screens};
 pub use seen::{Doubled, Runs, Seen};
 pub use series::Columns;
 pub use shape::{Class, Shape, Shapes};
+pub use values::Values;
 pub use window::{FLIGHTS, LEAST, Part, Window};
 
-use crate::record::{
-    self, Calibration, JoinSummary, Load, LoadLevel, Outcome, Prompt, Record, Run, RunEnd, Sampler, Search,
-};
-
-/// The fields of a result that no summary looks at: what servers said, raw.
-const UNREAD: [&str; 7] =
-    ["usage", "rest_stats", "runtime", "timings", "server_fields", "openrouter_metadata", "generation"];
-
-/// Reads one line as far as a summary needs it, a result into the room of a former one.
-///
-/// # Errors
-/// When the line is not a JSON object, or says a known type and does not keep that type's shape.
-pub fn read(line: &str, room: Option<Box<Outcome>>) -> Result<Record, serde_json::Error> {
-    record::read_without(line, &UNREAD, room)
-}
+use crate::record::{Calibration, JoinSummary, Load, LoadLevel, Prompt, Run, RunEnd, Sampler, Search};
 
 /// Everything that a report is made from.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 use super::words::LONGEST_WORD;
 use crate::record::{Outcome, Source};
 use serde::Serialize;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most runs that are told apart.
 const RUNS: usize = 2000;
@@ -53,7 +53,7 @@ fn note(list: &mut Vec<String>, word: Option<&str>) {
 
 /// The runs, by their names.
 #[derive(Debug, Clone, Default)]
-pub struct Runs(HashMap<String, Seen>);
+pub struct Runs(BTreeMap<String, Seen>);
 
 impl Runs {
     /// Notes a result, warm-up or not.
@@ -76,9 +76,7 @@ impl Runs {
         let doubled = |(run, seen): (&String, &Seen)| {
             Some(Doubled { run: run.clone(), results: seen.results, numbers: seen.doubled()? })
         };
-        let mut runs: Vec<Doubled> = self.0.iter().filter_map(doubled).collect();
-        runs.sort_by(|a, b| a.run.cmp(&b.run));
-        runs
+        self.0.iter().filter_map(doubled).collect()
     }
 }
 

@@ -13,7 +13,7 @@
 
 use crate::stats;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// How many requests are kept for it, 40 bytes each: enough for an hour at 130 requests a second.
 pub const FLIGHTS: usize = 500_000;
@@ -173,10 +173,9 @@ fn count(flights: &[Flight], (from, to): (f64, f64), tallies: &mut HashMap<u32, 
 /// The requests of every stage (a run's model at a load, or its models where they share one), while they are few enough.
 #[derive(Debug, Default)]
 pub struct Stages {
-    places: HashMap<(String, String, u64), usize>,
+    /// By run, model and level.
+    places: BTreeMap<String, BTreeMap<String, BTreeMap<u64, usize>>>,
     stages: Vec<(Target, Vec<Flight>)>,
-    /// The stage of the request before: the next is most often of the same.
-    last: Option<((String, String, u64), usize)>,
     kept: usize,
     lost: bool,
 }
@@ -192,24 +191,22 @@ impl Stages {
             return;
         }
         self.kept += 1;
-        let place = match &self.last {
-            Some(((r, m, l), place)) if r == run && m == model && *l == level => *place,
-            _ => {
-                let stage = (run.to_owned(), model.to_owned(), level);
-                let place = *self.places.entry(stage.clone()).or_insert_with(|| {
-                    self.stages.push((target, Vec::new()));
-                    self.stages.len() - 1
-                });
-                self.last = Some((stage, place));
-                place
-            }
-        };
+        let place = self.place(run, model, level).unwrap_or_else(|| {
+            self.stages.push((target, Vec::new()));
+            let models = self.places.entry(run.to_owned()).or_default();
+            models.entry(model.to_owned()).or_default().insert(level, self.stages.len() - 1);
+            self.stages.len() - 1
+        });
         self.stages[place].1.push(flight);
+    }
+
+    fn place(&self, run: &str, model: &str, level: u64) -> Option<usize> {
+        self.places.get(run)?.get(model)?.get(&level).copied()
     }
 
     /// Makes one stage of those of several models that shared a load: what was asked for is of all of them together.
     pub fn pool(&mut self, run: &str, models: &[String], level: u64) {
-        let mut places = models.iter().filter_map(|m| self.places.get(&(run.to_owned(), m.clone(), level)).copied());
+        let mut places = models.iter().filter_map(|m| self.place(run, m, level));
         let Some(first) = places.next() else { return };
         for place in places.filter(|place| *place != first).collect::<Vec<_>>() {
             let flights = std::mem::take(&mut self.stages[place].1);

@@ -4,7 +4,7 @@ use super::input;
 use crate::common::{command, run};
 use llm_bench::record;
 use llm_bench::report::{self, Format, Options};
-use llm_bench::summary::{self, Collector, Summary};
+use llm_bench::summary::{self, Collector, Prepared, Summary};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -77,12 +77,12 @@ fn the_report_and_what_is_said_are_the_same_whatever_the_number_of_threads() {
 /// What a summary keeps of a file when every field of it is read, and when only what it needs is.
 fn summaries(file: &Path) -> [Summary; 2] {
     let text = std::fs::read_to_string(file).unwrap();
-    let of = |read: fn(&str) -> Result<record::Record, serde_json::Error>| {
+    let of = |read: fn(&str) -> Result<Prepared, serde_json::Error>| {
         let mut collector = Collector::default();
-        text.lines().filter_map(|line| read(line).ok()).for_each(|record| collector.add(record, None));
+        text.lines().filter_map(|line| read(line).ok()).for_each(|record| drop(collector.fold(record, None)));
         collector.finish()
     };
-    [of(record::read), of(|line| summary::read(line, None))]
+    [of(|line| record::read(line).map(Prepared::from)), of(|line| summary::read(line, None))]
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub fn json(summary: &Summary, options: &Options, names: &[String], intervals: &
 
 fn document(summary: &Summary, options: &Options, names: &[String], intervals: &[Intervals]) -> Value {
     // Times are counted from the first stamp, so that they need few digits.
-    let starts = summary.rows.iter().filter_map(|row| row.start_ts);
+    let starts = summary.rows.iter().filter_map(|row| row.figures.start_ts);
     let t0 = starts.chain(summary.loads.iter().map(|load| load.started_ts)).fold(f64::INFINITY, f64::min);
     let t0 = if t0.is_finite() { t0.floor() } else { 0.0 };
     let kinds = work::kinds(&summary.groups);
@@ -188,24 +188,26 @@ fn rows(all: &[Row], slo: Option<&Slo>, options: &Options, t0: f64) -> Value {
     put("warmup", rows.iter().map(|r| if r.warmup { json!(1) } else { Value::Null }).collect());
     put(
         "start",
-        rows.iter().map(|r| r.start_ts.map_or(Value::Null, |ts| json!(((ts - t0) * 1e4).round() / 1e4))).collect(),
+        rows.iter()
+            .map(|r| r.figures.start_ts.map_or(Value::Null, |ts| json!(((ts - t0) * 1e4).round() / 1e4)))
+            .collect(),
     );
-    put("end", rows.iter().map(|r| number(r.end_seconds)).collect());
-    put("waited_seconds", rows.iter().map(|r| number(r.waited)).collect());
+    put("end", rows.iter().map(|r| number(r.figures.end_seconds)).collect());
+    put("waited_seconds", rows.iter().map(|r| number(r.figures.waited)).collect());
     // What was asked for is judged here, by numbers that are not yet short.
-    let good = |r: &Row| slo.is_some_and(|slo| slo.keeps(r)).then_some(1);
+    let good = |r: &Row| slo.is_some_and(|slo| slo.keeps(&r.figures)).then_some(1);
     put("good", rows.iter().map(|r| json!(good(r))).collect());
     put("in_flight", rows.iter().map(|r| json!(r.in_flight)).collect());
     put("finish_reason", rows.iter().map(|r| words.of(r.finish_reason.as_deref())).collect());
-    put("kind", rows.iter().map(|r| words.of(r.failure.as_ref().map(|f| f.kind))).collect());
-    put("status", rows.iter().map(|r| json!(r.failure.as_ref().and_then(|f| f.status))).collect());
-    put("error", rows.iter().map(|r| words.of(r.failure.as_ref().map(|f| f.message.as_str()))).collect());
-    let doubts = |r: &Row| (!r.warnings.is_empty()).then(|| r.warnings.join(", "));
+    put("kind", rows.iter().map(|r| words.of(r.figures.failure.as_ref().map(|f| f.kind))).collect());
+    put("status", rows.iter().map(|r| json!(r.figures.failure.as_ref().and_then(|f| f.status))).collect());
+    put("error", rows.iter().map(|r| words.of(r.figures.failure.as_ref().map(|f| f.message.as_str()))).collect());
+    let doubts = |r: &Row| (!r.figures.warnings.is_empty()).then(|| r.figures.warnings.join(", "));
     put("warnings", rows.iter().map(|r| words.of(doubts(r).as_deref())).collect());
     put("attempts", rows.iter().map(|r| if r.attempts > 0 { json!(r.attempts) } else { Value::Null }).collect());
-    put("itl_mean", rows.iter().map(|r| number(r.itl_mean)).collect());
-    put("itl_p50", rows.iter().map(|r| number(r.itl.map(|(p50, _)| p50))).collect());
-    put("itl_p99", rows.iter().map(|r| number(r.itl.map(|(_, p99)| p99))).collect());
+    put("itl_mean", rows.iter().map(|r| number(r.figures.itl_mean)).collect());
+    put("itl_p50", rows.iter().map(|r| number(r.figures.itl.map(|(p50, _)| p50))).collect());
+    put("itl_p99", rows.iter().map(|r| number(r.figures.itl.map(|(_, p99)| p99))).collect());
     for (name, file) in FILES {
         let link = |r: &Row| file(r).and_then(|file| href(options, r.folder, file));
         put(name, rows.iter().map(|r| json!(link(r))).collect());

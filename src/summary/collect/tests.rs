@@ -1,5 +1,6 @@
 use super::*;
 use crate::record;
+use crate::summary::Summary;
 use serde_json::{Value, json};
 
 /// The summary of results that are given by the fields that matter.
@@ -109,4 +110,21 @@ fn of_very_many_requests_an_even_sample_is_kept_and_all_are_counted() {
     assert!((ROWS * 47 / 100..ROWS * 53 / 100).contains(&early), "{early}");
     let median = summary.groups[0].stat(Metric::Ttft).unwrap().p50;
     assert!((median - n as f64 / 2.0).abs() < n as f64 * 2e-3, "{median}");
+}
+
+#[test]
+fn what_a_run_says_later_counts_for_results_that_are_like_earlier_ones() {
+    let result = r#"{"type":"result","v":1,"run":"r","model":"m","ttft_seconds":1.0}"#;
+    let run = |context: u64| {
+        format!(
+            r#"{{"type":"run","v":1,"run":"r","started_ts":1,"tool":{{"name":"t","version":"1"}},"host":{{}},"argv":[],"settings":{{"context_length":{context}}}}}"#
+        )
+    };
+    let mut collector = Collector::default();
+    for line in [result, &run(1), result, result, &run(2), result] {
+        collector.add(record::read(line).unwrap(), None);
+    }
+    let summary = collector.finish();
+    let groups: Vec<_> = summary.groups.iter().map(|g| (g.settings.get("context").map(String::as_str), g.ok)).collect();
+    assert_eq!(groups, [(None, 1), (Some("1"), 2), (Some("2"), 1)]);
 }

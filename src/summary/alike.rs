@@ -1,0 +1,122 @@
+//! What results are alike in when they belong to one group, so that the group of one need not be sought for the next.
+//!
+//! It is what keys follow from, less what the runs before said: whoever remembers groups by it forgets them when a run begins.
+
+use super::metric::failed;
+use crate::record::{Outcome, Source};
+use std::hash::{DefaultHasher, Hasher};
+
+/// The number of a result's kind: the same for results that belong to one group, whatever the runs before them said, and
+/// seldom the same for others. It follows from the result alone.
+pub fn kind(o: &Outcome) -> u64 {
+    let (failed, source, numbers) = numbers(o);
+    let few = [u64::from(failed), source.map_or(0, |source| source as u64 + 1)];
+    let all = few.into_iter().chain(numbers.into_iter().map(|n| n.map_or(u64::MAX, |n| n)));
+    // As in Firefox and rustc: no hash against malice, which is why results are compared too.
+    let mixed = all.fold(0, |sum: u64, n| (sum.rotate_left(5) ^ n).wrapping_mul(0x517c_c1b7_2722_0a95));
+    let mut hasher = DefaultHasher::new();
+    hasher.write(o.run.as_bytes());
+    hasher.write(o.model.as_bytes());
+    hasher.write(o.provider.as_deref().unwrap_or_default().as_bytes());
+    hasher.write_u64(mixed);
+    hasher.finish()
+}
+
+/// The words of the parameters that were sent.
+fn words(o: &Outcome) -> Option<[Option<&str>; 2]> {
+    o.prompt.as_ref().map(|prompt| [prompt.reasoning_effort.as_deref(), prompt.gpu_setting.as_deref()])
+}
+
+/// What else keys follow from.
+type Numbers = (bool, Option<Source>, [Option<u64>; 7]);
+
+fn numbers(o: &Outcome) -> Numbers {
+    let (prompt, bits) = (o.prompt.as_ref(), |v: Option<f64>| v.map(f64::to_bits));
+    let numbers = [
+        o.concurrency,
+        bits(o.rate),
+        bits(prompt.and_then(|p| p.temperature)),
+        bits(prompt.and_then(|p| p.top_p)),
+        prompt.and_then(|p| p.num_ctx),
+        prompt.and_then(|p| p.max_tokens),
+        prompt.and_then(|p| p.wanted_output_tokens).map(|_| 1),
+    ];
+    (failed(o), o.source, numbers)
+}
+
+/// What keys follow from, so that the group of a result can be taken again for one that is like it.
+#[derive(Debug)]
+pub struct Alike {
+    run: String,
+    model: String,
+    provider: Option<String>,
+    pinned: Option<String>,
+    words: Option<[Option<String>; 2]>,
+    numbers: Numbers,
+}
+
+impl Alike {
+    pub fn of(o: &Outcome) -> Self {
+        Self {
+            run: o.run.clone(),
+            model: o.model.clone(),
+            provider: o.provider.clone(),
+            pinned: o.pinned.clone(),
+            words: words(o).map(|words| words.map(|word| word.map(str::to_owned))),
+            numbers: numbers(o),
+        }
+    }
+
+    pub fn is(&self, o: &Outcome) -> bool {
+        let mine = self.words.as_ref().map(|words| words.each_ref().map(Option::as_deref));
+        self.numbers == numbers(o)
+            && self.run == o.run
+            && self.model == o.model
+            && self.provider == o.provider
+            && self.pinned == o.pinned
+            && mine == words(o)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Errors, PromptUsed};
+
+    #[test]
+    fn results_that_differ_in_what_makes_a_group_are_not_alike() {
+        let word = |word: &str| Some(word.to_owned());
+        let one = || Outcome {
+            run: "r".into(),
+            model: "m".into(),
+            prompt: Some(PromptUsed::default()),
+            ..Outcome::default()
+        };
+        let sent = |prompt: PromptUsed| Outcome { prompt: Some(prompt), ..one() };
+        let others = [
+            Outcome { run: "s".into(), ..one() },
+            Outcome { model: "n".into(), ..one() },
+            Outcome { source: Some(Source::Openai), ..one() },
+            Outcome { provider: word("p"), ..one() },
+            Outcome { pinned: word("p"), ..one() },
+            Outcome { concurrency: Some(0), ..one() },
+            Outcome { rate: Some(0.0), ..one() },
+            Outcome { errors: Errors { load: None, generation: word("no") }, ..one() },
+            Outcome { prompt: None, ..one() },
+            sent(PromptUsed { temperature: Some(0.0), ..PromptUsed::default() }),
+            sent(PromptUsed { top_p: Some(0.0), ..PromptUsed::default() }),
+            sent(PromptUsed { num_ctx: Some(0), ..PromptUsed::default() }),
+            sent(PromptUsed { max_tokens: Some(0), ..PromptUsed::default() }),
+            sent(PromptUsed { wanted_output_tokens: Some(0), ..PromptUsed::default() }),
+            sent(PromptUsed { reasoning_effort: word("low"), ..PromptUsed::default() }),
+            sent(PromptUsed { gpu_setting: word("low"), ..PromptUsed::default() }),
+        ];
+        let alike = Alike::of(&one());
+        let same = Outcome { id: 7, ttft_seconds: Some(1.0), repeat: Some(3), ..one() };
+        assert!(alike.is(&same) && kind(&one()) == kind(&same));
+        for (at, other) in others.iter().enumerate() {
+            assert!(!alike.is(other) && Alike::of(other).is(other), "{other:?}");
+            assert!(others.iter().skip(at + 1).all(|third| !Alike::of(other).is(third)), "{other:?}");
+        }
+    }
+}
