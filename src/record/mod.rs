@@ -17,7 +17,6 @@ mod load;
 mod memory;
 mod model;
 mod object;
-mod plain;
 mod power;
 mod prompt;
 mod result;

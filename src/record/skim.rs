@@ -3,7 +3,6 @@
 //! There is one definition of a `result`, and this is not a second one: the fields to pass over are kept from the struct's own
 //! reader, which takes them for absent. Of their values it is only seen whether they are JSON, or the text they should be.
 
-use super::plain::Plain;
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
@@ -31,16 +30,10 @@ pub fn into<'de, T: Deserialize<'de>>(
     line: &'de str,
     field: impl Fn(&str) -> Field + Copy,
 ) -> Result<(), serde_json::Error> {
-    let mut plain = Plain::new(line);
-    match T::deserialize(Without { inner: &mut plain, field, seen: 0 }) {
-        Ok(value) if plain.ended() => *room = value,
-        _ => {
-            let mut json = serde_json::Deserializer::from_str(line);
-            let value = T::deserialize(Without { inner: &mut json, field, seen: 0 })?;
-            json.end()?;
-            *room = value;
-        }
-    }
+    let mut json = serde_json::Deserializer::from_str(line);
+    let value = T::deserialize(Without { inner: &mut json, field, seen: 0 })?;
+    json.end()?;
+    *room = value;
     Ok(())
 }
 
