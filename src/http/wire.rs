@@ -79,7 +79,7 @@ pub struct Head {
 
 /// How a request travels.
 enum Way {
-    Solo(Box<Solo<TokioIo<Stream>>>),
+    Solo(Solo<TokioIo<Stream>>),
     Ride(Ride),
 }
 
@@ -106,11 +106,11 @@ impl Connection {
         self.opened_seconds
     }
 
-    /// The stamps of its reads. Of a connection that many streams share, they are those of all of them.
-    pub fn reads(&self) -> &Reads {
+    /// The last read that brought bytes. Of a connection that many streams share, it may have been for another.
+    pub fn last_read(&self) -> Read {
         match &self.way {
-            Way::Solo(solo) => solo.reads(),
-            Way::Ride(ride) => ride.reads(),
+            Way::Solo(solo) => solo.last_read(),
+            Way::Ride(ride) => ride.last_read(),
         }
     }
 
@@ -120,14 +120,20 @@ impl Connection {
     }
 
     /// Takes a request with a path and a host, to be written by [`Connection::poll_head`].
-    pub fn begin(&mut self, mut request: Request<Bytes>) {
+    ///
+    /// # Errors
+    /// When it is none that can be written.
+    pub fn begin(&mut self, mut request: Request<Bytes>) -> io::Result<()> {
         self.used = true;
         if let Some(forward) = &self.forward {
             forward.address(&mut request);
         }
         match &mut self.way {
             Way::Solo(solo) => solo.begin(request),
-            Way::Ride(ride) => ride.begin(request),
+            Way::Ride(ride) => {
+                ride.begin(request);
+                Ok(())
+            }
         }
     }
 
@@ -240,9 +246,8 @@ impl Connections {
         let began = clock::mono_ns();
         let opening = async {
             let (stream, forward) = self.routes.open(uri, &server, false).await?;
-            let solo = Solo::new(TokioIo::new(stream)).await.map_err(|why| failed(&server, &why))?;
             Ok(Connection {
-                way: Way::Solo(Box::new(solo)),
+                way: Way::Solo(Solo::new(TokioIo::new(stream))),
                 used: false,
                 opened_seconds: clock::between(began, clock::mono_ns()),
                 forward,

@@ -23,7 +23,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// Sends the turn of a job that is next; returns its result and the answer's text.
-pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking: &Asking) -> (Box<Outcome>, String) {
+pub async fn perform(shared: &Arc<Shared>, on: &EventLoop, job: &Job, id: u64, asking: &Asking) -> (Box<Outcome>, String) {
     let settings = &shared.settings;
     let target = &job.target;
     let flight = Arc::new(Flight::new(id, &target.model.id));
@@ -62,8 +62,8 @@ pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking
     while spoken + 1 < dialects.len() && !asking.speaks(dialects[spoken]) {
         spoken += 1;
     }
-    let (sent, on_its_way) = (AtomicBool::new(false), AtomicBool::new(false));
-    let mut load_told = false;
+    let (sent, on_its_way) = (AtomicBool::new(false), Arc::new(AtomicBool::new(false)));
+    let load_told = Arc::new(AtomicBool::new(false));
     // What came of the try before, and whether it stands among the attempts.
     let mut before: Option<Box<(Told, Dialect, bool)>> = None;
     let (told, dialect) = loop {
@@ -83,17 +83,26 @@ pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking
             let run = Some(settings.run.clone());
             shared.tell(Event::Start(Start { id, run, start_ts: stamp.ts, start_mono: stamp.mono() }));
         };
-        let on_piece = |answer: &chat::Answer| {
-            if !load_told && let Some(load) = jit_load(&settings.run, target, answer) {
-                load_told = true;
-                shared.tell(Event::Load(Box::new(load)));
-            }
-            if !answer.chunks.is_empty() {
-                flight.piece(answer);
+        let on_piece = {
+            let (shared, target) = (Arc::clone(shared), Arc::clone(target));
+            let (flight, load_told) = (Arc::clone(&flight), Arc::clone(&load_told));
+            move |answer: &chat::Answer| {
+                if let Some(load) = jit_load(&shared.settings.run, &target, answer)
+                    && !load_told.swap(true, Ordering::Relaxed)
+                {
+                    shared.tell(Event::Load(Box::new(load)));
+                }
+                if !answer.chunks.is_empty() {
+                    flight.piece(answer);
+                }
             }
         };
         // What is on its way may finish; what waits for its time or its connection is not sent any more, a second try included.
-        let cancelled = on.halt.at(|| if on_its_way.load(Ordering::Relaxed) { Stop::Leave } else { Stop::Drain });
+        let far = {
+            let on_its_way = Arc::clone(&on_its_way);
+            move || if on_its_way.load(Ordering::Relaxed) { Stop::Leave } else { Stop::Drain }
+        };
+        let cancelled = Arc::clone(&on.halt).at(far);
         let told = ask(&on.connections, &call, settings.limits, cancelled, on_start, on_piece).await;
         if told.start.is_none()
             && told.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)
