@@ -135,7 +135,7 @@ pub async fn ask(
     if let Some(key) = &call.key {
         told.answer.redact(key);
     }
-    told.error = outcome.err().or_else(|| told.answer.error.take());
+    told.error = outcome.err().or_else(|| told.answer.said.error.take());
     if let (Some(error), Some(key)) = (&mut told.error, &call.key) {
         error.message = key.redact(&error.message);
     }
@@ -216,7 +216,7 @@ async fn begin(
                 }
                 again = true;
                 connections.distrust(uri);
-                told.answer.warnings.insert("reused_connection_died");
+                told.answer.said.warnings.insert("reused_connection_died");
                 connection = Box::pin(connections.open(uri, limits.connect)).await?;
             }
             Err(Late) => return Err(late(deadline, limits, "before any answer")),
@@ -231,7 +231,7 @@ async fn begin(
         header("x-ratelimit-reset").and_then(|reset| wait_asked(&Value::Null, Some(&reset), clock::wall()))
     });
     if let Some(id) = header("x-generation-id") {
-        told.answer.generation_id = Some(id);
+        told.answer.said.generation_id = Some(id);
     }
     if let Some(coding) = header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity")) {
         let message =

@@ -82,7 +82,7 @@ pub fn line(answer: &mut Answer, at: Arrival, line: &str) {
             answer.finish(reason);
         }
         fields.remove("message");
-        answer.rest_stats = Some(json);
+        answer.said.rest_stats = Some(json);
     }
 }
 
@@ -115,8 +115,8 @@ mod tests {
         ]);
         assert_eq!((answer.text.as_str(), answer.reasoning.as_str(), answer.chunks.len()), ("Hi", "hm", 2));
         assert!(answer.ended);
-        assert_eq!(answer.finish_reason.as_deref(), Some("stop"));
-        assert_eq!(answer.rest_stats.unwrap()["eval_count"], 2);
+        assert_eq!(answer.said.finish_reason.as_deref(), Some("stop"));
+        assert_eq!(answer.said.rest_stats.unwrap()["eval_count"], 2);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub struct Solo<S> {
     rest: Vec<u8>,
     /// Whether something came with the head that nobody has looked at.
     with_head: bool,
-    unsent: Unsent,
+    unsent: Option<Box<Unsent>>,
     /// Whether another request may follow, as far as is known.
     keeps: bool,
 }
@@ -61,13 +61,10 @@ enum Stage {
     Body(Box<Call<RecvBody>>),
 }
 
-/// What is still to be written of a request.
-#[derive(Default)]
+/// What is still to be written of a request, and to be flushed, as TLS may hold it.
 struct Unsent {
     head: Bytes,
     body: Bytes,
-    /// TLS may hold what was written.
-    unflushed: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
@@ -79,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
             last: Read::default(),
             rest: Vec::new(),
             with_head: false,
-            unsent: Unsent::default(),
+            unsent: None,
             keeps: true,
         }
     }
@@ -103,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
             Some((at, origin)) => [&head[..at], origin.as_bytes(), &head[at..]].concat(),
             None => head,
         };
-        self.unsent = Unsent { head: head.into(), body, unflushed: false };
+        self.unsent = Some(Box::new(Unsent { head: head.into(), body }));
         self.stage = Stage::Head(Box::new(call));
         self.rest = Vec::new();
         Ok(())
@@ -115,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
     /// When the connection ends first, or what comes is not HTTP.
     pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Head>> {
         // A server may answer what it does not read to the end, and then hang up on it: what it says counts.
-        let unwritten = self.unsent.write(&mut self.socket, cx).err();
+        let unwritten = write(&mut self.unsent, &mut self.socket, cx).err();
         ROOM.with_borrow_mut(|room| {
             loop {
                 let Stage::Head(call) = &mut self.stage else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
@@ -172,10 +169,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
     /// When the connection ends before the body does, or its form is broken.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>, take: &mut impl FnMut(Read, &[u8])) -> Poll<io::Result<bool>> {
         let Stage::Body(call) = &mut self.stage else { return Poll::Ready(Ok(false)) };
-        if !self.unsent.is_empty() && self.unsent.write(&mut self.socket, cx).is_err() {
+        if self.unsent.is_some() && write(&mut self.unsent, &mut self.socket, cx).is_err() {
             // It wants no more of the request.
-            self.unsent = Unsent::default();
-            self.keeps = false;
+            (self.unsent, self.keeps) = (None, false);
         }
         let over = ready!(ROOM.with_borrow_mut(|room| {
             let mut fresh: &[u8] = &[];
@@ -234,7 +230,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
 
     /// The answer is over. What came behind it was not asked for, and what it did not wait for is not written any more.
     fn ended(&mut self, close: bool) {
-        self.keeps &= !close && self.rest.is_empty() && self.unsent.is_empty();
+        self.keeps &= !close && self.rest.is_empty() && self.unsent.is_none();
     }
 
     /// Whether it can carry another request: the answer was read to its end, and nothing, not even an end, came since.
@@ -244,34 +240,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
     }
 }
 
-impl Unsent {
-    fn is_empty(&self) -> bool {
-        self.head.is_empty() && self.body.is_empty() && !self.unflushed
-    }
-
-    /// Writes what can be written now.
-    fn write(&mut self, socket: &mut (impl AsyncWrite + Unpin), cx: &mut Context<'_>) -> io::Result<()> {
-        while self.head.has_remaining() || self.body.has_remaining() {
-            let parts = [IoSlice::new(&self.head), IoSlice::new(&self.body)];
-            match Pin::new(&mut *socket).poll_write_vectored(cx, &parts) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(written) => {
-                    let written = written?;
-                    if written == 0 {
-                        return Err(io::ErrorKind::WriteZero.into());
-                    }
-                    let of_head = written.min(self.head.len());
-                    self.head.advance(of_head);
-                    self.body.advance(written - of_head);
-                    self.unflushed = true;
-                }
-            }
+/// Writes what can be written now.
+fn write(
+    unsent: &mut Option<Box<Unsent>>,
+    socket: &mut (impl AsyncWrite + Unpin),
+    cx: &mut Context<'_>,
+) -> io::Result<()> {
+    let Some(Unsent { head, body }) = unsent.as_deref_mut() else { return Ok(()) };
+    while head.has_remaining() || body.has_remaining() {
+        let parts = [IoSlice::new(head), IoSlice::new(body)];
+        let Poll::Ready(written) = Pin::new(&mut *socket).poll_write_vectored(cx, &parts) else { return Ok(()) };
+        let written = written?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
         }
-        if self.unflushed && Pin::new(socket).poll_flush(cx)?.is_ready() {
-            self.unflushed = false;
-        }
-        Ok(())
+        let of_head = written.min(head.len());
+        head.advance(of_head);
+        body.advance(written - of_head);
     }
+    if Pin::new(socket).poll_flush(cx)?.is_ready() {
+        *unsent = None;
+    }
+    Ok(())
 }
 
 /// Reads once, into the room of the thread. Nothing is the end of the connection.

@@ -19,7 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio_util::either::Either;
 
 use super::io_failure;
 use super::lanes::{Lanes, Ride};
@@ -79,8 +81,18 @@ pub struct Head {
 
 /// How a request travels.
 enum Way {
-    Solo(Solo<TokioIo<Stream>>),
-    Ride(Ride),
+    Solo(Solo<Socket>),
+    Ride(Box<Ride>),
+}
+
+/// What bytes are read from. TLS is large, and what there is of each connection is small without it.
+type Socket = Either<TcpStream, Box<TokioIo<Stream>>>;
+
+fn socket(stream: Stream) -> Socket {
+    match stream {
+        Stream::Http(tcp) => Either::Left(tcp.into_inner()),
+        tls @ Stream::Https(_) => Either::Right(Box::new(TokioIo::new(tls))),
+    }
 }
 
 /// One open connection, or a place on one.
@@ -88,12 +100,12 @@ pub struct Connection {
     way: Way,
     used: bool,
     opened_seconds: f64,
-    forward: Option<Forward>,
+    forward: Option<Box<Forward>>,
 }
 
 impl Connection {
     pub(super) fn on_lane(ride: Ride, used: bool, opened_seconds: f64) -> Self {
-        Self { way: Way::Ride(ride), used, opened_seconds, forward: None }
+        Self { way: Way::Ride(Box::new(ride)), used, opened_seconds, forward: None }
     }
 
     /// Whether it carried a request before.
@@ -247,10 +259,10 @@ impl Connections {
         let opening = async {
             let (stream, forward) = self.routes.open(uri, &server, false).await?;
             Ok(Connection {
-                way: Way::Solo(Solo::new(TokioIo::new(stream))),
+                way: Way::Solo(Solo::new(socket(stream))),
                 used: false,
                 opened_seconds: clock::between(began, clock::mono_ns()),
-                forward,
+                forward: forward.map(Box::new),
             })
         };
         within(limit, &server, opening).await

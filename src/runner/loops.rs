@@ -104,7 +104,9 @@ impl Halt {
         std::future::poll_fn(move |cx| {
             // First the place, then the look: what is said in between is heard.
             place.keep(cx);
-            if place.halt.level.load(Ordering::Acquire) >= far() as u8 { Poll::Ready(()) } else { Poll::Pending }
+            let said = place.halt.level.load(Ordering::Acquire);
+            // As long as nothing was said, nobody is asked.
+            if said > Stop::Go as u8 && said >= far() as u8 { Poll::Ready(()) } else { Poll::Pending }
         })
     }
 }

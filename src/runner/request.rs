@@ -177,7 +177,7 @@ fn finish(
         }
     }
     // A load inside a request is part of its time to first token, whoever was to load.
-    if let Some(seconds) = told.answer.rest_stats.as_ref().and_then(loaded_seconds) {
+    if let Some(seconds) = told.answer.said.rest_stats.as_ref().and_then(loaded_seconds) {
         outcome.load_time_seconds.get_or_insert(Some(seconds));
         outcome.warnings.push("loaded_by_request".into());
     }
@@ -254,7 +254,7 @@ fn loaded_seconds(stats: &Value) -> Option<f64> {
 /// The load that a server made of itself, because a request named a model that was not there: told when it is done, by a
 /// server that tells of it (LM Studio's native chat). There is no baseline before it.
 fn jit_load(run: &str, target: &Target, answer: &chat::Answer) -> Option<Load> {
-    let stats = answer.rest_stats.as_ref()?;
+    let stats = answer.said.rest_stats.as_ref()?;
     let mono = |name: &str| stats.get(name).and_then(Value::as_f64);
     let (started_mono, ended_mono) = (mono("model_load_start_mono")?, mono("model_load_end_mono")?);
     let now = Stamp::now();
@@ -274,7 +274,7 @@ fn jit_load(run: &str, target: &Target, answer: &chat::Answer) -> Option<Load> {
         loader: Loader::Jit,
         gpu_setting: None,
         context_length: None,
-        instance: answer.served_model.clone().filter(|name| *name != target.model.id),
+        instance: answer.said.served_model.clone().filter(|name| *name != target.model.id),
         error: None,
     })
 }

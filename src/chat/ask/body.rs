@@ -65,7 +65,7 @@ impl<P: FnMut(&Answer)> Body<P> {
             Err(failure) => return Whole { connection, reusable: false, told, outcome: Err(failure) },
             Ok(latest) => latest,
         };
-        let mut reusable = !told.answer.warnings.contains("cut_after_the_end");
+        let mut reusable = !told.answer.said.warnings.contains("cut_after_the_end");
         if told.answer.ended {
             // What is left is the end of the transfer, and it is not the model's time.
             let mut nobody = |_: Read, _: &[u8]| ();
@@ -125,8 +125,8 @@ impl<P: FnMut(&Answer)> Body<P> {
                 Ok(true) => {}
                 Ok(false) => break,
                 // The answer had come, and what was cut is only the transfer. Of several choices one may be over before the others.
-                Err(_) if answer.finish_reason.is_some() && !answer.warnings.contains("several_choices") => {
-                    answer.warnings.insert("cut_after_the_end");
+                Err(_) if answer.said.finish_reason.is_some() && !answer.said.warnings.contains("several_choices") => {
+                    answer.said.warnings.insert("cut_after_the_end");
                     break;
                 }
                 Err(why) => {
@@ -141,13 +141,13 @@ impl<P: FnMut(&Answer)> Body<P> {
 
 /// The body is over: what is left of it, and whether all of it is an answer.
 fn over(answer: &mut Answer, status: u16, reader: &mut Reader, at: Arrival) -> Result<(), Failure> {
-    let had_come = answer.finish_reason.is_some() && answer.error.is_none();
+    let had_come = answer.said.finish_reason.is_some() && answer.said.error.is_none();
     reader.finish(answer, at);
-    if had_come && answer.error.take_if(|error| error.kind == FailureKind::Protocol).is_some() {
+    if had_come && answer.said.error.take_if(|error| error.kind == FailureKind::Protocol).is_some() {
         // Half an event after the end: a cut of a body whose length nobody told.
-        answer.warnings.insert("cut_after_the_end");
+        answer.said.warnings.insert("cut_after_the_end");
     }
-    if answer.error.is_none() { judge(answer, status, reader) } else { Ok(()) }
+    if answer.said.error.is_none() { judge(answer, status, reader) } else { Ok(()) }
 }
 
 /// Whether what came is an answer.
@@ -160,12 +160,12 @@ fn judge(answer: &mut Answer, status: u16, reader: &Reader) -> Result<(), Failur
             text => Err(Failure { kind: FailureKind::Protocol, ..failure_of(status, text) }),
         };
     }
-    let told_anything = answer.finish_reason.is_some() || answer.usage.is_some() || answer.rest_stats.is_some();
+    let told_anything = answer.said.finish_reason.is_some() || answer.said.usage.is_some() || answer.said.rest_stats.is_some();
     if answer.chunks.is_empty() && !told_anything {
         let what = if reader.form == Form::Whole { failure_of(status, &raw).message } else { "no text".into() };
         return failed(FailureKind::Protocol, format!("status {status} with an answer that holds nothing: {what}"));
     }
-    if !answer.ended && !answer.ending && answer.finish_reason.is_none() {
+    if !answer.ended && !answer.ending && answer.said.finish_reason.is_none() {
         return failed(FailureKind::Truncated, "the stream stopped without an end".into());
     }
     Ok(())

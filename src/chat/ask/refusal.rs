@@ -47,7 +47,7 @@ pub async fn refused(
     let said = String::from_utf8_lossy(&said);
     if let Ok(body) = serde_json::from_str::<Value>(said.trim()) {
         told.retry_after = told.retry_after.or_else(|| wait_asked(&body, None, clock::wall()));
-        told.answer.openrouter_metadata = body.get("openrouter_metadata").filter(|said| said.is_object()).cloned();
+        told.answer.said.openrouter_metadata = body.get("openrouter_metadata").filter(|said| said.is_object()).cloned();
     }
     // Before it is shortened: of a key that was cut, the rest would not be found.
     let said = call.key.as_ref().map_or_else(|| said.to_string(), |key| key.redact(&said));

@@ -45,7 +45,7 @@ fn text_is_found_wherever_servers_put_it() {
         ),
     ] {
         let answer = stream(events);
-        assert_eq!(answer.error, None, "{events:?}");
+        assert_eq!(answer.said.error, None, "{events:?}");
         assert_eq!(
             (answer.text.as_str(), answer.reasoning.as_str(), answer.chunks.len()),
             (text, reasoning, chunks),
@@ -141,8 +141,8 @@ fn of_several_choices_the_first_is_the_answer_and_all_took_their_time() {
         r#"{"choices":[{"index":0,"delta":{"content":"b"},"finish_reason":"stop"}]}"#,
     ]);
     assert_eq!((answer.text.as_str(), answer.reasoning.as_str(), answer.chunks.len()), ("ab", "", 3));
-    assert_eq!(answer.finish_reason.as_deref(), Some("stop"));
-    assert!(answer.warnings.contains("several_choices") && !answer.warnings.contains("two_finish_reasons"));
+    assert_eq!(answer.said.finish_reason.as_deref(), Some("stop"));
+    assert!(answer.said.warnings.contains("several_choices") && !answer.said.warnings.contains("two_finish_reasons"));
 }
 
 #[test]
@@ -162,8 +162,8 @@ fn an_empty_finish_reason_is_no_end_and_the_last_text_may_come_with_the_real_one
         r#"{"choices":[{"delta":{"content":"a"},"finish_reason":""}]}"#,
         r#"{"choices":[{"delta":{"content":"b"},"finish_reason":"length","native_finish_reason":"MAX"}]}"#,
     ]);
-    assert_eq!((answer.text.as_str(), answer.finish_reason.as_deref()), ("ab", Some("length")));
-    assert_eq!(answer.native_finish_reason.as_deref(), Some("MAX"));
+    assert_eq!((answer.text.as_str(), answer.said.finish_reason.as_deref()), ("ab", Some("length")));
+    assert_eq!(answer.said.native_finish_reason.as_deref(), Some("MAX"));
     assert_eq!(answer.chunks[1].kind, Kind::Answer);
 }
 
@@ -176,5 +176,5 @@ fn a_whole_answer_is_read_like_one_chunk() {
         "\n\n  {\"id\":\"x\",\"model\":\"m\",\"choices\":[{\"message\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}],\"usage\":{\"completion_tokens\":1},\"stats\":{}}",
     );
     assert_eq!((answer.text.as_str(), answer.ended, answer.whole), ("a", true, true));
-    assert_eq!((answer.rest_stats, answer.served_model.as_deref()), (None, Some("m")));
+    assert_eq!((answer.said.rest_stats, answer.said.served_model.as_deref()), (None, Some("m")));
 }
