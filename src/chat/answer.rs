@@ -290,11 +290,22 @@ impl Answer {
         for text in [&mut self.text, &mut self.reasoning] {
             *text = key.redact(text);
         }
-        let words = [&mut self.said.served_model, &mut self.said.provider, &mut self.said.generation_id, &mut self.said.finish_reason];
+        let words = [
+            &mut self.said.served_model,
+            &mut self.said.provider,
+            &mut self.said.generation_id,
+            &mut self.said.finish_reason,
+        ];
         for word in words.into_iter().chain([&mut self.said.native_finish_reason]).flatten() {
             *word = key.redact(word);
         }
-        let raw = [&mut self.said.usage, &mut self.said.rest_stats, &mut self.said.model_info, &mut self.said.runtime, &mut self.said.timings];
+        let raw = [
+            &mut self.said.usage,
+            &mut self.said.rest_stats,
+            &mut self.said.model_info,
+            &mut self.said.runtime,
+            &mut self.said.timings,
+        ];
         for value in raw.into_iter().chain([&mut self.said.openrouter_metadata]).flatten() {
             if let Ok(clean) = serde_json::from_str(&key.redact(&value.to_string())) {
                 *value = clean;

@@ -9,7 +9,7 @@ use crate::record::{Failure, FailureKind};
 use bytes::Bytes;
 use hyper::{Request, Uri};
 use serde_json::Value;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::task::Context;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -111,15 +111,20 @@ pub async fn ask(
             match begun {
                 Err(failure) => Err(failure),
                 Ok(Begun { connection, deadline, alarm }) => {
-                    let answer = std::mem::take(&mut told);
-                    let dialect = call.dialect;
-                    let body = Body { connection, told: answer, limits, deadline, alarm, dialect, on_piece };
-                    let read = apart(body.read(cancelled)).await;
-                    told = read.told;
-                    if read.reusable {
-                        connections.give_back(uri, read.connection).await;
+                    let status = told.status.unwrap_or_default();
+                    let about = (limits, deadline, alarm);
+                    let mut body = Body::new((connection, call.dialect, status), about, on_piece, cancelled);
+                    let (body, outcome) = apart(async move {
+                        let outcome = poll_fn(|cx| body.poll_end(cx)).await;
+                        (body, outcome)
+                    })
+                    .await;
+                    let came = body.finish(outcome).await;
+                    (told.answer, told.reads, told.end_ns) = (came.answer, came.reads, came.end_ns);
+                    if came.reusable {
+                        connections.give_back(uri, came.connection).await;
                     }
-                    read.outcome
+                    came.outcome
                 }
             }
         }

@@ -242,7 +242,10 @@ fn warnings<'a>(
         answer.said.finish_reason.as_deref() == Some("length") || (answer.said.finish_reason.is_none() && cut),
         "truncated_by_length",
     );
-    warn(answer.said.served_model.as_deref().is_some_and(|served| !same_model(&model.id, served)), "served_other_model");
+    warn(
+        answer.said.served_model.as_deref().is_some_and(|served| !same_model(&model.id, served)),
+        "served_other_model",
+    );
     let pinned = model.provider.as_deref().zip(answer.said.provider.as_deref());
     let other = pinned.is_some_and(|(tag, served)| !same_provider(tag, model.provider_name.as_deref(), served));
     warn(other, "served_other_provider");

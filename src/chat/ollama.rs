@@ -121,8 +121,8 @@ mod tests {
 
     #[test]
     fn an_error_line_ends_it() {
-        assert_eq!(stream(&[r#"{"error":"out of memory"}"#]).error.unwrap().message, "out of memory");
-        assert_eq!(stream(&["<html>"]).error.unwrap().kind, FailureKind::Protocol);
-        assert_eq!(stream(&["[1]"]).error.unwrap().kind, FailureKind::Protocol);
+        assert_eq!(stream(&[r#"{"error":"out of memory"}"#]).said.error.unwrap().message, "out of memory");
+        assert_eq!(stream(&["<html>"]).said.error.unwrap().kind, FailureKind::Protocol);
+        assert_eq!(stream(&["[1]"]).said.error.unwrap().kind, FailureKind::Protocol);
     }
 }

@@ -106,6 +106,8 @@ pub fn unopened(text: &str, seen: usize) -> Option<(&str, &str)> {
     while !text.is_char_boundary(from) {
         from -= 1;
     }
+    // By far the most pieces have nothing of it.
+    memchr::memchr(b'<', &text.as_bytes()[from..])?;
     let at = from + text[from..].find(CLOSE)?;
     let (thought, rest) = (&text[..at], &text[at + CLOSE.len()..]);
     let own_line = thought.ends_with('\n') && (rest.is_empty() || rest.starts_with(['\n', '\r']));

@@ -115,7 +115,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
         let unwritten = write(&mut self.unsent, &mut self.socket, cx).err();
         ROOM.with_borrow_mut(|room| {
             loop {
-                let Stage::Head(call) = &mut self.stage else { return Poll::Ready(Err(io::ErrorKind::NotConnected.into())) };
+                let Stage::Head(call) = &mut self.stage else {
+                    return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+                };
                 let fresh = match read(&mut self.socket, &mut self.last, cx, &mut room.read) {
                     Poll::Pending if unwritten.is_none() => return Poll::Pending,
                     Poll::Pending => &[],

@@ -23,7 +23,13 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// Sends the turn of a job that is next; returns its result and the answer's text.
-pub async fn perform(shared: &Arc<Shared>, on: &EventLoop, job: &Job, id: u64, asking: &Asking) -> (Box<Outcome>, String) {
+pub async fn perform(
+    shared: &Arc<Shared>,
+    on: &EventLoop,
+    job: &Job,
+    id: u64,
+    asking: &Asking,
+) -> (Box<Outcome>, String) {
     let settings = &shared.settings;
     let target = &job.target;
     let flight = Arc::new(Flight::new(id, &target.model.id));
@@ -87,7 +93,9 @@ pub async fn perform(shared: &Arc<Shared>, on: &EventLoop, job: &Job, id: u64, a
             let (shared, target) = (Arc::clone(shared), Arc::clone(target));
             let (flight, load_told) = (Arc::clone(&flight), Arc::clone(&load_told));
             move |answer: &chat::Answer| {
-                if let Some(load) = jit_load(&shared.settings.run, &target, answer)
+                // A server that loads tells how far it is.
+                if answer.progress > 0
+                    && let Some(load) = jit_load(&shared.settings.run, &target, answer)
                     && !load_told.swap(true, Ordering::Relaxed)
                 {
                     shared.tell(Event::Load(Box::new(load)));

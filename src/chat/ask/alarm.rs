@@ -24,7 +24,7 @@ impl Alarm {
     }
 
     /// Ready once the moment has passed; wakes whoever asks, then or before.
-    fn poll_past(&mut self, cx: &mut Context<'_>, moment: Instant) -> Poll<Late> {
+    pub fn poll_past(&mut self, cx: &mut Context<'_>, moment: Instant) -> Poll<Late> {
         loop {
             if self.sleep.deadline() > moment {
                 self.sleep.as_mut().reset(moment);
@@ -40,17 +40,19 @@ impl Alarm {
         }
     }
 
+    /// The same for who has just done something else: as long as the alarm cannot have gone off meanwhile, it is not looked at.
+    pub fn poll_past_when_busy(&mut self, cx: &mut Context<'_>, moment: Instant) -> Poll<Late> {
+        if self.set.is_some_and(|at| Instant::now() < at) { Poll::Pending } else { self.poll_past(cx, moment) }
+    }
+
     /// What `other` comes to before the moment.
     pub async fn before<T>(
         &mut self,
         moment: Instant,
         mut other: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Result<T, Late> {
-        // Whoever has just come here was not woken by the alarm, as long as that cannot have gone off.
-        let mut just_come = self.set;
         poll_fn(|cx| match other(cx) {
             Poll::Ready(value) => Poll::Ready(Ok(value)),
-            Poll::Pending if just_come.take().is_some_and(|at| Instant::now() < at) => Poll::Pending,
             Poll::Pending => self.poll_past(cx, moment).map(Err),
         })
         .await

@@ -1,7 +1,7 @@
 //! The answer behind its head, read to its end. What happens here happens with every piece of every stream.
 
+use super::Limits;
 use super::alarm::{Alarm, Late};
-use super::{Limits, Told};
 use crate::chat::Dialect;
 use crate::chat::answer::{Answer, Arrival};
 use crate::chat::reader::{Form, Reader};
@@ -10,132 +10,166 @@ use crate::http::wire::{Connection, Read};
 use crate::http::{broken_off, failure_of};
 use crate::record::{Failure, FailureKind};
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 /// How long is waited for the end of the transfer when the answer is over.
 const LAST_BYTES: Duration = Duration::from_millis(20);
 
-/// An answer that has begun: the last read of its connection brought the head.
-pub struct Body<P> {
-    /// The connection it comes on.
-    pub connection: Connection,
-    /// What is known of it.
-    pub told: Told,
-    /// How long it may take.
-    pub limits: Limits,
-    /// When it must be over.
-    pub deadline: Instant,
-    /// The timer of the request.
-    pub alarm: Alarm,
-    /// How it is read.
-    pub dialect: Dialect,
-    /// Who is told of each piece that brought it forward.
-    pub on_piece: P,
+/// An answer that has begun, and what is needed to read it. Most of what a piece costs, where there are many streams, is memory that
+/// is cold by the time it comes: so all of this is in one place, and what is rarely needed lies elsewhere.
+pub struct Body<P, C> {
+    connection: Connection,
+    reader: Reader,
+    answer: Answer,
+    alarm: Alarm,
+    on_piece: P,
+    cancelled: C,
+    /// The read that brought the head, the last one that brought something of the answer, and how many of them there were.
+    head_read: Read,
+    latest: Read,
+    of_stream: u64,
+    /// The last piece that was no comment, in monotonic nanoseconds, and the moment to which such nanoseconds are counted.
+    last_piece_ns: u64,
+    began_ns: u64,
+    began: Instant,
+    deadline: Instant,
+    limits: Limits,
+    status: u16,
 }
 
 /// An answer that was read, as far as it came.
-pub struct Whole {
+pub struct Came {
     /// The connection it came on.
     pub connection: Connection,
     /// Whether that can carry another request.
     pub reusable: bool,
-    /// What was told.
-    pub told: Told,
+    /// What was answered.
+    pub answer: Answer,
+    /// How many reads brought something of it.
+    pub reads: u64,
+    /// The end of it, or of what came, in monotonic nanoseconds.
+    pub end_ns: u64,
     /// Why it is no answer.
     pub outcome: Result<(), Failure>,
 }
 
-/// What somebody waited for.
-enum Came {
-    Piece(io::Result<bool>),
-    Cancelled,
-}
-
-impl<P: FnMut(&Answer)> Body<P> {
-    /// Reads it to its end, to the failure that ends it, or until it is cancelled.
-    pub async fn read(mut self, cancelled: impl Future<Output = ()> + Unpin) -> Whole {
-        let mut reader = Reader::new(Form::Unknown, self.dialect);
-        let read = self.pieces(&mut reader, cancelled).await;
-        let Self { mut connection, mut told, .. } = self;
-        let latest = match read {
-            Err(failure) => return Whole { connection, reusable: false, told, outcome: Err(failure) },
-            Ok(latest) => latest,
-        };
-        let mut reusable = !told.answer.said.warnings.contains("cut_after_the_end");
-        if told.answer.ended {
-            // What is left is the end of the transfer, and it is not the model's time.
-            let mut nobody = |_: Read, _: &[u8]| ();
-            let rest = async { while let Ok(true) = poll_fn(|cx| connection.poll_piece(cx, &mut nobody)).await {} };
-            reusable = timeout(LAST_BYTES, rest).await.is_ok();
+impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
+    /// What follows on this connection, whose last read brought the head. `alarm` is the timer of the request; `on_piece` is told of
+    /// each piece that brings the answer forward.
+    pub fn new(
+        (connection, dialect, status): (Connection, Dialect, u16),
+        (limits, deadline, alarm): (Limits, Instant, Alarm),
+        on_piece: P,
+        cancelled: C,
+    ) -> Self {
+        let head_read = connection.last_read();
+        let began_ns = clock::mono_ns();
+        Self {
+            connection,
+            reader: Reader::new(Form::Unknown, dialect),
+            answer: Answer::default(),
+            alarm,
+            on_piece,
+            cancelled,
+            head_read,
+            latest: head_read,
+            of_stream: 1,
+            last_piece_ns: began_ns,
+            began_ns,
+            began: Instant::now(),
+            deadline,
+            limits,
+            status,
         }
-        let at = Arrival { ns: told.end_ns, read: latest.number };
-        let outcome = over(&mut told.answer, told.status.unwrap_or_default(), &mut reader, at);
-        Whole { connection, reusable: reusable && outcome.is_ok(), told, outcome }
     }
 
-    /// Takes piece after piece, until nothing follows; the last read that brought one.
-    async fn pieces(
-        &mut self,
-        reader: &mut Reader,
-        mut cancelled: impl Future<Output = ()> + Unpin,
-    ) -> Result<Read, Failure> {
-        let Self { connection, told, limits, deadline, alarm, on_piece, .. } = self;
-        let (limits, deadline) = (*limits, *deadline);
-        let (began, mut last_piece_ns) = (Instant::now(), clock::mono_ns());
-        let began_ns = last_piece_ns;
-        let head_read = connection.last_read();
-        let (mut latest, mut of_stream) = (head_read, 1);
-        let answer = &mut told.answer;
-        while !answer.ended {
+    /// Takes piece after piece, until nothing follows.
+    ///
+    /// # Errors
+    /// When the answer breaks off, takes too long, is too large, or is not waited for any longer.
+    pub fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let mut busy = false;
+        while !self.answer.ended {
+            let answer = &mut self.answer;
             let before = (answer.first_event, answer.chunks.len(), answer.progress);
             let mut forward = false;
-            let wait = deadline.min(began + Duration::from_nanos(last_piece_ns.saturating_sub(began_ns)) + limits.idle);
             let mut take = |read: Read, bytes: &[u8]| {
-                of_stream += u64::from(read.number != latest.number);
-                latest = read;
-                forward |= reader.take(answer, Arrival { ns: read.ns, read: read.number }, bytes);
+                self.of_stream += u64::from(read.number != self.latest.number);
+                self.latest = read;
+                forward |= self.reader.take(answer, Arrival { ns: read.ns, read: read.number }, bytes);
             };
-            let came = alarm.before(wait, |cx| match connection.poll_piece(cx, &mut take) {
-                Poll::Ready(piece) => Poll::Ready(Came::Piece(piece)),
-                Poll::Pending => Pin::new(&mut cancelled).poll(cx).map(|()| Came::Cancelled),
-            });
-            let piece = match came.await {
-                Ok(Came::Piece(piece)) => piece,
-                Ok(Came::Cancelled) => return Err(self::cancelled()),
-                Err(Late) => return Err(late(deadline, limits, "in the middle of the answer")),
+            let Poll::Ready(piece) = self.connection.poll_piece(cx, &mut take) else {
+                return self.poll_limits(cx, busy).map(Err);
             };
-            // Reads of a connection that other streams share are theirs as well.
-            let last = if connection.is_http2() { latest } else { connection.last_read() };
-            told.reads = if connection.is_http2() { of_stream } else { last.number - head_read.number + 1 };
-            told.end_ns = last.ns;
+            busy = true;
             if forward || before != (answer.first_event, answer.chunks.len(), answer.progress) {
-                last_piece_ns = told.end_ns;
+                self.last_piece_ns = self.last().ns;
             }
-            if (answer.chunks.len(), answer.progress) != (before.1, before.2) {
-                on_piece(answer);
+            if (self.answer.chunks.len(), self.answer.progress) != (before.1, before.2) {
+                (self.on_piece)(&self.answer);
             }
-            if answer.bytes() + reader.held() > limits.text_bytes {
-                return Err(too_large(told.status, limits));
+            if self.answer.bytes() + self.reader.held() > self.limits.text_bytes {
+                return Poll::Ready(Err(too_large(self.status, self.limits)));
             }
             match piece {
                 Ok(true) => {}
                 Ok(false) => break,
                 // The answer had come, and what was cut is only the transfer. Of several choices one may be over before the others.
-                Err(_) if answer.said.finish_reason.is_some() && !answer.said.warnings.contains("several_choices") => {
-                    answer.said.warnings.insert("cut_after_the_end");
+                Err(_)
+                    if self.answer.said.finish_reason.is_some()
+                        && !self.answer.said.warnings.contains("several_choices") =>
+                {
+                    self.answer.said.warnings.insert("cut_after_the_end");
                     break;
                 }
-                Err(why) => {
-                    told.end_ns = clock::mono_ns();
-                    return Err(broken_off(&why));
-                }
+                Err(why) => return Poll::Ready(Err(broken_off(&why))),
             }
         }
-        Ok(latest)
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether nobody waits any longer, or has waited too long; `busy` when something has just come.
+    fn poll_limits(&mut self, cx: &mut Context<'_>, busy: bool) -> Poll<Failure> {
+        if Pin::new(&mut self.cancelled).poll(cx).is_ready() {
+            return Poll::Ready(cancelled());
+        }
+        let since = Duration::from_nanos(self.last_piece_ns.saturating_sub(self.began_ns));
+        let wait = self.deadline.min(self.began + since + self.limits.idle);
+        let past = if busy { self.alarm.poll_past_when_busy(cx, wait) } else { self.alarm.poll_past(cx, wait) };
+        past.map(|Late| late(self.deadline, self.limits, "in the middle of the answer"))
+    }
+
+    /// The last read of the connection; of one that other streams share, the last that was for this one.
+    fn last(&self) -> Read {
+        if self.connection.is_http2() { self.latest } else { self.connection.last_read() }
+    }
+
+    /// What came until the end, or until `outcome` ended it; reads what is left of the transfer.
+    pub async fn finish(mut self, outcome: Result<(), Failure>) -> Came {
+        let last = self.last();
+        let reads = if self.connection.is_http2() { self.of_stream } else { last.number - self.head_read.number + 1 };
+        let Self { mut connection, mut answer, .. } = self;
+        let mut end_ns = last.ns;
+        if let Err(failure) = outcome {
+            if failure.kind == FailureKind::Truncated || failure.kind == FailureKind::Protocol {
+                // It broke now, whenever its last piece came.
+                end_ns = clock::mono_ns();
+            }
+            return Came { connection, reusable: false, answer, reads, end_ns, outcome: Err(failure) };
+        }
+        let mut reusable = !answer.said.warnings.contains("cut_after_the_end");
+        if answer.ended {
+            // What is left is the end of the transfer, and it is not the model's time.
+            let mut nobody = |_: Read, _: &[u8]| ();
+            let rest = async { while let Ok(true) = poll_fn(|cx| connection.poll_piece(cx, &mut nobody)).await {} };
+            reusable = timeout(LAST_BYTES, rest).await.is_ok();
+        }
+        let at = Arrival { ns: end_ns, read: self.latest.number };
+        let outcome = over(&mut answer, self.status, &mut self.reader, at);
+        Came { connection, reusable: reusable && outcome.is_ok(), answer, reads, end_ns, outcome }
     }
 }
 
@@ -160,7 +194,8 @@ fn judge(answer: &mut Answer, status: u16, reader: &Reader) -> Result<(), Failur
             text => Err(Failure { kind: FailureKind::Protocol, ..failure_of(status, text) }),
         };
     }
-    let told_anything = answer.said.finish_reason.is_some() || answer.said.usage.is_some() || answer.said.rest_stats.is_some();
+    let told_anything =
+        answer.said.finish_reason.is_some() || answer.said.usage.is_some() || answer.said.rest_stats.is_some();
     if answer.chunks.is_empty() && !told_anything {
         let what = if reader.form == Form::Whole { failure_of(status, &raw).message } else { "no text".into() };
         return failed(FailureKind::Protocol, format!("status {status} with an answer that holds nothing: {what}"));
@@ -177,10 +212,9 @@ pub fn cancelled() -> Failure {
     Failure { kind: FailureKind::Cancelled, status: None, message, retryable: true }
 }
 
-fn too_large(status: Option<u16>, limits: Limits) -> Failure {
-    let message =
-        format!("the answer is larger than {} bytes: --max-answer-bytes sets the limit", limits.text_bytes);
-    Failure { kind: FailureKind::TooLarge, status, message, retryable: false }
+fn too_large(status: u16, limits: Limits) -> Failure {
+    let message = format!("the answer is larger than {} bytes: --max-answer-bytes sets the limit", limits.text_bytes);
+    Failure { kind: FailureKind::TooLarge, status: Some(status), message, retryable: false }
 }
 
 /// The failure of a request that took too long.

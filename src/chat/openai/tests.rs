@@ -82,10 +82,10 @@ fn errors_inside_a_200_are_errors() {
             r#"a chunk that is not JSON: {"choices":[{"delta":{"content":"a"#,
         ),
     ] {
-        let error = stream(&[data]).error.unwrap_or_else(|| panic!("{data}"));
+        let error = stream(&[data]).said.error.unwrap_or_else(|| panic!("{data}"));
         assert_eq!((error.kind, error.message.as_str()), (kind, message), "{data}");
     }
-    assert_eq!(stream(&[r#"{"error":null,"choices":[]}"#]).error, None);
+    assert_eq!(stream(&[r#"{"error":null,"choices":[]}"#]).said.error, None);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn usage_is_found_in_every_place() {
             r#"{"usage":null}"#,
         ],
     ] {
-        assert_eq!(stream(events).usage.unwrap()["completion_tokens"], 2, "{events:?}");
+        assert_eq!(stream(events).said.usage.unwrap()["completion_tokens"], 2, "{events:?}");
     }
 }
 
@@ -128,7 +128,7 @@ fn the_tokens_of_the_first_chunk_are_known_where_the_server_counts_as_it_goes() 
             None,
         ),
     ] {
-        assert_eq!(stream(events).first_chunk_tokens, tokens, "{events:?}");
+        assert_eq!(stream(events).said.first_chunk_tokens, tokens, "{events:?}");
     }
 }
 
@@ -150,7 +150,7 @@ fn what_nobody_reads_is_kept_as_it_was_last_and_not_without_end() {
     let mut events: Vec<String> = (0..100).map(|n| format!(r#"{{"field{n}":{n},"choices":[]}}"#)).collect();
     events.push(format!(r#"{{"field0":"{}","field1":null,"field2":[1]}}"#, "x".repeat(20_000)));
     let events: Vec<&str> = events.iter().map(String::as_str).collect();
-    let kept = stream(&events).server_fields;
+    let kept = stream(&events).said.server_fields;
     assert_eq!(kept.len(), 64);
     let of = |name: &str| kept.iter().find(|(known, _)| known == name).map(|(_, raw)| raw.as_str());
     assert_eq!([of("field0"), of("field1"), of("field2"), of("field99")], [Some("0"), Some("1"), Some("[1]"), None]);
