@@ -156,7 +156,8 @@ impl Answer {
             self.chunks[last.saturating_sub(self.undecided)..].iter_mut().for_each(|chunk| chunk.kind = decided);
             self.undecided = 0;
         }
-        if self.reasoning.is_empty()
+        if think::may_close(text)
+            && self.reasoning.is_empty()
             && let Some((thought, rest)) = think::unopened(&self.text, seen)
         {
             // The prompt's template had opened the reasoning: all until now was that.

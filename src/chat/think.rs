@@ -106,12 +106,15 @@ pub fn unopened(text: &str, seen: usize) -> Option<(&str, &str)> {
     while !text.is_char_boundary(from) {
         from -= 1;
     }
-    // By far the most pieces have nothing of it.
-    memchr::memchr(b'<', &text.as_bytes()[from..])?;
     let at = from + text[from..].find(CLOSE)?;
     let (thought, rest) = (&text[..at], &text[at + CLOSE.len()..]);
     let own_line = thought.ends_with('\n') && (rest.is_empty() || rest.starts_with(['\n', '\r']));
     (own_line && !thought.contains(OPEN)).then(|| (thought, rest.trim_start()))
+}
+
+/// Whether a piece may end a reasoning: what the content was before is not looked at, as its memory is cold by now.
+pub fn may_close(piece: &str) -> bool {
+    memchr::memchr(b'>', piece.as_bytes()).is_some()
 }
 
 /// How many bytes at the end of `text` are the beginning of `tag`.

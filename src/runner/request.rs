@@ -19,6 +19,9 @@ use std::time::Duration;
 /// The shortest wait before the same request is sent again, whatever a server asks.
 const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 
+/// How often it is noted how far an answer is, in nanoseconds: eyes see no more.
+const SHOWN_NS: u64 = 50_000_000;
+
 /// The longest that a server's `Retry-After` is obeyed; a longer one ends the request.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
@@ -92,6 +95,7 @@ pub async fn perform(
         let on_piece = {
             let (shared, target) = (Arc::clone(shared), Arc::clone(target));
             let (flight, load_told) = (Arc::clone(&flight), Arc::clone(&load_told));
+            let mut shown_ns = 0;
             move |answer: &chat::Answer| {
                 // A server that loads tells how far it is.
                 if answer.progress > 0
@@ -100,8 +104,10 @@ pub async fn perform(
                 {
                     shared.tell(Event::Load(Box::new(load)));
                 }
-                if !answer.chunks.is_empty() {
+                // Nobody looks more often.
+                if let Some(last) = answer.chunks.last().filter(|last| last.at.ns >= shown_ns) {
                     flight.piece(answer);
+                    shown_ns = last.at.ns + SHOWN_NS;
                 }
             }
         };
