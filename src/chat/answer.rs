@@ -66,6 +66,27 @@ pub struct Answer {
     pub chunks: Vec<Chunk>,
     /// The first event of any kind.
     pub first_event: Option<Arrival>,
+    /// Something was said that is only said at the end, be it not the protocol's own end: a finish reason, the usage alone.
+    pub ending: bool,
+    /// The protocol's own end was seen: `[DONE]`, `chat.end`, `done:true`.
+    pub ended: bool,
+    /// The answer came as one body, not as a stream.
+    pub whole: bool,
+    /// How often the server told that it goes on, without text: loading, reading the prompt.
+    pub progress: u64,
+    /// What the last chunk was but for its text.
+    pub repeated: Repeated,
+    /// What the server said besides.
+    pub said: Box<Said>,
+    splitter: Splitter,
+    undecided: usize,
+    in_event: bool,
+    tool_bytes: usize,
+}
+
+/// What a server says about its answer, most of it once: it lies apart from what grows with every piece.
+#[derive(Debug, Default)]
+pub struct Said {
     /// The server's usage: the last one that says anything.
     pub usage: Option<Value>,
     /// The server's statistics.
@@ -94,24 +115,10 @@ pub struct Answer {
     pub first_chunk_tokens: Option<u64>,
     /// The tokens that the server told of before and with the first text.
     pub tokens_until_text: u64,
-    /// Something was said that is only said at the end, be it not the protocol's own end: a finish reason, the usage alone.
-    pub ending: bool,
-    /// The protocol's own end was seen: `[DONE]`, `chat.end`, `done:true`.
-    pub ended: bool,
     /// An error that came inside the answer.
     pub error: Option<Failure>,
     /// Doubts.
     pub warnings: BTreeSet<&'static str>,
-    /// The answer came as one body, not as a stream.
-    pub whole: bool,
-    /// How often the server told that it goes on, without text: loading, reading the prompt.
-    pub progress: u64,
-    /// What the last chunk was but for its text.
-    pub repeated: Repeated,
-    splitter: Splitter,
-    undecided: usize,
-    in_event: bool,
-    tool_bytes: usize,
 }
 
 impl Answer {
@@ -149,7 +156,8 @@ impl Answer {
             self.chunks[last.saturating_sub(self.undecided)..].iter_mut().for_each(|chunk| chunk.kind = decided);
             self.undecided = 0;
         }
-        if self.reasoning.is_empty()
+        if think::may_close(text)
+            && self.reasoning.is_empty()
             && let Some((thought, rest)) = think::unopened(&self.text, seen)
         {
             // The prompt's template had opened the reasoning: all until now was that.
@@ -179,7 +187,7 @@ impl Answer {
     /// Text of another choice than the first: it took its time, and is not kept.
     pub fn aside(&mut self, at: Arrival, text: &str, kind: Kind) {
         if !text.is_empty() {
-            self.warnings.insert("several_choices");
+            self.said.warnings.insert("several_choices");
             self.chunk(at, text.len(), kind);
         }
     }
@@ -189,11 +197,11 @@ impl Answer {
         if raw == "null" || raw.len() > LONGEST_FIELD || name.len() > 100 {
             return;
         }
-        let room = self.server_fields.len() < MOST_FIELDS;
-        match self.server_fields.iter_mut().find(|(known, _)| known == name) {
+        let room = self.said.server_fields.len() < MOST_FIELDS;
+        match self.said.server_fields.iter_mut().find(|(known, _)| known == name) {
             Some((_, last)) if last == raw => {}
             Some((_, last)) => raw.clone_into(last),
-            None if room => self.server_fields.push((name.to_owned(), raw.to_owned())),
+            None if room => self.said.server_fields.push((name.to_owned(), raw.to_owned())),
             None => {}
         }
     }
@@ -220,7 +228,7 @@ impl Answer {
         };
         let anything = usage.as_object().is_some_and(|fields| fields.values().any(says));
         if anything {
-            self.usage = Some(usage);
+            self.said.usage = Some(usage);
         }
     }
 
@@ -229,24 +237,24 @@ impl Answer {
         if reason.is_empty() {
             return;
         }
-        match &self.finish_reason {
+        match &self.said.finish_reason {
             Some(first) if first != reason => {
-                self.warnings.insert("two_finish_reasons");
+                self.said.warnings.insert("two_finish_reasons");
             }
-            _ => self.finish_reason = Some(reason.to_owned()),
+            _ => self.said.finish_reason = Some(reason.to_owned()),
         }
     }
 
     /// The model that answered.
     pub fn served(&mut self, model: &str) {
-        if self.served_model.as_deref() != Some(model) && !model.is_empty() {
-            self.served_model = Some(model.to_owned());
+        if self.said.served_model.as_deref() != Some(model) && !model.is_empty() {
+            self.said.served_model = Some(model.to_owned());
         }
     }
 
     /// An error inside the answer; the first counts.
     pub fn fail(&mut self, failure: Failure) {
-        self.error.get_or_insert(failure);
+        self.said.error.get_or_insert(failure);
     }
 
     /// Something that is not what the protocol says.
@@ -262,7 +270,7 @@ impl Answer {
     /// The stream ended: what was held back belongs to the answer now, and a reason to end that is a failure is one.
     pub fn close(&mut self) {
         let ended = |kind, what: &str| Failure { kind, status: Some(200), message: what.into(), retryable: true };
-        match self.finish_reason.as_deref() {
+        match self.said.finish_reason.as_deref() {
             Some("error") => self.fail(ended(FailureKind::Server, "the server ended the answer with an error")),
             Some("abort") => self.fail(ended(FailureKind::Truncated, "the server broke the answer off (abort)")),
             _ => {}
@@ -283,20 +291,31 @@ impl Answer {
         for text in [&mut self.text, &mut self.reasoning] {
             *text = key.redact(text);
         }
-        let words = [&mut self.served_model, &mut self.provider, &mut self.generation_id, &mut self.finish_reason];
-        for word in words.into_iter().chain([&mut self.native_finish_reason]).flatten() {
+        let words = [
+            &mut self.said.served_model,
+            &mut self.said.provider,
+            &mut self.said.generation_id,
+            &mut self.said.finish_reason,
+        ];
+        for word in words.into_iter().chain([&mut self.said.native_finish_reason]).flatten() {
             *word = key.redact(word);
         }
-        let raw = [&mut self.usage, &mut self.rest_stats, &mut self.model_info, &mut self.runtime, &mut self.timings];
-        for value in raw.into_iter().chain([&mut self.openrouter_metadata]).flatten() {
+        let raw = [
+            &mut self.said.usage,
+            &mut self.said.rest_stats,
+            &mut self.said.model_info,
+            &mut self.said.runtime,
+            &mut self.said.timings,
+        ];
+        for value in raw.into_iter().chain([&mut self.said.openrouter_metadata]).flatten() {
             if let Ok(clean) = serde_json::from_str(&key.redact(&value.to_string())) {
                 *value = clean;
             }
         }
-        for (name, raw) in &mut self.server_fields {
+        for (name, raw) in &mut self.said.server_fields {
             (*name, *raw) = (key.redact(name), key.redact(raw));
         }
-        if let Some(error) = &mut self.error {
+        if let Some(error) = &mut self.said.error {
             error.message = key.redact(&error.message);
         }
     }

@@ -121,14 +121,14 @@ fn take_result(answer: &mut Answer, result: &Value) {
     if let Some(instance) = result.get("model_instance_id").and_then(Value::as_str) {
         answer.served(instance);
     }
-    answer.generation_id = result.get("response_id").and_then(Value::as_str).map(str::to_owned);
+    answer.said.generation_id = result.get("response_id").and_then(Value::as_str).map(str::to_owned);
     for (name, value) in result.get("stats").and_then(Value::as_object).into_iter().flatten() {
         stat(answer, name, Some(value.clone()));
     }
 }
 
 fn stat(answer: &mut Answer, name: &str, value: Option<Value>) {
-    let stats = answer.rest_stats.get_or_insert_with(|| Value::Object(Map::new()));
+    let stats = answer.said.rest_stats.get_or_insert_with(|| Value::Object(Map::new()));
     if let (Some(stats), Some(value)) = (stats.as_object_mut(), value) {
         stats.insert(name.to_owned(), value);
     }
@@ -168,9 +168,9 @@ mod tests {
                 r#"{"type":"chat.end","result":{"model_instance_id":"m","stats":{"input_tokens":3,"total_output_tokens":2}}}"#,
             ),
         ]);
-        assert_eq!(answer.error, None);
+        assert_eq!(answer.said.error, None);
         assert_eq!((answer.text.as_str(), answer.reasoning.as_str()), ("Hi", "hm"));
-        let stats = answer.rest_stats.unwrap();
+        let stats = answer.said.rest_stats.unwrap();
         assert_eq!(stats["total_output_tokens"], 2);
         assert_eq!(stats["model_load_time_seconds"], 2.5);
         assert_eq!(stats["prompt_processing_end_mono"], 4.0);
@@ -188,7 +188,7 @@ mod tests {
             ),
         ]);
         assert_eq!((answer.text.as_str(), answer.reasoning.as_str(), answer.progress), ("Hi", "hm", 2));
-        let stats = answer.rest_stats.unwrap();
+        let stats = answer.said.rest_stats.unwrap();
         assert_eq!((&stats["model_load_start_mono"], &stats["model_load_end_mono"]), (&0.0.into(), &1.0.into()));
     }
 
@@ -198,7 +198,7 @@ mod tests {
             ("error", r#"{"type":"error","error":{"type":"internal_error","message":"engine died"}}"#),
             ("chat.end", r#"{"type":"chat.end","result":{"stats":{}}}"#),
         ]);
-        assert_eq!(answer.error.unwrap().message, "engine died (internal_error)");
-        assert_eq!(answer.finish_reason, None);
+        assert_eq!(answer.said.error.unwrap().message, "engine died (internal_error)");
+        assert_eq!(answer.said.finish_reason, None);
     }
 }

@@ -67,19 +67,19 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
         let counted = tokens.output.is_some() || tokens.input.is_some();
         outcome.tokens = counted.then_some(tokens);
     }
-    outcome.served_model = answer.served_model.take();
-    outcome.provider = answer.provider.take().or_else(|| outcome.provider.take());
-    outcome.generation_id = answer.generation_id.take();
-    outcome.finish_reason = answer.finish_reason.take();
-    outcome.native_finish_reason = answer.native_finish_reason.take();
-    (outcome.usage, outcome.rest_stats) = (answer.usage.take(), answer.rest_stats.take());
-    (outcome.model_info, outcome.runtime) = (answer.model_info.take(), answer.runtime.take());
-    outcome.timings = answer.timings.take();
-    let fields = std::mem::take(&mut answer.server_fields).into_iter();
+    outcome.served_model = answer.said.served_model.take();
+    outcome.provider = answer.said.provider.take().or_else(|| outcome.provider.take());
+    outcome.generation_id = answer.said.generation_id.take();
+    outcome.finish_reason = answer.said.finish_reason.take();
+    outcome.native_finish_reason = answer.said.native_finish_reason.take();
+    (outcome.usage, outcome.rest_stats) = (answer.said.usage.take(), answer.said.rest_stats.take());
+    (outcome.model_info, outcome.runtime) = (answer.said.model_info.take(), answer.said.runtime.take());
+    outcome.timings = answer.said.timings.take();
+    let fields = std::mem::take(&mut answer.said.server_fields).into_iter();
     let fields: Map<String, Value> =
         fields.filter_map(|(name, raw)| Some((name, serde_json::from_str(&raw).ok()?))).collect();
     outcome.server_fields = (!fields.is_empty()).then_some(fields);
-    outcome.openrouter_metadata = answer.openrouter_metadata.take();
+    outcome.openrouter_metadata = answer.said.openrouter_metadata.take();
     outcome.errors = Errors { generation: error.as_ref().map(|error| error.message.clone()), ..outcome.errors.clone() };
     outcome.error = error;
 }
@@ -103,7 +103,7 @@ fn number(value: Option<&Value>, path: &str) -> Option<u64> {
 
 /// The counts, from the best source there is: usage, the server's statistics, or only chunks.
 fn tokens(answer: &Answer, dialect: Dialect) -> Tokens {
-    let usage = |path: &str| number(answer.usage.as_ref(), path);
+    let usage = |path: &str| number(answer.said.usage.as_ref(), path);
     // Zero output beside text is a server that does not count, not an answer without tokens.
     let counted = |n: Option<u64>| n.filter(|&n| n > 0 || answer.chunks.is_empty());
     let mut tokens = Tokens {
@@ -117,8 +117,8 @@ fn tokens(answer: &Answer, dialect: Dialect) -> Tokens {
         cached: usage("/prompt_tokens_details/cached_tokens"),
         source: TokenSource::Usage,
     };
-    let stats = |path: &str| number(answer.rest_stats.as_ref(), path);
-    let timings = |path: &str| number(answer.timings.as_ref(), path);
+    let stats = |path: &str| number(answer.said.rest_stats.as_ref(), path);
+    let timings = |path: &str| number(answer.said.timings.as_ref(), path);
     if tokens.output.is_some() && tokens.cached.is_none() {
         tokens.cached = timings("/cache_n");
     }
@@ -147,7 +147,7 @@ fn tokens(answer: &Answer, dialect: Dialect) -> Tokens {
 
 /// The tokens of the first chunk: as the server said; one, where there are as many chunks as tokens; else its share of the text.
 fn first_tokens(answer: &Answer, output: Option<u64>) -> Option<FirstTokens> {
-    if let Some(n) = answer.first_chunk_tokens {
+    if let Some(n) = answer.said.first_chunk_tokens {
         return Some(FirstTokens { tokens: n as f64, exact: true });
     }
     let (first, output) = (answer.chunks.first()?, output? as f64);
@@ -185,9 +185,9 @@ fn derived(outcome: &Outcome, answer: &Answer, tokens: &Tokens) -> Option<Derive
     let output = tokens.output.filter(|_| tokens.source != TokenSource::Chunks).map(|n| n as f64);
     let rate = |n: Option<f64>, seconds: Option<f64>| Some(n? / seconds.filter(|s| *s > 0.0)?);
     let per_second = rate(output, outcome.generation_time_seconds);
-    let server_rate = answer.rest_stats.as_ref().and_then(|stats| stats.get("tokens_per_second")).is_some()
-        || answer.timings.is_some()
-        || number(answer.rest_stats.as_ref(), "/eval_duration").is_some();
+    let server_rate = answer.said.rest_stats.as_ref().and_then(|stats| stats.get("tokens_per_second")).is_some()
+        || answer.said.timings.is_some()
+        || number(answer.said.rest_stats.as_ref(), "/eval_duration").is_some();
     let derived = Derived {
         tokens_per_second: per_second,
         decode_tokens_per_second: outcome.tpot_seconds.filter(|s| *s > 0.0).map(|s| 1.0 / s),
@@ -202,10 +202,10 @@ fn derived(outcome: &Outcome, answer: &Answer, tokens: &Tokens) -> Option<Derive
 
 /// What the server charged; else its prices times its counts. Prices without counts are no cost.
 fn cost(answer: &Answer, tokens: &Tokens, model: &Model) -> Option<Cost> {
-    let usage = |path: &str| answer.usage.as_ref()?.pointer(path)?.as_f64().filter(|usd| *usd >= 0.0);
+    let usage = |path: &str| answer.said.usage.as_ref()?.pointer(path)?.as_f64().filter(|usd| *usd >= 0.0);
     if let Some(charged) = usage("/cost") {
         // With the provider's own key the charge is only OpenRouter's fee; what the provider takes stands beside it.
-        let own_key = answer.usage.as_ref().is_some_and(|usage| usage["is_byok"] == true);
+        let own_key = answer.said.usage.as_ref().is_some_and(|usage| usage["is_byok"] == true);
         let upstream = usage("/cost_details/upstream_inference_cost").filter(|_| own_key).unwrap_or(0.0);
         return Some(Cost { usd: charged + upstream, source: CostSource::Usage, verified_usd: None });
     }
@@ -228,7 +228,7 @@ fn warnings<'a>(
     parameters: &Parameters,
     succeeded: bool,
 ) -> impl Iterator<Item = &'a str> + use<'a> {
-    let mut warnings: Vec<&'a str> = answer.warnings.iter().copied().collect();
+    let mut warnings: Vec<&'a str> = answer.said.warnings.iter().copied().collect();
     let mut warn = |doubt: bool, word: &'static str| {
         if doubt {
             warnings.push(word);
@@ -239,14 +239,17 @@ fn warnings<'a>(
     warn(cached, "cached_prompt");
     let cut = parameters.max_tokens.is_some_and(|max| tokens.output.is_some_and(|n| n >= max));
     warn(
-        answer.finish_reason.as_deref() == Some("length") || (answer.finish_reason.is_none() && cut),
+        answer.said.finish_reason.as_deref() == Some("length") || (answer.said.finish_reason.is_none() && cut),
         "truncated_by_length",
     );
-    warn(answer.served_model.as_deref().is_some_and(|served| !same_model(&model.id, served)), "served_other_model");
-    let pinned = model.provider.as_deref().zip(answer.provider.as_deref());
+    warn(
+        answer.said.served_model.as_deref().is_some_and(|served| !same_model(&model.id, served)),
+        "served_other_model",
+    );
+    let pinned = model.provider.as_deref().zip(answer.said.provider.as_deref());
     let other = pinned.is_some_and(|(tag, served)| !same_provider(tag, model.provider_name.as_deref(), served));
     warn(other, "served_other_provider");
-    warn(answer.openrouter_metadata.as_ref().is_some_and(tried_several), "provider_retried");
+    warn(answer.said.openrouter_metadata.as_ref().is_some_and(tried_several), "provider_retried");
     warn(succeeded && tokens.source == TokenSource::Chunks, "usage_missing");
     warn(succeeded && answer.whole && parameters.stream, "not_streamed");
     warn(succeeded && answer.chunks.is_empty(), "empty_answer");

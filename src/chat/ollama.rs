@@ -82,7 +82,7 @@ pub fn line(answer: &mut Answer, at: Arrival, line: &str) {
             answer.finish(reason);
         }
         fields.remove("message");
-        answer.rest_stats = Some(json);
+        answer.said.rest_stats = Some(json);
     }
 }
 
@@ -115,14 +115,14 @@ mod tests {
         ]);
         assert_eq!((answer.text.as_str(), answer.reasoning.as_str(), answer.chunks.len()), ("Hi", "hm", 2));
         assert!(answer.ended);
-        assert_eq!(answer.finish_reason.as_deref(), Some("stop"));
-        assert_eq!(answer.rest_stats.unwrap()["eval_count"], 2);
+        assert_eq!(answer.said.finish_reason.as_deref(), Some("stop"));
+        assert_eq!(answer.said.rest_stats.unwrap()["eval_count"], 2);
     }
 
     #[test]
     fn an_error_line_ends_it() {
-        assert_eq!(stream(&[r#"{"error":"out of memory"}"#]).error.unwrap().message, "out of memory");
-        assert_eq!(stream(&["<html>"]).error.unwrap().kind, FailureKind::Protocol);
-        assert_eq!(stream(&["[1]"]).error.unwrap().kind, FailureKind::Protocol);
+        assert_eq!(stream(&[r#"{"error":"out of memory"}"#]).said.error.unwrap().message, "out of memory");
+        assert_eq!(stream(&["<html>"]).said.error.unwrap().kind, FailureKind::Protocol);
+        assert_eq!(stream(&["[1]"]).said.error.unwrap().kind, FailureKind::Protocol);
     }
 }

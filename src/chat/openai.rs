@@ -120,16 +120,16 @@ fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
     {
         answer.fail(refusal.failure(200));
     }
-    if answer.served_model.is_none()
+    if answer.said.served_model.is_none()
         && let Some(model) = chunk.text("model")
     {
         answer.served(&model);
     }
-    if answer.generation_id.is_none() {
-        answer.generation_id = chunk.text("id").map(Cow::into_owned).filter(|id| !id.is_empty());
+    if answer.said.generation_id.is_none() {
+        answer.said.generation_id = chunk.text("id").map(Cow::into_owned).filter(|id| !id.is_empty());
     }
-    if answer.provider.is_none() {
-        answer.provider = chunk.text("provider").map(Cow::into_owned);
+    if answer.said.provider.is_none() {
+        answer.said.provider = chunk.text("provider").map(Cow::into_owned);
     }
     let had = answer.chunks.len();
     let choices = match chunk.get("choices").filter(|raw| said(raw)) {
@@ -146,7 +146,7 @@ fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
         only = text.filter(|_| choices.len() == 1);
     }
     // Until there is text, a chunk may mean more than what it says.
-    if let Some((text, reasoning)) = only.filter(|_| had > 0 && answer.error.is_none() && !answer.whole) {
+    if let Some((text, reasoning)) = only.filter(|_| had > 0 && answer.said.error.is_none() && !answer.whole) {
         answer.repeated.learn(data, text, reasoning);
     }
     // Most say usage at the top, Kimi in the choice, Groq in a field of its own.
@@ -159,11 +159,11 @@ fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
         // Until the first text: how many tokens were made for it, where the server tells with each chunk: cumulative usage
         // (vLLM, SGLang), timings per token (llama.cpp), log-probabilities or ids.
         let count = |found: Option<&Value>, key: &str| found?.get(key)?.as_u64().filter(|&n| n > 0);
-        answer.tokens_until_text += tokens;
+        answer.said.tokens_until_text += tokens;
         if answer.chunks.len() == 1 {
-            answer.first_chunk_tokens = count(usage.as_ref(), "completion_tokens")
+            answer.said.first_chunk_tokens = count(usage.as_ref(), "completion_tokens")
                 .or_else(|| count(timings.as_ref(), "predicted_n"))
-                .or(Some(answer.tokens_until_text).filter(|&n| n > 0));
+                .or(Some(answer.said.tokens_until_text).filter(|&n| n > 0));
         }
     }
     if let Some(usage) = usage {
@@ -172,13 +172,13 @@ fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
         answer.usage(usage);
     }
     if let Some(timings) = timings.or_else(|| chunk.filled("metrics")) {
-        answer.timings = Some(timings);
+        answer.said.timings = Some(timings);
     }
     let raw = [
-        ("stats", &mut answer.rest_stats),
-        ("model_info", &mut answer.model_info),
-        ("runtime", &mut answer.runtime),
-        ("openrouter_metadata", &mut answer.openrouter_metadata),
+        ("stats", &mut answer.said.rest_stats),
+        ("model_info", &mut answer.said.model_info),
+        ("runtime", &mut answer.said.runtime),
+        ("openrouter_metadata", &mut answer.said.openrouter_metadata),
     ];
     for (name, place) in raw {
         if let Some(found) = chunk.filled(name) {
@@ -211,7 +211,7 @@ fn take_choice<'a>(answer: &mut Answer, at: Arrival, choice: &Fields<'a>) -> (u6
         answer.ending |= !reason.is_empty();
     }
     if first && let Some(native) = choice.text("native_finish_reason") {
-        answer.native_finish_reason = Some(native.into_owned());
+        answer.said.native_finish_reason = Some(native.into_owned());
     }
     choice.keep_others(&OF_CHOICE, answer);
     let items = |list: Option<&Value>| list.and_then(Value::as_array).map_or(0, |items| items.len() as u64);

@@ -4,14 +4,24 @@
 //! that begins and ends with the same bytes can say nothing else: its text is cut out, and it is not taken apart again. A chunk
 //! that differs in anything else is.
 
+use foldhash::quality::RandomState;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::hash::BuildHasher;
+use std::sync::LazyLock;
+
+/// The key of this process.
+static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
 /// What stands around the text of a chunk, where all else in it has no effect when it is said twice.
+///
+/// It is kept as a keyed hash of 64 bits: bytes to compare would have to be fetched from memory that is cold by the time the next
+/// chunk comes, where there are many streams. Two different chunks in 10¹⁹ would be taken for one.
 #[derive(Debug, Default)]
 pub struct Repeated {
-    before: String,
-    after: String,
+    around: u64,
+    before: usize,
+    after: usize,
     reasoning: bool,
 }
 
@@ -20,24 +30,24 @@ impl Repeated {
     pub fn learn(&mut self, data: &str, text: &str, reasoning: bool) {
         let at = (text.as_ptr() as usize).wrapping_sub(data.as_ptr() as usize);
         let (Some(before), Some(after)) = (data.get(..at), data.get(at.wrapping_add(text.len())..)) else { return };
-        if self.before != before || self.after != after {
-            before.clone_into(&mut self.before);
-            after.clone_into(&mut self.after);
-        }
-        self.reasoning = reasoning;
+        *self = Self { around: KEY.hash_one((before, after)), before: at, after: after.len(), reasoning };
     }
 
     /// The text of a chunk that is that one over again, and whether it is reasoning.
     pub fn text<'a>(&self, data: &'a str) -> Option<(Cow<'a, str>, bool)> {
-        if self.before.is_empty() {
+        if self.before == 0 {
             return None;
         }
-        let raw = data.strip_prefix(self.before.as_str())?.strip_suffix(self.after.as_str())?;
+        let end = data.len().checked_sub(self.after)?;
+        let (raw, before, after) = (data.get(self.before..end)?, data.get(..self.before)?, data.get(end..)?);
+        if KEY.hash_one((before, after)) != self.around {
+            return None;
+        }
         if raw.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
             return Some((Cow::Borrowed(raw), self.reasoning));
         }
         // With the quotes, which stand at the ends of what is around it: a string of its own, or something else altogether.
-        let quoted = &data[self.before.len() - 1..data.len() - self.after.len() + 1];
+        let quoted = &data[self.before - 1..end + 1];
         let text: &RawValue = serde_json::from_str(quoted).ok()?;
         super::fields::text(text).map(|text| (text, self.reasoning))
     }

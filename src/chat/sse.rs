@@ -19,14 +19,21 @@ pub struct Event<'a> {
 /// A parser that is fed bytes as they arrive.
 #[derive(Debug, Default)]
 pub struct Parser {
+    /// Nothing between events, as most reads end.
+    held: Option<Box<Held>>,
+    /// The last byte was a CR: a LF that follows belongs to it.
+    after_cr: bool,
+    begun: bool,
+}
+
+/// The part of an event that has come.
+#[derive(Debug, Default)]
+struct Held {
     /// The line that is not finished yet.
     line: Vec<u8>,
     name: String,
     data: Vec<u8>,
     has_data: bool,
-    /// The last byte was a CR: a LF that follows belongs to it.
-    after_cr: bool,
-    begun: bool,
 }
 
 impl Parser {
@@ -44,15 +51,12 @@ impl Parser {
                 bytes = rest;
             }
             let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) else { break };
-            if self.line.is_empty() {
+            let line = self.held.as_mut().map(|held| std::mem::take(&mut held.line)).unwrap_or_default();
+            if line.is_empty() {
                 // The whole line lies in this read, and is not copied.
                 self.end_of_line(&bytes[..end], &mut each);
             } else {
-                let mut line = std::mem::take(&mut self.line);
-                line.extend_from_slice(&bytes[..end]);
-                self.end_of_line(&line, &mut each);
-                line.clear();
-                self.line = line;
+                self.end_of_line(&[&line, &bytes[..end]].concat(), &mut each);
             }
             let cr = bytes[end] == b'\r';
             bytes = &bytes[end + 1..];
@@ -64,17 +68,19 @@ impl Parser {
                 }
             }
         }
-        self.line.extend_from_slice(bytes);
+        if !bytes.is_empty() {
+            self.held.get_or_insert_default().line.extend_from_slice(bytes);
+        }
     }
 
     /// Whether nothing is held.
     fn is_between(&self) -> bool {
-        self.line.is_empty() && !self.has_data && self.name.is_empty() && !self.after_cr
+        self.held.is_none() && !self.after_cr
     }
 
     /// The stream ended: hands out the event that was cut off, if there is one.
     pub fn finish(&mut self, mut each: impl FnMut(Event<'_>)) {
-        let line = std::mem::take(&mut self.line);
+        let line = self.held.as_mut().map(|held| std::mem::take(&mut held.line)).unwrap_or_default();
         if !line.is_empty() {
             self.end_of_line(&line, &mut each);
         }
@@ -83,7 +89,7 @@ impl Parser {
 
     /// How many bytes are held of an event that is not complete.
     pub fn pending(&self) -> usize {
-        self.line.len() + self.data.len()
+        self.held.as_ref().map_or(0, |held| held.line.len() + held.data.len())
     }
 
     fn end_of_line(&mut self, mut line: &[u8], each: &mut impl FnMut(Event<'_>)) {
@@ -100,25 +106,21 @@ impl Parser {
         };
         match field {
             b"data" => {
-                if std::mem::replace(&mut self.has_data, true) {
-                    self.data.push(b'\n');
+                let held = self.held.get_or_insert_default();
+                if std::mem::replace(&mut held.has_data, true) {
+                    held.data.push(b'\n');
                 }
-                self.data.extend_from_slice(value);
+                held.data.extend_from_slice(value);
             }
-            b"event" => {
-                self.name.clear();
-                self.name.push_str(&String::from_utf8_lossy(value));
-            }
+            b"event" => self.held.get_or_insert_default().name = String::from_utf8_lossy(value).into_owned(),
             _ => {}
         }
     }
 
     fn dispatch(&mut self, each: &mut impl FnMut(Event<'_>)) {
-        if std::mem::take(&mut self.has_data) {
-            each(Event { name: &self.name, data: &lossy(&self.data) });
+        if let Some(held) = self.held.take().filter(|held| held.has_data) {
+            each(Event { name: &held.name, data: &lossy(&held.data) });
         }
-        self.data.clear();
-        self.name.clear();
     }
 }
 

@@ -112,6 +112,11 @@ pub fn unopened(text: &str, seen: usize) -> Option<(&str, &str)> {
     (own_line && !thought.contains(OPEN)).then(|| (thought, rest.trim_start()))
 }
 
+/// Whether a piece may end a reasoning: what the content was before is not looked at, as its memory is cold by now.
+pub fn may_close(piece: &str) -> bool {
+    memchr::memchr(b'>', piece.as_bytes()).is_some()
+}
+
 /// How many bytes at the end of `text` are the beginning of `tag`.
 fn tail_that_may_open(text: &str, tag: &str) -> usize {
     (1..tag.len().min(text.len() + 1)).rev().find(|&n| text.ends_with(&tag[..n])).unwrap_or(0)

@@ -178,9 +178,9 @@ impl Ride {
         piece(&mut self.body, cx, || self.reads.last(), take)
     }
 
-    /// The stamps of the reads of its connection, for whichever stream they were.
-    pub fn reads(&self) -> &Reads {
-        &self.reads
+    /// The last read of its connection, for whichever stream it was.
+    pub fn last_read(&self) -> Read {
+        self.reads.last()
     }
 }
 

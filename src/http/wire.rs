@@ -19,7 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio_util::either::Either;
 
 use super::io_failure;
 use super::lanes::{Lanes, Ride};
@@ -79,8 +81,18 @@ pub struct Head {
 
 /// How a request travels.
 enum Way {
-    Solo(Box<Solo<TokioIo<Stream>>>),
-    Ride(Ride),
+    Solo(Solo<Socket>),
+    Ride(Box<Ride>),
+}
+
+/// What bytes are read from. TLS is large, and what there is of each connection is small without it.
+type Socket = Either<TcpStream, Box<TokioIo<Stream>>>;
+
+fn socket(stream: Stream) -> Socket {
+    match stream {
+        Stream::Http(tcp) => Either::Left(tcp.into_inner()),
+        tls @ Stream::Https(_) => Either::Right(Box::new(TokioIo::new(tls))),
+    }
 }
 
 /// One open connection, or a place on one.
@@ -88,12 +100,12 @@ pub struct Connection {
     way: Way,
     used: bool,
     opened_seconds: f64,
-    forward: Option<Forward>,
+    forward: Option<Box<Forward>>,
 }
 
 impl Connection {
     pub(super) fn on_lane(ride: Ride, used: bool, opened_seconds: f64) -> Self {
-        Self { way: Way::Ride(ride), used, opened_seconds, forward: None }
+        Self { way: Way::Ride(Box::new(ride)), used, opened_seconds, forward: None }
     }
 
     /// Whether it carried a request before.
@@ -106,11 +118,11 @@ impl Connection {
         self.opened_seconds
     }
 
-    /// The stamps of its reads. Of a connection that many streams share, they are those of all of them.
-    pub fn reads(&self) -> &Reads {
+    /// The last read that brought bytes. Of a connection that many streams share, it may have been for another.
+    pub fn last_read(&self) -> Read {
         match &self.way {
-            Way::Solo(solo) => solo.reads(),
-            Way::Ride(ride) => ride.reads(),
+            Way::Solo(solo) => solo.last_read(),
+            Way::Ride(ride) => ride.last_read(),
         }
     }
 
@@ -120,14 +132,20 @@ impl Connection {
     }
 
     /// Takes a request with a path and a host, to be written by [`Connection::poll_head`].
-    pub fn begin(&mut self, mut request: Request<Bytes>) {
+    ///
+    /// # Errors
+    /// When it is none that can be written.
+    pub fn begin(&mut self, mut request: Request<Bytes>) -> io::Result<()> {
         self.used = true;
         if let Some(forward) = &self.forward {
             forward.address(&mut request);
         }
         match &mut self.way {
             Way::Solo(solo) => solo.begin(request),
-            Way::Ride(ride) => ride.begin(request),
+            Way::Ride(ride) => {
+                ride.begin(request);
+                Ok(())
+            }
         }
     }
 
@@ -240,12 +258,11 @@ impl Connections {
         let began = clock::mono_ns();
         let opening = async {
             let (stream, forward) = self.routes.open(uri, &server, false).await?;
-            let solo = Solo::new(TokioIo::new(stream)).await.map_err(|why| failed(&server, &why))?;
             Ok(Connection {
-                way: Way::Solo(Box::new(solo)),
+                way: Way::Solo(Solo::new(socket(stream))),
                 used: false,
                 opened_seconds: clock::between(began, clock::mono_ns()),
-                forward,
+                forward: forward.map(Box::new),
             })
         };
         within(limit, &server, opening).await

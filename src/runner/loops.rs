@@ -24,7 +24,7 @@ pub struct EventLoop {
     /// How late it is.
     pub lag: Lag,
     /// Who is to hear that the run ends.
-    pub halt: Halt,
+    pub halt: Arc<Halt>,
     /// The loop ends when this is dropped.
     _until: oneshot::Sender<()>,
 }
@@ -50,7 +50,7 @@ impl Loops {
                 let _ = runtime.block_on(ended);
             })?;
             let lag = Lag::of(&handle);
-            Ok(Arc::new(EventLoop { handle, connections, lag, halt: Halt::default(), _until: until }))
+            Ok(Arc::new(EventLoop { handle, connections, lag, halt: Arc::default(), _until: until }))
         });
         let loops: Vec<_> = started.collect::<io::Result<_>>()?;
         Lag::measure(loops.iter().map(|one| one.lag.clone()).collect());
@@ -99,23 +99,25 @@ impl Halt {
     }
 
     /// Waits until the run was asked to stop as far as `far` says then, or further.
-    pub fn at(&self, far: impl Fn() -> Stop) -> impl Future<Output = ()> {
+    pub fn at(self: Arc<Self>, far: impl Fn() -> Stop + Unpin) -> impl Future<Output = ()> + Unpin {
         let mut place = Place { halt: self, at: None };
         std::future::poll_fn(move |cx| {
             // First the place, then the look: what is said in between is heard.
             place.keep(cx);
-            if self.level.load(Ordering::Acquire) >= far() as u8 { Poll::Ready(()) } else { Poll::Pending }
+            let said = place.halt.level.load(Ordering::Acquire);
+            // As long as nothing was said, nobody is asked.
+            if said > Stop::Go as u8 && said >= far() as u8 { Poll::Ready(()) } else { Poll::Pending }
         })
     }
 }
 
 /// A place in the list of those to be woken.
-struct Place<'a> {
-    halt: &'a Halt,
+struct Place {
+    halt: Arc<Halt>,
     at: Option<(usize, Waker)>,
 }
 
-impl Place<'_> {
+impl Place {
     fn keep(&mut self, cx: &Context<'_>) {
         match &mut self.at {
             Some((_, waker)) if waker.will_wake(cx.waker()) => {}
@@ -142,7 +144,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         if let Some((at, _)) = self.at.take() {
             let mut waiting = self.halt.waiting();
@@ -163,7 +165,7 @@ mod tests {
         let halt = Arc::new(Halt::default());
         let sent = Arc::new(AtomicBool::new(true));
         let waits = |halt: Arc<Halt>, sent: Arc<AtomicBool>| async move {
-            halt.at(|| if sent.load(Ordering::Relaxed) { Stop::Leave } else { Stop::Drain }).await;
+            halt.at(move || if sent.load(Ordering::Relaxed) { Stop::Leave } else { Stop::Drain }).await;
         };
         let one = tokio::spawn(waits(Arc::clone(&halt), Arc::clone(&sent)));
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -19,11 +19,20 @@ use std::time::Duration;
 /// The shortest wait before the same request is sent again, whatever a server asks.
 const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 
+/// How often it is noted how far an answer is, in nanoseconds: eyes see no more.
+const SHOWN_NS: u64 = 50_000_000;
+
 /// The longest that a server's `Retry-After` is obeyed; a longer one ends the request.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// Sends the turn of a job that is next; returns its result and the answer's text.
-pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking: &Asking) -> (Box<Outcome>, String) {
+pub async fn perform(
+    shared: &Arc<Shared>,
+    on: &EventLoop,
+    job: &Job,
+    id: u64,
+    asking: &Asking,
+) -> (Box<Outcome>, String) {
     let settings = &shared.settings;
     let target = &job.target;
     let flight = Arc::new(Flight::new(id, &target.model.id));
@@ -62,8 +71,8 @@ pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking
     while spoken + 1 < dialects.len() && !asking.speaks(dialects[spoken]) {
         spoken += 1;
     }
-    let (sent, on_its_way) = (AtomicBool::new(false), AtomicBool::new(false));
-    let mut load_told = false;
+    let (sent, on_its_way) = (AtomicBool::new(false), Arc::new(AtomicBool::new(false)));
+    let load_told = Arc::new(AtomicBool::new(false));
     // What came of the try before, and whether it stands among the attempts.
     let mut before: Option<Box<(Told, Dialect, bool)>> = None;
     let (told, dialect) = loop {
@@ -83,17 +92,31 @@ pub async fn perform(shared: &Shared, on: &EventLoop, job: &Job, id: u64, asking
             let run = Some(settings.run.clone());
             shared.tell(Event::Start(Start { id, run, start_ts: stamp.ts, start_mono: stamp.mono() }));
         };
-        let on_piece = |answer: &chat::Answer| {
-            if !load_told && let Some(load) = jit_load(&settings.run, target, answer) {
-                load_told = true;
-                shared.tell(Event::Load(Box::new(load)));
-            }
-            if !answer.chunks.is_empty() {
-                flight.piece(answer);
+        let on_piece = {
+            let (shared, target) = (Arc::clone(shared), Arc::clone(target));
+            let (flight, load_told) = (Arc::clone(&flight), Arc::clone(&load_told));
+            let mut shown_ns = 0;
+            move |answer: &chat::Answer| {
+                // A server that loads tells how far it is.
+                if answer.progress > 0
+                    && let Some(load) = jit_load(&shared.settings.run, &target, answer)
+                    && !load_told.swap(true, Ordering::Relaxed)
+                {
+                    shared.tell(Event::Load(Box::new(load)));
+                }
+                // Nobody looks more often.
+                if let Some(last) = answer.chunks.last().filter(|last| last.at.ns >= shown_ns) {
+                    flight.piece(answer);
+                    shown_ns = last.at.ns + SHOWN_NS;
+                }
             }
         };
         // What is on its way may finish; what waits for its time or its connection is not sent any more, a second try included.
-        let cancelled = on.halt.at(|| if on_its_way.load(Ordering::Relaxed) { Stop::Leave } else { Stop::Drain });
+        let far = {
+            let on_its_way = Arc::clone(&on_its_way);
+            move || if on_its_way.load(Ordering::Relaxed) { Stop::Leave } else { Stop::Drain }
+        };
+        let cancelled = Arc::clone(&on.halt).at(far);
         let told = ask(&on.connections, &call, settings.limits, cancelled, on_start, on_piece).await;
         if told.start.is_none()
             && told.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)
@@ -168,7 +191,7 @@ fn finish(
         }
     }
     // A load inside a request is part of its time to first token, whoever was to load.
-    if let Some(seconds) = told.answer.rest_stats.as_ref().and_then(loaded_seconds) {
+    if let Some(seconds) = told.answer.said.rest_stats.as_ref().and_then(loaded_seconds) {
         outcome.load_time_seconds.get_or_insert(Some(seconds));
         outcome.warnings.push("loaded_by_request".into());
     }
@@ -245,7 +268,7 @@ fn loaded_seconds(stats: &Value) -> Option<f64> {
 /// The load that a server made of itself, because a request named a model that was not there: told when it is done, by a
 /// server that tells of it (LM Studio's native chat). There is no baseline before it.
 fn jit_load(run: &str, target: &Target, answer: &chat::Answer) -> Option<Load> {
-    let stats = answer.rest_stats.as_ref()?;
+    let stats = answer.said.rest_stats.as_ref()?;
     let mono = |name: &str| stats.get(name).and_then(Value::as_f64);
     let (started_mono, ended_mono) = (mono("model_load_start_mono")?, mono("model_load_end_mono")?);
     let now = Stamp::now();
@@ -265,7 +288,7 @@ fn jit_load(run: &str, target: &Target, answer: &chat::Answer) -> Option<Load> {
         loader: Loader::Jit,
         gpu_setting: None,
         context_length: None,
-        instance: answer.served_model.clone().filter(|name| *name != target.model.id),
+        instance: answer.said.served_model.clone().filter(|name| *name != target.model.id),
         error: None,
     })
 }

@@ -46,9 +46,9 @@ fn one_event_is_one_chunk_whatever_it_holds() {
 fn usage_that_says_nothing_is_not_usage() {
     let mut answer = Answer::default();
     answer.usage(json!({"total_tokens": 0, "total_characters": 0}));
-    assert_eq!(answer.usage, None);
+    assert_eq!(answer.said.usage, None);
     answer.usage(json!({"completion_tokens": 5}));
     answer.usage(json!({"completion_tokens": 0}));
     answer.usage(Value::Null);
-    assert_eq!(answer.usage, Some(json!({"completion_tokens": 5})));
+    assert_eq!(answer.said.usage, Some(json!({"completion_tokens": 5})));
 }

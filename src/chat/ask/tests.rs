@@ -1,7 +1,9 @@
 use super::*;
+use std::future::poll_fn;
 use std::io::{Read as _, Write};
 use std::net::TcpListener;
 use std::sync::mpsc::channel;
+use std::task::Poll;
 
 /// The preface of HTTP/2's own settings: an empty SETTINGS frame (RFC 9113, section 6.5).
 const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
@@ -79,7 +81,7 @@ async fn a_request_that_is_cancelled_as_soon_as_it_is_written_was_started_all_th
             }
             let connections = Connections::new(http2);
             let (mut starts, mut turns) = (0, 0);
-            let cancelled = poll_fn(|cx| {
+            let cancelled = poll_fn(move |cx| {
                 turns += 1;
                 cx.waker().wake_by_ref();
                 if turns == last { Poll::Ready(()) } else { Poll::Pending }

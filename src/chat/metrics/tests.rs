@@ -8,7 +8,7 @@ const SECOND: u64 = 1_000_000_000;
 
 fn told(chunks: &[(u64, u64, u32, Kind)]) -> Told {
     let mut answer = Answer::default();
-    (answer.ended, answer.finish_reason) = (true, Some("stop".into()));
+    (answer.ended, answer.said.finish_reason) = (true, Some("stop".into()));
     answer.first_event = Some(Arrival { ns: SECOND + 50_000_000, read: 1 });
     answer.chunks = chunks
         .iter()
@@ -47,7 +47,7 @@ fn outcome(told: Told) -> Outcome {
 fn the_numbers_of_a_stream_follow_from_its_stamps() {
     use Kind::{Answer as A, Reasoning as R};
     let mut told = told(&[(200, 1, 4, R), (220, 2, 4, R), (240, 3, 4, A), (300, 4, 4, A)]);
-    told.answer.usage = Some(json!({"prompt_tokens": 30, "completion_tokens": 4,
+    told.answer.said.usage = Some(json!({"prompt_tokens": 30, "completion_tokens": 4,
         "completion_tokens_details": {"reasoning_tokens": 2}, "prompt_tokens_details": {"cached_tokens": 10}}));
     let outcome = outcome(told);
     let timing = outcome.timing_seconds.unwrap();
@@ -72,7 +72,7 @@ fn several_tokens_in_the_first_chunk_do_not_flatter_the_decode_rate() {
     // 100 tokens as 25 chunks of 4 every 20 ms: truly 200 tokens per second.
     let chunks: Vec<_> = (0..25).map(|n| (200 + n * 20, n, 16, Kind::Answer)).collect();
     let mut told = told(&chunks);
-    told.answer.usage = Some(json!({"completion_tokens": 100}));
+    told.answer.said.usage = Some(json!({"completion_tokens": 100}));
     let outcome = outcome(told);
     assert!((outcome.derived.unwrap().decode_tokens_per_second.unwrap() - 200.0).abs() < 1e-6);
     assert!((1.0 / outcome.tpot_simple_seconds.unwrap() - 206.25).abs() < 1e-6);
@@ -102,7 +102,7 @@ fn what_is_undefined_is_null_and_never_zero() {
 #[test]
 fn zero_tokens_beside_text_is_not_a_count() {
     let mut told = told(&[(200, 1, 4, Kind::Answer), (210, 2, 4, Kind::Answer)]);
-    told.answer.usage = Some(json!({"prompt_tokens": 3, "completion_tokens": 0}));
+    told.answer.said.usage = Some(json!({"prompt_tokens": 3, "completion_tokens": 0}));
     let tokens = outcome(told).tokens.unwrap();
     assert_eq!((tokens.output, tokens.source), (Some(2), TokenSource::Chunks));
 }
@@ -115,7 +115,7 @@ fn counts_that_no_server_can_mean_are_no_counts() {
         json!({"prompt_tokens": "7", "completion_tokens": [1], "cost": "free"}),
     ] {
         let mut told = told(&[(200, 1, 4, Kind::Answer), (210, 2, 4, Kind::Answer)]);
-        told.answer.usage = Some(usage.clone());
+        told.answer.said.usage = Some(usage.clone());
         let outcome = outcome(told);
         let tokens = outcome.tokens.unwrap();
         assert_eq!((tokens.input, tokens.output, tokens.source), (None, Some(2), TokenSource::Chunks), "{usage}");
@@ -126,7 +126,7 @@ fn counts_that_no_server_can_mean_are_no_counts() {
 #[test]
 fn a_proxy_that_collects_the_stream_is_seen() {
     let mut told = told(&(0..20).map(|n| (900 + n / 19, 1, 4, Kind::Answer)).collect::<Vec<_>>());
-    told.answer.usage = Some(json!({"completion_tokens": 20}));
+    told.answer.said.usage = Some(json!({"completion_tokens": 20}));
     assert!(outcome(told).warnings.contains(&"buffered_stream".to_owned()));
 }
 
@@ -169,7 +169,7 @@ fn a_charge_for_one_s_own_key_counts_what_the_provider_takes() {
         (json!({"cost": 0.01, "is_byok": true, "cost_details": null}), 0.01),
     ] {
         let mut told = told(&[(200, 1, 4, Kind::Answer)]);
-        told.answer.usage = Some(usage);
+        told.answer.said.usage = Some(usage);
         assert!((outcome(told).cost.unwrap().usd - usd).abs() < 1e-12);
     }
 }
