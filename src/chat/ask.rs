@@ -113,7 +113,8 @@ pub async fn ask(
                 Ok(Begun { connection, deadline, alarm }) => {
                     let status = told.status.unwrap_or_default();
                     let about = (limits, deadline, alarm);
-                    let mut body = Body::new((connection, call.dialect, status), about, on_piece, cancelled);
+                    let answer = std::mem::take(&mut told.answer);
+                    let mut body = Body::new((connection, call.dialect, status), answer, about, on_piece, cancelled);
                     let (body, outcome) = apart(async move {
                         let outcome = poll_fn(|cx| body.poll_end(cx)).await;
                         (body, outcome)

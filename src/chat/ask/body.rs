@@ -57,10 +57,11 @@ pub struct Came {
 }
 
 impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
-    /// What follows on this connection, whose last read brought the head. `alarm` is the timer of the request; `on_piece` is told of
-    /// each piece that brings the answer forward.
+    /// What follows on this connection, whose last read brought the head, and with it what is known of the answer so far. `alarm` is
+    /// the timer of the request; `on_piece` is told of each piece that brings the answer forward.
     pub fn new(
         (connection, dialect, status): (Connection, Dialect, u16),
+        answer: Answer,
         (limits, deadline, alarm): (Limits, Instant, Alarm),
         on_piece: P,
         cancelled: C,
@@ -70,7 +71,7 @@ impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
         Self {
             connection,
             reader: Reader::new(Form::Unknown, dialect),
-            answer: Answer::default(),
+            answer,
             alarm,
             on_piece,
             cancelled,
