@@ -1,7 +1,7 @@
 //! What became of an exchange that did not come to its end, in the words of whom it is due to: the connection, the stream, the
 //! server that took nothing of it, or bytes that are no HTTP.
 //!
-//! hyper's errors say only that the exchange failed. What lies beneath them (an error of HTTP/2, of the form, of the socket) says why.
+//! With HTTP/2, hyper's errors say only that the exchange failed. What lies beneath them (an error of HTTP/2, of the form, of the socket) says why.
 
 use super::io_failure;
 use crate::record::{Failure, FailureKind};
@@ -28,8 +28,7 @@ impl Broke {
         if malformed(why) {
             return Self::Form;
         }
-        let mut cause: Option<&(dyn Error + 'static)> = why.get_ref().map(|error| error as &(dyn Error + 'static));
-        while let Some(error) = cause {
+        for error in causes(why) {
             if let Some(error) = error.downcast_ref::<hyper::Error>() {
                 if error.is_canceled() {
                     return Self::Unprocessed;
@@ -44,7 +43,6 @@ impl Broke {
             if error.downcast_ref::<io::Error>().is_some_and(malformed) {
                 return Self::Form;
             }
-            cause = error.source();
         }
         Self::Connection
     }
@@ -98,16 +96,15 @@ fn malformed(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
 }
 
+/// What lies beneath an error, one cause beneath the other.
+fn causes(why: &io::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let first: Option<&(dyn Error + 'static)> = why.get_ref().map(|error| error as _);
+    std::iter::successors(first, |error: &&(dyn Error + 'static)| (*error).source())
+}
+
 /// The error of HTTP/2 beneath an error.
 fn http2(why: &io::Error) -> Option<&h2::Error> {
-    let mut cause: Option<&(dyn Error + 'static)> = why.get_ref().map(|error| error as &(dyn Error + 'static));
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
+    causes(why).find_map(|error| error.downcast_ref())
 }
 
 fn is_http1(why: &io::Error) -> bool {

@@ -1,40 +1,63 @@
-//! A socket that can be kept from reading: it reads once, then it is looked at what came, then it may read again.
+//! A socket of HTTP/2 that is read in turns: it reads once, then it is looked at what came, then it may read again.
 //!
-//! So the last read is the one that brought what is found, and its stamp is the stamp of what is found. What a turn is, each
-//! version of HTTP says itself ([`Gate`]). The two share here also how a piece of a body is taken.
+//! So the last read is the one that brought what is found, and its stamp is the stamp of what is found.
 
-use super::wire::Read;
-use hyper::Response;
-use hyper::body::{Body as _, Incoming};
-use std::future::Future;
+use super::frames::Frames;
+use super::wire::Reads;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 
-/// The head of an answer and its body, awaited.
-pub type Answer = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
+/// What a server said of its connection.
+#[derive(Default)]
+pub struct Said {
+    /// There was a first frame …
+    pub first: Notify,
+    /// … and it was as it must be.
+    pub greeted: AtomicBool,
+    /// It takes no more streams.
+    pub leaves: AtomicBool,
+}
 
-/// Says when a socket may read, and hears what it read.
-pub trait Gate {
-    /// Whether it may not read now. Whoever asked is woken at once, and asks again.
-    fn closed(&mut self) -> bool;
+/// The socket of a connection that many streams share.
+pub struct Turns<S> {
+    inner: S,
+    reads: Arc<Reads>,
+    has_read: bool,
+    frames: Frames,
+    said: Arc<Said>,
+}
+
+impl<S> Turns<S> {
+    /// A socket whose reads are stamped in `reads`; what the server says of the connection goes to `said`.
+    pub fn new(inner: S, reads: Arc<Reads>, said: Arc<Said>) -> Self {
+        Self { inner, reads, has_read: false, frames: Frames::default(), said }
+    }
 
     /// A read has just brought these bytes.
-    fn brought(&mut self, fresh: &[u8]);
+    fn brought(&mut self, fresh: &[u8]) {
+        self.reads.stamp();
+        self.has_read = true;
+        let before = self.frames.greeted;
+        self.frames.passed(fresh);
+        if let Some(greeted) = self.frames.greeted.filter(|_| before.is_none()) {
+            self.said.greeted.store(greeted, Ordering::Relaxed);
+            self.said.first.notify_one();
+        }
+        if self.frames.leaving {
+            self.said.leaves.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
-/// A socket behind a gate.
-pub struct Gated<S, G> {
-    /// The socket.
-    pub inner: S,
-    /// The gate.
-    pub gate: G,
-}
-
-impl<S: AsyncRead + Unpin, G: Gate + Unpin> AsyncRead for Gated<S, G> {
+impl<S: AsyncRead + Unpin> AsyncRead for Turns<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.gate.closed() {
+        if std::mem::take(&mut self.has_read) {
+            // Whom the last read woke goes first; then it is this task's turn again.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -42,13 +65,13 @@ impl<S: AsyncRead + Unpin, G: Gate + Unpin> AsyncRead for Gated<S, G> {
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         let fresh = &buf.filled()[before..];
         if !fresh.is_empty() {
-            self.gate.brought(fresh);
+            self.brought(fresh);
         }
         polled
     }
 }
 
-impl<S: AsyncWrite + Unpin, G: Unpin> AsyncWrite for Gated<S, G> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Turns<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
@@ -68,31 +91,4 @@ impl<S: AsyncWrite + Unpin, G: Unpin> AsyncWrite for Gated<S, G> {
     fn is_write_vectored(&self) -> bool {
         self.inner.is_write_vectored()
     }
-}
-
-/// The next piece of a body, handed on with the stamp of the last read; `false` when the body is over, which is gone then.
-///
-/// # Errors
-/// When the connection or the stream ends before the body does, or its form is broken.
-pub fn piece(
-    body: &mut Option<Incoming>,
-    cx: &mut Context<'_>,
-    last: impl FnOnce() -> Read,
-    take: &mut impl FnMut(Read, &[u8]),
-) -> Poll<io::Result<bool>> {
-    let Some(open) = body else { return Poll::Ready(Ok(false)) };
-    let more = match ready!(Pin::new(&mut *open).poll_frame(cx)) {
-        None => Ok(false),
-        Some(Err(why)) => Err(io::Error::other(why)),
-        Some(Ok(frame)) => {
-            if let Some(data) = frame.data_ref() {
-                take(last(), data);
-            }
-            Ok(!open.is_end_stream())
-        }
-    };
-    if !matches!(more, Ok(true)) {
-        *body = None;
-    }
-    Poll::Ready(more)
 }

@@ -8,8 +8,7 @@
 //! its turn in order, the last read is always the one that brought what a stream finds. The many streams share one
 //! order of bytes: what is lost on the way holds up all of them.
 
-use super::frames::Frames;
-use super::gate::{Answer, Gate, Gated, piece};
+use super::gate::{Said, Turns};
 use super::route::Routes;
 use super::wire::{Connection, Head, Read, Reads, failed, refused};
 use crate::clock;
@@ -17,17 +16,18 @@ use crate::locks::locked;
 use crate::record::Failure;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::header::HOST;
-use hyper::{Request, Uri};
+use hyper::{Request, Response, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::collections::HashMap;
 use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How much a server may send ahead on a stream, and on a connection, in bytes: so much that no answer waits for us to say that
 /// it was read.
@@ -106,9 +106,7 @@ impl Lanes {
             ));
         }
         let (reads, said) = (Arc::<Reads>::default(), Arc::<Said>::default());
-        let gate =
-            Turns { reads: Arc::clone(&reads), has_read: false, frames: Frames::default(), said: Arc::clone(&said) };
-        let socket = Gated { inner: TokioIo::new(stream), gate };
+        let socket = Turns::new(TokioIo::new(stream), Arc::clone(&reads), Arc::clone(&said));
         let mut builder = Builder::new(TokioExecutor::new());
         builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
         let (sender, driver) = builder.handshake(TokioIo::new(socket)).await.map_err(|why| failed(server, &why))?;
@@ -136,6 +134,9 @@ impl Lanes {
         })
     }
 }
+
+/// The head of an answer and its body, awaited.
+type Answer = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
 
 /// A place on a connection, and the request on it.
 pub struct Ride {
@@ -184,41 +185,29 @@ impl Ride {
     }
 }
 
-/// What a server said of its connection.
-#[derive(Default)]
-struct Said {
-    /// There was a first frame, and it was as it must be.
-    first: Notify,
-    greeted: AtomicBool,
-    /// It takes no more streams.
-    leaves: AtomicBool,
-}
-
-/// The gate of a connection that many streams share.
-struct Turns {
-    reads: Arc<Reads>,
-    has_read: bool,
-    frames: Frames,
-    said: Arc<Said>,
-}
-
-impl Gate for Turns {
-    fn closed(&mut self) -> bool {
-        // Whom the last read woke goes first; then it is this task's turn again.
-        std::mem::take(&mut self.has_read)
-    }
-
-    fn brought(&mut self, fresh: &[u8]) {
-        self.reads.stamp();
-        self.has_read = true;
-        let before = self.frames.greeted;
-        self.frames.passed(fresh);
-        if let Some(greeted) = self.frames.greeted.filter(|_| before.is_none()) {
-            self.said.greeted.store(greeted, Ordering::Relaxed);
-            self.said.first.notify_one();
+/// The next piece of a body, handed on with the stamp of the last read; `false` when the body is over, which is gone then.
+///
+/// # Errors
+/// When the connection or the stream ends before the body does, or its form is broken.
+fn piece(
+    body: &mut Option<Incoming>,
+    cx: &mut Context<'_>,
+    last: impl FnOnce() -> Read,
+    take: &mut impl FnMut(Read, &[u8]),
+) -> Poll<io::Result<bool>> {
+    let Some(open) = body else { return Poll::Ready(Ok(false)) };
+    let more = match ready!(Pin::new(&mut *open).poll_frame(cx)) {
+        None => Ok(false),
+        Some(Err(why)) => Err(io::Error::other(why)),
+        Some(Ok(frame)) => {
+            if let Some(data) = frame.data_ref() {
+                take(last(), data);
+            }
+            Ok(!open.is_end_stream())
         }
-        if self.frames.leaving {
-            self.said.leaves.store(true, Ordering::Relaxed);
-        }
+    };
+    if !matches!(more, Ok(true)) {
+        *body = None;
     }
+    Poll::Ready(more)
 }

@@ -56,9 +56,9 @@ enum Stage {
     /// There is none.
     Idle,
     /// The head of the answer is due.
-    Head(Box<Call<RecvResponse>>),
+    Head(Call<RecvResponse>),
     /// The body of the answer is due.
-    Body(Box<Call<RecvBody>>),
+    Body(Call<RecvBody>),
 }
 
 /// What is still to be written of a request, and to be flushed, as TLS may hold it.
@@ -101,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
             None => head,
         };
         self.unsent = Some(Box::new(Unsent { head: head.into(), body }));
-        self.stage = Stage::Head(Box::new(call));
+        self.stage = Stage::Head(call);
         self.rest = Vec::new();
         Ok(())
     }
@@ -156,7 +156,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
         match call.proceed() {
             Some(RecvResponseResult::RecvBody(body)) => {
                 self.with_head = !self.rest.is_empty();
-                self.stage = Stage::Body(Box::new(body));
+                self.stage = Stage::Body(body);
             }
             Some(RecvResponseResult::Cleanup(end)) => self.ended(end.must_close_connection()),
             Some(RecvResponseResult::Redirect(end)) => self.ended(end.must_close_connection()),
