@@ -154,7 +154,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
         }
         let Stage::Head(call) = std::mem::replace(&mut self.stage, Stage::Idle) else { return Err(cut()) };
         match call.proceed() {
-            Some(RecvResponseResult::RecvBody(body)) => {
+            Some(RecvResponseResult::RecvBody(mut body)) => {
+                // Else what came whole would be lost with what is broken behind it in the same read.
+                body.stop_on_chunk_boundary(true);
                 self.with_head = !self.rest.is_empty();
                 self.stage = Stage::Body(body);
             }

@@ -102,6 +102,19 @@ async fn what_is_no_answer_is_refused() {
 }
 
 #[tokio::test]
+async fn what_came_whole_is_handed_on_before_what_is_broken_behind_it() {
+    let (uri, serving) =
+        server(&["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\nzz\r\n"]);
+    let mut connection = Connections::new(None).open(&uri, SECOND).await.unwrap();
+    send(&mut connection).await.unwrap();
+    let mut said = Vec::new();
+    let piece = poll_fn(|cx| connection.poll_piece(cx, &mut |_: Read, bytes: &[u8]| said.extend_from_slice(bytes)));
+    assert_eq!(piece.await.unwrap_err().kind(), io::ErrorKind::InvalidData);
+    assert_eq!(said, b"hello!");
+    drop(serving);
+}
+
+#[tokio::test]
 async fn a_read_is_one_stamp_and_what_came_with_the_head_carries_the_stamp_of_the_head() {
     let (uri, serving) = server(&["HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nab", "cdef"]);
     let mut connection = Connections::new(None).open(&uri, SECOND).await.unwrap();
