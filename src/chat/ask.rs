@@ -87,7 +87,7 @@ pub async fn ask(
     connections: &Connections,
     call: &Call,
     limits: Limits,
-    mut cancelled: impl Future<Output = ()> + Unpin + Send + 'static,
+    cancelled: impl Future<Output = ()> + Unpin + Send + 'static,
     mut on_start: impl FnMut(Stamp),
     on_piece: impl FnMut(&Answer) + Send + 'static,
 ) -> Told {
@@ -97,39 +97,7 @@ pub async fn ask(
         said = Some(start.mono_ns);
         on_start(start);
     };
-    let uri: Result<Uri, _> = call.url.parse();
-    let outcome = match &uri {
-        Err(why) => Err(io_failure(FailureKind::Connect, &shown(&call.url), why)),
-        Ok(uri) => {
-            // It is large, and not held for as long as the answer takes.
-            let beginning = Box::pin(begin(connections, call, uri, limits, &mut told, &mut say));
-            let begun = tokio::select! {
-                biased;
-                begun = beginning => begun,
-                () = &mut cancelled => Err(body::cancelled()),
-            };
-            match begun {
-                Err(failure) => Err(failure),
-                Ok(Begun { connection, deadline, alarm }) => {
-                    let status = told.status.unwrap_or_default();
-                    let about = (limits, deadline, alarm);
-                    let answer = std::mem::take(&mut told.answer);
-                    let mut body = Body::new((connection, call.dialect, status), answer, about, on_piece, cancelled);
-                    let (body, outcome) = apart(async move {
-                        let outcome = poll_fn(|cx| body.poll_end(cx)).await;
-                        (body, outcome)
-                    })
-                    .await;
-                    let came = body.finish(outcome).await;
-                    (told.answer, told.reads, told.end_ns) = (came.answer, came.reads, came.end_ns);
-                    if came.reusable {
-                        connections.give_back(uri, came.connection).await;
-                    }
-                    came.outcome
-                }
-            }
-        }
-    };
+    let outcome = exchange(connections, call, limits, &mut told, cancelled, &mut say, on_piece).await;
     if let Some(start) = told.start.filter(|start| said != Some(start.mono_ns)) {
         // Cancelled in the moment between.
         on_start(start);
@@ -146,6 +114,40 @@ pub async fn ask(
         error.message = key.redact(&error.message);
     }
     told
+}
+
+/// Asks, and reads the answer to its end.
+async fn exchange(
+    connections: &Connections,
+    call: &Call,
+    limits: Limits,
+    told: &mut Told,
+    mut cancelled: impl Future<Output = ()> + Unpin + Send + 'static,
+    on_start: &mut impl FnMut(Stamp),
+    on_piece: impl FnMut(&Answer) + Send + 'static,
+) -> Result<(), Failure> {
+    let uri: Uri = call.url.parse().map_err(|why| io_failure(FailureKind::Connect, &shown(&call.url), &why))?;
+    // It is large, and not held for as long as the answer takes.
+    let beginning = Box::pin(begin(connections, call, &uri, limits, told, on_start));
+    let Begun { connection, deadline, alarm } = tokio::select! {
+        biased;
+        begun = beginning => begun?,
+        () = &mut cancelled => return Err(body::cancelled()),
+    };
+    let status = told.status.unwrap_or_default();
+    let (answer, about) = (std::mem::take(&mut told.answer), (limits, deadline, alarm));
+    let mut body = Body::new((connection, call.dialect, status), answer, about, on_piece, cancelled);
+    let (body, outcome) = apart(async move {
+        let outcome = poll_fn(|cx| body.poll_end(cx)).await;
+        (body, outcome)
+    })
+    .await;
+    let came = body.finish(outcome).await;
+    (told.answer, told.reads, told.end_ns) = (came.answer, came.reads, came.end_ns);
+    if came.reusable {
+        connections.give_back(&uri, came.connection).await;
+    }
+    came.outcome
 }
 
 /// Runs a future as a task of its own in the same event loop, for as long as somebody waits for it. With many streams most of what a
