@@ -2,7 +2,7 @@
 
 mod servers;
 
-use crate::common::{Ran, command, compiled, program, run, run_with, wait_until};
+use crate::common::{Ran, command, compiled, copied, program, run, run_with, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -124,8 +124,7 @@ fn the_machine_is_always_told() {
 #[test]
 fn who_is_not_there_yet_is_null_and_is_found_when_it_comes_and_comes_again() {
     let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("served-model");
-    fs::copy("/bin/sleep", &program).unwrap();
+    let program = copied("/bin/sleep", folder.path().join("served-model"));
     let mut command = command("mem-sample");
     command.args(["--name", "^served-model$", "-i", "100ms"]);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -162,21 +161,18 @@ fn who_is_not_there_yet_is_null_and_is_found_when_it_comes_and_comes_again() {
 
 #[test]
 fn neither_itself_nor_its_parents_are_ever_counted() {
-    // Under a name of its own, because other tests run mem-sample too.
+    // Both under names of their own: other tests run mem-sample too, and a test that is just starting a program is for a
+    // moment two processes of the same file.
     let folder = tempfile::tempdir().unwrap();
-    let own = folder.path().join("sampler-of-this-test");
-    fs::copy(program("mem-sample"), &own).unwrap();
-    let test = std::env::current_exe().unwrap();
-    let parent = ["--exe", test.to_str().unwrap()];
-    for args in [&["--name", "^sampler-of-this"][..], &["--exe", "sampler-of-this-test"], &parent] {
-        let output = Command::new(&own).arg("--once").args(args).output().unwrap();
-        let memory: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(memory["processes"], 0, "{args:?}: {memory}");
+    let own = copied(program("mem-sample"), folder.path().join("sampler-of-this-test"));
+    let parent = copied("/bin/sh", folder.path().join("parent-of-this-test"));
+    for chosen in ["--name ^sampler-of-this", "--exe sampler-of-this-test", "--exe parent-of-this-test", "--pid $$"] {
+        let script = format!("{} --once --per-process {chosen}; true", own.display());
+        let mut command = Command::new(&parent);
+        command.args(["-c", &script]);
+        let memory = run_with(command, "").exits(0).records().remove(0);
+        assert_eq!(memory["processes"], 0, "{chosen}: {memory}");
     }
-    let shell = format!("{0} --once --pid $$ --per-process; true", own.display());
-    let output = Command::new("sh").args(["-c", &shell]).output().unwrap();
-    let memory: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(memory["processes"], 0, "its shell, and nothing else hangs on that: {memory}");
 }
 
 #[test]

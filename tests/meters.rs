@@ -3,10 +3,9 @@
 mod devices;
 mod programs;
 
-use crate::common::{Ran, command, run, run_with, testdata};
+use crate::common::{Ran, command, run, run_with, scripts, testdata};
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 fn from(source: &str, file: &str) -> Ran {
@@ -164,12 +163,7 @@ fn a_guess_says_that_it_is_one() {
 #[test]
 fn every_meter_is_listed_and_says_why_it_is_not_there() {
     let empty = tempfile::tempdir().unwrap();
-    let bin = tempfile::tempdir().unwrap();
-    for (name, script) in [("powermetrics", "exit 1"), ("sudo", "exit 1")] {
-        let path = bin.path().join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    let bin = scripts(&[("powermetrics", "exit 1"), ("sudo", "exit 1")]);
     let list = run("power-sample", ["--list"], "").exits(0).stdout;
     let mut command = command("power-sample");
     command.env("PATH", bin.path()).arg("--probe").arg("--sysfs-root").arg(empty.path());

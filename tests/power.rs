@@ -3,25 +3,13 @@
 mod children;
 mod logs;
 
-use crate::common::{command, run, run_with, wait_until};
+use crate::common::{command, run, run_with, scripts, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// A folder on PATH with programs of our making; both names of the command that needs root are the same script.
-fn fakes(scripts: &[(&str, &str)]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, script) in scripts {
-        let path = folder.path().join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    folder
-}
 
 const SUDO: (&str, &str) = ("sudo", "shift; exec \"$@\"");
 
@@ -103,7 +91,7 @@ done";
 #[test]
 fn a_signal_ends_the_stream_with_its_last_record_and_the_meter_with_it() {
     for (name, trap) in [("INT", ""), ("TERM", "trap '' TERM INT HUP\n")] {
-        let folder = fakes(&[SUDO, ("powermetrics", &format!("{trap}{METER}"))]);
+        let folder = scripts(&[SUDO, ("powermetrics", &format!("{trap}{METER}"))]);
         let (mut child, mut lines) = spawn(with_fakes(&folder, &["--source", "powermetrics", "-i", "100ms"]));
         assert_eq!(next(&mut lines)["event"], "start");
         assert_eq!(next(&mut lines)["watts"]["cpu"], 0.005);
@@ -122,7 +110,7 @@ fn a_signal_ends_the_stream_with_its_last_record_and_the_meter_with_it() {
 
 #[test]
 fn a_reader_that_leaves_ends_it_quietly_even_while_nothing_is_written() {
-    let folder = fakes(&[SUDO, ("powermetrics", "echo $$ > \"$0.pid\"; exec sleep 60")]);
+    let folder = scripts(&[SUDO, ("powermetrics", "echo $$ > \"$0.pid\"; exec sleep 60")]);
     let (mut child, lines) = spawn(with_fakes(&folder, &["--source", "powermetrics"]));
     let pid_file = folder.path().join("powermetrics.pid");
     wait_until("the meter to start", || fs::read_to_string(&pid_file).is_ok_and(|pid| pid.ends_with('\n')));
@@ -143,7 +131,7 @@ fn without_the_right_to_measure_both_ways_out_are_said() {
         ),
         ("shift; exec \"$@\"", "echo 'powermetrics must be invoked as the superuser'; exit 1"),
     ] {
-        let folder = fakes(&[("sudo", sudo), ("powermetrics", meter)]);
+        let folder = scripts(&[("sudo", sudo), ("powermetrics", meter)]);
         let ran = run_with(with_fakes(&folder, &["--source", "powermetrics"]), "").exits(2);
         assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
         assert!(ran.stderr.contains("with sudo") && ran.stderr.contains("| power-sample --from -"), "{}", ran.stderr);
@@ -153,7 +141,7 @@ fn without_the_right_to_measure_both_ways_out_are_said() {
 #[test]
 fn a_meter_that_dies_on_the_way_leaves_what_it_said_and_the_reason() {
     let script = METER.replace("while :; do", "for n in 1 2; do") + "\necho 'out of order' >&2; exit 7";
-    let folder = fakes(&[SUDO, ("powermetrics", &script)]);
+    let folder = scripts(&[SUDO, ("powermetrics", &script)]);
     let ran = run_with(with_fakes(&folder, &["--source", "powermetrics", "-i", "100ms"]), "").exits(1);
     assert_eq!(ran.of_type("power").len(), 2);
     assert!(ran.of_type("sampler")[1]["reason"].as_str().unwrap().contains("out of order"));

@@ -156,6 +156,29 @@ pub fn compiled(source: &str, to: PathBuf, args: &[&str]) -> PathBuf {
     to
 }
 
+/// A copy of a program under a name of the test's own.
+///
+/// Another process writes it: were it written here, a test beside this one could fork at that moment, and as long as its
+/// child holds the file open for writing nobody can start it ("text file busy").
+#[track_caller]
+pub fn copied(from: impl AsRef<Path>, to: PathBuf) -> PathBuf {
+    let copy = Command::new("cp").arg(from.as_ref()).arg(&to).status().unwrap();
+    assert!(copy.success(), "{} is copied to {}", from.as_ref().display(), to.display());
+    to
+}
+
+/// A folder with shell scripts that can be started, written by another process as in [`copied`].
+#[track_caller]
+pub fn scripts(scripts: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, script) in scripts {
+        let mut write = Command::new("sh");
+        write.args(["-c", "cat > \"$0\" && chmod 755 \"$0\""]).arg(folder.path().join(name));
+        run_with(write, format!("#!/bin/sh\n{script}\n")).exits(0);
+    }
+    folder
+}
+
 /// Sends a signal: INT, TERM …
 #[track_caller]
 pub fn signal(child: &std::process::Child, name: &str) {

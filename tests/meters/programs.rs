@@ -1,16 +1,12 @@
 //! Meters that are programs, with stand-ins for the programs.
 
-use crate::common::{Ran, command, run, run_with};
+use crate::common::{Ran, command, run, run_with, scripts};
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 /// Runs power-sample with this script in a program's place.
 fn with(name: &str, script: &str, args: &[&str]) -> Ran {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(name);
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let folder = scripts(&[(name, script)]);
     let mut command = command("power-sample");
     let paths = std::env::var("PATH").unwrap();
     command.env("PATH", format!("{}:{paths}", folder.path().display())).args(args);

@@ -1,7 +1,7 @@
 //! Meters that are programs: what becomes of them, and what they may not do.
 
-use super::{METER, alive, fakes, next, signal, spawn, with_fakes};
-use crate::common::{command, compiled, program, run, run_with, wait_until};
+use super::{METER, alive, next, signal, spawn, with_fakes};
+use crate::common::{command, compiled, copied, program, run, run_with, scripts, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::io::Read;
@@ -111,7 +111,7 @@ fn a_run_that_hangs_is_ended_and_the_readings_it_cost_are_counted() {
 
 #[test]
 fn a_meter_is_told_how_many_readings_will_be_taken_so_that_it_ends_by_itself() {
-    let folder = fakes(&[("powermetrics", "echo \"$@\" > \"$0.args\"; exec sleep 60"), super::SUDO]);
+    let folder = scripts(&[("powermetrics", "echo \"$@\" > \"$0.args\"; exec sleep 60"), super::SUDO]);
     for (args, told) in
         [(&["--for", "300ms"][..], Some("-n 5")), (&["--count", "3", "--for", "100ms"], Some("-n 3")), (&[], None)]
     {
@@ -132,11 +132,10 @@ fn a_meter_is_told_how_many_readings_will_be_taken_so_that_it_ends_by_itself() {
 /// power-sample as a user who is not root, with a `sudo` that makes the meter another user's: one that this user can no
 /// more signal than root's. `None` where this test is not root itself and cannot make that so.
 fn unprivileged(meter: &str, sudo: &[&str], args: &[&str]) -> Option<(tempfile::TempDir, Command)> {
-    let folder = fakes(&[("powermetrics", meter)]);
+    let folder = scripts(&[("powermetrics", meter)]);
     let open = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     open(folder.path(), 0o777);
-    let own = folder.path().join("sampler");
-    fs::copy(program("power-sample"), &own).unwrap();
+    let own = copied(program("power-sample"), folder.path().join("sampler"));
     let stand_in = compiled("become.c", folder.path().join("sudo"), sudo);
     let given = chown(&stand_in, Some(OTHER), None).is_ok();
     open(&stand_in, 0o4755);
@@ -190,7 +189,7 @@ fn who_is_not_root_and_has_no_sudo_is_told_both_ways() {
     };
     // This sudo asks for a password.
     let folder =
-        fakes(&[("sudo", "echo 'sudo: a password is required' >&2; exit 1"), ("powermetrics", "exec sleep 60")]);
+        scripts(&[("sudo", "echo 'sudo: a password is required' >&2; exit 1"), ("powermetrics", "exec sleep 60")]);
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = command;
     command.env("PATH", format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap()));
@@ -217,7 +216,7 @@ fn counters_that_only_root_may_read_say_how_to_be_allowed() {
 
 #[test]
 fn a_signal_before_the_first_reading_is_an_end_like_any_other() {
-    let folder = fakes(&[super::SUDO, ("powermetrics", "echo $$ > \"$0.pid\"; exec sleep 60")]);
+    let folder = scripts(&[super::SUDO, ("powermetrics", "echo $$ > \"$0.pid\"; exec sleep 60")]);
     let (mut child, mut lines) = spawn(with_fakes(&folder, &["--source", "powermetrics"]));
     pids(folder.path(), &["powermetrics.pid"]);
     signal(&child, "INT");
