@@ -20,6 +20,7 @@ mod screens;
 mod scripts;
 mod text;
 mod using;
+mod window;
 
 use crate::common::{Ran, bash, root, run, testdata};
 use serde_json::{Value, json};

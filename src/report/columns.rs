@@ -154,10 +154,10 @@ pub const COLUMNS: &[Column] = &[
     column!("gen_s_p95", "time p95", Speed, S, Lower, "The whole request: 95th percentile.", |g| percentile(g, Metric::GenerationTime, "p95")),
     column!("gen_s_p99", "time p99", Speed, S, Lower, "The whole request: 99th percentile.", |g| percentile(g, Metric::GenerationTime, "p99")),
     column!("throughput", "together", Speed, RATE, Higher, "Output tokens per second of all requests together, over the part of the load that is told.", |g| through(g, |t| t.output_tokens_per_second)),
-    column!("requests_s", "requests", Speed, HZ, Higher, "Requests that ended and did not fail per second, over the same part.", |g| through(g, |t| Some(t.requests_per_second))),
+    column!("requests_s", "requests", Speed, HZ, Higher, "Requests that did not fail per second, over the same part; one that lies in it in part counts in part, like its tokens.", |g| through(g, |t| Some(t.requests_per_second))),
     column!("offered_rate", "asked rate", Speed, HZ, Neither, "Requests per second that were asked for (open loop).", |g| Cell::number(g.rate)),
-    column!("sent_rate", "sent", Speed, HZ, Neither, "Requests per second that were sent, over the same part.", |g| through(g, |t| Some(t.sent_per_second))),
-    column!("achieved_rate", "ended", Speed, HZ, Higher, "Requests per second that ended, failed ones included, over the same part.", |g| through(g, |t| Some(t.ended_per_second))),
+    column!("sent_rate", "sent", Speed, HZ, Neither, "Requests per second that were sent, over the same part: of a rate from send to send, of a level as many as ended.", |g| through(g, |t| Some(t.sent_per_second))),
+    column!("achieved_rate", "ended", Speed, HZ, Higher, "Requests per second, failed ones included, over the same part, counted the same.", |g| through(g, |t| Some(t.ended_per_second))),
     column!("achieved_concurrency", "in flight", Speed, AVG, Neither, "Requests in flight on average, by time, over the same part.", |g| through(g, |t| Some(t.concurrency))),
     column!("goodput", "goodput", Speed, SHARE, Higher, "The share of all requests, failed ones included, that kept every limit of --slo.", |g| Cell::number(g.goodput.map(|good| good.share))),
 

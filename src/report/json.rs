@@ -238,10 +238,9 @@ fn result(summary: &Summary, row: &Row) -> Value {
 /// A number with twelve significant digits, whole numbers without a point; null for none.
 pub fn number(value: Option<f64>) -> Value {
     let Some(value) = value.filter(|v| v.is_finite()) else { return Value::Null };
-    if value.fract() == 0.0 && value.abs() < 9e15 {
-        return json!(value as i64);
-    }
-    format!("{value:.11e}").parse::<f64>().map_or(Value::Null, |v| json!(v))
+    let whole = |v: f64| v.fract() == 0.0 && v.abs() < 9e15;
+    let cut = if whole(value) { value } else { format!("{value:.11e}").parse().unwrap_or(value) };
+    if whole(cut) { json!(cut as i64) } else { json!(cut) }
 }
 
 fn round_all(value: &mut Value) {

@@ -13,10 +13,14 @@ use super::metric::{Metric, Unit, possible};
 use super::prepared::Request;
 use super::prompts::Prompts;
 use super::sample::Sample;
+use super::window::Flight;
 use super::words::{LONGEST_WORD, WORDS, Words, note};
 use crate::record::{CostSource, Files, JoinedPower, PhaseEnergy, PromptUsed, Quality, TokenSource, Watts};
 use crate::stats::Merged;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// How many requests of ramps a group keeps at least: more than any client has in flight when one ends.
+const RAMP: usize = 4096;
 
 /// What a group is made from.
 pub struct Building {
@@ -40,6 +44,8 @@ pub struct Building {
     paid_tokens: f64,
     paid_usd: f64,
     spans: BTreeMap<String, Span>,
+    /// Requests of a ramp, by run, of which those that end last are kept.
+    ramp: Vec<(String, Flight)>,
     split: Split,
     models: BTreeSet<String>,
     output_tokens: Option<f64>,
@@ -86,6 +92,7 @@ impl Building {
             paid_tokens: 0.0,
             paid_usd: 0.0,
             spans: BTreeMap::new(),
+            ramp: Vec::new(),
             split: Split::default(),
             models: BTreeSet::new(),
             output_tokens: None,
@@ -176,6 +183,16 @@ impl Building {
         }
         self.ok += 1;
         self.measure(request);
+    }
+
+    /// Keeps when a request was in flight that only warmed the server or was part of a ramp: where it still ran when those
+    /// that count began, it was load like them.
+    pub fn warm(&mut self, run: &str, flight: Flight) {
+        if self.ramp.len() >= 2 * RAMP {
+            self.ramp.sort_by(|(_, a), (_, b)| b.end.total_cmp(&a.end));
+            self.ramp.truncate(RAMP);
+        }
+        self.ramp.push((run.to_owned(), flight));
     }
 
     /// Counts the numbers of a request that did not fail.
@@ -345,6 +362,7 @@ impl Building {
         for (run, theirs) in other.spans {
             self.spans.entry(run).or_default().merge(theirs);
         }
+        self.ramp.extend(other.ramp);
         self.errors.merge(other.errors);
         self.warnings.merge(other.warnings);
         self.artifacts.merge(other.artifacts);

@@ -8,7 +8,7 @@ use super::describe::told;
 use super::figures::Figures;
 use super::goodput::Slo;
 use super::key::{GroupBy, Key, Keys};
-use super::metric::{Metric, Unit, counts, possible};
+use super::metric::{Metric, counts};
 use super::prepared::{Prepared, Request};
 use super::row::Row;
 use super::sample::Sample;
@@ -54,8 +54,6 @@ pub struct Collector {
     stages: Stages,
     /// The groups with requests of no load above one: no steady part is looked for in those.
     apart: HashSet<usize>,
-    /// The ramps that runs were asked to begin with, in seconds, where there was one.
-    ramps: HashMap<String, f64>,
     window: Window,
     price_per_kwh: Option<f64>,
     groups: Vec<Building>,
@@ -123,10 +121,6 @@ impl Collector {
         match record {
             Record::Run(run) => {
                 self.keys.run(&run);
-                let ramp = run.settings.get("ramp_seconds").and_then(serde_json::Value::as_f64);
-                if let Some(ramp) = ramp.filter(|ramp| possible(Unit::Seconds, *ramp) && self.ramps.len() < HEADS) {
-                    self.ramps.insert(run.run.clone(), ramp);
-                }
                 self.calibrating.run(&run);
                 keep(&mut self.runs, *run);
             }
@@ -166,9 +160,9 @@ impl Collector {
         self.asked.add(o);
         self.calibrating.result(o);
         told(&mut self.groups[group].details, o);
+        let good = self.slo.is_some_and(|slo| slo.keeps(figures));
+        self.fly(o, figures, group, good);
         if counts(o) {
-            let good = self.slo.is_some_and(|slo| slo.keeps(figures));
-            self.fly(o, figures, group, good);
             self.total(o, figures);
             self.groups[group].add(request, good);
         } else {
@@ -191,22 +185,19 @@ impl Collector {
         group
     }
 
-    /// Keeps when a request was in flight, where its load has a steady part to look for.
+    /// Keeps when a request was in flight, where its load has a steady part to look for, and of one that does not count
+    /// wherever its load has several at once.
     fn fly(&mut self, o: &Outcome, figures: &Figures, group: usize, good: bool) {
         let level = level(figures.rate, o.concurrency);
         let target = match (figures.rate, o.concurrency) {
-            (Some(_), _) => Target::Open { ramp: self.ramps.get(&o.run).copied().unwrap_or(0.0) },
+            (Some(_), _) => Target::Open,
             (None, Some(n)) if n > 1 => Target::Closed(n),
             _ => {
                 self.apart.insert(group);
                 return;
             }
         };
-        let (Some(start), Some(length), Some(level), Window::Steady) =
-            (figures.start_ts, figures.end_seconds, level, self.window)
-        else {
-            return;
-        };
+        let (Some(start), Some(length), Some(level)) = (figures.start_ts, figures.end_seconds, level) else { return };
         let flight = Flight {
             start,
             first: start + figures.value(Metric::Ttft).unwrap_or(length).min(length),
@@ -215,8 +206,14 @@ impl Collector {
             group: group as u32,
             ok: figures.ok(),
             good,
+            warmup: !counts(o),
         };
-        self.stages.add(&o.run, &o.model, level, target, flight);
+        if flight.warmup {
+            self.groups[group].warm(&o.run, flight);
+        }
+        if self.window == Window::Steady {
+            self.stages.add(&o.run, &o.model, level, target, flight);
+        }
     }
 
     /// An answer, while there is room for answers; a long one in part, and says so.

@@ -68,15 +68,19 @@ pub struct Money {
 pub struct Throughput {
     /// How long that part is, summed over runs.
     pub span_seconds: f64,
-    /// Output tokens of the requests that did not fail ÷ the span.
+    /// Output tokens of the requests that did not fail ÷ the span; of a request that lies in it in part, that part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens_per_second: Option<f64>,
-    /// Requests that ended and did not fail ÷ the span.
+    /// Requests that did not fail ÷ the span, counted like their tokens.
     pub requests_per_second: f64,
-    /// Requests that ended, failed ones included, ÷ the span.
+    /// Requests, failed ones included, ÷ the span, counted the same.
     pub ended_per_second: f64,
-    /// Requests that were sent in the span ÷ the span.
+    /// Requests that were sent per second: of a rate from the first to the last that was sent in the span, unless all were
+    /// sent at once; of a level as many as ended.
     pub sent_per_second: f64,
+    /// Requests that kept every limit ÷ the span, counted like the others.
+    #[serde(skip)]
+    pub good_per_second: f64,
     /// How many requests ended in the span, failed ones included.
     pub ended: u64,
     /// Requests in flight on average over the span, failed ones included.

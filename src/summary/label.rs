@@ -191,9 +191,9 @@ mod tests {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let steady = summary(&lines, Window::Steady);
         let said = steady.window.as_deref().unwrap();
-        assert!(said.contains("steady part of each load") && said.contains("82 %"), "{said}");
+        assert!(said.contains("steady part of each load") && said.contains("73 %"), "{said}");
         let throughput = steady.groups[0].throughput.as_ref().unwrap();
-        assert_eq!((throughput.span_seconds, throughput.part.steady), (9.0, true));
+        assert_eq!((throughput.span_seconds, throughput.part.steady), (8.0, true));
         assert!((throughput.concurrency - 3.0).abs() < 1e-9);
         let all = summary(&lines, Window::All);
         assert!(all.window.unwrap().contains("as was asked"));

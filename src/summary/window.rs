@@ -1,27 +1,36 @@
 //! The steady part of a load: from the first to the last moment at which what was asked for was in flight.
 //!
 //! While a load ramps up and while its last requests drain, fewer requests are in flight than were asked for, and what is
-//! got through then says little of the level. Closed loop: from when the level was first reached to when it was left for
-//! the last time. Open loop: while requests are sent at the rate that was asked for and as many end as are sent, which is
-//! from one median request after the end of the run's ramp to when the last one was sent. Where most are in flight is no
-//! such part: more end just after it than were asked for.
+//! got through then says little of the level. Closed loop: from one median request after the level was first reached (the
+//! first find no queue) to when it was left for the last time. Open loop: while requests are sent at the rate that was asked for and as many end as are sent, which is
+//! from the first that was sent one median request or more after the first that counts to the last one that was sent. Where
+//! most are in flight is no such part: more end just after it than were asked for.
 //!
-//! A part in which fewer than [`LEAST`] requests end, or which is shorter than [`REQUESTS`] median requests, is none: a rate
-//! over it says more of where it was cut than of the load.
+//! Answers may come in waves, and where such a part is cut says nothing of them: a request that lies in it in part counts in
+//! part ([`Target::share`]), with its tokens. What was sent in an open loop is counted from send to send.
 //!
-//! Pure over starts and ends. It keeps [`FLIGHTS`] requests; of more it says that it did not look.
+//! A part in which too few requests were sent or ended ([`LEAST`], [`ARRIVALS`]), or which is shorter than [`REQUESTS`] median
+//! requests, is none: a rate over it says more of where it was cut than of the load.
+//!
+//! Pure over starts and ends.
+
+mod stages;
+
+pub use stages::{FLIGHTS, Stages};
 
 use crate::stats;
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-/// How many requests are kept for it, 40 bytes each: enough for an hour at 130 requests a second.
-pub const FLIGHTS: usize = 500_000;
-
-/// Fewer requests that end inside it are no steady part; of a closed loop at least as many as are in flight at once.
+/// Fewer requests that end inside it are no steady part; of a closed loop at least as many as are in flight at once. What it
+/// got through is as sure as the mean time of so many requests: where that varies by half, to 16 %.
 pub const LEAST: u64 = 10;
 
-/// A shorter time than so many median requests is no steady part.
+/// Of an open loop, fewer that were sent, or that ended, inside it are no steady part: what comes by chance, *n* times, comes
+/// about as often next time, give or take √*n* (Poisson), which of 25 is a fifth.
+pub const ARRIVALS: u64 = 25;
+
+/// What holds for a shorter time than so many median requests has no steady part.
 pub const REQUESTS: f64 = 3.0;
 
 /// What part of a load its throughput, rates and concurrency are of.
@@ -35,15 +44,31 @@ pub enum Window {
 }
 
 /// What was asked for.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// So many requests at once.
     Closed(u64),
-    /// So many requests a second, after a ramp of so many seconds.
-    Open {
-        /// The ramp, in seconds.
-        ramp: f64,
-    },
+    /// So many requests a second.
+    Open,
+}
+
+impl Target {
+    /// The part of a request that lies in a window, 0 to 1.
+    ///
+    /// Of a closed loop, the part of its time: while the level holds, each place in it is as far as the time says, in the
+    /// queue or not. Of an open loop, of its time from the first token to the end: what waits there for its turn may come
+    /// to it long after.
+    pub fn share(self, f: &Flight, (from, to): (f64, f64)) -> f64 {
+        let begin = match self {
+            Self::Closed(_) => f.start,
+            Self::Open => f.first,
+        };
+        if f.end > begin {
+            overlap(begin, f.end, from, to) / (f.end - begin)
+        } else {
+            f64::from(u8::from(from < f.end && f.end <= to))
+        }
+    }
 }
 
 /// A request in flight.
@@ -63,6 +88,9 @@ pub struct Flight {
     pub ok: bool,
     /// Whether it kept every limit.
     pub good: bool,
+    /// Whether it was sent to warm the server or while the load rose: no part begins before one that was not, and in a
+    /// part that is told it is load like the others.
+    pub warmup: bool,
 }
 
 /// What a group did inside windows, added up.
@@ -74,18 +102,41 @@ pub struct Tally {
     pub ramp_seconds: f64,
     /// How long was left out after them.
     pub tail_seconds: f64,
-    /// Requests that ended inside.
+    /// How many requests ended inside.
     pub ended: u64,
+    /// Requests that were inside, by their shares.
+    pub shares: f64,
     /// Those of them that did not fail.
-    pub ok: u64,
+    pub ok: f64,
     /// Those of them that kept every limit.
-    pub good: u64,
-    /// Output tokens, each request's taken to come evenly from its first token to its end.
+    pub good: f64,
+    /// Output tokens, by the same shares.
     pub tokens: f64,
     /// Requests in flight, by time.
     pub flight_seconds: f64,
-    /// Requests that were sent inside.
-    pub sent: u64,
+    /// Requests that were sent, less those that the counting begins with.
+    pub sent: f64,
+    /// In how long they were sent.
+    pub sent_seconds: f64,
+}
+
+impl Tally {
+    /// Counts what of a request lies in a window.
+    pub fn add(&mut self, f: &Flight, target: Target, (from, to): (f64, f64)) {
+        let share = target.share(f, (from, to));
+        self.ended += u64::from(from < f.end && f.end <= to);
+        self.shares += share;
+        self.ok += if f.ok { share } else { 0.0 };
+        self.good += if f.good { share } else { 0.0 };
+        self.tokens += f64::from(f.tokens) * share;
+        self.flight_seconds += overlap(f.start, f.end, from, to);
+    }
+}
+
+/// When the requests that count were sent: the first and the last.
+fn sending(flights: &[Flight]) -> (f64, f64) {
+    let starts = flights.iter().filter(|f| !f.warmup).map(|f| f.start);
+    starts.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), at| (a.min(at), b.max(at)))
 }
 
 /// The steady part: from and to.
@@ -93,42 +144,59 @@ pub struct Tally {
 /// # Errors
 /// When there is none; the words say why.
 pub fn steady(flights: &[Flight], target: Target) -> Result<(f64, f64), String> {
-    let first = flights.iter().map(|f| f.start).fold(f64::INFINITY, f64::min);
-    let last = flights.iter().map(|f| f.start).fold(f64::NEG_INFINITY, f64::max);
-    let lengths = stats::sorted(flights.iter().map(|f| f.end - f.start));
+    let (first, last) = sending(flights);
+    let lengths = stats::sorted(flights.iter().filter(|f| !f.warmup).map(|f| f.end - f.start));
     let median = stats::quantile(&lengths, 0.5).unwrap_or(0.0);
-    let (from, to) = match target {
-        Target::Closed(n) => held(flights, n as f64)?,
-        Target::Open { .. } if last <= first => return Err("it was sent all at once".into()),
-        Target::Open { ramp } => (first + ramp + median, last),
+    let (reached, from, to) = match target {
+        // The first requests of a level all find a server with nothing to do, or one that is full.
+        Target::Closed(n) => held(flights, n as f64, first).map(|(from, to)| (from, from + median, to))?,
+        Target::Open if last <= first => return Err("it was sent all at once".into()),
+        Target::Open => {
+            let begun = flights.iter().map(|f| f.start).filter(|start| *start >= first + median);
+            let from = begun.fold(f64::INFINITY, f64::min);
+            (from, from, last)
+        }
     };
-    if to <= from {
-        let sent = last - first;
-        return Err(format!("it was sent for {sent:.1} s, and its ramp and one request take {:.1} s", from - first));
+    let inside = |at: f64| from < at && at <= to;
+    let ended = flights.iter().filter(|f| inside(f.end)).count() as u64;
+    let requests = |n: u64| format!("{n} request{}", if n == 1 { "" } else { "s" });
+    match target {
+        Target::Closed(n) if ended < LEAST.max(n) => {
+            return Err(format!("{} ended while it held, of {} that it takes", requests(ended), LEAST.max(n)));
+        }
+        Target::Open if to <= from => {
+            return Err(format!("it was sent for {:.1} s, and one request takes {median:.1} s", last - first));
+        }
+        Target::Open => {
+            let sent = flights.iter().filter(|f| inside(f.start)).count() as u64;
+            if sent.min(ended) < ARRIVALS {
+                let said = requests(sent);
+                return Err(format!("{said} came and {ended} ended while it held, of {ARRIVALS} that it takes"));
+            }
+        }
+        Target::Closed(_) => {}
     }
-    let ended = flights.iter().filter(|f| from < f.end && f.end <= to).count() as u64;
-    let least = if let Target::Closed(n) = target { LEAST.max(n) } else { LEAST };
-    if ended < least {
-        return Err(format!("{ended} requests ended while it held, of {least} that it takes"));
-    }
-    if to - from < REQUESTS * median {
-        let (held, takes) = (to - from, REQUESTS * median);
+    if to - reached < REQUESTS * median {
+        let (held, takes) = (to - reached, REQUESTS * median);
         return Err(format!("it held for {held:.1} s, and three requests take {takes:.1} s"));
     }
     Ok((from, to))
 }
 
-/// From the first to the last moment at which so many were in flight.
-fn held(flights: &[Flight], wanted: f64) -> Result<(f64, f64), String> {
+/// From the first moment, not before `begin`, to the last at which so many were in flight.
+fn held(flights: &[Flight], wanted: f64, begin: f64) -> Result<(f64, f64), String> {
     let mut moments: Vec<(f64, i32)> = flights.iter().flat_map(|f| [(f.start, 1), (f.end, -1)]).collect();
     // Of what happens at one moment the ends come first: a request that follows another does not fly with it.
     moments.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let (mut now, mut most, mut from, mut to) = (0, 0, None, None);
     for (at, step) in moments {
-        if f64::from(now) >= wanted {
+        if f64::from(now) >= wanted && at >= begin {
             to = Some(at);
         }
         now += step;
+        if at < begin {
+            continue;
+        }
         most = most.max(now);
         if f64::from(now) >= wanted && from.is_none() {
             from = Some(at);
@@ -142,102 +210,24 @@ fn overlap(start: f64, end: f64, from: f64, to: f64) -> f64 {
 }
 
 /// What each group did inside a window of a stage, added to `tallies`.
-fn count(flights: &[Flight], (from, to): (f64, f64), tallies: &mut HashMap<u32, Tally>) {
+fn count(flights: &[Flight], target: Target, (from, to): (f64, f64), tallies: &mut HashMap<u32, Tally>) {
     let mut groups: HashMap<u32, Vec<&Flight>> = HashMap::new();
     flights.iter().for_each(|f| groups.entry(f.group).or_default().push(f));
-    let (first, last) =
-        flights.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), f| (a.min(f.start), b.max(f.end)));
+    let first = sending(flights).0;
+    let last = flights.iter().map(|f| f.end).fold(f64::NEG_INFINITY, f64::max);
     for (group, flights) in groups {
         let tally = tallies.entry(group).or_default();
         tally.seconds += to - from;
         tally.ramp_seconds += from - first;
         tally.tail_seconds += last - to;
-        for f in flights {
-            if from < f.end && f.end <= to {
-                tally.ended += 1;
-                tally.ok += u64::from(f.ok);
-                tally.good += u64::from(f.good);
-            }
-            tally.flight_seconds += overlap(f.start, f.end, from, to);
-            tally.tokens += f64::from(f.tokens)
-                * if f.end > f.first {
-                    overlap(f.first, f.end, from, to) / (f.end - f.first)
-                } else {
-                    f64::from(u8::from(from < f.end && f.end <= to))
-                };
-            tally.sent += u64::from(from < f.start && f.start <= to);
-        }
-    }
-}
-
-/// The requests of every stage (a run's model at a load, or its models where they share one), while they are few enough.
-#[derive(Debug, Default)]
-pub struct Stages {
-    /// By run, model and level.
-    places: BTreeMap<String, BTreeMap<String, BTreeMap<u64, usize>>>,
-    stages: Vec<(Target, Vec<Flight>)>,
-    kept: usize,
-    lost: bool,
-}
-
-impl Stages {
-    /// Keeps a request of a stage that has a target.
-    pub fn add(&mut self, run: &str, model: &str, level: u64, target: Target, flight: Flight) {
-        if self.lost {
-            return;
-        }
-        if self.kept == FLIGHTS {
-            *self = Self { lost: true, ..Self::default() };
-            return;
-        }
-        self.kept += 1;
-        let place = self.place(run, model, level).unwrap_or_else(|| {
-            self.stages.push((target, Vec::new()));
-            let models = self.places.entry(run.to_owned()).or_default();
-            models.entry(model.to_owned()).or_default().insert(level, self.stages.len() - 1);
-            self.stages.len() - 1
-        });
-        self.stages[place].1.push(flight);
-    }
-
-    fn place(&self, run: &str, model: &str, level: u64) -> Option<usize> {
-        self.places.get(run)?.get(model)?.get(&level).copied()
-    }
-
-    /// Makes one stage of those of several models that shared a load: what was asked for is of all of them together.
-    pub fn pool(&mut self, run: &str, models: &[String], level: u64) {
-        let mut places = models.iter().filter_map(|m| self.place(run, m, level));
-        let Some(first) = places.next() else { return };
-        for place in places.filter(|place| *place != first).collect::<Vec<_>>() {
-            let flights = std::mem::take(&mut self.stages[place].1);
-            self.stages[first].1.extend(flights);
-        }
-    }
-
-    /// What each group did in the steady part of its stages; or, where one of them has none, why.
-    pub fn tallies(mut self, place: &[usize]) -> HashMap<usize, Result<Tally, String>> {
-        let mut tallies: HashMap<u32, Tally> = HashMap::new();
-        let mut without: HashMap<u32, String> = HashMap::new();
-        for (target, flights) in &mut self.stages {
-            for flight in flights.iter_mut() {
-                flight.group = place.get(flight.group as usize).map_or(flight.group, |at| *at as u32);
-            }
-            match steady(flights, *target) {
-                Ok(window) => count(flights, window, &mut tallies),
-                Err(why) => {
-                    flights.iter().for_each(|flight| drop(without.insert(flight.group, why.clone())));
-                }
-            }
-        }
-        let all = tallies.into_iter().map(|(group, tally)| (group, Ok(tally)));
-        let all: HashMap<u32, Result<Tally, String>> =
-            all.chain(without.into_iter().map(|(group, why)| (group, Err(why)))).collect();
-        all.into_iter().map(|(group, tally)| (group as usize, tally)).collect()
-    }
-
-    /// Whether there were more requests than are kept.
-    pub fn lost(&self) -> bool {
-        self.lost
+        tally.sent_seconds += to - from;
+        let before = tally.shares;
+        flights.iter().for_each(|f| tally.add(f, target, (from, to)));
+        tally.sent += match target {
+            // One is sent when another has ended.
+            Target::Closed(_) => tally.shares - before,
+            Target::Open => flights.iter().filter(|f| from < f.start && f.start <= to).count() as f64,
+        };
     }
 }
 
@@ -265,12 +255,12 @@ fn is_zero(v: &f64) -> bool {
 mod tests {
     use super::*;
 
-    fn flight(start: f64, end: f64) -> Flight {
-        Flight { start, first: start, end, tokens: 10.0, group: 0, ok: true, good: true }
+    pub(super) fn flight(start: f64, end: f64) -> Flight {
+        Flight { start, first: start, end, tokens: 10.0, group: 0, ok: true, good: true, warmup: false }
     }
 
     /// `n` workers that begin half a second apart and each do `each` requests of one second.
-    fn closed(n: u32, each: u32) -> Vec<Flight> {
+    pub(super) fn closed(n: u32, each: u32) -> Vec<Flight> {
         let worker = |w: u32| (0..each).map(move |i| f64::from(w) * 0.5 + f64::from(i)).map(|at| flight(at, at + 1.0));
         (0..n).flat_map(worker).collect()
     }
@@ -278,13 +268,13 @@ mod tests {
     #[test]
     fn a_closed_loop_is_steady_while_its_level_is_in_flight() {
         let flights = closed(3, 10);
-        assert_eq!(steady(&flights, Target::Closed(3)), Ok((1.0, 10.0)));
+        assert_eq!(steady(&flights, Target::Closed(3)), Ok((2.0, 10.0)));
         let mut tallies = HashMap::new();
-        count(&flights, (1.0, 10.0), &mut tallies);
+        count(&flights, Target::Closed(3), (2.0, 10.0), &mut tallies);
         let tally = tallies[&0];
-        assert_eq!((tally.seconds, tally.ramp_seconds, tally.tail_seconds), (9.0, 1.0, 1.0));
-        assert_eq!((tally.flight_seconds / tally.seconds, tally.tokens), (3.0, 270.0));
-        assert_eq!(tally.ended, 27);
+        assert_eq!((tally.seconds, tally.ramp_seconds, tally.tail_seconds), (8.0, 2.0, 1.0));
+        assert_eq!((tally.flight_seconds / tally.seconds, tally.tokens), (3.0, 240.0));
+        assert_eq!((tally.ended, tally.ok, tally.sent), (24, 24.0, 24.0));
     }
 
     #[test]
@@ -301,33 +291,98 @@ mod tests {
     }
 
     #[test]
-    fn an_open_loop_is_steady_from_a_request_after_its_ramp_to_its_last_send() {
+    fn an_open_loop_is_steady_from_the_first_send_after_a_request_to_its_last() {
         // Four a second, each of one second.
         let flights: Vec<Flight> = (0..40).map(|i| f64::from(i) * 0.25).map(|at| flight(at, at + 1.0)).collect();
-        let (from, to) = steady(&flights, Target::Open { ramp: 0.0 }).unwrap();
+        let (from, to) = steady(&flights, Target::Open).unwrap();
         assert!((from, to) == (1.0, 9.75), "{from} {to}");
-        assert_eq!(steady(&flights, Target::Open { ramp: 5.0 }), Ok((6.0, 9.75)));
-        assert!(steady(&flights[..1], Target::Open { ramp: 0.0 }).is_err());
         let mut tallies = HashMap::new();
-        count(&flights, (from, to), &mut tallies);
+        count(&flights, Target::Open, (from, to), &mut tallies);
         let tally = tallies[&0];
-        assert_eq!((tally.sent, tally.ended), (35, 35));
+        assert_eq!((tally.sent, tally.ended, tally.ok), (35.0, 35, 35.0));
+        assert!(steady(&flights[..1], Target::Open).is_err());
+    }
+
+    #[test]
+    fn what_is_sent_now_and_then_is_counted_from_send_to_send() {
+        // A second apart, and longer than a second each: the part begins with a send, not in the middle of a gap.
+        let flights: Vec<Flight> = (0..40).map(f64::from).map(|at| flight(at, at + 1.6)).collect();
+        let (from, to) = steady(&flights, Target::Open).unwrap();
+        let mut tallies = HashMap::new();
+        count(&flights, Target::Open, (from, to), &mut tallies);
+        assert_eq!((from, to, tallies[&0].sent / tallies[&0].sent_seconds), (2.0, 39.0, 1.0));
     }
 
     #[test]
     fn a_short_load_of_a_rate_has_no_steady_part_and_none_begins_where_most_are_in_flight() {
-        // Four a second after a ramp of a second, as a server answers that hands out two at a time.
+        // Four a second, as a server answers that hands out two at a time.
         let flights: Vec<Flight> =
             (0..12).map(|i| f64::from(i) * 0.25).map(|at| flight(at, (at + 1.0).max(1.75))).collect();
-        for (ramp, why) in [(0.0, "of 10 that it takes"), (1.0, "of 10 that it takes"), (2.5, "it was sent for 2.8 s")]
-        {
-            let said = steady(&flights, Target::Open { ramp }).unwrap_err();
-            assert!(said.contains(why), "{ramp}: {said}");
-        }
+        let said = steady(&flights, Target::Open).unwrap_err();
+        assert!(said.contains("came and") && said.contains("of 25 that it takes"), "{said}");
+        let said = steady(&flights[..3], Target::Open).unwrap_err();
+        assert!(said.contains("it was sent for 0.5 s, and one request takes 1.5 s"), "{said}");
         // Many, and yet no longer than a few of them take.
         let flights: Vec<Flight> = (0..400).map(|i| f64::from(i) * 0.01).map(|at| flight(at, at + 1.2)).collect();
-        let said = steady(&flights, Target::Open { ramp: 0.0 }).unwrap_err();
+        let said = steady(&flights, Target::Open).unwrap_err();
         assert!(said.contains("it held for 2.8 s, and three requests take 3.6 s"), "{said}");
+    }
+
+    #[test]
+    fn wherever_it_is_cut_waves_are_counted_by_what_lies_inside() {
+        // Sixteen at once, eleven waves, of which the ends of each lie a little apart.
+        let wave = |w: u32| (0..16).map(move |i| (f64::from(w) * 0.3, f64::from(i) * 1e-4));
+        let flights: Vec<Flight> = (0..11)
+            .flat_map(wave)
+            .map(|(at, late)| Flight { first: at + late + 0.25, ..flight(at + late, at + late + 0.3) })
+            .collect();
+        let (from, to) = steady(&flights, Target::Closed(16)).unwrap();
+        let mut tallies = HashMap::new();
+        count(&flights, Target::Closed(16), (from, to), &mut tallies);
+        let tally = tallies[&0];
+        let (rate, sent, together) =
+            (tally.ok / tally.seconds, tally.sent / tally.sent_seconds, tally.tokens / tally.seconds);
+        let right = 16.0 / 0.3;
+        assert!((rate / right - 1.0).abs() < 0.002 && (sent / right - 1.0).abs() < 0.002, "{rate} {sent} {right}");
+        assert!((together / rate - 10.0).abs() < 1e-9, "{together}");
+    }
+
+    #[test]
+    fn a_queue_that_the_first_did_not_find_counts_for_nothing() {
+        // Eight at once where four are served, 0.3 s each: the first four do not wait.
+        let of = |worker: u32, i: u32| match (worker < 4, i) {
+            (true, 0) => flight(0.0, 0.3),
+            (true, i) => flight(f64::from(i) * 0.6 - 0.3, f64::from(i) * 0.6 + 0.3),
+            (false, i) => flight(f64::from(i) * 0.6, f64::from(i) * 0.6 + 0.6),
+        };
+        let flights: Vec<Flight> = (0..8).flat_map(|worker| (0..6).map(move |i| of(worker, i))).collect();
+        let (from, to) = steady(&flights, Target::Closed(8)).unwrap();
+        let mut tallies = HashMap::new();
+        count(&flights, Target::Closed(8), (from, to), &mut tallies);
+        let rate = tallies[&0].ok / tallies[&0].seconds;
+        assert!((rate * 0.3 / 4.0 - 1.0).abs() < 1e-6, "{rate}");
+    }
+
+    #[test]
+    fn what_waits_in_an_open_loop_has_not_come_to_anything_yet() {
+        let waits = Flight { first: 9.0, ..flight(0.0, 10.0) };
+        assert_eq!(Target::Open.share(&waits, (0.0, 9.0)), 0.0);
+        assert_eq!(Target::Closed(4).share(&waits, (0.0, 9.0)), 0.9);
+        let refused = Flight { ok: false, ..flight(3.0, 3.0) };
+        assert_eq!(Target::Closed(4).share(&refused, (0.0, 9.0)), 1.0);
+        assert_eq!(Target::Open.share(&refused, (3.0, 9.0)), 0.0);
+    }
+
+    #[test]
+    fn the_requests_of_a_ramp_are_load_and_no_part_begins_with_them() {
+        // Three workers that begin half a second apart; what began in the first two seconds is the ramp.
+        let ramp = |f: Flight| Flight { warmup: f.start < 2.0, ..f };
+        let flights: Vec<Flight> = closed(3, 12).into_iter().map(ramp).collect();
+        let (from, to) = steady(&flights, Target::Closed(3)).unwrap();
+        assert_eq!((from, to), (3.0, 12.0));
+        let mut tallies = HashMap::new();
+        count(&flights, Target::Closed(3), (from, to), &mut tallies);
+        assert_eq!((tallies[&0].ok, tallies[&0].tokens, tallies[&0].ramp_seconds), (27.0, 270.0, 1.0));
     }
 
     #[test]
@@ -337,34 +392,8 @@ mod tests {
         let flights: Vec<Flight> = (0..4).flat_map(worker).collect();
         let (from, to) = steady(&flights, Target::Closed(4)).unwrap();
         let mut tallies = HashMap::new();
-        count(&flights, (from, to), &mut tallies);
-        let rate = tallies[&0].sent as f64 / tallies[&0].seconds;
-        assert!((rate - 4.0).abs() < 0.5, "{rate}");
-    }
-
-    #[test]
-    fn models_that_share_a_load_have_one_steady_part() {
-        let mut stages = Stages::default();
-        for (at, flight) in closed(4, 10).into_iter().enumerate() {
-            let group = u32::from(at % 2 == 1);
-            let model = ["a", "b"][group as usize];
-            stages.add("r", model, 4, Target::Closed(4), Flight { group, ..flight });
-        }
-        let models = ["a", "b", "never asked"].map(str::to_owned);
-        stages.pool("r", &models, 4);
-        stages.pool("another", &models, 4);
-        let tallies = stages.tallies(&[0, 1]);
-        let flying: f64 =
-            tallies.values().map(|tally| tally.as_ref().unwrap()).map(|t| t.flight_seconds / t.seconds).sum();
-        assert!((flying - 4.0).abs() < 1e-9, "{flying}");
-    }
-
-    #[test]
-    fn more_requests_than_are_kept_are_not_looked_at() {
-        let mut stages = Stages::default();
-        for _ in 0..=FLIGHTS {
-            stages.add("r", "m", 2, Target::Closed(2), flight(0.0, 1.0));
-        }
-        assert!(stages.lost() && stages.tallies(&[0]).is_empty());
+        count(&flights, Target::Closed(4), (from, to), &mut tallies);
+        let rate = tallies[&0].sent / tallies[&0].seconds;
+        assert!((rate - 4.0).abs() < 0.01, "{rate}");
     }
 }

@@ -102,7 +102,7 @@ fn throughput_is_of_the_steady_part_unless_all_is_asked_and_every_format_says_wh
     let lines = load(4, 10, "");
     let steady = &summary_of(&[], &lines)["groups"][0]["throughput"];
     assert_eq!(steady["part"]["steady"], true);
-    assert_eq!((&steady["span_seconds"], &steady["concurrency"]), (&9.25.into(), &4.into()));
+    assert_eq!((&steady["span_seconds"], &steady["concurrency"]), (&8.25.into(), &4.into()));
     let all = &summary_of(&["--window", "all"], &lines)["groups"][0]["throughput"];
     assert_eq!((&all["part"]["steady"], &all["span_seconds"]), (&false.into(), &10.75.into()));
     assert!(all["concurrency"].as_f64().unwrap() < 3.8);

@@ -47,7 +47,7 @@ pub fn badges(summary: &Summary) -> Vec<Badge> {
         badges.push(badge(
             "info",
             format!("{} warm-up", summary.warmups),
-            "Warm-up requests are drawn on the time axis and count nowhere.",
+            "Warm-up requests are drawn on the time axis and count nowhere, except as load: what of them still runs beside those that count is in the throughput.",
         ));
     }
     if summary.sampled() {

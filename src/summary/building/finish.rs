@@ -7,7 +7,7 @@ use crate::summary::group::{ErrorCount, Gaps, Group, Throughput};
 use crate::summary::metric::Metric;
 use crate::summary::sample::Sample;
 use crate::summary::shape::{Shape, Shapes};
-use crate::summary::window::{Part, Tally};
+use crate::summary::window::{Part, Tally, Target};
 use crate::summary::words::WORDS;
 use std::collections::BTreeMap;
 
@@ -25,44 +25,58 @@ impl Building {
             }
         };
         let rate = |n: f64| n / tally.seconds;
-        (tally.seconds > 0.0 && tally.ok > 0).then(|| Throughput {
+        (tally.seconds > 0.0 && tally.ok > 0.0).then(|| Throughput {
             span_seconds: tally.seconds,
             output_tokens_per_second: self.output_tokens.map(|_| rate(tally.tokens)),
-            requests_per_second: rate(tally.ok as f64),
-            ended_per_second: rate(tally.ended as f64),
-            sent_per_second: rate(tally.sent as f64),
+            requests_per_second: rate(tally.ok),
+            ended_per_second: rate(tally.shares),
+            sent_per_second: tally.sent / tally.sent_seconds,
+            good_per_second: rate(tally.good),
             ended: tally.ended,
             concurrency: rate(tally.flight_seconds),
             part,
         })
     }
 
-    /// Everything from the first start to the last end of each run.
+    /// Everything from the first start to the last end of each run, with what of the ramp still ran then.
     fn whole(&self) -> Tally {
         let spans = || self.spans.values();
-        Tally {
+        let mut tally = Tally {
             seconds: spans().map(|span| span.to - span.from).sum(),
             ended: self.ok + self.failed,
-            ok: self.ok,
-            good: self.good,
+            shares: (self.ok + self.failed) as f64,
+            ok: self.ok as f64,
+            good: self.good as f64,
             tokens: self.output_tokens.unwrap_or(0.0),
             flight_seconds: spans().map(|span| span.flight_seconds).sum(),
-            sent: spans().map(|span| span.sent).sum(),
             ..Tally::default()
+        };
+        let target = self.key.rate().map_or(Target::Closed(1), |_| Target::Open);
+        for (run, flight) in &self.ramp {
+            if let Some(span) = self.spans.get(run) {
+                tally.add(flight, target, (span.from, span.to));
+            }
         }
+        let between: f64 = spans().map(|span| span.last - span.from).sum();
+        // Of what is sent by the clock, from send to send; unless all was sent at once.
+        (tally.sent, tally.sent_seconds) = if target == Target::Open && between > 0.0 {
+            (spans().map(|span| span.sent - 1).sum::<u64>() as f64, between)
+        } else {
+            (spans().map(|span| span.sent).sum::<u64>() as f64, tally.seconds)
+        };
+        tally
     }
 
     /// The finished group; with its goodput where there were limits to keep, and of the steady part of its load where that
     /// is told.
     pub fn finish(self, limits: bool, steady: Option<Result<Tally, String>>) -> Group {
-        let good_in_part = steady.as_ref().and_then(|tally| tally.as_ref().ok()).map(|tally| tally.good);
         let throughput = self.throughput(steady);
         let tried = self.ok + self.failed;
         let goodput = (limits && tried > 0).then(|| Goodput {
             good: self.good,
             tried,
             share: self.good as f64 / tried as f64,
-            requests_per_second: throughput.as_ref().map(|t| good_in_part.unwrap_or(self.good) as f64 / t.span_seconds),
+            requests_per_second: throughput.as_ref().map(|t| t.good_per_second),
         });
         let shape = |metric| self.samples.get(&metric).map(Sample::shape);
         let shapes = Shapes {
