@@ -72,7 +72,7 @@ pub fn described(window: Window, groups: &[Group], lost: bool) -> Option<String>
     }
     let mut why: Vec<(usize, &str)> = reasons.into_iter().map(|(why, n)| (n, why)).collect();
     why.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
-    let most = why.first().map_or(String::new(), |(_, why)| format!(" ({why})"));
+    let most = reasoned(&why);
     Some(match (steady, parts.len() - steady) {
         (0, _) => {
             format!("Throughput, rates and concurrency are of the whole load, {whole}: no steady part was found{most}.")
@@ -92,6 +92,19 @@ pub fn described(window: Window, groups: &[Group], lost: bool) -> Option<String>
             n + rest
         ),
     })
+}
+
+/// Reasons, each with how many loads it is of where it is not of all of them.
+fn reasoned(why: &[(usize, &str)]) -> String {
+    const TOLD: usize = 3;
+    if let [(_, only)] = why {
+        return format!(" ({only})");
+    }
+    let mut told: Vec<String> =
+        why.iter().take(TOLD).map(|(n, why)| format!("{n} load{}: {why}", if *n == 1 { "" } else { "s" })).collect();
+    let others: usize = why.iter().skip(TOLD).map(|(n, _)| n).sum();
+    told.extend((others > 0).then(|| format!("{others} more for other reasons, which stand with their numbers")));
+    if told.is_empty() { String::new() } else { format!(" ({})", told.join("; ")) }
 }
 
 #[cfg(test)]
@@ -199,7 +212,7 @@ mod tests {
         assert!(all.window.unwrap().contains("as was asked"));
         assert_eq!(all.groups[0].throughput.as_ref().unwrap().span_seconds, 11.0);
         let few = summary(&lines[..4], Window::Steady);
-        assert!(few.window.unwrap().contains("at most 1 were in flight"));
+        assert!(few.window.unwrap().contains("at most 1 was in flight"));
         assert_eq!(summary(&[r#""model":"m""#], Window::Steady).window, None);
     }
 }
