@@ -18,6 +18,7 @@ mod pictures;
 mod reading;
 mod screens;
 mod scripts;
+mod telling;
 mod text;
 mod using;
 mod window;
@@ -191,7 +192,12 @@ fn a_file_is_written_whole_by_either_name_of_the_flag() {
         let to = folder.path().join(format!("new{flag}/index.html"));
         let ran = report(&[flag, to.to_str().unwrap()], "one.ndjson").exits(0);
         assert_eq!(ran.stdout, "");
-        assert_eq!(fs::read_to_string(&to).unwrap(), page("one.ndjson"), "{flag}");
+        // Seen from there, the file that it was made of lies elsewhere.
+        let rest = |page: &str| {
+            let (before, after) = page.split_once("id=\"streams\"").unwrap();
+            format!("{before}{}", after.split_once("</p>").unwrap().1)
+        };
+        assert_eq!(rest(&fs::read_to_string(&to).unwrap()), rest(&page("one.ndjson")), "{flag}");
         assert_eq!(fs::read_dir(to.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
     }
 }

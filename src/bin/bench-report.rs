@@ -221,7 +221,7 @@ fn write(
     }
     let columns = args.columns.as_ref().map(|columns| columns.0.clone());
     let screen = if output.is_none() { cli::screen_width() } else { None };
-    let options = Options { folders, output: output.map(folder_of), columns, refresh, screen };
+    let options = Options { folders, files: sources.named(), output: output.map(folder_of), columns, refresh, screen };
     let mut text = Vec::new();
     report::write(args.format, &summary, &options, &mut text)?;
     match output {

@@ -32,6 +32,18 @@ pub struct Sources {
     pub folders: Vec<PathBuf>,
 }
 
+impl Sources {
+    /// The files that lie in folders: the number of the folder, and the name; each once.
+    pub fn named(&self) -> Vec<(usize, String)> {
+        let mut named = Vec::new();
+        for source in &self.files {
+            let name = source.path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+            named.extend(source.folder.zip(name).filter(|one| !named.contains(one)));
+        }
+        named
+    }
+}
+
 /// Finds the files of operands; none is standard input.
 ///
 /// # Errors

@@ -20,6 +20,7 @@ mod notes;
 mod number;
 mod openmetrics;
 pub mod screens;
+mod search;
 mod text;
 mod work;
 
@@ -59,6 +60,8 @@ pub enum Format {
 pub struct Options {
     /// The folders of the inputs, by the numbers that the rows carry.
     pub folders: Vec<PathBuf>,
+    /// The files of the input that lie in these folders: the number of the folder, and the name.
+    pub files: Vec<(usize, String)>,
     /// The folder that the report is written to; `None` when it goes to standard output.
     pub output: Option<PathBuf>,
     /// The columns of a table or of a CSV; `None` for those that it has by itself.

@@ -2,6 +2,7 @@
 //! sentences for every format.
 
 use super::number::shortened;
+use super::search;
 use crate::record::Source;
 use crate::summary::{Group, Summary};
 use std::collections::BTreeMap;
@@ -18,6 +19,9 @@ pub fn notes(summary: &Summary) -> Vec<String> {
         return Vec::new();
     }
     let mut notes: Vec<String> = summary.window.iter().map(|said| said.trim_end_matches('.').to_owned()).collect();
+    let alone = summary.searches.len() == 1 && summary.groups.iter().all(|g| g.model == summary.groups[0].model);
+    let searches = summary.searches.iter().take(MOST);
+    notes.splice(0..0, searches.map(|search| shortened(&search::line(search, alone), 400)));
     notes.extend(unread(summary));
     let machines = summary.machines();
     if machines.len() > 1 && summary.groups.iter().all(|group| !group.settings.contains_key("machine")) {

@@ -2,8 +2,10 @@
 //!
 //! Two rows did the same when what their runs say of the work is the same (suite, prompts, lengths, data set, turns, prefix,
 //! the most tokens allowed) and when of the prompts that the one with fewer asked at least half were asked by the other too.
+//! The loads that a search tried are steps of one question: only rows of the same step are compared.
 
-use crate::summary::Group;
+use super::search;
+use crate::summary::{Group, Summary};
 use std::collections::HashMap;
 
 /// The settings that make a task; the others are how it is done.
@@ -13,23 +15,28 @@ const WORK: [&str; 10] =
 /// How many kinds with the same settings are told apart by their prompts; of more, a row is a kind of its own.
 const MOST: usize = 64;
 
+/// What a group's settings say of its work, and which step of a search it is.
+type Work<'a> = ([Option<&'a String>; WORK.len()], Option<u64>);
+
 /// The kind of work of each group, numbered from 0 in the order of the groups.
-pub fn kinds<'a>(groups: &'a [Group]) -> Vec<usize> {
-    // By settings: the first group of each kind, and the kind's number.
-    let mut firsts: HashMap<[Option<&'a String>; WORK.len()], Vec<(&'a Group, usize)>> = HashMap::new();
+pub fn kinds(summary: &Summary) -> Vec<usize> {
+    // By settings and step: the first group of each kind, and the kind's number.
+    let mut firsts: HashMap<Work, Vec<(&Group, usize)>> = HashMap::new();
     let mut next = 0;
-    let kind = |group: &'a Group| {
-        let near = firsts.entry(WORK.map(|name| group.settings.get(name))).or_default();
+    let mut kinds = Vec::new();
+    for group in &summary.groups {
+        let step = search::step(&summary.searches, group);
+        let near = firsts.entry((WORK.map(|name| group.settings.get(name)), step)).or_default();
         let known = near.iter().find(|(first, _)| first.prompts.alike(&group.prompts)).map(|(_, kind)| *kind);
-        known.unwrap_or_else(|| {
+        kinds.push(known.unwrap_or_else(|| {
             if near.len() < MOST {
                 near.push((group, next));
             }
             next += 1;
             next - 1
-        })
-    };
-    groups.iter().map(kind).collect()
+        }));
+    }
+    kinds
 }
 
 #[cfg(test)]
@@ -53,7 +60,7 @@ mod tests {
                 format!(r#"{{"type":"result","v":1,"model":"{model}","run":"r","prompt":{{"id":"{prompt}"{more}}}}}"#);
             collector.add(record::read(&line).unwrap(), None);
         }
-        assert_eq!(kinds(&collector.finish().groups), [0, 0, 1, 2, 0]);
+        assert_eq!(kinds(&collector.finish()), [0, 0, 1, 2, 0]);
     }
 
     #[test]
@@ -67,6 +74,6 @@ mod tests {
                 format!(r#"{{"type":"result","v":1,"model":"{model}","run":"r","prompt":{{"id":"p{prompt}"}}}}"#);
             collector.add(record::read(&line).unwrap(), None);
         }
-        assert_eq!(kinds(&collector.finish().groups), [0, 0, 1]);
+        assert_eq!(kinds(&collector.finish()), [0, 0, 1]);
     }
 }

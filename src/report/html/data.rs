@@ -24,7 +24,7 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
     let starts = summary.rows.iter().filter_map(|row| row.figures.start_ts);
     let t0 = starts.chain(summary.loads.iter().map(|load| load.started_ts)).fold(f64::INFINITY, f64::min);
     let t0 = if t0.is_finite() { t0.floor() } else { 0.0 };
-    let kinds = work::kinds(&summary.groups);
+    let kinds = work::kinds(summary);
     let of_groups = summary.groups.iter().zip(kinds).zip(names).zip(intervals).take(ROWS);
     let groups: Vec<Value> = of_groups.map(|(((group, work), name), intervals)| {
         let mut cells = Map::new();

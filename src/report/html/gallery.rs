@@ -4,7 +4,7 @@
 use super::answers;
 use super::links::{artifact, href};
 use super::parts::{Link, links, sub};
-use crate::report::Options;
+use crate::report::{Options, number};
 use crate::summary::{Row, Screen, Summary};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -82,13 +82,33 @@ pub fn gallery(summary: &Summary, options: &Options, names: &[String]) -> Galler
     }
     if gallery.cards.len() < all.len() {
         gallery.left_out = format!(
-            "{} of {} answers: at most {CARDS_OF_GROUP} of a row of the table, of different prompts first, and {CARDS} in all. \
-             The others are in the run folder; an opened row links to them.",
+            "{} of {} answers: at most {CARDS_OF_GROUP} of a row of the table, of different prompts first, and {CARDS} in all. {}",
             gallery.cards.len(),
-            all.len()
+            all.len(),
+            elsewhere(&all, options)
         );
     }
     gallery
+}
+
+/// Where the answers are that have no card: in files that an opened row links to, or in the records alone.
+fn elsewhere(all: &[&Row], options: &Options) -> String {
+    let filed = all.iter().filter(|row| !links(row, options).is_empty()).count();
+    let results = options.files.iter().map(|(_, name)| name.as_str()).find(|name| name.contains("results"));
+    let records = match (results, &options.files[..]) {
+        (Some(name), _) => name.to_owned(),
+        (None, [(_, only)]) => only.clone(),
+        _ => "the result records that this page was made from".into(),
+    };
+    let records = format!("in {}", number::shortened(&records, 80));
+    match filed {
+        0 => format!("The text of the others is {records}."),
+        n if n == all.len() => "The others are in their files; an opened row links to them.".into(),
+        n => format!(
+            "Of all {}, {n} left files, which an opened row links to; the text of the rest is {records}.",
+            all.len()
+        ),
+    }
 }
 
 /// Of each group the first answers, those of prompts that it has not yet shown before the others; in order of the groups.

@@ -12,18 +12,14 @@ use std::collections::BTreeSet;
 /// How many models a command names one by one.
 const NAMED: usize = 8;
 
-/// The streams of a run folder, as they lie beside a page.
-const STREAMS: [&str; 6] =
-    ["results.ndjson", "power.ndjson", "memory.ndjson", "models.ndjson", "run.ndjson", "summary.json"];
-
 /// How many runs are made again by the command of the head.
 const LINES: usize = 8;
 
 /// How many machines are named.
 const MACHINES: usize = 8;
 
-/// How many folders' streams are linked.
-const FOLDERS: usize = 6;
+/// How many of the files that the page was made of are linked.
+const FILES: usize = 24;
 
 /// A link to a stream.
 pub struct Stream {
@@ -103,6 +99,11 @@ pub fn setting(name: &str, value: &Value) -> Option<(String, String)> {
         Value::Null => None,
         Value::Bool(yes) => Some(if *yes { "yes" } else { "no" }.to_owned()),
         Value::String(text) => Some(text.clone()),
+        // What a search was to find is told with what it found.
+        Value::Object(asked) if name == "search" => {
+            let conditions = asked.get("conditions").and_then(Value::as_array)?;
+            Some(conditions.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" and "))
+        }
         Value::Number(n) => Some(n.as_f64().map_or_else(|| n.to_string(), |n| n.to_string())),
         other => Some(other.to_string()),
     };
@@ -187,22 +188,19 @@ fn base(endpoint: &str) -> String {
     url.to_owned()
 }
 
-/// Links to the streams that the page was made of, where they lie.
+/// Links to the files that the page was made of, where they lie.
 pub fn streams(summary: &Summary, options: &Options) -> Vec<Stream> {
     if summary.results == 0 {
         return Vec::new();
     }
     let several = options.folders.len() > 1;
-    let mut streams = Vec::new();
-    for (at, folder) in options.folders.iter().enumerate().take(FOLDERS) {
+    let one = |(at, name): &(usize, String)| {
+        let folder = options.folders.get(*at)?;
         let place = folder.file_name().filter(|_| several).map(|name| format!("{}/", name.to_string_lossy()));
-        for name in STREAMS {
-            if let Some(href) = href(options, Some(at), name) {
-                streams.push(Stream { text: format!("{}{name}", place.as_deref().unwrap_or_default()), href });
-            }
-        }
-    }
-    streams
+        let text = format!("{}{name}", place.unwrap_or_default());
+        Some(Stream { text: number::shortened(&text, 120), href: href(options, Some(*at), name)? })
+    };
+    options.files.iter().filter_map(one).take(FILES).collect()
 }
 
 #[cfg(test)]
@@ -221,6 +219,11 @@ mod tests {
             ("stream", json!(true), Some(("stream", "yes"))),
             ("extra_body", json!({"a": 1}), Some(("extra body", "{\"a\":1}"))),
             ("suite", json!("website"), Some(("suite", "website"))),
+            (
+                "search",
+                json!({"conditions": ["ttft_p90<1s", "failed<1%"], "over": "rate"}),
+                Some(("search", "ttft_p90<1s and failed<1%")),
+            ),
             ("seed", json!(null), None),
             ("rate", json!([]), None),
         ] {

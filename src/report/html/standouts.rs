@@ -2,13 +2,14 @@
 //! work are compared: where there are several kinds of work, each has its own best, and it is said of how many rows.
 
 use super::intervals::Intervals;
+use crate::record::Search;
 use crate::report::columns::{COLUMNS, Cell, Column, Set};
-use crate::report::{number, work};
-use crate::summary::{Better, Group, Metric, Unit};
+use crate::report::{number, search, work};
+use crate::summary::{Better, Group, Metric, Summary, Unit};
 
 /// One headline.
 pub struct Standout {
-    pub what: &'static str,
+    pub what: String,
     pub value: String,
     pub unit: &'static str,
     /// Why the number is uncertain; empty for one that is not.
@@ -34,12 +35,15 @@ struct Candidate {
 /// Of how many kinds of work the best are named.
 const KINDS: usize = 3;
 
+/// How many searches have their headline; the sentences name them all.
+const SEARCHES: usize = 4;
+
 /// Answers that are longer than the best one's by more than this factor, or shorter, say nothing of who is done sooner.
 const LONGER: f64 = 2.0;
 
-/// The headlines that the groups give: of the kinds of work that most rows did.
-pub fn standouts(groups: &[Group], names: &[String], intervals: &[Intervals]) -> Vec<Standout> {
-    let kinds = work::kinds(groups);
+/// The headlines: what searches found, and what the groups give, of the kinds of work that most rows did.
+pub fn standouts(summary: &Summary, names: &[String], intervals: &[Intervals]) -> Vec<Standout> {
+    let (groups, kinds) = (&summary.groups[..], work::kinds(summary));
     let mut sizes: Vec<(usize, usize)> = Vec::new();
     for kind in &kinds {
         match sizes.iter_mut().find(|(known, _)| known == kind) {
@@ -50,10 +54,50 @@ pub fn standouts(groups: &[Group], names: &[String], intervals: &[Intervals]) ->
     sizes.retain(|(_, n)| *n > 1);
     sizes.sort_by_key(|(kind, n)| (std::cmp::Reverse(*n), *kind));
     let of = |(kind, n): &(usize, usize)| {
-        let among = if *n < groups.len() { format!("of the {n} rows that did the same work") } else { String::new() };
-        of_kind(groups, names, intervals, &|at| kinds[at] == *kind, &among)
+        let work = Work { rows: *n, all: *n == groups.len() };
+        of_kind(groups, names, intervals, &|at| kinds[at] == *kind, work)
     };
-    sizes.iter().take(KINDS).flat_map(of).collect()
+    let found = summary.searches.iter().take(SEARCHES).map(searched);
+    found.chain(sizes.iter().take(KINDS).flat_map(of)).collect()
+}
+
+/// What a search found, as a headline.
+fn searched(search: &Search) -> Standout {
+    let said = search::said(search);
+    let (value, unit) =
+        search.highest_holding.map_or(("–".to_owned(), ""), |load| (load.to_string(), search::unit(search)));
+    Standout {
+        what: number::shortened(&said.asked, 120),
+        value,
+        unit,
+        doubt: said.doubt.to_owned(),
+        who: number::shortened(&said.who, 120),
+        among: said.found,
+        tied: String::new(),
+        title: said.sentence,
+    }
+}
+
+/// The rows that did one kind of work.
+#[derive(Clone, Copy)]
+struct Work {
+    /// How many.
+    rows: usize,
+    /// Whether these are all rows.
+    all: bool,
+}
+
+impl Work {
+    /// Of how many of them a number is the best, where that is not all rows: `have` of them have it.
+    fn among(self, have: usize) -> String {
+        let Self { rows, all } = self;
+        match (have < rows, all) {
+            (false, true) => String::new(),
+            (false, false) => format!("of the {rows} rows that did the same work"),
+            (true, true) => format!("of the {have} of {rows} rows that have it"),
+            (true, false) => format!("of the {have} that have it of {rows} rows that did the same work"),
+        }
+    }
 }
 
 /// The headlines of the groups that did one kind of work.
@@ -62,7 +106,7 @@ fn of_kind(
     names: &[String],
     intervals: &[Intervals],
     did: &dyn Fn(usize) -> bool,
-    among: &str,
+    work: Work,
 ) -> Vec<Standout> {
     [
         ("fastest decode", "decode_tok_s"),
@@ -81,7 +125,7 @@ fn of_kind(
             .filter(|(at, _)| did(*at))
             .filter_map(|(at, group)| candidate(column, at, group, &intervals[at]))
             .collect();
-        best(what, column, candidates, names, among)
+        best(what, column, candidates, names, work)
     })
     .collect()
 }
@@ -107,9 +151,9 @@ fn best(
     column: &Column,
     mut candidates: Vec<Candidate>,
     names: &[String],
-    among: &str,
+    work: Work,
 ) -> Option<Standout> {
-    let mut among = among.to_owned();
+    let mut among = work.among(candidates.len());
     if column.key == "gen_s" {
         let all = candidates.len();
         candidates = as_long(candidates);
@@ -142,7 +186,7 @@ fn best(
     };
     let title = std::iter::once(who.as_str()).chain(tied).collect::<Vec<_>>().join("\n");
     Some(Standout {
-        what,
+        what: what.to_owned(),
         value: format!("{before}{text}"),
         unit: after,
         doubt: best.doubt.clone().unwrap_or_default(),

@@ -224,11 +224,13 @@ function toggle(line) {
 }
 
 // The best of a column, and those that cannot be told from it: their intervals overlap its own. Where that is everybody, nobody is best.
-// What is doubtful wins nothing.
+// What is doubtful wins nothing; and where it is better than all that is not, nobody is known to be best.
 function markBest(cells, values, column) {
-  const sure = cells.map((cell, i) => ({ cell, value: values[i], between: groupOf(cell).intervals?.[column.key] ?? [values[i], values[i]] })).filter(({ cell }) => !$(".doubt", cell));
+  const all = cells.map((cell, i) => ({ cell, value: values[i], between: groupOf(cell).intervals?.[column.key] ?? [values[i], values[i]], doubt: $(".doubt", cell) !== null }));
+  const sure = all.filter(({ doubt }) => !doubt);
   if (sure.length < 2) return;
   const best = sure.reduce((a, b) => ((b.value - a.value) * column.better > 0 ? b : a));
+  if (all.some(({ value, doubt }) => doubt && (value - best.value) * column.better > 0)) return;
   const tied = sure.filter(({ value, between }) => value === best.value || (between[0] <= best.between[1] && between[1] >= best.between[0]));
   if (tied.length === sure.length) return;
   for (const { cell } of tied) {

@@ -93,7 +93,7 @@ impl Page {
             command: head::command(summary),
             streams: head::streams(summary, options),
             badges: badges(summary),
-            standouts: standouts(&summary.groups, names, intervals),
+            standouts: standouts(summary, names, intervals),
             sets: table::sets(&shown),
             columns: shown.iter().map(|column| table::head(column, table::loaded(summary))).collect(),
             rows: table::lines(summary, options, &shown, &mut marked),
