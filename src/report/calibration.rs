@@ -105,7 +105,11 @@ fn doubt(level: Option<&CalibrationLevel>) -> &'static str {
 
 /// What is wrong with a load that is not measured right.
 fn wrong(level: &CalibrationLevel) -> String {
-    let failed = if level.failed > 0 { format!(", and {} requests failed", level.failed) } else { String::new() };
+    let failed = if level.failed > 0 {
+        format!(", and {} request{} failed", level.failed, if level.failed == 1 { "" } else { "s" })
+    } else {
+        String::new()
+    };
     let worst =
         error_p99(level).map_or_else(|| "it is not known".to_owned(), |error| format!("it is {}", seconds(error)));
     format!("at {} {worst}{failed}", level.concurrency)

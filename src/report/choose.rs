@@ -1,13 +1,13 @@
 //! Choosing columns and an order of groups on the command line.
 
-use super::columns::{COLUMNS, Cell, Column, column};
+use super::columns::{COLUMNS, Cell, Column, Set, column};
 use crate::summary::Group;
 use std::cmp::Ordering;
 
 /// Reads a list of columns: `model,tok_s,j_tok`.
 ///
 /// # Errors
-/// When one of them is no column, the sentence lists them; when one stands twice.
+/// When one of them is no column, the sentence names those that are nearest; when one stands twice.
 pub fn parse(text: &str) -> Result<Vec<&'static Column>, String> {
     let mut columns: Vec<&'static Column> = Vec::new();
     for column in text.split(',').map(|key| one(key.trim())) {
@@ -23,7 +23,7 @@ pub fn parse(text: &str) -> Result<Vec<&'static Column>, String> {
 /// Reads an order of groups: a column, with `-` before it for the largest first.
 ///
 /// # Errors
-/// When it is no column; the sentence lists them.
+/// When it is no column; the sentence names those that are nearest.
 pub fn parse_order(text: &str) -> Result<Order, String> {
     let (down, key) = text.strip_prefix('-').map_or((false, text), |key| (true, key));
     Ok(Order { column: one(key)?, down })
@@ -31,9 +31,56 @@ pub fn parse_order(text: &str) -> Result<Order, String> {
 
 fn one(key: &str) -> Result<&'static Column, String> {
     column(key).ok_or_else(|| {
-        let keys: Vec<&str> = COLUMNS.iter().map(|column| column.key).collect();
-        format!("no column is called {key}; there are {}", keys.join(", "))
+        let near = nearest(key);
+        let is_it = if near.is_empty() { String::new() } else { format!(": is it {}?", near.join(", ")) };
+        let sets = SETS.map(|set| {
+            let keys = COLUMNS.iter().filter(|column| column.set == set).map(|column| column.key);
+            format!("  {:7} {}", set.name(), keys.collect::<Vec<_>>().join(" "))
+        });
+        format!("no column is called {key}{is_it} There are\n{}", sets.join("\n"))
     })
+}
+
+/// The columns by what belongs together, as they are listed.
+const SETS: [Set; 6] = [Set::Model, Set::Speed, Set::Energy, Set::Memory, Set::Cost, Set::Answer];
+
+/// How many columns a typo is told it may be.
+const NEAR: usize = 4;
+
+/// The columns that a word may mean: those that have it in their key or label, or differ from it in few letters, the nearest
+/// first.
+fn nearest(word: &str) -> Vec<&'static str> {
+    let plainly = |text: &str| text.to_lowercase().replace([' ', '-', '/'], "_");
+    let word = plainly(word);
+    let far = |column: &&'static Column| {
+        let names = [column.key.to_owned(), plainly(column.label)];
+        let parts = column.key.split('_').map(str::to_owned);
+        let far_of = |name: String| match name {
+            name if name == word => 0,
+            name if word.chars().count() > 1 && (name.contains(&word) || name.len() > 2 && word.contains(&name)) => 1,
+            name => 2 * edits(&word, &name),
+        };
+        names.into_iter().chain(parts).map(far_of).min().unwrap_or(usize::MAX)
+    };
+    let limit = (2 * word.chars().count() / 3).max(2);
+    let all = COLUMNS.iter().map(|column| (far(&column), edits(&word, column.key), column.key));
+    let mut near: Vec<(usize, usize, &'static str)> = all.filter(|(n, ..)| *n <= limit).collect();
+    near.sort_by_key(|(n, letters, _)| (*n, *letters));
+    near.into_iter().take(NEAR).map(|(.., key)| key).collect()
+}
+
+/// How many letters must be changed, put in or taken out (Levenshtein).
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut before: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut now = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            now.push((before[j + 1] + 1).min(now[j] + 1).min(before[j] + usize::from(x != *y)));
+        }
+        before = now;
+    }
+    before[b.len()]
 }
 
 /// An order of groups.
@@ -55,5 +102,28 @@ impl Order {
             (Cell::Text(a), Cell::Text(b)) => turned(a.cmp(&b)),
             _ => Ordering::Equal,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typo_is_told_the_nearest_columns_first_and_then_all_in_lines() {
+        for (word, expect) in [
+            ("tfft_p50", "ttft_p50"),
+            ("ttft", "ttft_p50"),
+            ("throughputs", "throughput"),
+            ("tok/s", "tok_s"),
+            ("requests", "requests_s"),
+            ("time p99", "gen_s_p99"),
+        ] {
+            assert_eq!(nearest(word).first(), Some(&expect), "{word}: {:?}", nearest(word));
+        }
+        assert_eq!(nearest("zzzzzzzz"), Vec::<&str>::new());
+        let said = one("tok_ss").err().unwrap();
+        assert!(said.starts_with("no column is called tok_ss: is it tok_s"), "{said}");
+        assert!(said.lines().count() == 7 && said.contains("\n  energy  cpu_w "), "{said}");
     }
 }

@@ -105,6 +105,7 @@ macro_rules! column {
 }
 
 const S: Option<Unit> = Some(Unit::Seconds);
+const MS: Option<Unit> = Some(Unit::Gap);
 const RATE: Option<Unit> = Some(Unit::TokensPerSecond);
 const TOK: Option<Unit> = Some(Unit::Tokens);
 const W: Option<Unit> = Some(Unit::Watts);
@@ -144,12 +145,12 @@ pub const COLUMNS: &[Column] = &[
     column!("decode_tok_s", "decode", Speed, RATE, Higher, "Output tokens per second between the first and the last token, tokens of the first chunk left out: median.", |g| p50(g, Metric::DecodeRate)),
     column!("tok_s", "tok/s", Speed, RATE, Higher, "Output tokens over the whole request's time: median.", |g| p50(g, Metric::TokenRate)),
     column!("prompt_tok_s", "prompt", Speed, RATE, Higher, "Input tokens that were not cached over the time to first token, queue and network included: median.", |g| p50(g, Metric::PromptRate)),
-    column!("itl_p50", "itl", Speed, S, Lower, "Gap between chunks with text: median over all gaps of all requests, merged.", |g| gap(g, "p50")),
-    column!("itl_p95", "itl p95", Speed, S, Lower, "Gap between chunks with text: 95th percentile over all gaps of all requests, merged.", |g| gap(g, "p95")),
-    column!("itl_p99", "itl p99", Speed, S, Lower, "Gap between chunks with text: 99th percentile over all gaps of all requests, merged.", |g| gap(g, "p99")),
-    column!("tpot_p50", "tpot", Speed, S, Lower, "Time per output token after the first chunk: median.", |g| p50(g, Metric::Tpot)),
-    column!("tpot_p95", "tpot p95", Speed, S, Lower, "Time per output token after the first chunk: 95th percentile.", |g| percentile(g, Metric::Tpot, "p95")),
-    column!("tpot_p99", "tpot p99", Speed, S, Lower, "Time per output token after the first chunk: 99th percentile.", |g| percentile(g, Metric::Tpot, "p99")),
+    column!("itl_p50", "itl", Speed, MS, Lower, "Gap between chunks with text: median over all gaps of all requests, merged.", |g| gap(g, "p50")),
+    column!("itl_p95", "itl p95", Speed, MS, Lower, "Gap between chunks with text: 95th percentile over all gaps of all requests, merged.", |g| gap(g, "p95")),
+    column!("itl_p99", "itl p99", Speed, MS, Lower, "Gap between chunks with text: 99th percentile over all gaps of all requests, merged.", |g| gap(g, "p99")),
+    column!("tpot_p50", "tpot", Speed, MS, Lower, "Time per output token after the first chunk: median.", |g| p50(g, Metric::Tpot)),
+    column!("tpot_p95", "tpot p95", Speed, MS, Lower, "Time per output token after the first chunk: 95th percentile.", |g| percentile(g, Metric::Tpot, "p95")),
+    column!("tpot_p99", "tpot p99", Speed, MS, Lower, "Time per output token after the first chunk: 99th percentile.", |g| percentile(g, Metric::Tpot, "p99")),
     column!("gen_s", "time", Speed, S, Lower, "The whole request, from its start to the end of the answer: median.", |g| p50(g, Metric::GenerationTime)),
     column!("gen_s_p95", "time p95", Speed, S, Lower, "The whole request: 95th percentile.", |g| percentile(g, Metric::GenerationTime, "p95")),
     column!("gen_s_p99", "time p99", Speed, S, Lower, "The whole request: 99th percentile.", |g| percentile(g, Metric::GenerationTime, "p99")),
@@ -187,7 +188,7 @@ pub const COLUMNS: &[Column] = &[
     column!("energy_cost", "energy cost", Energy, MONEY, Lower, "What the energy of all requests cost, in the money of --price-per-kwh.", |g| total(g, Metric::EnergyPrice)),
     column!("carbon_g", "CO₂", Energy, G, Lower, "What the energy of all requests emitted, in grams of CO₂ equivalent.", |g| total(g, Metric::Carbon)),
 
-    column!("mem_load", "Δ load", Memory, GB, Lower, "Memory after the load less before it: of the figure that says best what the model takes here.", |g| memory(g, Metric::MemoryLoad, "p50")),
+    column!("mem_load", "Δ loading", Memory, GB, Lower, "Memory after the load less before it: of the figure that says best what the model takes here.", |g| memory(g, Metric::MemoryLoad, "p50")),
     column!("mem_gen", "Δ answer", Memory, GB, Lower, "Memory after the answer less after the load: median.", |g| memory(g, Metric::MemoryGeneration, "p50")),
     column!("mem_high", "high water", Memory, GB, Lower, "The most memory held from the start of the load to the end of the answer: highest of all requests.", |g| memory(g, Metric::MemoryHighWater, "max")),
     column!("mem_figure", "figure", Memory, None, Neither, "Which figure of memory the others are of.", |g| Cell::text(words(&g.memory_primary))),

@@ -164,7 +164,9 @@ fn quantity(text: &str, unit: Unit) -> Result<f64, String> {
     let (digits, name) = (&text[..end], text[end..].trim());
     let value: f64 = digits.parse().map_err(|_| format!("{text}: not a number"))?;
     let units: &[(&str, f64)] = match unit {
-        Unit::Seconds => &[("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("min", 60.0), ("h", 3600.0)],
+        Unit::Seconds | Unit::Gap => {
+            &[("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("min", 60.0), ("h", 3600.0)]
+        }
         Unit::Bytes => &[("MB", 1e6), ("GB", 1e9), ("MiB", 1_048_576.0), ("GiB", 1_073_741_824.0)],
         Unit::Share => &[("%", 0.01)],
         Unit::TokensPerSecond => &[("", 1.0), ("tok/s", 1.0)],

@@ -8,6 +8,7 @@ use crate::summary::Unit;
 pub fn scale(unit: Unit) -> (&'static str, f64) {
     match unit {
         Unit::Seconds => ("s", 1.0),
+        Unit::Gap => ("ms", 1e-3),
         Unit::TokensPerSecond => ("tok/s", 1.0),
         Unit::Tokens => ("tok", 1.0),
         Unit::Watts => ("W", 1.0),
@@ -41,7 +42,7 @@ pub fn decimals(unit: Unit, values: impl IntoIterator<Item = f64>) -> usize {
         Unit::Count => 0,
         Unit::Tokens if whole => 0,
         Unit::Tokens | Unit::TokensPerSecond | Unit::Watts | Unit::Share => 1,
-        Unit::Joules | Unit::Bytes | Unit::Average | Unit::Grams => 2,
+        Unit::Joules | Unit::Bytes | Unit::Average | Unit::Grams | Unit::Gap => 2,
         Unit::Seconds | Unit::JoulesPerToken | Unit::PerSecond => 3,
         Unit::Usd | Unit::Money => 4,
     };
@@ -126,6 +127,8 @@ mod tests {
             (Unit::Seconds, vec![0.2513, 150.0], vec!["0.3", "150.0"]),
             (Unit::Seconds, vec![0.00012, 150.0], vec!["0.00012", "150.0"]),
             (Unit::Seconds, vec![0.0, 150.0], vec!["0", "150.0"]),
+            (Unit::Gap, vec![0.0201, 0.00003], vec!["20.10", "0.03"]),
+            (Unit::Gap, vec![0.12], vec!["120.0"]),
             (Unit::Bytes, vec![-1.5e9, 12.34e9], vec!["-1.50", "12.34"]),
             (Unit::Tokens, vec![1234.0, 3.0], vec!["1234", "3"]),
             (Unit::Tokens, vec![400.0, 12.0], vec!["400", "12"]),

@@ -269,7 +269,7 @@ fn exposed(metric: Metric) -> &'static str {
 /// The unit that the name ends with; none for rates and counts, which have no base unit of their own.
 fn unit(metric: Metric) -> &'static str {
     match metric.unit() {
-        Unit::Seconds => "seconds",
+        Unit::Seconds | Unit::Gap => "seconds",
         Unit::Watts => "watts",
         Unit::Joules | Unit::JoulesPerToken => "joules",
         Unit::Bytes => "bytes",

@@ -75,6 +75,8 @@ pub enum Metric {
 pub enum Unit {
     /// Seconds.
     Seconds,
+    /// Seconds that are so few between two tokens that people read them as milliseconds.
+    Gap,
     /// Tokens per second.
     TokensPerSecond,
     /// Tokens.
@@ -190,13 +192,10 @@ impl Metric {
     /// The unit.
     pub fn unit(self) -> Unit {
         match self {
-            Metric::LoadTime
-            | Metric::Ttft
-            | Metric::TtftScheduled
-            | Metric::FirstAnswer
-            | Metric::Tpot
-            | Metric::GenerationTime
-            | Metric::ClientLag => Unit::Seconds,
+            Metric::LoadTime | Metric::Ttft | Metric::TtftScheduled | Metric::FirstAnswer | Metric::GenerationTime => {
+                Unit::Seconds
+            }
+            Metric::Tpot | Metric::ClientLag => Unit::Gap,
             Metric::DecodeRate | Metric::TokenRate | Metric::PromptRate => Unit::TokensPerSecond,
             Metric::TokensIn | Metric::TokensOut | Metric::TokensReasoning | Metric::TokensCached => Unit::Tokens,
             Metric::CpuWatts | Metric::GpuWatts | Metric::AneWatts | Metric::TotalWatts => Unit::Watts,
@@ -281,7 +280,7 @@ impl Metric {
 pub fn possible(unit: Unit, value: f64) -> bool {
     let most = match unit {
         // A hundred years.
-        Unit::Seconds => 3.2e9,
+        Unit::Seconds | Unit::Gap => 3.2e9,
         Unit::TokensPerSecond | Unit::PerSecond => 1e9,
         Unit::Tokens | Unit::Count | Unit::Average => 1e12,
         Unit::Watts => 1e9,

@@ -61,7 +61,7 @@ fn a_rate_that_was_kept_for_too_short_a_time_is_told_of_the_whole_and_marked() {
     assert_eq!(few["throughput"]["part"]["steady"], false);
     assert!(few["doubtful"]["sent_rate"].as_str().unwrap().contains("of 25 that it takes"), "{}", few["doubtful"]);
     // What was sent per second is counted from send to send, as llm-run tells it.
-    near(&few["columns"]["sent_rate"], 19.0 / starts(20).last().unwrap(), "sent");
+    near(&few["columns"]["sent_rate"], 19.0 / starts(20).next_back().unwrap(), "sent");
     let even: String = (0..60).map(|i| result(i + 1, "\"rate\":4.0", i as f64 * 0.45, 0.6, "")).collect();
     let many = columns(&[], &even);
     assert_eq!(many["throughput"]["part"]["steady"], true);

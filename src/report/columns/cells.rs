@@ -144,7 +144,7 @@ pub(super) fn gap(group: &Group, name: &'static str) -> Cell {
     let doubt = gaps.unsupported.contains(&name).then(few);
     let more = match gaps.n {
         1 => "one gap".to_owned(),
-        n => format!("{n} gaps, longest {}", number::alone(gaps.max, Unit::Seconds)),
+        n => format!("{n} gaps, longest {}", number::alone(gaps.max, Unit::Gap)),
     };
     Cell::Number { value, doubt, more: Some(more) }
 }

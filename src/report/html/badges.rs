@@ -41,7 +41,9 @@ pub fn badges(summary: &Summary) -> Vec<Badge> {
     badges.extend(kept_up(summary));
     badges.extend(summary.window.as_ref().map(|why| {
         let steady = groups.iter().filter_map(|g| g.throughput.as_ref()).any(|t| t.part.steady);
-        badge("info", if steady { "steady part" } else { "whole load" }, why)
+        let counted = "A request that lies in that part only partly counts in part, with its tokens: of a closed loop the share of its time \
+                       that lies inside, of a rate the share of its time from the first token on.";
+        badge("info", if steady { "steady part" } else { "whole load" }, format!("{why} {counted}"))
     }));
     if summary.warmups > 0 {
         badges.push(badge(
@@ -101,6 +103,7 @@ fn doubled(summary: &Summary) -> Option<Badge> {
 fn failures(summary: &Summary) -> Badge {
     let (failed, all) = (summary.totals.failed, summary.totals.requests);
     match failed {
+        0 if all == 1 => badge("good", "no failures", "The one request did not fail."),
         0 => badge("good", "no failures", format!("None of {all} requests failed.")),
         _ => badge(
             "bad",
@@ -175,8 +178,9 @@ fn truth(groups: &[Group]) -> Option<Badge> {
     let known: u64 = groups.iter().filter_map(|g| g.worst_error).map(|error| error.requests).sum();
     let worst = groups.iter().filter_map(|g| g.worst_error?.ttft_seconds).reduce(f64::max)?;
     let why = format!(
-        "Over {known} requests to a simulated server that logs when it wrote what: the most by which a time to first token \
-         was measured wrong."
+        "Over {known} request{} to a simulated server that logs when it wrote what: the most by which a time to first token \
+         was measured wrong.",
+        if known == 1 { "" } else { "s" }
     );
     Some(badge("info", format!("own error ≤ {}", number::alone(worst, Unit::Seconds)), why))
 }
@@ -193,13 +197,16 @@ fn cache(groups: &[Group]) -> Option<Badge> {
         0 => badge(
             "good",
             "cache cold",
-            format!("In none of {known} requests did tokens of the prompt come from a cache."),
+            match known {
+                1 => "In the one request no token of the prompt came from a cache.".to_owned(),
+                _ => format!("In none of {known} requests did tokens of the prompt come from a cache."),
+            },
         ),
         n => badge(
             "warn",
             "cache warm",
             format!(
-                "In {n} of {known} requests tokens of the prompt came from a cache: their first token came sooner for it."
+                "In {n} of {known} requests tokens of the prompt came from a cache: the first token came sooner for it."
             ),
         ),
     })

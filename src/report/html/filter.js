@@ -105,7 +105,7 @@ function condition(key, sign, text) {
   let scale = column.scale;
   if (unit) {
     const known = UNITS[unit.toLowerCase()];
-    if (!known || known[0] !== column.unit) throw `${key} is in ${column.unit || "numbers"}, not in ${unit}`;
+    if (!known || known[0] !== (column.unit === "ms" ? "s" : column.unit)) throw `${key} is in ${column.unit || "numbers"}, not in ${unit}`;
     [, scale] = known;
   }
   const wanted = number * scale;

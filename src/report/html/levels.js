@@ -31,23 +31,24 @@ function levelCurve() {
       if (levels.length <= 9) x.ticks = () => levels;
       const image = canvas(width, 2 * panel + 106);
       const knees = [];
-      [["throughput", "all together, tok/s", 22], [key, columns.get(key).label + ", s", panel + 70]].forEach(([name, label, top], at) => {
+      [["throughput", "all together, tok/s", 22], [key, `${columns.get(key).label}, ${columns.get(key).unit}`, panel + 70]].forEach(([name, label, top], at) => {
+        const of = ({ group }) => (has(group.cells[name]) ? group.cells[name] / columns.get(name).scale : undefined);
         const bottom = top + panel;
-        const y = linear(0, Math.max(...flat.map((p) => p.group.cells[name] ?? 0)) * 1.1 || 1, bottom, top);
+        const y = linear(0, Math.max(...flat.map((p) => of(p) ?? 0)) * 1.1 || 1, bottom, top);
         image.append(...axisX(x, { top, bottom, left, right, label: at ? `requests ${under}` : "" }).flat(), ...axisY(y, { left, right, label, top, n: 4 }).flat());
         list.forEach((points, k) => {
-          const known = points.filter((p) => has(p.group.cells[name]));
+          const known = points.filter((p) => has(of(p)));
           const power = (p) => p.group.cells.throughput / (p.group.cells.ttft_p50 ?? p.group.cells.gen_s ?? Infinity);
           const knee = points.reduce((best, p) => (power(p) > power(best) ? p : best));
-          image.append(svg("polyline", { points: known.map((p) => `${x(p.x)},${y(p.group.cells[name])}`).join(" "), fill: "none", stroke: color(k), "stroke-width": 2, "stroke-dasharray": dash(k) }));
+          image.append(svg("polyline", { points: known.map((p) => `${x(p.x)},${y(of(p))}`).join(" "), fill: "none", stroke: color(k), "stroke-width": 2, "stroke-dasharray": dash(k) }));
           // The word stands where no other one stands; the sign says the same.
-          const [kx, ky] = [x(knee.x), y(knee.group.cells[name])];
+          const [kx, ky] = [x(knee.x), y(of(knee))];
           if (known.includes(knee) && !at && !knees.some(([a, b]) => Math.abs(a - kx) < 30 && Math.abs(b - ky) < 13)) {
             knees.push([kx, ky]);
             image.append(text(Math.min(kx, right - 8), ky - 11, "knee", { "text-anchor": "middle", class: "label over" }));
           }
           for (const p of known) {
-            const [cx, cy] = [x(p.x), y(p.group.cells[name])];
+            const [cx, cy] = [x(p.x), y(of(p))];
             const tipWords = `${p.group.name}\ntogether ${cellOf(p.group, "throughput")}\nttft ${cellOf(p.group, "ttft_p50")}, p95 ${cellOf(p.group, "ttft_p95")}${p === knee ? "\nknee" : ""}`;
             image.append(p === knee ? svg("path", { d: `M${cx} ${cy - 7}l7 7-7 7-7-7z`, fill: color(k), "data-tip": tipWords }) : svg("circle", { cx, cy, r: 4, fill: color(k), "data-tip": tipWords }));
           }

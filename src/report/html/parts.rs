@@ -237,7 +237,10 @@ pub fn joined(joined: &JoinSummary) -> Vec<String> {
         lines.push(format!("Memory of the run: {} at most", say(peak as f64, Unit::Bytes)));
     }
     if joined.unfinished > 0 {
-        lines.push(format!("{} requests were started and never heard of again", joined.unfinished));
+        lines.push(match joined.unfinished {
+            1 => "1 request was started and never heard of again".to_owned(),
+            n => format!("{n} requests were started and never heard of again"),
+        });
     }
     lines.extend(joined.warnings.iter().cloned());
     lines

@@ -58,7 +58,7 @@ function spreads(group) {
 const REQUEST = [
   ["id", "request"], ["prompt", "prompt"], ["start", "sent at", "s"], ["ttft_seconds", "ttft", "s"],
   ["time_to_first_answer_token_seconds", "first answer", "s"], ["decode_tokens_per_second", "decode", "tok/s"],
-  ["itl_p99", "itl p99", "s"], ["end", "time", "s"], ["input_tokens", "in", "tok"], ["output_tokens", "out", "tok"],
+  ["itl_p99", "itl p99", "ms"], ["end", "time", "s"], ["input_tokens", "in", "tok"], ["output_tokens", "out", "tok"],
   ["reasoning_tokens", "reasoning", "tok"], ["total_watts", "total", "W"], ["joules_per_output_token", "J/token", "J"],
   ["cost_usd", "cost", "$"], ["finish_reason", "finish"], ["warnings", "doubts"],
 ];
@@ -69,14 +69,16 @@ function requests(mine) {
   const fields = REQUEST.filter(([key]) => mine.some((row) => row[key] !== undefined));
   const files = ["page", "text", "json", "power log"];
   const linked = mine.some((row) => files.some((file) => row[file]));
-  const writes = new Map(fields.map(([key, , unit]) => [key, key === "id" ? String : format(mine.map((row) => row[key]), unit)]));
+  // What is in milliseconds here is in seconds in the data.
+  const per = new Map(fields.map(([key, , unit]) => [key, unit === "ms" ? 1e3 : 1]));
+  const writes = new Map(fields.map(([key, , unit]) => [key, key === "id" ? String : format(mine.map((row) => (has(row[key]) ? row[key] * per.get(key) : row[key])), unit)]));
   const line = (row) => el("tr", {},
     fields.map(([key]) => {
       const value = row[key];
-      return el("td", { class: typeof value === "number" ? "n" : "" }, value === undefined ? "–" : typeof value === "number" ? writes.get(key)(value) : value,
+      return el("td", { class: typeof value === "number" ? "n" : "" }, value === undefined ? "–" : typeof value === "number" ? writes.get(key)(value * per.get(key)) : value,
         key === "id" && row.warmup ? el("small", {}, " warm-up") : null);
     }),
-    linked ? el("td", { class: "links" }, files.filter((file) => row[file]).map((file) => el("a", { href: row[file], rel: "noreferrer" }, file))) : null,
+    linked ? el("td", { class: "links" }, files.filter((file) => row[file]).map((file) => el("a", { href: row[file], rel: "noreferrer", "data-file": file }, file))) : null,
     el("td", { class: "error" }, row.kind ? `${row.kind}${row.status ? ` ${row.status}` : ""}: ${row.error}` : ""));
   // Of thousands, some: a browser lays out no more than it must.
   let list = mine;

@@ -8,18 +8,20 @@ function medianRanks(n) {
 }
 
 // Iglewicz and Hoaglin's modified z-score: farther than 3.5 from the median, in units of the median distance, or of the mean
-// distance where half of all numbers are the same. They are marked, never dropped.
+// distance where half of all numbers are the same; no nearer than a tenth of the median, and no more than a tenth of all. They are
+// marked, never dropped.
 function outlying(values) {
   if (values.length < 8) return () => false;
   const middle = quantile(values, 0.5);
   const distances = values.map((v) => Math.abs(v - middle)).sort((a, b) => a - b);
   const half = quantile(distances, 0.5);
   const scale = half > 0 ? half / 0.6745 : (distances.reduce((sum, v) => sum + v, 0) / distances.length) * 1.2533;
-  return scale > 0 ? (v) => Math.abs(v - middle) / scale > 3.5 : () => false;
+  const out = (v) => Math.abs(v - middle) > 0.1 * Math.abs(middle) && Math.abs(v - middle) / scale > 3.5;
+  return scale > 0 && values.filter(out).length <= Math.ceil(0.1 * values.length) ? out : () => false;
 }
 
 const STRIPS = [["ttft_seconds", "time to first token", "s"], ["decode_tokens_per_second", "decode rate", "tok/s"], ["tokens_per_second", "tokens per second", "tok/s"],
-  ["time_to_first_answer_token_seconds", "time to first answer", "s"], ["generation_time_seconds", "time of the answer", "s"], ["itl_p99", "itl p99 of a request", "s"],
+  ["time_to_first_answer_token_seconds", "time to first answer", "s"], ["generation_time_seconds", "time of the answer", "s"], ["itl_p99", "itl p99 of a request", "ms", 1e3],
   ["output_tokens", "output tokens", "tok"], ["total_watts", "total power", "W"], ["joules_per_output_token", "energy per token", "J"], ["cost_usd", "cost", "$"]];
 
 // Every request a dot; the median and what is known of it.
@@ -30,8 +32,8 @@ function strips() {
     title: "Spread", note: `a dot per request${data.results > rows.length ? " of the sample that the page holds" : ""}, a ring if outlying; line: median; bar: its 95 % interval, from 6 requests on`,
     options: options.map(([key, words]) => [key, words]),
     draw(width, key) {
-      const [, words, unit] = STRIPS.find(([k]) => k === key);
-      const all = shownGroups().map((one) => ({ ...one, values: sorted(ofGroup(one.at).map((row) => row[key])) })).filter((one) => one.values.length);
+      const [, words, unit, per = 1] = STRIPS.find(([k]) => k === key);
+      const all = shownGroups().map((one) => ({ ...one, values: sorted(ofGroup(one.at).map((row) => row[key] * per)) })).filter((one) => one.values.length);
       if (!all.length) return nothing(width);
       const list = all.slice(0, MOST);
       const flat = list.flatMap((one) => one.values);

@@ -108,7 +108,6 @@ fn absent(column: &Column, group: Option<&Group>) -> &'static str {
 fn label(column: &Column) -> &'static str {
     match column.key {
         "load" => "requests",
-        "mem_load" => "Δ loading",
         _ => column.label,
     }
 }

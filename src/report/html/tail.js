@@ -1,11 +1,11 @@
 // The distribution of times, told from its slow end: how many requests took longer, on a logarithm, where a tail can be seen.
 
-const TAILS = [["generation_time_seconds", "time of the answer"], ["ttft_seconds", "time to first token"], ["itl_p99", "itl p99 of a request"]];
+const TAILS = [["generation_time_seconds", "time of the answer"], ["ttft_seconds", "time to first token"], ["itl_p99", "itl p99 of a request", "ms", 1e3]];
 
 // The times of a row, in order, with how many took each: of all its requests where the page has their classes, else one by one.
 function timesOf({ group, at }, key) {
   const classes = group.shapes?.[key];
-  const values = classes ? classes.map(([v]) => v) : sorted(ofGroup(at).map((row) => row[key]));
+  const values = classes ? classes.map(([v]) => v) : sorted(ofGroup(at).map((row) => row[key] * (TAILS.find(([k]) => k === key)[3] ?? 1)));
   const until = [];
   let n = 0;
   values.forEach((_, i) => { n += classes ? classes[i][1] : 1; until.push(n); });
@@ -23,6 +23,7 @@ function tails() {
   return {
     title: "Tail", note: "ECDF from its slow end: share of requests that took longer (log)", options,
     draw(width, key) {
+      const [, , unit = "seconds", per = 1] = TAILS.find(([k]) => k === key);
       const all = shownGroups().map((one) => ({ ...one, ...timesOf(one, key) })).filter((one) => one.n >= 5);
       if (!all.length) return nothing(width);
       const list = all.slice(0, 8);
@@ -32,7 +33,7 @@ function tails() {
       const x = low > 0 && high / low > 12 ? logarithmic(low / 1.1, high * 1.1, left, right) : linear(Math.max(0, low - (high - low || high) * 0.08), high + (high - low || high) * 0.05, left, right);
       x.back = (at) => { let [a, b] = [low / 1.1, high * 1.1]; for (let i = 0; i < 40; i += 1) { const m = (a + b) / 2; if (x(m) < at) a = m; else b = m; } return a; };
       const y = logarithmic((100 / Math.max(...list.map((one) => one.n))) * 0.8, 110, bottom, top);
-      const image = canvas(width, height, axisX(x, { top, bottom, left, right, label: "seconds" }), axisY(y, { left, right, label: "% slower", top }));
+      const image = canvas(width, height, axisX(x, { top, bottom, left, right, label: unit }), axisY(y, { left, right, label: "% slower", top }));
       const marks = [];
       list.forEach(({ group, values, n, until, quantile: at }, k) => {
         const m = values.length;
@@ -45,12 +46,12 @@ function tails() {
           if (n * (1 - q) < 1) continue;
           const v = at(q);
           const weak = n * (1 - q) < 5 - 1e-9 ? " (too few to know it)" : "";
-          marks.push(svg("circle", { cx: x(v), cy: y(100 * (1 - q)), r: 3, fill: "var(--card)", stroke: color(k), "stroke-width": 1.6, "data-tip": `${group.name}\np${Math.round(q * 100)}: ${lasting(v)}${weak}\nn ${n}, slowest ${lasting(values[m - 1])}` }));
+          marks.push(svg("circle", { cx: x(v), cy: y(100 * (1 - q)), r: 3, fill: "var(--card)", stroke: color(k), "stroke-width": 1.6, "data-tip": `${group.name}\np${Math.round(q * 100)}: ${lasting(v / per)}${weak}\nn ${n}, slowest ${lasting(values[m - 1] / per)}` }));
         }
       });
       const tell = (at) => {
         const v = x.back(at);
-        return [`longer than ${lasting(v)}`, ...list.map(({ group, n, longer }) => `${fit(group.name, 200)}: ${digits((100 * longer(v)) / n)} %`)].join("\n");
+        return [`longer than ${lasting(v / per)}`, ...list.map(({ group, n, longer }) => `${fit(group.name, 200)}: ${digits((100 * longer(v)) / n)} %`)].join("\n");
       };
       image.append(...hovering(image, { left, right, top, bottom }, tell), ...marks);
       return [lineLegend(list.map(({ group }) => group.name)), image, ...more(all.length - list.length)];
