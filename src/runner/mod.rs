@@ -6,6 +6,7 @@
 
 mod asking;
 pub mod conditions;
+mod courtesy;
 mod fit;
 mod flight;
 mod job;
