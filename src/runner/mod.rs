@@ -5,6 +5,7 @@
 //! happened. Nothing here knows standard output or the command line.
 
 mod asking;
+mod backlog;
 pub mod conditions;
 mod fit;
 mod flight;
