@@ -106,7 +106,7 @@ impl Backlog {
         let long_enough = parts.iter().any(|part| part.long_enough);
         let ends = Ends::over(&parts);
         let growth = match &ends {
-            _ if !waits && !(crowds && long_enough) => Growth::KeptUp,
+            _ if !(waits || crowds && long_enough) => Growth::KeptUp,
             _ if !long_enough => Growth::TooShort,
             Some(ends) if ends.number >= ENDS && ends.per_second >= rate => Growth::KeptUp,
             Some(ends) if ends.number >= ENDS && ends.at_most() < rate => Growth::Grows,
