@@ -8,6 +8,7 @@ mod engine;
 mod leaving;
 mod lengths;
 mod load;
+mod nobody;
 mod openrouter;
 mod progress;
 mod prompts;
