@@ -58,6 +58,12 @@ pub fn shown(url: &str) -> String {
     url.to_string().trim_end_matches('/').to_owned()
 }
 
+/// Where a `Location` leads from a URL, to be shown: it may be a path alone.
+pub fn leads_to(url: &str, location: &str) -> String {
+    let there = Url::parse(url).and_then(|url| url.join(location));
+    there.map_or_else(|_| shown(location), |there| shown(there.as_str()))
+}
+
 /// The host and the port of a URL: what a key belongs to.
 pub fn authority(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
@@ -103,6 +109,14 @@ mod tests {
     fn a_url_is_shown_without_what_is_secret_in_it() {
         assert_eq!(shown("https://me:pw@host:8443/v1/chat?key=abc#x"), "https://host:8443/v1/chat");
         assert_eq!(shown("http://h/"), "http://h");
+        for (location, expect) in [
+            ("/v1/chat?key=k", "https://h/v1/chat"),
+            ("https://me:pw@other/v1", "https://other/v1"),
+            ("//other:1/x", "https://other:1/x"),
+            ("http://[", "(not a URL)"),
+        ] {
+            assert_eq!(leads_to("https://h/v1/x?key=abc", location), expect);
+        }
     }
 
     #[test]

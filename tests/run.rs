@@ -5,6 +5,7 @@ mod account;
 mod connections;
 mod cuts;
 mod engine;
+mod hostile;
 mod leaving;
 mod lengths;
 mod load;

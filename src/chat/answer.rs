@@ -82,6 +82,7 @@ pub struct Answer {
     undecided: usize,
     in_event: bool,
     tool_bytes: usize,
+    other_bytes: usize,
 }
 
 /// What a server says about its answer, most of it once: it lies apart from what grows with every piece.
@@ -286,6 +287,11 @@ impl Answer {
         }
     }
 
+    /// So many bytes came that are no text.
+    pub fn besides(&mut self, bytes: usize) {
+        self.other_bytes += bytes;
+    }
+
     /// Takes a key that a server echoed out of everything that is recorded.
     pub fn redact(&mut self, key: &Secret) {
         for text in [&mut self.text, &mut self.reasoning] {
@@ -316,13 +322,14 @@ impl Answer {
             (*name, *raw) = (key.redact(name), key.redact(raw));
         }
         if let Some(error) = &mut self.said.error {
-            error.message = key.redact(&error.message);
+            error.message = key.redact_message(&error.message);
         }
     }
 
-    /// How many bytes came as text, and are held of it: the stamp of a chunk is as large as a short word.
+    /// How many bytes came as text, or besides it, and are held of it: the stamp of a chunk is as large as a short word.
     pub fn bytes(&self) -> usize {
-        self.text.len() + self.reasoning.len() + self.tool_bytes + self.chunks.len() * size_of::<Chunk>()
+        let text = self.text.len() + self.reasoning.len() + self.tool_bytes;
+        text + self.other_bytes + self.chunks.len() * size_of::<Chunk>()
     }
 }
 

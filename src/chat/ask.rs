@@ -4,7 +4,7 @@ use super::Dialect;
 use super::answer::Answer;
 use crate::clock::{self, Stamp};
 use crate::http::wire::{Connection, Connections};
-use crate::http::{Broke, Secret, io_failure, retry_after, shown, unanswered, wait_asked};
+use crate::http::{Broke, Secret, failure_of, io_failure, leads_to, retry_after, shown, unanswered, wait_asked};
 use crate::record::{Failure, FailureKind};
 use bytes::Bytes;
 use hyper::{Request, Uri};
@@ -111,7 +111,7 @@ pub async fn ask(
     }
     told.error = outcome.err().or_else(|| told.answer.said.error.take());
     if let (Some(error), Some(key)) = (&mut told.error, &call.key) {
-        error.message = key.redact(&error.message);
+        error.message = key.redact_message(&error.message);
     }
     told
 }
@@ -241,13 +241,9 @@ async fn begin(
     if let Some(id) = header("x-generation-id") {
         told.answer.said.generation_id = Some(id);
     }
-    if let Some(coding) = header("content-encoding").filter(|coding| !coding.eq_ignore_ascii_case("identity")) {
-        let message =
-            format!("the answer is compressed ({coding}), which was not asked for: no time in it could be told");
-        return Err(Failure { kind: FailureKind::Protocol, status: Some(status), message, retryable: false });
-    }
-    if let Some(place) = header("location").filter(|_| (300..400).contains(&status)) {
-        let message = format!("the server is elsewhere: {}: give that address as --base-url", shown(&place));
+    if let Some(place) = header("location").filter(|place| (300..400).contains(&status) && !place.is_empty()) {
+        let place = leads_to(&call.url, &place);
+        let message = format!("the server is elsewhere: {place}: give that address as --base-url");
         return Err(Failure { kind: FailureKind::Http, status: Some(status), message, retryable: false });
     }
     for name in TIMES_IN_HEADERS {
@@ -257,6 +253,16 @@ async fn begin(
         }
     }
     (told.reads, told.end_ns) = (1, head_read.ns);
+    let coding = header("content-encoding").filter(|coding| !["", "identity"].contains(&&*coding.to_ascii_lowercase()));
+    if let Some(coding) = coding {
+        let compressed = format!("the answer is compressed ({coding}), which was not asked for");
+        if !head.status.is_success() {
+            // A status says what it says, whatever its body is.
+            return Err(failure_of(status, &compressed));
+        }
+        let message = format!("{compressed}: no time in it could be told");
+        return Err(Failure { kind: FailureKind::Protocol, status: Some(status), message, retryable: false });
+    }
     if !head.status.is_success() {
         return Err(refused(&mut connection, call, deadline, limits, told).await);
     }

@@ -2,6 +2,7 @@
 
 use super::answer::{Answer, Arrival};
 use super::{Dialect, lmstudio, ollama, openai, sse};
+use serde::de::IgnoredAny;
 
 /// What the body of a response is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,9 @@ impl Form {
 
 /// The byte order mark, in UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Of an event that is longer, what is not text counts as text does: an answer may keep all of it.
+const LONG_EVENT: usize = 16 << 10;
 
 /// Bytes to events of the dialect, in whatever form they come.
 pub struct Reader {
@@ -123,6 +127,15 @@ impl Reader {
         }
     }
 
+    /// Whether what came last, and could not be read, was cut: pieces that nothing ended, or a body that goes on.
+    pub fn is_cut(&self) -> bool {
+        match self.form {
+            Form::Events | Form::Lines => true,
+            Form::Whole => serde_json::from_slice::<IgnoredAny>(&self.raw).is_err_and(|why| why.is_eof()),
+            Form::Unknown => false,
+        }
+    }
+
     /// How many bytes are held of what is not read yet.
     pub fn held(&self) -> usize {
         self.raw.len() + self.line.len() + self.events.pending()
@@ -134,9 +147,13 @@ fn one(dialect: Dialect, answer: &mut Answer, at: Arrival, event: sse::Event<'_>
     if answer.ended {
         return;
     }
+    let text = (event.data.len() > LONG_EVENT).then(|| answer.bytes());
     match dialect {
         Dialect::Openai | Dialect::LmstudioV0 => openai::event(answer, at, event.data),
         Dialect::LmstudioV1 => lmstudio::event(answer, at, event.name, event.data),
         Dialect::Ollama => ollama::line(answer, at, event.data),
+    }
+    if let Some(text) = text {
+        answer.besides(event.data.len().saturating_sub(answer.bytes() - text));
     }
 }

@@ -111,18 +111,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Solo<S> {
     /// # Errors
     /// When the connection ends first, or what comes is not HTTP.
     pub fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Head>> {
-        // A server may answer what it does not read to the end, and then hang up on it: what it says counts.
+        // A server may answer what it does not read to the end, and then hang up on it: what it says counts. That it hung up is
+        // seen when reading, too.
         let unwritten = write(&mut self.unsent, &mut self.socket, cx).err();
         ROOM.with_borrow_mut(|room| {
             loop {
                 let Stage::Head(call) = &mut self.stage else {
                     return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
                 };
-                let fresh = match read(&mut self.socket, &mut self.last, cx, &mut room.read) {
-                    Poll::Pending if unwritten.is_none() => return Poll::Pending,
-                    Poll::Pending => &[],
-                    Poll::Ready(fresh) => fresh?,
-                };
+                let fresh = ready!(read(&mut self.socket, &mut self.last, cx, &mut room.read))?;
                 if fresh.is_empty() {
                     return Poll::Ready(Err(unwritten.unwrap_or_else(cut)));
                 }

@@ -33,6 +33,8 @@ impl Shared {
         }
         match batch.level {
             Level::Open { rate, arrival, at_most } if batch.part == Part::Measure => {
+                // What counts first is that each goes in its time.
+                self.loops.expect(0);
                 self.open(batch, rate, arrival, at_most).await;
             }
             _ => self.closed(batch).await,
@@ -45,6 +47,7 @@ impl Shared {
         let counts = batch.part == Part::Measure;
         let ramp = if counts { settings.ramp } else { Duration::ZERO };
         let workers = batch.level.at_most(batch.len(settings));
+        self.loops.expect(workers);
         let rising = Arc::new(Batch { part: Part::Ramp, ..batch.clone() });
         let (batch, next, next_rising) = (Arc::new(batch), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         if ramp.is_zero() && workers > 1 && !self.stopped() {

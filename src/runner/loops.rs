@@ -4,6 +4,7 @@
 //! connections, no lock. Requests are dealt out to the loops in turn when they begin, and stay.
 
 use super::Stop;
+use super::courtesy::{CROWD, Courtesy};
 use super::lag::Lag;
 use crate::http::wire::Connections;
 use crate::locks::locked;
@@ -25,6 +26,7 @@ pub struct EventLoop {
     pub lag: Lag,
     /// Who is to hear that the run ends.
     pub halt: Arc<Halt>,
+    courtesy: Arc<Courtesy>,
     /// The loop ends when this is dropped.
     _until: oneshot::Sender<()>,
 }
@@ -50,7 +52,14 @@ impl Loops {
                 let _ = runtime.block_on(ended);
             })?;
             let lag = Lag::of(&handle);
-            Ok(Arc::new(EventLoop { handle, connections, lag, halt: Arc::default(), _until: until }))
+            Ok(Arc::new(EventLoop {
+                handle,
+                connections,
+                lag,
+                halt: Arc::default(),
+                courtesy: Arc::default(),
+                _until: until,
+            }))
         });
         let loops: Vec<_> = started.collect::<io::Result<_>>()?;
         Lag::measure(loops.iter().map(|one| one.lag.clone()).collect());
@@ -65,6 +74,15 @@ impl Loops {
     /// The loop of the `n`th request or worker.
     pub fn of(&self, n: u64) -> &Arc<EventLoop> {
         &self.0[(n % self.0.len() as u64) as usize]
+    }
+
+    /// So many streams at once are to come, all loops together.
+    pub fn expect(&self, streams: u64) {
+        let crowd = streams / self.0.len() as u64 >= CROWD;
+        for one in &self.0 {
+            let courtesy = Arc::clone(&one.courtesy);
+            one.handle.spawn(async move { courtesy.give_way(crowd) });
+        }
     }
 
     /// All of them.

@@ -7,6 +7,7 @@
 mod asking;
 mod backlog;
 pub mod conditions;
+mod courtesy;
 mod fit;
 mod flight;
 mod job;

@@ -14,7 +14,7 @@ const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"comp
 const DONE: &str = "data: [DONE]\n\n";
 
 /// A server that answers each request by itself, with its number: from 1, as llm-run counts them, twice where it comes twice.
-fn serving(answer: impl Fn(usize, &mut TcpStream) + Send + Clone + 'static) -> String {
+pub(super) fn serving(answer: impl Fn(usize, &mut TcpStream) + Send + Clone + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -34,7 +34,7 @@ fn serving(answer: impl Fn(usize, &mut TcpStream) + Send + Clone + 'static) -> S
     url
 }
 
-fn ask(url: &str, flags: &[&str]) -> Ran {
+pub(super) fn ask(url: &str, flags: &[&str]) -> Ran {
     let mut ask = command("llm-run");
     ask.args(["--source", "openai", "--base-url", url, "--prompt", "x", "--timeout", "60s"]);
     ask.args(flags);
@@ -113,6 +113,13 @@ fn an_answer_whose_finish_reason_came_is_whole_wherever_the_transfer_is_cut_afte
                 assert!(result["generation_time_seconds"].is_f64(), "{told}");
             } else if at <= TEXT.len() || chunked {
                 assert!(result["error"].is_object() && !is_cut_after_the_end(&result), "{told}");
+            }
+            if ("data: {".len()..finished - "\n\n".len()).contains(&at) {
+                assert_eq!(
+                    (&result["error"]["kind"], &result["error"]["retryable"]),
+                    (&json!("truncated"), &json!(true)),
+                    "{told}"
+                );
             }
             if chunked {
                 let between = (finished..body.len()).contains(&at);

@@ -130,6 +130,29 @@ fn event_loops_share_the_load_and_one_is_enough() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn event_loops_with_a_crowd_of_streams_give_way_to_others_and_those_with_few_do_not() {
+    /// `SCHED_OTHER` and `SCHED_BATCH` of sched(7), as the 41st field of proc_pid_stat(5) has them.
+    const POLICIES: [(&str, &str); 2] = [("8", "0"), ("256", "3")];
+    let sim = Sim::start("openai", &["--ttft", "20s"]);
+    for (streams, policy) in POLICIES {
+        let flags = ["--threads", "2", "--concurrency", streams, "--requests", streams, "--retries", "0"];
+        let mut child = asked(&sim.url, "openai", MODEL, &flags);
+        let of_loops = || {
+            let threads = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+            let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
+            let loops = stats.filter(|stat| stat.contains("(loop-"));
+            loops
+                .map(|stat| stat.rsplit(") ").next().unwrap().split(' ').nth(38).unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        crate::common::wait_until("both event loops to run so", || of_loops() == [policy, policy]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
 #[test]
 fn more_streams_than_there_may_be_connections_are_told_before_they_fail() {
     let sim = Sim::start("openai", &["--tokens", "2"]);

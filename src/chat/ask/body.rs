@@ -72,7 +72,8 @@ impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
             connection,
             reader: Reader::new(Form::Unknown, dialect),
             answer,
-            alarm,
+            // Whoever asked it until now waits for this task, and is not the one to be woken.
+            alarm: alarm.handed_on(),
             on_piece,
             cancelled,
             head_read,
@@ -176,11 +177,20 @@ impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
 
 /// The body is over: what is left of it, and whether all of it is an answer.
 fn over(answer: &mut Answer, status: u16, reader: &mut Reader, at: Arrival) -> Result<(), Failure> {
-    let had_come = answer.said.finish_reason.is_some() && answer.said.error.is_none();
+    let (had_come, went_well) = (answer.said.finish_reason.is_some(), answer.said.error.is_none());
     reader.finish(answer, at);
-    if had_come && answer.said.error.take_if(|error| error.kind == FailureKind::Protocol).is_some() {
+    let unread = answer.said.error.as_mut().filter(|error| went_well && error.kind == FailureKind::Protocol);
+    match unread {
         // Half an event after the end: a cut of a body whose length nobody told.
-        answer.said.warnings.insert("cut_after_the_end");
+        Some(_) if had_come => {
+            answer.said.error = None;
+            answer.said.warnings.insert("cut_after_the_end");
+        }
+        Some(error) if reader.is_cut() => {
+            (error.kind, error.retryable) = (FailureKind::Truncated, true);
+            error.message = format!("the answer stopped in its middle: {}", error.message);
+        }
+        _ => {}
     }
     if answer.said.error.is_none() { judge(answer, status, reader) } else { Ok(()) }
 }

@@ -25,7 +25,9 @@ pub async fn refused(
 ) -> Failure {
     let (mut said, mut last) = (Vec::new(), connection.last_read());
     let (deadline, most) = (deadline.min(Instant::now() + TIME), BYTES.min(limits.text_bytes));
-    loop {
+    let mut ended = false;
+    // The time is looked at with each piece: what is always ready, as from a server that floods, is never too late by itself.
+    while Instant::now() < deadline {
         let mut take = |read: Read, bytes: &[u8]| {
             told.reads += u64::from(read.number != last.number);
             last = read;
@@ -33,17 +35,17 @@ pub async fn refused(
         };
         let piece = poll_fn(|cx| connection.poll_piece(cx, &mut take));
         let more = timeout_at(deadline.min(Instant::now() + limits.idle), piece).await;
-        told.end_ns = last.ns;
         match more {
             Ok(Ok(true)) if said.len() <= most => {}
-            Ok(Ok(false)) if said.len() <= most => break,
-            _ => {
-                told.end_ns = clock::mono_ns();
-                said.truncate(most);
+            Ok(Ok(false)) if said.len() <= most => {
+                ended = true;
                 break;
             }
+            _ => break,
         }
     }
+    told.end_ns = if ended { last.ns } else { clock::mono_ns() };
+    said.truncate(most);
     let said = String::from_utf8_lossy(&said);
     if let Ok(body) = serde_json::from_str::<Value>(said.trim()) {
         told.retry_after = told.retry_after.or_else(|| wait_asked(&body, None, clock::wall()));
