@@ -89,7 +89,16 @@ mod tests {
     #[test]
     fn whatever_a_search_came_to_is_said_in_one_line() {
         use SearchOutcome::{AlwaysHolds, Found, NeverHolds, Stopped, Unclear};
-        let point = || SearchPoint { load: 8.0, holds: None, requests: 1, failed: 0, parts: 1, values: Vec::new() };
+        let point = || SearchPoint {
+            load: 8.0,
+            holds: None,
+            requests: 1,
+            failed: 0,
+            parts: 1,
+            values: Vec::new(),
+            queue: None,
+            reason: None,
+        };
         for (over, outcome, holds, breaks, points, expect) in [
             (SearchOver::Rate, Found, Some(26.0), Some(27.0), 7, "holds up to 26/s, and no more at 27/s (7 points)"),
             (
