@@ -40,6 +40,8 @@ pub enum Exit {
     Done,
     /// 1: done, but some items failed; the data is on standard output.
     SomeFailed,
+    /// 2: what was to be asked was not reached, and that was said.
+    Unreached,
     /// 3: a gate of bench-report failed.
     Gate,
 }
@@ -190,6 +192,7 @@ fn finish(talk: Talk, outcome: anyhow::Result<Exit>) -> ExitCode {
     match outcome {
         Ok(Exit::Done) => ExitCode::SUCCESS,
         Ok(Exit::SomeFailed) => ExitCode::from(1),
+        Ok(Exit::Unreached) => ExitCode::from(2),
         Ok(Exit::Gate) => ExitCode::from(3),
         // Whoever read us has seen enough: that is how pipes end.
         Err(why) if is_closed_pipe(&why) => ExitCode::SUCCESS,

@@ -43,6 +43,32 @@ pub fn lines(text: &str) -> Vec<String> {
     shown.map(|line| plain(line).trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
+/// Names in the order of how near they are to what was written: by Levenshtein's distance, those that hold it whole before all
+/// others; names as near as each other stay as they stood.
+pub fn nearest_first<T: AsRef<str>>(written: &str, mut names: Vec<T>) -> Vec<T> {
+    let written: String = written.to_ascii_lowercase().chars().take(100).collect();
+    names.sort_by_key(|name| {
+        let name = name.as_ref().to_ascii_lowercase();
+        (written.is_empty() || !name.contains(&written), distance(&written, &name))
+    });
+    names
+}
+
+/// How many characters must be put in, left out or changed to make the one of the other (V. I. Levenshtein, 1965).
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (n, one) in from.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], n + 1);
+        for (m, other) in to.iter().enumerate() {
+            let changed = diagonal + usize::from(one != *other);
+            diagonal = row[m + 1];
+            row[m + 1] = changed.min(row[m] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +79,26 @@ mod tests {
         assert_eq!(plain("evil\u{202e}txt"), "eviltxt");
         assert_eq!(cut("abcdef", 4), "abc…");
         assert_eq!(cut("abcd", 4), "abcd");
+    }
+
+    #[test]
+    fn the_name_that_was_meant_stands_first() {
+        for (from, to, expect) in
+            [("", "", 0), ("", "ab", 2), ("kitten", "sitting", 3), ("ab", "ab", 0), ("abc", "", 3)]
+        {
+            assert_eq!((distance(from, to), distance(to, from)), (expect, expect), "{from} {to}");
+        }
+        let names = ["http-500", "rate-limit", "own-rate-limit", "truncate", "stall"];
+        for (written, first) in [
+            ("http500", "http-500"),
+            ("trucnate", "truncate"),
+            ("RATE", "rate-limit"),
+            ("stal", "stall"),
+            ("", "stall"),
+        ] {
+            assert_eq!(nearest_first(written, names.to_vec())[0], first, "{written}");
+        }
+        assert_eq!(nearest_first("zzzzz", vec!["aaaaa", "bbbbb"]), ["aaaaa", "bbbbb"]);
     }
 
     #[test]

@@ -561,3 +561,78 @@ fn a_sampler_s_file_that_is_made_a_moment_later_is_waited_for() {
     let missing = run("bench-join", ["--mem", "/no/such/file"], "").exits(2);
     assert!(missing.stderr.contains("/no/such/file"), "{}", missing.stderr);
 }
+
+#[test]
+fn a_file_in_the_place_of_another_is_told_with_the_flag_that_it_belongs_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str, text: &str| {
+        let path = folder.path().join(name).to_str().unwrap().to_owned();
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let results = at(
+        "results",
+        &format!(
+            "{}
+{}
+",
+            head("b"),
+            result(1, "m", 0.0, 1.0)
+        ),
+    );
+    let memory = at(
+        "memory",
+        &format!(
+            "{}
+",
+            memory(0.5, 1)
+        )
+        .repeat(20),
+    );
+    let power = at(
+        "power",
+        &format!(
+            "{}
+",
+            power(0.5, 1.0)
+        ),
+    );
+    let (results, memory, power) = (results.as_str(), memory.as_str(), power.as_str());
+    for (args, expect) in [
+        (&[memory][..], vec![format!("{memory}: holds memory readings and no results: give it as --mem {memory}")]),
+        (
+            &["--power", results, memory],
+            vec![
+                format!(
+                    "--power {results}: holds results and no power readings: name it without a flag: bench-join {results}"
+                ),
+                format!("{memory}: holds memory readings and no results: give it as --mem {memory}"),
+            ],
+        ),
+        (
+            &["--power", memory, results],
+            vec![format!("--power {memory}: holds memory readings and no power readings: give it as --mem {memory}")],
+        ),
+        (
+            &["--mem", power, results],
+            vec![format!("--mem {power}: holds power readings and no memory readings: give it as --power {power}")],
+        ),
+        (&["--power", power, "--mem", memory, results], vec![]),
+    ] {
+        let ran = run("bench-join", args, "").exits(0);
+        let mut said: Vec<String> = ran.stderr.lines().map(str::to_owned).collect();
+        let mut expect: Vec<String> = expect.into_iter().map(|line| format!("bench-join: {line}")).collect();
+        said.retain(|line| line.contains(": holds "));
+        said.sort();
+        expect.sort();
+        assert_eq!(said, expect, "{args:?}: {}", ran.stderr);
+        if args.last() == Some(&memory) {
+            // The lines pass all the same.
+            assert_eq!(ran.stdout.matches("\"type\":\"memory\"").count(), 20);
+        }
+    }
+    let models = run("bench-join", [""; 0], "{\"type\":\"model\",\"v\":1,\"id\":\"m\"}\n").exits(0);
+    assert!(models.stderr.contains("-: holds models and no results: llm-run asks them"), "{}", models.stderr);
+    let quiet = run("bench-join", ["-q", memory], "").exits(0);
+    assert_eq!(quiet.stderr, "");
+}

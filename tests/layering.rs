@@ -43,7 +43,7 @@ fn allowed(module: &str) -> &'static [&'static str] {
         "join" => &["record", "clock", "stats", "locks"],
         "summary" => &["record", "clock", "stats"],
         "report" => &["record", "clock", "stats", "summary", "text", "artifacts"],
-        "sim" => &["record", "clock", "stats", "prompts", "locks"],
+        "sim" => &["record", "clock", "stats", "prompts", "text", "locks"],
         _ => panic!("src/{module} is new: say here what it may import"),
     }
 }

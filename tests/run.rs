@@ -9,6 +9,7 @@ mod hostile;
 mod leaving;
 mod lengths;
 mod load;
+mod nobody;
 mod openrouter;
 mod progress;
 mod prompts;

@@ -6,8 +6,9 @@ use llm_bench::artifacts::JsonFiles;
 use llm_bench::cli::{self, Common, EXIT_STATUS, Exit, Input, Refusals, Talk};
 use llm_bench::join::{
     self, Attribution, Emission, Ends, Feed, Heard, IdleFrom, Joiner, Kind, Level, NextLines, Rates, Role, Sample,
-    Sampling, Settings, Tail, Written,
+    Sampling, Seen, Settings, Tail, Wanted, Written,
 };
+use llm_bench::locks::locked;
 use llm_bench::ndjson::{Line, Lines, Out};
 use llm_bench::record::{self, Record, SamplerEvent};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -16,8 +17,8 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -141,7 +142,13 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
-    let reading = Reading { strict: args.common.strict, talk, refusals: RefCell::default(), follow: args.follow };
+    let reading = Reading {
+        strict: args.common.strict,
+        talk,
+        refusals: RefCell::default(),
+        seen: RefCell::default(),
+        follow: args.follow,
+    };
     let stop = signals(args.follow)?;
     let settings = Settings {
         attribution: args.attribution,
@@ -171,6 +178,7 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     };
     let mut core = Joiner::new(settings, &feeds.iter().map(Feed::role).collect::<Vec<_>>(), join::now());
     join::drive(&mut core, lines, feeds, &stop, &mut emit, &|note| talk.warn(note))?;
+    reading.held().iter().for_each(|held| talk.warn(held));
     Ok(Exit::of(reading.refused()))
 }
 
@@ -217,12 +225,17 @@ fn idle(args: &Args, reading: &Reading) -> anyhow::Result<IdleFrom> {
     Ok(IdleFrom::Level(level))
 }
 
+/// How many lines of a file of readings are looked at beforehand, to see what it holds.
+const BEGINNING: usize = 16;
+
 /// How inputs are read.
 struct Reading {
     strict: bool,
     talk: Talk,
     /// What was refused of each input; some are read on threads that nobody waits for.
     refusals: RefCell<Vec<Refusals>>,
+    /// What was seen in each input.
+    seen: RefCell<Vec<Arc<Mutex<Seen>>>>,
     follow: bool,
 }
 
@@ -246,6 +259,18 @@ impl Reading {
         refusals.iter().map(Refusals::bad).sum()
     }
 
+    /// What is seen of an input that is given for this.
+    fn watch(&self, wanted: Wanted) -> Arc<Mutex<Seen>> {
+        let seen = Arc::new(Mutex::new(Seen::new(wanted)));
+        self.seen.borrow_mut().push(Arc::clone(&seen));
+        seen
+    }
+
+    /// What inputs hold instead of what they were given for.
+    fn held(&self) -> Vec<String> {
+        self.seen.borrow().iter().flat_map(|seen| locked(seen).misplaced()).collect()
+    }
+
     /// The lines of results.
     fn lines(&self, files: &[PathBuf], stop: &Arc<AtomicBool>) -> anyhow::Result<NextLines> {
         let mut input = if self.follow {
@@ -258,9 +283,17 @@ impl Reading {
         } else {
             Input::open_counting(files, self.another(), self.talk)?
         };
+        let seen = self.watch(Wanted::Results);
         Ok(Box::new(move |to, spent| {
             spent.drain(..).for_each(|text| input.recycle(text));
-            at_hand(&mut input, to, hear)
+            at_hand(&mut input, to, |input, line| {
+                let file = Arc::clone(&line.place.file);
+                let heard = hear(input, line)?;
+                if let Some((text, heard)) = &heard {
+                    locked(&seen).heard(&file, heard, text);
+                }
+                Ok(heard)
+            })
         }))
     }
 
@@ -272,6 +305,20 @@ impl Reading {
         let grows = meta.is_file();
         let file = if grows { Some(open(path)?) } else { None };
         let (path, refusals, talk, follow) = (path.to_owned(), self.another(), self.talk, self.follow);
+        let seen = match role {
+            Role::Power => Some(self.watch(Wanted::Power)),
+            Role::Memory => Some(self.watch(Wanted::Memory)),
+            Role::Truth => None,
+        };
+        if let Some(seen) = seen.as_ref().filter(|_| grows) {
+            // Where no result needs its readings, the join is over before they are read.
+            let first = Lines::open(&[&path])?.take(BEGINNING).flatten();
+            first.for_each(|line| {
+                if let Ok(record) = record::read(&line.text) {
+                    locked(seen).record(&line.place.file, &record);
+                }
+            });
+        }
         Ok(Feed::new(role, grows, move |catch| {
             let name = path.display().to_string();
             let ends = Ends::default();
@@ -288,7 +335,12 @@ impl Reading {
                     }
                     let sample = match role {
                         Role::Truth => truth(input, &line)?,
-                        Role::Power | Role::Memory => record(input, &line)?.and_then(|record| sampling.sample(record)),
+                        Role::Power | Role::Memory => record(input, &line)?.and_then(|record| {
+                            if let Some(seen) = &seen {
+                                locked(seen).record(&line.place.file, &record);
+                            }
+                            sampling.sample(record)
+                        }),
                     };
                     if let Some(Sample::Sampler(sampler)) = &sample {
                         ends.finish(sampler.event == SamplerEvent::End && !follow);

@@ -205,20 +205,20 @@ async fn list(cli: &Cli, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
             let rule = start::Rule { all: *all, start: !*no_start, named, at_port: &at_port };
             let found = start::list_or_start(&api, &rule, &mut |did| talk.warn(did)).await;
             some(
-                found.map_err(|why| unreached(Source::Lmstudio, why))?,
+                found.map_err(|why| unreached(cli, Source::Lmstudio, why))?,
                 "download one in LM Studio, or with `lms get`",
             )?
         }
         Place::Ollama { server, all } => {
             let api = api(cli, Source::Ollama, server, talk)?;
             some(
-                ollama::list(&api, *all).await.map_err(|why| unreached(Source::Ollama, why))?,
+                ollama::list(&api, *all).await.map_err(|why| unreached(cli, Source::Ollama, why))?,
                 "get one with `ollama pull`",
             )?
         }
         Place::Openai { server } => {
             let api = api(cli, Source::Openai, server, talk)?;
-            let found = openai::list(&api).await.map_err(|why| unreached(Source::Openai, why))?;
+            let found = openai::list(&api).await.map_err(|why| unreached(cli, Source::Openai, why))?;
             if let Some(server) = found.iter().find_map(|model| model.server.as_deref()) {
                 talk.note(format!("{} is {server}", shown(api.base())));
             }
@@ -226,7 +226,10 @@ async fn list(cli: &Cli, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
         }
         Place::Minimax { server } => {
             let api = api(cli, Source::Minimax, server, talk)?;
-            some(minimax::list(&api).await.map_err(|why| unreached(Source::Minimax, why))?, "check the key's plan")?
+            some(
+                minimax::list(&api).await.map_err(|why| unreached(cli, Source::Minimax, why))?,
+                "check the key's plan",
+            )?
         }
         Place::Openrouter(catalogue) => return openrouter_models(cli, catalogue, talk).await,
         Place::File { path, source, server } => {
@@ -306,14 +309,21 @@ fn api(cli: &Cli, source: Source, server: &Server, talk: Talk) -> anyhow::Result
     Ok(api)
 }
 
-fn unreached(source: Source, why: Failure) -> anyhow::Error {
+fn unreached(cli: &Cli, source: Source, why: Failure) -> anyhow::Error {
+    let variable = service(source).key_variable;
+    let in_environment = || variable.and_then(std::env::var_os).is_some_and(|key| !key.is_empty());
+    let keyed = cli.keys.api_key.is_some() || cli.keys.api_key_file.is_some() || in_environment();
     let fix = match (source, why.kind) {
         (Source::Lmstudio, FailureKind::Connect) => {
             ": start LM Studio's server (its Developer tab, or `lms server start`), or give --base-url"
         }
         (Source::Ollama, FailureKind::Connect) => ": start it with `ollama serve`, or give --base-url",
         (_, FailureKind::Connect) => ": is the server up, and is --base-url right?",
-        (_, FailureKind::Refused) if why.status == Some(401) => ": check the key",
+        (_, FailureKind::Refused) if why.status == Some(401) && keyed => ": check the key",
+        (_, FailureKind::Refused) if why.status == Some(401) => {
+            let variable = variable.map_or_else(String::new, |name| format!("set {name}, or "));
+            return anyhow::anyhow!("{source}: {}: no key was sent: {variable}give --api-key-file FILE", why.message);
+        }
         _ => "",
     };
     anyhow::anyhow!("{source}: {}{fix}", why.message)
@@ -344,7 +354,7 @@ async fn openrouter_models(cli: &Cli, catalogue: &Catalogue, talk: Talk) -> anyh
         supports: catalogue.supports.clone(),
         sort: catalogue.sort,
     };
-    let found = openrouter::list(&api, &wanted).await.map_err(|why| unreached(Source::Openrouter, why))?;
+    let found = openrouter::list(&api, &wanted).await.map_err(|why| unreached(cli, Source::Openrouter, why))?;
     let mut failed = found.missing.len() as u64 + bad;
     for id in &found.missing {
         talk.error(format!("{id}: not in OpenRouter's catalogue: left out"));
@@ -372,6 +382,9 @@ fn read_ids(path: &Path, strict: bool, talk: Talk) -> anyhow::Result<(Vec<String
     } else {
         std::fs::read_to_string(path).with_context(|| path.display().to_string())?
     };
+    if let Some(what) = text.lines().find(|line| !line.trim().is_empty()).and_then(models::foreign) {
+        bail!("{}: this is {what}, not a list of models: write one id per line", path.display());
+    }
     let (ids, bad) = models::ids(&text);
     let (refusals, file) = (Refusals::new(strict, talk), Arc::<str>::from(path.display().to_string()));
     for (number, why) in bad {

@@ -10,7 +10,7 @@ mod ollama;
 
 use crate::clock::{self, Stamp};
 use crate::http::Api;
-use crate::record::{Load, LoadTimeSource, Loader, Model, Source};
+use crate::record::{FailureKind, Load, LoadTimeSource, Loader, Model, Source};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -114,6 +114,19 @@ async fn loaded(api: &Api, source: Source) -> Result<Vec<String>, String> {
     }
 }
 
+/// Whether anything answers where the server is to be: a sentence about what to mend where no connection can be made. What else may
+/// be wrong with it shows later.
+pub async fn unreached(api: &Api, source: Source) -> Option<String> {
+    let path = if source == Source::Ollama { "/api/version" } else { "/v1/models" };
+    let why = api.get(path, SHORT).await.err().filter(|why| why.kind == FailureKind::Connect)?;
+    Some(format!("{}: is the server up, and is --base-url right?", why.message))
+}
+
+/// The `load` record of a model whose server was not reached: nothing was asked of it.
+pub fn not_begun(source: Source, model: &Model, wanted: &Wanted, run: &str, why: String) -> Load {
+    Load { error: Some(why), ..begun(source, model, wanted, run, None, Stamp::now()) }
+}
+
 /// Unloads everything, leaves the machine alone for a while, loads `model`, and verifies. The `load` record says how it
 /// went, a failure included; `None` when `stop` came before the load was asked for. `notice` hears what is doubtful.
 pub async fn load(
@@ -157,24 +170,7 @@ pub async fn load(
             Err("stopped before it was loaded".into())
         }
     };
-    let mut load = Load {
-        run: run.to_owned(),
-        source,
-        model: model.id.clone(),
-        baseline_ts: baseline.map(|[from, to]| [from.ts, to.ts]),
-        baseline_mono: baseline.map(|[from, to]| [from.mono(), to.mono()]),
-        started_ts: asked.ts,
-        started_mono: asked.mono(),
-        ended_ts: asked.ts,
-        ended_mono: asked.mono(),
-        load_time_seconds: None,
-        load_time_source: None,
-        loader: intended(source, wanted),
-        gpu_setting: wanted.gpu.clone().filter(|_| source == Source::Lmstudio),
-        context_length: None,
-        instance: None,
-        error: None,
-    };
+    let mut load = begun(source, model, wanted, run, baseline, asked);
     let ended = match outcome {
         Ok(loaded) => {
             loaded.doubts.iter().for_each(|doubt| notice(doubt));
@@ -201,6 +197,35 @@ pub async fn load(
     };
     (load.ended_ts, load.ended_mono) = (ended.ts, ended.mono());
     Some(load)
+}
+
+/// A load that has not come to anything yet.
+fn begun(
+    source: Source,
+    model: &Model,
+    wanted: &Wanted,
+    run: &str,
+    baseline: Option<[Stamp; 2]>,
+    asked: Stamp,
+) -> Load {
+    Load {
+        run: run.to_owned(),
+        source,
+        model: model.id.clone(),
+        baseline_ts: baseline.map(|[from, to]| [from.ts, to.ts]),
+        baseline_mono: baseline.map(|[from, to]| [from.mono(), to.mono()]),
+        started_ts: asked.ts,
+        started_mono: asked.mono(),
+        ended_ts: asked.ts,
+        ended_mono: asked.mono(),
+        load_time_seconds: None,
+        load_time_source: None,
+        loader: intended(source, wanted),
+        gpu_setting: wanted.gpu.clone().filter(|_| source == Source::Lmstudio),
+        context_length: None,
+        instance: None,
+        error: None,
+    }
 }
 
 /// Unloads everything and leaves the machine alone; from when to when, if nothing was loaded all the while.

@@ -18,6 +18,24 @@ pub fn id(line: &str) -> Result<Option<String>, String> {
     }
 }
 
+/// What an input is that begins with this line, where it is plainly neither a list of ids nor records; `None` for those.
+pub fn foreign(first: &str) -> Option<&'static str> {
+    let line = first.trim_start_matches('\u{feff}').trim();
+    let begins = |word: &str| line.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
+    if ["<!doctype html", "<html", "<head", "<body"].iter().any(|word| begins(word)) {
+        return Some("HTML");
+    }
+    // A list that is whole is one bad line among others.
+    let goes_on = || serde_json::from_str::<serde::de::IgnoredAny>(line).is_err_and(|why| why.is_eof());
+    match line.chars().next()? {
+        '<' => Some("XML"),
+        '[' if goes_on() => Some("a JSON list"),
+        '{' if goes_on() => Some("JSON over several lines, or a torn record"),
+        '#' if line.starts_with("#!") => Some("a script"),
+        _ => None,
+    }
+}
+
 /// The ids of a list, each once, and the lines that are none, by number and with why.
 pub fn ids(text: &str) -> (Vec<String>, Vec<(usize, String)>) {
     let (mut ids, mut bad, mut known) = (Vec::new(), Vec::new(), HashSet::new());
@@ -53,6 +71,26 @@ mod tests {
         let began = std::time::Instant::now();
         assert_eq!(ids(&list).0.len(), 150_000);
         assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn what_is_plainly_no_list_is_told_from_its_first_line() {
+        for (line, expect) in [
+            ("<!DOCTYPE html>", Some("HTML")),
+            ("\u{feff}<html lang=\"en\">", Some("HTML")),
+            ("<?xml version=\"1.0\"?>", Some("XML")),
+            ("[{\"id\":\"a\"},", Some("a JSON list")),
+            ("{", Some("JSON over several lines, or a torn record")),
+            ("#!/bin/sh", Some("a script")),
+            ("{\"type\":\"model\",\"id\":\"a\"}", None),
+            ("{nonsense}", None),
+            ("[\"a\"]", None),
+            ("# a comment", None),
+            ("openai/gpt-oss-20b", None),
+            ("", None),
+        ] {
+            assert_eq!(foreign(line), expect, "{line}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub mod table;
 mod file;
 mod price;
 mod quantization;
-pub use file::{id, ids};
+pub use file::{foreign, id, ids};
 
 use crate::http::Api;
 use crate::record::{Failure, FailureKind};

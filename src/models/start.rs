@@ -30,10 +30,13 @@ pub async fn list_or_start(api: &Api, rule: &Rule<'_>, say: &mut dyn FnMut(Strin
     let why = match list(api, rule.all).await {
         Ok(models) => {
             if models.iter().all(|model| model.loaded.is_none()) && !greets(api).await {
-                say(format!(
-                    "{} does not say that it is LM Studio: `llm-models openai` may fit it better",
-                    shown(api.base())
-                ));
+                let place = shown(api.base());
+                if super::ollama::list(api, true).await.is_ok() {
+                    let message =
+                        format!("{place} is an Ollama: `llm-models ollama --base-url {place}` lists its models");
+                    return Err(Failure { kind: FailureKind::Protocol, status: None, message, retryable: false });
+                }
+                say(format!("{place} does not say that it is LM Studio: `llm-models openai` may fit it better"));
             }
             return Ok(models);
         }

@@ -46,7 +46,7 @@ pub use result::{
 };
 pub use run::{Host, Run, Tool};
 pub use sampler::{Sampler, SamplerEvent};
-pub use search::{Search, SearchOutcome, SearchOver, SearchPoint, SearchValue};
+pub use search::{Search, SearchOutcome, SearchOver, SearchPoint, SearchQueue, SearchValue};
 pub use skim::Field;
 pub use start::Start;
 

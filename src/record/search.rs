@@ -59,7 +59,7 @@ pub enum SearchOutcome {
     NeverHolds,
     /// The highest load holds.
     AlwaysHolds,
-    /// Too few requests ended at a load to tell, however often it was run.
+    /// Too few requests ended at a load to tell, however often it was run, or its points are shorter than the answers.
     Unclear,
     /// It was stopped before.
     Stopped,
@@ -70,7 +70,7 @@ pub enum SearchOutcome {
 pub struct SearchPoint {
     /// The load: requests at once, or per second.
     pub load: f64,
-    /// Whether all conditions held; null when too few requests ended to tell.
+    /// Whether all conditions held and the server kept up; null when too few requests ended to tell.
     pub holds: Option<bool>,
     /// How many requests it is judged by.
     pub requests: u64,
@@ -80,6 +80,35 @@ pub struct SearchPoint {
     pub parts: u64,
     /// What each condition came to, in their order.
     pub values: Vec<SearchValue>,
+    /// Whether the server kept up with a rate; absent where requests did not come by the clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<SearchQueue>,
+    /// Why the load does not hold, or cannot be told, where that is no matter of the values: the queue grows, every request failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Whether a server kept up with requests that came by the clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SearchQueue {
+    /// Whether the queue still grows, so that the load does not hold however the values are; null where that is unclear.
+    pub grows: Option<bool>,
+    /// Requests per second as they were due, from the first to the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_per_second: Option<f64>,
+    /// Requests that ended per second, from when the first answers could have come to when the last request was due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_per_second: Option<f64>,
+    /// The same of that half of the time in which most were in flight, until they were worked off: what the server can do. A queue
+    /// grows where that is below the rate that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_ended_per_second: Option<f64>,
+    /// Mean time to the first token of the first third of the requests, from the moments they were due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttft_first_third_seconds: Option<f64>,
+    /// The same of the last third.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttft_last_third_seconds: Option<f64>,
 }
 
 /// What one condition came to at one load.

@@ -3,6 +3,7 @@
 //! A request that failed, or was due and not sent, breaks every condition. A percentile that the sample cannot support is
 //! not judged at all: fewer than five requests would lie beyond it.
 
+use super::backlog::Backlog;
 use crate::record::{Outcome, SearchValue};
 use crate::stats::{self, Histogram};
 use std::fmt;
@@ -191,7 +192,14 @@ pub struct Samples {
     pub requests: u64,
     /// How many of them failed or were not sent.
     pub failed: u64,
+    /// What they failed of, the first few sentences, and how often.
+    failures: Vec<(String, u64)>,
+    /// When those that came by the clock were due, and ended.
+    pub backlog: Backlog,
 }
+
+/// How many different failures are remembered.
+const FAILURES: usize = 8;
 
 impl Samples {
     /// None yet.
@@ -208,14 +216,21 @@ impl Samples {
         whats.sort();
         whats.dedup();
         let times = whats.into_iter().map(|what| (what, Vec::new())).collect();
-        Self { conditions, times, gaps, kept: 0, requests: 0, failed: 0 }
+        let (failures, backlog) = (Vec::new(), Backlog::default());
+        Self { conditions, times, gaps, kept: 0, requests: 0, failed: 0, failures, backlog }
     }
 
     /// Counts a request that was due.
     pub fn add(&mut self, outcome: &Outcome) {
         self.requests += 1;
-        if outcome.error.is_some() {
+        self.backlog.add(outcome);
+        if let Some(why) = &outcome.error {
             self.failed += 1;
+            match self.failures.iter().position(|(known, _)| *known == why.message) {
+                Some(place) => self.failures[place].1 += 1,
+                None if self.failures.len() < FAILURES => self.failures.push((why.message.clone(), 1)),
+                None => {}
+            }
             return;
         }
         for (what, times) in &mut self.times {
@@ -245,6 +260,12 @@ impl Samples {
             return Some(false);
         }
         values.iter().all(|value| value.holds == Some(true)).then_some(true)
+    }
+
+    /// What all of them failed of, most often; `None` where one ended well, or there was none.
+    pub fn all_failed_of(&self) -> Option<&str> {
+        let most = self.failures.iter().rev().max_by_key(|(_, times)| *times);
+        most.filter(|_| self.failed == self.requests).map(|(why, _)| why.as_str())
     }
 
     /// How many times as many requests it takes to tell what cannot be told yet; `None` where there is not one number of it. Where there
@@ -432,9 +453,13 @@ mod tests {
         ] {
             assert_eq!(with(text, failures), expect, "{text} with {failures}");
         }
-        assert_eq!(
-            samples("ttft_p95<500ms", (0..100).map(|_| failed())).said(),
-            "ttft_p95<500ms does not hold: broken by failures, n=100"
-        );
+        let all = samples("ttft_p95<500ms", (0..100).map(|_| failed()));
+        assert_eq!(all.said(), "ttft_p95<500ms does not hold: broken by failures, n=100");
+        let because = |why: &str| Failure { message: why.into(), ..failed().error.unwrap() };
+        let other = |why| Outcome { error: Some(because(why)), ..failed() };
+        assert_eq!(all.all_failed_of(), Some("x"));
+        assert_eq!(samples("error_rate<1%", [other("y"), other("z"), other("z")]).all_failed_of(), Some("z"));
+        assert_eq!(samples("error_rate<1%", [failed(), ended(0.1, 0.0)]).all_failed_of(), None);
+        assert_eq!(samples("error_rate<1%", []).all_failed_of(), None);
     }
 }

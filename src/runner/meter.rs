@@ -103,6 +103,11 @@ impl Meter {
         };
     }
 
+    /// A part of a level that is searched begins.
+    pub fn part(&self) {
+        self.measured().samples.iter_mut().for_each(|samples| samples.backlog.next_part());
+    }
+
     /// A request was sent at `ns`; whether it counts.
     pub fn sent(&self, ns: u64, phase: Phase) {
         self.measured().flow.sent(ns, phase == Phase::Measure);

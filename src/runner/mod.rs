@@ -5,6 +5,7 @@
 //! happened. Nothing here knows standard output or the command line.
 
 mod asking;
+mod backlog;
 pub mod conditions;
 mod courtesy;
 mod fit;
@@ -89,12 +90,21 @@ pub struct Tally {
     pub ok: u64,
     /// Requests that failed, and models that did not load.
     pub failed: u64,
+    /// How many of these found nobody: no connection to their server could be made.
+    pub unreached: u64,
     /// Requests that were planned and never sent.
     pub unsent: u64,
     /// Whether a level that was to last for a time was stopped before it.
     pub cut: bool,
     /// Of searches: whether each found an answer.
     pub sought: Option<bool>,
+}
+
+impl Tally {
+    /// Whether there was no server for any request that was made.
+    pub fn reached_nobody(&self) -> bool {
+        self.failed > 0 && self.ok == 0 && self.failed == self.unreached
+    }
 }
 
 /// What the workers share.

@@ -6,7 +6,7 @@ use super::loops::EventLoop;
 use super::{Asking, Event, Shared, Stop, Target};
 use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
 use crate::clock::{self, Stamp};
-use crate::http::shown;
+use crate::http::{service, shown};
 use crate::record::{
     Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, Phase, Source, Start, Timing, TokenSource,
 };
@@ -198,6 +198,9 @@ fn finish(
     for name in dialect.unsupported(asking.parameters()) {
         outcome.warnings.push(format!("{name}_not_sent"));
     }
+    if let Some(why) = told.error.as_mut().filter(|why| why.status == Some(401) && job.target.key.is_none()) {
+        why.message += &no_key_sent(job.target.source);
+    }
     let answer = std::mem::take(&mut told.answer.text);
     metrics::fill(outcome, told, &job.target.addressed(), asking.parameters(), dialect);
     outcome.warnings.extend(lengths(outcome).map(str::to_owned));
@@ -216,6 +219,12 @@ fn finish(
         outcome.warnings.push("client_lag".into());
     }
     answer
+}
+
+/// What to do about a server that wants a key and got none.
+fn no_key_sent(source: Source) -> String {
+    let variable = service(source).key_variable.map_or_else(String::new, |name| format!("set {name}, or "));
+    format!(": no key was sent: {variable}give --api-key-file FILE")
 }
 
 /// Whether the lengths that a synthetic prompt was to have came about, as far as the server counted.

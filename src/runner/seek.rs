@@ -1,15 +1,19 @@
 //! `--search`: runs one load after another, each as an ordinary level, until the highest is found that holds.
 
+use super::backlog::Growth;
 use super::conditions::Samples;
 use super::job::{Batch, Part};
 use super::search::{Next, Search};
 use super::{Event, Shared};
-use crate::record::{self, SearchOutcome, SearchPoint};
+use crate::record::{self, SearchOutcome, SearchPoint, SearchQueue};
 use std::collections::HashSet;
 use std::sync::Arc;
 
 /// How often a load is run, at most, before it is given up that so many requests could tell.
 const PARTS: u64 = 20;
+
+/// The same where the conditions hold, and only whether the queue grows is not clear.
+const PARTS_OF_A_QUEUE: u64 = 4;
 
 impl Shared {
     /// Searches for the highest load of these targets that holds.
@@ -59,32 +63,29 @@ impl Shared {
             self.batch(Batch { part: Part::Warmup, ..batch.clone() }).await;
         }
         self.meter.begin(Some(samples));
+        let rate = batch.level.rate();
         let mut parts = 0;
-        let (holds, what) = loop {
+        let judged = loop {
             if left && !self.stopped() {
+                self.meter.part();
                 self.batch(Batch { round: parts, ..batch.clone() }).await;
                 parts += 1;
             }
             if self.stopped() {
-                break (None, String::new());
+                break None;
             }
-            let (holds, times, what) =
-                self.meter.samples(|samples| (samples.hold(), samples.times_needed(), samples.said()))?;
             // A second part brings what is done already a second time only where time ends it.
             let again = left && batch.left(&self.settings, 0).is_none() && parts < PARTS;
-            match (holds, times) {
-                (None, Some(times)) if again && parts.max(1).saturating_mul(times) <= PARTS => {
-                    self.tell(Event::Notice(format!("{}: {what}: once more", search.said(load))));
-                }
-                _ => break (holds, what),
+            let judged = self.meter.samples(|samples| Judged::of(samples, rate, again.then_some(parts)))?;
+            if !judged.once_more {
+                break Some(judged);
             }
+            self.tell(Event::Notice(format!("{}: {}: once more", search.said(load), judged.what)));
         };
         if left {
             self.tell_level(batch);
         }
-        if self.stopped() {
-            return None;
-        }
+        let Judged { holds, what, queue, reason, .. } = judged.filter(|_| !self.stopped())?;
         self.tell(Event::Notice(format!("{}: {what}", search.said(load))));
         self.meter.samples(|samples| SearchPoint {
             load,
@@ -93,7 +94,67 @@ impl Shared {
             failed: samples.failed,
             parts,
             values: samples.values(),
+            queue,
+            reason,
         })
+    }
+}
+
+/// What a point came to until now.
+struct Judged {
+    holds: Option<bool>,
+    /// Whether it is to be run once more, because that may tell what cannot be told yet.
+    once_more: bool,
+    queue: Option<SearchQueue>,
+    reason: Option<String>,
+    /// All of it, for people.
+    what: String,
+}
+
+impl Judged {
+    /// Of a load of `rate` requests per second, if it is one. `parts` is how often it was run, where it may be run again.
+    fn of(samples: &Samples, rate: Option<f64>, parts: Option<u64>) -> Self {
+        let (held, values) = (samples.hold(), samples.said());
+        let backlog = rate.and_then(|rate| samples.backlog.judged(rate));
+        let growth = backlog.as_ref().map(|judged| judged.growth);
+        let times = samples.times_needed().filter(|_| held.is_none());
+        let enough = |times: u64| parts.is_some_and(|parts| parts.max(1).saturating_mul(times) <= PARTS);
+        let unclear = held == Some(true) && growth == Some(Growth::Unclear);
+        let (holds, once_more) = match (held, growth) {
+            (Some(false), _) | (_, Some(Growth::Grows)) => (Some(false), false),
+            (None, _) => (None, times.is_some_and(enough)),
+            // A load is only said to hold where the server was seen to keep up with it.
+            (Some(true), Some(Growth::Unclear)) => (Some(false), parts.is_some_and(|parts| parts < PARTS_OF_A_QUEUE)),
+            (Some(true), Some(Growth::TooShort)) => (None, false),
+            (Some(true), Some(Growth::KeptUp) | None) => (Some(true), false),
+        };
+        let queue = backlog.map(|judged| judged.queue);
+        let all_failed = samples.all_failed_of().map(|why| format!("every request failed: {why}"));
+        let reason =
+            all_failed.or_else(|| growth.zip(queue.as_ref()).and_then(|(growth, queue)| because(growth, queue)));
+        let what = match &reason {
+            Some(reason) if unclear && once_more => reason.clone(),
+            Some(reason) => format!("{reason}; {values}"),
+            None => values,
+        };
+        Self { holds, once_more, queue, reason: reason.filter(|_| holds != Some(true)), what }
+    }
+}
+
+/// Why a server did not keep up, or cannot be said to have.
+fn because(growth: Growth, queue: &SearchQueue) -> Option<String> {
+    let ended = queue.ended_per_second.map_or_else(String::new, |ended| format!("{ended:.1}/s ended: "));
+    let first = queue.ttft_first_third_seconds.zip(queue.ttft_last_third_seconds);
+    let waited = first.map_or_else(String::new, |(first, last)| {
+        format!(" (first tokens after {first:.2} s at its beginning, {last:.2} s at its end)")
+    });
+    match growth {
+        Growth::KeptUp => None,
+        Growth::Grows => Some(format!("{ended}the queue still grows{waited}")),
+        Growth::Unclear => Some(format!("{ended}the queue grew, and was not seen to shrink{waited}")),
+        Growth::TooShort => Some(format!(
+            "the queue grew, and answers take so long that this was too short to tell whether it goes on{waited}"
+        )),
     }
 }
 
@@ -102,23 +163,34 @@ fn said(search: &Search, found: &record::Search) -> String {
     let (conditions, say) =
         (&search.conditions, |load: Option<f64>| load.map_or_else(String::new, |load| search.said(load)));
     let points = found.points.len();
+    let last = found.points.last();
     match found.outcome {
         SearchOutcome::Found => format!(
             "{conditions}: holds up to {}, and no more at {} ({points} points)",
             say(found.highest_holding),
             say(found.lowest_breaking)
         ),
-        SearchOutcome::NeverHolds => {
-            format!("{conditions}: does not hold even at {}: begin lower, or ask less", say(found.lowest_breaking))
-        }
+        SearchOutcome::NeverHolds => match last.filter(|point| point.failed == point.requests) {
+            Some(SearchPoint { reason: Some(reason), load, .. }) => {
+                format!("{conditions}: nothing was found at {}: {reason}", search.said(*load))
+            }
+            _ => {
+                format!("{conditions}: does not hold even at {}: begin lower, or ask less", say(found.lowest_breaking))
+            }
+        },
         SearchOutcome::AlwaysHolds => {
             format!("{conditions}: holds up to {}, the most that was to be tried", say(found.highest_holding))
         }
-        SearchOutcome::Unclear => format!(
-            "{conditions}: {} requests at {} are too few to tell: give a longer --duration, more --requests, or begin higher",
-            found.points.last().map_or(0, |point| point.requests),
-            say(found.points.last().map(|point| point.load)),
-        ),
+        SearchOutcome::Unclear => match last {
+            Some(SearchPoint { reason: Some(reason), load, .. }) => {
+                format!("{conditions}: {}: {reason}: give a longer --duration, or more --requests", search.said(*load))
+            }
+            _ => format!(
+                "{conditions}: {} requests at {} are too few to tell: give a longer --duration, more --requests, or begin higher",
+                last.map_or(0, |point| point.requests),
+                say(last.map(|point| point.load)),
+            ),
+        },
         SearchOutcome::Stopped => match found.highest_holding {
             Some(load) => format!("{conditions}: stopped; holds at least up to {}", search.said(load)),
             None => format!("{conditions}: stopped before anything was found"),

@@ -33,6 +33,18 @@ impl Shared {
                 batches.iter().for_each(|batch| self.unsent(batch, 0));
                 continue;
             }
+            let nobody = tokio::select! {
+                nobody = loader::unreached(&first.api, first.source) => nobody,
+                () = self.stop_at(Stop::Drain) => None,
+            };
+            if let Some(why) = nobody {
+                let run = &self.settings.run;
+                let load = loader::not_begun(first.source, &first.model, wanted, run, why.clone());
+                self.tell(Event::Load(Box::new(load)));
+                self.count(|tally| tally.unreached += 1);
+                self.failed_load(first, why).await;
+                continue;
+            }
             self.tell(Event::Loading(first.model.id.clone()));
             let mut notice = |text: String| self.tell(Event::Notice(text));
             let run = &self.settings.run;

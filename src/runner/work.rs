@@ -57,7 +57,16 @@ impl Shared {
     async fn done(self: &Arc<Self>, outcome: Box<Outcome>, text: String, target: &Target) {
         let failed = outcome.error.is_some();
         self.meter.done(&outcome);
-        self.count(|tally| if failed { tally.failed += 1 } else { tally.ok += 1 });
+        let no_connection = |why: &Failure| why.kind == FailureKind::Connect && outcome.start_ts.is_none();
+        let unreached = outcome.error.as_ref().is_some_and(no_connection);
+        self.count(|tally| {
+            if failed {
+                tally.failed += 1
+            } else {
+                tally.ok += 1
+            }
+            tally.unreached += u64::from(unreached);
+        });
         if failed {
             self.perhaps_enough();
         }

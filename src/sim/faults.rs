@@ -3,6 +3,7 @@
 //! Whether a request has a fault follows from the seed and the number of the request, so that a test can be repeated.
 
 use super::timing;
+use crate::text::nearest_first;
 use clap::ValueEnum;
 use rand::Rng;
 use std::fmt;
@@ -143,8 +144,8 @@ impl std::str::FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, String> {
         let (kind, rate) = text.split_once(':').map_or((text, None), |(kind, rate)| (kind, Some(rate)));
         let kind = Kind::from_str(kind, false).map_err(|_| {
-            let names: Vec<String> = Kind::value_variants().iter().map(Kind::to_string).collect();
-            format!("no such fault; there are {}", names.join(", "))
+            let names = Kind::value_variants().iter().map(Kind::to_string).collect();
+            format!("no such fault; there are {}", nearest_first(kind, names).join(", "))
         })?;
         let when = match rate {
             None => When::Share(1.0),

@@ -332,18 +332,5 @@ pub fn counts(o: &Outcome) -> bool {
 
 /// A kind of failure in the words of the contract.
 pub fn kind_name(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Connect => "connect",
-        FailureKind::Timeout => "timeout",
-        FailureKind::IdleTimeout => "idle_timeout",
-        FailureKind::Http => "http",
-        FailureKind::RateLimit => "rate_limit",
-        FailureKind::Protocol => "protocol",
-        FailureKind::Truncated => "truncated",
-        FailureKind::Server => "server",
-        FailureKind::Refused => "refused",
-        FailureKind::Cancelled => "cancelled",
-        FailureKind::TooLarge => "too_large",
-        FailureKind::Load => "load",
-    }
+    kind.name()
 }

@@ -90,7 +90,8 @@ fn a_key_is_taken_from_the_environment_and_its_lack_is_said() {
         let sim = lmstudio(&["--api-key", "sk-lm-x", "--lmstudio-api", age]);
         let refused = list(&sim, &[]).exits(2);
         assert!(
-            refused.stderr.contains("API token is required") && refused.stderr.contains("check the key"),
+            refused.stderr.contains("API token is required")
+                && refused.stderr.contains("no key was sent: set LM_API_TOKEN"),
             "{}",
             refused.stderr
         );

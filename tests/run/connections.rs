@@ -155,7 +155,7 @@ fn a_listing_goes_the_same_way() {
 fn a_request_to_an_https_server_goes_through_a_tunnel() {
     let (address, asked) = proxy(None);
     let proxy = format!("http://me:word@{address}");
-    let ran = through("https://llm.test/v1", &[("HTTPS_PROXY", &proxy)]).exits(1);
+    let ran = through("https://llm.test/v1", &[("HTTPS_PROXY", &proxy)]).exits(2);
     let head = asked.recv().unwrap();
     assert!(head.starts_with("CONNECT llm.test:443 HTTP/1.1\r\n"), "{head}");
     assert!(head.contains("Proxy-Authorization: Basic bWU6d29yZA=="), "{head}");
@@ -176,8 +176,8 @@ fn what_no_proxy_names_and_this_machine_are_asked_directly() {
     let here = through(&sim.url, &[("ALL_PROXY", &all), ("HTTP_PROXY", &all)]).exits(0);
     assert_eq!(one(&here)["error"], Value::Null);
     let named = through("http://no-such-host.invalid", &[("http_proxy", &all), ("NO_PROXY", "other.test,.invalid")]);
-    assert_eq!(one(&named.exits(1))["error"]["kind"], "connect");
+    assert_eq!(one(&named.exits(2))["error"]["kind"], "connect");
     assert!(asked.try_recv().is_err(), "the proxy was asked");
-    let other = through("http://far.test", &[("all_proxy", "socks5://127.0.0.1:1")]).exits(1);
+    let other = through("http://far.test", &[("all_proxy", "socks5://127.0.0.1:1")]).exits(2);
     assert!(one(&other)["error"]["message"].as_str().unwrap().contains("NO_PROXY"));
 }

@@ -105,7 +105,7 @@ fn a_server_without_http2_is_named_and_not_asked_in_another_way() {
                 let _ = socket.write_all(answer.as_bytes());
             }
         });
-        let result = one(&run_with(asking(&url, "openai", &["--http2", "--retries", "1"]), "m\n").exits(1));
+        let result = one(&run_with(asking(&url, "openai", &["--http2", "--retries", "1"]), "m\n").exits(2));
         assert_eq!(result["error"]["kind"], "connect", "{result}");
         let message = result["error"]["message"].as_str().unwrap();
         assert!(message.contains("does not speak HTTP/2: leave --http2 out"), "{message}");

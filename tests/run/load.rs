@@ -248,7 +248,7 @@ fn what_found_no_connection_failed_in_the_level_as_in_the_run() {
         format!("http://{}", listener.local_addr().unwrap())
     };
     let flags = ["--retries", "0", "--requests", "20", "--concurrency", "4"];
-    let ran = run_with(asking(&nobody, "openai", &flags), "m\n").exits(1);
+    let ran = run_with(asking(&nobody, "openai", &flags), "m\n").exits(2);
     let (level, end) = (&ran.of_type("level")[0], &ran.of_type("run_end")[0]);
     for of in [level, end] {
         assert_eq!((&of["failed"], &of["unsent"]), (&20.into(), &0.into()), "{of}");

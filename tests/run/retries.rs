@@ -166,7 +166,7 @@ fn a_load_test_tries_nothing_again_and_a_limit_of_an_hour_is_not_waited_for() {
 fn no_connection_is_tried_again() {
     let mut ask = asking("http://127.0.0.1:1", "openrouter", &["--retries", "1"]);
     ask.env("OPENROUTER_API_KEY", "sk-or-v1-k");
-    let ran = run_with(ask, "a/b\n").exits(1);
+    let ran = run_with(ask, "a/b\n").exits(2);
     assert!(ran.stderr.contains("the key could not be checked"), "{}", ran.stderr);
     let result = one(&ran);
     assert_eq!((&result["error"]["kind"], result["attempts"].as_array().unwrap().len()), (&"connect".into(), 1));

@@ -209,3 +209,41 @@ fn a_level_says_what_was_asked_and_what_was_kept_and_the_run_what_it_took() {
     assert!(level["in_flight_mean"].is_null() && level["schedule_lag_seconds"].is_null(), "{level}");
     assert!(!one.stderr.contains("asked:"), "one level of one request is no news: {}", one.stderr);
 }
+
+/// Twenty requests a second go through: four slots of 200 ms. Each limit that is asked for would be kept by far.
+#[test]
+fn a_rate_that_the_server_does_not_keep_up_with_does_not_hold_however_the_condition_is() {
+    let sim = Sim::start("ollama", &["--slots", "4", "--ttft", "100ms", "--itl", "5ms", "--tokens", "21"]);
+    let flags =
+        |rate: &str| ["--no-load", "--rate", rate, "--duration", "6s", "--search", "ttft_p90<60s"].map(str::to_owned);
+    let at = |rate: &str| {
+        let flags = flags(rate);
+        ask(&sim, "ollama", "finch:4b", &flags.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let ran = at("36..36").exits(1);
+    let search = found(&ran);
+    assert_eq!((&search["outcome"], &search["lowest_breaking"]), (&"never_holds".into(), &json!(36.0)), "{search}");
+    let point = &search["points"][0];
+    assert_eq!((&point["holds"], &point["values"][0]["holds"]), (&false.into(), &true.into()), "{point}");
+    let queue = &point["queue"];
+    assert_eq!(queue["grows"], true, "{point}");
+    let number = |name: &str| queue[name].as_f64().unwrap();
+    // A machine that is busy makes it fewer, never more.
+    assert!(number("ended_per_second") < 24.0 && number("sent_per_second") > 25.0, "{queue}");
+    assert!(number("ttft_last_third_seconds") > 1.5 * number("ttft_first_third_seconds"), "{queue}");
+    let reason = point["reason"].as_str().unwrap();
+    assert!(reason.contains("/s ended: the queue still grows"), "{reason}");
+    assert!(ran.stderr.contains(&format!("36/s: {reason}; ttft_p90<60s holds: ")), "{}", ran.stderr);
+
+    let ran = at("8..8").exits(0);
+    let point = &found(&ran)["points"][0];
+    assert_eq!(
+        (&point["holds"], &point["queue"]["grows"], &point["reason"]),
+        (&true.into(), &false.into(), &Value::Null)
+    );
+    assert!(!ran.stderr.contains("queue"), "{}", ran.stderr);
+    // Where so many are kept running, nobody waits for a moment: there is no such queue.
+    let closed = ["--no-load", "--concurrency", "8..8", "--requests", "24", "--search", "ttft_mean<60s"];
+    let closed = ask(&sim, "ollama", "finch:4b", &closed).exits(0);
+    assert_eq!(found(&closed)["points"][0]["queue"], Value::Null);
+}

@@ -87,7 +87,7 @@ fn http2_is_agreed_on_in_the_handshake_and_only_where_it_was_asked_for() {
 fn a_server_that_agrees_to_http1_only_is_refused_with_that_word_and_not_asked_again() {
     let sim = Sim::start("openai", &[]);
     for offers in [&["http/1.1"][..], &[]] {
-        let result = one(&ask(&front(&sim, offers), true, &["--http2", "--retries", "1"]).exits(1));
+        let result = one(&ask(&front(&sim, offers), true, &["--http2", "--retries", "1"]).exits(2));
         let message = result["error"]["message"].as_str().unwrap();
         assert!(message.contains("does not speak HTTP/2: leave --http2 out"), "{offers:?}: {message}");
         assert_eq!(
@@ -104,7 +104,7 @@ fn a_certificate_that_nobody_here_knows_is_not_trusted() {
     let sim = Sim::start("openai", &[]);
     for flags in [&[][..], &["--http2"]] {
         let result =
-            one(&ask(&front(&sim, &["h2", "http/1.1"]), false, &[flags, &["--retries", "0"]].concat()).exits(1));
+            one(&ask(&front(&sim, &["h2", "http/1.1"]), false, &[flags, &["--retries", "0"]].concat()).exits(2));
         let message = result["error"]["message"].as_str().unwrap();
         assert!(message.contains("certificate") && message.contains("https://localhost:"), "{message}");
         assert_eq!(result["error"]["kind"], "connect");

@@ -4,12 +4,12 @@ use crate::args::Cli;
 use anyhow::bail;
 use llm_bench::cli::{Input, Talk, base_url_of};
 use llm_bench::http::{Api, api_base, base_url, service, shown};
-use llm_bench::models::id;
+use llm_bench::models::{foreign, id};
 use llm_bench::ndjson::Out;
 use llm_bench::record::{self, Model, Record, Source};
 use llm_bench::runner::Target;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 
 /// Reads the whole input; passes on what is not for this program, and the models too, whose sizes and prices a report wants.
 /// Returns the targets, and how many lines were refused.
@@ -17,7 +17,17 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
     let mut input = Input::open(&cli.files, cli.common.strict, talk)?;
     let mut targets = Vec::new();
     let mut refused_keys: Vec<String> = Vec::new();
+    let mut begun: Option<Arc<str>> = None;
     while let Some(line) = input.next_line()? {
+        if begun.as_ref() != Some(&line.place.file) {
+            begun = Some(Arc::clone(&line.place.file));
+            if let Some(what) = foreign(&line.text) {
+                bail!(
+                    "{}: this is {what}, not model records: pipe them in from llm-models, or write ids, one per line, with --source",
+                    line.place.file
+                );
+            }
+        }
         let models = if line.text.trim_start().starts_with('{') {
             match record::read(&line.text) {
                 Ok(Record::Model(model)) => {

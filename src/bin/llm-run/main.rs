@@ -3,6 +3,7 @@
 
 mod args;
 mod budget;
+mod failures;
 mod input;
 mod output;
 mod signals;
@@ -114,6 +115,13 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         })?;
         anyhow::Ok((tally, sink.finish(run, tally, started_ts)?))
     })?;
+    if tally.reached_nobody() {
+        // Why was told with the first failure, unless nothing was to be told.
+        if cli.common.quiet {
+            talk.error("no request reached a server: see the records");
+        }
+        return Ok(Exit::Unreached);
+    }
     // What fails beyond the load that a search looks for is what it looks for.
     let items_failed = match tally.sought {
         Some(found) => !found,

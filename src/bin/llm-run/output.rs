@@ -1,5 +1,6 @@
 //! From events to lines, files and progress.
 
+use crate::failures::Failures;
 use llm_bench::artifacts::Folder;
 use llm_bench::cli::{Progress, Talk, fitted};
 use llm_bench::ndjson::Out;
@@ -20,15 +21,12 @@ pub struct Sink {
     tokens: u64,
     usd: Option<f64>,
     failures: u64,
-    failures_told: u64,
+    told: Failures,
     unwritten: u64,
     verifying: HashSet<u64>,
     begun: u64,
     broken: bool,
 }
-
-/// How many failures are told one by one; the rest are in the records, and counted in the last line.
-const FAILURES_TOLD: u64 = 10;
 
 /// How it is said that nobody reads any more.
 pub const READER_LEFT: &str = "the reader of the records has left";
@@ -57,7 +55,7 @@ impl Sink {
             tokens: 0,
             usd: None,
             failures: 0,
-            failures_told: 0,
+            told: Failures::default(),
             unwritten: 0,
             verifying: HashSet::new(),
             begun: 0,
@@ -146,17 +144,8 @@ impl Sink {
                         }
                     }
                 }
-                if let Some(why) =
-                    outcome.errors.generation.as_ref().filter(|_| outcome.error.is_some() && outcome.start_ts.is_some())
-                {
-                    self.failures_told += 1;
-                    match self.failures_told {
-                        0..=FAILURES_TOLD => {
-                            self.progress.warn(format!("{}: request {}: {why}", outcome.model, outcome.id));
-                        }
-                        n if n == FAILURES_TOLD + 1 => self.progress.warn("more requests fail: see the records"),
-                        _ => {}
-                    }
+                if let Some(why) = self.told.take(&outcome) {
+                    self.progress.warn(why);
                 }
                 self.failures += u64::from(outcome.error.is_some());
                 let output = outcome.tokens.as_ref().and_then(|tokens| tokens.output);
@@ -192,6 +181,7 @@ impl Sink {
     /// The last word, to people and to programs; how many answers could not be kept.
     pub fn finish(mut self, run: String, tally: Tally, started_ts: f64) -> io::Result<u64> {
         self.progress.finish();
+        self.told.again().for_each(|line| self.talk.warn(line));
         self.out.line(&record::line(&RunEnd {
             run,
             ended_ts: Some(clock::wall()),

@@ -69,3 +69,23 @@ pub enum FailureKind {
     /// The model did not load.
     Load,
 }
+
+impl FailureKind {
+    /// Its word in the records.
+    pub fn name(self) -> &'static str {
+        match self {
+            FailureKind::Connect => "connect",
+            FailureKind::Timeout => "timeout",
+            FailureKind::IdleTimeout => "idle_timeout",
+            FailureKind::Http => "http",
+            FailureKind::RateLimit => "rate_limit",
+            FailureKind::Protocol => "protocol",
+            FailureKind::Truncated => "truncated",
+            FailureKind::Server => "server",
+            FailureKind::Refused => "refused",
+            FailureKind::Cancelled => "cancelled",
+            FailureKind::TooLarge => "too_large",
+            FailureKind::Load => "load",
+        }
+    }
+}
