@@ -133,7 +133,8 @@ Environment:
 
 Memory: per thread a quarter of a mebibyte of lines (a longer line whole, at most 256 MiB) and 512 records of them; of all
 that was read 20,000 requests one by one, up to 20,000 numbers per group and metric, then counts of classes, and starts
-and ends of 500,000 requests of loads; and the report itself. A file given with --output is replaced whole or not at all.";
+and ends of 500,000 requests of loads, and of 8,192 of the ramps of each group; and the report itself. A file given with
+--output is replaced whole or not at all.";
 
 impl AsRef<Common> for Args {
     fn as_ref(&self) -> &Common {
