@@ -22,7 +22,7 @@ pub use api::{Api, Reply};
 pub use broke::{Broke, broken_off, unanswered};
 pub use failure::{Refusal, failure_of, io_failure, retry_after};
 pub use secret::{KeyRule, Secret, is_loopback};
-pub use service::{Service, api_base, service};
+pub use service::{Service, api_base, no_key_sent, service};
 pub use wait::wait_asked;
 
 use reqwest::Url;

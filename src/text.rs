@@ -1,4 +1,8 @@
-//! Text from elsewhere, made harmless: what a server or a program said may be shown, and may not drive a terminal.
+//! Text from elsewhere, made harmless: what a server or a program said may be shown, and may not drive a terminal. And which
+//! of several names was meant by one that is none of them.
+
+/// How many characters must be put in, left out or changed to make the one text of the other (V. I. Levenshtein, 1965).
+pub use strsim::levenshtein as distance;
 
 /// Control characters, and the marks that reorder or hide what stands around them.
 pub fn hidden(c: char) -> bool {
@@ -52,21 +56,6 @@ pub fn nearest_first<T: AsRef<str>>(written: &str, mut names: Vec<T>) -> Vec<T> 
         (written.is_empty() || !name.contains(&written), distance(&written, &name))
     });
     names
-}
-
-/// How many characters must be put in, left out or changed to make the one of the other (V. I. Levenshtein, 1965).
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (n, one) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], n + 1);
-        for (m, other) in to.iter().enumerate() {
-            let changed = diagonal + usize::from(one != *other);
-            diagonal = row[m + 1];
-            row[m + 1] = changed.min(row[m] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llm_bench::cli::{self, Common, Exit, KeyArgs, Refusals, Talk, base_url_of};
-use llm_bench::http::{Api, api_base, base_url, root_of, service, shown};
+use llm_bench::http::{Api, api_base, base_url, no_key_sent, root_of, service, shown};
 use llm_bench::models::{self, detect, minimax, ollama, openai, openrouter, start};
 use llm_bench::ndjson::{Out, Place as At};
 use llm_bench::record::{self, Failure, FailureKind, Model, Source};
@@ -321,8 +321,7 @@ fn unreached(cli: &Cli, source: Source, why: Failure) -> anyhow::Error {
         (_, FailureKind::Connect) => ": is the server up, and is --base-url right?",
         (_, FailureKind::Refused) if why.status == Some(401) && keyed => ": check the key",
         (_, FailureKind::Refused) if why.status == Some(401) => {
-            let variable = variable.map_or_else(String::new, |name| format!("set {name}, or "));
-            return anyhow::anyhow!("{source}: {}: no key was sent: {variable}give --api-key-file FILE", why.message);
+            return anyhow::anyhow!("{source}: {}{}", why.message, no_key_sent(source));
         }
         _ => "",
     };

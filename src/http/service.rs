@@ -27,6 +27,12 @@ pub fn api_base(source: Source, base: &str) -> &str {
     }
 }
 
+/// What to do about a server that wants a key and got none, to be put behind what it said.
+pub fn no_key_sent(source: Source) -> String {
+    let variable = service(source).key_variable.map_or_else(String::new, |name| format!("set {name}, or "));
+    format!(": no key was sent: {variable}give --api-key-file FILE")
+}
+
 /// The facts about one kind.
 pub fn service(source: Source) -> Service {
     match source {

@@ -2,6 +2,7 @@
 
 use super::columns::{COLUMNS, Cell, Column, Set, column};
 use crate::summary::Group;
+use crate::text::distance;
 use std::cmp::Ordering;
 
 /// Reads a list of columns: `model,tok_s,j_tok`.
@@ -58,29 +59,15 @@ fn nearest(word: &str) -> Vec<&'static str> {
         let far_of = |name: String| match name {
             name if name == word => 0,
             name if word.chars().count() > 1 && (name.contains(&word) || name.len() > 2 && word.contains(&name)) => 1,
-            name => 2 * edits(&word, &name),
+            name => 2 * distance(&word, &name),
         };
         names.into_iter().chain(parts).map(far_of).min().unwrap_or(usize::MAX)
     };
     let limit = (2 * word.chars().count() / 3).max(2);
-    let all = COLUMNS.iter().map(|column| (far(&column), edits(&word, column.key), column.key));
+    let all = COLUMNS.iter().map(|column| (far(&column), distance(&word, column.key), column.key));
     let mut near: Vec<(usize, usize, &'static str)> = all.filter(|(n, ..)| *n <= limit).collect();
     near.sort_by_key(|(n, letters, _)| (*n, *letters));
     near.into_iter().take(NEAR).map(|(.., key)| key).collect()
-}
-
-/// How many letters must be changed, put in or taken out (Levenshtein).
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut before: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut now = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            now.push((before[j + 1] + 1).min(now[j] + 1).min(before[j] + usize::from(x != *y)));
-        }
-        before = now;
-    }
-    before[b.len()]
 }
 
 /// An order of groups.

@@ -6,7 +6,7 @@ use super::loops::EventLoop;
 use super::{Asking, Event, Shared, Stop, Target};
 use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
 use crate::clock::{self, Stamp};
-use crate::http::{service, shown};
+use crate::http::{no_key_sent, shown};
 use crate::record::{
     Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, Phase, Source, Start, Timing, TokenSource,
 };
@@ -219,12 +219,6 @@ fn finish(
         outcome.warnings.push("client_lag".into());
     }
     answer
-}
-
-/// What to do about a server that wants a key and got none.
-fn no_key_sent(source: Source) -> String {
-    let variable = service(source).key_variable.map_or_else(String::new, |name| format!("set {name}, or "));
-    format!(": no key was sent: {variable}give --api-key-file FILE")
 }
 
 /// Whether the lengths that a synthetic prompt was to have came about, as far as the server counted.
