@@ -496,7 +496,7 @@ fn memory_does_not_grow_with_the_stream() {
 fn a_live_sampler_is_never_blocked_by_us() {
     // More than a pipe holds, all of the present, and no result that needs it.
     let folder = tempfile::tempdir().unwrap();
-    let script = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo \"{\\\"type\\\":\\\"power\\\",\\\"v\\\":1,\\\"ts\\\":$(date +%s),\\\"seq\\\":$i,\\\"source\\\":\\\"x\\\",\\\"kind\\\":\\\"instant\\\",\\\"watts\\\":{\\\"cpu\\\":1}}\"; done; touch \"$DIR/done\"";
+    let script = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo \"{\\\"type\\\":\\\"power\\\",\\\"v\\\":1,\\\"ts\\\":$(date +%s),\\\"seq\\\":$i,\\\"meter\\\":\\\"x\\\",\\\"kind\\\":\\\"instant\\\",\\\"watts\\\":{\\\"cpu\\\":1}}\"; done; touch \"$DIR/done\"";
     let script = script.replace("$(date +%s)", "$EPOCHSECONDS");
     let mut script = bash(&format!("bench-join --power <({script}; true)"));
     script.env("DIR", folder.path()).stdin(Stdio::piped()).stdout(Stdio::null());
