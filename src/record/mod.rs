@@ -102,9 +102,8 @@ pub enum Record {
 
 #[derive(Deserialize)]
 struct Head<'a> {
-    #[serde(rename = "type", borrow, default)]
+    #[serde(rename = "type", borrow)]
     kind: Option<Cow<'a, str>>,
-    #[serde(default)]
     v: Option<u64>,
 }
 
@@ -211,15 +210,6 @@ struct Tagged<'a, T: Body> {
 /// When a map in the record has a key that is no string; no record of the contract has one.
 pub fn line<T: Body>(body: &T) -> Result<String, serde_json::Error> {
     serde_json::to_string(&Tagged { kind: T::TYPE, v: V, body })
-}
-
-/// Reads a field that tells "tried and failed" (null, `Some(None)`) from "not measured" (absent, `None`).
-fn tried<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// `true` for `false`: for flags that are only written when set.

@@ -3,6 +3,7 @@
 use super::Body;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// The highest load that meets every SLO, and how it was found. Its points are ordinary results and `level` records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,10 +27,8 @@ pub struct Search {
     /// How it ended.
     pub outcome: SearchOutcome,
     /// The highest load that was seen to hold; null when none was.
-    #[serde(default)]
     pub highest_passing: Option<f64>,
     /// The lowest load above it that was seen not to; null when none was.
-    #[serde(default)]
     pub lowest_failing: Option<f64>,
     /// The loads that were tried, in order.
     pub points: Vec<SearchPoint>,
@@ -66,6 +65,7 @@ pub enum SearchOutcome {
 }
 
 /// One load that was tried.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchPoint {
     /// The load: requests at once, or per second.
@@ -81,33 +81,27 @@ pub struct SearchPoint {
     /// What each condition came to, in their order.
     pub values: Vec<SearchValue>,
     /// Whether the server kept up with a rate; absent where requests did not come by the clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<SearchQueue>,
     /// Why the load fails, or cannot be told, where that is no matter of the values: the queue grows, every request failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 /// Whether a server kept up with requests that came by the clock.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchQueue {
     /// Whether the queue still grows, so that the load fails however the values are; null where that is unclear.
     pub grows: Option<bool>,
     /// Requests per second as they were due, from the first to the last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_per_second: Option<f64>,
     /// Requests that ended per second, from when the first answers could have come to when the last request was due.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_per_second: Option<f64>,
     /// The same of that half of the time in which most were in flight, until they were worked off: what the server can do. A queue
     /// grows where that is below the rate that was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy_ended_per_second: Option<f64>,
     /// Mean time to the first token of the first third of the requests, from the moments they were due.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttft_first_third_seconds: Option<f64>,
     /// The same of the last third.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttft_last_third_seconds: Option<f64>,
 }
 
