@@ -71,6 +71,7 @@ pub struct SearchPoint {
     /// The load: requests at once, or per second.
     pub load: f64,
     /// Whether all conditions held and the server kept up; null when too few requests ended to tell.
+    #[serialize_always]
     pub passes: Option<bool>,
     /// How many requests it is judged by.
     pub requests: u64,
@@ -91,6 +92,7 @@ pub struct SearchPoint {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchQueue {
     /// Whether the queue still grows, so that the load fails however the values are; null where that is unclear.
+    #[serialize_always]
     pub grows: Option<bool>,
     /// Requests per second as they were due, from the first to the last.
     pub sent_per_second: Option<f64>,
@@ -113,5 +115,6 @@ pub struct SearchValue {
     /// How many numbers it is of.
     pub n: u64,
     /// Whether it held; null when `n` is too small to tell.
+    #[serialize_always]
     pub passes: Option<bool>,
 }
