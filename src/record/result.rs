@@ -45,9 +45,6 @@ pub struct Outcome {
     /// The dialect that was spoken: `openai`, `lmstudio-v1`, `lmstudio-v0`, `ollama`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
-    /// The version of HTTP, where it is another than 1.1: `2`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub http_version: Option<String>,
     /// The server's own id of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation_id: Option<String>,
