@@ -42,7 +42,7 @@ fn every_number_of_every_server_is_what_it_really_sent() {
     let folder = tempfile::tempdir().unwrap();
     for (flavor, source) in SERVERS {
         let truth = folder.path().join(flavor).to_str().unwrap().to_owned();
-        let sim = server(flavor, &["--tokens", "24", "--itl", "6ms", "--ttft", "60ms", "--truth", &truth]);
+        let sim = server(flavor, &["--tokens", "24", "--itl", "6ms", "--ttft", "60ms", "--ground-truth", &truth]);
         let ran = ask(&sim, "openai", "finch-4b", &["--repeat", "3", "--retries", "0"]).exits(0);
         let (results, truths) = (ran.of_type("result"), truths(&truth, 3));
         assert_eq!(results.len(), 3, "{flavor}: {}", ran.stdout);
@@ -58,10 +58,10 @@ fn every_number_of_every_server_is_what_it_really_sent() {
                 let span = timing("last_token") - timing("first_token");
                 let rest = 24.0 - result["chunks"]["first_tokens"]["tokens"].as_f64().unwrap();
                 // A starved client may find the whole stream in one read, and then knows no time per token.
-                let tpot = result["tpot_seconds"].as_f64().unwrap_or(0.0);
+                let tpot = result["tpot_corrected_seconds"].as_f64().unwrap_or(0.0);
                 assert!((tpot - span / rest).abs() < 1e-9, "{flavor}: {result}");
             } else {
-                assert_eq!((&tokens["input"], &result["tpot_seconds"]), (&Value::Null, &Value::Null), "{flavor}");
+                assert_eq!((&tokens["input"], &result["tpot_corrected_seconds"]), (&Value::Null, &Value::Null), "{flavor}");
                 assert!(
                     result["derived"].get("tokens_per_second").is_none(),
                     "{flavor}: a rate of what nobody counted"
@@ -121,7 +121,7 @@ fn reasoning_is_told_from_the_answer_on_every_server_and_in_every_field() {
         assert_eq!(result["tokens"]["reasoning"].as_u64(), *counted, "{name}: {}", result["tokens"]);
         let kinds: Vec<&str> = result["stream"].as_array().unwrap().iter().map(|c| c[2].as_str().unwrap()).collect();
         assert_eq!((kinds[..6].to_vec(), kinds[6..].to_vec()), (vec!["reasoning"; 6], vec!["answer"; 18]), "{name}");
-        let (first, answer) = (&result["ttft_seconds"], &result["time_to_first_answer_token_seconds"]);
+        let (first, answer) = (&result["ttft_seconds"], &result["time_to_first_output_token_seconds"]);
         assert!(answer.as_f64().unwrap() >= first.as_f64().unwrap(), "{name}");
         texts.insert(result["text"].as_str().unwrap().to_owned());
     }
@@ -138,7 +138,7 @@ fn an_answer_in_one_piece_has_counts_and_no_token_times() {
             (&json!(24), &json!("usage")),
             "{flavor}"
         );
-        assert_eq!((&result["ttft_seconds"], &result["itl_seconds"]), (&Value::Null, &Value::Null), "{flavor}");
+        assert_eq!((&result["ttft_seconds"], &result["inter_chunk_latency_seconds"]), (&Value::Null, &Value::Null), "{flavor}");
         assert!(result["generation_time_seconds"].as_f64().unwrap() > 0.02, "{flavor}");
         assert!(result["derived"]["tokens_per_second"].is_f64(), "{flavor}");
         assert!(warnings(&result).is_empty(), "{flavor}: {}", result["warnings"]);
@@ -287,7 +287,7 @@ fn the_tokens_of_the_first_chunk_are_exact_where_the_server_tells_with_each() {
         assert!(if exact { tokens == 4.0 } else { tokens > 1.0 && tokens < 10.0 }, "{flavor} {extra}: {first}");
         let timing = &result["timing_seconds"];
         let span = timing["last_token"].as_f64().unwrap() - timing["first_token"].as_f64().unwrap();
-        let tpot = result["tpot_seconds"].as_f64().unwrap_or(0.0);
+        let tpot = result["tpot_corrected_seconds"].as_f64().unwrap_or(0.0);
         assert!((tpot - span / (24.0 - tokens)).abs() < 1e-9, "{flavor} {extra}: {tpot}");
     }
 }
@@ -333,7 +333,7 @@ fn what_a_stream_lacks_or_says_twice_changes_no_count() {
         assert!(!result["text"].as_str().unwrap().is_empty());
         let (ttft, headers) = (result["ttft_seconds"].as_f64(), result["timing_seconds"]["headers"].as_f64().unwrap());
         match faults[0] {
-            "not-streamed" => assert_eq!((ttft, &result["itl_seconds"]), (None, &Value::Null), "{faults:?}"),
+            "not-streamed" => assert_eq!((ttft, &result["inter_chunk_latency_seconds"]), (None, &Value::Null), "{faults:?}"),
             "slow-headers" => assert!(headers >= 0.095 && ttft.unwrap() >= headers, "{headers} {ttft:?}"),
             _ => assert!(ttft.unwrap() >= 0.095 && headers <= ttft.unwrap(), "{faults:?}: {headers} {ttft:?}"),
         }
