@@ -342,7 +342,9 @@ struct Sim(Child, String);
 impl Sim {
     fn start(truth: &Path) -> Self {
         let mut command = command("llm-sim");
-        command.args(["--profile", "openai", "--ttft", "40ms", "--itl", "4ms", "--tokens", "20", "--ground-truth"]).arg(truth);
+        command
+            .args(["--profile", "openai", "--ttft", "40ms", "--itl", "4ms", "--tokens", "20", "--ground-truth"])
+            .arg(truth);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut url = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();

@@ -30,8 +30,8 @@ mod start;
 pub use calibration::{Calibration, CalibrationLevel, ErrorSpread, LeftOut};
 pub use join_summary::{JoinSummary, RunMemory, RunPower};
 pub use joined::{
-    EnergyCost, Idle, JoinedMemory, JoinedPower, MemoryFigures, MemoryPhase, MemoryPoint, PhaseEnergy, Quality, GroundTruth,
-    Watts,
+    EnergyCost, GroundTruth, Idle, JoinedMemory, JoinedPower, MemoryFigures, MemoryPhase, MemoryPoint, PhaseEnergy,
+    Quality, Watts,
 };
 pub use level::{Lateness, LoadLevel, RunEnd};
 pub use load::{Load, LoadTimeSource, Loader};

@@ -210,9 +210,11 @@ fn result(summary: &Summary, row: &Row) -> Value {
     if !row.figures.warnings.is_empty() {
         put("warnings", json!(row.figures.warnings));
     }
-    for (name, reason) in
-        [("pinned_provider", &row.pinned_provider), ("power_reason", &row.power_reason), ("memory_reason", &row.memory_reason)]
-    {
+    for (name, reason) in [
+        ("pinned_provider", &row.pinned_provider),
+        ("power_reason", &row.power_reason),
+        ("memory_reason", &row.memory_reason),
+    ] {
         if reason.is_some() {
             put(name, json!(reason));
         }

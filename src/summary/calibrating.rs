@@ -176,7 +176,7 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Lateness, GroundTruth};
+    use crate::record::{GroundTruth, Lateness};
 
     fn result(concurrency: u64, ttft: f64, gap: f64) -> Outcome {
         let truth = GroundTruth {
@@ -186,7 +186,12 @@ mod tests {
             late_max_seconds: Some(0.002),
             ..GroundTruth::default()
         };
-        Outcome { concurrency: Some(concurrency), start_ts: Some(100.0), ground_truth: Some(truth), ..Outcome::default() }
+        Outcome {
+            concurrency: Some(concurrency),
+            start_ts: Some(100.0),
+            ground_truth: Some(truth),
+            ..Outcome::default()
+        }
     }
 
     fn made(results: &[Outcome], levels: &[LoadLevel]) -> Option<Calibration> {

@@ -61,7 +61,11 @@ fn every_number_of_every_server_is_what_it_really_sent() {
                 let tpot = result["tpot_corrected_seconds"].as_f64().unwrap_or(0.0);
                 assert!((tpot - span / rest).abs() < 1e-9, "{flavor}: {result}");
             } else {
-                assert_eq!((&tokens["input"], &result["tpot_corrected_seconds"]), (&Value::Null, &Value::Null), "{flavor}");
+                assert_eq!(
+                    (&tokens["input"], &result["tpot_corrected_seconds"]),
+                    (&Value::Null, &Value::Null),
+                    "{flavor}"
+                );
                 assert!(
                     result["derived"].get("tokens_per_second").is_none(),
                     "{flavor}: a rate of what nobody counted"
@@ -138,7 +142,11 @@ fn an_answer_in_one_piece_has_counts_and_no_token_times() {
             (&json!(24), &json!("usage")),
             "{flavor}"
         );
-        assert_eq!((&result["ttft_seconds"], &result["inter_chunk_latency_seconds"]), (&Value::Null, &Value::Null), "{flavor}");
+        assert_eq!(
+            (&result["ttft_seconds"], &result["inter_chunk_latency_seconds"]),
+            (&Value::Null, &Value::Null),
+            "{flavor}"
+        );
         assert!(result["generation_time_seconds"].as_f64().unwrap() > 0.02, "{flavor}");
         assert!(result["derived"]["tokens_per_second"].is_f64(), "{flavor}");
         assert!(warnings(&result).is_empty(), "{flavor}: {}", result["warnings"]);
@@ -333,7 +341,9 @@ fn what_a_stream_lacks_or_says_twice_changes_no_count() {
         assert!(!result["text"].as_str().unwrap().is_empty());
         let (ttft, headers) = (result["ttft_seconds"].as_f64(), result["timing_seconds"]["headers"].as_f64().unwrap());
         match faults[0] {
-            "not-streamed" => assert_eq!((ttft, &result["inter_chunk_latency_seconds"]), (None, &Value::Null), "{faults:?}"),
+            "not-streamed" => {
+                assert_eq!((ttft, &result["inter_chunk_latency_seconds"]), (None, &Value::Null), "{faults:?}")
+            }
             "slow-headers" => assert!(headers >= 0.095 && ttft.unwrap() >= headers, "{headers} {ttft:?}"),
             _ => assert!(ttft.unwrap() >= 0.095 && headers <= ttft.unwrap(), "{faults:?}: {headers} {ttft:?}"),
         }
