@@ -42,8 +42,6 @@ pub struct Outcome {
     pub endpoint: Option<String>,
     /// The dialect that was spoken: `openai`, `lmstudio-v1`, `lmstudio-v0`, `ollama`.
     pub api: Option<String>,
-    /// The version of HTTP, where it is another than 1.1: `2`.
-    pub http_version: Option<String>,
     /// The server's own id of the answer.
     pub generation_id: Option<String>,
     /// RFC 3339 of the start, UTC, for people.

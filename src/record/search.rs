@@ -115,6 +115,5 @@ pub struct SearchValue {
     /// How many numbers it is of.
     pub n: u64,
     /// Whether it held; null when `n` is too small to tell.
-    #[serialize_always]
     pub passes: Option<bool>,
 }
