@@ -136,8 +136,8 @@ Faults:
   in its form         slow-headers early-headers no-done no-finish no-usage zero-usage cumulative-usage
                       usage-with-choice finish-with-token crlf split-utf8 comments bom many-per-chunk buffered
                       wrong-type not-streamed whitespace-padding close-after-stream close-reused wrong-model
-  openrouter only     no-credit moderation own-rate-limit unavailable no-endpoints error-before-token
-                      provider-failover ignore-pin cached-prompt generation-differs generation-missing
+  openrouter only     own-rate-limit provider-failover ignore-pin cached-prompt generation-differs
+                      generation-missing
 
 Exit status:
   0  ended by SIGINT or SIGTERM
