@@ -45,7 +45,7 @@ cell() {
 # serve FLAG…: starts the server anew; sets $url and $sim, and $dir/truth is its log.
 serve() {
     rm -f "$dir/url" "$dir/truth"
-    llm-sim --profile openai --seed 1 --port-file "$dir/url" --truth "$dir/truth" --truth-level request "$@" > "$dir/sim.out" &
+    llm-sim --profile openai --seed 1 --port-file "$dir/url" --ground-truth "$dir/truth" --ground-truth-level request "$@" > "$dir/sim.out" &
     sim=$!
     until [ -s "$dir/url" ]; do sleep 0.05; done
     url=$(cat "$dir/url")
@@ -98,7 +98,7 @@ ask() {
 
 # How far off the times to the first token were, in milliseconds, of the requests that count: mean and 99th percentile.
 errors() {
-    { bench-join --truth "$dir/truth" "$dir/out" 2> /dev/null || true; } | { grep '"phase":"measure"' || true; } |
+    { bench-join --ground-truth "$dir/truth" "$dir/out" 2> /dev/null || true; } | { grep '"phase":"measure"' || true; } |
         { grep -o '"ttft_error_seconds":[-0-9.e]*' || true; } | awk -F: '{ print ($2 < 0 ? -$2 : $2) * 1000 }' | sort -g |
         awk '{ v[NR] = $1; sum += $1 } END { if (NR) { at = int(NR * 0.99 + 0.999); print sum / NR, v[at < 1 ? 1 : at] } else print "- -" }'
 }

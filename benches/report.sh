@@ -37,14 +37,14 @@ lines() {
             failed = rand() < 0.01
             printf "{\"type\":\"result\",\"v\":1,\"run\":\"bench-20261122-000000\",\"id\":%d,\"key\":\"0123456789abcdef\",\"source\":\"openai\",\"model\":\"org/model-%db\",\"served_model\":\"org/model-%db\",\"endpoint\":\"http://127.0.0.1:8080/v1/chat/completions\",\"api\":\"openai\",\"generation_id\":\"chatcmpl-%010d\",\"timestamp\":\"2023-11-14T22:13:20.000Z\",\"start_ts\":%.6f,\"start_mono\":%.6f,", i, model, model, i, t, t - 1699990000
             if (failed) {
-                printf "\"timing_seconds\":{\"headers\":%.6f,\"end\":%.6f},\"ttft_seconds\":null,\"time_to_first_answer_token_seconds\":null,\"generation_time_seconds\":null,\"tpot_seconds\":null,\"tpot_simple_seconds\":null,\"itl_seconds\":null,", ttft / 4, ttft
-                printf "\"concurrency\":%d,\"phase\":\"measure\",\"repeat\":1,\"in_flight\":%d,\"prompt\":{\"id\":\"p%d\",\"temperature\":0.7,\"max_tokens\":512},\"errors\":{\"load\":null,\"generation\":\"HTTP 503: busy\"},\"error\":{\"kind\":\"server\",\"status\":503,\"message\":\"busy\",\"retryable\":true},\"client\":{\"lag_seconds\":{\"p50\":0.00001,\"p99\":0.0002,\"max\":%.6f}}}\n", level, level, i % 50, rand() / 1000
+                printf "\"timing_seconds\":{\"headers\":%.6f,\"end\":%.6f},\"ttft_seconds\":null,\"time_to_first_output_token_seconds\":null,\"generation_time_seconds\":null,\"tpot_corrected_seconds\":null,\"tpot_seconds\":null,\"inter_chunk_latency_seconds\":null,", ttft / 4, ttft
+                printf "\"concurrency\":%d,\"phase\":\"measure\",\"repetition\":1,\"in_flight\":%d,\"prompt\":{\"id\":\"p%d\",\"temperature\":0.7,\"max_tokens\":512},\"errors\":{\"load\":null,\"generation\":\"HTTP 503: busy\"},\"error\":{\"kind\":\"server\",\"status\":503,\"message\":\"busy\",\"retryable\":true},\"client\":{\"lag_seconds\":{\"p50\":0.00001,\"p99\":0.0002,\"max\":%.6f}}}\n", level, level, i % 50, rand() / 1000
                 continue
             }
-            printf "\"timing_seconds\":{\"headers\":%.6f,\"first_event\":%.6f,\"first_token\":%.6f,\"first_answer_token\":%.6f,\"last_token\":%.6f,\"end\":%.6f},\"ttft_seconds\":%.6f,\"time_to_first_answer_token_seconds\":%.6f,\"generation_time_seconds\":%.6f,\"tpot_seconds\":%.9f,\"tpot_simple_seconds\":%.9f,", ttft / 4, ttft, ttft, ttft, total - 0.0001, total, ttft, ttft, total, gap, gap
-            printf "\"itl_seconds\":{\"count\":49,\"mean\":%.9f,\"min\":%.6f,\"p50\":%.6f,\"p90\":%.6f,\"p95\":%.6f,\"p99\":%.6f,\"max\":%.6f,\"histogram\":\"%s\"},", gap, gap * 0.8, gap, gap * 1.1, gap * 1.2, gap * 1.5, gap * 1.6, h[model]
+            printf "\"timing_seconds\":{\"headers\":%.6f,\"first_event\":%.6f,\"first_token\":%.6f,\"first_output_token\":%.6f,\"last_token\":%.6f,\"end\":%.6f},\"ttft_seconds\":%.6f,\"time_to_first_output_token_seconds\":%.6f,\"generation_time_seconds\":%.6f,\"tpot_corrected_seconds\":%.9f,\"tpot_seconds\":%.9f,", ttft / 4, ttft, ttft, ttft, total - 0.0001, total, ttft, ttft, total, gap, gap
+            printf "\"inter_chunk_latency_seconds\":{\"count\":49,\"mean\":%.9f,\"min\":%.6f,\"p50\":%.6f,\"p90\":%.6f,\"p95\":%.6f,\"p99\":%.6f,\"max\":%.6f,\"histogram\":\"%s\"},", gap, gap * 0.8, gap, gap * 1.1, gap * 1.2, gap * 1.5, gap * 1.6, h[model]
             printf "\"tokens\":{\"input\":%d,\"output\":%d,\"source\":\"usage\"},\"chunks\":{\"count\":%d,\"reads\":%d,\"max_per_read\":1,\"first_tokens\":{\"tokens\":1.0,\"exact\":false}},\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":%d,\"total_tokens\":60},\"derived\":{\"tokens_per_second\":%.6f,\"decode_tokens_per_second\":%.6f,\"prompt_tokens_per_second\":%.6f},", 10 + i % 40, out, out, out, out, out / total, 1 / gap, 10 / ttft
-            printf "\"concurrency\":%d,\"phase\":\"measure\",\"repeat\":1,\"in_flight\":%d,\"finish_reason\":\"stop\",\"prompt\":{\"id\":\"p%d\",\"temperature\":0.7,\"max_tokens\":512},\"files\":{\"text\":\"org_model-%db.txt\"},\"errors\":{\"load\":null,\"generation\":null},\"error\":null,\"client\":{\"lag_seconds\":{\"p50\":0.00001,\"p99\":0.0002,\"max\":%.6f}}}\n", level, level, i % 50, model, rand() / 1000
+            printf "\"concurrency\":%d,\"phase\":\"measure\",\"repetition\":1,\"in_flight\":%d,\"finish_reason\":\"stop\",\"prompt\":{\"id\":\"p%d\",\"temperature\":0.7,\"max_tokens\":512},\"files\":{\"text\":\"org_model-%db.txt\"},\"errors\":{\"load\":null,\"generation\":null},\"error\":null,\"client\":{\"lag_seconds\":{\"p50\":0.00001,\"p99\":0.0002,\"max\":%.6f}}}\n", level, level, i % 50, model, rand() / 1000
         }
     }'
 }
@@ -56,13 +56,13 @@ jq_program='
     def stat: map(select(. != null)) | sort | select(length > 0) | {n: length, mean: (add / length), min: .[0], p50: percentile(0.5),
         p90: percentile(0.9), p95: percentile(0.95), p99: percentile(0.99), max: .[-1]};
     [inputs | select(.type == "result" and .phase != "warmup" and .error == null) | {model, concurrency, v: [.ttft_seconds,
-        .time_to_first_answer_token_seconds, .derived.decode_tokens_per_second, .derived.tokens_per_second,
-        .derived.prompt_tokens_per_second, .tpot_seconds, .generation_time_seconds, .tokens.input, .tokens.output, .client.lag_seconds.max]}]
+        .time_to_first_output_token_seconds, .derived.decode_tokens_per_second, .derived.tokens_per_second,
+        .derived.prompt_tokens_per_second, .tpot_corrected_seconds, .generation_time_seconds, .tokens.input, .tokens.output, .client.lag_seconds.max]}]
     | group_by([.model, .concurrency]) | map({model: .[0].model, concurrency: .[0].concurrency, stats: [range(10) as $i | [.[].v[$i]] | stat]})'
 cat > "$dir/percentiles.py" << 'PYTHON'
 import duckdb, sys
-metrics = ["ttft_seconds", "time_to_first_answer_token_seconds", "derived.decode_tokens_per_second", "derived.tokens_per_second",
-           "derived.prompt_tokens_per_second", "tpot_seconds", "generation_time_seconds", "tokens.input", "tokens.output",
+metrics = ["ttft_seconds", "time_to_first_output_token_seconds", "derived.decode_tokens_per_second", "derived.tokens_per_second",
+           "derived.prompt_tokens_per_second", "tpot_corrected_seconds", "generation_time_seconds", "tokens.input", "tokens.output",
            "client.lag_seconds.max"]
 stats = ", ".join(f"count({m}), avg({m}), stddev_samp({m}), min({m}), quantile_cont({m}, [0.5, 0.9, 0.95, 0.99]), max({m})" for m in metrics)
 print(duckdb.sql(f"""select model, concurrency, {stats}

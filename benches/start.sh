@@ -19,7 +19,7 @@ stop() {
 }
 trap stop EXIT
 
-llm-sim --port-file "$dir/url" --truth "$dir/truth" --truth-level request --ttft 5ms --itl 1ms --tokens 4 > /dev/null 2>&1 &
+llm-sim --port-file "$dir/url" --ground-truth "$dir/truth" --ground-truth-level request --ttft 5ms --itl 1ms --tokens 4 > /dev/null 2>&1 &
 server=$!
 for try in $(seq 100); do
     [ ! -s "$dir/url" ] || break
@@ -45,7 +45,7 @@ for _ in $(seq "$rounds"); do
     request > /dev/null
     # The server writes a line when a request has ended; the newest is ours.
     sleep 0.05
-    jq -r --slurpfile stamp "$dir/stamp" 'select(.type == "truth") | .arrival_ts - $stamp[0]' "$dir/truth" | tail -n 1 >> "$dir/first"
+    jq -r --slurpfile stamp "$dir/stamp" 'select(.type == "ground_truth") | .arrival_ts - $stamp[0]' "$dir/truth" | tail -n 1 >> "$dir/first"
 done
 
 # The least work of each program.

@@ -43,7 +43,7 @@ trap 'status=$?; trap - EXIT; stop_server; rm -rf "$work"; rm -f "$list"; rmdir 
 measure() {
     local streams=$1 truth=$dir/truth-$1.ndjson tries
     rm -f "$work/url"
-    llm-sim --profile openai --models calibrate --ttft "$ttft" --itl "$itl" --tokens "$tokens" --truth "$truth" \
+    llm-sim --profile openai --models calibrate --ttft "$ttft" --itl "$itl" --tokens "$tokens" --ground-truth "$truth" \
         --port-file "$work/url" "${sim_args[@]}" > /dev/null &
     server=$!
     for tries in $(seq 100); do
@@ -65,7 +65,7 @@ measure() {
     stop_server
     [ "$status" -le 1 ] || [ "$interrupted" = yes ] || fail "llm-run ended with $status at $streams streams"
     [ "$status" = 0 ] || failed=1
-    bench-join --truth "$truth" "$dir/run-$streams.ndjson" >> "$dir/results.ndjson" || failed=1
+    bench-join --ground-truth "$truth" "$dir/run-$streams.ndjson" >> "$dir/results.ndjson" || failed=1
 }
 
 [ ! -s "$dir/results.ndjson" ] || fail "DIR=$dir: holds results already: a calibration takes a folder of its own"
@@ -75,7 +75,7 @@ for level in "${levels[@]}"; do
     if [ "$files" != unlimited ] && [ $((level + 100)) -gt "$files" ]; then
         why="a process of this user may open $files files, and a stream takes one: raise the limit (ulimit -n, limits.conf) and run it again"
         say "$level streams are left out: $why"
-        printf '{"type":"level","v":1,"run":"%s-%s","concurrency":%s,"skipped":"%s","sent":0,"failed":0,"unsent":0}\n' \
+        printf '{"type":"level","v":1,"run":"%s-%s","concurrency":%s,"skipped":"%s","sent":0,"failed":0,"not_sent":0}\n' \
             "$run" "$level" "$level" "$why" >> "$dir/results.ndjson"
         continue
     fi

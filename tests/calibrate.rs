@@ -77,7 +77,7 @@ fn level(concurrency: u64, p99: f64) -> Value {
 fn calibration(cpu: &str) -> String {
     let record = json!({
         "type": "calibration", "v": 1, "ts": 1e9, "host": { "cpu": cpu, "cores": 2, "ram_bytes": 8u64 << 30 },
-        "limit_seconds": 0.005, "right_up_to": 64, "levels": [level(1, 0.0004), level(64, 0.0008), level(512, 0.02)],
+        "limit_seconds": 0.005, "accurate_up_to": 64, "levels": [level(1, 0.0004), level(64, 0.0008), level(512, 0.02)],
     });
     format!("{record}\n")
 }
@@ -157,7 +157,7 @@ fn the_report_of_a_later_run_says_whether_it_was_within_what_is_measured_right()
         assert!(text.contains(sentence) && text.contains(at), "{text}");
         let json: Value = serde_json::from_str(&with("json")).unwrap();
         assert_eq!(json["calibration_says"]["right"], right, "{load} {cpu}");
-        assert_eq!(json["calibration"]["right_up_to"], 64);
+        assert_eq!(json["calibration"]["accurate_up_to"], 64);
         let page = with("html");
         assert!(page.contains(badge) && page.contains("How right this machine measures"), "{badge}");
         let markdown = with("markdown");
@@ -179,7 +179,7 @@ fn a_level_of_three_requests_is_right_with_a_question_mark_wherever_that_is_said
             let truth = json!({ "ttft_error_seconds": 0.001, "gap_p99_error_seconds": 0.001 });
             let result = json!({
                 "type": "result", "v": 1, "run": "r", "id": id, "model": "m", "phase": "measure", "concurrency": 8,
-                "start_ts": 1e9, "ttft_seconds": 0.1, "generation_time_seconds": 1.0, "truth": truth,
+                "start_ts": 1e9, "ttft_seconds": 0.1, "generation_time_seconds": 1.0, "ground_truth": truth,
             });
             format!("{result}\n")
         });
@@ -214,7 +214,7 @@ fn a_level_of_three_requests_is_right_with_a_question_mark_wherever_that_is_said
 fn without_truth_there_is_nothing_to_calibrate_by() {
     let file = testdata("report/one.ndjson");
     let ran = report(&[file.to_str().unwrap(), "--format", "calibration"]).exits(2);
-    assert!(ran.stderr.contains("bench-join --truth") && ran.stdout.is_empty(), "{}", ran.stderr);
+    assert!(ran.stderr.contains("bench-join --ground-truth") && ran.stdout.is_empty(), "{}", ran.stderr);
     // A page without a calibration says nothing of one.
     let page = report(&[file.to_str().unwrap()]).exits(0);
     assert!(!page.stdout.contains("How right this machine measures"));

@@ -355,7 +355,7 @@ fn each_flow_goes_on_in_the_folder_of_one_that_failed_or_was_torn() {
         // As an end in the middle of a line leaves it.
         for file in ["results.ndjson", "run.ndjson"] {
             let mut text = std::fs::read_to_string(run.join(file)).unwrap();
-            text.push_str(r#"{"type":"result","v":1,"torn"#);
+            text.push_str(r#"{"type":"result","v":1,"truncated_samples"#);
             std::fs::write(run.join(file), text).unwrap();
         }
         let resume = [&variables[..], &[("RESUME", run.to_str().unwrap())]].concat();

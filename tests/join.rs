@@ -342,7 +342,7 @@ struct Sim(Child, String);
 impl Sim {
     fn start(truth: &Path) -> Self {
         let mut command = command("llm-sim");
-        command.args(["--profile", "openai", "--ttft", "40ms", "--itl", "4ms", "--tokens", "20", "--truth"]).arg(truth);
+        command.args(["--profile", "openai", "--ttft", "40ms", "--itl", "4ms", "--tokens", "20", "--ground-truth"]).arg(truth);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut url = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
@@ -360,18 +360,18 @@ impl Drop for Sim {
 #[test]
 fn what_was_measured_is_held_against_what_the_simulator_wrote_while_both_run() {
     let folder = tempfile::tempdir().unwrap();
-    let truth = folder.path().join("truth");
+    let truth = folder.path().join("ground_truth");
     let sim = Sim::start(&truth);
     let mut script = bash(
         "echo owl-20b | llm-run --source openai --base-url \"$URL\" --prompt hi --repeat 3 --concurrency 2 --settle 10ms |
-         bench-join --wait 30s --truth \"$TRUTH\"",
+         bench-join --wait 30s --ground-truth \"$TRUTH\"",
     );
     script.env("URL", &sim.1).env("TRUTH", &truth);
     let ran = run_with(script, "").exits(0);
     let results = ran.of_type("result");
-    assert_eq!((results.len(), &ran.of_type("join_summary")[0]["truths"]), (3, &json!(3)));
+    assert_eq!((results.len(), &ran.of_type("join_summary")[0]["ground_truths"]), (3, &json!(3)));
     for result in &results {
-        let of = |key: &str| result["truth"][key].as_f64().unwrap_or_else(|| panic!("{key}: {result}"));
+        let of = |key: &str| result["ground_truth"][key].as_f64().unwrap_or_else(|| panic!("{key}: {result}"));
         // What was measured is what was done and the error.
         let measured = result["ttft_seconds"].as_f64().unwrap();
         assert!((of("ttft_seconds") + of("ttft_error_seconds") - measured).abs() < 2e-6, "{result}");

@@ -78,7 +78,7 @@ fn cards_by_nvidia_smi() {
 #[test]
 fn asitops_last_row_may_be_unfinished() {
     let ran = from("asitop", "asitop.csv");
-    assert_eq!(ran.of_type("sampler")[1]["torn"], 1);
+    assert_eq!(ran.of_type("sampler")[1]["truncated_samples"], 1);
     near(&ran.of_type("power")[0]["watts"]["soc"], 9.25);
 }
 

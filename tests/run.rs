@@ -82,10 +82,10 @@ const MODELS: [(&str, &str, &str); 5] = [
 fn every_number_agrees_with_what_each_server_really_sent() {
     for (profile, model, api) in MODELS {
         let folder = tempfile::tempdir().unwrap();
-        let truth = folder.path().join("truth");
+        let truth = folder.path().join("ground_truth");
         let sim = Sim::start(
             profile,
-            &["--tokens", "40", "--itl", "5ms", "--ttft", "60ms", "--truth", truth.to_str().unwrap()],
+            &["--tokens", "40", "--itl", "5ms", "--ttft", "60ms", "--ground-truth", truth.to_str().unwrap()],
         );
         let model = sim_model(profile, &sim, model);
         let ran = ask(&sim, profile, &model, &["--save-text", "--save-stream"]).exits(0);
@@ -112,10 +112,10 @@ fn every_number_agrees_with_what_each_server_really_sent() {
         let chunks = sent["chunks"].as_array().unwrap().len() as u64;
         assert_eq!(result["chunks"]["count"], chunks, "{profile}");
         assert_eq!(result["stream"].as_array().unwrap().len() as u64, chunks);
-        assert_eq!(result["itl_seconds"]["count"], chunks - 1);
+        assert_eq!(result["inter_chunk_latency_seconds"]["count"], chunks - 1);
         near(&result, sent, profile);
         let ttft = result["ttft_seconds"].as_f64().unwrap();
-        let answer = result["time_to_first_answer_token_seconds"].as_f64().unwrap();
+        let answer = result["time_to_first_output_token_seconds"].as_f64().unwrap();
         // Later; on a loaded machine both may come in one read.
         assert!(answer >= ttft, "{profile}: a model that reasons first answers later");
         assert!(!result["text"].as_str().unwrap().contains("<think>"), "{profile}");
@@ -353,12 +353,12 @@ fn a_run_is_taken_up_where_it_failed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("first.ndjson");
     let first = ask(&sim, "openai", "finch-4b", &["--repeat", "4", "--retries", "0", "--nonce", "off"]).exits(1);
-    std::fs::write(&file, format!("{}{{\"type\":\"result\",\"v\":1,\"torn", first.stdout)).unwrap();
+    std::fs::write(&file, format!("{}{{\"type\":\"result\",\"v\":1,\"truncated_samples", first.stdout)).unwrap();
     let resume = ["--repeat", "4", "--retries", "0", "--nonce", "off", "--resume", file.to_str().unwrap()];
     let second = ask(&sim, "openai", "finch-4b", &resume).exits(0);
     let results = second.of_type("result");
     assert_eq!(results.len(), 1);
-    assert_eq!((&results[0]["id"], &results[0]["repeat"]), (&5.into(), &1.into()));
+    assert_eq!((&results[0]["id"], &results[0]["repetition"]), (&5.into(), &1.into()));
 }
 
 #[test]

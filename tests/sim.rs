@@ -56,7 +56,7 @@ fn what_it_cannot_do_it_refuses_with_what_it_can() {
         (["--tokens", "0"], "between 1 and"),
         (["--load-bytes", "2TB"], "1000GB"),
         (["--slots", "0"], "1..="),
-        (["--truth", "/no/such/folder/x"], "cannot write the truth"),
+        (["--ground-truth", "/no/such/folder/x"], "cannot write the truth"),
         (["--power-log", "/no/such/folder/x"], "cannot write the power log"),
         (["--replay", "/dev/null"], "--save-stream"),
         (["--replay", "/no/such/file"], "/no/such/file"),
@@ -90,11 +90,11 @@ fn every_token_is_due_at_its_own_moment_and_never_comes_before_it() {
 
 #[test]
 fn the_truth_of_a_request_has_the_clients_name_for_it_and_as_much_as_was_asked() {
-    let sim = Sim::with_truth(&["--profile", "openai", "--ttft", "1ms", "--itl", "1ms", "--truth-level", "request"]);
+    let sim = Sim::with_truth(&["--profile", "openai", "--ttft", "1ms", "--itl", "1ms", "--ground-truth-level", "request"]);
     let body = chat("finch-4b", "one two three", true).to_string();
     sim.request("POST", "/v1/chat/completions", &["x-request-id: run-7"], &body).ok();
     let truth = &sim.truth(1)[0];
-    assert_eq!((&truth["request"], &truth["type"], &truth["v"]), (&json!("run-7"), &json!("truth"), &json!(1)));
+    assert_eq!((&truth["request"], &truth["type"], &truth["v"]), (&json!("run-7"), &json!("ground_truth"), &json!(1)));
     assert_eq!(truth["tokens"], json!({"input": 3, "output": 120, "reasoning": 0}));
     assert_eq!(truth["chunk_count"], 120);
     assert!(truth.get("chunks").is_none());

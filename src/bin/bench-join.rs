@@ -59,7 +59,7 @@ struct Args {
     mem: Vec<PathBuf>,
     /// llm-sim's log of what it wrote, to tell the error of every measurement
     #[arg(long, value_name = "FILE")]
-    truth: Option<PathBuf>,
+    ground_truth: Option<PathBuf>,
     /// The longest to wait for the reading that covers the end of a request [default: three intervals of the sampler]
     #[arg(long, value_name = "TIME", value_parser = cli::duration)]
     wait: Option<Duration>,
@@ -159,12 +159,12 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     };
     let power = args.power.iter().map(|path| (path, Role::Power));
     let mem = args.mem.iter().map(|path| (path, Role::Memory));
-    let truth = args.truth.iter().map(|path| (path, Role::Truth));
+    let truth = args.ground_truth.iter().map(|path| (path, Role::Truth));
     let feeds =
         power.chain(mem).chain(truth).map(|(path, role)| reading.feed(path, role)).collect::<Result<Vec<_>, _>>()?;
     let lines = reading.lines(&args.files, &stop)?;
     let mut files = args.json_dir.as_deref().map(JsonFiles::new);
-    let read = args.files.iter().chain(&args.power).chain(&args.mem).chain(&args.truth);
+    let read = args.files.iter().chain(&args.power).chain(&args.mem).chain(&args.ground_truth);
     cli::distinct(args.common.output.as_deref(), read.map(PathBuf::as_path))?;
     let mut out = Out::open(args.common.output.as_deref())?;
     let mut emit = |emission: Option<&Emission>| {

@@ -99,12 +99,12 @@ struct Args {
     #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = cli::duration, help_heading = "OpenRouter")]
     generation_delay: Duration,
 
-    /// Write what was really sent, and when, to FILE: one `truth` record per request
+    /// Write what was really sent, and when, to FILE: one `ground_truth` record per request
     #[arg(long, value_name = "FILE", help_heading = "Truth")]
-    truth: Option<PathBuf>,
+    ground_truth: Option<PathBuf>,
     /// How much of it
     #[arg(long, value_name = "LEVEL", default_value = "chunk", help_heading = "Truth")]
-    truth_level: Level,
+    ground_truth_level: Level,
     /// Write the body of each request, as it came, to FILE: one `request` line each
     #[arg(long, value_name = "FILE", help_heading = "Truth")]
     bodies: Option<PathBuf>,
@@ -125,7 +125,7 @@ const LMSTUDIO_IDLES: Duration = Duration::from_secs(5);
 const AFTER: &str = "\
 Examples:
   llm-sim --profile lmstudio --listen 127.0.0.1:1234
-  llm-sim --profile openai --ttft lognormal:200ms,50ms --itl exp:20ms --tokens 400 --slots 4 --truth truth.ndjson
+  llm-sim --profile openai --ttft lognormal:200ms,50ms --itl exp:20ms --tokens 400 --slots 4 --ground-truth truth.ndjson
   llm-sim --replay testdata/servers/vllm
   llm-sim --profile openrouter --fault rate-limit:0.1 --fault truncate:0.05 --seed 7
 
@@ -213,7 +213,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
         faults: args.faults.clone(),
         generation: args.lmstudio_api,
         quirks: args.quirks.clone(),
-        truth: args.truth.clone().map(|path| (path, args.truth_level)),
+        truth: args.ground_truth.clone().map(|path| (path, args.ground_truth_level)),
         bodies: args.bodies.clone(),
         count: args.count,
         replay,

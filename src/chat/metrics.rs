@@ -29,13 +29,13 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
         if !answer.whole {
             let of = |chunk: Option<&Chunk>| chunk.map(|chunk| offset(chunk.at.ns));
             timing.first_token = of(answer.chunks.first());
-            timing.first_answer_token = of(answer.chunks.iter().find(|chunk| chunk.kind != Kind::Reasoning));
+            timing.first_output_token = of(answer.chunks.iter().find(|chunk| chunk.kind != Kind::Reasoning));
             timing.last_token = of(answer.chunks.last());
         }
     }
     outcome.http_version = http2.then(|| "2".into());
     outcome.ttft_seconds = timing.first_token;
-    outcome.time_to_first_answer_token_seconds = timing.first_answer_token;
+    outcome.time_to_first_output_token_seconds = timing.first_output_token;
     if let Some(scheduled) = timing.scheduled {
         outcome.ttft_scheduled_seconds = Some(timing.first_token.map(|first| first - scheduled));
     }
@@ -48,10 +48,10 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
         && tokens.source != TokenSource::Chunks
     {
         let rest = output as f64 - first.as_ref().map_or(1.0, |first| first.tokens);
-        outcome.tpot_seconds = (rest >= 0.5).then(|| (to - from) / rest);
-        outcome.tpot_simple_seconds = (output >= 2).then(|| (to - from) / (output - 1) as f64);
+        outcome.tpot_corrected_seconds = (rest >= 0.5).then(|| (to - from) / rest);
+        outcome.tpot_seconds = (output >= 2).then(|| (to - from) / (output - 1) as f64);
     }
-    outcome.itl_seconds = itl(&answer.chunks);
+    outcome.inter_chunk_latency_seconds = itl(&answer.chunks);
     outcome.derived = derived(outcome, &answer, &tokens);
     outcome.cost = cost(&answer, &tokens, model);
     outcome.timing_seconds = start.map(|_| timing);
@@ -190,7 +190,7 @@ fn derived(outcome: &Outcome, answer: &Answer, tokens: &Tokens) -> Option<Derive
         || number(answer.said.rest_stats.as_ref(), "/eval_duration").is_some();
     let derived = Derived {
         tokens_per_second: per_second,
-        decode_tokens_per_second: outcome.tpot_seconds.filter(|s| *s > 0.0).map(|s| 1.0 / s),
+        decode_tokens_per_second: outcome.tpot_corrected_seconds.filter(|s| *s > 0.0).map(|s| 1.0 / s),
         prompt_tokens_per_second: rate(
             tokens.input.and_then(|input| input.checked_sub(tokens.cached.unwrap_or(0))).map(|n| n as f64),
             outcome.ttft_seconds,
@@ -254,7 +254,7 @@ fn warnings<'a>(
     warn(succeeded && answer.whole && parameters.stream, "not_streamed");
     warn(succeeded && answer.chunks.is_empty(), "empty_answer");
     // Many chunks in one read, and nearly all of the time before it: something on the way collected the stream.
-    let spread = outcome.itl_seconds.as_ref().map(|itl| itl.mean * itl.count as f64);
+    let spread = outcome.inter_chunk_latency_seconds.as_ref().map(|itl| itl.mean * itl.count as f64);
     let buffered = most_per_read(&answer.chunks) as usize * 2 > answer.chunks.len()
         && answer.chunks.len() >= 8
         && spread.zip(outcome.ttft_seconds).is_some_and(|(spread, ttft)| spread < 0.05 * ttft);

@@ -216,7 +216,7 @@ impl<'a> Serializer for Json<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{JoinedMemory, JoinedPower, MemoryFigures, MemoryPoint, PhaseEnergy, Quality, Truth, Watts};
+    use crate::record::{JoinedMemory, JoinedPower, MemoryFigures, MemoryPoint, PhaseEnergy, Quality, GroundTruth, Watts};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -234,7 +234,7 @@ mod tests {
     fn what_is_written_is_what_serde_json_writes() {
         same(&JoinedPower::default());
         same(&JoinedMemory::default());
-        same(&Truth { ttft_seconds: Some(-0.0), end_seconds: Some(1e-9), ..Truth::default() });
+        same(&GroundTruth { ttft_seconds: Some(-0.0), end_seconds: Some(1e-9), ..GroundTruth::default() });
         same(&None::<f64>);
         same(&());
         same(&"a \"word\" with \u{1} and \u{2028}");

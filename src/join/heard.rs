@@ -123,7 +123,7 @@ struct Wire<'a> {
     #[serde(default)]
     ttft_seconds: Option<f64>,
     #[serde(default)]
-    itl_seconds: Option<WireItl>,
+    inter_chunk_latency_seconds: Option<WireItl>,
     #[serde(default)]
     generation_time_seconds: Option<f64>,
     #[serde(default)]
@@ -225,8 +225,8 @@ fn asked(line: &str) -> Result<Heard, serde_json::Error> {
         input: tokens.and_then(|tokens| tokens.input),
         output: tokens.and_then(|tokens| tokens.output),
         ttft: length(wire.ttft_seconds),
-        gap: length(wire.itl_seconds.as_ref().and_then(|itl| itl.mean)),
-        gap_p99: length(wire.itl_seconds.as_ref().and_then(|itl| itl.p99)),
+        gap: length(wire.inter_chunk_latency_seconds.as_ref().and_then(|itl| itl.mean)),
+        gap_p99: length(wire.inter_chunk_latency_seconds.as_ref().and_then(|itl| itl.p99)),
         elsewhere: wire.endpoint.is_some_and(|endpoint| !is_of_this_machine(&endpoint)),
         had_power: wire.power.some,
         had_memory: wire.memory.some,

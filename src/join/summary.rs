@@ -26,7 +26,7 @@ pub struct Totals {
     powered_output: Option<u64>,
     loads: Option<f64>,
     highest: Option<MemoryFigures>,
-    truths: u64,
+    ground_truths: u64,
 }
 
 fn count(sum: &mut Option<u64>, part: Option<u64>) {
@@ -79,7 +79,7 @@ impl Totals {
 
     /// The truth of a result is known.
     pub fn truth(&mut self) {
-        self.truths += 1;
+        self.ground_truths += 1;
     }
 }
 
@@ -113,7 +113,7 @@ impl Joiner {
             busy_seconds: of(Role::Power).next().and(span).map(|_| micros(self.ledger.busy.seconds)),
             input_tokens: self.totals.input,
             output_tokens: self.totals.output,
-            truths: of(Role::Truth).next().map(|_| self.totals.truths),
+            ground_truths: of(Role::Truth).next().map(|_| self.totals.ground_truths),
             warnings: self.warnings(),
             power,
             memory,

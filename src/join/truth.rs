@@ -3,12 +3,12 @@
 use super::axis::LONGEST;
 use super::heard::Asked;
 use crate::clock::micros;
-use crate::record::Truth;
+use crate::record::GroundTruth;
 use crate::stats;
 use serde::Deserialize;
 use std::collections::HashMap;
 
-/// What the server did with one request: a line of `llm-sim --truth`.
+/// What the server did with one request: a line of `llm-sim --ground-truth`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Written {
     /// The client's name for the request: its `x-request-id`.
@@ -46,7 +46,7 @@ impl Written {
     /// Reads a line of the log; `None` for a line that is something else.
     ///
     /// # Errors
-    /// When it is no JSON, or a `truth` record of another shape.
+    /// When it is no JSON, or a `ground_truth` record of another shape.
     pub fn read(line: &str) -> Result<Option<Self>, serde_json::Error> {
         #[derive(Deserialize)]
         struct Head {
@@ -54,7 +54,7 @@ impl Written {
             kind: Option<String>,
         }
         let head: Head = serde_json::from_str(line)?;
-        if head.kind.as_deref() != Some("truth") {
+        if head.kind.as_deref() != Some("ground_truth") {
             return Ok(None);
         }
         let mut written: Self = serde_json::from_str(line)?;
@@ -77,12 +77,12 @@ impl Written {
     }
 
     /// What was measured, held against it.
-    pub fn judge(&self, asked: &Asked) -> Truth {
+    pub fn judge(&self, asked: &Asked) -> GroundTruth {
         // Adding zero turns a negative zero into one that people read as nothing.
         let error = |measured: Option<f64>, truth: Option<f64>| measured.zip(truth).map(|(m, t)| micros(m - t) + 0.0);
         let gap_p99 = self.gap_p99().map(micros);
         let late = |of: fn(Late) -> f64| self.lateness_seconds.map(of).filter(|late| (0.0..=LONGEST).contains(late));
-        Truth {
+        GroundTruth {
             ttft_seconds: self.ttft_seconds,
             gap_seconds: self.gap_seconds,
             gap_p99_seconds: gap_p99,
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_error_is_what_was_measured_less_what_was_done() {
-        let line = r#"{"type":"truth","v":1,"request":"r-1","number":1,"arrival_ts":100.0,"ttft_seconds":0.2,"gap_seconds":0.02,"end_seconds":0.5,"lateness_seconds":{"mean":0.001,"max":0.004},"chunks":[[1.0,0.0,1],[1.02,0.0,1],[1.04,0.0,1]]}"#;
+        let line = r#"{"type":"ground_truth","v":1,"request":"r-1","number":1,"arrival_ts":100.0,"ttft_seconds":0.2,"gap_seconds":0.02,"end_seconds":0.5,"lateness_seconds":{"mean":0.001,"max":0.004},"chunks":[[1.0,0.0,1],[1.02,0.0,1],[1.04,0.0,1]]}"#;
         let written = Written::read(line).unwrap().unwrap();
         assert_eq!(written.end_ts(), 100.5);
         let asked = Asked { ttft: Some(0.203), gap: Some(0.0205), gap_p99: None, end: None, ..Asked::default() };
@@ -154,13 +154,13 @@ mod tests {
 
     #[test]
     fn what_is_no_length_of_time_is_no_truth() {
-        let line = r#"{"type":"truth","v":1,"arrival_ts":1.0,"ttft_seconds":-1,"gap_seconds":1e308,"end_seconds":0.5,"chunks":[[-1e308,0,1],[1e308,0,1],[1e308,0,1]]}"#;
+        let line = r#"{"type":"ground_truth","v":1,"arrival_ts":1.0,"ttft_seconds":-1,"gap_seconds":1e308,"end_seconds":0.5,"chunks":[[-1e308,0,1],[1e308,0,1],[1e308,0,1]]}"#;
         let truth = Written::read(line).unwrap().unwrap().judge(&Asked { end: Some(0.75), ..Asked::default() });
-        let expect = Truth {
+        let expect = GroundTruth {
             end_seconds: Some(0.5),
             end_error_seconds: Some(0.25),
             gap_p99_seconds: Some(0.0),
-            ..Truth::default()
+            ..GroundTruth::default()
         };
         assert_eq!(truth, expect);
     }
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn other_records_are_nobodys_truth_and_a_broken_one_is_an_error() {
         assert!(Written::read(r#"{"type":"model","id":"x"}"#).unwrap().is_none());
-        assert!(Written::read(r#"{"type":"truth","arrival_ts":"x"}"#).is_err());
+        assert!(Written::read(r#"{"type":"ground_truth","arrival_ts":"x"}"#).is_err());
         assert!(Written::read("x").is_err());
     }
 

@@ -91,7 +91,7 @@ pub fn result(join: &mut Joiner, asked: &Asked, span: Option<Span>, line: &mut P
         let name = join.request_name(asked);
         if let Some(written) = join.writs.take(&name) {
             join.totals.truth();
-            line.set("truth", &written.judge(asked))?;
+            line.set("ground_truth", &written.judge(asked))?;
         }
     }
     Ok(())

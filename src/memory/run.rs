@@ -139,7 +139,7 @@ fn sampler(settings: &Settings, sources: &[String], event: SamplerEvent, at: Sta
         simulated: false,
         samples: None,
         gaps: None,
-        torn: None,
+        truncated_samples: None,
         cpu_seconds: None,
         reason: None,
     }

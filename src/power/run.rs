@@ -296,7 +296,7 @@ impl<'a> Stream<'a> {
         let record = Sampler {
             samples: Some(self.seq),
             gaps: Some(self.gaps),
-            torn: Some(self.torn),
+            truncated_samples: Some(self.torn),
             cpu_seconds: Some(cpu_seconds()),
             reason,
             ..self.record(SamplerEvent::End, Stamp::now())
@@ -322,7 +322,7 @@ impl<'a> Stream<'a> {
             simulated: self.machine.as_deref() == Some("llm-sim"),
             samples: None,
             gaps: None,
-            torn: None,
+            truncated_samples: None,
             cpu_seconds: None,
             reason: None,
         }

@@ -21,7 +21,7 @@ pub struct Calibration {
     pub limit_seconds: f64,
     /// The highest load up to which every load was measured right; null when the lowest was not.
     #[serde(default)]
-    pub right_up_to: Option<u64>,
+    pub accurate_up_to: Option<u64>,
     /// The loads, from the lowest.
     pub levels: Vec<CalibrationLevel>,
     /// Loads that were to be measured and could not be.

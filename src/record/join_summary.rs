@@ -39,7 +39,7 @@ pub struct JoinSummary {
     pub memory: Option<Option<RunMemory>>,
     /// How many results llm-sim's log tells the truth of.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub truths: Option<u64>,
+    pub ground_truths: Option<u64>,
     /// What is doubtful, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// What llm-sim really did, joined by `x-request-id`; the difference to what was measured is the tool's own error.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Truth {
+pub struct GroundTruth {
     /// From the arrival of the request to the first token's write.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft_seconds: Option<f64>,

@@ -36,10 +36,10 @@ pub struct LoadLevel {
     pub failed: u64,
     /// Requests that were due, or planned by their number, and not sent.
     #[serde(default)]
-    pub unsent: u64,
+    pub not_sent: u64,
     /// How many of these were due when the level ended, or before (open loop); the others had been planned and never came due.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub unsent_due: Option<u64>,
+    pub due_not_sent: Option<u64>,
     /// Requests per second as they were sent: their gaps counted, from the first to the last; absent under two of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_per_second: Option<f64>,
@@ -90,7 +90,7 @@ pub struct Lateness {
     pub p99: f64,
     /// The worst.
     pub max: f64,
-    /// All of them as an HdrHistogram of microseconds, format V2, base64, as in `itl_seconds`.
+    /// All of them as an HdrHistogram of microseconds, format V2, base64, as in `inter_chunk_latency_seconds`.
     pub histogram: String,
 }
 
@@ -111,10 +111,10 @@ pub struct RunEnd {
     pub failed: u64,
     /// Requests that were due, or planned by their number, and not sent.
     #[serde(default)]
-    pub unsent: u64,
+    pub not_sent: u64,
     /// Whether a level that was to last for a time was stopped before it.
     #[serde(default, skip_serializing_if = "is_false")]
-    pub cut: bool,
+    pub interrupted: bool,
     /// Processor time, user and system, of the whole client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_seconds: Option<f64>,

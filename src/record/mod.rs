@@ -30,7 +30,7 @@ mod start;
 pub use calibration::{Calibration, CalibrationLevel, ErrorSpread, LeftOut};
 pub use join_summary::{JoinSummary, RunMemory, RunPower};
 pub use joined::{
-    EnergyCost, Idle, JoinedMemory, JoinedPower, MemoryFigures, MemoryPhase, MemoryPoint, PhaseEnergy, Quality, Truth,
+    EnergyCost, Idle, JoinedMemory, JoinedPower, MemoryFigures, MemoryPhase, MemoryPoint, PhaseEnergy, Quality, GroundTruth,
     Watts,
 };
 pub use level::{Lateness, LoadLevel, RunEnd};

@@ -8,7 +8,7 @@ mod measured;
 pub use failure::{Attempt, Errors, Failure, FailureKind};
 pub use measured::{Chunks, Client, Derived, FirstTokens, Itl, LagSeconds, Timing, TokenSource, Tokens};
 
-use super::{Body, JoinedMemory, JoinedPower, Source, Truth};
+use super::{Body, JoinedMemory, JoinedPower, Source, GroundTruth};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -38,7 +38,7 @@ pub struct Outcome {
     pub provider: Option<String>,
     /// The provider's tag that the request was pinned to, whoever served it (OpenRouter).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pinned: Option<String>,
+    pub pinned_provider: Option<String>,
     /// The address the request was sent to, without secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
@@ -72,20 +72,20 @@ pub struct Outcome {
     pub ttft_scheduled_seconds: Option<Option<f64>>,
     /// Time to the first text that is not reasoning; null when none came.
     #[serde(default)]
-    pub time_to_first_answer_token_seconds: Option<f64>,
+    pub time_to_first_output_token_seconds: Option<f64>,
     /// The whole request, from its start to the end of the answer; null when it never got that far.
     #[serde(default)]
     pub generation_time_seconds: Option<f64>,
     /// Time per output token after the first chunk: (last token − first token) / (output − tokens of the first chunk).
     /// Null for fewer than two tokens, one chunk, or an unknown number of tokens.
     #[serde(default)]
-    pub tpot_seconds: Option<f64>,
+    pub tpot_corrected_seconds: Option<f64>,
     /// The form other tools use: (last token − first token) / (output − 1).
     #[serde(default)]
-    pub tpot_simple_seconds: Option<f64>,
+    pub tpot_seconds: Option<f64>,
     /// Inter-token latency: the gaps between chunks with text. Null for fewer than two chunks.
     #[serde(default)]
-    pub itl_seconds: Option<Itl>,
+    pub inter_chunk_latency_seconds: Option<Itl>,
     /// Token counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
@@ -140,7 +140,7 @@ pub struct Outcome {
     pub phase: Option<Phase>,
     /// Which repetition of the same question it is, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub repeat: Option<u64>,
+    pub repetition: Option<u64>,
     /// Of a conversation: the number of its first request, the same for all its turns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversation: Option<u64>,
@@ -182,7 +182,7 @@ pub struct Outcome {
     pub client: Option<Client>,
     /// Against llm-sim only: what the server really did.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub truth: Option<Truth>,
+    pub ground_truth: Option<GroundTruth>,
     /// What the machine drew; null when a meter was given and measured nothing. Added by bench-join.
     #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
     pub power: Option<Option<Box<JoinedPower>>>,

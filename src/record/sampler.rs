@@ -50,7 +50,7 @@ pub struct Sampler {
     pub gaps: Option<u64>,
     /// End: how many readings were cut off and dropped.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub torn: Option<u64>,
+    pub truncated_samples: Option<u64>,
     /// End: the processor time this sampler itself used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_seconds: Option<f64>,

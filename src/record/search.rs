@@ -27,10 +27,10 @@ pub struct Search {
     pub outcome: SearchOutcome,
     /// The highest load that was seen to hold; null when none was.
     #[serde(default)]
-    pub highest_holding: Option<f64>,
+    pub highest_passing: Option<f64>,
     /// The lowest load above it that was seen not to; null when none was.
     #[serde(default)]
-    pub lowest_breaking: Option<f64>,
+    pub lowest_failing: Option<f64>,
     /// The loads that were tried, in order.
     pub points: Vec<SearchPoint>,
 }
@@ -56,9 +56,9 @@ pub enum SearchOutcome {
     /// A load that holds and one that does not are as near to each other as was asked.
     Found,
     /// The lowest load does not hold.
-    NeverHolds,
+    NonePassed,
     /// The highest load holds.
-    AlwaysHolds,
+    AllPassed,
     /// Too few requests ended at a load to tell, however often it was run, or its points are shorter than the answers.
     Unclear,
     /// It was stopped before.

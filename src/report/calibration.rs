@@ -14,7 +14,7 @@ use std::io::{self, BufRead, Write};
 pub fn write(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
     let Some(calibration) = &summary.calibrated else {
         return Err(io::Error::other(
-            "no result has llm-sim's truth beside it: join them first, with bench-join --truth (pipelines/calibrate.sh does)",
+            "no result has llm-sim's truth beside it: join them first, with bench-join --ground-truth (pipelines/calibrate.sh does)",
         ));
     };
     writeln!(to, "{}", record::line(calibration)?)
@@ -71,7 +71,7 @@ pub fn verdict(calibration: &Calibration) -> String {
             CalibrationLevel::FEWEST
         ),
     });
-    match calibration.right_up_to {
+    match calibration.accurate_up_to {
         Some(n) if n == tried => format!(
             "{machine} measures right up to {}{doubt} at once, the most that was tried: the 99th percentile of the error \
              is under {limit}{over}.",
@@ -95,7 +95,7 @@ pub fn verdict(calibration: &Calibration) -> String {
 
 /// The highest load that was measured right.
 fn highest_right(calibration: &Calibration) -> Option<&CalibrationLevel> {
-    calibration.levels.iter().find(|level| Some(level.concurrency) == calibration.right_up_to)
+    calibration.levels.iter().find(|level| Some(level.concurrency) == calibration.accurate_up_to)
 }
 
 /// The mark of a load behind which too few requests stand.
@@ -137,7 +137,7 @@ fn judge(summary: &Summary) -> Option<Judged> {
     let most = distinct(summary).iter().filter_map(|load| load.streams).max();
     let used =
         most.map_or_else(|| "how many streams this run used is not known".to_owned(), |n| format!("this run used {n}"));
-    let (up_to, doubt) = (calibration.right_up_to, doubt(highest_right(calibration)));
+    let (up_to, doubt) = (calibration.accurate_up_to, doubt(highest_right(calibration)));
     let short = match (&elsewhere, right, up_to) {
         (Some(_), ..) => "calibrated on another machine".to_owned(),
         (None, true, Some(n)) => format!("measures right up to {}{doubt}", count_of_streams(n)),
@@ -182,7 +182,7 @@ impl Used {
             return Said { right: false, text: format!("{}: how many streams ran at once is not known", self.name) };
         };
         let near = calibration.levels.iter().find(|level| level.concurrency >= streams);
-        let right = calibration.right_up_to.is_some_and(|up_to| streams <= up_to);
+        let right = calibration.accurate_up_to.is_some_and(|up_to| streams <= up_to);
         let text = match near {
             None => {
                 let most = calibration.levels.last().map_or(0, |level| level.concurrency);

@@ -211,7 +211,7 @@ fn result(summary: &Summary, row: &Row) -> Value {
         put("warnings", json!(row.figures.warnings));
     }
     for (name, reason) in
-        [("pinned", &row.pinned), ("power_reason", &row.power_reason), ("memory_reason", &row.memory_reason)]
+        [("pinned_provider", &row.pinned_provider), ("power_reason", &row.power_reason), ("memory_reason", &row.memory_reason)]
     {
         if reason.is_some() {
             put(name, json!(reason));

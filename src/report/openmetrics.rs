@@ -22,7 +22,7 @@ pub fn write(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
         family(summary, to, &name, unit(metric), &help, |group| group.stat(metric).map(quantiles).unwrap_or_default())?;
     }
     family(summary, to, "llm_bench_itl_seconds", "seconds", "Gaps between chunks with text, merged.", |group| {
-        let Some(gaps) = &group.itl_seconds else { return Vec::new() };
+        let Some(gaps) = &group.inter_chunk_latency_seconds else { return Vec::new() };
         [("p50", "0.5", gaps.p50), ("p90", "0.9", gaps.p90), ("p95", "0.95", gaps.p95), ("p99", "0.99", gaps.p99)]
             .into_iter()
             .filter(|(name, ..)| !gaps.unsupported.contains(name))

@@ -33,10 +33,10 @@ pub fn said(search: &Search) -> Said {
         1 => "1 point".to_owned(),
         n => format!("{n} points"),
     };
-    let broke = search.lowest_breaking.map(load);
+    let broke = search.lowest_failing.map(load);
     let (end, doubt) = match (search.outcome, &broke) {
-        (SearchOutcome::NeverHolds, _) => ("the lowest load that was to be tried".to_owned(), ""),
-        (SearchOutcome::AlwaysHolds, _) => ("the highest load that was to be tried".to_owned(), ""),
+        (SearchOutcome::NonePassed, _) => ("the lowest load that was to be tried".to_owned(), ""),
+        (SearchOutcome::AllPassed, _) => ("the highest load that was to be tried".to_owned(), ""),
         (SearchOutcome::Found, Some(broke)) => (format!("and no more at {broke}"), ""),
         (SearchOutcome::Found, None) => (String::new(), ""),
         (SearchOutcome::Unclear | SearchOutcome::Stopped, broke) => {
@@ -47,9 +47,9 @@ pub fn said(search: &Search) -> Said {
             (broke.as_ref().map_or(String::new(), |broke| format!("and no more at {broke}; ")) + why, why)
         }
     };
-    let begin = match (search.highest_holding, search.outcome) {
+    let begin = match (search.highest_passing, search.outcome) {
         (Some(holds), _) => format!("holds up to {}", load(holds)),
-        (None, SearchOutcome::NeverHolds) => format!("does not hold at {}", load(search.minimum)),
+        (None, SearchOutcome::NonePassed) => format!("does not hold at {}", load(search.minimum)),
         (None, _) => "was not seen to hold".to_owned(),
     };
     let comma = if end.is_empty() { "" } else { ", " };
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn whatever_a_search_came_to_is_said_in_one_line() {
-        use SearchOutcome::{AlwaysHolds, Found, NeverHolds, Stopped, Unclear};
+        use SearchOutcome::{AllPassed, Found, NonePassed, Stopped, Unclear};
         let point = || SearchPoint {
             load: 8.0,
             holds: None,
@@ -103,7 +103,7 @@ mod tests {
             (SearchOver::Rate, Found, Some(26.0), Some(27.0), 7, "holds up to 26/s, and no more at 27/s (7 points)"),
             (
                 SearchOver::Concurrency,
-                NeverHolds,
+                NonePassed,
                 None,
                 Some(8.0),
                 1,
@@ -111,7 +111,7 @@ mod tests {
             ),
             (
                 SearchOver::Rate,
-                AlwaysHolds,
+                AllPassed,
                 Some(32.0),
                 None,
                 3,
@@ -143,8 +143,8 @@ mod tests {
                 maximum: 32.0,
                 tolerance: 0.05,
                 outcome,
-                highest_holding: holds,
-                lowest_breaking: breaks,
+                highest_passing: holds,
+                lowest_failing: breaks,
                 points: (0..points).map(|_| point()).collect(),
             };
             assert_eq!(line(&search, true), format!("ttft_p95<1s and failed<1%: {expect}"));

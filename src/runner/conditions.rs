@@ -28,8 +28,8 @@ impl What {
         let waited = -outcome.timing_seconds.as_ref().and_then(|timing| timing.scheduled).unwrap_or(0.0);
         match self {
             What::Ttft => outcome.ttft_seconds.map(|ttft| ttft + waited),
-            What::Tpot => outcome.tpot_seconds,
-            What::Itl => outcome.itl_seconds.as_ref().map(|itl| itl.mean),
+            What::Tpot => outcome.tpot_corrected_seconds,
+            What::Itl => outcome.inter_chunk_latency_seconds.as_ref().map(|itl| itl.mean),
             What::E2e => outcome.generation_time_seconds.map(|time| time + waited),
         }
     }
@@ -236,7 +236,7 @@ impl Samples {
         for (what, times) in &mut self.times {
             times.extend(what.of(outcome).filter(|time| time.is_finite()));
         }
-        if let (Some(gaps), Some(itl)) = (&mut self.gaps, &outcome.itl_seconds)
+        if let (Some(gaps), Some(itl)) = (&mut self.gaps, &outcome.inter_chunk_latency_seconds)
             && let Ok(theirs) = Histogram::decode(&itl.histogram)
         {
             // Both are of microseconds up to an hour.

@@ -43,9 +43,9 @@ struct Flow {
 struct Counts {
     ok: u64,
     failed: u64,
-    unsent: u64,
+    not_sent: u64,
     /// Of these, those whose time had come.
-    unsent_due: u64,
+    due_not_sent: u64,
     chunks: u64,
     started_ts: Option<f64>,
     ended_ts: Option<f64>,
@@ -130,8 +130,8 @@ impl Meter {
         match &outcome.error {
             None => counts.ok += 1,
             Some(why) if outcome.start_ts.is_none() && why.kind == FailureKind::Cancelled => {
-                counts.unsent += 1;
-                counts.unsent_due += 1;
+                counts.not_sent += 1;
+                counts.due_not_sent += 1;
             }
             Some(_) => counts.failed += 1,
         }
@@ -151,7 +151,7 @@ impl Meter {
 
     /// So many requests that count had been planned, are not sent any more, and have no result.
     pub fn unsent(&self, requests: u64) {
-        self.measured().counts.unsent += requests;
+        self.measured().counts.not_sent += requests;
     }
 
     /// What the conditions of a search came to until now.
@@ -171,12 +171,12 @@ impl Shared {
     /// Tells what the level came to that has just ended.
     pub(super) fn tell_level(&self, batch: &Batch) {
         let level = self.level_record(batch);
-        if level.sent + level.failed + level.unsent == 0 && self.stopped() {
+        if level.sent + level.failed + level.not_sent == 0 && self.stopped() {
             return;
         }
         // A single request, or one after another and nothing else, is no load.
         let several = self.settings.levels.len() > 1 || self.settings.search.is_some();
-        let load = level.concurrency != Some(1) && level.sent + level.failed + level.unsent > 1;
+        let load = level.concurrency != Some(1) && level.sent + level.failed + level.not_sent > 1;
         if several || self.settings.duration.is_some() || level.rate.is_some() || load {
             self.tell(super::Event::Notice(said(&level)));
             let enough = batch.len(&self.settings).is_none_or(|requests| Some(requests) >= level.concurrency);
@@ -207,8 +207,8 @@ impl Shared {
             ended_ts: counts.ended_ts.map(micros),
             sent: flow.sent,
             failed: counts.failed,
-            unsent: counts.unsent,
-            unsent_due: batch.level.rate().map(|_| counts.unsent_due),
+            not_sent: counts.not_sent,
+            due_not_sent: batch.level.rate().map(|_| counts.due_not_sent),
             sent_per_second: flow.span().map(|(seconds, _)| (flow.sent - 1) as f64 / seconds),
             requests_per_second: span.map(|span| counts.ok as f64 / span),
             in_flight_mean: flow.span().filter(|_| went_round).map(|(seconds, area)| area / seconds),
@@ -287,7 +287,7 @@ pub fn said(level: &LoadLevel) -> String {
             format!("{}/s asked", rate.map_or_else(String::new, |rate| rate.to_string()))
         }
     };
-    if level.sent + level.failed + level.unsent == 0 {
+    if level.sent + level.failed + level.not_sent == 0 {
         return format!(
             "{asked}: no request was due before its time was over: give a longer --duration, or another --load-seed"
         );
@@ -296,8 +296,8 @@ pub fn said(level: &LoadLevel) -> String {
     if level.failed > 0 {
         parts.push(format!("{} failed", level.failed));
     }
-    if level.unsent > 0 {
-        parts.push(format!("{} not sent", level.unsent));
+    if level.not_sent > 0 {
+        parts.push(format!("{} not sent", level.not_sent));
     }
     parts.extend(level.loop_lag_seconds.as_ref().map(|lag| format!("event loop p99 {} late", ms(lag.p99))));
     format!("{asked}: {}", parts.join(", "))
@@ -355,7 +355,7 @@ mod tests {
         meter.unsent(6);
         let measured = meter.measured();
         let counts = &measured.counts;
-        assert_eq!((counts.chunks, counts.ok, counts.failed, counts.unsent, counts.unsent_due), (35, 2, 1, 7, 1));
+        assert_eq!((counts.chunks, counts.ok, counts.failed, counts.not_sent, counts.due_not_sent), (35, 2, 1, 7, 1));
         assert_eq!((counts.started_ts, counts.ended_ts), (Some(2.0), Some(3.5)));
         let late = lateness(counts.schedule.as_ref().unwrap()).unwrap();
         assert!((late.max - 0.004).abs() < 1e-5 && late.count == 4, "{late:?}");
@@ -399,7 +399,7 @@ mod tests {
             sent_per_second: Some(49.83),
             in_flight_mean: Some(7.25),
             schedule_lag_seconds: Some(lag.clone()),
-            unsent: 1,
+            not_sent: 1,
             ..LoadLevel::default()
         };
         assert_eq!(

@@ -93,7 +93,7 @@ pub struct Tally {
     /// How many of these found nobody: no connection to their server could be made.
     pub unreached: u64,
     /// Requests that were planned and never sent.
-    pub unsent: u64,
+    pub not_sent: u64,
     /// Whether a level that was to last for a time was stopped before it.
     pub cut: bool,
     /// Of searches: whether each found an answer.

@@ -114,8 +114,8 @@ impl Bracket {
     pub fn next(&self) -> Next {
         match (self.low, self.high) {
             (None, None) => Next::Try(self.minimum),
-            (None, Some(_)) => Next::Over(SearchOutcome::NeverHolds),
-            (Some(low), None) if low >= self.maximum => Next::Over(SearchOutcome::AlwaysHolds),
+            (None, Some(_)) => Next::Over(SearchOutcome::NonePassed),
+            (Some(low), None) if low >= self.maximum => Next::Over(SearchOutcome::AllPassed),
             (Some(low), None) => Next::Try((low * 2.0).min(self.maximum)),
             (Some(low), Some(high)) => match self.between(low, high) {
                 Some(load) => Next::Try(load),
@@ -184,13 +184,13 @@ mod tests {
         assert_eq!(tried(&rate, 11.0).0, [1.0, 2.0, 4.0, 8.0, 16.0, 11.0, 13.0, 12.0]);
         assert_eq!(
             tried(&rate, 0.5),
-            (vec![1.0], Bracket { high: Some(1.0), ..rate.bracket() }, SearchOutcome::NeverHolds)
+            (vec![1.0], Bracket { high: Some(1.0), ..rate.bracket() }, SearchOutcome::NonePassed)
         );
         let (loads, _, outcome) = tried(&rate, 1e9);
-        assert_eq!((loads.last(), outcome), (Some(&64.0), SearchOutcome::AlwaysHolds));
+        assert_eq!((loads.last(), outcome), (Some(&64.0), SearchOutcome::AllPassed));
         let one = search(SearchOver::Concurrency, 5.0, 5.0, 0.1);
-        assert_eq!(tried(&one, 9.0).2, SearchOutcome::AlwaysHolds);
-        assert_eq!(tried(&one, 4.0).2, SearchOutcome::NeverHolds);
+        assert_eq!(tried(&one, 9.0).2, SearchOutcome::AllPassed);
+        assert_eq!(tried(&one, 4.0).2, SearchOutcome::NonePassed);
     }
 
     #[test]
@@ -216,8 +216,8 @@ mod tests {
             let knee = minimum * (maximum / minimum).powf(at);
             let (loads, bracket, outcome) = tried(&search, knee);
             match outcome {
-                SearchOutcome::NeverHolds => prop_assert!(knee < minimum),
-                SearchOutcome::AlwaysHolds => prop_assert!(maximum <= knee),
+                SearchOutcome::NonePassed => prop_assert!(knee < minimum),
+                SearchOutcome::AllPassed => prop_assert!(maximum <= knee),
                 SearchOutcome::Found => {
                     let (low, high) = (bracket.low.unwrap(), bracket.high.unwrap());
                     prop_assert!(low <= knee && knee < high, "{low} {knee} {high}");

@@ -43,13 +43,13 @@ impl Shared {
             maximum: search.maximum,
             tolerance: search.tolerance,
             outcome,
-            highest_holding: bracket.low,
-            lowest_breaking: bracket.high,
+            highest_passing: bracket.low,
+            lowest_failing: bracket.high,
             points,
         };
         self.tell(Event::Notice(format!("{}: {}", found.models.join(", "), said(search, &found))));
         self.tell(Event::Search(Box::new(found)));
-        let answered = matches!(outcome, SearchOutcome::Found | SearchOutcome::AlwaysHolds);
+        let answered = matches!(outcome, SearchOutcome::Found | SearchOutcome::AllPassed);
         self.count(|tally| tally.sought = Some(tally.sought.unwrap_or(true) && answered));
     }
 
@@ -167,19 +167,19 @@ fn said(search: &Search, found: &record::Search) -> String {
     match found.outcome {
         SearchOutcome::Found => format!(
             "{conditions}: holds up to {}, and no more at {} ({points} points)",
-            say(found.highest_holding),
-            say(found.lowest_breaking)
+            say(found.highest_passing),
+            say(found.lowest_failing)
         ),
-        SearchOutcome::NeverHolds => match last.filter(|point| point.failed == point.requests) {
+        SearchOutcome::NonePassed => match last.filter(|point| point.failed == point.requests) {
             Some(SearchPoint { reason: Some(reason), load, .. }) => {
                 format!("{conditions}: nothing was found at {}: {reason}", search.said(*load))
             }
             _ => {
-                format!("{conditions}: does not hold even at {}: begin lower, or ask less", say(found.lowest_breaking))
+                format!("{conditions}: does not hold even at {}: begin lower, or ask less", say(found.lowest_failing))
             }
         },
-        SearchOutcome::AlwaysHolds => {
-            format!("{conditions}: holds up to {}, the most that was to be tried", say(found.highest_holding))
+        SearchOutcome::AllPassed => {
+            format!("{conditions}: holds up to {}, the most that was to be tried", say(found.highest_passing))
         }
         SearchOutcome::Unclear => match last {
             Some(SearchPoint { reason: Some(reason), load, .. }) => {
@@ -191,7 +191,7 @@ fn said(search: &Search, found: &record::Search) -> String {
                 say(last.map(|point| point.load)),
             ),
         },
-        SearchOutcome::Stopped => match found.highest_holding {
+        SearchOutcome::Stopped => match found.highest_passing {
             Some(load) => format!("{conditions}: stopped; holds at least up to {}", search.said(load)),
             None => format!("{conditions}: stopped before anything was found"),
         },

@@ -90,10 +90,10 @@ impl Shared {
             source: Some(job.target.source),
             model: job.target.model.id.clone(),
             provider: job.target.model.provider.clone(),
-            pinned: job.target.model.provider.clone(),
+            pinned_provider: job.target.model.provider.clone(),
             rate: job.level.rate(),
             phase: Some(job.phase),
-            repeat: Some(job.repeat),
+            repetition: Some(job.repeat),
             prompt: Some(asking.used(job.gpu_setting)),
             error: Some(Failure { kind: FailureKind::Cancelled, status: None, message: why.clone(), retryable: false }),
             ..Outcome::default()
@@ -107,14 +107,14 @@ impl Shared {
     /// Counts and tells the result of a request that was not sent.
     async fn tell_unsent(&self, outcome: Box<Outcome>) {
         self.meter.done(&outcome);
-        self.count(|tally| tally.unsent += 1);
+        self.count(|tally| tally.not_sent += 1);
         self.hand_on(outcome, String::new()).await;
     }
 
     /// Counts requests that were planned and have no result, because they are not sent any more: in the run, and, if they count, in
     /// their level.
     pub(super) fn left_unsent(&self, requests: u64, counts: bool) {
-        self.count(|tally| tally.unsent += requests);
+        self.count(|tally| tally.not_sent += requests);
         if counts {
             self.meter.unsent(requests);
         }

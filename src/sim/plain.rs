@@ -80,7 +80,7 @@ async fn end(turn: &Turn, running: &Running, dialect: Dialect) -> io::Result<()>
     if turn.has(Kind::Abort) {
         // What was handed over leaves before the connection dies.
         tokio::time::sleep(BEFORE_ABORT).await;
-        running.link.close("cut");
+        running.link.close("interrupted");
         return Err(io::ErrorKind::ConnectionAborted.into());
     }
     dialect.remember(turn, &running.sim);

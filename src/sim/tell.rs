@@ -50,16 +50,16 @@ pub async fn tell(turn: &Turn, mut running: Running, dialect: Dialect, pen: &Pen
             }
             if turn.has(Kind::ErrorInStream) {
                 out.write(dialect.failing(turn, n), || ()).await;
-                link.close("cut");
+                link.close("interrupted");
                 return Ok(());
             }
             if turn.has(Kind::Truncate) {
-                link.close("cut");
+                link.close("interrupted");
                 return Ok(());
             }
             if turn.has(Kind::Abort) {
                 tokio::time::sleep(BEFORE_ABORT).await;
-                link.close("cut");
+                link.close("interrupted");
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
             if turn.has(Kind::Stall) {

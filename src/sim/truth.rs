@@ -1,4 +1,4 @@
-//! What the server really did with each request: the `truth` record, one line per request, written when the last byte
+//! What the server really did with each request: the `ground_truth` record, one line per request, written when the last byte
 //! has left. See `docs/sim.md`.
 
 use super::timing;
@@ -82,7 +82,7 @@ struct Line<'a> {
 }
 
 impl Body for Line<'_> {
-    const TYPE: &'static str = "truth";
+    const TYPE: &'static str = "ground_truth";
 }
 
 /// What is known of one request so far.
@@ -96,7 +96,7 @@ pub struct Truth {
     pub model: String,
     /// Whether the answer is streamed.
     pub stream: bool,
-    /// How it ended: `done`, `refused`, `cut`, `left`.
+    /// How it ended: `done`, `refused`, `interrupted`, `left`.
     pub outcome: &'static str,
     /// The faults that befell it.
     pub faults: Vec<String>,
@@ -255,7 +255,7 @@ mod tests {
         truth.written(1_220_000_000, 2, false, 1_223_000_000);
         truth.ended(1_224_000_000);
         let line: serde_json::Value = serde_json::from_str(&truth.line().unwrap()).unwrap();
-        assert_eq!(line["type"], "truth");
+        assert_eq!(line["type"], "ground_truth");
         assert_eq!(line["ttft_seconds"], 0.201);
         assert_eq!(line["gap_seconds"], 0.022);
         assert_eq!(line["end_seconds"], 0.224);

@@ -50,7 +50,7 @@ pub struct Alike {
     run: String,
     model: String,
     provider: Option<String>,
-    pinned: Option<String>,
+    pinned_provider: Option<String>,
     words: Option<[Option<String>; 2]>,
     numbers: Numbers,
 }
@@ -61,7 +61,7 @@ impl Alike {
             run: o.run.clone(),
             model: o.model.clone(),
             provider: o.provider.clone(),
-            pinned: o.pinned.clone(),
+            pinned_provider: o.pinned_provider.clone(),
             words: words(o).map(|words| words.map(|word| word.map(str::to_owned))),
             numbers: numbers(o),
         }
@@ -73,7 +73,7 @@ impl Alike {
             && self.run == o.run
             && self.model == o.model
             && self.provider == o.provider
-            && self.pinned == o.pinned
+            && self.pinned_provider == o.pinned_provider
             && mine == words(o)
     }
 }
@@ -98,7 +98,7 @@ mod tests {
             Outcome { model: "n".into(), ..one() },
             Outcome { source: Some(Source::Openai), ..one() },
             Outcome { provider: word("p"), ..one() },
-            Outcome { pinned: word("p"), ..one() },
+            Outcome { pinned_provider: word("p"), ..one() },
             Outcome { concurrency: Some(0), ..one() },
             Outcome { rate: Some(0.0), ..one() },
             Outcome { errors: Errors { load: None, generation: word("no") }, ..one() },
@@ -112,7 +112,7 @@ mod tests {
             sent(PromptUsed { gpu_setting: word("low"), ..PromptUsed::default() }),
         ];
         let alike = Alike::of(&one());
-        let same = Outcome { id: 7, ttft_seconds: Some(1.0), repeat: Some(3), ..one() };
+        let same = Outcome { id: 7, ttft_seconds: Some(1.0), repetition: Some(3), ..one() };
         assert!(alike.is(&same) && kind(&one()) == kind(&same));
         for (at, other) in others.iter().enumerate() {
             assert!(!alike.is(other) && Alike::of(other).is(other), "{other:?}");

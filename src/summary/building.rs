@@ -209,7 +209,7 @@ impl Building {
             Some(Err(_)) => self.warnings.add("unreadable_histogram", 1),
             None => {}
         }
-        if let Some(truth) = &o.truth {
+        if let Some(truth) = &o.ground_truth {
             let error = self.worst_error.get_or_insert_default();
             error.requests += 1;
             for (worst, seen) in [

@@ -80,7 +80,7 @@ impl Calibrating {
         if o.phase == Some(Phase::Warmup) || o.concurrency.is_none() {
             return;
         }
-        if let (Some(ts), Some(_)) = (o.start_ts, &o.truth) {
+        if let (Some(ts), Some(_)) = (o.start_ts, &o.ground_truth) {
             self.ts = Some(self.ts.map_or(ts, |first| first.min(ts)));
         }
         let Some(load) = self.load(o.concurrency) else { return };
@@ -88,7 +88,7 @@ impl Calibrating {
             load.failed += 1;
             return;
         }
-        let Some(truth) = &o.truth else { return };
+        let Some(truth) = &o.ground_truth else { return };
         load.requests += 1;
         load.ttft.add(truth.ttft_error_seconds);
         load.gap_p99.add(truth.gap_p99_error_seconds);
@@ -125,14 +125,14 @@ impl Calibrating {
         // A level at which everything failed is one that was tried.
         let tried = self.loads.into_iter().filter(|(_, load)| load.requests + load.failed > 0);
         let levels: Vec<CalibrationLevel> = tried.map(|(n, load)| load.finish(n)).collect();
-        let right_up_to = levels.iter().take_while(|level| level.right == Some(true)).last();
+        let accurate_up_to = levels.iter().take_while(|level| level.right == Some(true)).last();
         let (tool, host) = self.machine.unzip();
         Some(Calibration {
             ts: self.ts,
             tool,
             host: host.unwrap_or_default(),
             limit_seconds: LIMIT_SECONDS,
-            right_up_to: right_up_to.map(|level| level.concurrency),
+            accurate_up_to: accurate_up_to.map(|level| level.concurrency),
             levels,
             left_out: self.left_out,
         })
@@ -176,17 +176,17 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Lateness, Truth};
+    use crate::record::{Lateness, GroundTruth};
 
     fn result(concurrency: u64, ttft: f64, gap: f64) -> Outcome {
-        let truth = Truth {
+        let truth = GroundTruth {
             ttft_error_seconds: Some(ttft),
             gap_p99_error_seconds: Some(gap),
             late_mean_seconds: Some(0.001),
             late_max_seconds: Some(0.002),
-            ..Truth::default()
+            ..GroundTruth::default()
         };
-        Outcome { concurrency: Some(concurrency), start_ts: Some(100.0), truth: Some(truth), ..Outcome::default() }
+        Outcome { concurrency: Some(concurrency), start_ts: Some(100.0), ground_truth: Some(truth), ..Outcome::default() }
     }
 
     fn made(results: &[Outcome], levels: &[LoadLevel]) -> Option<Calibration> {
@@ -200,7 +200,7 @@ mod tests {
     fn it_is_right_up_to_the_load_before_the_first_that_is_not() {
         let of = |errors: &[(u64, f64, f64)]| {
             let results: Vec<Outcome> = errors.iter().map(|(n, ttft, gap)| result(*n, *ttft, *gap)).collect();
-            made(&results, &[]).unwrap().right_up_to
+            made(&results, &[]).unwrap().accurate_up_to
         };
         assert_eq!(of(&[(1, 0.001, 0.001), (8, -0.002, 0.0), (64, 0.003, 0.004)]), Some(64));
         assert_eq!(of(&[(1, 0.001, 0.001), (8, 0.006, 0.0), (64, 0.001, 0.0)]), Some(1), "a gap in the middle ends it");
@@ -215,7 +215,7 @@ mod tests {
             ..result(8, 0.0, 0.0)
         };
         assert_eq!(
-            made(&[result(8, 0.0, 0.0), failed], &[]).unwrap().right_up_to,
+            made(&[result(8, 0.0, 0.0), failed], &[]).unwrap().accurate_up_to,
             None,
             "what is lost is not measured"
         );
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn without_truth_there_is_no_calibration() {
-        assert_eq!(made(&[Outcome { truth: None, ..result(1, 0.0, 0.0) }], &[]), None);
+        assert_eq!(made(&[Outcome { ground_truth: None, ..result(1, 0.0, 0.0) }], &[]), None);
         assert_eq!(made(&[], &[]), None);
     }
 }

@@ -64,7 +64,7 @@ impl Figures {
         // The schedule is before the start, so its offset is negative.
         let waited = sound("schedule", Unit::Seconds, timing.and_then(|t| t.scheduled).map(|at| 0.0 - at));
         let rate = sound("rate", Unit::PerSecond, o.rate);
-        let itl = o.itl_seconds.as_ref();
+        let itl = o.inter_chunk_latency_seconds.as_ref();
         let itl_mean = sound("itl", Unit::Seconds, itl.map(|itl| itl.mean));
         let known = itl.filter(|itl| possible(Unit::Seconds, itl.p50) && possible(Unit::Seconds, itl.p99));
         let energy_bounds = power.and_then(|p| Some((p.energy_lower_joules?, p.energy_upper_joules?)));

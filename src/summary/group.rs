@@ -199,7 +199,7 @@ pub struct Group {
     pub metrics: BTreeMap<Metric, Stat>,
     /// The gaps between chunks.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub itl_seconds: Option<Gaps>,
+    pub inter_chunk_latency_seconds: Option<Gaps>,
     /// Where in the answers they are, of the streams that were kept; for pages.
     #[serde(skip)]
     pub gap_map: Option<GapMap>,

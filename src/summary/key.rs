@@ -60,7 +60,7 @@ impl By {
         (By::Prompt, "prompt"),
         (By::Category, "category"),
         (By::Turn, "turn"),
-        (By::Repeat, "repeat"),
+        (By::Repeat, "repetition"),
         (By::Endpoint, "endpoint"),
         (By::Served, "served_model"),
     ];
@@ -222,7 +222,7 @@ impl Keys {
         let rate_bits = o.rate.filter(|rate| load && *rate > 0.0 && possible(Unit::PerSecond, *rate)).map(f64::to_bits);
         // What a request was pinned to is no answer of anybody: a failure that only has that has no provider yet.
         let provider = o.provider.as_deref().filter(|_| self.by.has(By::Provider));
-        let provider = provider.filter(|provider| !(failed(o) && o.pinned.as_deref() == Some(*provider)));
+        let provider = provider.filter(|provider| !(failed(o) && o.pinned_provider.as_deref() == Some(*provider)));
         Key {
             source: o.source.filter(|_| self.by.has(By::Source)),
             model: if self.by.has(By::Model) { o.model.clone() } else { String::new() },
@@ -246,13 +246,13 @@ impl Keys {
             }
         };
         let prompt = o.prompt.as_ref().map(|prompt| &prompt.id);
-        put(By::Provider, "pinned", o.pinned.clone());
+        put(By::Provider, "pinned_provider", o.pinned_provider.clone());
         put(By::Machine, MACHINE, self.machines.get(&o.run).cloned());
         put(By::Run, "run", Some(o.run.clone()));
         put(By::Prompt, "prompt", prompt.cloned());
         put(By::Category, "category", prompt.and_then(|id| self.categories.get(id)).cloned());
         put(By::Turn, "turn", o.turn.map(|turn| turn.to_string()));
-        put(By::Repeat, "repeat", o.repeat.map(|repeat| repeat.to_string()));
+        put(By::Repeat, "repetition", o.repetition.map(|n| n.to_string()));
         put(By::Endpoint, "endpoint", o.endpoint.clone());
         put(By::Served, "served_model", o.served_model.clone());
         put(By::Quantization, "quantization", super::describe::quantization(o));

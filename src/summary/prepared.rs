@@ -93,7 +93,7 @@ impl Request {
         let o = &self.outcome;
         self.figures = Figures::of(o);
         self.kind = alike::kind(o);
-        self.gaps = o.itl_seconds.as_ref().map(|itl| self.counts.read(&itl.histogram));
+        self.gaps = o.inter_chunk_latency_seconds.as_ref().map(|itl| self.counts.read(&itl.histogram));
         self.steps = o.stream.as_ref().map(|stream| Steps::of(stream.iter().map(|(time, ..)| *time)));
     }
 }

@@ -19,7 +19,7 @@ pub struct Row {
     /// Who served it, behind a router.
     pub provider: Option<String>,
     /// The endpoint that it was pinned to.
-    pub pinned: Option<String>,
+    pub pinned_provider: Option<String>,
     /// Requests at once (closed loop).
     pub concurrency: Option<u64>,
     /// The run's id.
@@ -45,7 +45,7 @@ pub struct Row {
     /// How many requests ran when it was sent.
     pub in_flight: Option<u64>,
     /// Which repetition it is.
-    pub repeat: Option<u64>,
+    pub repetition: Option<u64>,
     /// How many tries there were before.
     pub attempts: usize,
     /// Who counted its tokens.
@@ -80,7 +80,7 @@ impl Row {
             source: o.source,
             model: o.model.clone(),
             provider: o.provider.clone(),
-            pinned: o.pinned.clone(),
+            pinned_provider: o.pinned_provider.clone(),
             concurrency: o.concurrency,
             run: o.run.clone(),
             id: o.id,
@@ -93,7 +93,7 @@ impl Row {
             memory_reason: o.memory_reason.clone().or_else(|| memory?.reason.clone()),
             quality: power.map(|p| p.quality),
             in_flight: o.in_flight,
-            repeat: o.repeat,
+            repetition: o.repetition,
             attempts: o.attempts.len(),
             token_source: o.tokens.as_ref().map(|tokens| tokens.source),
             finish_reason: o.finish_reason.clone(),

@@ -33,7 +33,7 @@ fn rest_loads_and_the_server_s_own_time_is_the_load_time() {
 
 #[test]
 fn lms_loads_what_rest_cannot_say_and_requests_use_the_name_it_gave() {
-    let (sim, lms) = (lmstudio(&["--load-time", "150ms", "--truth", "/dev/null"]), Lms::new());
+    let (sim, lms) = (lmstudio(&["--load-time", "150ms", "--ground-truth", "/dev/null"]), Lms::new());
     let flags =
         ["--gpu", "0.5", "--ttl", "90s", "--parallel", "2", "--identifier", "bench-1", "--context-length", "2048"];
     let ran = ask(lms.command("llm-run", &sim.url), &sim, FINCH, &flags).exits(0);

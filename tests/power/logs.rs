@@ -76,7 +76,7 @@ fn a_recorded_log_is_read_to_the_last_sample() {
     assert_eq!((&samplers[0]["event"], &samplers[0]["machine"]), (&"start".into(), &"Mac99,1".into()));
     assert_eq!(samplers[0]["total_domain"], "soc");
     let end = &samplers[1];
-    assert_eq!((&end["samples"], &end["gaps"], &end["torn"]), (&5.into(), &0.into(), &0.into()));
+    assert_eq!((&end["samples"], &end["gaps"], &end["truncated_samples"]), (&5.into(), &0.into(), &0.into()));
     assert!(end["cpu_seconds"].as_f64().unwrap() > 0.0);
 }
 
@@ -97,7 +97,7 @@ fn a_log_that_was_cut_loses_only_its_torn_sample() {
     let cut = &log[..log.rfind("ANE Power").unwrap()];
     let ran = run("power-sample", ["--from", "-"], cut).exits(0);
     let end = &ran.of_type("sampler")[1];
-    assert_eq!((&end["samples"], &end["torn"]), (&4.into(), &1.into()));
+    assert_eq!((&end["samples"], &end["truncated_samples"]), (&4.into(), &1.into()));
     run("power-sample", ["--strict", "--from", "-"], cut).exits(2);
 }
 

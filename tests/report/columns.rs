@@ -77,7 +77,7 @@ fn a_single_measurement_is_the_median_and_no_other_percentile() {
     histogram.add_ns(20_000_000);
     let gap = serde_json::json!({
         "type": "result", "v": 1, "model": "m", "run": "r", "id": 1,
-        "itl_seconds": {
+        "inter_chunk_latency_seconds": {
             "count": 1, "mean": 0.02, "min": 0.02, "p50": 0.02, "p90": 0.02, "p95": 0.02, "p99": 0.02, "max": 0.02,
             "histogram": histogram.encode(),
         },

@@ -89,7 +89,7 @@ fn level(model: &str, load: Value, sent: &[u64], looked: &[u64]) -> Value {
         })
     };
     let mut level =
-        json!({ "type": "level", "v": 1, "run": "r", "models": [model], "sent": 4, "failed": 0, "unsent": 0 });
+        json!({ "type": "level", "v": 1, "run": "r", "models": [model], "sent": 4, "failed": 0, "not_sent": 0 });
     level.as_object_mut().unwrap().extend(load.as_object().unwrap().clone());
     if !sent.is_empty() {
         level["schedule_lag_seconds"] = late(sent);
@@ -108,14 +108,14 @@ fn in_a_browser_rates_and_levels_are_told_apart_and_the_client_tells_how_late_it
     {
         records.extend((0..4).map(|i| result(at as u64 * 10 + i, "lab/m", load.clone())));
     }
-    records.push(level("lab/m", json!({"rate": 8.0, "unsent": 5}), &[100, 120, 130, 5000], &[50, 60, 70]));
+    records.push(level("lab/m", json!({"rate": 8.0, "not_sent": 5}), &[100, 120, 130, 5000], &[50, 60, 70]));
     records.push(level(
         "lab/m",
-        json!({"rate": 20.0, "unsent": 1303, "unsent_due": 3}),
+        json!({"rate": 20.0, "not_sent": 1303, "due_not_sent": 3}),
         &[90, 95, 99, 130, 40_000],
         &[50, 2000],
     ));
-    records.push(level("lab/m", json!({"concurrency": 4, "unsent": 17}), &[], &[55, 65]));
+    records.push(level("lab/m", json!({"concurrency": 4, "not_sent": 17}), &[], &[55, 65]));
     let (_folder, file) = page_of(&records);
     let Some(mut browser) = browser() else { return };
     browser.open(&file, "");

@@ -81,7 +81,7 @@ fn groups_are_made_by_whatever_is_asked_and_a_typo_is_told_with_what_there_is() 
 fn endpoints_that_one_provider_serves_are_told_apart_by_what_was_pinned() {
     let result = |pinned: &str, more: &str| {
         format!(
-            "{{\"type\":\"result\",\"v\":1,\"model\":\"m\",\"source\":\"openrouter\",\"pinned\":\"{pinned}\",{more}}}\n"
+            "{{\"type\":\"result\",\"v\":1,\"model\":\"m\",\"source\":\"openrouter\",\"pinned_provider\":\"{pinned}\",{more}}}\n"
         )
     };
     let lines = result("infra/fp8", "\"provider\":\"Infra\"")
@@ -94,7 +94,7 @@ fn endpoints_that_one_provider_serves_are_told_apart_by_what_was_pinned() {
         .iter()
         .map(|g| format!("{} {} {}", g["sub"].as_str().unwrap(), g["ok"], g["failed"]))
         .collect();
-    assert_eq!(said, ["pinned infra/fp4 1 1", "pinned infra/fp8 1 0"], "a failure stays with its endpoint");
+    assert_eq!(said, ["pinned provider infra/fp4 1 1", "pinned provider infra/fp8 1 0"], "a failure stays with its endpoint");
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn an_open_loop_shows_what_was_asked_beside_what_came_of_it_and_counts_goodput_f
         let start = 1_795_278_000.0 + f64::from(i) * 0.25;
         format!(
             "{{\"type\":\"result\",\"v\":1,\"model\":\"m\",\"run\":\"r\",\"id\":{i},\"rate\":5.0,\"start_ts\":{start},\
-             \"ttft_seconds\":0.2,\"ttft_scheduled_seconds\":0.7,\"generation_time_seconds\":1.0,\"tpot_seconds\":0.04,\
+             \"ttft_seconds\":0.2,\"ttft_scheduled_seconds\":0.7,\"generation_time_seconds\":1.0,\"tpot_corrected_seconds\":0.04,\
              \"timing_seconds\":{{\"scheduled\":-0.5}},\"tokens\":{{\"output\":20,\"source\":\"usage\"}}}}\n"
         )
     };
@@ -159,7 +159,7 @@ fn an_open_loop_shows_what_was_asked_beside_what_came_of_it_and_counts_goodput_f
 
 #[test]
 fn numbers_that_cannot_be_are_absent_and_said_to_be() {
-    let lines = load(1, 1, ",\"cost\":{\"usd\":-5,\"source\":\"usage\"},\"tpot_seconds\":1e308,\"rate\":1e300")
+    let lines = load(1, 1, ",\"cost\":{\"usd\":-5,\"source\":\"usage\"},\"tpot_corrected_seconds\":1e308,\"rate\":1e300")
         + &load(1, 1, "")
             .replace("\"ttft_seconds\":0.2", "\"ttft_seconds\":-3")
             .replace("\"start_ts\":", "\"start_ts\":1e200,\"x\":");
@@ -177,7 +177,7 @@ fn numbers_that_cannot_be_are_absent_and_said_to_be() {
     let groups = summary_of(&[], &lines)["groups"].clone();
     let warnings: Vec<&String> =
         groups.as_array().unwrap().iter().flat_map(|g| g["warnings"].as_object().unwrap().keys()).collect();
-    for word in ["impossible_cost_usd", "impossible_tpot_seconds", "impossible_ttft_seconds", "impossible_start"] {
+    for word in ["impossible_cost_usd", "impossible_tpot_corrected_seconds", "impossible_ttft_seconds", "impossible_start"] {
         assert!(warnings.contains(&&word.to_owned()), "{word}: {warnings:?}");
     }
 }

@@ -27,7 +27,7 @@ fn result(model: &str, id: u64, ttft: f64) -> Value {
     json!({
         "type": "result", "v": 1, "run": "r", "id": id, "key": "k", "source": "openai", "model": model,
         "start_ts": 1_795_278_202.0 + id as f64 * 0.01, "ttft_seconds": ttft,
-        "time_to_first_answer_token_seconds": ttft, "generation_time_seconds": ttft + 1.0,
+        "time_to_first_output_token_seconds": ttft, "generation_time_seconds": ttft + 1.0,
         "tokens": { "input": 10, "output": 60, "source": "usage" },
         "derived": { "tokens_per_second": 55.0 + (id % 7) as f64, "decode_tokens_per_second": 60.0 + (id % 5) as f64 },
         "concurrency": 8, "phase": "measure", "errors": { "load": null, "generation": null }, "error": null,
@@ -122,7 +122,7 @@ fn a_run_that_did_all_it_was_asked_to_is_valid_and_any_other_has_its_reservation
         let badges = page.split("<ul class=\"badges\"").nth(1).unwrap();
         badges.split("</li>").next().unwrap().to_owned()
     };
-    let end = |run: &str, cut: bool, unsent: u64| json!({ "type": "run_end", "v": 1, "run": run, "ended_ts": 2.0, "ok": 1, "failed": 0, "unsent": unsent, "cut": cut });
+    let end = |run: &str, cut: bool, unsent: u64| json!({ "type": "run_end", "v": 1, "run": run, "ended_ts": 2.0, "ok": 1, "failed": 0, "not_sent": unsent, "interrupted": cut });
     assert!(of(end("r", false, 0)).contains("<summary>valid</summary>"));
     for (more, why) in [
         (end("r", false, 7), "7 requests due or planned, and never sent"),

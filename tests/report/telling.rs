@@ -98,7 +98,7 @@ fn what_a_search_found_is_told_everywhere_and_its_loads_are_no_rivals() {
     let point = |load: f64, holds: bool| json!({ "load": load, "holds": holds, "requests": 10, "failed": 0, "parts": 1, "values": [] });
     let found = json!({
         "type": "search", "v": 1, "run": "r", "models": ["m"], "conditions": ["ttft_p95<1s"], "over": "rate", "minimum": 8.0,
-        "maximum": 32.0, "tolerance": 0.05, "outcome": "found", "highest_holding": 26.0, "lowest_breaking": 27.0,
+        "maximum": 32.0, "tolerance": 0.05, "outcome": "found", "highest_passing": 26.0, "lowest_failing": 27.0,
         "points": [point(26.0, true), point(27.0, false)],
     });
     let text = lines([head].into_iter().chain(at(26.0, 1, 0.2)).chain(at(27.0, 100, 1.4)).chain([found]));
@@ -167,7 +167,7 @@ fn what_hardly_differs_or_is_a_large_part_of_a_group_is_not_far_out() {
 
 #[test]
 fn gaps_and_times_per_token_are_milliseconds_for_people_and_seconds_for_programs() {
-    let text = lines((1..=12).map(|at| result("m", at, json!({ "tpot_seconds": 0.0201 }))));
+    let text = lines((1..=12).map(|at| result("m", at, json!({ "tpot_corrected_seconds": 0.0201 }))));
     let of = |format: &str| {
         let args = ["-f", format, "--columns", "model,tpot_p50"];
         run("bench-report", args, &text).exits(0).stdout

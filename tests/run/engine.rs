@@ -40,9 +40,9 @@ fn all_agree(ran: &Ran, truth: &HashMap<String, Value>, tokens: u64) {
 #[test]
 fn two_thousand_streams_at_once_lose_none() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("truth").to_str().unwrap().to_owned();
+    let path = folder.path().join("ground_truth").to_str().unwrap().to_owned();
     // So long that the last begins before the first ends, on a machine that does other things too.
-    let flags = ["--ttft", "15s", "--itl", "20ms", "--tokens", "20", "--truth", &path, "--truth-level", "request"];
+    let flags = ["--ttft", "15s", "--itl", "20ms", "--tokens", "20", "--ground-truth", &path, "--ground-truth-level", "request"];
     let sim = Sim::start("openai", &flags);
     let ran = ask(&sim, "openai", MODEL, &["--concurrency", "2000", "--requests", "2000", "--retries", "0"]).exits(0);
     let results = ran.of_type("result");
@@ -54,8 +54,8 @@ fn two_thousand_streams_at_once_lose_none() {
 #[test]
 fn http2_on_request_shares_connections_and_every_stamp_is_the_stream_s_own() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("truth").to_str().unwrap().to_owned();
-    let flags = ["--ttft", "uniform:300ms,900ms", "--itl", "5ms", "--tokens", "30", "--truth", &path];
+    let path = folder.path().join("ground_truth").to_str().unwrap().to_owned();
+    let flags = ["--ttft", "uniform:300ms,900ms", "--itl", "5ms", "--tokens", "30", "--ground-truth", &path];
     let sim = Sim::start("openai", &flags);
     let flags = ["--http2=4", "--threads", "1", "--concurrency", "8", "--requests", "24", "--retries", "0"];
     let ran = ask(&sim, "openai", MODEL, &flags).exits(0);
@@ -68,7 +68,7 @@ fn http2_on_request_shares_connections_and_every_stamp_is_the_stream_s_own() {
     all_agree(&ran, &truth, 30);
     // Streams of one connection began and went on at different times, and were seen to.
     for result in &results {
-        let gaps = &result["itl_seconds"];
+        let gaps = &result["inter_chunk_latency_seconds"];
         let sent = &truth[&format!("{}-{}", result["run"].as_str().unwrap(), result["id"])];
         let (seen, real) = (gaps["mean"].as_f64().unwrap(), sent["gap_seconds"].as_f64().unwrap());
         assert!((seen - real).abs() < 0.05, "{gaps} {sent}");
@@ -177,11 +177,11 @@ fn more_streams_than_there_may_be_connections_are_told_before_they_fail() {
 fn a_client_that_did_not_run_says_so_and_vouches_for_no_first_token() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    let (log, out) = (path("truth"), path("out"));
+    let (log, out) = (path("ground_truth"), path("out"));
     // With the second the answer is over before the client runs again: all that is known of its lateness comes after it.
     for (tokens, itl) in [("200", "10ms"), ("3", "1ms")] {
         let _ = (std::fs::remove_file(&log), std::fs::remove_file(&out));
-        let sim = Sim::start("openai", &["--ttft", "200ms", "--itl", itl, "--tokens", tokens, "--truth", &log]);
+        let sim = Sim::start("openai", &["--ttft", "200ms", "--itl", itl, "--tokens", tokens, "--ground-truth", &log]);
         let mut child = asked(&sim.url, "openai", MODEL, &["--retries", "0", "-o", &out]);
         let text = || std::fs::read_to_string(&out).unwrap_or_default();
         crate::common::wait_until("the request to be sent", || text().contains(r#""type":"start""#));

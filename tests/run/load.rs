@@ -100,7 +100,7 @@ fn a_time_takes_prompts_in_turn_at_every_level_and_warms_up_in_the_ramp() {
             assert!(rising.len() > 1 && counted.len() > 3, "{level:?} {n}: {} {}", rising.len(), counted.len());
             let mut asked: Vec<_> = counted
                 .iter()
-                .map(|r| (r["repeat"].as_u64().unwrap(), r["prompt"]["id"].as_str().unwrap().to_owned()))
+                .map(|r| (r["repetition"].as_u64().unwrap(), r["prompt"]["id"].as_str().unwrap().to_owned()))
                 .collect();
             asked.sort();
             let expect = (1..).flat_map(|turn| ["prompt-1", "prompt-2"].map(|id| (turn, id.to_owned())));
@@ -192,17 +192,17 @@ fn arrivals_that_were_due_when_a_run_was_stopped_are_told_and_those_to_come_are_
         }
         let (levels, ends) = (of(&records, "level"), of(&records, "run_end"));
         let (level, end) = (levels[0], ends[0]);
-        assert_eq!((&level["unsent"], &level["sent"]), (&end["unsent"], &sent.len().into()), "{level} {end}");
-        let unsent = level["unsent"].as_u64().unwrap();
+        assert_eq!((&level["not_sent"], &level["sent"]), (&end["not_sent"], &sent.len().into()), "{level} {end}");
+        let unsent = level["not_sent"].as_u64().unwrap();
         if planned[0] == "--requests" {
             assert_eq!(unsent as usize + sent.len(), 3000, "{level}");
-            assert_eq!(end.get("cut"), None);
+            assert_eq!(end.get("interrupted"), None);
         } else {
             assert_eq!(unsent as usize, not_sent.len(), "{level}");
-            assert_eq!(end["cut"], true);
+            assert_eq!(end["interrupted"], true);
         }
         // What was due has a result; what was only planned is counted beside it.
-        assert_eq!(level["unsent_due"], not_sent.len(), "{level}");
+        assert_eq!(level["due_not_sent"], not_sent.len(), "{level}");
         assert!(told.contains("arrivals were due before the run was stopped, and were not sent"), "{told}");
     }
 }
@@ -220,7 +220,7 @@ fn an_arrival_that_is_made_ready_ahead_of_its_time_is_owed_only_where_it_was_pla
         let unsent = if planned[0] == "--requests" { 9000 - sent } else { not_sent };
         let expect = (unsent.into(), not_sent.into(), unsent.into());
         assert_eq!(
-            (level["unsent"].clone(), level["unsent_due"].clone(), end["unsent"].clone()),
+            (level["not_sent"].clone(), level["due_not_sent"].clone(), end["not_sent"].clone()),
             expect,
             "{level} {told}"
         );
@@ -233,12 +233,12 @@ fn a_level_that_was_stopped_says_what_it_did_not_send_and_so_do_those_after_it()
     let (records, told) = interrupted(&sim, &["--requests", "4", "--concurrency", "1,2,4"], "\"type\":\"result\"", 1);
     let levels = of(&records, "level");
     let counts = |level: &&Value| {
-        (level["concurrency"].as_u64().unwrap(), level["sent"].as_u64().unwrap() + level["unsent"].as_u64().unwrap())
+        (level["concurrency"].as_u64().unwrap(), level["sent"].as_u64().unwrap() + level["not_sent"].as_u64().unwrap())
     };
     assert_eq!(levels.iter().map(counts).collect::<Vec<_>>(), [(1, 4), (2, 4), (4, 4)], "{levels:?} {told}");
-    let unsent: u64 = levels.iter().map(|level| level["unsent"].as_u64().unwrap()).sum();
-    assert_eq!(of(&records, "run_end")[0]["unsent"], unsent);
-    assert!(levels[0]["unsent"].as_u64() > Some(0), "{levels:?}");
+    let unsent: u64 = levels.iter().map(|level| level["not_sent"].as_u64().unwrap()).sum();
+    assert_eq!(of(&records, "run_end")[0]["not_sent"], unsent);
+    assert!(levels[0]["not_sent"].as_u64() > Some(0), "{levels:?}");
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn what_found_no_connection_failed_in_the_level_as_in_the_run() {
     let ran = run_with(asking(&nobody, "openai", &flags), "m\n").exits(2);
     let (level, end) = (&ran.of_type("level")[0], &ran.of_type("run_end")[0]);
     for of in [level, end] {
-        assert_eq!((&of["failed"], &of["unsent"]), (&20.into(), &0.into()), "{of}");
+        assert_eq!((&of["failed"], &of["not_sent"]), (&20.into(), &0.into()), "{of}");
     }
     assert_eq!(level["sent"], 0);
     assert!(ran.stderr.contains("0 ok, 20 failed,"), "{}", ran.stderr);
@@ -302,7 +302,7 @@ fn a_rate_that_brings_no_request_lasts_its_time_and_says_so() {
     assert!(began.elapsed() >= std::time::Duration::from_secs(1), "{:?}", began.elapsed());
     assert_eq!(ran.of_type("result").len(), 0);
     let level = &ran.of_type("level")[0];
-    assert_eq!((&level["sent"], &level["failed"], &level["unsent"]), (&0.into(), &0.into(), &0.into()), "{level}");
+    assert_eq!((&level["sent"], &level["failed"], &level["not_sent"]), (&0.into(), &0.into(), &0.into()), "{level}");
     assert!(ran.stderr.contains("0.01/s asked: no request was due before its time was over"), "{}", ran.stderr);
 }
 

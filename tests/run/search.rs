@@ -32,7 +32,7 @@ fn the_most_at_once_that_a_server_with_four_slots_holds_is_four() {
     let ran = seek(&sim, &FOUR).exits(0);
     let search = found(&ran);
     assert_eq!((&search["outcome"], &search["over"]), (&"found".into(), &"concurrency".into()), "{search}");
-    assert_eq!((&search["highest_holding"], &search["lowest_breaking"]), (&json!(4.0), &json!(5.0)), "{search}");
+    assert_eq!((&search["highest_passing"], &search["lowest_failing"]), (&json!(4.0), &json!(5.0)), "{search}");
     let tried: Vec<f64> = search["points"].as_array().unwrap().iter().map(|p| p["load"].as_f64().unwrap()).collect();
     assert_eq!(tried, [2.0, 4.0, 8.0, 6.0, 5.0]);
     assert!(ran.stderr.contains("holds up to 4 at once, and no more at 5 at once (5 points)"), "{}", ran.stderr);
@@ -52,7 +52,7 @@ fn the_highest_rate_is_found_that_a_server_can_work_off() {
     let flags = ["--rate", "4..64", "--arrival", "constant", "--duration", "3s", "--search-tolerance", "100%"];
     let ran = seek(&sim, &[&flags[..], &["--search", "ttft_p50<400ms, error_rate<50%"]].concat()).exits(0);
     let search = found(&ran);
-    assert_eq!((&search["highest_holding"], &search["lowest_breaking"]), (&json!(8.0), &json!(16.0)), "{search}");
+    assert_eq!((&search["highest_passing"], &search["lowest_failing"]), (&json!(8.0), &json!(16.0)), "{search}");
     assert!(ran.of_type("result").iter().all(|result| result["concurrency"].is_null()));
     assert!(ran.stderr.contains("8/s: ttft_p50<400ms holds: "), "{}", ran.stderr);
 }
@@ -79,10 +79,10 @@ fn a_server_that_never_or_always_holds_is_told_so() {
     let sim = Sim::start("openai", &["--ttft", "60ms", "--tokens", "2"]);
     let flags = ["--concurrency", "1..4", "--requests", "10"];
     let never = seek(&sim, &[&flags[..], &["--search", "ttft_p50<10ms"]].concat()).exits(1);
-    assert_eq!((&found(&never)["outcome"], &found(&never)["highest_holding"]), (&"never_holds".into(), &Value::Null));
+    assert_eq!((&found(&never)["outcome"], &found(&never)["highest_passing"]), (&"none_passed".into(), &Value::Null));
     assert!(never.stderr.contains("does not hold even at 1 at once"), "{}", never.stderr);
     let always = seek(&sim, &[&flags[..], &["--search", "ttft_p50<20s"]].concat()).exits(0);
-    assert_eq!((&found(&always)["outcome"], &found(&always)["highest_holding"]), (&"always_holds".into(), &json!(4.0)));
+    assert_eq!((&found(&always)["outcome"], &found(&always)["highest_passing"]), (&"all_passed".into(), &json!(4.0)));
     assert!(always.stderr.contains("holds up to 4 at once, the most that was to be tried"), "{}", always.stderr);
 }
 
@@ -95,7 +95,7 @@ fn failures_break_what_is_searched_and_are_no_failure_of_the_search() {
     let point = &search["points"][0];
     assert_eq!(
         (&search["outcome"], &point["holds"], &point["requests"]),
-        (&"never_holds".into(), &false.into(), &20.into())
+        (&"none_passed".into(), &false.into(), &20.into())
     );
     assert!(point["failed"].as_u64().unwrap() > 5, "{point}");
     let ran = seek(&sim, &[&flags[..], &["--search", "error_rate<=99%"]].concat());
@@ -165,7 +165,7 @@ fn a_search_that_is_interrupted_tells_what_it_knows_and_is_taken_up_again() {
 
     let ran = seek(&sim, &[&FOUR[..], &["--resume", &out]].concat()).exits(0);
     let search = found(&ran);
-    assert_eq!(search["highest_holding"], 4.0, "{search}");
+    assert_eq!(search["highest_passing"], 4.0, "{search}");
     assert_eq!((&search["points"][0]["requests"], &search["points"][0]["parts"]), (&16.into(), &0.into()));
     assert_eq!(done + ran.of_type("result").len(), 16 * 5, "nothing is asked twice");
 }
@@ -200,7 +200,7 @@ fn a_level_says_what_was_asked_and_what_was_kept_and_the_run_what_it_took() {
         assert!(ran.stderr.contains(&format!("{rate}/s asked: ")), "{}", ran.stderr);
     }
     let end = &ran.of_type("run_end")[0];
-    assert_eq!((&end["ok"], &end["failed"], &end["unsent"]), (&40.into(), &0.into(), &0.into()));
+    assert_eq!((&end["ok"], &end["failed"], &end["not_sent"]), (&40.into(), &0.into(), &0.into()));
     assert!(end["cpu_seconds"].as_f64().unwrap() > 0.0);
     #[cfg(any(target_os = "linux", target_os = "macos"))]
     assert!(end["peak_bytes"].as_u64().unwrap() > 1 << 20, "{end}");
@@ -222,7 +222,7 @@ fn a_rate_that_the_server_does_not_keep_up_with_does_not_hold_however_the_condit
     };
     let ran = at("36..36").exits(1);
     let search = found(&ran);
-    assert_eq!((&search["outcome"], &search["lowest_breaking"]), (&"never_holds".into(), &json!(36.0)), "{search}");
+    assert_eq!((&search["outcome"], &search["lowest_failing"]), (&"none_passed".into(), &json!(36.0)), "{search}");
     let point = &search["points"][0];
     assert_eq!((&point["holds"], &point["values"][0]["holds"]), (&false.into(), &true.into()), "{point}");
     let queue = &point["queue"];

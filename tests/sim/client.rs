@@ -27,7 +27,7 @@ impl Sim {
     pub fn with_truth(flags: &[&str]) -> Self {
         let truth = tempfile::NamedTempFile::new().unwrap();
         let path = truth.path().to_str().unwrap().to_owned();
-        Self::spawn(&[flags, &["--truth", &path]].concat(), truth)
+        Self::spawn(&[flags, &["--ground-truth", &path]].concat(), truth)
     }
 
     #[track_caller]

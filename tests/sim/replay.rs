@@ -77,7 +77,7 @@ fn replayed_connection_ends_as_recorded() {
         HTTP/1.1 200 OK\ntransfer-encoding: chunked\n\n@5ms 1 token\ndata: x\n\n@10ms abort\n"]);
     let (answer, _) = ask(&sim, true);
     assert_eq!((answer.status, answer.whole, answer.str()), (200, false, "data: x\n\n"));
-    assert_eq!(sim.truth(1)[0]["outcome"], "cut");
+    assert_eq!(sim.truth(1)[0]["outcome"], "interrupted");
 }
 
 #[test]

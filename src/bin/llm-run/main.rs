@@ -125,7 +125,7 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     // What fails beyond the load that a search looks for is what it looks for.
     let items_failed = match tally.sought {
         Some(found) => !found,
-        None => tally.failed > 0 || tally.unsent > 0 || tally.cut,
+        None => tally.failed > 0 || tally.not_sent > 0 || tally.cut,
     };
     let failed = items_failed || bad > 0 || unwritten > 0;
     Ok(if failed { Exit::SomeFailed } else { Exit::Done })

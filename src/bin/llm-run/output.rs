@@ -187,14 +187,14 @@ impl Sink {
             ended_ts: Some(clock::wall()),
             ok: tally.ok,
             failed: tally.failed,
-            unsent: tally.unsent,
-            cut: tally.cut,
+            not_sent: tally.not_sent,
+            interrupted: tally.cut,
             cpu_seconds: Some(clock::cpu_seconds()),
             peak_bytes: memory::peak(),
         })?)?;
         let mut line = format!("{} ok, {} failed", tally.ok, tally.failed);
-        if tally.unsent > 0 {
-            line += &format!(", {} not sent", tally.unsent);
+        if tally.not_sent > 0 {
+            line += &format!(", {} not sent", tally.not_sent);
         }
         if tally.cut {
             line += ", stopped before the time was over";

@@ -52,11 +52,11 @@ fn the_numbers_of_a_stream_follow_from_its_stamps() {
     let outcome = outcome(told);
     let timing = outcome.timing_seconds.unwrap();
     assert_eq!((timing.headers, timing.first_event, timing.connect), (Some(0.04), Some(0.05), Some(0.25)));
-    assert_eq!((timing.first_token, timing.first_answer_token), (Some(0.2), Some(0.24)));
+    assert_eq!((timing.first_token, timing.first_output_token), (Some(0.2), Some(0.24)));
     assert_eq!((outcome.ttft_seconds, outcome.generation_time_seconds), (Some(0.2), Some(1.0)));
-    assert!((outcome.tpot_seconds.unwrap() - 0.1 / 3.0).abs() < 1e-12);
-    assert_eq!(outcome.tpot_seconds, outcome.tpot_simple_seconds);
-    let itl = outcome.itl_seconds.unwrap();
+    assert!((outcome.tpot_corrected_seconds.unwrap() - 0.1 / 3.0).abs() < 1e-12);
+    assert_eq!(outcome.tpot_corrected_seconds, outcome.tpot_seconds);
+    let itl = outcome.inter_chunk_latency_seconds.unwrap();
     assert_eq!((itl.count, itl.min, itl.max), (3, 0.02, 0.06));
     assert_eq!(Histogram::decode(&itl.histogram).unwrap().count(), 3);
     let tokens = outcome.tokens.unwrap();
@@ -75,13 +75,13 @@ fn several_tokens_in_the_first_chunk_do_not_flatter_the_decode_rate() {
     told.answer.said.usage = Some(json!({"completion_tokens": 100}));
     let outcome = outcome(told);
     assert!((outcome.derived.unwrap().decode_tokens_per_second.unwrap() - 200.0).abs() < 1e-6);
-    assert!((1.0 / outcome.tpot_simple_seconds.unwrap() - 206.25).abs() < 1e-6);
+    assert!((1.0 / outcome.tpot_seconds.unwrap() - 206.25).abs() < 1e-6);
 }
 
 #[test]
 fn what_is_undefined_is_null_and_never_zero() {
     let one = outcome(told(&[(200, 1, 4, Kind::Answer)]));
-    assert_eq!((one.tpot_seconds, one.tpot_simple_seconds, one.itl_seconds), (None, None, None));
+    assert_eq!((one.tpot_corrected_seconds, one.tpot_seconds, one.inter_chunk_latency_seconds), (None, None, None));
     assert_eq!(one.tokens.unwrap().source, TokenSource::Chunks);
     assert_eq!(one.derived, None);
     assert_eq!(one.warnings, ["usage_missing"]);

@@ -23,7 +23,7 @@ pub struct Timing {
     pub first_token: Option<f64>,
     /// The first token that is not reasoning.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_answer_token: Option<f64>,
+    pub first_output_token: Option<f64>,
     /// The last token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_token: Option<f64>,
@@ -116,7 +116,7 @@ pub struct Derived {
     /// Output tokens ÷ the whole request's time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_second: Option<f64>,
-    /// 1 ÷ `tpot_seconds`.
+    /// 1 ÷ `tpot_corrected_seconds`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decode_tokens_per_second: Option<f64>,
     /// (Input − cached tokens) ÷ time to first token: queue and network included.

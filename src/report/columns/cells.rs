@@ -128,7 +128,7 @@ pub(super) fn far_out(group: &Group) -> Option<String> {
 }
 
 pub(super) fn gap(group: &Group, name: &'static str) -> Cell {
-    let Some(gaps) = &group.itl_seconds else { return Cell::Absent };
+    let Some(gaps) = &group.inter_chunk_latency_seconds else { return Cell::Absent };
     if gaps.n == 1 && name != "p50" {
         return Cell::Absent;
     }

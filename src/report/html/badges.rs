@@ -73,8 +73,8 @@ fn valid(summary: &Summary) -> Option<Badge> {
     let late: u64 = summary.groups.iter().filter_map(|g| g.warnings.get("client_lag")).sum();
     let against: Vec<String> = [
         (endless, "without an end: cut off, or still going on", "run"),
-        (sum(|end| u64::from(end.cut)), "stopped before its time", "run"),
-        (sum(|end| end.unsent), "due or planned, and never sent", "request"),
+        (sum(|end| u64::from(end.interrupted)), "stopped before its time", "run"),
+        (sum(|end| end.not_sent), "due or planned, and never sent", "request"),
         (summary.totals.failed, "failed", "request"),
         (late, "sent or read late by the client itself", "request"),
     ]

@@ -107,7 +107,7 @@ fn level(level: &LoadLevel) -> Value {
     };
     json!({
         "run": level.run, "models": level.models, "concurrency": level.concurrency, "rate": level.rate,
-        "sent": level.sent, "failed": level.failed, "unsent": level.unsent, "unsent_due": level.unsent_due,
+        "sent": level.sent, "failed": level.failed, "not_sent": level.not_sent, "due_not_sent": level.due_not_sent,
         "sent_per_second": level.sent_per_second.map(short), "requests_per_second": level.requests_per_second.map(short),
         "in_flight_mean": level.in_flight_mean.map(short), "in_flight_max": level.in_flight_max,
         "schedule_lag": late(&level.schedule_lag_seconds), "loop_lag": late(&level.loop_lag_seconds),
@@ -121,7 +121,7 @@ fn calibration(calibration: &Calibration) -> Value {
     };
     let level = |l: &CalibrationLevel| json!({ "n": l.concurrency, "ttft": error(&l.ttft_error_seconds), "gap": error(&l.gap_p99_error_seconds) });
     json!({
-        "limit": short(calibration.limit_seconds), "right_up_to": calibration.right_up_to,
+        "limit": short(calibration.limit_seconds), "accurate_up_to": calibration.accurate_up_to,
         "levels": calibration.levels.iter().map(level).collect::<Vec<_>>(),
     })
 }

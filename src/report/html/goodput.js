@@ -1,6 +1,6 @@
 // Goodput: limits on sliders, and the share of all requests that keep them, counted anew with every move.
 
-const LIMITS = [["ttft", "time to first token", "ttft_seconds"], ["itl", "mean gap", "itl_mean"], ["tpot", "time per token", "tpot_seconds"], ["e2e", "whole request", "generation_time_seconds"],
+const LIMITS = [["ttft", "time to first token", "ttft_seconds"], ["itl", "mean gap", "itl_mean"], ["tpot", "time per token", "tpot_corrected_seconds"], ["e2e", "whole request", "generation_time_seconds"],
   ["ttft_sent", "first token, from sending", "ttft_seconds"], ["e2e_sent", "whole, from sending", "generation_time_seconds"]];
 
 // A limit counts from the schedule, where one says when a request was due; undefined where it was not measured.
@@ -51,7 +51,7 @@ function goodput() {
   controls.append(el("p", { class: "note", "data-slo-origin": asked.length ? "asked" : "data" }, origin));
   // What was not measured is not known to be kept; but an answer of one chunk has no gap that could be too long, and no time per
   // token after it unless one was measured. Numbers are held to six digits, so that a limit is met within as many.
-  const gapless = (row, key) => has(row.ttft_seconds) && !has(row.itl_mean) && (key === "itl" || (key === "tpot" && !has(row.tpot_seconds)));
+  const gapless = (row, key) => has(row.ttft_seconds) && !has(row.itl_mean) && (key === "itl" || (key === "tpot" && !has(row.tpot_corrected_seconds)));
   const keeps = (row, limit) => gapless(row, limit.key) || taken(row, limit) <= limit.value * (1 + 1e-5);
   // A limit that nobody named is kept by all.
   const asAsked = () => asked.length > 0 && limits.every((limit) => (limit.asked ? limit.value === data.slo[limit.key] : !limit.named));

@@ -39,7 +39,7 @@ function isOf(level, group) {
 
 // What the sending was like, all levels together.
 function sentWords(levels) {
-  const planned = levels.filter((level) => !has(level.rate)).reduce((all, level) => all + (level.unsent ?? 0), 0);
+  const planned = levels.filter((level) => !has(level.rate)).reduce((all, level) => all + (level.not_sent ?? 0), 0);
   const left = planned ? [`Of the levels at once, ${planned.toLocaleString("en-US")} planned request${planned === 1 ? " was" : "s were"} never sent: the run was stopped before, or the conversation had failed.`] : [];
   const open = levels.filter((level) => level.schedule_lag?.n);
   if (!open.length) return left;
@@ -51,10 +51,10 @@ function sentWords(levels) {
 function unsentWords(levels) {
   const sum = (of) => levels.reduce((all, level) => all + (of(level) ?? 0), 0);
   const said = (n, words) => (n ? `; ${n.toLocaleString("en-US")} ${words}` : "");
-  const all = sum((level) => level.unsent), due = sum((level) => level.unsent_due);
+  const all = sum((level) => level.not_sent), due = sum((level) => level.due_not_sent);
   if (!all) return ", and none was left out";
   // Records of before tell only both together.
-  const unknown = sum((level) => (has(level.unsent_due) ? 0 : level.unsent));
+  const unknown = sum((level) => (has(level.due_not_sent) ? 0 : level.not_sent));
   return said(due, "that were due were never sent") + said(all - due - unknown, "that were planned never came due before the run ended") + said(unknown, "that were due, or only planned, were never sent");
 }
 const loadOf = (level) => (has(level.rate) ? `${level.rate}/s` : has(level.concurrency) ? `${level.concurrency} at once` : "");

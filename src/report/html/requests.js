@@ -57,7 +57,7 @@ function spreads(group) {
 
 const REQUEST = [
   ["id", "request"], ["prompt", "prompt"], ["start", "sent at", "s"], ["ttft_seconds", "ttft", "s"],
-  ["time_to_first_answer_token_seconds", "first answer", "s"], ["decode_tokens_per_second", "decode", "tok/s"],
+  ["time_to_first_output_token_seconds", "first answer", "s"], ["decode_tokens_per_second", "decode", "tok/s"],
   ["itl_p99", "itl p99", "ms"], ["end", "time", "s"], ["input_tokens", "in", "tok"], ["output_tokens", "out", "tok"],
   ["reasoning_tokens", "reasoning", "tok"], ["total_watts", "total", "W"], ["joules_per_output_token", "J/token", "J"],
   ["cost_usd", "cost", "$"], ["finish_reason", "finish"], ["warnings", "doubts"],

@@ -60,7 +60,7 @@ function axisOfRun(width, mine, loads, from, to) {
     const tall = Math.max(1.5, high - 2);
     const words = `${groups[row.group].name}, request ${row.id}${row.warmup ? " (warm-up)" : ""}\nsent ${digits(row.start - from)} s in, took ${say(row.end, "s")}${has(row.ttft_seconds) ? `\nfirst token ${say(row.ttft_seconds, "s")}` : ""}${has(row.decode_tokens_per_second) ? `, decode ${say(row.decode_tokens_per_second, "tok/s")}` : ""}${row.kind ? `\n${row.kind}: ${row.error.slice(0, 120)}` : ""}`;
     const first = Math.min(row.ttft_seconds ?? row.end, row.end);
-    const answer = Math.min(Math.max(row.time_to_first_answer_token_seconds ?? first, first), row.end);
+    const answer = Math.min(Math.max(row.time_to_first_output_token_seconds ?? first, first), row.end);
     const parts = row.kind ? [[0, row.end, "var(--bad)"]] : has(row.ttft_seconds) ? [[0, first, "var(--prompt)"], [first, answer, "var(--reasoning)"], [answer, row.end, "var(--answer)"]] : [[0, row.end, "var(--c4)"]];
     return parts.filter(([a, b]) => b > a).map(([a, b, fillWith]) => svg("rect", { x: x(row.start + a), y: top, width: Math.max(0.8, x(row.start + b) - x(row.start + a)), height: tall, fill: fillWith, opacity: row.warmup ? 0.35 : 0.95, "data-tip": words }));
   });

@@ -21,7 +21,7 @@ function outlying(values) {
 }
 
 const STRIPS = [["ttft_seconds", "time to first token", "s"], ["decode_tokens_per_second", "decode rate", "tok/s"], ["tokens_per_second", "tokens per second", "tok/s"],
-  ["time_to_first_answer_token_seconds", "time to first answer", "s"], ["generation_time_seconds", "time of the answer", "s"], ["itl_p99", "itl p99 of a request", "ms", 1e3],
+  ["time_to_first_output_token_seconds", "time to first answer", "s"], ["generation_time_seconds", "time of the answer", "s"], ["itl_p99", "itl p99 of a request", "ms", 1e3],
   ["output_tokens", "output tokens", "tok"], ["total_watts", "total power", "W"], ["joules_per_output_token", "energy per token", "J"], ["cost_usd", "cost", "$"]];
 
 // Every request a dot; the median and what is known of it.

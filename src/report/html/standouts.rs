@@ -65,7 +65,7 @@ pub fn standouts(summary: &Summary, names: &[String], intervals: &[Intervals]) -
 fn searched(search: &Search) -> Standout {
     let said = search::said(search);
     let (value, unit) =
-        search.highest_holding.map_or(("–".to_owned(), ""), |load| (load.to_string(), search::unit(search)));
+        search.highest_passing.map_or(("–".to_owned(), ""), |load| (load.to_string(), search::unit(search)));
     Standout {
         what: number::shortened(&said.asked, 120),
         value,

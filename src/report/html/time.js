@@ -20,9 +20,9 @@ function timeBars() {
       list.forEach(({ group }, i) => {
         const y = top + i * high + lead + 3;
         const whole = median(group, "generation_time_seconds");
-        const split = has(median(group, "ttft_seconds")) || has(median(group, "time_to_first_answer_token_seconds"));
+        const split = has(median(group, "ttft_seconds")) || has(median(group, "time_to_first_output_token_seconds"));
         const first = Math.min(median(group, "ttft_seconds") ?? 0, whole);
-        const answer = Math.min(Math.max(median(group, "time_to_first_answer_token_seconds") ?? first, first), whole);
+        const answer = Math.min(Math.max(median(group, "time_to_first_output_token_seconds") ?? first, first), whole);
         const words = `${group.name}\nfirst token ${say(first || undefined, "s")}, first answer ${say(answer || undefined, "s")}, whole ${say(whole, "s")}`;
         image.append(name(group.name, y - lead - 3, y + 12));
         for (const [from, to, part] of split ? [[0, first, "prompt"], [first, answer, "reasoning"], [answer, whole, "answer"]] : [[0, whole, "whole"]]) {

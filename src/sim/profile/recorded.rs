@@ -83,7 +83,7 @@ async fn respond(sim: Arc<Sim>, call: Call, exchange: Arc<Exchange>, leaving: Op
             End::Abort => tokio::time::sleep(BEFORE_ABORT).await,
         }
         if leaving.is_some() {
-            link.close(if exchange.end == End::Abort { "cut" } else { "done" });
+            link.close(if exchange.end == End::Abort { "interrupted" } else { "done" });
         }
         if exchange.end == End::Abort { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }));

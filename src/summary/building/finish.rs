@@ -130,7 +130,7 @@ impl Building {
             ok: self.ok,
             failed: self.failed,
             metrics: self.samples.iter().filter_map(|(metric, sample)| Some((*metric, sample.stat()?))).collect(),
-            itl_seconds: Gaps::of(&self.gaps),
+            inter_chunk_latency_seconds: Gaps::of(&self.gaps),
             gap_map: self.gap_map,
             watts: self.watts,
             energy,

@@ -105,7 +105,7 @@ impl Collector {
             let listings = models.get(key.model.as_str()).into_iter().flatten();
             for model in listings.filter(|model| same(model.source)) {
                 // A listing of one provider is pinned by its tag; answers carry its display name.
-                let served = [key.settings.get("pinned"), key.provider.as_ref()];
+                let served = [key.settings.get("pinned_provider"), key.provider.as_ref()];
                 if model.provider.is_some() && !served.contains(&model.provider.as_ref()) {
                     continue;
                 }

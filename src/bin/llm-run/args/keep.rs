@@ -111,8 +111,8 @@ fn numbers(result: Outcome) -> Outcome {
         timing_seconds: result.timing_seconds,
         ttft_seconds: result.ttft_seconds,
         generation_time_seconds: result.generation_time_seconds,
-        tpot_seconds: result.tpot_seconds,
-        itl_seconds: result.itl_seconds,
+        tpot_corrected_seconds: result.tpot_corrected_seconds,
+        inter_chunk_latency_seconds: result.inter_chunk_latency_seconds,
         phase: result.phase,
         ..Outcome::default()
     }

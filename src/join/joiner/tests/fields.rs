@@ -34,7 +34,7 @@ fn fields_that_are_not_known_survive_byte_for_byte_and_what_an_earlier_join_meas
 fn truth_is_joined_by_the_name_of_the_request() {
     let mut core = Joiner::new(settings(), &[(Role::Truth, false)], 0.0);
     let written = |request: &str, at: f64| {
-        let line = json!({"type": "truth", "v": 1, "request": request, "arrival_ts": T + at, "ttft_seconds": 0.2, "end_seconds": 0.9});
+        let line = json!({"type":"ground_truth", "v": 1, "request": request, "arrival_ts": T + at, "ttft_seconds": 0.2, "end_seconds": 0.9});
         Sample::Truth(Box::new(crate::join::Written::read(&line.to_string()).unwrap().unwrap()))
     };
     let mut asked = result(1, 1.0, 2.0);
@@ -46,6 +46,6 @@ fn truth_is_joined_by_the_name_of_the_request() {
     assert_eq!(out(&mut core, 2.0).len(), 1, "the run alone");
     core.sample(0, written("r-1", 1.001), 2.0);
     let lines = out(&mut core, 2.0);
-    assert_eq!(lines[0]["truth"]["ttft_error_seconds"], 0.05);
-    assert_eq!(lines[0]["truth"]["end_error_seconds"], 0.1);
+    assert_eq!(lines[0]["ground_truth"]["ttft_error_seconds"], 0.05);
+    assert_eq!(lines[0]["ground_truth"]["end_error_seconds"], 0.1);
 }
