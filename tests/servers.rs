@@ -176,7 +176,9 @@ fn check_times(result: &Value, exchange: &Exchange, wrong: &mut Differences) {
     if let Some(tpot) = number("/tpot_corrected_seconds") {
         let span = number("/timing_seconds/last_token").unwrap() - number("/timing_seconds/first_token").unwrap();
         let rest = number("/tokens/output").unwrap() - number("/chunks/first_tokens/tokens").unwrap();
-        wrong.check((tpot - span / rest).abs() < 1e-9, || format!("/tpot_corrected_seconds: {tpot} for {span} / {rest}"));
+        wrong.check((tpot - span / rest).abs() < 1e-9, || {
+            format!("/tpot_corrected_seconds: {tpot} for {span} / {rest}")
+        });
     }
 }
 

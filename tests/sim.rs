@@ -90,7 +90,8 @@ fn every_token_is_due_at_its_own_moment_and_never_comes_before_it() {
 
 #[test]
 fn the_truth_of_a_request_has_the_clients_name_for_it_and_as_much_as_was_asked() {
-    let sim = Sim::with_truth(&["--profile", "openai", "--ttft", "1ms", "--itl", "1ms", "--ground-truth-level", "request"]);
+    let sim =
+        Sim::with_truth(&["--profile", "openai", "--ttft", "1ms", "--itl", "1ms", "--ground-truth-level", "request"]);
     let body = chat("finch-4b", "one two three", true).to_string();
     sim.request("POST", "/v1/chat/completions", &["x-request-id: run-7"], &body).ok();
     let truth = &sim.truth(1)[0];

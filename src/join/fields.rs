@@ -216,7 +216,9 @@ impl<'a> Serializer for Json<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{JoinedMemory, JoinedPower, MemoryFigures, MemoryPoint, PhaseEnergy, Quality, GroundTruth, Watts};
+    use crate::record::{
+        GroundTruth, JoinedMemory, JoinedPower, MemoryFigures, MemoryPoint, PhaseEnergy, Quality, Watts,
+    };
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 

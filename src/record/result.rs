@@ -8,7 +8,7 @@ mod measured;
 pub use failure::{Attempt, Errors, Failure, FailureKind};
 pub use measured::{Chunks, Client, Derived, FirstTokens, Itl, LagSeconds, Timing, TokenSource, Tokens};
 
-use super::{Body, JoinedMemory, JoinedPower, Source, GroundTruth};
+use super::{Body, GroundTruth, JoinedMemory, JoinedPower, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -47,8 +47,10 @@ p { background-image: image-set("http://set.example/1.png" 1x) }</style>
 #[test]
 fn in_a_browser_thumbnails_show_pages_and_neither_run_nor_load_anything() {
     let Some(mut browser) = browser() else { return };
-    let (_folder, page) =
-        folder_of(&[("a-hostile", HOSTILE), ("empty", ""), ("interrupted", "<h1>Half a page<style>h1 { color: red")], &[]);
+    let (_folder, page) = folder_of(
+        &[("a-hostile", HOSTILE), ("empty", ""), ("interrupted", "<h1>Half a page<style>h1 { color: red")],
+        &[],
+    );
     browser.open(&page, "");
     // None is made before it comes near.
     browser.eval("document.querySelector('.gallery').scrollIntoView({ behavior: 'instant' })");

@@ -94,7 +94,11 @@ fn endpoints_that_one_provider_serves_are_told_apart_by_what_was_pinned() {
         .iter()
         .map(|g| format!("{} {} {}", g["sub"].as_str().unwrap(), g["ok"], g["failed"]))
         .collect();
-    assert_eq!(said, ["pinned provider infra/fp4 1 1", "pinned provider infra/fp8 1 0"], "a failure stays with its endpoint");
+    assert_eq!(
+        said,
+        ["pinned provider infra/fp4 1 1", "pinned provider infra/fp8 1 0"],
+        "a failure stays with its endpoint"
+    );
 }
 
 #[test]
@@ -159,10 +163,11 @@ fn an_open_loop_shows_what_was_asked_beside_what_came_of_it_and_counts_goodput_f
 
 #[test]
 fn numbers_that_cannot_be_are_absent_and_said_to_be() {
-    let lines = load(1, 1, ",\"cost\":{\"usd\":-5,\"source\":\"usage\"},\"tpot_corrected_seconds\":1e308,\"rate\":1e300")
-        + &load(1, 1, "")
-            .replace("\"ttft_seconds\":0.2", "\"ttft_seconds\":-3")
-            .replace("\"start_ts\":", "\"start_ts\":1e200,\"x\":");
+    let lines =
+        load(1, 1, ",\"cost\":{\"usd\":-5,\"source\":\"usage\"},\"tpot_corrected_seconds\":1e308,\"rate\":1e300")
+            + &load(1, 1, "")
+                .replace("\"ttft_seconds\":0.2", "\"ttft_seconds\":-3")
+                .replace("\"start_ts\":", "\"start_ts\":1e200,\"x\":");
     for format in ["text", "markdown", "json", "csv", "csv-requests", "html", "openmetrics"] {
         let mut said = run("bench-report", ["-f", format], &lines).exits(0).stdout;
         if format == "html" {
@@ -177,7 +182,9 @@ fn numbers_that_cannot_be_are_absent_and_said_to_be() {
     let groups = summary_of(&[], &lines)["groups"].clone();
     let warnings: Vec<&String> =
         groups.as_array().unwrap().iter().flat_map(|g| g["warnings"].as_object().unwrap().keys()).collect();
-    for word in ["impossible_cost_usd", "impossible_tpot_corrected_seconds", "impossible_ttft_seconds", "impossible_start"] {
+    for word in
+        ["impossible_cost_usd", "impossible_tpot_corrected_seconds", "impossible_ttft_seconds", "impossible_start"]
+    {
         assert!(warnings.contains(&&word.to_owned()), "{word}: {warnings:?}");
     }
 }

@@ -20,7 +20,8 @@ fn keyed(sim: &Sim, key: &str, flags: &[&str]) -> Ran {
 #[test]
 fn a_refused_key_ends_the_run_before_anything_is_sent() {
     let truth = tempfile::NamedTempFile::new().unwrap();
-    let sim = Sim::start("openrouter", &["--api-key", "sk-or-v1-right", "--ground-truth", truth.path().to_str().unwrap()]);
+    let sim =
+        Sim::start("openrouter", &["--api-key", "sk-or-v1-right", "--ground-truth", truth.path().to_str().unwrap()]);
     let ran = keyed(&sim, "sk-or-v1-wrong", &[]).exits(2);
     let told: Vec<&str> = ran.stderr.lines().collect();
     assert_eq!(told.len(), 1, "{}", ran.stderr);

@@ -42,7 +42,18 @@ fn two_thousand_streams_at_once_lose_none() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ground_truth").to_str().unwrap().to_owned();
     // So long that the last begins before the first ends, on a machine that does other things too.
-    let flags = ["--ttft", "15s", "--itl", "20ms", "--tokens", "20", "--ground-truth", &path, "--ground-truth-level", "request"];
+    let flags = [
+        "--ttft",
+        "15s",
+        "--itl",
+        "20ms",
+        "--tokens",
+        "20",
+        "--ground-truth",
+        &path,
+        "--ground-truth-level",
+        "request",
+    ];
     let sim = Sim::start("openai", &flags);
     let ran = ask(&sim, "openai", MODEL, &["--concurrency", "2000", "--requests", "2000", "--retries", "0"]).exits(0);
     let results = ran.of_type("result");

@@ -54,7 +54,9 @@ fn what_a_stream_lacks_or_says_twice_changes_no_count() {
         assert!(!result["text"].as_str().unwrap().is_empty());
         let (ttft, headers) = (result["ttft_seconds"].as_f64(), result["timing_seconds"]["headers"].as_f64().unwrap());
         match faults[0] {
-            "not-streamed" => assert_eq!((ttft, &result["inter_chunk_latency_seconds"]), (None, &Value::Null), "{faults:?}"),
+            "not-streamed" => {
+                assert_eq!((ttft, &result["inter_chunk_latency_seconds"]), (None, &Value::Null), "{faults:?}")
+            }
             "slow-headers" => assert!(headers >= 0.095 && ttft.unwrap() >= headers, "{headers} {ttft:?}"),
             _ => assert!(ttft.unwrap() >= 0.095 && headers <= ttft.unwrap(), "{faults:?}: {headers} {ttft:?}"),
         }
