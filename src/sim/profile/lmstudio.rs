@@ -1,7 +1,7 @@
 //! LM Studio: three generations of its API on one port, models that are loaded and unloaded, and a 200 for every path
 //! that does not exist.
 
-use super::completions::{self, Manner, PLAIN, Role};
+use super::completions::{self, BASE, Completions, Role};
 use super::{Dialect, Sim, answer, describe, lmstudio_chat, lmstudio_lms, ok, openai};
 use crate::sim::ask::Refusal;
 use crate::sim::catalog::SimModel;
@@ -22,8 +22,8 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// `/v1/chat/completions`: no timings, an empty `stats`, the model's name as fingerprint.
-const COMPAT: Manner = Manner {
-    role: Role::WithFirst,
+const COMPAT: Completions = Completions {
+    role: Role::First,
     envelope: |turn, chunk| {
         chunk.insert("system_fingerprint".into(), turn.served.as_str().into());
     },
@@ -36,11 +36,11 @@ const COMPAT: Manner = Manner {
         format!("data: {error}\n\n").into_bytes()
     },
     refuse: refuse_completion,
-    ..PLAIN
+    ..BASE
 };
 
 /// `/api/v0/chat/completions`: the same, with statistics in the plain body.
-const V0: Manner = Manner { body: stats, ..COMPAT };
+const V0: Completions = Completions { body: stats, ..COMPAT };
 
 pub fn router() -> Router<Arc<Sim>> {
     Router::new()
@@ -94,7 +94,7 @@ pub fn refuse(refusal: &Refusal) -> Response {
         Refusal::Key => StatusCode::UNAUTHORIZED,
         Refusal::Model(_) => StatusCode::NOT_FOUND,
         Refusal::RateLimit => StatusCode::TOO_MANY_REQUESTS,
-        Refusal::Internal | Refusal::Loading | Refusal::TooLong { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        Refusal::Internal | Refusal::Loading => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
     };
     answer(status, &json!({"error": error(refusal)}))
@@ -114,7 +114,7 @@ pub fn error(refusal: &Refusal) -> Value {
             ("invalid_request", Some("missing_required_parameter"), Some(*name))
         }
         Refusal::Parameter(name, _) => ("invalid_request", Some("invalid_value"), Some(*name)),
-        Refusal::Internal | Refusal::Loading | Refusal::TooLong { .. } => ("internal_error", None, None),
+        Refusal::Internal | Refusal::Loading => ("internal_error", None, None),
         _ => ("invalid_request", None, None),
     };
     let mut error = json!({"type": kind, "message": describe(refusal)});
@@ -147,7 +147,7 @@ fn refuse_completion(refusal: &Refusal) -> Response {
 
 async fn models(State(sim): State<Arc<Sim>>) -> Response {
     let loaded = sim.shelf.loaded();
-    let items = sim.models.iter().enumerate().map(|(n, model)| {
+    let items = sim.models.iter().map(|model| {
         let shown = loaded.iter().filter(|_| !sim.is(Quirk::NoInstances));
         let instances = shown.filter(|instance| instance.model.id == model.id).map(|instance| {
             let mut config = json!({"context_length": instance.context});
@@ -175,8 +175,7 @@ async fn models(State(sim): State<Arc<Sim>>) -> Response {
         item["max_context_length"] = model.context.into();
         item["format"] = model.format.as_str().into();
         if !model.embedding {
-            let sees = n == 0 && sim.is(Quirk::Vlm);
-            item["capabilities"] = json!({"vision": sees, "trained_for_tool_use": false});
+            item["capabilities"] = json!({"vision": false, "trained_for_tool_use": false});
             if model.reasoning {
                 item["capabilities"]["reasoning"] = json!({"allowed_options": ["off", "on"], "default": "on"});
             }
@@ -209,12 +208,7 @@ fn variants(item: &Value) -> [Value; 2] {
 
 fn item_v0(sim: &Sim, model: &SimModel) -> Value {
     let loaded = sim.shelf.find(&model.id);
-    let first = sim.models.first().is_some_and(|first| first.id == model.id);
-    let kind = match model.embedding {
-        true => "embeddings",
-        false if first && sim.is(Quirk::Vlm) => "vlm",
-        false => "llm",
-    };
+    let kind = if model.embedding { "embeddings" } else { "llm" };
     let short = model.id.rsplit('/').next().unwrap_or(&model.id);
     let mut item = json!({
         "id": if sim.is(Quirk::NoVendor) { short } else { &model.id }, "object": "model", "type": kind,
