@@ -24,6 +24,8 @@ pub enum Quirk {
     True404,
     /// LM Studio: the older listings leave the vendor out of an id.
     NoVendor,
+    /// LM Studio: the first model sees; v1 says `llm`, v0 says `vlm`.
+    Vlm,
     /// LM Studio: each key stands in two rows of the native listing, one per variant.
     Variants,
     /// LM Studio: a name that means nothing is answered by the only loaded model.

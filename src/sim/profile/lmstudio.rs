@@ -147,7 +147,7 @@ fn refuse_completion(refusal: &Refusal) -> Response {
 
 async fn models(State(sim): State<Arc<Sim>>) -> Response {
     let loaded = sim.shelf.loaded();
-    let items = sim.models.iter().map(|model| {
+    let items = sim.models.iter().enumerate().map(|(n, model)| {
         let shown = loaded.iter().filter(|_| !sim.is(Quirk::NoInstances));
         let instances = shown.filter(|instance| instance.model.id == model.id).map(|instance| {
             let mut config = json!({"context_length": instance.context});
@@ -175,7 +175,8 @@ async fn models(State(sim): State<Arc<Sim>>) -> Response {
         item["max_context_length"] = model.context.into();
         item["format"] = model.format.as_str().into();
         if !model.embedding {
-            item["capabilities"] = json!({"vision": false, "trained_for_tool_use": false});
+            let sees = n == 0 && sim.is(Quirk::Vlm);
+            item["capabilities"] = json!({"vision": sees, "trained_for_tool_use": false});
             if model.reasoning {
                 item["capabilities"]["reasoning"] = json!({"allowed_options": ["off", "on"], "default": "on"});
             }
@@ -208,7 +209,12 @@ fn variants(item: &Value) -> [Value; 2] {
 
 fn item_v0(sim: &Sim, model: &SimModel) -> Value {
     let loaded = sim.shelf.find(&model.id);
-    let kind = if model.embedding { "embeddings" } else { "llm" };
+    let first = sim.models.first().is_some_and(|first| first.id == model.id);
+    let kind = match model.embedding {
+        true => "embeddings",
+        false if first && sim.is(Quirk::Vlm) => "vlm",
+        false => "llm",
+    };
     let short = model.id.rsplit('/').next().unwrap_or(&model.id);
     let mut item = json!({
         "id": if sim.is(Quirk::NoVendor) { short } else { &model.id }, "object": "model", "type": kind,
