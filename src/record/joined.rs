@@ -81,7 +81,7 @@ pub struct JoinedPower {
     pub clock: String,
     /// The meters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sources: Vec<String>,
+    pub meters: Vec<String>,
     /// The domain that `energy_joules` is of.
     pub total_domain: Option<String>,
     /// Whether a meter estimates.

@@ -20,7 +20,7 @@ pub struct Sampler {
     /// The id of the host's present boot; absent when the readings are of another host or time.
     pub boot: Option<String>,
     /// The meters, or `process table`.
-    pub sources: Vec<String>,
+    pub meters: Vec<String>,
     /// What is measured: power domains, or the processes that were asked for.
     pub measures: Option<Vec<String>>,
     /// The domain that is the total; with several meters, the domains whose sum is, joined by `+`.

@@ -1,15 +1,15 @@
-//! `calibration`: how right this client measures on a machine, load by load, held against llm-sim's own log.
+//! `accuracy`: how right this client measures on a machine, load by load, held against llm-sim's own log.
 
 use super::{Body, Host, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-/// The accuracy of the client against load. Written by `bench-report --format calibration` of a run that was joined with
-/// llm-sim's truth; read by `bench-report --calibration`.
+/// The accuracy of the client against load. Written by `bench-report --format accuracy` of a run that was joined with
+/// llm-sim's truth; read by `bench-report --accuracy`.
 #[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Calibration {
+pub struct Accuracy {
     /// When it was measured: Unix seconds of its first request.
     pub ts: Option<f64>,
     /// The program that measured.
@@ -23,20 +23,20 @@ pub struct Calibration {
     #[serialize_always]
     pub accurate_up_to: Option<u64>,
     /// The loads, from the lowest.
-    pub levels: Vec<CalibrationLevel>,
+    pub levels: Vec<AccuracyLevel>,
     /// Loads that were to be measured and could not be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<LeftOut>,
+    pub not_measured: Vec<NotMeasured>,
 }
 
-impl Body for Calibration {
-    const TYPE: &'static str = "calibration";
+impl Body for Accuracy {
+    const TYPE: &'static str = "accuracy";
 }
 
-/// One load of a calibration.
+/// One load of an accuracy curve.
 #[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct CalibrationLevel {
+pub struct AccuracyLevel {
     /// Requests at once.
     pub concurrency: u64,
     /// Requests that ended well and whose truth is known.
@@ -49,9 +49,9 @@ pub struct CalibrationLevel {
     /// Measured less true 99th percentile of the gaps, request by request.
     pub gap_p99_error_seconds: Option<ErrorSpread>,
     /// Whether the 99th percentiles of both are below the limit; absent where one was not measured.
-    pub right: Option<bool>,
+    pub accurate: Option<bool>,
     /// Whether fewer than 100 requests stand behind it: too few to tell a 99th percentile.
-    pub doubtful: Option<bool>,
+    pub uncertain: Option<bool>,
     /// Chunks with text that arrived.
     pub chunks: Option<u64>,
     /// Processor time of the whole client, user and system, for each of them.
@@ -68,13 +68,13 @@ pub struct CalibrationLevel {
     pub simulator_late_max_seconds: Option<f64>,
 }
 
-impl CalibrationLevel {
+impl AccuracyLevel {
     /// The fewest requests of which a 99th percentile is more than the worst of them.
     pub const FEWEST: u64 = 100;
 
     /// Whether too few requests stand behind its errors to say that it is right. It is counted, not read, because records of
     /// before do not say it.
-    pub fn is_doubtful(&self) -> bool {
+    pub fn is_uncertain(&self) -> bool {
         let told = [&self.ttft_error_seconds, &self.gap_p99_error_seconds].into_iter().flatten().map(|error| error.n);
         told.min().unwrap_or(self.requests).min(self.requests) < Self::FEWEST
     }
@@ -97,9 +97,9 @@ pub struct ErrorSpread {
 
 /// A load that could not be measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct LeftOut {
+pub struct NotMeasured {
     /// Requests at once.
     pub concurrency: u64,
     /// Why not.
-    pub why: String,
+    pub reason: String,
 }
