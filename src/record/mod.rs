@@ -179,7 +179,7 @@ fn read_unless_result(line: &str) -> Result<Option<Record>, serde_json::Error> {
         Prompt::TYPE => Record::Prompt(serde_json::from_str(line)?),
         Load::TYPE => Record::Load(serde_json::from_str(line)?),
         Start::TYPE => Record::Start(serde_json::from_str(line)?),
-        Power::TYPE => Record::Power(serde_json::from_str(line)?),
+        Power::TYPE => Record::Power(Box::new(Power::read(line)?)),
         Memory::TYPE => Record::Memory(serde_json::from_str(line)?),
         Sampler::TYPE => Record::Sampler(serde_json::from_str(line)?),
         LoadLevel::TYPE => Record::Level(serde_json::from_str(line)?),
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_type_and_the_version_come_first() {
-        let start = Start { id: 7, run: None, start_ts: 1.25, start_mono: 0.5 };
+        let start = Start { id: 7, run: None, start_ts: 1.25, start_mono: Some(0.5) };
         assert_eq!(line(&start).unwrap(), r#"{"type":"start","v":1,"id":7,"start_ts":1.25,"start_mono":0.5}"#);
     }
 }

@@ -195,7 +195,7 @@ fn compared(summary: &Summary, comparison: &Comparison, options: &Options, to: &
         column(true, "now", |said| said.new.clone()),
         column(true, "change", |said| said.percent.clone()),
         column(true, "95 % interval", |said| said.interval.clone()),
-        column(false, "verdict", |said| said.change.verdict.word().to_owned()),
+        column(false, "verdict", |said| said.change.verdict.to_string()),
     ];
     if !shown.is_empty() {
         aligned::write(&table, options.screen, to)?;

@@ -15,7 +15,7 @@ use super::prompts::Prompts;
 use super::sample::Sample;
 use super::window::Flight;
 use super::words::{LONGEST_WORD, WORDS, Words, note};
-use crate::record::{CostSource, Files, JoinedPower, PhaseEnergy, PromptUsed, Quality, TokenSource, Watts};
+use crate::record::{CostSource, Files, JoinedPower, PhaseEnergy, PromptUsed, Watts};
 use crate::stats::Merged;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -229,12 +229,9 @@ impl Building {
             self.finish_reasons.add(reason, 1);
         }
         if let Some(tokens) = &o.tokens {
-            let word = match tokens.source {
-                TokenSource::Usage => "usage",
-                TokenSource::ServerStats => "server_stats",
-                TokenSource::Chunks => "chunks",
-            };
-            self.token_sources.add(word, 1);
+            if let Some(source) = tokens.source {
+                self.token_sources.add(source.into(), 1);
+            }
         }
         if let Some(cached) = figures.value(Metric::TokensCached) {
             self.cache_known += 1;
@@ -246,19 +243,16 @@ impl Building {
         }
     }
 
-    fn pay(&mut self, usd: f64, source: CostSource, tokens: Option<f64>) {
+    fn pay(&mut self, usd: f64, source: Option<CostSource>, tokens: Option<f64>) {
         if !possible(Unit::Usd, usd) {
             return;
         }
         let cost = self.cost.get_or_insert_default();
         cost.requests += 1;
         cost.usd += usd;
-        let word = match source {
-            CostSource::Usage => "usage",
-            CostSource::Pricing => "pricing",
-            CostSource::Generation => "generation",
-        };
-        *cost.sources.entry(word.into()).or_default() += 1;
+        if let Some(source) = source {
+            *cost.sources.entry(source.to_string()).or_default() += 1;
+        }
         if let Some(tokens) = tokens {
             self.paid_tokens += tokens;
             self.paid_usd += usd;
@@ -281,11 +275,13 @@ impl Building {
 
     fn energy(&mut self, power: &JoinedPower, figures: &Figures) {
         let meter = self.meter.get_or_insert_default();
-        if possible(Unit::Share, power.coverage) {
-            let lowest = meter.coverage_min.get_or_insert(power.coverage);
-            *lowest = lowest.min(power.coverage);
+        if let Some(coverage) = power.coverage.filter(|coverage| possible(Unit::Share, *coverage)) {
+            let lowest = meter.coverage_min.get_or_insert(coverage);
+            *lowest = lowest.min(coverage);
         }
-        *meter.quality.entry(quality_name(power.quality).into()).or_default() += 1;
+        if let Some(quality) = power.quality {
+            *meter.quality.entry(quality.to_string()).or_default() += 1;
+        }
         let domains: [(Metric, &Option<Watts>); 4] = [
             (Metric::CpuWatts, &power.cpu_watts),
             (Metric::GpuWatts, &power.gpu_watts),
@@ -418,15 +414,4 @@ fn sent(prompt: &PromptUsed) -> Vec<String> {
     say("reasoning_effort", prompt.reasoning_effort.clone());
     say("gpu", prompt.gpu_setting.clone());
     words
-}
-
-fn quality_name(quality: Quality) -> &'static str {
-    match quality {
-        Quality::Exact => "exact",
-        Quality::Good => "good",
-        Quality::Coarse => "coarse",
-        Quality::SubInterval => "sub_interval",
-        Quality::Partial => "partial",
-        Quality::None => "none",
-    }
 }

@@ -332,5 +332,5 @@ pub fn counts(o: &Outcome) -> bool {
 
 /// A kind of failure in the words of the contract.
 pub fn kind_name(kind: FailureKind) -> &'static str {
-    kind.name()
+    kind.into()
 }
