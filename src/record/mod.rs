@@ -10,6 +10,8 @@
 //! adds to a record works on [`Object`], never on the struct, so that fields it does not know survive byte for byte.
 
 mod accuracy;
+#[cfg(test)]
+mod docs;
 mod join_summary;
 mod joined;
 mod level;
