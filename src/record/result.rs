@@ -43,8 +43,6 @@ pub struct Outcome {
     pub endpoint: Option<String>,
     /// API of the request: `openai`, `lmstudio-v1`, `lmstudio-v0`, `ollama`.
     pub api: Option<String>,
-    /// HTTP version, where it is not 1.1: `2`.
-    pub http_version: Option<String>,
     /// Id that the server gave the response.
     pub generation_id: Option<String>,
     /// Start of the request in RFC 3339, UTC.

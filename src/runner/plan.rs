@@ -105,8 +105,6 @@ pub struct Settings {
     pub save_stream: bool,
     /// How many event loops there are; at least one.
     pub threads: usize,
-    /// HTTP/2, with at most so many streams on a connection; HTTP/1.1 where nobody asked for it.
-    pub http2: Option<usize>,
 }
 
 impl Settings {
@@ -230,7 +228,6 @@ pub(super) mod tests {
         let second = Duration::from_secs(1);
         Settings {
             threads: 1,
-            http2: None,
             run: "run".into(),
             first_id: 1,
             prompts: (0..prompts).map(|n| text(&n.to_string())).collect(),

@@ -17,8 +17,7 @@ fn field(name: &str) -> Field {
         }
         "api" => Field::PassOverText("api", 0),
         "generation_id" => Field::PassOverText("generation_id", 1),
-        "http_version" => Field::PassOverText("http_version", 2),
-        "native_finish_reason" => Field::PassOverText("native_finish_reason", 3),
+        "native_finish_reason" => Field::PassOverText("native_finish_reason", 2),
         _ => Field::Read,
     }
 }
