@@ -21,6 +21,11 @@ impl Validator {
         Self { schemas, types }
     }
 
+    fn refuses(&self, record: &Value) -> bool {
+        let kind = record["type"].as_str().unwrap_or_default();
+        self.types.get(kind).is_none_or(|schema| self.schemas.validate(record, *schema).is_err())
+    }
+
     /// Asserts that a record is of the contract; its type.
     #[track_caller]
     fn check(&self, record: &Value) -> &'static str {
@@ -60,6 +65,9 @@ fn every_record_type_has_a_real_example() {
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let example: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(validator.check(&example), record.name);
+        let mut unknown = example.clone();
+        unknown["surprise"] = json!(1);
+        assert!(validator.refuses(&unknown), "{}: a field that no type names", record.name);
         let written: Value = serde_json::from_str(&(record.rewrite)(&example.to_string()).unwrap()).unwrap();
         assert_eq!(written, example, "read and written again: testdata/records/make.sh makes the examples");
     }

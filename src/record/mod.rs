@@ -1,13 +1,11 @@
 //! The contract between the programs: one JSON object per line, `"type"` first, `"v":1` next, then the fields.
 //!
-//! `docs/records.md` says it to people, this module says it to the compiler, and `tests/contract.rs` holds one against
-//! the other. Here is only the shape of the records and how a line becomes one; where lines come from is
-//! [`crate::ndjson`]'s business, and what a number means is the business of the module that measures it.
+//! The types are its only definition: `docs/records.md` and the JSON Schema are generated from them. [`crate::ndjson`] reads and
+//! writes lines; the modules that measure define what the numbers mean.
 //!
-//! Three rules run through every type. *Absent* means not measured, `null` means tried and failed, `0` means measured
-//! zero: so a field that is always attempted is an `Option` that is written as `null`, and a field that is attempted
-//! only on request is an `Option` that is left out. Units are in the names, in full, base units only. A program that
-//! adds to a record works on [`Object`], never on the struct, so that fields it does not know survive byte for byte.
+//! *Absent* means not measured, `null` tried and failed, `0` measured zero: a struct leaves out its `None` (`skip_serializing_none`),
+//! `#[serialize_always]` marks a field whose `None` is null, and an `Option<Option<T>>` is absent, null or a value. A program that adds
+//! to a record works on [`Object`], not on the struct, so that unknown fields survive byte for byte.
 
 mod accuracy;
 #[cfg(test)]
