@@ -3,6 +3,7 @@
 //! A mean over nothing is `None`, never zero and never NaN. Exact samples are sorted; the gaps of streams, of which there
 //! may be millions, go into an HdrHistogram of microseconds that merges exactly across requests, runs and hosts.
 
+use crate::record::Quantiles;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram as Hdr;
@@ -33,46 +34,17 @@ pub fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
     sorted
 }
 
-/// Whether a sample of `n` can tell its `q`-quantile: at least five observations must lie beyond it on its thin side.
-pub fn supports(n: usize, q: f64) -> bool {
-    n as f64 * (1.0 - q).min(q) >= 5.0 - 1e-9
-}
-
-/// The numbers people ask of a sample.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spread {
-    /// How many.
-    pub n: usize,
-    /// Their mean.
-    pub mean: f64,
-    /// The smallest.
-    pub min: f64,
-    /// The median.
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: f64,
-    /// The 95th percentile.
-    pub p95: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The largest.
-    pub max: f64,
-}
-
-/// The spread of the finite ones of `values`; `None` when there are none.
-pub fn spread(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
+/// The statistics of the finite ones of `values`; `None` when there are none.
+pub fn quantiles(values: impl IntoIterator<Item = f64>) -> Option<Quantiles> {
     let sorted = sorted(values);
-    let q = |q| quantile(&sorted, q);
-    Some(Spread {
-        n: sorted.len(),
-        mean: mean(&sorted)?,
-        min: *sorted.first()?,
-        p50: q(0.5)?,
-        p90: q(0.9)?,
-        p95: q(0.95)?,
-        p99: q(0.99)?,
-        max: *sorted.last()?,
-    })
+    let ends = Quantiles {
+        count: sorted.len() as u64,
+        mean: mean(&sorted),
+        min: sorted.first().copied(),
+        max: sorted.last().copied(),
+        ..Quantiles::default()
+    };
+    (ends.count > 0).then(|| ends.with_percentiles(|fraction| quantile(&sorted, fraction)))
 }
 
 /// A histogram of durations: microseconds from 1 to an hour, three significant digits. (Zero is kept as zero.)
@@ -118,6 +90,18 @@ impl Histogram {
     /// The mean in seconds, as exact as the classes are; `None` when nothing was counted.
     pub fn mean(&self) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.mean() / 1e6)
+    }
+
+    /// Its statistics; `None` when nothing was counted.
+    pub fn quantiles(&self) -> Option<Quantiles> {
+        let ends = Quantiles {
+            count: self.count(),
+            mean: self.mean(),
+            min: self.quantile(0.0),
+            max: self.quantile(1.0),
+            ..Quantiles::default()
+        };
+        (ends.count > 0).then(|| ends.with_percentiles(|fraction| self.quantile(fraction)))
     }
 
     /// The classes in which something was counted: the upper end in seconds, and how many.
@@ -180,17 +164,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_mean_and_no_spread() {
+    fn nothing_has_no_mean_and_no_quantiles() {
         assert_eq!(mean(&[]), None);
-        assert_eq!(spread([f64::NAN, f64::INFINITY]), None);
-    }
-
-    #[test]
-    fn a_small_sample_does_not_know_its_tail() {
-        for (n, q, can) in [(9, 0.5, false), (10, 0.5, true), (99, 0.95, false), (100, 0.95, true), (499, 0.99, false)]
-        {
-            assert_eq!(supports(n, q), can, "{n} {q}");
-        }
+        assert_eq!(quantiles([f64::NAN, f64::INFINITY]), None);
     }
 
     proptest! {

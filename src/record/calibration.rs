@@ -1,6 +1,6 @@
 //! `calibration`: how right this client measures on a machine, load by load, held against llm-sim's own log.
 
-use super::{Body, Host, Tool};
+use super::{Body, Host, Quantiles, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,12 +43,12 @@ pub struct CalibrationLevel {
     /// Requests that failed.
     #[serde(default)]
     pub failed: u64,
-    /// Measured less true time to first token.
+    /// Measured less true time to first token: the mean with its sign, the other numbers of its size.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ttft_error_seconds: Option<ErrorSpread>,
-    /// Measured less true 99th percentile of the gaps, request by request.
+    pub ttft_error_seconds: Option<Quantiles>,
+    /// Measured less true 99th percentile of the gaps, request by request: the mean with its sign, the other numbers of its size.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub gap_p99_error_seconds: Option<ErrorSpread>,
+    pub gap_p99_error_seconds: Option<Quantiles>,
     /// Whether the 99th percentiles of both are below the limit; absent where one was not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub right: Option<bool>,
@@ -85,24 +85,10 @@ impl CalibrationLevel {
     /// Whether too few requests stand behind its errors to say that it is right. It is counted, not read, because records of
     /// before do not say it.
     pub fn is_doubtful(&self) -> bool {
-        let told = [&self.ttft_error_seconds, &self.gap_p99_error_seconds].into_iter().flatten().map(|error| error.n);
+        let told =
+            [&self.ttft_error_seconds, &self.gap_p99_error_seconds].into_iter().flatten().map(|error| error.count);
         told.min().unwrap_or(self.requests).min(self.requests) < Self::FEWEST
     }
-}
-
-/// Errors of many requests: the mean keeps its sign, the others are of their sizes.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ErrorSpread {
-    /// How many.
-    pub n: u64,
-    /// The mean, with its sign.
-    pub mean: f64,
-    /// The median size.
-    pub p50: f64,
-    /// The 99th percentile of the sizes.
-    pub p99: f64,
-    /// The largest.
-    pub max: f64,
 }
 
 /// A load that could not be measured.

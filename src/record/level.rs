@@ -1,6 +1,6 @@
 //! `level`: what one load level came to, in the client's own eyes. `run_end`: the last line of a run.
 
-use super::{Body, is_false};
+use super::{Body, Quantiles, is_false};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -65,33 +65,14 @@ pub struct LoadLevel {
     pub peak_bytes: Option<u64>,
     /// How late requests were sent after the moments they were due (open loop).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub schedule_lag_seconds: Option<Lateness>,
+    pub schedule_lag_seconds: Option<Quantiles>,
     /// How late the client's event loop was, asked a hundred times a second: its own part in every stamp.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub loop_lag_seconds: Option<Lateness>,
+    pub loop_lag_seconds: Option<Quantiles>,
 }
 
 impl Body for LoadLevel {
     const TYPE: &'static str = "level";
-}
-
-/// How late something was, over many times, in seconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Lateness {
-    /// How many times.
-    pub count: u64,
-    /// The mean.
-    pub mean: f64,
-    /// The median.
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The worst.
-    pub max: f64,
-    /// All of them as an HdrHistogram of microseconds, format V2, base64, as in `inter_chunk_latency_seconds`.
-    pub histogram: String,
 }
 
 /// The end of a run, written last: its absence says that the run was cut off.

@@ -6,9 +6,9 @@ mod failure;
 mod measured;
 
 pub use failure::{Attempt, Errors, Failure, FailureKind};
-pub use measured::{Chunks, Client, Derived, FirstTokens, Itl, LagSeconds, Timing, TokenSource, Tokens};
+pub use measured::{Chunks, Client, Derived, FirstTokens, Timing, TokenSource, Tokens};
 
-use super::{Body, GroundTruth, JoinedMemory, JoinedPower, Source};
+use super::{Body, GroundTruth, JoinedMemory, JoinedPower, Quantiles, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -83,9 +83,9 @@ pub struct Outcome {
     /// The form other tools use: (last token − first token) / (output − 1).
     #[serde(default)]
     pub tpot_seconds: Option<f64>,
-    /// Inter-token latency: the gaps between chunks with text. Null for fewer than two chunks.
+    /// Inter-chunk latency: the gaps between chunks with text, in seconds. Null for fewer than two chunks.
     #[serde(default)]
-    pub inter_chunk_latency_seconds: Option<Itl>,
+    pub inter_chunk_latency_seconds: Option<Quantiles>,
     /// Token counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,

@@ -144,10 +144,10 @@ fn shapes(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
             .iter()
             .enumerate()
             .filter_map(|(at, group)| Some((at, group.stat(metric)?, of(&group.shapes)?)))
-            .filter(|(_, stat, _)| stat.n >= ENOUGH)
+            .filter(|(_, stat, _)| stat.quantiles.count >= ENOUGH)
             .collect();
-        let low = shown.iter().map(|(_, stat, _)| stat.min).fold(f64::INFINITY, f64::min);
-        let high = shown.iter().map(|(_, stat, _)| stat.max).fold(f64::NEG_INFINITY, f64::max);
+        let low = shown.iter().filter_map(|(_, stat, _)| stat.quantiles.min).fold(f64::INFINITY, f64::min);
+        let high = shown.iter().filter_map(|(_, stat, _)| stat.quantiles.max).fold(f64::NEG_INFINITY, f64::max);
         if shown.is_empty() || low >= high {
             continue;
         }

@@ -5,6 +5,7 @@
 //! hold is added instead, and only what they hold is kept.
 
 use super::{BASE64, HOUR_MICROS, Histogram};
+use crate::record::Quantiles;
 use base64::Engine as _;
 use std::collections::BTreeMap;
 
@@ -145,6 +146,19 @@ impl Merged {
         let (lowest, width) = Self::values(class);
         let micros = if q <= 0.0 { lowest } else { lowest + width - 1 };
         Some(micros as f64 / 1e6)
+    }
+
+    /// Its statistics; `None` when nothing was counted.
+    pub fn quantiles(&self) -> Option<Quantiles> {
+        let sum: f64 = self.recorded().map(|(seconds, n)| seconds * n as f64).sum();
+        let ends = Quantiles {
+            count: self.n,
+            mean: (self.n > 0).then(|| sum / self.n as f64),
+            min: self.quantile(0.0),
+            max: self.quantile(1.0),
+            ..Quantiles::default()
+        };
+        (ends.count > 0).then(|| ends.with_percentiles(|fraction| self.quantile(fraction)))
     }
 
     /// The class of a number of microseconds.

@@ -65,8 +65,9 @@ impl Figures {
         let waited = sound("schedule", Unit::Seconds, timing.and_then(|t| t.scheduled).map(|at| 0.0 - at));
         let rate = sound("rate", Unit::PerSecond, o.rate);
         let itl = o.inter_chunk_latency_seconds.as_ref();
-        let itl_mean = sound("itl", Unit::Seconds, itl.map(|itl| itl.mean));
-        let known = itl.filter(|itl| possible(Unit::Seconds, itl.p50) && possible(Unit::Seconds, itl.p99));
+        let itl_mean = sound("itl", Unit::Seconds, itl.and_then(|itl| itl.mean));
+        let known = itl.and_then(|itl| itl.p50.zip(itl.p99));
+        let known = known.filter(|(p50, p99)| possible(Unit::Seconds, *p50) && possible(Unit::Seconds, *p99));
         let energy_bounds = power.and_then(|p| Some((p.energy_lower_joules?, p.energy_upper_joules?)));
         let whole =
             |(low, high): &(f64, f64)| low <= high && possible(Unit::Joules, *low) && possible(Unit::Joules, *high);
@@ -88,7 +89,7 @@ impl Figures {
             waited,
             end_seconds,
             values,
-            itl: known.map(|itl| (itl.p50, itl.p99)),
+            itl: known,
             itl_mean,
             energy_bounds: energy_bounds.filter(whole),
             net_bounds: power.and_then(|power| net_bounds(power)),

@@ -7,12 +7,11 @@ use super::key::{Key, Settings};
 use super::metric::Metric;
 use super::outlying::Outlying;
 use super::prompts::Prompts;
-use super::sample::{Stat, unsupported};
+use super::sample::Stat;
 use super::screen::Screens;
 use super::shape::Shapes;
 use super::window::{LEAST, Part};
 use crate::record::Source;
-use crate::stats::Merged;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,42 +99,6 @@ impl Throughput {
     }
 }
 
-/// The gaps between chunks of all requests of the group, merged.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Gaps {
-    /// How many gaps.
-    pub n: u64,
-    /// The median, in seconds.
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: f64,
-    /// The 95th percentile.
-    pub p95: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The longest.
-    pub max: f64,
-    /// The percentiles that so few gaps cannot tell.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub unsupported: Vec<&'static str>,
-}
-
-impl Gaps {
-    /// The gaps of merged histograms; `None` where there are none.
-    pub fn of(histogram: &Merged) -> Option<Self> {
-        let q = |q| histogram.quantile(q);
-        Some(Self {
-            n: histogram.count(),
-            p50: q(0.5)?,
-            p90: q(0.9)?,
-            p95: q(0.95)?,
-            p99: q(0.99)?,
-            max: q(1.0)?,
-            unsupported: unsupported(histogram.count()),
-        })
-    }
-}
-
 /// How far the tool was from what a simulated server says it really did: the worst of the group, in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Error {
@@ -197,9 +160,9 @@ pub struct Group {
     pub failed: u64,
     /// The spread of each metric over the requests that did not fail.
     pub metrics: BTreeMap<Metric, Stat>,
-    /// The gaps between chunks.
+    /// The gaps between chunks of all its requests, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub inter_chunk_latency_seconds: Option<Gaps>,
+    pub inter_chunk_latency_seconds: Option<Stat>,
     /// Where in the answers they are, of the streams that were kept; for pages.
     #[serde(skip)]
     pub gap_map: Option<GapMap>,

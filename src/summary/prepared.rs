@@ -93,7 +93,8 @@ impl Request {
         let o = &self.outcome;
         self.figures = Figures::of(o);
         self.kind = alike::kind(o);
-        self.gaps = o.inter_chunk_latency_seconds.as_ref().map(|itl| self.counts.read(&itl.histogram));
+        let histogram = o.inter_chunk_latency_seconds.as_ref().and_then(|itl| itl.histogram.as_ref());
+        self.gaps = histogram.map(|text| self.counts.read(text));
         self.steps = o.stream.as_ref().map(|stream| Steps::of(stream.iter().map(|(time, ..)| *time)));
     }
 }

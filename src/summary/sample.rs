@@ -1,6 +1,7 @@
 //! Samples: numbers of one metric, kept exactly while they are few and as counts of classes of 0.2 % when they are many.
 
 use super::shape::Shape;
+use crate::record::Quantiles;
 use crate::stats;
 use serde::Serialize;
 
@@ -11,9 +12,6 @@ pub const EXACT: usize = 20_000;
 /// How many numbers wait to be put into their classes together, which takes less time than one by one: the classes of many
 /// samples do not fit into a processor's cache, those of one do.
 const WAITING: usize = 256;
-
-/// The percentiles that are reported, with their names.
-const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)];
 
 /// The numbers of one metric in one group.
 #[derive(Debug, Clone, Default)]
@@ -35,61 +33,32 @@ struct Classes {
     max: f64,
 }
 
-/// What a sample says. Percentiles that it cannot support are named in `unsupported`.
+/// The statistics of one metric in one group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stat {
-    /// How many numbers.
-    pub n: u64,
-    /// Their mean.
-    pub mean: f64,
+    /// Count, mean, extremes and percentiles.
+    #[serde(flatten)]
+    pub quantiles: Quantiles,
     /// Their standard deviation (n − 1); absent for one number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sd: Option<f64>,
-    /// The smallest.
-    pub min: f64,
-    /// The median.
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: f64,
-    /// The 95th percentile.
-    pub p95: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The largest.
-    pub max: f64,
     /// The percentiles that so small a sample cannot tell: fewer than five numbers lie beyond them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<&'static str>,
-    /// Whether the percentiles are of classes of 0.2 % rather than of the numbers themselves.
+    /// Whether the percentiles are of the classes of a histogram rather than of the numbers themselves.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub classed: bool,
 }
 
 impl Stat {
-    /// A percentile by its name, `None` for a name that is none.
-    pub fn percentile(&self, name: &str) -> Option<f64> {
-        Some(match name {
-            "mean" => self.mean,
-            "min" => self.min,
-            "p50" => self.p50,
-            "p90" => self.p90,
-            "p95" => self.p95,
-            "p99" => self.p99,
-            "max" => self.max,
-            _ => return None,
-        })
+    fn exact(quantiles: Quantiles, sd: Option<f64>) -> Self {
+        Self { unsupported: quantiles.unsupported(), quantiles, sd, classed: false }
     }
 
-    /// Whether the sample can tell this percentile. A single number tells none, as little as eight do.
-    pub fn supports(&self, name: &str) -> bool {
-        !self.unsupported.contains(&name)
+    /// Statistics whose percentiles are of the classes of a histogram.
+    pub fn classed(quantiles: Quantiles, sd: Option<f64>) -> Self {
+        Self { classed: true, ..Self::exact(quantiles, sd) }
     }
-}
-
-/// Which percentiles a sample of `n` cannot tell.
-pub fn unsupported(n: u64) -> Vec<&'static str> {
-    let n = usize::try_from(n).unwrap_or(usize::MAX);
-    PERCENTILES.iter().filter(|(_, q)| !stats::supports(n, *q)).map(|(name, _)| *name).collect()
 }
 
 impl Sample {
@@ -150,22 +119,11 @@ impl Sample {
         if let Some(classes) = self.settled() {
             return Some(classes.stat());
         }
-        let spread = stats::spread(self.exact.iter().copied())?;
-        let n = spread.n as u64;
-        let squares: f64 = self.exact.iter().map(|v| (v - spread.mean).powi(2)).sum();
-        Some(Stat {
-            n,
-            mean: spread.mean,
-            sd: (n > 1).then(|| (squares / (n - 1) as f64).sqrt()),
-            min: spread.min,
-            p50: spread.p50,
-            p90: spread.p90,
-            p95: spread.p95,
-            p99: spread.p99,
-            max: spread.max,
-            unsupported: unsupported(n),
-            classed: false,
-        })
+        let quantiles = stats::quantiles(self.exact.iter().copied())?;
+        let (n, mean) = (quantiles.count, quantiles.mean?);
+        let squares: f64 = self.exact.iter().map(|v| (v - mean).powi(2)).sum();
+        let sd = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
+        Some(Stat::exact(quantiles, sd))
     }
 }
 
@@ -262,25 +220,22 @@ impl Classes {
     fn stat(&self) -> Stat {
         let n = self.n as f64;
         let mean = self.sum / n;
-        Stat {
-            n: self.n,
-            mean,
-            sd: Some(((self.squares - n * mean * mean).max(0.0) / (n - 1.0)).sqrt()),
-            min: self.min,
-            p50: self.quantile(0.5),
-            p90: self.quantile(0.9),
-            p95: self.quantile(0.95),
-            p99: self.quantile(0.99),
-            max: self.max,
-            unsupported: unsupported(self.n),
-            classed: true,
-        }
+        let ends = Quantiles {
+            count: self.n,
+            mean: Some(mean),
+            min: Some(self.min),
+            max: Some(self.max),
+            ..Quantiles::default()
+        };
+        let sd = ((self.squares - n * mean * mean).max(0.0) / (n - 1.0)).sqrt();
+        Stat::classed(ends.with_percentiles(|fraction| Some(self.quantile(fraction))), Some(sd))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Percentile;
 
     fn of(values: impl IntoIterator<Item = f64>) -> Sample {
         let mut sample = Sample::default();
@@ -292,34 +247,27 @@ mod tests {
     fn nothing_says_nothing_and_one_number_is_itself() {
         assert_eq!(of([f64::NAN, f64::INFINITY]).stat(), None);
         let one = of([2.5]).stat().unwrap();
-        assert_eq!((one.n, one.mean, one.sd, one.p99), (1, 2.5, None, 2.5));
-        assert!(!one.supports("p50") && !one.supports("p99") && one.supports("max"));
-    }
-
-    #[test]
-    fn a_small_sample_names_the_percentiles_it_cannot_tell() {
-        for (n, expect) in
-            [(4, vec!["p50", "p90", "p95", "p99"]), (32, vec!["p90", "p95", "p99"]), (100, vec!["p99"]), (500, vec![])]
-        {
-            assert_eq!(of((0..n).map(f64::from)).stat().unwrap().unsupported, expect, "{n}");
-        }
+        let numbers = one.quantiles;
+        assert_eq!((numbers.count, numbers.mean, one.sd, numbers.p999), (1, Some(2.5), None, Some(2.5)));
     }
 
     #[test]
     fn a_sample_that_outgrew_its_memory_keeps_its_percentiles_whatever_its_unit_and_sign() {
         for scale in [1e-6, 1.0, 1e10] {
             let values = (0..60_000).map(|i| (f64::from(i) - 15_000.0) * scale);
-            let exact = stats::spread(values.clone()).unwrap();
+            let exact = stats::quantiles(values.clone()).unwrap();
             let (even, odd): (Vec<_>, Vec<_>) = values.enumerate().partition(|(i, _)| i % 2 == 0);
             let mut sample = of(even.into_iter().map(|(_, v)| v));
             sample.merge(of(odd.into_iter().map(|(_, v)| v)));
             let stat = sample.stat().unwrap();
             assert!(stat.classed);
-            assert_eq!((stat.n, stat.min, stat.max), (60_000, exact.min, exact.max));
-            for (got, expect) in [(stat.p50, exact.p50), (stat.p95, exact.p95), (stat.p99, exact.p99)] {
+            let numbers = &stat.quantiles;
+            assert_eq!((numbers.count, numbers.min, numbers.max), (60_000, exact.min, exact.max));
+            for percentile in Percentile::ALL {
+                let (got, expect) = (numbers.get(percentile.name).unwrap(), exact.get(percentile.name).unwrap());
                 assert!((got - expect).abs() <= expect.abs() * 4e-3, "{got} {expect}");
             }
-            assert!((stat.mean - exact.mean).abs() < exact.mean.abs() * 1e-6);
+            assert!((numbers.mean.unwrap() - exact.mean.unwrap()).abs() < exact.mean.unwrap().abs() * 1e-6);
         }
     }
 }

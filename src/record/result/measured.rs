@@ -1,5 +1,6 @@
 //! What was measured of a request: moments, gaps, tokens, rates, and the client's own lateness.
 
+use crate::record::Quantiles;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,29 +31,6 @@ pub struct Timing {
     /// The end of the answer, or of the attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
-}
-
-/// The gaps between chunks with text, in seconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Itl {
-    /// How many gaps.
-    pub count: u64,
-    /// Their mean.
-    pub mean: f64,
-    /// The shortest.
-    pub min: f64,
-    /// The median.
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: f64,
-    /// The 95th percentile.
-    pub p95: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The longest.
-    pub max: f64,
-    /// All of them as an HdrHistogram of microseconds, format V2, base64: histograms of any runs add up exactly.
-    pub histogram: String,
 }
 
 /// Token counts. An unknown count is absent.
@@ -132,16 +110,5 @@ pub struct Derived {
 pub struct Client {
     /// How late the client's event loop was while the request ran: what it may have added to a stamp; what the system took before the loop was woken is not in it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lag_seconds: Option<LagSeconds>,
-}
-
-/// Lateness of the event loop, in seconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct LagSeconds {
-    /// The median.
-    pub p50: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The worst.
-    pub max: f64,
+    pub lag_seconds: Option<Quantiles>,
 }

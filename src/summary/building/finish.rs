@@ -3,9 +3,9 @@
 use super::Split;
 use super::{Building, Merged};
 use crate::summary::goodput::Goodput;
-use crate::summary::group::{ErrorCount, Gaps, Group, Throughput};
+use crate::summary::group::{ErrorCount, Group, Throughput};
 use crate::summary::metric::Metric;
-use crate::summary::sample::Sample;
+use crate::summary::sample::{Sample, Stat};
 use crate::summary::shape::{Shape, Shapes};
 use crate::summary::window::{Part, Tally, Target};
 use crate::summary::words::WORDS;
@@ -130,7 +130,7 @@ impl Building {
             ok: self.ok,
             failed: self.failed,
             metrics: self.samples.iter().filter_map(|(metric, sample)| Some((*metric, sample.stat()?))).collect(),
-            inter_chunk_latency_seconds: Gaps::of(&self.gaps),
+            inter_chunk_latency_seconds: self.gaps.quantiles().map(|quantiles| Stat::classed(quantiles, None)),
             gap_map: self.gap_map,
             watts: self.watts,
             energy,
