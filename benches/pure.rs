@@ -6,7 +6,7 @@ use criterion::{BatchSize, Criterion, Throughput};
 use llm_bench::chat::sse::{Event, Parser};
 use llm_bench::join::{Piece, Reading, Series, hear};
 use llm_bench::record::{self, Outcome, PowerKind, Record};
-use llm_bench::stats::{Counts, Histogram, Merged};
+use llm_bench::stats::{ClassCounts, Histogram, HistogramSum};
 use llm_bench::summary::{self, Collector};
 use std::hint::black_box;
 
@@ -66,14 +66,14 @@ fn histogram(c: &mut Criterion) {
         histogram
     };
     let (one, text) = (of(&gaps), of(&gaps).encode());
-    let (mut sum, mut counts, mut merged) = (Histogram::new(), Counts::default(), Merged::default());
+    let (mut sum, mut encoded) = (Histogram::new(), HistogramSum::default());
     let mut group = c.benchmark_group("histogram");
     group.bench_function("200 gaps counted", |b| b.iter(|| of(black_box(&gaps)).count()));
     group.bench_function("encode", |b| b.iter(|| one.encode().len()));
     group.bench_function("decode", |b| b.iter(|| Histogram::decode(black_box(&text)).is_ok()));
     group.bench_function("add", |b| b.iter(|| sum.add(black_box(&one)).is_ok()));
-    group.bench_function("add as text", |b| {
-        b.iter(|| counts.read(black_box(&text)).map(|()| merged.add(&counts)).is_ok())
+    group.bench_function("add encoded", |b| {
+        b.iter(|| ClassCounts::read(black_box(&text)).map(|counts| encoded.add(&counts, None)).is_ok())
     });
     group.finish();
 }

@@ -234,7 +234,7 @@ mod tests {
         let [level] = &made.levels[..] else { panic!("{made:?}") };
         let error = level.ttft_error_seconds.as_ref().unwrap();
         assert_eq!((error.count, error.mean), (2, Some(-0.0005)));
-        assert!((error.p99.unwrap() - 0.002).abs() < 1e-5, "{error:?}");
+        assert!((error.p99.unwrap() - 0.00199).abs() < 1e-5, "{error:?}");
         assert!((level.cpu_seconds_per_chunk.unwrap() - 1e-5).abs() < 1e-12);
         assert_eq!((level.peak_bytes, level.loop_lag_p99_seconds), (Some(5), Some(0.003)));
         assert_eq!((level.simulator_late_mean_seconds, level.simulator_late_max_seconds), (Some(0.001), Some(0.002)));

@@ -24,6 +24,8 @@ pub struct Figures {
     pub values: Values,
     /// Its median and 99th percentile gap between chunks, in seconds.
     pub itl: Option<(f64, f64)>,
+    /// Its shortest and longest gap between chunks, in seconds.
+    pub itl_ends: Option<(f64, f64)>,
     /// Its mean gap between chunks, in seconds.
     pub itl_mean: Option<f64>,
     /// At least and at most its energy, in joules.
@@ -66,8 +68,11 @@ impl Figures {
         let rate = sound("rate", Unit::PerSecond, o.rate);
         let itl = o.inter_chunk_latency_seconds.as_ref();
         let itl_mean = sound("itl", Unit::Seconds, itl.and_then(|itl| itl.mean));
-        let known = itl.and_then(|itl| itl.p50.zip(itl.p99));
-        let known = known.filter(|(p50, p99)| possible(Unit::Seconds, *p50) && possible(Unit::Seconds, *p99));
+        let both = |a: Option<f64>, b: Option<f64>| {
+            a.zip(b).filter(|(a, b)| possible(Unit::Seconds, *a) && possible(Unit::Seconds, *b))
+        };
+        let known = itl.and_then(|itl| both(itl.p50, itl.p99));
+        let ends = itl.and_then(|itl| both(itl.min, itl.max)).filter(|(min, max)| min <= max);
         let energy_bounds = power.and_then(|p| Some((p.energy_lower_joules?, p.energy_upper_joules?)));
         let whole =
             |(low, high): &(f64, f64)| low <= high && possible(Unit::Joules, *low) && possible(Unit::Joules, *high);
@@ -90,6 +95,7 @@ impl Figures {
             end_seconds,
             values,
             itl: known,
+            itl_ends: ends,
             itl_mean,
             energy_bounds: energy_bounds.filter(whole),
             net_bounds: power.and_then(|power| net_bounds(power)),

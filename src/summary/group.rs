@@ -7,9 +7,9 @@ use super::key::{Key, Settings};
 use super::metric::Metric;
 use super::outlying::Outlying;
 use super::prompts::Prompts;
-use super::sample::Stat;
+use super::sample::{Sample, Stat};
 use super::screen::Screens;
-use super::shape::Shapes;
+use super::shape::Shape;
 use super::window::{LEAST, Part};
 use crate::record::Source;
 use serde::Serialize;
@@ -198,9 +198,9 @@ pub struct Group {
     /// Requests that lie far out, by metric; they count like all others.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub outliers: BTreeMap<Metric, Outlying>,
-    /// The shapes of its spreads, of all its requests.
+    /// The numbers of the metrics whose distribution is drawn.
     #[serde(skip)]
-    pub shapes: Shapes,
+    pub(super) samples: BTreeMap<Metric, Sample>,
     /// The key that the group was made by.
     #[serde(skip)]
     pub(super) key: Key,
@@ -262,6 +262,11 @@ impl Group {
     /// The spread of one metric; `None` where no request has it.
     pub fn stat(&self, metric: Metric) -> Option<&Stat> {
         self.metrics.get(&metric)
+    }
+
+    /// The distribution of one of the metrics that are drawn.
+    pub fn shape(&self, metric: Metric) -> Option<Shape> {
+        self.samples.get(&metric).map(Sample::shape)
     }
 
     /// All its requests.

@@ -54,7 +54,7 @@ pub use sample::{EXACT, Stat};
 pub use screen::{Screen, Screens};
 pub use seen::{Doubled, Runs, Seen};
 pub use series::Columns;
-pub use shape::{Class, Shape, Shapes};
+pub use shape::{DRAWN, Shape};
 pub use values::Values;
 pub use window::{FLIGHTS, LEAST, Part, Window};
 

@@ -8,7 +8,7 @@ use crate::record::{Accuracy, AccuracyLevel, LoadLevel, Percentile, Quantiles};
 use crate::report::columns::{COLUMNS, Cell};
 use crate::report::{Options, work};
 use crate::stats::Histogram;
-use crate::summary::{Columns, Energy, GapMap, Joules, Metric, Row, Shapes, Slo, Split, Summary};
+use crate::summary::{Columns, DRAWN, Energy, GapMap, Group, Joules, Metric, Row, Shape, Slo, Split, Summary};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -46,7 +46,7 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
             "name": name, "model": group.model, "cells": cells, "stats": stats, "ok": group.ok, "failed": group.failed,
             "concurrency": group.concurrency, "rate": group.rate, "work": work,
             "energy": group.energy.as_ref().map(|e| energy(e, group.energy_split.as_ref())),
-            "shapes": summary.sampled().then(|| shapes(&group.shapes)),
+            "shapes": summary.sampled().then(|| shapes(group)),
             "intervals": intervals.iter().map(|(key, (low, high))| ((*key).to_owned(), json!([short(*low), short(*high)]))).collect::<Map<_, _>>(),
             "gaps": group.gap_map.as_ref().map(gaps),
             "facts": facts(group),
@@ -265,20 +265,11 @@ fn energy(energy: &Energy, split: Option<&Split>) -> Value {
     })
 }
 
-/// How many requests of a group took how long, where the page does not hold them one by one: classes as their middles and counts.
-fn shapes(shapes: &Shapes) -> Value {
-    let mut all = Map::new();
-    for (name, shape) in [
-        (Metric::Ttft.name(), &shapes.ttft),
-        (Metric::DecodeRate.name(), &shapes.decode),
-        (Metric::GenerationTime.name(), &shapes.e2e),
-    ] {
-        let Some(shape) = shape else { continue };
-        let zeros = (shape.zeros > 0).then(|| json!([0, shape.zeros]));
-        let classes = shape.classes().map(|class| json!([short((class.low * class.high).sqrt()), class.n]));
-        all.insert(name.into(), zeros.into_iter().chain(classes).collect());
-    }
-    Value::Object(all)
+/// The distribution of requests over times and rates, where the page does not hold them one by one: numbers and their counts.
+fn shapes(group: &Group) -> Value {
+    let shape = |metric: Metric| Some((metric.name().to_owned(), group.shape(metric)?));
+    let pairs = |shape: Shape| shape.numbers().map(|(value, n)| json!([short(value), n])).collect();
+    Value::Object(DRAWN.into_iter().filter_map(shape).map(|(name, shape)| (name, pairs(shape))).collect())
 }
 
 /// Where in the answers gaps are long, as the classes that hold any.
