@@ -8,8 +8,8 @@ use super::ask::Told;
 use super::{Dialect, Parameters};
 use crate::clock;
 use crate::record::{
-    Chunks, Cost, CostSource, Derived, Errors, FailureKind, FirstTokens, Itl, Model, Outcome, Timing, TokenSource,
-    Tokens,
+    Chunks, Cost, CostSource, Derived, Errors, FailureKind, FirstTokens, Model, Outcome, Quantiles, Timing,
+    TokenSource, Tokens,
 };
 use crate::stats::{self, Histogram};
 use serde_json::{Map, Value};
@@ -50,7 +50,7 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
         outcome.tpot_corrected_seconds = (rest >= 0.5).then(|| (to - from) / rest);
         outcome.tpot_seconds = (output >= 2).then(|| (to - from) / (output - 1) as f64);
     }
-    outcome.inter_chunk_latency_seconds = itl(&answer.chunks);
+    outcome.inter_chunk_latency_seconds = inter_chunk_latency(&answer.chunks);
     outcome.derived = derived(outcome, &answer, &tokens);
     outcome.cost = cost(&answer, &tokens, model);
     outcome.timing_seconds = start.map(|_| timing);
@@ -158,22 +158,12 @@ fn first_tokens(answer: &Answer, output: Option<u64>) -> Option<FirstTokens> {
     Some(FirstTokens { tokens: (output * f64::from(first.bytes) / bytes).max(1.0), exact: false })
 }
 
-fn itl(chunks: &[Chunk]) -> Option<Itl> {
-    let gaps: Vec<u64> = chunks.windows(2).map(|pair| pair[1].at.ns.saturating_sub(pair[0].at.ns)).collect();
-    let spread = stats::spread(gaps.iter().map(|&ns| ns as f64 / 1e9))?;
+fn inter_chunk_latency(chunks: &[Chunk]) -> Option<Quantiles> {
+    let gaps = || chunks.windows(2).map(|pair| pair[1].at.ns.saturating_sub(pair[0].at.ns));
+    let quantiles = stats::quantiles(gaps().map(|ns| ns as f64 / 1e9))?;
     let mut histogram = Histogram::new();
-    gaps.iter().for_each(|&ns| histogram.add_ns(ns));
-    Some(Itl {
-        count: gaps.len() as u64,
-        mean: spread.mean,
-        min: spread.min,
-        p50: spread.p50,
-        p90: spread.p90,
-        p95: spread.p95,
-        p99: spread.p99,
-        max: spread.max,
-        histogram: histogram.encode(),
-    })
+    gaps().for_each(|ns| histogram.add_ns(ns));
+    Some(Quantiles { histogram: Some(histogram.encode()), ..quantiles })
 }
 
 fn most_per_read(chunks: &[Chunk]) -> u64 {
@@ -253,7 +243,7 @@ fn warnings<'a>(
     warn(succeeded && answer.whole && parameters.stream, "not_streamed");
     warn(succeeded && answer.chunks.is_empty(), "empty_answer");
     // Many chunks in one read, and nearly all of the time before it: something on the way collected the stream.
-    let spread = outcome.inter_chunk_latency_seconds.as_ref().map(|itl| itl.mean * itl.count as f64);
+    let spread = outcome.inter_chunk_latency_seconds.as_ref().and_then(|itl| Some(itl.mean? * itl.count as f64));
     let buffered = most_per_read(&answer.chunks) as usize * 2 > answer.chunks.len()
         && answer.chunks.len() >= 8
         && spread.zip(outcome.ttft_seconds).is_some_and(|(spread, ttft)| spread < 0.05 * ttft);

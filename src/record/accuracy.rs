@@ -1,6 +1,6 @@
 //! `accuracy`: the accuracy of the client at each load.
 
-use super::{Body, Host, Tool};
+use super::{Body, Host, Quantiles, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -44,10 +44,10 @@ pub struct AccuracyLevel {
     /// Failed requests.
     #[serde(default)]
     pub failed: u64,
-    /// Measured − logged TTFT.
-    pub ttft_error_seconds: Option<ErrorSpread>,
-    /// Measured − logged 99th percentile of the gaps of a request.
-    pub gap_p99_error_seconds: Option<ErrorSpread>,
+    /// Measured − logged TTFT; the mean is signed, the others are of absolute errors.
+    pub ttft_error_seconds: Option<Quantiles>,
+    /// Measured − logged 99th percentile of the gaps of a request, likewise.
+    pub gap_p99_error_seconds: Option<Quantiles>,
     /// Whether the 99th percentile of both errors is below the limit; absent where one is missing.
     pub accurate: Option<bool>,
     /// Whether there are fewer than 100 requests, too few for a 99th percentile.
@@ -75,24 +75,10 @@ impl AccuracyLevel {
     /// Whether too few requests stand behind its errors to say that it is right. It is counted, not read, because records of
     /// before do not say it.
     pub fn is_uncertain(&self) -> bool {
-        let told = [&self.ttft_error_seconds, &self.gap_p99_error_seconds].into_iter().flatten().map(|error| error.n);
+        let told =
+            [&self.ttft_error_seconds, &self.gap_p99_error_seconds].into_iter().flatten().map(|error| error.count);
         told.min().unwrap_or(self.requests).min(self.requests) < Self::FEWEST
     }
-}
-
-/// Distribution of errors, in seconds. The mean is signed; the others are of absolute errors.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ErrorSpread {
-    /// Number of requests.
-    pub n: u64,
-    /// Signed mean.
-    pub mean: f64,
-    /// Median of the absolute errors.
-    pub p50: f64,
-    /// 99th percentile of the absolute errors.
-    pub p99: f64,
-    /// Largest absolute error.
-    pub max: f64,
 }
 
 /// A load that could not be measured.

@@ -1,6 +1,6 @@
 //! `level` and `run_end`: summaries of a load level and of a run.
 
-use super::{Body, is_false};
+use super::{Body, Quantiles, is_false};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -53,32 +53,13 @@ pub struct LoadLevel {
     /// macOS.
     pub peak_bytes: Option<u64>,
     /// Delay of requests after their scheduled times (open loop).
-    pub schedule_lag_seconds: Option<Lateness>,
+    pub schedule_lag_seconds: Option<Quantiles>,
     /// Lag of the client's event loop, sampled 100 times per second: the client's part in each timestamp.
-    pub loop_lag_seconds: Option<Lateness>,
+    pub loop_lag_seconds: Option<Quantiles>,
 }
 
 impl Body for LoadLevel {
     const TYPE: &'static str = "level";
-}
-
-/// How late something was, over many times, in seconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Lateness {
-    /// How many times.
-    pub count: u64,
-    /// The mean.
-    pub mean: f64,
-    /// The median.
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The worst.
-    pub max: f64,
-    /// All of them as an HdrHistogram of microseconds, format V2, base64, as in `inter_chunk_latency_seconds`.
-    pub histogram: String,
 }
 
 /// The end of a run: the last line that llm-run writes. A run without it was interrupted.

@@ -19,6 +19,7 @@ mod model;
 mod object;
 mod power;
 mod prompt;
+mod quantiles;
 mod result;
 mod run;
 mod sampler;
@@ -27,22 +28,23 @@ mod search;
 mod skim;
 mod start;
 
-pub use accuracy::{Accuracy, AccuracyLevel, ErrorSpread, NotMeasured};
+pub use accuracy::{Accuracy, AccuracyLevel, NotMeasured};
 pub use join_summary::{JoinSummary, RunMemory, RunPower};
 pub use joined::{
     EnergyCost, GroundTruth, Idle, JoinedMemory, JoinedPower, MemoryFigures, MemoryPhase, MemoryPoint, PhaseEnergy,
     Quality, Watts,
 };
-pub use level::{Lateness, LoadLevel, RunEnd};
+pub use level::{LoadLevel, RunEnd};
 pub use load::{Load, LoadTimeSource, Loader};
 pub use memory::{GpuMemory, Memory, ProcessMemory, SystemMemory};
 pub use model::{Model, Pricing, Source};
 pub use object::Object;
 pub use power::{Power, PowerKind};
 pub use prompt::{Counted, Prompt, Synthetic};
+pub use quantiles::{Percentile, Quantiles, supports};
 pub use result::{
-    Attempt, Chunks, Client, Cost, CostSource, Derived, Errors, Failure, FailureKind, Files, FirstTokens, Itl,
-    LagSeconds, Outcome, Phase, PromptUsed, Timing, TokenSource, Tokens,
+    Attempt, Chunks, Client, Cost, CostSource, Derived, Errors, Failure, FailureKind, Files, FirstTokens, Outcome,
+    Phase, PromptUsed, Timing, TokenSource, Tokens,
 };
 pub use run::{Host, Run, Tool};
 pub use sampler::{Sampler, SamplerEvent};

@@ -4,9 +4,9 @@ mod failure;
 mod measured;
 
 pub use failure::{Attempt, Errors, Failure, FailureKind};
-pub use measured::{Chunks, Client, Derived, FirstTokens, Itl, LagSeconds, Timing, TokenSource, Tokens};
+pub use measured::{Chunks, Client, Derived, FirstTokens, Timing, TokenSource, Tokens};
 
-use super::{Body, GroundTruth, JoinedMemory, JoinedPower, Source};
+use super::{Body, GroundTruth, JoinedMemory, JoinedPower, Quantiles, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -77,7 +77,7 @@ pub struct Outcome {
     pub tpot_seconds: Option<f64>,
     /// Distribution of the gaps between chunks with text; null for fewer than two chunks.
     #[serialize_always]
-    pub inter_chunk_latency_seconds: Option<Itl>,
+    pub inter_chunk_latency_seconds: Option<Quantiles>,
     /// Token counts.
     pub tokens: Option<Tokens>,
     /// Chunks of the stream.

@@ -213,7 +213,7 @@ fn finish(
         outcome.text = Some(answer.clone());
     }
     // The lag matters where it could have moved the first token by a twentieth: then, or as a rule while the request ran.
-    let usual = outcome.client.as_ref().and_then(|client| client.lag_seconds.as_ref()).map(|lag| lag.p99);
+    let usual = outcome.client.as_ref().and_then(|client| client.lag_seconds.as_ref()).and_then(|lag| lag.p99);
     let lag = usual.into_iter().chain(at_first).reduce(f64::max);
     if lag.zip(outcome.ttft_seconds).is_some_and(|(lag, ttft)| lag > 0.001 && lag > ttft * 0.05) {
         outcome.warnings.push("client_lag".into());

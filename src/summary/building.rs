@@ -16,7 +16,7 @@ use super::sample::Sample;
 use super::window::Flight;
 use super::words::{LONGEST_WORD, WORDS, Words, note};
 use crate::record::{CostSource, Files, JoinedPower, PhaseEnergy, PromptUsed, Watts};
-use crate::stats::Merged;
+use crate::stats::HistogramSum;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// How many requests of ramps a group keeps at least: more than any client has in flight when one ends.
@@ -31,7 +31,7 @@ pub struct Building {
     samples: BTreeMap<Metric, Sample>,
     /// Which measurements that count once per run were counted already.
     once: HashSet<(Metric, String)>,
-    gaps: Merged,
+    gaps: HistogramSum,
     gap_map: Option<GapMap>,
     watts: BTreeMap<Metric, Range>,
     energy: Option<Energy>,
@@ -79,7 +79,7 @@ impl Building {
             failed: 0,
             samples: BTreeMap::new(),
             once: HashSet::new(),
-            gaps: Merged::default(),
+            gaps: HistogramSum::default(),
             gap_map: None,
             watts: BTreeMap::new(),
             energy: None,
@@ -204,8 +204,8 @@ impl Building {
         if let Some(steps) = &request.steps {
             self.gap_map.get_or_insert_default().add(steps);
         }
-        match request.gaps {
-            Some(Ok(())) => self.gaps.add(&request.counts),
+        match &request.gaps {
+            Some(Ok(counts)) => self.gaps.add(counts, figures.itl_ends),
             Some(Err(_)) => self.warnings.add("unreadable_histogram", 1),
             None => {}
         }

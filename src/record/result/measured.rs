@@ -1,5 +1,6 @@
 //! Times, tokens, chunks and rates of a request, and the client's own delays.
 
+use crate::record::Quantiles;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -25,29 +26,6 @@ pub struct Timing {
     pub last_token: Option<f64>,
     /// End of the response, or failure of the request.
     pub end: Option<f64>,
-}
-
-/// The gaps between chunks with text, in seconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Itl {
-    /// How many gaps.
-    pub count: u64,
-    /// Their mean.
-    pub mean: f64,
-    /// The shortest.
-    pub min: f64,
-    /// The median.
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: f64,
-    /// The 95th percentile.
-    pub p95: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The longest.
-    pub max: f64,
-    /// All of them as an HdrHistogram of microseconds, format V2, base64: histograms of any runs add up exactly.
-    pub histogram: String,
 }
 
 /// Token counts. An unknown count is absent.
@@ -123,16 +101,5 @@ pub struct Derived {
 pub struct Client {
     /// Lag of the client's event loop during the request, which may have delayed a timestamp. Time before the
     /// operating system woke the loop is not included.
-    pub lag_seconds: Option<LagSeconds>,
-}
-
-/// Lag of an event loop, in seconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct LagSeconds {
-    /// Median.
-    pub p50: f64,
-    /// 99th percentile.
-    pub p99: f64,
-    /// Maximum.
-    pub max: f64,
+    pub lag_seconds: Option<Quantiles>,
 }
