@@ -4,52 +4,17 @@ use super::Options;
 use super::aligned::{self, Strip};
 use super::calibration;
 use super::changes;
-use super::columns::{COLUMNS, Cell, Column};
+use super::choose;
 use super::notes::notes;
 use super::number;
 use crate::clock;
-use crate::summary::{Comparison, Metric, Shape, Shapes, Stat, Summary, Unit, Verdict};
+use crate::summary::{COLUMNS, Cell, Column, Comparison, Metric, Shape, Shapes, Stat, Summary, Verdict};
 use crate::text::plain;
 use std::io::{self, Write};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// The columns of a short table, where any group has them.
-const SHOWN: [&str; 27] = [
-    "model",
-    "source",
-    "provider",
-    "load",
-    "set",
-    "ok",
-    "failed",
-    "load_s",
-    "ttft_p50",
-    "ttft_p95",
-    "decode_tok_s",
-    "tok_s",
-    "gen_s",
-    "goodput",
-    "out_tok",
-    "total_w",
-    "j_tok",
-    "prefill_j",
-    "decode_j",
-    "energy_cost",
-    "carbon_g",
-    "mem_high",
-    "usd",
-    "usd_1m",
-    "usd_1m_in_list",
-    "usd_1m_out_list",
-    "finish",
-];
-
-/// Of these, what tells the rows apart.
-const NAMES: [&str; 5] = ["model", "source", "provider", "load", "set"];
-
-/// The columns that a load adds: what was got through together, beside what was asked.
-const OF_LOADS: [&str; 6] =
-    ["ttft_p99", "throughput", "requests_s", "offered_rate", "sent_rate", "achieved_concurrency"];
+/// The columns that tell the rows apart.
+const NAMES: [&str; 5] = ["model", "source", "provider", "load_level", "settings"];
 
 /// The widest a column of words may be, in columns of the terminal.
 const WIDEST: usize = 44;
@@ -70,9 +35,12 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     let mut marked = false;
     let strip = |column: &&Column| {
         let cells = written(summary, column, &mut marked);
-        Strip { right: column.unit.is_some(), names: NAMES.contains(&column.key), cells }
+        Strip { right: column.unit().is_some(), names: NAMES.contains(&column.row.key), cells }
     };
     aligned::write(&columns.iter().map(strip).collect::<Vec<_>>(), options.screen, to)?;
+    for line in choose::empty(summary, options) {
+        writeln!(to, "{line}")?;
+    }
     shapes(summary, to)?;
     failures(summary, to)?;
     let notes = notes(summary);
@@ -95,15 +63,10 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
 /// The columns that were asked for; else those of a short table that any group has.
 pub fn columns(summary: &Summary, options: &Options) -> Vec<&'static Column> {
     let loads = summary.groups.iter().any(|group| group.rate.is_some() || group.concurrency.is_some_and(|n| n > 1));
-    let asked = |key: &str| match key {
-        // A load is judged by its tail.
-        "ttft_p95" => !loads,
-        key => SHOWN.contains(&key) || (loads && OF_LOADS.contains(&key)),
-    };
     let shown = COLUMNS
         .iter()
-        .filter(|column| asked(column.key))
-        .filter(|column| summary.groups.iter().any(|group| worth((column.of)(group), column.key)));
+        .filter(|column| column.show.text.holds(loads))
+        .filter(|column| summary.groups.iter().any(|group| worth(column.cell(group), column.row.key)));
     options.columns.clone().unwrap_or_else(|| shown.collect())
 }
 
@@ -133,12 +96,12 @@ fn shapes(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
     const BINS: usize = 24;
     const ENOUGH: u64 = 20;
     type Of = fn(&Shapes) -> Option<&Shape>;
-    let drawn: [(Metric, &str, Of); 3] = [
-        (Metric::Ttft, "ttft", |shapes| shapes.ttft.as_ref()),
-        (Metric::DecodeRate, "decode", |shapes| shapes.decode.as_ref()),
-        (Metric::GenerationTime, "time", |shapes| shapes.e2e.as_ref()),
+    let drawn: [(Metric, Of); 3] = [
+        (Metric::TTFT, |shapes| shapes.ttft.as_ref()),
+        (Metric::DECODE_RATE, |shapes| shapes.decode.as_ref()),
+        (Metric::E2E, |shapes| shapes.e2e.as_ref()),
     ];
-    for (metric, words, of) in drawn {
+    for (metric, of) in drawn {
         let shown: Vec<(usize, &Stat, &Shape)> = summary
             .groups
             .iter()
@@ -152,7 +115,7 @@ fn shapes(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
             continue;
         }
         let say = |value| number::alone(value, metric.unit());
-        writeln!(to, "\n{words}, {} to {}", say(low), say(high))?;
+        writeln!(to, "\n{}, {} to {}", metric.row().label, say(low), say(high))?;
         // Of the requests themselves while all are there; of the classes that all were counted in when they are not.
         let mut exact = vec![[0u64; BINS]; summary.groups.len()];
         for row in summary.rows.iter().filter(|row| row.ok() && !row.warmup) {
@@ -254,16 +217,16 @@ fn worth(cell: Cell, key: &str) -> bool {
 
 /// A column as texts: its label, its unit, then a cell per group.
 fn written(summary: &Summary, column: &Column, marked: &mut bool) -> Vec<String> {
-    let cells: Vec<Cell> = summary.groups.iter().map(column.of).collect();
-    let unit = column.unit.unwrap_or(Unit::Count);
+    let cells: Vec<Cell> = summary.groups.iter().map(|group| column.cell(group)).collect();
+    let unit = column.row.unit();
     let decimals = number::decimals(unit, cells.iter().filter_map(Cell::value));
     // Where one number is marked, the others leave the mark's place empty, so that digits stand under digits.
     let any_mark = cells.iter().any(|cell| matches!(cell, Cell::Number { doubt: Some(_), .. }));
     let blank = if any_mark { " " } else { "" };
     *marked |= any_mark;
-    let mut texts = vec![format!("{}{blank}", column.label), format!("{}{blank}", number::scale(unit).0)];
+    let mut texts = vec![format!("{}{blank}", column.label), format!("{}{blank}", column.unit_beside())];
     texts.extend(cells.into_iter().map(|cell| match cell {
-        Cell::Absent => format!("{}{blank}", if column.unit.is_some() { "-" } else { "" }),
+        Cell::Absent => format!("{}{blank}", if column.unit().is_some() { "-" } else { "" }),
         Cell::Text(text) => cut(&plain(&text), WIDEST),
         Cell::Number { value, doubt, .. } => {
             format!("{}{}", number::write(value, unit, decimals), if doubt.is_some() { "?" } else { blank })

@@ -4,7 +4,7 @@ use super::Split;
 use super::{Building, Merged};
 use crate::summary::goodput::Goodput;
 use crate::summary::group::{ErrorCount, Group, Throughput};
-use crate::summary::metric::Metric;
+use crate::summary::registry::Metric;
 use crate::summary::sample::{Sample, Stat};
 use crate::summary::shape::{Shape, Shapes};
 use crate::summary::window::{Part, Tally, Target};
@@ -80,10 +80,10 @@ impl Building {
         });
         let shape = |metric| self.samples.get(&metric).map(Sample::shape);
         let shapes = Shapes {
-            ttft: shape(Metric::Ttft),
-            decode: shape(Metric::DecodeRate),
+            ttft: shape(Metric::TTFT),
+            decode: shape(Metric::DECODE_RATE),
             itl: gap_shape(&self.gaps),
-            e2e: shape(Metric::GenerationTime),
+            e2e: shape(Metric::E2E),
         };
         let model = match (self.key.model.is_empty(), self.models.len()) {
             (false, _) | (true, 0) => self.key.model.clone(),
@@ -129,8 +129,12 @@ impl Building {
             details: self.details,
             ok: self.ok,
             failed: self.failed,
-            metrics: self.samples.iter().filter_map(|(metric, sample)| Some((*metric, sample.stat()?))).collect(),
-            inter_chunk_latency_seconds: self.gaps.quantiles().map(|quantiles| Stat::classed(quantiles, None)),
+            metrics: self
+                .samples
+                .iter()
+                .filter_map(|(metric, sample)| Some((*metric, sample.stat()?)))
+                .chain(self.gaps.quantiles().map(|quantiles| (Metric::ICL, Stat::classed(quantiles, None))))
+                .collect(),
             gap_map: self.gap_map,
             watts: self.watts,
             energy,
