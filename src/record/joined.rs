@@ -103,7 +103,7 @@ pub struct JoinedPower {
     pub clock: String,
     /// The meters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sources: Vec<String>,
+    pub meters: Vec<String>,
     /// The domain that `energy_joules` is of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_domain: Option<String>,

@@ -18,7 +18,7 @@ pub struct Power {
     /// The reading's number, from 1.
     pub seq: u64,
     /// The meter: `powermetrics`, `rapl` …
-    pub source: String,
+    pub meter: String,
     /// What kind of reading it is, and so how energy follows from it.
     pub kind: PowerKind,
     /// The length of the window that `watts` is the mean over, in seconds; for a counter, the time since the reading before.

@@ -20,7 +20,7 @@ pub struct Sampler {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot: Option<String>,
     /// The meters, or `process table`.
-    pub sources: Vec<String>,
+    pub meters: Vec<String>,
     /// What is measured: power domains, or the processes that were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub measures: Option<Vec<String>>,

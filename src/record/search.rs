@@ -4,7 +4,7 @@ use super::Body;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The highest load that holds conditions, and how it was found. Its points are ordinary results and `level` records.
+/// The highest load that meets every SLO, and how it was found. Its points are ordinary results and `level` records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Search {
     /// The run's id.
@@ -14,7 +14,7 @@ pub struct Search {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
     /// What was to hold, as it was asked.
-    pub conditions: Vec<String>,
+    pub slos: Vec<String>,
     /// What was searched over.
     pub over: SearchOver,
     /// The lowest load that was to be tried.
@@ -53,9 +53,9 @@ pub enum SearchOver {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SearchOutcome {
-    /// A load that holds and one that does not are as near to each other as was asked.
+    /// A load that passes and one that fails are as near to each other as was asked.
     Found,
-    /// The lowest load does not hold.
+    /// The lowest load fails.
     NonePassed,
     /// The highest load holds.
     AllPassed,
@@ -71,7 +71,7 @@ pub struct SearchPoint {
     /// The load: requests at once, or per second.
     pub load: f64,
     /// Whether all conditions held and the server kept up; null when too few requests ended to tell.
-    pub holds: Option<bool>,
+    pub passes: Option<bool>,
     /// How many requests it is judged by.
     pub requests: u64,
     /// How many of them failed or were not sent: each breaks its conditions.
@@ -83,7 +83,7 @@ pub struct SearchPoint {
     /// Whether the server kept up with a rate; absent where requests did not come by the clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<SearchQueue>,
-    /// Why the load does not hold, or cannot be told, where that is no matter of the values: the queue grows, every request failed.
+    /// Why the load fails, or cannot be told, where that is no matter of the values: the queue grows, every request failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -91,7 +91,7 @@ pub struct SearchPoint {
 /// Whether a server kept up with requests that came by the clock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchQueue {
-    /// Whether the queue still grows, so that the load does not hold however the values are; null where that is unclear.
+    /// Whether the queue still grows, so that the load fails however the values are; null where that is unclear.
     pub grows: Option<bool>,
     /// Requests per second as they were due, from the first to the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,5 +119,5 @@ pub struct SearchValue {
     /// How many numbers it is of.
     pub n: u64,
     /// Whether it held; null when `n` is too small to tell.
-    pub holds: Option<bool>,
+    pub passes: Option<bool>,
 }

@@ -67,7 +67,7 @@ pub struct Settings {
     pub parameters: Parameters,
     /// The load levels, one after another; of a search, the first.
     pub levels: Vec<Level>,
-    /// The highest load that holds is searched, from the first level on.
+    /// The highest load that passes is searched, from the first level on.
     pub search: Option<Search>,
     /// How long the load rises before each level; what is sent meanwhile is warm-up.
     pub ramp: Duration,

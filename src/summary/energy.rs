@@ -130,7 +130,7 @@ pub struct Same {
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Meter {
     /// The meters.
-    pub sources: BTreeSet<String>,
+    pub meters: BTreeSet<String>,
     /// The domains that energies are of.
     pub total_domains: BTreeSet<String>,
     /// The lowest coverage of a request, 0 to 1.

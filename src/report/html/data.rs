@@ -5,7 +5,7 @@ use super::links::href;
 use super::table::ROWS;
 use super::unseen;
 use super::vocabulary::vocabulary;
-use crate::record::{Calibration, CalibrationLevel, LoadLevel, Percentile, Quantiles};
+use crate::record::{Accuracy, AccuracyLevel, LoadLevel, Percentile, Quantiles};
 use crate::report::{Options, work};
 use crate::stats::Histogram;
 use crate::summary::{
@@ -44,7 +44,7 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
         "results": summary.results, "weight": weight, "rows": rows(&summary.rows, summary.slo.as_ref(), options, t0),
         "power": series(&summary.power, t0), "memory": series(&summary.memory, t0),
         "levels": summary.levels.iter().filter(|level| level.skipped.is_none()).map(level).collect::<Vec<_>>(),
-        "calibration": summary.calibration.as_ref().map(calibration),
+        "accuracy": summary.accuracy.as_ref().map(accuracy),
     })
 }
 
@@ -114,15 +114,15 @@ fn level(level: &LoadLevel) -> Value {
     })
 }
 
-/// The curve of a calibration.
-fn calibration(calibration: &Calibration) -> Value {
+/// The curve of a accuracy.
+fn accuracy(accuracy: &Accuracy) -> Value {
     let error = |error: &Option<Quantiles>| {
         error.as_ref().map(|e| json!({ "mean": e.mean.map(short), "p50": e.p50.map(short), "p99": e.p99.map(short) }))
     };
-    let level = |l: &CalibrationLevel| json!({ "n": l.concurrency, "ttft": error(&l.ttft_error_seconds), "gap": error(&l.gap_p99_error_seconds) });
+    let level = |l: &AccuracyLevel| json!({ "n": l.concurrency, "ttft": error(&l.ttft_error_seconds), "gap": error(&l.gap_p99_error_seconds) });
     json!({
-        "limit": short(calibration.limit_seconds), "accurate_up_to": calibration.accurate_up_to,
-        "levels": calibration.levels.iter().map(level).collect::<Vec<_>>(),
+        "limit": short(accuracy.limit_seconds), "accurate_up_to": accuracy.accurate_up_to,
+        "levels": accuracy.levels.iter().map(level).collect::<Vec<_>>(),
     })
 }
 
@@ -157,7 +157,7 @@ fn facts(group: &Group) -> Vec<(&'static str, String)> {
     }
     say("no power because", group.no_power.keys().cloned().collect());
     if let Some(meter) = &group.meter {
-        say("meter", set(&meter.sources));
+        say("meter", set(&meter.meters));
         say("total is", set(&meter.total_domains));
         say("energy shared by", set(&meter.attribution));
         say("quality of energy", meter.quality.iter().map(|(word, n)| format!("{word} {n}")).collect());

@@ -28,7 +28,7 @@ pub struct Head {
 }
 
 /// Columns that no row has a value for, for one reason: keys and labels.
-pub struct LeftOut {
+pub struct NotMeasured {
     pub why: &'static str,
     pub columns: Vec<(&'static str, &'static str)>,
 }
@@ -56,16 +56,16 @@ pub fn shown(summary: &Summary) -> Vec<&'static Column> {
 }
 
 /// The others, and what would fill them.
-pub fn left_out(summary: &Summary, shown: &[&'static Column]) -> Vec<LeftOut> {
+pub fn not_measured(summary: &Summary, shown: &[&'static Column]) -> Vec<NotMeasured> {
     if summary.groups.is_empty() {
         return Vec::new();
     }
-    let mut all: Vec<LeftOut> = Vec::new();
+    let mut all: Vec<NotMeasured> = Vec::new();
     for column in COLUMNS.iter().filter(|column| shown.iter().all(|one| one.key != column.key)) {
         let (why, one) = (column.why_empty(None), (column.key.as_str(), column.label.as_str()));
         match all.iter_mut().find(|reason| reason.why == why) {
             Some(reason) => reason.columns.push(one),
-            None => all.push(LeftOut { why, columns: vec![one] }),
+            None => all.push(NotMeasured { why, columns: vec![one] }),
         }
     }
     all

@@ -88,10 +88,10 @@ impl Samples {
     /// Whether everything held; `None` when nothing broke and something cannot be told.
     pub fn hold(&self) -> Option<bool> {
         let values = self.values();
-        if values.iter().any(|value| value.holds == Some(false)) {
+        if values.iter().any(|value| value.passes == Some(false)) {
             return Some(false);
         }
-        values.iter().all(|value| value.holds == Some(true)).then_some(true)
+        values.iter().all(|value| value.passes == Some(true)).then_some(true)
     }
 
     /// What all of them failed of, most often; `None` where one ended well, or there was none.
@@ -107,7 +107,7 @@ impl Samples {
             return Some(1);
         }
         let values = self.values();
-        let unclear = self.slos.all.iter().zip(&values).filter(|(_, value)| value.holds.is_none());
+        let unclear = self.slos.all.iter().zip(&values).filter(|(_, value)| value.passes.is_none());
         let times = |(objective, value): (&Objective, &SearchValue)| {
             (value.n > 0).then(|| objective.needed().div_ceil(value.n).max(2))
         };
@@ -143,9 +143,9 @@ impl Samples {
         };
         let enough = n >= objective.needed();
         let failures_break = value.is_none() && self.failed > 0;
-        let holds = (enough && (value.is_some() || failures_break))
+        let passes = (enough && (value.is_some() || failures_break))
             .then(|| value.is_some_and(|value| objective.sign.holds(value, objective.limit)));
-        SearchValue { value, n, holds }
+        SearchValue { value, n, passes }
     }
 
     fn numbers(&self, metric: Metric) -> &[f64] {
@@ -161,12 +161,12 @@ impl Samples {
                 (Some(share), Measure::ErrorRate | Measure::Goodput) => format!("{:.1}%", share * 100.0),
                 (Some(value), Measure::Of(metric, _)) => written(value, metric.unit()),
             };
-            let verdict = match value.holds {
-                Some(true) => "holds",
-                Some(false) => "does not hold",
+            let verdict = match value.passes {
+                Some(true) => "passes",
+                Some(false) => "fails",
                 None => "too few to tell",
             };
-            let needed = if value.holds.is_none() { format!(" of {}", objective.needed()) } else { String::new() };
+            let needed = if value.passes.is_none() { format!(" of {}", objective.needed()) } else { String::new() };
             format!("{} {verdict}: {shown}, n={}{needed}", objective.text, value.n)
         };
         let said: Vec<String> = self.slos.all.iter().zip(self.values()).map(say).collect();
@@ -264,7 +264,7 @@ mod tests {
             assert_eq!(with(text, failures), expect, "{text} with {failures}");
         }
         let all = samples("ttft_p95<500ms", (0..100).map(|_| failed()));
-        assert_eq!(all.said(), "ttft_p95<500ms does not hold: broken by failures, n=100");
+        assert_eq!(all.said(), "ttft_p95<500ms fails: broken by failures, n=100");
         let because = |why: &str| Failure { message: why.into(), ..failed().error.unwrap() };
         let other = |why| Outcome { error: Some(because(why)), ..failed() };
         assert_eq!(all.all_failed_of(), Some("x"));

@@ -1,13 +1,13 @@
-//! `calibration`: how right this client measures on a machine, load by load, held against llm-sim's own log.
+//! `accuracy`: how right this client measures on a machine, load by load, held against llm-sim's own log.
 
 use super::{Body, Host, Quantiles, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The accuracy of the client against load. Written by `bench-report --format calibration` of a run that was joined with
-/// llm-sim's truth; read by `bench-report --calibration`.
+/// The accuracy of the client against load. Written by `bench-report --format accuracy` of a run that was joined with
+/// llm-sim's truth; read by `bench-report --accuracy`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Calibration {
+pub struct Accuracy {
     /// When it was measured: Unix seconds of its first request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ts: Option<f64>,
@@ -23,19 +23,19 @@ pub struct Calibration {
     #[serde(default)]
     pub accurate_up_to: Option<u64>,
     /// The loads, from the lowest.
-    pub levels: Vec<CalibrationLevel>,
+    pub levels: Vec<AccuracyLevel>,
     /// Loads that were to be measured and could not be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<LeftOut>,
+    pub not_measured: Vec<NotMeasured>,
 }
 
-impl Body for Calibration {
-    const TYPE: &'static str = "calibration";
+impl Body for Accuracy {
+    const TYPE: &'static str = "accuracy";
 }
 
-/// One load of a calibration.
+/// One load of an accuracy curve.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct CalibrationLevel {
+pub struct AccuracyLevel {
     /// Requests at once.
     pub concurrency: u64,
     /// Requests that ended well and whose truth is known.
@@ -51,10 +51,10 @@ pub struct CalibrationLevel {
     pub gap_p99_error_seconds: Option<Quantiles>,
     /// Whether the 99th percentiles of both are below the limit; absent where one was not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub right: Option<bool>,
+    pub accurate: Option<bool>,
     /// Whether fewer than 100 requests stand behind it: too few to tell a 99th percentile.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub doubtful: Option<bool>,
+    pub uncertain: Option<bool>,
     /// Chunks with text that arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunks: Option<u64>,
@@ -78,13 +78,13 @@ pub struct CalibrationLevel {
     pub simulator_late_max_seconds: Option<f64>,
 }
 
-impl CalibrationLevel {
+impl AccuracyLevel {
     /// The fewest requests of which a 99th percentile is more than the worst of them.
     pub const FEWEST: u64 = 100;
 
     /// Whether too few requests stand behind its errors to say that it is right. It is counted, not read, because records of
     /// before do not say it.
-    pub fn is_doubtful(&self) -> bool {
+    pub fn is_uncertain(&self) -> bool {
         let told =
             [&self.ttft_error_seconds, &self.gap_p99_error_seconds].into_iter().flatten().map(|error| error.count);
         told.min().unwrap_or(self.requests).min(self.requests) < Self::FEWEST
@@ -93,9 +93,9 @@ impl CalibrationLevel {
 
 /// A load that could not be measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct LeftOut {
+pub struct NotMeasured {
     /// Requests at once.
     pub concurrency: u64,
     /// Why not.
-    pub why: String,
+    pub reason: String,
 }
