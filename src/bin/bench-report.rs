@@ -275,7 +275,12 @@ fn asked(args: &Args) -> Asked {
         Part::Steady => Window::Steady,
         Part::All => Window::All,
     };
-    Asked { slo: args.slo.clone(), by: args.group_by.clone().unwrap_or_default(), window, price_per_kwh: args.price_per_kwh }
+    Asked {
+        slo: args.slo.clone(),
+        by: args.group_by.clone().unwrap_or_default(),
+        window,
+        price_per_kwh: args.price_per_kwh,
+    }
 }
 
 /// Shows the pages to a browser; how many could not be shown, one where there is no browser.

@@ -184,7 +184,8 @@ mod tests {
             ("ttft_p95 > 500", "the unit must be us, ms, s, m, min, h"),
             ("ttft_p95 > fast", "not a number"),
             ("tok_s < x * baseline", "0.95 * baseline"),
-            ("mem_high > 3s", "GB"),
+            ("mem_peak > 3s", "GB"),
+            ("throughput_p95 > 3", "has no statistics"),
         ] {
             let why = Gate::parse(gate).err().unwrap();
             assert!(why.contains(expect), "{gate}: {why}");

@@ -33,8 +33,9 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     writeln!(to, "{}\n", headline(summary))?;
     let columns = columns(summary, options);
     let mut marked = false;
+    let lines = columns.iter().map(|column| head(column).len()).max().unwrap_or(0);
     let strip = |column: &&Column| {
-        let cells = written(summary, column, &mut marked);
+        let cells = written(summary, column, lines, &mut marked);
         Strip { right: column.unit().is_some(), names: NAMES.contains(&column.row.key), cells }
     };
     aligned::write(&columns.iter().map(strip).collect::<Vec<_>>(), options.screen, to)?;
@@ -215,8 +216,23 @@ fn worth(cell: Cell, key: &str) -> bool {
     }
 }
 
-/// A column as texts: its label, its unit, then a cell per group.
-fn written(summary: &Summary, column: &Column, marked: &mut bool) -> Vec<String> {
+/// The widest line of a head, unless a word is wider.
+const HEAD: usize = 9;
+
+/// The head of a column, in lines.
+fn head(column: &Column) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in column.label.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.width() + 1 + word.width() <= HEAD => *line += &format!(" {word}"),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// A column as texts: its head in so many lines, its unit, then a cell per group.
+fn written(summary: &Summary, column: &Column, lines: usize, marked: &mut bool) -> Vec<String> {
     let cells: Vec<Cell> = summary.groups.iter().map(|group| column.cell(group)).collect();
     let unit = column.row.unit();
     let decimals = number::decimals(unit, cells.iter().filter_map(Cell::value));
@@ -224,7 +240,10 @@ fn written(summary: &Summary, column: &Column, marked: &mut bool) -> Vec<String>
     let any_mark = cells.iter().any(|cell| matches!(cell, Cell::Number { doubt: Some(_), .. }));
     let blank = if any_mark { " " } else { "" };
     *marked |= any_mark;
-    let mut texts = vec![format!("{}{blank}", column.label), format!("{}{blank}", column.unit_beside())];
+    let head = head(column);
+    let space = std::iter::repeat_n(String::new(), lines.saturating_sub(head.len()));
+    let heads = space.chain(head).chain([column.unit_beside().to_owned()]);
+    let mut texts: Vec<String> = heads.map(|line| format!("{line}{blank}")).collect();
     texts.extend(cells.into_iter().map(|cell| match cell {
         Cell::Absent => format!("{}{blank}", if column.unit().is_some() { "-" } else { "" }),
         Cell::Text(text) => cut(&plain(&text), WIDEST),

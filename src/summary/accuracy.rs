@@ -1,7 +1,7 @@
 //! From results with the truth beside them to an accuracy curve: how far what was measured is from what happened, load by load.
 
 use crate::clock::micros;
-use crate::record::{Accuracy, AccuracyLevel, Host, NotMeasured, LoadLevel, Outcome, Phase, Quantiles, Run, Tool};
+use crate::record::{Accuracy, AccuracyLevel, Host, LoadLevel, NotMeasured, Outcome, Phase, Quantiles, Run, Tool};
 use crate::stats::Histogram;
 use std::collections::BTreeMap;
 

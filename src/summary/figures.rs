@@ -60,7 +60,9 @@ impl Figures {
         };
         let end_seconds = sound("end", Unit::Seconds, o.generation_time_seconds.or(timing.and_then(|t| t.end)));
         // The schedule is before the start, so its offset is negative.
-        let waited = sound("schedule", Unit::Seconds, timing.and_then(|t| t.scheduled).map(|at| 0.0 - at));
+        let late = || Some(o.ttft_scheduled_seconds.flatten()? - o.ttft_seconds?);
+        let waited = timing.and_then(|t| t.scheduled).map(|at| 0.0 - at).or_else(late);
+        let waited = sound("schedule", Unit::Seconds, waited);
         let rate = sound("rate", Unit::PerSecond, o.rate);
         let energy_bounds = power.and_then(|p| Some((p.energy_lower_joules?, p.energy_upper_joules?)));
         let whole =

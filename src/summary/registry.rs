@@ -253,6 +253,7 @@ impl Set {
         self.words()[2]
     }
 
+    /// Its rows.
     fn rows(self) -> &'static [MetricDef] {
         ROWS[self as usize]
     }

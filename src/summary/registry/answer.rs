@@ -34,8 +34,8 @@ pub(super) const ROWS: &[MetricDef] = &[
         label: "input tokens",
         help: "Tokens of the prompt, cached ones included.",
         formula: "usage of the server",
-        peers: ["prompt_tokens", "input_sequence_length", "prompt_token_count", "input_tokens", "prompt_eval_count"],
-        aliases: &["isl"],
+        peers: ["", "input_sequence_length", "prompt_token_count", "input_tokens", "prompt_eval_count"],
+        aliases: &["prompt_tokens", "isl"],
         figure: Figure::Request(RequestFigure { listed: true, ..each(|o| count(o.tokens.as_ref()?.input)) }),
         ..TOKENS
     },
@@ -45,14 +45,8 @@ pub(super) const ROWS: &[MetricDef] = &[
         label: "output tokens",
         help: "Tokens of the answer, reasoning included.",
         formula: "usage of the server",
-        peers: [
-            "completion_tokens",
-            "output_sequence_length",
-            "output_token_count",
-            "total_output_tokens",
-            "eval_count",
-        ],
-        aliases: &["osl"],
+        peers: ["", "output_sequence_length", "output_token_count", "total_output_tokens", "eval_count"],
+        aliases: &["completion_tokens", "osl"],
         figure: Figure::Request(RequestFigure {
             listed: true,
             columns: Columns::One(Statistic::MEDIAN, Show::SHOWN),

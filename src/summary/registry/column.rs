@@ -141,7 +141,7 @@ impl Column {
     /// The unit beside its head; empty where the head names it.
     pub fn unit_beside(&self) -> &'static str {
         let symbol = self.row.unit.map_or("", |unit| crate::units::scale(unit).0);
-        if self.label.contains(symbol) { "" } else { symbol }
+        if symbol.len() > 1 && self.label.contains(symbol) { "" } else { symbol }
     }
 
     /// Why its cell for a group is empty; without a group, why all of its cells are.

@@ -207,8 +207,7 @@ pub(super) const ROWS: &[MetricDef] = &[
         help: "Energy less what idling would have taken ÷ output tokens.",
         formula: "sum of net energy ÷ sum of output tokens",
         figure: Figure::Group(|g| {
-            let bounds =
-                |e: &Energy| e.net_joules_per_output_token_lower.zip(e.net_joules_per_output_token_upper);
+            let bounds = |e: &Energy| e.net_joules_per_output_token_lower.zip(e.net_joules_per_output_token_upper);
             energy(g, |e| e.net_joules_per_output_token, Some((AS_KNOWN, bounds)))
         }),
         empty: NO_IDLE,

@@ -67,7 +67,7 @@ fn find(name: &str) -> Option<Named> {
 /// The column that is named: of a metric of requests without a statistic, the one that stands for it.
 ///
 /// # Errors
-/// When there is none; the sentence names the nearest and lists all.
+/// When there is none; the sentence names the nearest and lists all metrics.
 pub fn column(text: &str) -> Result<&'static Column, String> {
     let name = plain(text);
     if let Some(column) = COLUMNS.iter().find(|column| column.key == name) {
@@ -75,10 +75,10 @@ pub fn column(text: &str) -> Result<&'static Column, String> {
     }
     let Some(Named { row, statistic }) = find(&name) else {
         let sets = Set::ALL.map(|set| {
-            let keys = COLUMNS.iter().filter(|column| column.row.set == set).map(|column| column.key.as_str());
+            let keys = set.rows().iter().map(|row| row.key);
             format!("  {:7} {}", set.name(), keys.collect::<Vec<_>>().join(" "))
         });
-        return Err(format!("no column is called {text}{} There are\n{}", is_it(text), sets.join("\n")));
+        return Err(format!("no metric is called {text}{} There are\n{}", is_it(text), sets.join("\n")));
     };
     let asked = match (&row.figure, statistic) {
         (Figure::Request(figure), statistic) => {
@@ -100,7 +100,7 @@ pub fn column(text: &str) -> Result<&'static Column, String> {
 
 fn is_it(text: &str) -> String {
     let near = nearest(text);
-    if near.is_empty() { String::new() } else { format!(": is it {}?", near.join(", ")) }
+    if near.is_empty() { ".".into() } else { format!(": is it {}?", near.join(", ")) }
 }
 
 /// How many columns a typo is told it may be.
@@ -114,10 +114,13 @@ pub fn nearest(word: &str) -> Vec<&'static str> {
         let parts = column.key.split('_').map(str::to_owned);
         let aliases = column.row.aliases.iter().chain(&column.row.peers).copied().chain([column.row.name]);
         let names = [column.key.clone(), plain(&column.label)].into_iter().chain(aliases.map(plain)).chain(parts);
+        // What is less than half of a word is in it by chance.
+        let holds =
+            |name: &str| word.len() > 1 && name.contains(&word) || 2 * name.len() > word.len() && word.contains(name);
         let far_of = |name: String| match name {
             name if name.is_empty() => usize::MAX,
             name if name == word => 0,
-            name if word.chars().count() > 1 && (name.contains(&word) || name.len() > 2 && word.contains(&name)) => 1,
+            name if holds(&name) => 1,
             name => 2 * distance(&word, &name),
         };
         names.map(far_of).min().unwrap_or(usize::MAX)

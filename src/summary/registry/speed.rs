@@ -85,7 +85,7 @@ pub(super) const ROWS: &[MetricDef] = &[
         label: "decode tok/s",
         help: "Output tokens per second between the first and the last token, tokens of the first chunk left out.",
         formula: "1 ÷ TPOT corrected",
-        peers: ["", "output_token_throughput_per_user", "", "", ""],
+        peers: ["", "output_token_throughput_per_user", "", "tokens_per_second", "eval_count / eval_duration"],
         aliases: &["decode", "decode_rate"],
         figure: Figure::Request(RequestFigure {
             compared: true,
@@ -116,6 +116,7 @@ pub(super) const ROWS: &[MetricDef] = &[
         label: "prefill tok/s",
         help: "Input tokens that were not cached over the time to first token, queue and network included.",
         formula: "(input − cached tokens) ÷ TTFT",
+        peers: ["", "", "", "", "prompt_eval_count / prompt_eval_duration"],
         aliases: &["prefill", "prefill_rate"],
         figure: Figure::Request(RequestFigure {
             compared: true,
@@ -237,7 +238,7 @@ pub(super) const ROWS: &[MetricDef] = &[
         better: Better::Neither,
         help: "Requests per second that were to be sent (open loop).",
         formula: "--rate of llm-run",
-        peers: ["request_rate", "request_rate", "", "", ""],
+        peers: ["request_rate", "", "", "", ""],
         figure: Figure::Group(|g| Cell::number(g.rate)),
         announced: true,
         empty: "nothing was sent at a rate (llm-run --rate)",

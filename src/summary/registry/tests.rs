@@ -13,7 +13,11 @@ fn rows_are_unique_and_documented() {
         assert!(row.name.is_empty() || names.insert(row.name), "{key}: {} is there twice", row.name);
         assert!(row.help.ends_with('.') && row.help.len() > 10, "{key}: help is a sentence");
         assert_eq!(row.unit.is_some(), !row.formula.is_empty(), "{key}: a number has a formula");
-        assert_eq!(row.unit.is_some(), !row.name.is_empty() || !matches!(row.figure, Figure::Words(_)), "{key}");
+        assert_eq!(
+            row.name.is_empty(),
+            matches!(row.figure, Figure::Words(_)),
+            "{key}: what is exposed has a long name"
+        );
         assert_eq!(row.unit.is_none(), row.better == Better::Neither && row.formula.is_empty(), "{key}");
         assert!(row.headline.is_empty() || row.better != Better::Neither, "{key}: the best of it is known");
         assert!(ROWS[row.set as usize].iter().any(|other| other.key == key), "{key} is among the rows of its set");
@@ -103,11 +107,11 @@ fn a_typo_is_answered_with_the_nearest() {
     assert_eq!(nearest("zzzzzzzz"), Vec::<&str>::new());
     let error = |text: &str| column(text).err().unwrap();
     let unknown = error("tok_ss");
-    assert!(unknown.starts_with("no column is called tok_ss: is it tok_s"), "{unknown}");
+    assert!(unknown.starts_with("no metric is called tok_ss: is it tok_s"), "{unknown}");
     assert!(unknown.lines().count() == 7 && unknown.contains("\n  energy  cpu_w "), "{unknown}");
     assert!(error("ttft_p42").contains("the statistics are p50, p90"), "{}", error("ttft_p42"));
     assert!(error("throughput_p95").contains("has no statistics"), "{}", error("throughput_p95"));
-    assert!(error("").starts_with("no column"), "{}", error(""));
+    assert!(error("").starts_with("no metric"), "{}", error(""));
     assert!(metric("tfft").err().unwrap().contains("is it ttft"), "{}", metric("tfft").err().unwrap());
 }
 
@@ -128,13 +132,13 @@ fn every_request_metric_has_its_own_place() {
         "derived": {"tokens_per_second": 1, "decode_tokens_per_second": 1, "prompt_tokens_per_second": 1},
         "client": {"lag_seconds": {"max": 0.1}}, "cost": {"usd": 1, "source": "usage"},
         "tokens": {"input": 1, "output": 1, "reasoning": 1, "cached": 1, "source": "usage"},
-        "power": {"cpu_watts": {"avg": 1, "min": 1, "max": 1}, "gpu_watts": {"avg": 1, "min": 1, "max": 1},
-            "ane_watts": {"avg": 1, "min": 1, "max": 1}, "total_watts": {"avg": 1, "min": 1, "max": 1},
-            "energy_joules": 1, "net_energy_joules": 1, "joules_per_output_token": 1, "prefill": {"energy_joules": 1},
-            "decode": {"energy_joules": 1}, "load": {"energy_joules": 1}, "cost": {"amount": 1}, "carbon": {"amount": 1},
+        "power": {"cpu_watts": {"avg": 1, "min": 1, "max": 1, "samples": 1}, "gpu_watts": {"avg": 1, "min": 1, "max": 1, "samples": 1},
+            "ane_watts": {"avg": 1, "min": 1, "max": 1, "samples": 1}, "total_watts": {"avg": 1, "min": 1, "max": 1, "samples": 1},
+            "energy_joules": 1, "net_energy_joules": 1, "joules_per_output_token": 1, "prefill": {"energy_joules": 1, "coverage": 1, "quality": "good"},
+            "decode": {"energy_joules": 1, "coverage": 1, "quality": "good"}, "load": {"energy_joules": 1, "coverage": 1, "quality": "good"}, "cost": {"amount": 1, "per_kwh": 1}, "carbon": {"amount": 1, "per_kwh": 1},
             "coverage": 1, "quality": "good", "samples": 1, "clock": "mono"},
         "memory": {"primary": "rss", "delta_load": {"rss_bytes": 1}, "delta_generation": {"rss_bytes": 1},
-            "high_water": {"rss_bytes": 1}}
+            "high_water": {"rss_bytes": 1}, "samples": 1, "clock": "mono"}
     }))
     .unwrap();
     for metric in all {
