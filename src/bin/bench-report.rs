@@ -4,8 +4,8 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use llm_bench::cli::{self, Common, Exit, Records, Refusals, Talk};
 use llm_bench::report::input::{self, Source, Sources};
-use llm_bench::report::{self, Column, Format, Gate, Judged, Options, Order, legacy, screens};
-use llm_bench::summary::{self, Asked, Collector, GroupBy, Prepared, Slo, Summary, Window};
+use llm_bench::report::{self, Format, Gate, Judged, Options, Order, legacy, screens};
+use llm_bench::summary::{self, Asked, Collector, Column, GroupBy, Prepared, Slo, Summary, Window};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -39,9 +39,9 @@ struct Args {
     /// What throughput, rates and concurrency are of: the steady part of a load, where there is one, or all of it
     #[arg(long, value_name = "PART", default_value = "steady")]
     window: Part,
-    /// Count the requests that keep these limits: any of ttft, itl (mean gap), tpot, e2e (whole request); ttft and e2e of
-    /// an open loop from the moment a request was due, ttft_sent and e2e_sent from when it was sent
-    #[arg(long, value_name = "LIMITS", value_parser = slo)]
+    /// Count the requests that keep these limits: ttft=500ms,icl=50ms,e2e=10s, any metric of requests; ttft and e2e of an open
+    /// loop count from the moment a request was due, ttft_sent and e2e_sent from its sending
+    #[arg(long, value_name = "LIMITS", value_parser = Slo::parse)]
     slo: Option<Slo>,
     /// The price of a kilowatt-hour, for energy that bench-join put no price on
     #[arg(long, value_name = "PRICE", value_parser = price)]
@@ -57,6 +57,9 @@ struct Args {
     /// baselines: when it holds against any of them); may be given several times
     #[arg(long, value_name = "CONDITION", value_parser = Gate::parse)]
     fail_if: Vec<Gate>,
+    /// Print the metrics with their units and meaning, and exit: what --columns, --sort, --fail-if and --slo can name
+    #[arg(long)]
+    list_metrics: bool,
     /// The order of the groups: a column, with - before it for the largest first
     #[arg(long, value_name = "COLUMN", value_parser = report::parse_order, allow_hyphen_values = true)]
     sort: Option<Order>,
@@ -106,10 +109,6 @@ fn columns(text: &str) -> Result<Columns, String> {
     report::parse(text).map(Columns)
 }
 
-fn slo(text: &str) -> Result<Slo, String> {
-    Slo::parse(text, |limit| cli::duration(limit).map(|limit| limit.as_secs_f64()))
-}
-
 const AFTER: &str = "\
 Examples:
   bench-report reports/lmstudio-bench-20261121-155300/ --out index.html
@@ -143,6 +142,10 @@ impl AsRef<Common> for Args {
 }
 
 fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
+    if args.list_metrics {
+        report::list_metrics(cli::screen_width(), &mut io::stdout().lock()).context("standard output")?;
+        return Ok(Exit::Done);
+    }
     if args.baseline.is_empty() && args.fail_if.iter().any(Gate::needs_baseline) {
         anyhow::bail!("--fail-if: compares with a baseline, and there is none: name one with --baseline");
     }
@@ -272,7 +275,12 @@ fn asked(args: &Args) -> Asked {
         Part::Steady => Window::Steady,
         Part::All => Window::All,
     };
-    Asked { slo: args.slo, by: args.group_by.clone().unwrap_or_default(), window, price_per_kwh: args.price_per_kwh }
+    Asked {
+        slo: args.slo.clone(),
+        by: args.group_by.clone().unwrap_or_default(),
+        window,
+        price_per_kwh: args.price_per_kwh,
+    }
 }
 
 /// Shows the pages to a browser; how many could not be shown, one where there is no browser.

@@ -4,7 +4,8 @@
 
 use super::number;
 use crate::record::{self, Accuracy, AccuracyLevel, Host, Quantiles};
-use crate::summary::{Group, Summary, Unit};
+use crate::summary::{Group, Summary};
+use crate::units::Unit;
 use std::io::{self, BufRead, Write};
 
 /// Writes the accuracy of a run that has its truth beside it, as one record.

@@ -1,8 +1,7 @@
 //! CSV: a line per group, or per request, for spreadsheets and for programs that read nothing else.
 
 use super::Options;
-use super::columns::{COLUMNS, Cell};
-use crate::summary::{Metric, Row, Summary};
+use crate::summary::{COLUMNS, Cell, Metric, Row, Summary};
 use csv::Writer;
 use std::io::{self, Write};
 
@@ -14,14 +13,14 @@ use std::io::{self, Write};
 pub fn groups(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
     let columns = options.columns.clone().unwrap_or_else(|| COLUMNS.iter().collect());
     let mut csv = Writer::from_writer(to);
-    csv.write_record(columns.iter().map(|column| column.key).chain(["doubtful"])).map_err(plain)?;
+    csv.write_record(columns.iter().map(|column| column.key.as_str()).chain(["doubtful"])).map_err(plain)?;
     for group in &summary.groups {
         let mut doubtful = Vec::new();
         let mut cells: Vec<String> = Vec::new();
         for column in &columns {
-            let cell = (column.of)(group);
+            let cell = column.cell(group);
             if cell.doubt().is_some() {
-                doubtful.push(column.key);
+                doubtful.push(column.key.as_str());
             }
             cells.push(match cell {
                 Cell::Absent => String::new(),
@@ -42,10 +41,10 @@ pub fn groups(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::R
 pub fn requests(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
     let mut csv = Writer::from_writer(to);
     let words = WORDS.iter().map(|(name, _)| *name);
-    csv.write_record(words.chain(Metric::ALL.iter().map(|metric| metric.name()))).map_err(plain)?;
+    csv.write_record(words.chain(Metric::all().map(Metric::name))).map_err(plain)?;
     for row in &summary.rows {
         let words = WORDS.iter().map(|(_, of)| of(summary, row));
-        let numbers = Metric::ALL.iter().map(|metric| row.value(*metric).map(number).unwrap_or_default());
+        let numbers = Metric::all().map(|metric| row.value(metric).map(number).unwrap_or_default());
         csv.write_record(words.chain(numbers)).map_err(plain)?;
     }
     csv.flush()
@@ -63,7 +62,7 @@ const WORDS: [Word; 32] = [
     ("pinned_provider", |_, r| words(r.pinned_provider.as_deref())),
     ("concurrency", |_, r| count(r.concurrency)),
     ("rate", |_, r| r.figures.rate.map(number).unwrap_or_default()),
-    ("set", |s, r| words(s.groups[r.group].sub.as_deref())),
+    ("settings", |s, r| words(s.groups[r.group].sub.as_deref())),
     ("phase", |_, r| if r.warmup { "warmup" } else { "measure" }.into()),
     ("prompt", |_, r| words(r.prompt.as_deref())),
     ("conversation", |_, r| count(r.conversation)),

@@ -6,9 +6,9 @@
 //! What is judged by a number that cannot be relied on says so. A count is as sure when it is small as when it is large: the mark
 //! that tables put at the count of a single request is about the numbers beside it, and here it stands with those.
 
-use super::columns::{COLUMNS, Cell, Column, Set, column};
 use super::number;
-use crate::summary::{Better, Group, Summary, Unit, counterparts};
+use crate::summary::{Better, Cell, Column, Group, Set, Sign, Summary, column, counterparts};
+use crate::units::{Unit, quantity};
 
 /// A condition.
 #[derive(Clone)]
@@ -17,14 +17,6 @@ pub struct Gate {
     column: &'static Column,
     sign: Sign,
     limit: Limit,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Sign {
-    More,
-    MoreOrEqual,
-    Less,
-    LessOrEqual,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,26 +31,19 @@ impl Gate {
     /// Reads a condition.
     ///
     /// # Errors
-    /// When it has no comparison, names no column of numbers (the sentence lists them), or has no number of its unit.
+    /// When it has no comparison, names no column of numbers (the sentence names the nearest), or has no number of its unit.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let signs = [(">=", Sign::MoreOrEqual), ("<=", Sign::LessOrEqual), (">", Sign::More), ("<", Sign::Less)];
-        let (sign, (key, limit)) = signs
-            .iter()
-            .find_map(|(word, sign)| Some((*sign, text.split_once(word)?)))
-            .ok_or_else(|| "no comparison: write it as 'ttft_p95 > 500ms'".to_owned())?;
-        let key = key.trim();
-        let column = column(key).filter(|column| column.unit.is_some()).ok_or_else(|| {
-            let keys: Vec<&str> = COLUMNS.iter().filter(|c| c.unit.is_some()).map(|c| c.key).collect();
-            format!("no column of numbers is called {key}; there are {}", keys.join(", "))
-        })?;
-        let limit = limit.trim();
+        let split = Sign::split(text).filter(|(_, sign, _)| *sign != Sign::Equal);
+        let (name, sign, limit) = split.ok_or_else(|| "no comparison: write it as 'ttft_p95 > 500ms'".to_owned())?;
+        let column = column(name)?;
+        let unit = column.unit().ok_or_else(|| format!("{name}: no column of numbers"))?;
         let limit = match limit.strip_suffix("baseline") {
             Some(factor) => {
                 let factor = factor.trim().trim_end_matches('*').trim();
                 let factor = if factor.is_empty() { Some(1.0) } else { factor.parse().ok() };
                 Limit::OfBaseline(factor.filter(|f: &f64| f.is_finite()).ok_or("not of the form 0.95 * baseline")?)
             }
-            None => Limit::Number(quantity(limit, column.unit.unwrap_or(Unit::Count))?),
+            None => Limit::Number(quantity(limit, unit)?),
         };
         Ok(Self { text: text.trim().to_owned(), column, sign, limit })
     }
@@ -90,28 +75,20 @@ impl Gate {
 
     fn judge_group(&self, group: &Group, baseline: &str, before: Option<&Group>, judged: &mut Judged) {
         let said = |what: String| format!("{}: {}: {what}", self.text, group.name());
-        let unit = self.column.unit.unwrap_or(Unit::Count);
-        let cell = (self.column.of)(group);
+        let unit = self.column.row.unit();
+        let cell = self.column.cell(group);
         let Some(value) = cell.value() else {
-            // One measurement is itself, and has no 95th percentile.
-            let single = group.ok == 1 && ["_p90", "_p95", "_p99"].iter().any(|tail| self.column.key.ends_with(tail));
-            let why = if single { "one measurement has no such percentile" } else { "not measured" };
-            return judged.failures.push(said(why.into()));
+            return judged.failures.push(said(self.column.why_empty(Some(group)).into()));
         };
         let limit = match self.limit {
             Limit::Number(limit) => limit,
-            Limit::OfBaseline(factor) => match before.and_then(|group| (self.column.of)(group).value()) {
+            Limit::OfBaseline(factor) => match before.and_then(|group| self.column.cell(group).value()) {
                 Some(old) => old * factor,
                 None => return judged.failures.push(said(format!("not in the baseline {baseline}"))),
             },
         };
-        let holds = match self.sign {
-            Sign::More => value > limit,
-            Sign::MoreOrEqual => value >= limit,
-            Sign::Less => value < limit,
-            Sign::LessOrEqual => value <= limit,
-        };
-        let old = before.map(|group| (self.column.of)(group));
+        let holds = self.sign.holds(value, limit);
+        let old = before.map(|group| self.column.cell(group));
         let against = match self.limit {
             Limit::OfBaseline(factor) if factor != 1.0 => {
                 let (of, limit) = (old.as_ref().and_then(Cell::value).unwrap_or(limit), number::alone(limit, unit));
@@ -140,10 +117,11 @@ impl Gate {
 
 /// Why a number is not to be relied on, where it is one that can be doubted: a count cannot, nor what was asked for or is listed.
 fn doubt_of<'a>(column: &Column, group: &Group, cell: &'a Cell) -> Option<&'a str> {
-    if column.unit == Some(Unit::Count) {
+    if column.unit() == Some(Unit::Count) {
         return None;
     }
-    let measured = column.set != Set::Model && column.better != Better::Neither && !column.key.ends_with("_list");
+    let row = column.row;
+    let measured = row.set != Set::Model && row.better != Better::Neither && !row.announced;
     let alone = (group.ok == 1 && measured && cell.value().is_some()).then_some("of one request");
     cell.doubt().or(alone)
 }
@@ -155,33 +133,6 @@ pub struct Judged {
     pub failures: Vec<String>,
     /// Groups that pass by a number that cannot be relied on, with why.
     pub doubts: Vec<String>,
-}
-
-/// A number with a unit, in base units: a length of time and a size must have one.
-fn quantity(text: &str, unit: Unit) -> Result<f64, String> {
-    let text = text.strip_prefix('$').unwrap_or(text).trim();
-    let end = text.find(|c: char| !(c.is_ascii_digit() || "+-.".contains(c))).unwrap_or(text.len());
-    let (digits, name) = (&text[..end], text[end..].trim());
-    let value: f64 = digits.parse().map_err(|_| format!("{text}: not a number"))?;
-    let units: &[(&str, f64)] = match unit {
-        Unit::Seconds | Unit::Gap => {
-            &[("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("min", 60.0), ("h", 3600.0)]
-        }
-        Unit::Bytes => &[("MB", 1e6), ("GB", 1e9), ("MiB", 1_048_576.0), ("GiB", 1_073_741_824.0)],
-        Unit::Share => &[("%", 0.01)],
-        Unit::TokensPerSecond => &[("", 1.0), ("tok/s", 1.0)],
-        Unit::Tokens => &[("", 1.0), ("tok", 1.0)],
-        Unit::Watts => &[("", 1.0), ("W", 1.0)],
-        Unit::Joules => &[("", 1.0), ("J", 1.0), ("kJ", 1e3)],
-        Unit::JoulesPerToken => &[("", 1.0), ("J", 1.0), ("J/tok", 1.0)],
-        Unit::PerSecond => &[("", 1.0), ("/s", 1.0)],
-        Unit::Grams => &[("", 1.0), ("g", 1.0), ("kg", 1e3)],
-        Unit::Usd | Unit::Money | Unit::Count | Unit::Average => &[("", 1.0)],
-    };
-    units.iter().find(|(known, _)| *known == name).map(|(_, scale)| value * scale).ok_or_else(|| {
-        let known: Vec<&str> = units.iter().map(|(name, _)| *name).filter(|name| !name.is_empty()).collect();
-        format!("{text}: the unit must be {}", known.join(", "))
-    })
 }
 
 #[cfg(test)]
@@ -233,7 +184,8 @@ mod tests {
             ("ttft_p95 > 500", "the unit must be us, ms, s, m, min, h"),
             ("ttft_p95 > fast", "not a number"),
             ("tok_s < x * baseline", "0.95 * baseline"),
-            ("mem_high > 3s", "GB"),
+            ("mem_peak > 3s", "GB"),
+            ("throughput_p95 > 3", "has no statistics"),
         ] {
             let why = Gate::parse(gate).err().unwrap();
             assert!(why.contains(expect), "{gate}: {why}");

@@ -2,9 +2,8 @@
 
 use super::Options;
 use super::accuracy;
-use super::columns::{COLUMNS, Cell};
 use crate::clock;
-use crate::summary::{Aside, Comparison, Group, Metric, Row, Stat, Summary};
+use crate::summary::{Aside, COLUMNS, Cell, Comparison, Group, Metric, Row, Stat, Summary};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
@@ -95,7 +94,7 @@ fn head(summary: &Summary, options: &Options) -> Map<String, Value> {
     }
     put("groups", Value::Array(summary.groups.iter().map(|one| group(one, options)).collect()));
     if let Some(slo) = &summary.slo {
-        put("slo_seconds", json!(slo));
+        put("slo", json!(slo));
     }
     if let Some(comparison) = &summary.comparison {
         put("comparison", compared(summary, comparison));
@@ -128,7 +127,7 @@ fn compared(summary: &Summary, comparison: &Comparison) -> Value {
             fields.insert("provider".into(), json!(group.provider));
             fields.insert("concurrency".into(), json!(group.concurrency));
             fields.insert("rate".into(), json!(group.rate));
-            fields.insert("set".into(), json!(group.sub));
+            fields.insert("settings".into(), json!(group.sub));
             fields.insert("baseline".into(), json!(comparison.baselines.get(change.baseline)));
         }
         round_all(&mut value);
@@ -165,7 +164,7 @@ fn cells(group: &Group, options: &Options) -> (Value, Value) {
     let (mut columns, mut doubtful) = (Map::new(), Map::new());
     let all = || COLUMNS.iter().collect();
     for column in options.columns.clone().unwrap_or_else(all) {
-        let cell = (column.of)(group);
+        let cell = column.cell(group);
         if let Some(why) = cell.doubt() {
             doubtful.insert(column.key.to_owned(), json!(why));
         }
@@ -181,8 +180,8 @@ fn cells(group: &Group, options: &Options) -> (Value, Value) {
 /// A request: the harness's fields, then every number that was measured under its own name.
 fn result(summary: &Summary, row: &Row) -> Value {
     let group = &summary.groups[row.group];
-    let latency = row.value(Metric::GenerationTime);
-    let (input, output) = (row.value(Metric::TokensIn), row.value(Metric::TokensOut));
+    let latency = row.value(Metric::E2E);
+    let (input, output) = (row.value(Metric::INPUT_TOKENS), row.value(Metric::OUTPUT_TOKENS));
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
     put("run", json!(row.run));
@@ -190,7 +189,7 @@ fn result(summary: &Summary, row: &Row) -> Value {
     put("model", json!(row.model));
     put("source", json!(row.source));
     put("provider", json!(row.provider));
-    put("set", json!(group.sub));
+    put("settings", json!(group.sub));
     put("prompt_id", json!(row.prompt));
     for (name, value) in [("conversation", row.conversation), ("turn", row.turn), ("in_flight", row.in_flight)] {
         if value.is_some() {
@@ -203,7 +202,7 @@ fn result(summary: &Summary, row: &Row) -> Value {
     put("input_tokens", number(input));
     put("output_tokens", number(output));
     put("total_tokens", number(input.zip(output).map(|(a, b)| a + b)));
-    put("tokens_per_second", number(row.value(Metric::TokenRate)));
+    put("tokens_per_second", number(row.value(Metric::OUTPUT_RATE)));
     put("finish_reason", json!(row.finish_reason));
     put("error", json!(row.figures.failure.as_ref().map(|failure| &failure.message)));
     put("error_kind", json!(row.figures.failure.as_ref().map(|failure| failure.kind)));
@@ -230,9 +229,7 @@ fn result(summary: &Summary, row: &Row) -> Value {
         put("screenshot", json!(screen.picture));
     }
     for (metric, value) in row.figures.values.iter() {
-        if !matches!(metric, Metric::TokensIn | Metric::TokensOut | Metric::TokenRate) {
-            put(metric.name(), number(Some(value)));
-        }
+        fields.entry(metric.name()).or_insert_with(|| number(Some(value)));
     }
     Value::Object(fields)
 }

@@ -3,11 +3,11 @@
 use super::Options;
 use super::accuracy;
 use super::changes;
-use super::columns::{Cell, Column};
+use super::choose;
 use super::notes::notes;
 use super::number;
 use super::text::{columns, headline, nothing};
-use crate::summary::{Summary, Unit, Verdict};
+use crate::summary::{Cell, Column, Summary, Verdict};
 use std::io::{self, Write};
 
 /// Writes the headline, the table, what failed, and what is doubtful.
@@ -24,12 +24,12 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     }
     writeln!(to, "{}\n", plain(&headline(summary)))?;
     let columns = columns(summary, options);
-    let head = columns.iter().map(|column| match column.unit.map(|unit| number::scale(unit).0) {
-        Some(unit) if !unit.is_empty() => format!("{} ({unit})", column.label),
-        _ => column.label.to_owned(),
+    let head = columns.iter().map(|column| match column.unit_beside() {
+        "" => column.label.clone(),
+        unit => format!("{} ({unit})", column.label),
     });
     writeln!(to, "| {} |", head.collect::<Vec<_>>().join(" | "))?;
-    let rule = columns.iter().map(|column| if column.unit.is_some() { "---:" } else { "---" });
+    let rule = columns.iter().map(|column| if column.unit().is_some() { "---:" } else { "---" });
     writeln!(to, "| {} |", rule.collect::<Vec<_>>().join(" | "))?;
     let mut marked = false;
     let columns: Vec<Vec<String>> = columns.iter().map(|column| written(summary, column, &mut marked)).collect();
@@ -37,7 +37,7 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
         let cells: Vec<&str> = columns.iter().map(|cells| cells[line].as_str()).collect();
         writeln!(to, "| {} |", cells.join(" | "))?;
     }
-    let notes = notes(summary);
+    let notes: Vec<String> = choose::empty(summary, options).into_iter().chain(notes(summary)).collect();
     if !notes.is_empty() {
         writeln!(to)?;
     }
@@ -101,8 +101,8 @@ fn calibrated(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
 
 /// A column as texts, a cell per group.
 fn written(summary: &Summary, column: &Column, marked: &mut bool) -> Vec<String> {
-    let cells: Vec<Cell> = summary.groups.iter().map(column.of).collect();
-    let unit = column.unit.unwrap_or(Unit::Count);
+    let cells: Vec<Cell> = summary.groups.iter().map(|group| column.cell(group)).collect();
+    let unit = column.row.unit();
     let decimals = number::decimals(unit, cells.iter().filter_map(Cell::value));
     let text = |cell| match cell {
         Cell::Absent => "–".to_owned(),

@@ -1,16 +1,16 @@
 //! Reports: one file per format, each over a finished summary.
 //!
 //! A format only writes: what a number is was decided by [`crate::summary`], and which columns there are by
-//! `columns`. Text from models, servers and files is hostile in every format.
+//! its registry of metrics. Text from models, servers and files is hostile in every format.
 
 pub mod accuracy;
 mod aligned;
 mod changes;
 mod choose;
-mod columns;
 mod csv;
 mod follow;
 mod gates;
+mod glossary;
 mod html;
 pub mod input;
 mod json;
@@ -25,11 +25,11 @@ mod text;
 mod work;
 
 pub use choose::{Order, parse, parse_order};
-pub use columns::{COLUMNS, Column, Set, column};
 pub use follow::follow;
 pub use gates::{Gate, Judged};
+pub use glossary::{columns_table, glossary, list_metrics};
 
-use crate::summary::Summary;
+use crate::summary::{Column, Summary};
 use clap::ValueEnum;
 use std::io::{self, Write};
 use std::path::PathBuf;

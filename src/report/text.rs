@@ -4,52 +4,17 @@ use super::Options;
 use super::accuracy;
 use super::aligned::{self, Strip};
 use super::changes;
-use super::columns::{COLUMNS, Cell, Column};
+use super::choose;
 use super::notes::notes;
 use super::number;
 use crate::clock;
-use crate::summary::{Comparison, DRAWN, Stat, Summary, Unit, Verdict};
+use crate::summary::{COLUMNS, Cell, Column, Comparison, DRAWN, Stat, Summary, Verdict};
 use crate::text::plain;
 use std::io::{self, Write};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// The columns of a short table, where any group has them.
-const SHOWN: [&str; 27] = [
-    "model",
-    "source",
-    "provider",
-    "load",
-    "set",
-    "ok",
-    "failed",
-    "load_s",
-    "ttft_p50",
-    "ttft_p95",
-    "decode_tok_s",
-    "tok_s",
-    "gen_s",
-    "goodput",
-    "out_tok",
-    "total_w",
-    "j_tok",
-    "prefill_j",
-    "decode_j",
-    "energy_cost",
-    "carbon_g",
-    "mem_high",
-    "usd",
-    "usd_1m",
-    "usd_1m_in_list",
-    "usd_1m_out_list",
-    "finish",
-];
-
-/// Of these, what tells the rows apart.
-const NAMES: [&str; 5] = ["model", "source", "provider", "load", "set"];
-
-/// The columns that a load adds: what was got through together, beside what was asked.
-const OF_LOADS: [&str; 6] =
-    ["ttft_p99", "throughput", "requests_s", "offered_rate", "sent_rate", "achieved_concurrency"];
+/// The columns that tell the rows apart.
+const NAMES: [&str; 5] = ["model", "source", "provider", "load_level", "settings"];
 
 /// The widest a column of words may be, in columns of the terminal.
 const WIDEST: usize = 44;
@@ -68,11 +33,15 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
     writeln!(to, "{}\n", headline(summary))?;
     let columns = columns(summary, options);
     let mut marked = false;
+    let lines = columns.iter().map(|column| head(column).len()).max().unwrap_or(0);
     let strip = |column: &&Column| {
-        let cells = written(summary, column, &mut marked);
-        Strip { right: column.unit.is_some(), names: NAMES.contains(&column.key), cells }
+        let cells = written(summary, column, lines, &mut marked);
+        Strip { right: column.unit().is_some(), names: NAMES.contains(&column.row.key), cells }
     };
     aligned::write(&columns.iter().map(strip).collect::<Vec<_>>(), options.screen, to)?;
+    for line in choose::empty(summary, options) {
+        writeln!(to, "{line}")?;
+    }
     shapes(summary, to)?;
     failures(summary, to)?;
     let notes = notes(summary);
@@ -95,15 +64,10 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
 /// The columns that were asked for; else those of a short table that any group has.
 pub fn columns(summary: &Summary, options: &Options) -> Vec<&'static Column> {
     let loads = summary.groups.iter().any(|group| group.rate.is_some() || group.concurrency.is_some_and(|n| n > 1));
-    let asked = |key: &str| match key {
-        // A load is judged by its tail.
-        "ttft_p95" => !loads,
-        key => SHOWN.contains(&key) || (loads && OF_LOADS.contains(&key)),
-    };
     let shown = COLUMNS
         .iter()
-        .filter(|column| asked(column.key))
-        .filter(|column| summary.groups.iter().any(|group| worth((column.of)(group), column.key)));
+        .filter(|column| column.show.text.holds(loads))
+        .filter(|column| summary.groups.iter().any(|group| worth(column.cell(group), column.row.key)));
     options.columns.clone().unwrap_or_else(|| shown.collect())
 }
 
@@ -132,7 +96,7 @@ fn shapes(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     const BINS: usize = 24;
     const ENOUGH: u64 = 20;
-    for (metric, words) in DRAWN.into_iter().zip(["ttft", "decode", "time"]) {
+    for metric in DRAWN {
         let shown: Vec<(usize, &Stat)> = summary
             .groups
             .iter()
@@ -146,7 +110,7 @@ fn shapes(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
             continue;
         }
         let say = |value| number::alone(value, metric.unit());
-        writeln!(to, "\n{words}, {} to {}", say(low), say(high))?;
+        writeln!(to, "\n{}, {} to {}", metric.row().label, say(low), say(high))?;
         // Of the requests themselves while all are there; of the classes that all were counted in when they are not.
         let mut exact = vec![[0u64; BINS]; summary.groups.len()];
         for row in summary.rows.iter().filter(|row| row.ok() && !row.warmup) {
@@ -247,18 +211,36 @@ fn worth(cell: Cell, key: &str) -> bool {
     }
 }
 
-/// A column as texts: its label, its unit, then a cell per group.
-fn written(summary: &Summary, column: &Column, marked: &mut bool) -> Vec<String> {
-    let cells: Vec<Cell> = summary.groups.iter().map(column.of).collect();
-    let unit = column.unit.unwrap_or(Unit::Count);
+/// The widest line of a head, unless a word is wider.
+const HEAD: usize = 9;
+
+/// The head of a column, in lines.
+fn head(column: &Column) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in column.label.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.width() + 1 + word.width() <= HEAD => *line += &format!(" {word}"),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// A column as texts: its head in so many lines, its unit, then a cell per group.
+fn written(summary: &Summary, column: &Column, lines: usize, marked: &mut bool) -> Vec<String> {
+    let cells: Vec<Cell> = summary.groups.iter().map(|group| column.cell(group)).collect();
+    let unit = column.row.unit();
     let decimals = number::decimals(unit, cells.iter().filter_map(Cell::value));
     // Where one number is marked, the others leave the mark's place empty, so that digits stand under digits.
     let any_mark = cells.iter().any(|cell| matches!(cell, Cell::Number { doubt: Some(_), .. }));
     let blank = if any_mark { " " } else { "" };
     *marked |= any_mark;
-    let mut texts = vec![format!("{}{blank}", column.label), format!("{}{blank}", number::scale(unit).0)];
+    let head = head(column);
+    let space = std::iter::repeat_n(String::new(), lines.saturating_sub(head.len()));
+    let heads = space.chain(head).chain([column.unit_beside().to_owned()]);
+    let mut texts: Vec<String> = heads.map(|line| format!("{line}{blank}")).collect();
     texts.extend(cells.into_iter().map(|cell| match cell {
-        Cell::Absent => format!("{}{blank}", if column.unit.is_some() { "-" } else { "" }),
+        Cell::Absent => format!("{}{blank}", if column.unit().is_some() { "-" } else { "" }),
         Cell::Text(text) => cut(&plain(&text), WIDEST),
         Cell::Number { value, doubt, .. } => {
             format!("{}{}", number::write(value, unit, decimals), if doubt.is_some() { "?" } else { blank })

@@ -2,8 +2,8 @@
 //! schedule and the client were, and what it took. Touched when a request is sent and when it ends, never in between.
 
 use super::Shared;
-use super::conditions::Samples;
 use super::job::Batch;
+use super::slo::Samples;
 use crate::clock::{self, between, micros};
 use crate::locks::locked;
 use crate::pace::Level;
@@ -154,7 +154,7 @@ impl Meter {
         self.measured().counts.not_sent += requests;
     }
 
-    /// What the conditions of a search came to until now.
+    /// What the objectives of a search came to until now.
     pub fn samples<T>(&self, look: impl FnOnce(&Samples) -> T) -> Option<T> {
         self.measured().samples.as_ref().map(look)
     }

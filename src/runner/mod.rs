@@ -6,7 +6,6 @@
 
 mod asking;
 mod backlog;
-pub mod conditions;
 mod courtesy;
 mod fit;
 mod flight;
@@ -20,6 +19,7 @@ mod plan;
 mod request;
 pub mod search;
 mod seek;
+pub mod slo;
 mod stage;
 mod work;
 

@@ -1,7 +1,7 @@
 //! Where the highest load lies that passes: by steps that double, then by halving what is left. Pure: it is told what came
 //! of a load and says which one is next; who asks is the runner.
 
-use super::conditions::Conditions;
+use super::slo::Slos;
 use crate::pace::{Arrival, Level};
 use crate::record::{Outcome, SearchOutcome, SearchOver};
 
@@ -9,7 +9,7 @@ use crate::record::{Outcome, SearchOutcome, SearchOver};
 #[derive(Debug, Clone)]
 pub struct Search {
     /// What is to hold.
-    pub conditions: Conditions,
+    pub slos: Slos,
     /// What is raised.
     pub over: SearchOver,
     /// The lowest load that is tried.
@@ -79,7 +79,7 @@ impl Search {
         format!(
             "{}: would try {} {unit} until one fails, then halve what is between, until it is within {}%: at most \
              {most} points per model",
-            self.conditions,
+            self.slos,
             shown.join(", "),
             self.tolerance * 100.0
         )
@@ -156,9 +156,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn search(over: SearchOver, minimum: f64, maximum: f64, tolerance: f64) -> Search {
-        let conditions = Conditions::parse("ttft_p95<1s", |_| Ok(1.0)).unwrap();
+        let slos = Slos::parse("ttft_p95<1s").unwrap();
         let (arrival, at_most, earlier) = (Arrival::Poisson, 9, Vec::new());
-        Search { conditions, over, minimum, maximum, tolerance, arrival, at_most, earlier }
+        Search { slos, over, minimum, maximum, tolerance, arrival, at_most, earlier }
     }
 
     /// Searches a server that holds up to `knee`; the loads that were tried, and how it ended.

@@ -1,9 +1,9 @@
 //! `--search`: runs one load after another, each as an ordinary level, until the highest is found that passes.
 
 use super::backlog::Growth;
-use super::conditions::Samples;
 use super::job::{Batch, Part};
 use super::search::{Next, Search};
+use super::slo::Samples;
 use super::{Event, Shared};
 use crate::record::{self, SearchOutcome, SearchPoint, SearchQueue};
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// How often a load is run, at most, before it is given up that so many requests could tell.
 const PARTS: u64 = 20;
 
-/// The same where the conditions hold, and only whether the queue grows is not clear.
+/// The same where the objectives hold, and only whether the queue grows is not clear.
 const PARTS_OF_A_QUEUE: u64 = 4;
 
 impl Shared {
@@ -37,7 +37,7 @@ impl Shared {
         let found = record::Search {
             run: self.settings.run.clone(),
             models: batch.targets.iter().map(|target| target.model.id.clone()).collect(),
-            slos: search.conditions.texts(),
+            slos: search.slos.texts(),
             over: search.over,
             minimum: search.minimum,
             maximum: search.maximum,
@@ -55,7 +55,7 @@ impl Shared {
 
     /// Runs one load, and again where there were too few requests to tell; `None` when the run was asked to stop meanwhile.
     async fn point(self: &Arc<Self>, search: &Search, load: f64, batch: &Batch) -> Option<SearchPoint> {
-        let mut samples = Samples::new(search.conditions.clone());
+        let mut samples = Samples::new(search.slos.clone());
         let keys: HashSet<String> = if search.earlier.is_empty() { HashSet::new() } else { batch.keys(&self.settings) };
         search.earlier.iter().filter(|earlier| keys.contains(&earlier.key)).for_each(|earlier| samples.add(earlier));
         let left = batch.left(&self.settings, 0) != Some(0);
@@ -160,40 +160,39 @@ fn because(growth: Growth, queue: &SearchQueue) -> Option<String> {
 
 /// What was found, in a sentence.
 fn said(search: &Search, found: &record::Search) -> String {
-    let (conditions, say) =
-        (&search.conditions, |load: Option<f64>| load.map_or_else(String::new, |load| search.said(load)));
+    let (slos, say) = (&search.slos, |load: Option<f64>| load.map_or_else(String::new, |load| search.said(load)));
     let points = found.points.len();
     let last = found.points.last();
     match found.outcome {
         SearchOutcome::Found => format!(
-            "{conditions}: passes up to {}, and no more at {} ({points} points)",
+            "{slos}: passes up to {}, and no more at {} ({points} points)",
             say(found.highest_passing),
             say(found.lowest_failing)
         ),
         SearchOutcome::NonePassed => match last.filter(|point| point.failed == point.requests) {
             Some(SearchPoint { reason: Some(reason), load, .. }) => {
-                format!("{conditions}: nothing was found at {}: {reason}", search.said(*load))
+                format!("{slos}: nothing was found at {}: {reason}", search.said(*load))
             }
             _ => {
-                format!("{conditions}: fails even at {}: begin lower, or ask less", say(found.lowest_failing))
+                format!("{slos}: fails even at {}: begin lower, or ask less", say(found.lowest_failing))
             }
         },
         SearchOutcome::AllPassed => {
-            format!("{conditions}: passes up to {}, the most that was to be tried", say(found.highest_passing))
+            format!("{slos}: passes up to {}, the most that was to be tried", say(found.highest_passing))
         }
         SearchOutcome::Unclear => match last {
             Some(SearchPoint { reason: Some(reason), load, .. }) => {
-                format!("{conditions}: {}: {reason}: give a longer --duration, or more --requests", search.said(*load))
+                format!("{slos}: {}: {reason}: give a longer --duration, or more --requests", search.said(*load))
             }
             _ => format!(
-                "{conditions}: {} requests at {} are too few to tell: give a longer --duration, more --requests, or begin higher",
+                "{slos}: {} requests at {} are too few to tell: give a longer --duration, more --requests, or begin higher",
                 last.map_or(0, |point| point.requests),
                 say(last.map(|point| point.load)),
             ),
         },
         SearchOutcome::Stopped => match found.highest_passing {
-            Some(load) => format!("{conditions}: stopped; passes at least up to {}", search.said(load)),
-            None => format!("{conditions}: stopped before anything was found"),
+            Some(load) => format!("{slos}: stopped; passes at least up to {}", search.said(load)),
+            None => format!("{slos}: stopped before anything was found"),
         },
     }
 }

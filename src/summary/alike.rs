@@ -2,7 +2,7 @@
 //!
 //! It is what keys follow from, less what the runs before said: whoever remembers groups by it forgets them when a run begins.
 
-use super::metric::failed;
+use super::figures::failed;
 use crate::record::{Outcome, Source};
 use std::hash::{DefaultHasher, Hasher};
 

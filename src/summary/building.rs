@@ -9,14 +9,15 @@ use super::figures::Figures;
 use super::gap_map::GapMap;
 use super::group::{Details, Error, Money};
 use super::key::Key;
-use super::metric::{Metric, Unit, possible};
 use super::prepared::Request;
 use super::prompts::Prompts;
+use super::registry::Metric;
 use super::sample::Sample;
 use super::window::Flight;
 use super::words::{LONGEST_WORD, WORDS, Words, note};
 use crate::record::{CostSource, Files, JoinedPower, PhaseEnergy, PromptUsed, Watts};
 use crate::stats::HistogramSum;
+use crate::units::{Unit, possible};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// How many requests of ramps a group keeps at least: more than any client has in flight when one ends.
@@ -157,7 +158,7 @@ impl Building {
         }
         if let Some(cost) = &o.cost {
             // Failures can cost money too.
-            self.pay(cost.usd, cost.source, figures.value(Metric::TokensOut));
+            self.pay(cost.usd, cost.source, figures.value(Metric::OUTPUT_TOKENS));
         }
         // A load that failed took no time and no memory that anybody wants compared.
         let loaded = figures.failure.as_ref().is_none_or(|failure| failure.kind != "load");
@@ -165,7 +166,7 @@ impl Building {
             if self.once.insert((metric, o.run.clone())) {
                 self.samples.entry(metric).or_default().add(value);
                 let load = o.power.as_ref().and_then(|power| power.as_ref()?.load.as_ref());
-                if metric == Metric::LoadEnergy
+                if metric == Metric::LOAD_ENERGY
                     && let Some(load) = load
                 {
                     self.split.load.get_or_insert_default().add(value, bounds(load));
@@ -198,14 +199,14 @@ impl Building {
     /// Counts the numbers of a request that did not fail.
     fn measure(&mut self, request: &Request) {
         let Request { outcome: o, figures, .. } = request;
-        for (metric, value) in figures.values.iter().filter(|(metric, _)| !metric.once_per_run()) {
+        for (metric, value) in figures.values.iter().filter(|(metric, _)| metric.counts_each_request()) {
             self.samples.entry(metric).or_default().add(value);
         }
         if let Some(steps) = &request.steps {
             self.gap_map.get_or_insert_default().add(steps);
         }
         match &request.gaps {
-            Some(Ok(counts)) => self.gaps.add(counts, figures.itl_ends),
+            Some(Ok(counts)) => self.gaps.add(counts, figures.gap_ends),
             Some(Err(_)) => self.warnings.add("unreadable_histogram", 1),
             None => {}
         }
@@ -222,7 +223,7 @@ impl Building {
                 }
             }
         }
-        if let Some(tokens) = figures.value(Metric::TokensOut) {
+        if let Some(tokens) = figures.value(Metric::OUTPUT_TOKENS) {
             *self.output_tokens.get_or_insert(0.0) += tokens;
         }
         if let Some(reason) = &o.finish_reason {
@@ -233,7 +234,7 @@ impl Building {
                 self.token_sources.add(source.into(), 1);
             }
         }
-        if let Some(cached) = figures.value(Metric::TokensCached) {
+        if let Some(cached) = figures.value(Metric::CACHED_TOKENS) {
             self.cache_known += 1;
             self.cached_requests += u64::from(cached > 0.0);
         }
@@ -283,10 +284,10 @@ impl Building {
             *meter.quality.entry(quality.to_string()).or_default() += 1;
         }
         let domains: [(Metric, &Option<Watts>); 4] = [
-            (Metric::CpuWatts, &power.cpu_watts),
-            (Metric::GpuWatts, &power.gpu_watts),
-            (Metric::AneWatts, &power.ane_watts),
-            (Metric::TotalWatts, &power.total_watts),
+            (Metric::CPU_WATTS, &power.cpu_watts),
+            (Metric::GPU_WATTS, &power.gpu_watts),
+            (Metric::ANE_WATTS, &power.ane_watts),
+            (Metric::TOTAL_WATTS, &power.total_watts),
         ];
         for (metric, watts) in domains {
             let Some(watts) = watts.as_ref().filter(|w| possible(Unit::Watts, w.min) && possible(Unit::Watts, w.max))
@@ -297,27 +298,27 @@ impl Building {
             *range = Range { low: range.low.min(watts.min), peak: range.peak.max(watts.max) };
         }
         for (part, value, bounds) in [
-            (&mut self.split.prefill, figures.value(Metric::PrefillEnergy), power.prefill.as_ref().and_then(bounds)),
-            (&mut self.split.decode, figures.value(Metric::DecodeEnergy), power.decode.as_ref().and_then(bounds)),
+            (&mut self.split.prefill, figures.value(Metric::PREFILL_ENERGY), power.prefill.as_ref().and_then(bounds)),
+            (&mut self.split.decode, figures.value(Metric::DECODE_ENERGY), power.decode.as_ref().and_then(bounds)),
             // What idling takes is known from one mean, not from windows: it has no bounds of this kind.
-            (&mut self.split.idle, figures.value(Metric::IdleEnergy), None),
+            (&mut self.split.idle, figures.value(Metric::IDLE_ENERGY), None),
         ] {
             if let Some(joules) = value {
                 part.get_or_insert_default().add(joules, bounds);
             }
         }
         if let (Some(whole), Some(prefill), Some(decode)) =
-            (figures.value(Metric::Energy), figures.value(Metric::PrefillEnergy), figures.value(Metric::DecodeEnergy))
+            (figures.value(Metric::ENERGY), figures.value(Metric::PREFILL_ENERGY), figures.value(Metric::DECODE_ENERGY))
         {
             let same = self.split.same.get_or_insert_default();
             same.whole.add(whole, figures.energy_bounds);
             same.prefill.add(prefill, power.prefill.as_ref().and_then(bounds));
             same.decode.add(decode, power.decode.as_ref().and_then(bounds));
-            if let Some(idle) = figures.value(Metric::IdleEnergy) {
+            if let Some(idle) = figures.value(Metric::IDLE_ENERGY) {
                 same.idle.add(idle, None);
             }
         }
-        let (Some(joules), Some(tokens)) = (figures.value(Metric::Energy), figures.value(Metric::TokensOut)) else {
+        let (Some(joules), Some(tokens)) = (figures.value(Metric::ENERGY), figures.value(Metric::OUTPUT_TOKENS)) else {
             return;
         };
         if tokens <= 0.0 {
@@ -334,7 +335,7 @@ impl Building {
             }
             None => self.bounds_known = false,
         }
-        match figures.value(Metric::EnergyNet) {
+        match figures.value(Metric::NET_ENERGY) {
             Some(net) => *energy.net_joules.get_or_insert(0.0) += net,
             None => self.net_known = false,
         }

@@ -5,11 +5,11 @@ mod finish;
 use super::accuracy::AccuracyCollector;
 use super::building::Building;
 use super::describe::told;
-use super::figures::Figures;
+use super::figures::{Figures, counts};
 use super::goodput::Slo;
 use super::key::{GroupBy, Key, Keys};
-use super::metric::{Metric, counts};
 use super::prepared::{Prepared, Request};
+use super::registry::Metric;
 use super::row::Row;
 use super::sample::Sample;
 use super::seen::Runs;
@@ -32,7 +32,7 @@ const ANSWERS: usize = 4 << 20;
 const ANSWER: usize = 64 << 10;
 
 /// What is totalled over all measured requests.
-const TOTALS: [Metric; 4] = [Metric::GenerationTime, Metric::TokensIn, Metric::TokensOut, Metric::TokenRate];
+const TOTALS: [Metric; 4] = [Metric::E2E, Metric::INPUT_TOKENS, Metric::OUTPUT_TOKENS, Metric::OUTPUT_RATE];
 
 /// What is asked of a summary.
 #[derive(Debug, Clone, Default)]
@@ -152,15 +152,15 @@ impl Collector {
         let group = self.group(&request.outcome, request.kind);
         let values = &mut request.figures.values;
         if let (Some(price), Some(joules), None) =
-            (self.price_per_kwh, values.get(Metric::Energy), values.get(Metric::EnergyPrice))
+            (self.price_per_kwh, values.get(Metric::ENERGY), values.get(Metric::ENERGY_COST))
         {
-            values.insert(Metric::EnergyPrice, joules / 3.6e6 * price);
+            values.insert(Metric::ENERGY_COST, joules / 3.6e6 * price);
         }
         let Request { outcome: o, figures, .. } = request;
         self.asked.add(o);
         self.accuracy_collector.result(o);
         told(&mut self.groups[group].details, o);
-        let good = self.slo.is_some_and(|slo| slo.keeps(figures));
+        let good = self.slo.as_ref().is_some_and(|slo| figures.keeps(slo));
         self.fly(o, figures, group, good);
         if counts(o) {
             self.total(o, figures);
@@ -200,9 +200,9 @@ impl Collector {
         let (Some(start), Some(length), Some(level)) = (figures.start_ts, figures.end_seconds, level) else { return };
         let flight = Flight {
             start,
-            first: start + figures.value(Metric::Ttft).unwrap_or(length).min(length),
+            first: start + figures.value(Metric::TTFT).unwrap_or(length).min(length),
             end: start + length,
-            tokens: if figures.ok() { figures.value(Metric::TokensOut).unwrap_or(0.0) as f32 } else { 0.0 },
+            tokens: if figures.ok() { figures.value(Metric::OUTPUT_TOKENS).unwrap_or(0.0) as f32 } else { 0.0 },
             group: group as u32,
             ok: figures.ok(),
             good,
@@ -267,7 +267,8 @@ impl Collector {
                 all.add(value);
             }
         }
-        if let (Some(input), Some(output)) = (figures.value(Metric::TokensIn), figures.value(Metric::TokensOut)) {
+        if let (Some(input), Some(output)) = (figures.value(Metric::INPUT_TOKENS), figures.value(Metric::OUTPUT_TOKENS))
+        {
             self.all_tokens.add(input + output);
         }
     }

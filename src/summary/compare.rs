@@ -8,7 +8,7 @@
 
 use super::group::Group;
 use super::key::Key;
-use super::metric::{Better, Metric};
+use super::registry::{Better, Metric};
 use super::{Row, Summary};
 use crate::stats;
 use serde::Serialize;
@@ -26,21 +26,6 @@ const LEAST: usize = 6;
 
 /// More values than this on a side are thinned evenly: more would only take longer.
 const MOST: usize = 2000;
-
-/// What is compared.
-const COMPARED: [Metric; 11] = [
-    Metric::LoadTime,
-    Metric::Ttft,
-    Metric::FirstAnswer,
-    Metric::DecodeRate,
-    Metric::TokenRate,
-    Metric::PromptRate,
-    Metric::GenerationTime,
-    Metric::Energy,
-    Metric::EnergyPerToken,
-    Metric::MemoryHighWater,
-    Metric::Cost,
-];
 
 /// Whether a metric is better than it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Display, IntoStaticStr)]
@@ -165,7 +150,8 @@ pub fn compare<'a>(new: &Summary, baselines: impl IntoIterator<Item = (&'a str, 
             if group.settings != old.groups[was].settings {
                 comparison.set_otherwise.push(aside(set_otherwise(group, &old.groups[was])));
             }
-            let changes = COMPARED.iter().filter_map(|&metric| change((at, baseline), metric, &now[at], &before[was]));
+            let compared = Metric::all().filter(|metric| metric.figure().compared);
+            let changes = compared.filter_map(|metric| change((at, baseline), metric, &now[at], &before[was]));
             comparison.changes.extend(changes);
         }
         let taken: HashSet<usize> = counterparts.iter().flatten().copied().collect();

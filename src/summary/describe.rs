@@ -1,8 +1,8 @@
 //! What is known of a model besides its numbers: from its listing, and from what the server said with its answers.
 
 use super::group::Details;
-use super::metric::{Unit, possible};
 use crate::record::{Model, Outcome};
+use crate::units::{Unit, possible};
 
 /// What the server said of the model with its answer (LM Studio's `model_info`).
 pub fn told(details: &mut Details, o: &Outcome) {

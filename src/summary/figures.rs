@@ -2,9 +2,11 @@
 //!
 //! It follows from the result alone, so that whoever read the result can work it out before it is its turn to be folded in.
 
-use super::metric::{Metric, Unit, failed, kind_name, moment, possible};
+use super::goodput::Slo;
+use super::registry::Metric;
 use super::values::Values;
-use crate::record::{JoinedPower, Outcome};
+use crate::record::{JoinedPower, Outcome, Phase};
+use crate::units::{Unit, possible};
 
 /// The longest message that is kept of a failure, in characters; the record has all of it.
 const LONGEST_MESSAGE: usize = 2000;
@@ -22,12 +24,8 @@ pub struct Figures {
     pub end_seconds: Option<f64>,
     /// Its numbers.
     pub values: Values,
-    /// Its median and 99th percentile gap between chunks, in seconds.
-    pub itl: Option<(f64, f64)>,
     /// Its shortest and longest gap between chunks, in seconds.
-    pub itl_ends: Option<(f64, f64)>,
-    /// Its mean gap between chunks, in seconds.
-    pub itl_mean: Option<f64>,
+    pub gap_ends: Option<(f64, f64)>,
     /// At least and at most its energy, in joules.
     pub energy_bounds: Option<(f64, f64)>,
     /// At least and at most its energy less idling, in joules.
@@ -64,15 +62,10 @@ impl Figures {
         };
         let end_seconds = sound("end", Unit::Seconds, o.generation_time_seconds.or(timing.and_then(|t| t.end)));
         // The schedule is before the start, so its offset is negative.
-        let waited = sound("schedule", Unit::Seconds, timing.and_then(|t| t.scheduled).map(|at| 0.0 - at));
+        let late = || Some(o.ttft_scheduled_seconds.flatten()? - o.ttft_seconds?);
+        let waited = timing.and_then(|t| t.scheduled).map(|at| 0.0 - at).or_else(late);
+        let waited = sound("schedule", Unit::Seconds, waited);
         let rate = sound("rate", Unit::PerSecond, o.rate);
-        let itl = o.inter_chunk_latency_seconds.as_ref();
-        let itl_mean = sound("itl", Unit::Seconds, itl.and_then(|itl| itl.mean));
-        let both = |a: Option<f64>, b: Option<f64>| {
-            a.zip(b).filter(|(a, b)| possible(Unit::Seconds, *a) && possible(Unit::Seconds, *b))
-        };
-        let known = itl.and_then(|itl| both(itl.p50, itl.p99));
-        let ends = itl.and_then(|itl| both(itl.min, itl.max)).filter(|(min, max)| min <= max);
         let energy_bounds = power.and_then(|p| Some((p.energy_lower_joules?, p.energy_upper_joules?)));
         let whole =
             |(low, high): &(f64, f64)| low <= high && possible(Unit::Joules, *low) && possible(Unit::Joules, *high);
@@ -81,8 +74,8 @@ impl Figures {
             warnings.push("impossible_start".into());
         }
         let mut values = Values::default();
-        for metric in Metric::ALL {
-            match metric.of(o) {
+        for metric in Metric::all() {
+            match (metric.figure().of)(o) {
                 Some(value) if metric.possible(value) => values.insert(metric, value),
                 Some(_) => warnings.push(format!("impossible_{}", metric.name())),
                 None => {}
@@ -93,10 +86,8 @@ impl Figures {
             start_ts,
             waited,
             end_seconds,
+            gap_ends: o.inter_chunk_latency_seconds.as_ref().and_then(gap_ends),
             values,
-            itl: known,
-            itl_ends: ends,
-            itl_mean,
             energy_bounds: energy_bounds.filter(whole),
             net_bounds: power.and_then(|power| net_bounds(power)),
             warnings,
@@ -104,15 +95,9 @@ impl Figures {
         }
     }
 
-    /// Time to first token as its user had it: from the moment it was due, where there was one (open loop).
-    pub fn ttft_due(&self) -> Option<f64> {
-        let sent = || Some(self.value(Metric::Ttft)? + self.waited.unwrap_or(0.0));
-        self.value(Metric::TtftScheduled).or_else(sent)
-    }
-
-    /// The whole request as its user had it: from the moment it was due, where there was one.
-    pub fn e2e_due(&self) -> Option<f64> {
-        Some(self.value(Metric::GenerationTime)? + self.waited.unwrap_or(0.0))
+    /// Whether the request did not fail and is known to keep every limit.
+    pub fn keeps(&self, slo: &Slo) -> bool {
+        self.ok() && slo.kept(|metric| self.value(metric), self.waited.unwrap_or(0.0))
     }
 
     /// Whether the request did not fail.
@@ -150,6 +135,21 @@ pub fn net_bounds(power: &JoinedPower) -> Option<(f64, f64)> {
     (share >= 0.0 && share.is_finite()).then(|| (lower - idle * (1.0 + share), upper - idle * (1.0 - share).max(0.0)))
 }
 
+/// Whether a result is a failure: it carries an error, in any of the forms that the contract has.
+pub fn failed(o: &Outcome) -> bool {
+    o.error.is_some() || o.errors.load.is_some() || o.errors.generation.is_some()
+}
+
+/// Whether a result counts: everything but warm-up.
+pub fn counts(o: &Outcome) -> bool {
+    o.phase != Some(Phase::Warmup)
+}
+
+/// Whether a moment can be one of a run: Unix seconds of this or the next few thousand years.
+pub fn moment(ts: f64) -> bool {
+    (0.0..=1e11).contains(&ts)
+}
+
 /// Why a result failed, from whichever of its error fields says most.
 fn failure(o: &Outcome) -> Option<RowFailure> {
     if !failed(o) {
@@ -157,9 +157,7 @@ fn failure(o: &Outcome) -> Option<RowFailure> {
     }
     let sentence = o.errors.load.as_ref().or(o.errors.generation.as_ref());
     Some(match &o.error {
-        Some(error) => {
-            RowFailure { kind: kind_name(error.kind), status: error.status, message: shortened(&error.message) }
-        }
+        Some(error) => RowFailure { kind: error.kind.into(), status: error.status, message: shortened(&error.message) },
         None => RowFailure {
             kind: if o.errors.load.is_some() { "load" } else { "error" },
             status: None,
@@ -173,6 +171,12 @@ fn shortened(text: &str) -> String {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
     }
+}
+
+/// The shortest and the longest gap, where both are times.
+fn gap_ends(gaps: &crate::record::Quantiles) -> Option<(f64, f64)> {
+    let (min, max) = (gaps.min?, gaps.max?);
+    (min <= max && possible(Unit::Seconds, min) && possible(Unit::Seconds, max)).then_some((min, max))
 }
 
 #[cfg(test)]

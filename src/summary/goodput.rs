@@ -1,31 +1,26 @@
-//! Goodput: how many requests were good enough, of all that were tried.
+//! Limits that each request is to keep (an SLO), and how many requests kept them.
 
-use super::figures::Figures;
-use super::metric::Metric;
-use serde::Serialize;
-use serde_with::skip_serializing_none;
+use super::registry::{Better, Metric, Sign, metric};
+use crate::units::{Unit, quantity};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::fmt;
 
-/// What a request must keep to be good, in seconds; a limit that is not set is kept by all.
-#[skip_serializing_none]
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Slo {
-    /// The longest time to first token, from the moment the request was due (open loop), else from when it was sent.
-    pub ttft: Option<f64>,
-    /// The longest time to first token from when the request was sent, whenever it was due.
-    pub ttft_sent: Option<f64>,
-    /// The longest mean gap between chunks.
-    pub itl: Option<f64>,
-    /// The longest time per output token after the first chunk.
-    pub tpot: Option<f64>,
-    /// The longest whole request, from the moment it was due (open loop), else from when it was sent.
-    pub e2e: Option<f64>,
-    /// The longest whole request from when it was sent, whenever it was due.
-    pub e2e_sent: Option<f64>,
+/// A limit on a number of each request.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit {
+    metric: Metric,
+    /// Whether a time counts from the sending, whenever the request was due.
+    from_sending: bool,
+    sign: Sign,
+    value: f64,
 }
 
+/// What each request is to keep.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Slo(Vec<Limit>);
+
 /// How many of a group's requests were good.
-#[skip_serializing_none]
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
 pub struct Goodput {
     /// Requests that did not fail and kept every limit.
     pub good: u64,
@@ -37,49 +32,103 @@ pub struct Goodput {
     pub requests_per_second: Option<f64>,
 }
 
-impl Slo {
-    /// Reads `ttft=500ms,itl=50ms,e2e=10s`; `seconds` reads one length of time.
+impl Limit {
+    /// Reads a limit by its parts: the name of a metric, with `_sent` behind one that counts from the sending, the sign, and a
+    /// number with its unit.
     ///
     /// # Errors
-    /// When a name is none of `ttft`, `ttft_sent`, `itl`, `tpot`, `e2e`, `e2e_sent`, stands twice, or has no length of time.
-    pub fn parse(text: &str, seconds: impl Fn(&str) -> Result<f64, String>) -> Result<Self, String> {
-        let mut slo = Self::default();
-        for part in text.split(',') {
-            let (name, limit) = part.split_once('=').ok_or_else(|| format!("{part}: not of the form ttft=500ms"))?;
-            let field = match name.trim() {
-                "ttft" => &mut slo.ttft,
-                "ttft_sent" => &mut slo.ttft_sent,
-                "itl" => &mut slo.itl,
-                "tpot" => &mut slo.tpot,
-                "e2e" => &mut slo.e2e,
-                "e2e_sent" => &mut slo.e2e_sent,
-                other => {
-                    return Err(format!(
-                        "{other}: no such limit; there are ttft, ttft_sent, itl, tpot, e2e and e2e_sent"
-                    ));
-                }
-            };
-            let limit = seconds(limit.trim()).map_err(|why| format!("{name}: {why}"))?;
-            if field.replace(limit).is_some() {
-                return Err(format!("{name}: stands twice"));
-            }
+    /// When the name is no metric of requests that one way is better of, the sign allows what is worse, or the number is not of
+    /// its unit.
+    pub fn parse(name: &str, sign: Sign, value: &str) -> Result<Self, String> {
+        let bare = name.strip_suffix("_sent");
+        let named = metric(bare.unwrap_or(name))?;
+        let found = Metric::of_row(named.row).filter(|metric| metric.better() != Better::Neither);
+        let metric =
+            found.filter(|_| named.statistic.is_none()).ok_or_else(|| format!("{name}: no limit for each request"))?;
+        if bare.is_some() && !metric.figure().from_due {
+            return Err(format!("{name}: only times of whole requests count from the sending"));
         }
-        Ok(slo)
+        let value = quantity(value, metric.unit()).map_err(|error| format!("{name}: {error}"))?;
+        let higher = metric.better() == Better::Higher;
+        let sign = match sign {
+            Sign::Equal if higher => Sign::MoreOrEqual,
+            Sign::Equal => Sign::LessOrEqual,
+            other if other.is_more() == higher => other,
+            _ => return Err(format!("{name}: write {}", if higher { ">" } else { "<" })),
+        };
+        Ok(Self { metric, from_sending: bare.is_some(), sign, value })
     }
 
-    /// Whether a request is good. What was not measured is not known to be kept, so the request is not good; but an
-    /// answer of one chunk has no gap that could be too long.
-    pub fn keeps(&self, figures: &Figures) -> bool {
-        let within =
-            |limit: Option<f64>, value: Option<f64>| limit.is_none_or(|limit| value.is_some_and(|v| v <= limit));
-        let gapless = figures.value(Metric::Ttft).is_some() && figures.itl_mean.is_none();
-        figures.ok()
-            && within(self.ttft, figures.ttft_due())
-            && within(self.ttft_sent, figures.value(Metric::Ttft))
-            && (gapless || within(self.itl, figures.itl_mean))
-            && ((gapless && figures.value(Metric::Tpot).is_none()) || within(self.tpot, figures.value(Metric::Tpot)))
-            && within(self.e2e, figures.e2e_due())
-            && within(self.e2e_sent, figures.value(Metric::GenerationTime))
+    /// The name that it is written with.
+    fn name(&self) -> String {
+        format!("{}{}", self.metric.row().key, if self.from_sending { "_sent" } else { "" })
+    }
+
+    /// Whether a request keeps it. What was not measured is not known to be kept; but an answer of one chunk has nothing between
+    /// chunks that could be too long.
+    fn kept(&self, number: &impl Fn(Metric) -> Option<f64>, waited: f64) -> bool {
+        let Some(value) = number(self.metric) else {
+            let one_chunk = number(Metric::TTFT).is_some() && number(Metric::ICL).is_none();
+            return self.metric.figure().between_chunks && one_chunk;
+        };
+        let waited = if self.metric.figure().from_due && !self.from_sending { waited } else { 0.0 };
+        self.sign.holds(value + waited, self.value)
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let seconds = matches!(self.metric.unit(), Unit::Seconds | Unit::Milliseconds);
+        write!(f, "{}{}{}{}", self.name(), self.sign, self.value, if seconds { "s" } else { "" })
+    }
+}
+
+impl Slo {
+    /// Reads `ttft=500ms,itl=50ms,e2e=10s`; `<`, `<=`, `>` and `>=` stand for themselves.
+    ///
+    /// # Errors
+    /// When a part is no limit, or a metric stands twice.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut limits: Vec<Limit> = Vec::new();
+        for part in text.split(',') {
+            let (name, sign, value) = Sign::split(part).ok_or_else(|| format!("{part}: not of the form ttft=500ms"))?;
+            let limit = Limit::parse(name, sign, value)?;
+            if limits.iter().any(|known| known.name() == limit.name()) {
+                return Err(format!("{name}: stands twice"));
+            }
+            limits.push(limit);
+        }
+        Ok(Self(limits))
+    }
+
+    /// Adds a limit.
+    pub fn push(&mut self, limit: Limit) {
+        self.0.push(limit);
+    }
+
+    /// Whether there is no limit.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a request keeps every limit: by its numbers, and by how long it waited for its sending after it was due, in seconds.
+    pub fn kept(&self, number: impl Fn(Metric) -> Option<f64>, waited: f64) -> bool {
+        self.0.iter().all(|limit| limit.kept(&number, waited))
+    }
+}
+
+impl fmt::Display for Slo {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0.iter().map(Limit::to_string).collect::<Vec<_>>().join(","))
+    }
+}
+
+/// As an object: the limits in base units, by their names.
+impl Serialize for Slo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut limits = serializer.serialize_map(Some(self.0.len()))?;
+        self.0.iter().try_for_each(|limit| limits.serialize_entry(&limit.name(), &limit.value))?;
+        limits.end()
     }
 }
 
@@ -87,17 +136,28 @@ impl Slo {
 mod tests {
     use super::*;
     use crate::record::{Outcome, Quantiles, Timing};
-
-    fn seconds(text: &str) -> Result<f64, String> {
-        text.trim_end_matches('s').parse().map_err(|_| "no".to_owned())
-    }
+    use crate::summary::Figures;
 
     #[test]
     fn limits_are_read_and_typos_refused() {
-        let slo = Slo::parse("ttft=0.5s, e2e=10s", seconds).unwrap();
-        assert_eq!((slo.ttft, slo.itl, slo.e2e), (Some(0.5), None, Some(10.0)));
-        for text in ["ttft", "tfft=1s", "ttft=soon", "ttft=1s,ttft=2s", ""] {
-            assert!(Slo::parse(text, seconds).is_err(), "{text}");
+        let slo = Slo::parse("ttft=0.5s, e2e=10s,TPOT<40ms,decode_tok_s>20").unwrap();
+        assert_eq!(slo.to_string(), "ttft<=0.5s,e2e<=10s,tpot<0.04s,decode_tok_s>20");
+        assert_eq!(Slo::parse("itl=50ms,request_latency=2s").unwrap().to_string(), "icl<=0.05s,e2e<=2s");
+        for (text, expect) in [
+            ("ttft", "not of the form"),
+            ("", "not of the form"),
+            ("tfft=1s", "is it ttft"),
+            ("ttft=soon", "not a number"),
+            ("ttft=5", "the unit must be"),
+            ("ttft=1s,ttft=2s", "stands twice"),
+            ("ttft=1s,time_to_first_token=2s", "stands twice"),
+            ("ttft>1s", "write <"),
+            ("ttft_p95=1s", "no limit for each request"),
+            ("throughput=5", "no limit for each request"),
+            ("itl_sent=5ms", "count from the sending"),
+        ] {
+            let error = Slo::parse(text).unwrap_err();
+            assert!(error.contains(expect), "{text}: {error}");
         }
     }
 
@@ -114,18 +174,18 @@ mod tests {
             ("e2e=1.5s", true),
             ("e2e_sent=1.4s", true),
         ] {
-            assert_eq!(Slo::parse(limits, seconds).unwrap().keeps(&Figures::of(&o)), good, "{limits}");
+            assert_eq!(Figures::of(&o).keeps(&Slo::parse(limits).unwrap()), good, "{limits}");
         }
     }
 
     #[test]
     fn a_request_is_good_when_it_is_known_to_keep_every_limit() {
-        let slo = Slo::parse("ttft=0.5s,itl=0.05s,e2e=2s", seconds).unwrap();
+        let slo = Slo::parse("ttft=0.5s,itl=0.05s,e2e=2s").unwrap();
         let outcome = |ttft: Option<f64>, itl: Option<f64>, e2e: Option<f64>, failed: bool| {
             let mut o = Outcome { ttft_seconds: ttft, generation_time_seconds: e2e, ..Outcome::default() };
             o.inter_chunk_latency_seconds = itl.map(|mean| Quantiles { mean: Some(mean), ..Quantiles::default() });
             o.errors.generation = failed.then(String::new);
-            slo.keeps(&Figures::of(&o))
+            Figures::of(&o).keeps(&slo)
         };
         for (ttft, itl, e2e, failed, good) in [
             (Some(0.5), Some(0.05), Some(2.0), false, true),

@@ -4,9 +4,9 @@ use super::energy::{Energy, Meter, Range, Split};
 use super::gap_map::GapMap;
 use super::goodput::Goodput;
 use super::key::{Key, Settings};
-use super::metric::Metric;
 use super::outlying::Outlying;
 use super::prompts::Prompts;
+use super::registry::Metric;
 use super::sample::{Sample, Stat};
 use super::screen::Screens;
 use super::shape::Shape;
@@ -145,10 +145,8 @@ pub struct Group {
     pub ok: u64,
     /// Requests that failed.
     pub failed: u64,
-    /// The spread of each metric over the requests that did not fail.
+    /// The statistics of each metric over the requests that did not fail; of gaps between chunks, over all gaps of all requests.
     pub metrics: BTreeMap<Metric, Stat>,
-    /// The gaps between chunks.
-    pub inter_chunk_latency_seconds: Option<Stat>,
     /// Where in the answers they are, of the streams that were kept; for pages.
     #[serde(skip)]
     pub gap_map: Option<GapMap>,

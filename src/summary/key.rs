@@ -4,9 +4,10 @@
 //! part of the key, and so is the hardware of the run. What does not differ tells nothing apart, so only what differs between the groups of a model is shown.
 
 use super::alike::Alike;
-use super::metric::{Unit, failed, possible};
+use super::figures::failed;
 use super::words::LONGEST_WORD;
 use crate::record::{Host, Outcome, Run, Source};
+use crate::units::{Unit, possible};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

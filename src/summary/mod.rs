@@ -21,11 +21,11 @@ mod goodput;
 mod group;
 mod key;
 mod label;
-mod metric;
 mod natural;
 mod outlying;
 mod prepared;
 mod prompts;
+mod registry;
 mod row;
 mod sample;
 mod screen;
@@ -41,14 +41,17 @@ pub use compare::{Aside, Change, Comparison, Test, Verdict, compare, counterpart
 pub use energy::{Energy, Joules, Meter, Range, Same, Split};
 pub use figures::{Figures, RowFailure, net_bounds};
 pub use gap_map::GapMap;
-pub use goodput::{Goodput, Slo};
+pub use goodput::{Goodput, Limit, Slo};
 pub use group::{Details, Error, ErrorCount, Group, Money, Throughput};
 pub use key::{By, GroupBy, Key, Settings};
 use key::{MACHINE, machine};
-pub use metric::{Better, Metric, Unit};
 pub use outlying::Outlying;
 pub use prepared::{Prepared, Request, read};
 pub use prompts::Prompts;
+pub use registry::{
+    Better, COLUMNS, Cell, Column, Figure, Metric, MetricDef, Named, PEERS, RequestFigure, Set, Show, Sign, Statistic,
+    When, column, metric, metrics, names, nearest,
+};
 pub use row::Row;
 pub use sample::{EXACT, Stat};
 pub use screen::{Screen, Screens};

@@ -1,7 +1,7 @@
 //! One request as a report holds it: the numbers and the few words that a page shows, without the raw bulk.
 
 use super::figures::Figures;
-use super::metric::Metric;
+use super::registry::Metric;
 use super::screen::Screen;
 use crate::record::{Outcome, Phase, Quality, Source, TokenSource};
 

@@ -1,6 +1,7 @@
 //! Readings over time, for the time axis of the page: any number of readings in, a bounded number of points out.
 
-use super::metric::{Unit, moment, possible};
+use super::figures::moment;
+use crate::units::{Unit, possible};
 use serde::Serialize;
 
 /// The most points that a series holds before it joins neighbours.

@@ -1,9 +1,9 @@
 //! The distribution of a metric over the requests of a group, small enough to be drawn whatever their number.
 
-use super::metric::Metric;
+use super::registry::Metric;
 
 /// The metrics whose distribution is drawn.
-pub const DRAWN: [Metric; 3] = [Metric::Ttft, Metric::DecodeRate, Metric::GenerationTime];
+pub const DRAWN: [Metric; 3] = [Metric::TTFT, Metric::DECODE_RATE, Metric::E2E];
 
 /// Some numbers in ascending order, each with how many requests it stands for.
 #[derive(Debug, Clone, Default, PartialEq)]

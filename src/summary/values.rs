@@ -1,17 +1,17 @@
 //! The numbers of one request, by their metrics: in one piece, because there are millions of them.
 
-use super::metric::Metric;
+use super::registry::Metric;
 use std::fmt;
 
-const METRICS: usize = Metric::ALL.len();
+const METRICS: usize = Metric::COUNT;
 // One bit for each.
-const _: () = assert!(METRICS <= u32::BITS as usize);
+const _: () = assert!(METRICS <= u64::BITS as usize);
 
 /// A number for each metric that a request has one of.
 #[derive(Clone, Copy, PartialEq)]
 pub struct Values {
     /// A bit for each metric that is known.
-    known: u32,
+    known: u64,
     /// Zero where it is not.
     numbers: [f64; METRICS],
 }
@@ -25,13 +25,13 @@ impl Default for Values {
 impl Values {
     /// Sets the number of a metric.
     pub fn insert(&mut self, metric: Metric, value: f64) {
-        self.known |= 1 << metric as u32;
-        self.numbers[metric as usize] = value;
+        self.known |= 1 << metric.at();
+        self.numbers[metric.at()] = value;
     }
 
     /// The number of a metric.
     pub fn get(&self, metric: Metric) -> Option<f64> {
-        (self.known & (1 << metric as u32) != 0).then(|| self.numbers[metric as usize])
+        (self.known & (1 << metric.at()) != 0).then(|| self.numbers[metric.at()])
     }
 
     /// The metrics that are known, in their order, with their numbers.
@@ -40,7 +40,7 @@ impl Values {
         std::iter::from_fn(move || {
             let at = left.trailing_zeros() as usize;
             left &= left.wrapping_sub(1);
-            Some((*Metric::ALL.get(at)?, self.numbers[at]))
+            Some((Metric::all().nth(at)?, self.numbers[at]))
         })
     }
 }
@@ -58,12 +58,12 @@ mod tests {
     #[test]
     fn every_metric_has_its_own_place_in_the_order_of_all() {
         let mut values = Values::default();
-        assert_eq!((values.get(Metric::Cost), values.iter().next()), (None, None));
-        for (at, metric) in Metric::ALL.into_iter().enumerate().rev() {
+        assert_eq!((values.get(Metric::COST), values.iter().next()), (None, None));
+        for (at, metric) in Metric::all().collect::<Vec<_>>().into_iter().enumerate().rev() {
             values.insert(metric, at as f64);
             assert_eq!(values.get(metric), Some(at as f64), "{metric:?}");
         }
         let all: Vec<(Metric, f64)> = values.iter().collect();
-        assert_eq!(all, Metric::ALL.into_iter().zip((0..).map(f64::from)).collect::<Vec<_>>());
+        assert_eq!(all, Metric::all().zip((0..).map(f64::from)).collect::<Vec<_>>());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::input;
 use crate::common::{Ran, run, run_with};
-use llm_bench::report::COLUMNS;
+use llm_bench::summary::COLUMNS;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -40,9 +40,9 @@ fn every_number_of_the_table_is_in_csv_json_and_openmetrics() {
                 .filter(|sample| sample.contains(&label))
                 .map(|sample| sample.rsplit_once(' ').unwrap().1.parse().unwrap())
                 .collect();
-            for column in COLUMNS {
-                let (cell, value) = (&line[column.key], &group["columns"][column.key]);
-                match column.unit {
+            for column in COLUMNS.iter() {
+                let (cell, value) = (&line[&column.key], &group["columns"][&column.key]);
+                match column.unit() {
                     _ if cell.is_empty() => assert!(value.is_null(), "{name} {}: {value}", column.key),
                     None => assert!(value.is_string(), "{name} {}: {value}", column.key),
                     Some(_) => {
@@ -51,7 +51,7 @@ fn every_number_of_the_table_is_in_csv_json_and_openmetrics() {
                         // A scraper sees no mark, so what is marked is not there.
                         let there = exposed.iter().any(|exposed| near(*exposed, number));
                         assert!(
-                            there || doubtful.contains(&column.key),
+                            there || doubtful.contains(&column.key.as_str()),
                             "{name} {}: {cell} is not exposed",
                             column.key
                         );
@@ -84,9 +84,9 @@ fn a_single_measurement_is_the_median_and_no_other_percentile() {
     });
     let csv = run("bench-report", ["-f", "csv"], format!("{gap}\n")).exits(0).stdout;
     let line = &table(&csv)[0];
-    let gap: f64 = line["itl_p50"].parse().unwrap();
-    assert!((gap - 0.02).abs() < 1e-4 && line["itl_p99"].is_empty(), "{csv}");
-    assert!(line["doubtful"].contains("itl_p50"), "{csv}");
+    let gap: f64 = line["icl_p50"].parse().unwrap();
+    assert!((gap - 0.02).abs() < 1e-4 && line["icl_p99"].is_empty(), "{csv}");
+    assert!(line["doubtful"].contains("icl_p50"), "{csv}");
 }
 
 #[test]
@@ -119,15 +119,15 @@ fn every_column_orders_the_groups_both_ways_and_what_was_not_measured_is_last() 
         let args = ["-f", "csv", "--sort", order].map(std::ffi::OsStr::new);
         table(&run("bench-report", args.into_iter().chain([path.as_os_str()]), "").exits(0).stdout)
     };
-    for column in COLUMNS {
+    for column in COLUMNS.iter() {
         for down in [false, true] {
             let lines = sorted(&format!("{}{}", if down { "-" } else { "" }, column.key));
-            let cells: Vec<&str> = lines.iter().map(|line| line[column.key].as_str()).collect();
+            let cells: Vec<&str> = lines.iter().map(|line| line[&column.key].as_str()).collect();
             let known: Vec<&str> = cells.iter().copied().take_while(|cell| !cell.is_empty()).collect();
             assert!(cells[known.len()..].iter().all(|cell| cell.is_empty()), "{}: {cells:?}", column.key);
             let in_order = known.windows(2).all(|pair| {
                 let (a, b) = if down { (pair[1], pair[0]) } else { (pair[0], pair[1]) };
-                match column.unit {
+                match column.unit() {
                     Some(_) => a.parse::<f64>().unwrap() <= b.parse::<f64>().unwrap(),
                     None => a <= b,
                 }

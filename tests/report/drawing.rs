@@ -2,7 +2,7 @@
 //! a name can be read.
 
 use super::browser::{Browser, browser};
-use super::data;
+use super::html::data;
 use super::page::written;
 use crate::common::run;
 use llm_bench::stats::Histogram;
@@ -60,8 +60,8 @@ fn in_a_browser_the_parts_of_energy_are_of_the_same_requests_as_their_whole() {
         result(3, "m", power(1000.0, None)),
     ]);
     let energy = data(&fs::read_to_string(&file).unwrap())["groups"][0]["energy"].clone();
-    assert_eq!(energy["same"]["whole"], json!([15, 14, 16, 2]));
-    assert_eq!((&energy["same"]["prefill"][0], &energy["same"]["decode"][0]), (&json!(3), &json!(11)));
+    assert_eq!(energy["same"]["whole"], json!({ "mean": 15, "low": 14, "high": 16, "n": 2 }));
+    assert_eq!((&energy["same"]["prefill"]["mean"], &energy["same"]["decode"]["mean"]), (&json!(3), &json!(11)));
     assert_eq!(energy["n"], 3);
     let Some(mut browser) = browser() else { return };
     browser.open(&file, "");
@@ -155,7 +155,7 @@ fn in_a_browser_rates_and_levels_are_told_apart_and_the_client_tells_how_late_it
     );
     assert!(notes.contains("Of the levels at once, 17 planned requests were never sent"), "{notes}");
     // The filter of the table holds here too.
-    browser.write("#filter", "load=8/s");
+    browser.write("#filter", "load_level=8/s");
     browser.wait("document.querySelector('#count').textContent === '1 of 4 rows'");
     assert!(tips(&mut browser, "health").iter().all(|tip| tip.starts_with("8/s")));
 }

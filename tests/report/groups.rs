@@ -2,7 +2,8 @@
 //! what it says of numbers that cannot be relied on.
 
 use super::browser::browser;
-use super::{data, input, slower};
+use super::html::data;
+use super::{input, slower};
 use crate::common::run;
 use serde_json::Value;
 use std::fs;
@@ -116,7 +117,7 @@ fn throughput_is_of_the_steady_part_unless_all_is_asked_and_every_format_says_wh
         assert!(said(&["--window", "all"]).contains("of the whole load"), "{format}");
     }
     let prom = run("bench-report", ["-f", "openmetrics"], &lines).exits(0).stdout;
-    assert!(prom.contains("concurrency=\"4\",window=\"steady\"} 4\n"), "{prom}");
+    assert!(prom.contains("concurrency=\"4\",window=\"steady\"} 4.0\n"), "{prom}");
     let few = run("bench-report", ["-f", "text"], load(4, 2, "")).exits(0).stdout;
     assert!(few.contains("no steady part was found"), "{few}");
     run("bench-report", ["--window", "some"], "").exits(2);
@@ -128,12 +129,12 @@ fn an_open_loop_shows_what_was_asked_beside_what_came_of_it_and_counts_goodput_f
         let start = 1_795_278_000.0 + f64::from(i) * 0.25;
         format!(
             "{{\"type\":\"result\",\"v\":1,\"model\":\"m\",\"run\":\"r\",\"id\":{i},\"rate\":5.0,\"start_ts\":{start},\
-             \"ttft_seconds\":0.2,\"ttft_scheduled_seconds\":0.7,\"generation_time_seconds\":1.0,\"tpot_corrected_seconds\":0.04,\
+             \"ttft_seconds\":0.2,\"ttft_scheduled_seconds\":0.7,\"generation_time_seconds\":1.0,\"tpot_seconds\":0.04,\
              \"timing_seconds\":{{\"scheduled\":-0.5}},\"tokens\":{{\"output\":20,\"source\":\"usage\"}}}}\n"
         )
     };
     let lines: String = (0..40).map(request).collect();
-    let args = ["-f", "csv", "--columns", "offered_rate,sent_rate,achieved_rate,requests_s,achieved_concurrency"];
+    let args = ["-f", "csv", "--columns", "target_rate,sent_rate,completed_rate,requests_s,achieved_concurrency"];
     let ran = run("bench-report", args, &lines).exits(0);
     assert_eq!(ran.stdout.lines().nth(1).unwrap(), "5,4,4,4,4,", "{}", ran.stdout);
     for (slo, good) in [
@@ -150,7 +151,7 @@ fn an_open_loop_shows_what_was_asked_beside_what_came_of_it_and_counts_goodput_f
         "-f",
         "text",
         "--fail-if",
-        "ttft_sched_p99 > 500ms",
+        "ttft_scheduled_p99 > 500ms",
         "--fail-if",
         "tpot_p50 > 30ms",
         "--fail-if",
@@ -195,8 +196,8 @@ fn the_memory_of_the_whole_machine_is_marked_and_its_doubt_is_told() {
         ",\"memory\":{\"primary\":\"system_used\",\"samples\":3,\"high_water\":{\"system_used_bytes\":9000000000}}";
     let ran = run("bench-report", ["-f", "text"], load(1, 1, memory)).exits(0);
     assert!(ran.stdout.contains("9.00?") && ran.stdout.contains("memory is of the whole machine"), "{}", ran.stdout);
-    let csv = run("bench-report", ["-f", "csv", "--columns", "model,mem_high"], load(1, 1, memory)).exits(0).stdout;
-    assert_eq!(csv, "model,mem_high,doubtful\nm,9000000000,mem_high\n");
+    let csv = run("bench-report", ["-f", "csv", "--columns", "model,mem_peak"], load(1, 1, memory)).exits(0).stdout;
+    assert_eq!(csv, "model,mem_peak,doubtful\nm,9000000000,mem_peak\n");
 }
 
 #[test]
@@ -368,7 +369,7 @@ fn only_rows_that_did_the_same_work_are_compared_for_the_best() {
     };
     let page = |lines: &str| run("bench-report", ["-f", "html"], numbered(lines)).exits(0).stdout;
     let soonest = |page: &str| -> Vec<String> {
-        page.split("done soonest").skip(1).map(|card| card.split("</li>").next().unwrap().to_owned()).collect()
+        page.split("fastest response").skip(1).map(|card| card.split("</li>").next().unwrap().to_owned()).collect()
     };
     // Short chats beside long websites: each kind has its own best.
     let chats = of("a", "chat", 1.0, 80) + &of("b", "chat", 1.5, 80);
@@ -391,7 +392,7 @@ fn only_rows_that_did_the_same_work_are_compared_for_the_best() {
         std::fs::write(&file, &mixed).unwrap();
         browser.open(&file, "");
         let marked = "[...document.querySelectorAll('table.models tr.group')].map((row) => row.children[[...document.querySelectorAll(\
-                      'table.models thead th')].findIndex((head) => head.dataset.key === 'gen_s')]).map((cell) => cell.classList.contains(\
+                      'table.models thead th')].findIndex((head) => head.dataset.key === 'e2e_p50')]).map((cell) => cell.classList.contains(\
                       'best') ? cell.title : '').join('|')";
         let said = "the best of 2 rows that did the same work";
         let told = browser.eval(marked);
@@ -424,7 +425,12 @@ fn a_single_request_never_looks_surer_than_eight_in_any_format() {
         // What is marked is left out there; what is not stands beside its count.
         let median = exposed.lines().any(|line| line.contains("ttft") && line.contains("quantile=\"0.5\""));
         assert_eq!(median, n == 1, "{exposed}");
-        assert!(exposed.contains(&format!("status=\"ok\"}} {n}\n")), "{exposed}");
+        assert!(
+            exposed.contains(&format!(
+                "llm_bench_successful_requests{{model=\"m\",source=\"openai\",concurrency=\"1\"}} {n}.0\n"
+            )),
+            "{exposed}"
+        );
     }
 }
 

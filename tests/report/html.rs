@@ -10,7 +10,7 @@ use std::fs;
 use std::io::Read as _;
 
 /// The embedded data of a page, unpacked where it is packed.
-fn data(page: &str) -> Value {
+pub fn data(page: &str) -> Value {
     let start = page.find(r#" id="data""#).unwrap();
     let (head, rest) = page[start..].split_once('>').unwrap();
     let text = rest.split("</script>").next().unwrap();
@@ -145,7 +145,7 @@ fn a_winner_is_named_only_where_there_is_one() {
     let tied = lines(spread("fast", 0.5, 0).chain(spread("near", 0.51, 100)).chain(spread("slow", 1.5, 200)));
     let standout = |text: String| {
         let page = run("bench-report", [] as [&str; 0], text).exits(0).stdout;
-        let one = page.split("first token soonest").nth(1).unwrap().split("</li>").next().unwrap().to_owned();
+        let one = page.split("lowest TTFT").nth(1).unwrap().split("</li>").next().unwrap().to_owned();
         (one, data(&page))
     };
     let (one, _) = standout(clear);
@@ -193,7 +193,7 @@ fn streams_that_were_kept_become_a_map_of_gaps() {
 fn what_is_empty_says_why() {
     for (name, why) in [
         ("levels.ndjson", "no price is listed: "),
-        ("levels.ndjson", "no limits were asked for (--slo)"),
+        ("levels.ndjson", "no limits were given (--slo)"),
         ("openrouter.ndjson", "not joined with readings that tell it (bench-join --power)"),
         ("run-folder", "no request succeeded"),
     ] {

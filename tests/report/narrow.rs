@@ -117,7 +117,7 @@ fn in_a_browser_numbers_of_one_column_of_an_opened_row_have_one_format() {
         times.iter().enumerate().map(|(i, t)| result(i as u64, "m", json!({ "ttft_seconds": t }))).collect();
     let (_folder, file) = page_of(&rows);
     browser.open(&file, "#open=0");
-    let column = "(() => { const t = document.querySelector('.requests table'); const at = [...t.tHead.rows[0].cells].findIndex((c) => c.textContent.startsWith('ttft')); \
+    let column = "(() => { const t = document.querySelector('.requests table'); const at = [...t.tHead.rows[0].cells].findIndex((c) => c.textContent.startsWith('TTFT')); \
                   return [...t.tBodies[0].rows].map((r) => r.cells[at].textContent).join(' '); })()";
     assert_eq!(browser.eval(column), "0.300 0.299 0.017 0.001");
     let heads = texts(&mut browser, ".detail .inside > div:first-child thead th");

@@ -114,7 +114,7 @@ fn in_a_browser_charts_tell_their_values_to_the_pointer_and_to_the_keyboard() {
     );
     browser.hover("#widest");
     browser.wait("!document.querySelector('#tip').hidden");
-    assert!(browser.eval("document.querySelector('#tip').textContent").as_str().unwrap().contains("first token"));
+    assert!(browser.eval("document.querySelector('#tip').textContent").as_str().unwrap().contains("TTFT"));
     browser.eval("document.querySelector('#charts svg').focus()");
     browser.press('\u{e014}');
     assert_eq!(browser.eval("document.querySelectorAll('#charts svg .on').length"), 1);
@@ -198,7 +198,7 @@ fn in_a_browser_five_thousand_requests_are_no_burden() {
 fn in_a_browser_sliders_count_goodput_anew() {
     let Some(mut browser) = browser() else { return };
     let (_folder, file) = written("token-rate.ndjson");
-    browser.open(&file, "#slo=ttft=9,itl=9,e2e=9");
+    browser.open(&file, "#slo=ttft=9,icl=9,e2e=9");
     let shares = "[...document.querySelector('.limits').parentElement.querySelectorAll('svg [data-tip]')].map((e) => e.dataset.tip).join()";
     assert!(browser.eval(shares).as_str().unwrap().contains("32 of 32 good"));
     browser.eval("document.querySelector('.limits input').focus()");

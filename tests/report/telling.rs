@@ -2,7 +2,7 @@
 //! far out, and how small times, counts and typos are told.
 
 use super::browser::browser;
-use super::data;
+use super::html::data;
 use crate::common::run;
 use serde_json::{Value, json};
 use std::fs;
@@ -48,7 +48,7 @@ fn nobody_is_best_where_one_that_is_doubted_is_better() {
         fs::write(&file, page(&text)).unwrap();
         browser.open(&file, "");
         let marked = "[...document.querySelectorAll('table.models tr.group')].map((row) => row.children[[...document.querySelectorAll(\
-                      'table.models thead th')].findIndex((head) => head.dataset.key === 'gen_s')]).filter((cell) => \
+                      'table.models thead th')].findIndex((head) => head.dataset.key === 'e2e_p50')]).filter((cell) => \
                       cell.classList.contains('best') || cell.classList.contains('tied')).length";
         assert_eq!(browser.eval(marked), best, "{text}");
     }
@@ -166,14 +166,14 @@ fn what_hardly_differs_or_is_a_large_part_of_a_group_is_not_far_out() {
 
 #[test]
 fn gaps_and_times_per_token_are_milliseconds_for_people_and_seconds_for_programs() {
-    let text = lines((1..=12).map(|at| result("m", at, json!({ "tpot_corrected_seconds": 0.0201 }))));
+    let text = lines((1..=12).map(|at| result("m", at, json!({ "tpot_seconds": 0.0201 }))));
     let of = |format: &str| {
         let args = ["-f", format, "--columns", "model,tpot_p50"];
         run("bench-report", args, &text).exits(0).stdout
     };
     let shown = of("text");
-    assert!(shown.contains("tpot") && shown.contains(" ms") && shown.contains("20.10"), "{shown}");
-    assert!(of("markdown").contains("| tpot (ms) |") && of("markdown").contains("| 20.10 |"));
+    assert!(shown.contains("TPOT") && shown.contains(" ms") && shown.contains("20.10"), "{shown}");
+    assert!(of("markdown").contains("| TPOT (ms) |") && of("markdown").contains("| 20.10 |"));
     assert!(of("csv").lines().nth(1).unwrap().starts_with("m,0.0201"), "{}", of("csv"));
     let summary: Value = serde_json::from_str(&of("json")).unwrap();
     assert_eq!(summary["groups"][0]["columns"]["tpot_p50"], 0.0201);
@@ -213,7 +213,7 @@ fn the_files_of_an_opened_row_have_the_signs_that_its_head_has() {
 fn a_column_that_is_none_is_told_the_nearest_first_and_the_others_in_lines() {
     for flag in ["--sort", "--columns"] {
         let ran = run("bench-report", ["-f", "text", flag, "tfft_p50"], "").exits(2);
-        assert!(ran.stderr.contains("no column is called tfft_p50: is it ttft_p50"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("no metric is called tfft_p50: is it ttft_p50"), "{}", ran.stderr);
         assert!(ran.stderr.lines().all(|line| line.len() < 700), "{}", ran.stderr);
     }
 }

@@ -2,8 +2,9 @@
 //! shows, and that a page that follows a run stays where its reader is.
 
 use super::browser::{Browser, browser};
+use super::html::data;
+use super::input;
 use super::page::written;
-use super::{data, input};
 use crate::common::{run, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -49,9 +50,9 @@ fn in_a_browser_filters_mean_what_they_say() {
         ("ttft_p50<0.5", "meta openai"),
         ("ttft_p50<=0.42s", "meta openai"),
         ("ttft_p50>=0.01min", "deepseek google"),
-        ("mem_high<6GB", "meta"),
-        ("mem_high<6000MB", "meta"),
-        ("mem_high>=20GiB", "deepseek qwen"),
+        ("mem_peak<6GB", "meta"),
+        ("mem_peak<6000MB", "meta"),
+        ("mem_peak>=20GiB", "deepseek qwen"),
         ("ttft_p50=0.42", "openai"),
         ("ttft_p50!=0.42", "deepseek google meta qwen"),
         ("load_s=7.7", "deepseek"),
@@ -71,13 +72,18 @@ fn in_a_browser_filters_mean_what_they_say() {
         ("ttft_p50<500ms openai", "openai"),
         ("tok_s>50 w", "qwen"),
         ("nothing-has-this-name", ""),
-        ("load=\"1 at once\"", ALL),
+        ("load_level=\"1 at once\"", ALL),
         // A column by its head, by the beginning of its key, and of percentiles the median.
         ("ttft<500ms", "meta openai"),
         ("TTFT < 500 ms", "meta openai"),
         ("ttft_p50<500ms and decode>0", "meta openai"),
-        ("mem_hi<6GB", "meta"),
-        ("out>4e3", "qwen"),
+        ("mem_pe<6GB", "meta"),
+        ("output_tokens>4e3", "qwen"),
+        ("peak_memory<6GB", "meta"),
+        ("p50_ttft_ms<500ms", "meta openai"),
+        ("request_latency>2min", "deepseek"),
+        ("itl>=0", "deepseek google meta openai qwen"),
+        ("out_t>4e3", "qwen"),
         ("((gemma))", "google"),
     ] {
         let (got, said) = filtered(&mut browser, expression);
@@ -99,7 +105,7 @@ fn in_a_browser_filters_mean_what_they_say() {
         ("tok_s>1.2.3", "1.2.3 is not a number; one is expected, as in tok_s>50 or tok_s>50tok/s."),
         ("tok_s>50ms", "tok_s is in tok/s, not in ms."),
         ("failed>1s", "failed is in numbers, not in s."),
-        ("ttft_p5O<1s", "no column ttft_p5O; is it ttft_p50 or ttft_p95 or ttft_p99?"),
+        ("ttft_p5O<1s", "no column ttft_p5O; is it ttft_p50 or ttft_p90 or ttft_p95 or ttft_p99?"),
         (">50", "> needs a column before it."),
         ("! gemma", "! needs a column before it."),
         ("(gemma", "a ( is not closed."),
@@ -198,7 +204,7 @@ fn in_a_browser_sliders_begin_where_the_data_or_the_flag_say_and_count_anew_when
     let said = limit(&mut browser, "ttft");
     assert!((seconds(&said) / times[16] - 1.0).abs() < 0.01 && !said.contains("all"), "{said} for {}", times[16]);
     assert!(limit(&mut browser, "e2e").starts_with("5.00 s"), "{}", limit(&mut browser, "e2e"));
-    assert!(limit(&mut browser, "itl").ends_with("(all)"));
+    assert!(limit(&mut browser, "icl").ends_with("(all)"));
     let cell = data(&fs::read_to_string(&file).unwrap())["groups"][0]["cells"]["goodput"].as_f64().unwrap();
     let told = browser.eval(shares).as_str().unwrap().to_owned();
     assert!(told.contains(&format!("{:.0} of 32 good", cell * 32.0)), "{told} for {cell}");
@@ -314,7 +320,7 @@ fn in_a_browser_paper_has_the_prompts_the_reasons_and_the_values_that_a_pointer_
     assert_eq!(browser.eval(&seen(".badge p")), browser.eval("document.querySelectorAll('.badge').length"));
     assert_eq!(browser.eval(&seen("figure .told-values")), browser.eval("document.querySelectorAll('figure').length"));
     let reasons = browser.eval("document.querySelector('.reasons').textContent").as_str().unwrap().to_owned();
-    assert!(reasons.contains("ttft p95"), "{reasons}");
+    assert!(reasons.contains("TTFT p95"), "{reasons}");
     for css in ["#filter", "#theme", ".told summary", ".copy", ".on-screen"] {
         assert_eq!(browser.eval(&seen(css)), 0, "{css}");
     }

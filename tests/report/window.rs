@@ -41,7 +41,7 @@ fn answers_that_come_in_waves_have_the_same_rate_over_the_steady_part_and_over_a
     for window in ["steady", "all"] {
         let group = columns(&["--window", window, "--slo", "e2e=10s"], &waves());
         let c = &group["columns"];
-        for rate in ["requests_s", "sent_rate", "achieved_rate"] {
+        for rate in ["requests_s", "sent_rate", "completed_rate"] {
             near(&c[rate], right, &format!("{window} {rate}"));
         }
         near(&group["goodput"]["requests_per_second"], right, window);

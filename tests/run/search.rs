@@ -132,7 +132,7 @@ fn what_does_not_go_together_is_told() {
         (&["--search", "ttft_p50<1s", "--requests", "10", "--rate", "5"], "in which range"),
         (&["--search", "ttft_p50<1s", "--requests", "10", "--rate", "1..5", "--concurrency", "1..5"], "in which range"),
         (&["--search", "ttft_p50<1s", "--requests", "10", "--concurrency", "9..5"], "is no range"),
-        (&["--search", "ttfb_p50<1s", "--requests", "10"], "no such measure"),
+        (&["--search", "ttfb_p50<1s", "--requests", "10"], "no metric is called ttfb"),
         (&["--search-tolerance", "5%"], "--search"),
         (&["--search", "ttft_p50<1s", "--requests", "10", "--search-tolerance", "0%"], "from 0.1% to 100%"),
     ] {

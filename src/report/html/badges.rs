@@ -2,7 +2,8 @@
 
 use crate::record::{LoadLevel, RunEnd};
 use crate::report::{accuracy, number};
-use crate::summary::{Group, Metric, Summary, Unit};
+use crate::summary::{Group, Metric, Summary};
+use crate::units::Unit;
 
 /// A badge.
 pub struct Badge {
@@ -130,7 +131,7 @@ fn samples(groups: &[Group]) -> Badge {
 
 fn lag(groups: &[Group]) -> Option<Badge> {
     let worst =
-        groups.iter().filter_map(|g| g.stat(Metric::ClientLag)).filter_map(|s| s.quantiles.max).reduce(f64::max)?;
+        groups.iter().filter_map(|g| g.stat(Metric::CLIENT_LAG)).filter_map(|s| s.quantiles.max).reduce(f64::max)?;
     let doubted: u64 = groups.iter().filter_map(|g| g.warnings.get("client_lag")).sum();
     let said = number::alone(worst, Unit::Seconds);
     Some(match doubted {

@@ -12,12 +12,12 @@ const shownGroups = () => groups.map((group, at) => ({ group, at })).filter(({ a
 const thin = (list, most) => (list.length <= most ? list : Array.from({ length: most }, (_, i) => list[Math.floor((i * list.length) / most)]));
 
 const CHARTS = () => [
-  ["time", timeBars, "Time of an answer", "no request has a whole time"],
+  ["time", timeBars, "Response time breakdown", "no request has an E2E latency"],
   ["spread", strips, "Spread", "it takes two requests that did not fail and tell the same"],
-  ["takes", scatter, "Speed against what it takes", "it takes two rows with a speed and with watts, energy or memory (bench-join --power, --mem)"],
-  ["cost", pareto, "Speed against cost", "it takes two rows with a speed and a price or a cost"],
-  ["levels", levelCurve, "Throughput and waiting", "it takes one model at two levels (llm-run --concurrency 1,4,16 or --rate 1,2,4)"],
-  ["tail", tails, "Tail", "it takes five requests of one row that did not fail"],
+  ["takes", scatter, "Speed vs energy and memory", "it takes two rows with a speed and with watts, energy or memory (bench-join --power, --mem)"],
+  ["cost", pareto, "Speed vs cost", "it takes two rows with a speed and a price or a cost"],
+  ["levels", levelCurve, "Throughput vs latency", "it takes one model at two levels (llm-run --concurrency 1,4,16 or --rate 1,2,4)"],
+  ["tail", tails, "Latency tail", "it takes five requests of one row that did not fail"],
   ["gaps", gapMap, "Gaps over the answer", "no stream was kept chunk by chunk (llm-run --save-stream)"],
   ["energy", energySplit, "Energy of a request", "no request was joined with a power meter (bench-join --power)"],
   ["goodput", goodput, "Goodput", "it takes two requests and a time that was measured"],

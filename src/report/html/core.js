@@ -1,8 +1,13 @@
 // What every part of the page needs: the data, numbers for people, elements, and the state in the hash.
 
 const data = await embedded();
-const columns = new Map(data.columns.map((c) => [c.key, c]));
-const { groups } = data;
+const { groups, vocabulary } = data;
+const columns = new Map(vocabulary.columns.map((column) => [column.key, column]));
+const metrics = new Map(vocabulary.metrics.map((metric) => [metric.name, metric]));
+// The statistics of a group are embedded as arrays in one order, whose names are embedded once.
+for (const group of groups) {
+  for (const [name, numbers] of Object.entries(group.stats)) group.stats[name] = Object.fromEntries(numbers.map((value, i) => [data.statistics[i], value]));
+}
 const rows = unpack(data.rows);
 const $ = (selector, from = document) => from.querySelector(selector);
 const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
@@ -78,6 +83,9 @@ function cellOf(group, key) {
   const column = columns.get(key);
   return typeof value === "number" ? say(value, column.unit, column.scale) : value ?? "–";
 }
+
+// The unit beside a name; none where the name says it.
+const unitBeside = ({ label, unit }) => (unit.length > 1 && label.includes(unit) ? "" : unit);
 
 const has = (value) => typeof value === "number" && Number.isFinite(value);
 const color = (i) => `var(--c${i % 8})`;

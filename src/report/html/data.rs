@@ -4,11 +4,13 @@ use super::intervals::Intervals;
 use super::links::href;
 use super::table::ROWS;
 use super::unseen;
+use super::vocabulary::vocabulary;
 use crate::record::{Accuracy, AccuracyLevel, LoadLevel, Percentile, Quantiles};
-use crate::report::columns::{COLUMNS, Cell};
 use crate::report::{Options, work};
 use crate::stats::Histogram;
-use crate::summary::{Columns, DRAWN, Energy, GapMap, Group, Joules, Metric, Row, Shape, Slo, Split, Summary};
+use crate::summary::{
+    COLUMNS, Cell, Column, Columns, DRAWN, Energy, GapMap, Group, Joules, Metric, Row, Shape, Slo, Split, Stat, Summary,
+};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -24,56 +26,6 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
     let starts = summary.rows.iter().filter_map(|row| row.figures.start_ts);
     let t0 = starts.chain(summary.loads.iter().map(|load| load.started_ts)).fold(f64::INFINITY, f64::min);
     let t0 = if t0.is_finite() { t0.floor() } else { 0.0 };
-    let kinds = work::kinds(summary);
-    let of_groups = summary.groups.iter().zip(kinds).zip(names).zip(intervals).take(ROWS);
-    let groups: Vec<Value> = of_groups.map(|(((group, work), name), intervals)| {
-        let mut cells = Map::new();
-        for column in COLUMNS {
-            match (column.of)(group) {
-                Cell::Absent => {}
-                Cell::Text(text) => drop(cells.insert(column.key.into(), json!(text))),
-                Cell::Number { value, .. } => drop(cells.insert(column.key.into(), short(value))),
-            }
-        }
-        let stats: Map<String, Value> = group.metrics.iter().map(|(metric, s)| {
-            let percentiles = Percentile::ALL.iter().map(|p| s.quantiles.get(p.name));
-            let numbers = [s.quantiles.mean, s.sd, s.quantiles.min].into_iter().chain(percentiles).chain([s.quantiles.max]);
-            let mut list = vec![json!(s.quantiles.count)];
-            list.extend(numbers.map(|v| v.map_or(Value::Null, short)));
-            (metric.name().to_owned(), Value::Array(list))
-        }).collect();
-        json!({
-            "name": name, "model": group.model, "cells": cells, "stats": stats, "ok": group.ok, "failed": group.failed,
-            "concurrency": group.concurrency, "rate": group.rate, "work": work,
-            "energy": group.energy.as_ref().map(|e| energy(e, group.energy_split.as_ref())),
-            "shapes": summary.sampled().then(|| shapes(group)),
-            "intervals": intervals.iter().map(|(key, (low, high))| ((*key).to_owned(), json!([short(*low), short(*high)]))).collect::<Map<_, _>>(),
-            "gaps": group.gap_map.as_ref().map(gaps),
-            "facts": facts(group),
-        })
-    }).collect();
-    let columns: Vec<Value> = COLUMNS
-        .iter()
-        .map(|c| {
-            let (unit, scale) = c.unit.map_or(("", 1.0), crate::report::number::scale);
-            json!({
-                "key": c.key, "label": c.label, "set": c.set.name(), "unit": unit, "scale": scale,
-                "numeric": c.unit.is_some(),
-                "better": match c.better {
-                    crate::summary::Better::Lower => -1,
-                    crate::summary::Better::Higher => 1,
-                    crate::summary::Better::Neither => 0,
-                },
-            })
-        })
-        .collect();
-    let metrics: Vec<Value> = Metric::ALL
-        .iter()
-        .map(|m| {
-            let (unit, scale) = crate::report::number::scale(m.unit());
-            json!({ "name": m.name(), "unit": unit, "scale": scale })
-        })
-        .collect();
     let loads: Vec<Value> = summary
         .loads
         .iter()
@@ -87,13 +39,59 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
     // How many results each embedded one stands for, where they are a sample.
     let weight = summary.sampled().then(|| short(summary.results as f64 / summary.rows.len().max(1) as f64));
     json!({
-        "v": 1, "t0": t0, "slo": summary.slo, "columns": columns, "metrics": metrics, "groups": groups, "loads": loads,
-        "percentiles": Percentile::ALL.iter().map(|p| json!([p.label, p.fraction])).collect::<Vec<_>>(),
+        "v": 1, "t0": t0, "slo": summary.slo, "vocabulary": vocabulary(), "statistics": statistics(),
+        "groups": groups(summary, names, intervals), "loads": loads,
         "results": summary.results, "weight": weight, "rows": rows(&summary.rows, summary.slo.as_ref(), options, t0),
         "power": series(&summary.power, t0), "memory": series(&summary.memory, t0),
         "levels": summary.levels.iter().filter(|level| level.skipped.is_none()).map(level).collect::<Vec<_>>(),
         "accuracy": summary.accuracy.as_ref().map(accuracy),
     })
+}
+
+/// The names of the numbers in each array of `stats`.
+fn statistics() -> Vec<&'static str> {
+    let percentiles = Percentile::ALL.iter().map(|percentile| percentile.name);
+    ["count", "mean", "sd", "min"].into_iter().chain(percentiles).chain(["max"]).collect()
+}
+
+/// The groups, as far as the table has rows.
+fn groups(summary: &Summary, names: &[String], intervals: &[Intervals]) -> Vec<Value> {
+    let of_groups = summary.groups.iter().zip(work::kinds(summary)).zip(names).zip(intervals).take(ROWS);
+    of_groups.map(|(((group, work), name), intervals)| {
+        let between = |(key, (low, high)): (&&str, &(f64, f64))| ((*key).to_owned(), json!([short(*low), short(*high)]));
+        json!({
+            "name": name, "model": group.model, "cells": cells(group), "stats": stats(group), "ok": group.ok, "failed": group.failed,
+            "concurrency": group.concurrency, "rate": group.rate, "work": work,
+            "energy": group.energy.as_ref().map(|e| energy(e, group.energy_split.as_ref())),
+            "shapes": summary.sampled().then(|| shapes(group)),
+            "intervals": intervals.iter().map(between).collect::<Map<_, _>>(),
+            "gaps": group.gap_map.as_ref().map(gaps),
+            "facts": facts(group),
+        })
+    }).collect()
+}
+
+/// What stands in each column.
+fn cells(group: &Group) -> Map<String, Value> {
+    let cell = |column: &Column| match column.cell(group) {
+        Cell::Absent => None,
+        Cell::Text(text) => Some((column.key.clone(), json!(text))),
+        Cell::Number { value, .. } => Some((column.key.clone(), short(value))),
+    };
+    COLUMNS.iter().filter_map(cell).collect()
+}
+
+/// The statistics of each metric of requests.
+fn stats(group: &Group) -> Map<String, Value> {
+    let of = |(metric, stat): (&Metric, &Stat)| {
+        let number = |name: &&str| match *name {
+            "count" => json!(stat.quantiles.count),
+            "sd" => stat.sd.map_or(Value::Null, short),
+            name => stat.quantiles.get(name).map_or(Value::Null, short),
+        };
+        (metric.name().to_owned(), statistics().iter().map(number).collect())
+    };
+    group.metrics.iter().map(of).collect()
 }
 
 /// What the client says of a load level: what was kept of what was asked, and how late it was, as upper ends of classes in
@@ -139,7 +137,7 @@ fn show_hidden(value: &mut Value) {
 }
 
 /// What the numbers of a group do not say.
-fn facts(group: &crate::summary::Group) -> Vec<(&'static str, String)> {
+fn facts(group: &Group) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     let mut say = |what, words: Vec<String>| {
         if !words.is_empty() {
@@ -197,7 +195,7 @@ fn rows(all: &[Row], slo: Option<&Slo>, options: &Options, t0: f64) -> Value {
     put("end", rows.iter().map(|r| number(r.figures.end_seconds)).collect());
     put("waited_seconds", rows.iter().map(|r| number(r.figures.waited)).collect());
     // What was asked for is judged here, by numbers that are not yet short.
-    let good = |r: &Row| slo.is_some_and(|slo| slo.keeps(&r.figures)).then_some(1);
+    let good = |r: &Row| slo.is_some_and(|slo| r.figures.keeps(slo)).then_some(1);
     put("good", rows.iter().map(|r| json!(good(r))).collect());
     put("in_flight", rows.iter().map(|r| json!(r.in_flight)).collect());
     put("finish_reason", rows.iter().map(|r| words.of(r.finish_reason.as_deref())).collect());
@@ -207,14 +205,11 @@ fn rows(all: &[Row], slo: Option<&Slo>, options: &Options, t0: f64) -> Value {
     let doubts = |r: &Row| (!r.figures.warnings.is_empty()).then(|| r.figures.warnings.join(", "));
     put("warnings", rows.iter().map(|r| words.of(doubts(r).as_deref())).collect());
     put("attempts", rows.iter().map(|r| if r.attempts > 0 { json!(r.attempts) } else { Value::Null }).collect());
-    put("itl_mean", rows.iter().map(|r| number(r.figures.itl_mean)).collect());
-    put("itl_p50", rows.iter().map(|r| number(r.figures.itl.map(|(p50, _)| p50))).collect());
-    put("itl_p99", rows.iter().map(|r| number(r.figures.itl.map(|(_, p99)| p99))).collect());
     for (name, file) in FILES {
         let link = |r: &Row| file(r).and_then(|file| href(options, r.folder, file));
         put(name, rows.iter().map(|r| json!(link(r))).collect());
     }
-    for metric in Metric::ALL {
+    for metric in Metric::all() {
         put(metric.name(), rows.iter().map(|r| number(r.value(metric))).collect());
     }
     json!({ "n": rows.len(), "words": words.list, "columns": columns })
@@ -253,7 +248,8 @@ impl Words {
 fn energy(energy: &Energy, split: Option<&Split>) -> Value {
     let part = |joules: &Joules| {
         let (mean, bounds) = joules.mean()?;
-        Some(json!([short(mean), bounds.map(|b| short(b.0)), bounds.map(|b| short(b.1)), joules.n]))
+        let (low, high) = (bounds.map(|b| short(b.0)), bounds.map(|b| short(b.1)));
+        Some(json!({ "mean": short(mean), "low": low, "high": high, "n": joules.n }))
     };
     let same = split.and_then(|s| s.same).map(|same| {
         json!({ "whole": part(&same.whole), "prefill": part(&same.prefill), "decode": part(&same.decode), "idle": part(&same.idle) })

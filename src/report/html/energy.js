@@ -41,23 +41,23 @@ function energySplit() {
   };
 }
 
-const loading = (group) => group.energy.load?.[0] ?? group.stats.load_energy_joules?.[4];
+const loading = (group) => group.energy.load?.mean ?? group.stats.load_energy_joules?.p50;
 
 // The parts of a mean request in joules, each with its bounds and what it is the mean of. Prefill and decode are told apart where the
 // meter is fine enough; the whole and the parts are then of the same requests, those that tell all of them.
 function shares(group) {
   const { j, net, n, low, high, same, load, idle } = group.energy;
-  const bounds = (part) => (has(part[1]) && has(part[2]) ? [part[1], part[2]] : null);
+  const bounds = (part) => (has(part.low) && has(part.high) ? [part.low, part.high] : null);
   const start = loading(group);
-  const parts = has(start) ? [["loading", "var(--c1)", start, load ? bounds(load) : null, load?.[3] > 1 ? `, mean of ${load[3]} loads` : ""]] : [];
+  const parts = has(start) ? [["loading", "var(--c1)", start, load ? bounds(load) : null, load?.n > 1 ? `, mean of ${load.n} loads` : ""]] : [];
   if (!same?.whole) {
     parts.push(["request", "var(--answer)", j / n, null, ""]);
-    return { parts, of: n, whole: j / n, between: has(low) && has(high) ? [low / n, high / n] : null, idle: has(net) ? Math.max(0, (j - net) / n) : idle?.[3] === n ? idle[0] : undefined };
+    return { parts, of: n, whole: j / n, between: has(low) && has(high) ? [low / n, high / n] : null, idle: has(net) ? Math.max(0, (j - net) / n) : idle?.n === n ? idle.mean : undefined };
   }
   const { whole, prefill, decode } = same;
-  parts.push(["prefill", "var(--prompt)", prefill[0], bounds(prefill), ""], ["decode", "var(--answer)", decode[0], bounds(decode), ""]);
-  const rest = whole[0] - prefill[0] - decode[0];
-  if (rest > whole[0] * 0.005) parts.push(["rest", "var(--reasoning)", rest, null, ""]);
+  parts.push(["prefill", "var(--prompt)", prefill.mean, bounds(prefill), ""], ["decode", "var(--answer)", decode.mean, bounds(decode), ""]);
+  const rest = whole.mean - prefill.mean - decode.mean;
+  if (rest > whole.mean * 0.005) parts.push(["rest", "var(--reasoning)", rest, null, ""]);
   // What idling would have taken is drawn where it is known of all of them.
-  return { parts, of: whole[3], whole: whole[0], between: bounds(whole), idle: same.idle?.[3] === whole[3] ? same.idle[0] : undefined };
+  return { parts, of: whole.n, whole: whole.mean, between: bounds(whole), idle: same.idle?.n === whole.n ? same.idle.mean : undefined };
 }

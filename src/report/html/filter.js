@@ -1,7 +1,8 @@
 // The filter: words that must stand in a row, and conditions on columns, joined by `and`, `or`, `not` and parentheses.
 
-// Without a unit a number is in the one that the column's head shows.
-const UNITS = { s: ["s", 1], ms: ["s", 1e-3], us: ["s", 1e-6], min: ["s", 60], gb: ["GB", 1e9], mb: ["GB", 1e6], gib: ["GB", 2 ** 30], mib: ["GB", 2 ** 20], "%": ["%", 0.01], w: ["W", 1], mw: ["W", 1e-3], j: ["J", 1], "tok/s": ["tok/s", 1], tok: ["tok", 1], "j/tok": ["J/tok", 1] };
+// The size of a unit in the base unit of a column; undefined for a unit that is not of its kind. Without one, a number is in the
+// unit that the column's head shows.
+const sizeOf = (spelling, column) => vocabulary.units[spelling?.toLowerCase()]?.[column?.unit];
 
 // A test of a group and its text; throws a sentence for what it cannot read.
 function parseFilter(input) {
@@ -42,8 +43,7 @@ function parseFilter(input) {
       const [how, value] = [tokens[at], tokens[at + 1]];
       at += 2;
       // A blank may stand before a unit, but what is no unit of this column is a word.
-      const unit = UNITS[tokens[at]?.toLowerCase()]?.[0];
-      const told = unit && unit === columnOf(token)?.unit && /^[-+$.\de]+$/i.test(value ?? "");
+      const told = sizeOf(tokens[at], columnOf(token)) !== undefined && /^[-+$.\de]+$/i.test(value ?? "");
       return condition(token, how, told ? value + tokens[at++] : value);
     }
     const text = token.replaceAll('"', "").toLowerCase();
@@ -54,21 +54,38 @@ function parseFilter(input) {
   return test;
 }
 
-// A column by its key, by its head, or by the beginning of its key where only one begins so; of several percentiles the median.
-const plainly = (words) => words.toLowerCase().replace(/[^a-z\d]+/g, "_").replace(/^_|_$/g, "");
+// A column by its key, by its head, by another name of its metric, with a statistic behind or before it, or by the beginning of its
+// key where only one begins so. A metric alone is its first column, of several percentiles the median.
+const plainly = (words) => words.toLowerCase().split(/[^\p{L}\d.]+/u).filter(Boolean).join("_");
 function columnOf(named) {
+  const name = plainly(named);
+  if (columns.has(name)) return columns.get(name);
+  if (name.length < 2) return undefined;
   const all = [...columns.values()];
-  const key = plainly(named);
-  const begin = all.filter((column) => column.key.startsWith(key));
-  return columns.get(named.toLowerCase()) ?? (key.length < 2 ? undefined : columns.get(key) ?? columns.get(`${key}_p50`) ?? only(all.filter((column) => plainly(headOf(column)) === key || plainly(column.label) === key)) ?? only(begin));
+  return byName(name) ?? only(all.filter((column) => plainly(headOf(column)) === name || plainly(column.label) === name)) ?? only(all.filter((column) => column.key.startsWith(name)));
 }
+function byName(name) {
+  const of = (metric, statistic) => metric && [...columns.values()].find((column) => column.metric === metric && (statistic === undefined || column.statistic === statistic));
+  const { names } = vocabulary;
+  const bare = name.replace(/_(ms|s|seconds)$/, "");
+  for (const one of new Set([name, bare])) {
+    const [, before, rest] = /^([a-z\d.]+)_(.+)$/.exec(one) ?? [];
+    const [, begin, behind] = /^(.+)_([a-z\d.]+)$/.exec(one) ?? [];
+    const found = of(names[one]) ?? (statisticOf(before) && of(names[rest], statisticOf(before))) ?? (statisticOf(behind) && of(names[begin], statisticOf(behind)));
+    if (found) return found;
+  }
+  return undefined;
+}
+const statisticOf = (word) => (word === "median" ? "p50" : vocabulary.percentiles.find(({ name, label }) => word === name || word === label)?.label);
 const only = (list) => (list.length === 1 ? list[0] : undefined);
 const headOf = (column) => $(`th[data-key="${column.key}"] button`, table ?? document)?.textContent ?? column.label;
 
-// The columns whose keys or heads are nearest to what was typed: they have it in them, or differ in a letter or two.
+// The columns whose names are nearest to what was typed: they have it in them, or differ in a letter or two.
 function nearest(named) {
   const key = plainly(named);
-  const far = (column) => Math.min(...[column.key, plainly(column.label), ...column.key.split("_")].map((one) => (key.length > 1 && one.includes(key) ? 0.5 : edits(key, one))));
+  const others = Object.entries(vocabulary.names);
+  const namesOf = (column) => [column.key, plainly(column.label), ...column.key.split("_"), ...others.filter(([, metric]) => metric === column.metric).map(([name]) => name)];
+  const far = (column) => Math.min(...namesOf(column).map((one) => (key.length > 1 && one.includes(key) ? 0.5 : edits(key, one))));
   return [...columns.values()].map((column) => [far(column), column.key]).filter(([n]) => n <= Math.max(1, key.length / 3)).sort(([a], [b]) => a - b).slice(0, 4).map(([, near]) => near);
 }
 // How many letters must be changed, put in or taken out.
@@ -104,9 +121,8 @@ function condition(key, sign, text) {
   if (amount === undefined || Number.isNaN(number)) throw `${text} is not a number; one is expected, as in ${example}`;
   let scale = column.scale;
   if (unit) {
-    const known = UNITS[unit.toLowerCase()];
-    if (!known || known[0] !== (column.unit === "ms" ? "s" : column.unit)) throw `${key} is in ${column.unit || "numbers"}, not in ${unit}`;
-    [, scale] = known;
+    scale = sizeOf(unit, column);
+    if (scale === undefined) throw `${key} is in ${column.unit || "numbers"}, not in ${unit}`;
   }
   const wanted = number * scale;
   // What was not measured keeps no condition.

@@ -1,27 +1,35 @@
 // Goodput: limits on sliders, and the share of all requests that keep them, counted anew with every move.
 
-const LIMITS = [["ttft", "time to first token", "ttft_seconds"], ["itl", "mean gap", "itl_mean"], ["tpot", "time per token", "tpot_corrected_seconds"], ["e2e", "whole request", "generation_time_seconds"],
-  ["ttft_sent", "first token, from sending", "ttft_seconds"], ["e2e_sent", "whole, from sending", "generation_time_seconds"]];
+// A limit on a metric of requests: those that always have a slider, and with _sent those that count from the sending.
+const LIMITS = vocabulary.metrics.flatMap((metric) => {
+  const limit = { key: metric.key, words: metric.label, metric };
+  return metric.from_due ? [limit, { ...limit, key: `${metric.key}_sent`, words: `${metric.label} from sending`, sent: true }] : [limit];
+});
 
 // A limit counts from the schedule, where one says when a request was due; undefined where it was not measured.
-const taken = (row, { key, field }) => {
-  if (key === "ttft" && has(row.ttft_scheduled_seconds)) return row.ttft_scheduled_seconds;
-  return has(row[field]) && (key === "ttft" || key === "e2e") ? row[field] + (row.waited_seconds ?? 0) : row[field];
-};
+const taken = (row, { metric, sent }) => (has(row[metric.name]) && metric.from_due && !sent ? row[metric.name] + (row.waited_seconds ?? 0) : row[metric.name]);
+// What is better when it is more has a fixed limit: a slider begins at the slowest request, which is the worst of what is better when less.
+const isFixed = ({ metric }) => [...columns.values()].find((column) => column.metric === metric.key).better > 0;
+const limitText = ({ metric }, value) => (metric.unit === "s" || metric.unit === "ms" ? lasting(value) : say(value, metric.unit, metric.scale));
 
 function goodput() {
   const measured = rows.filter((row) => !row.warmup);
   // A limit that was asked for is always there: who was not measured has not kept it. Times from the sending differ from the
   // others only in an open loop, and are there only when they were asked for.
-  const limits = LIMITS.map(([key, words, field]) => ({ key, words, field, asked: has(data.slo?.[key]), values: sorted(counted.map((row) => taken(row, { key, field }))) }))
-    .filter(({ key, asked, values }) => asked || (!key.endsWith("_sent") && values.length > 1 && values[0] > 0));
+  const limits = LIMITS.map((limit) => ({ ...limit, asked: has(data.slo?.[limit.key]), values: sorted(counted.map((row) => taken(row, limit))) }))
+    .filter(({ metric, sent, asked, values }) => asked || (metric.slider && !sent && values.length > 1 && values[0] > 0));
   if (!limits.length || measured.length < 2) return null;
   const said = Object.fromEntries((state.slo ?? "").split(",").filter(Boolean).map((part) => part.split("=")));
-  const asked = limits.filter((limit) => limit.asked).map(({ key }) => `${key} ${lasting(data.slo[key])}`);
+  const asked = limits.filter((limit) => limit.asked).map((limit) => `${limit.key} ${limitText(limit, data.slo[limit.key])}`);
   const controls = el("div", { class: "limits" });
   const origin = asked.length ? `The limits begin as they were asked for (--slo): ${asked.join(", ")}; the others at the slowest request, which keeps them.`
     : "No limits were asked for (--slo). Each begins at the slowest request, so that only failures are lost; move them to ask.";
   for (const limit of limits) {
+    if (isFixed(limit)) {
+      [limit.value, limit.named] = [data.slo[limit.key], true];
+      controls.append(el("label", {}, el("span", {}, limit.words), el("output", {}, limitText(limit, limit.value))));
+      continue;
+    }
     // A limit that nobody named is the slowest request's own time: everything that did not fail keeps it.
     const slowest = limit.values[limit.values.length - 1] ?? 0;
     const told = Number(said[limit.key]) || 0;
@@ -35,7 +43,7 @@ function goodput() {
     named();
     const span = Math.log(high / low) || 1;
     const place = (v) => (v > low ? Math.round((1000 * Math.log(v / low)) / span) : 0);
-    const words = () => (limit.named ? lasting(limit.value) : `${lasting(limit.value)} (all)`);
+    const words = () => (limit.named ? limitText(limit, limit.value) : `${limitText(limit, limit.value)} (all)`);
     const output = el("output", {}, words());
     const slider = el("input", { type: "range", min: 0, max: 1000, value: place(given), "data-limit": limit.key, "aria-label": `Limit of ${limit.words}`, "aria-valuetext": words() });
     slider.addEventListener("input", () => {
@@ -51,8 +59,9 @@ function goodput() {
   controls.append(el("p", { class: "note", "data-slo-origin": asked.length ? "asked" : "data" }, origin));
   // What was not measured is not known to be kept; but an answer of one chunk has no gap that could be too long, and no time per
   // token after it unless one was measured. Numbers are held to six digits, so that a limit is met within as many.
-  const gapless = (row, key) => has(row.ttft_seconds) && !has(row.itl_mean) && (key === "itl" || (key === "tpot" && !has(row.tpot_corrected_seconds)));
-  const keeps = (row, limit) => gapless(row, limit.key) || taken(row, limit) <= limit.value * (1 + 1e-5);
+  const oneChunk = (row, { metric }) => metric.between_chunks && !has(row[metric.name]) && has(row.ttft_seconds) && !has(row.inter_chunk_latency_seconds);
+  const within = (value, limit) => (isFixed(limit) ? value >= limit.value * (1 - 1e-5) : value <= limit.value * (1 + 1e-5));
+  const keeps = (row, limit) => oneChunk(row, limit) || within(taken(row, limit), limit);
   // A limit that nobody named is kept by all.
   const asAsked = () => asked.length > 0 && limits.every((limit) => (limit.asked ? limit.value === data.slo[limit.key] : !limit.named));
   const moved = (row) => !row.kind && limits.every((limit) => !limit.named || keeps(row, limit));

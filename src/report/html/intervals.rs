@@ -1,28 +1,7 @@
 //! Between which numbers a group's median lies, so that a page names no winner where there is none.
 
-use crate::summary::{Group, Metric, Row, Summary};
+use crate::summary::{Better, COLUMNS, Group, Row, Statistic, Summary};
 use std::collections::BTreeMap;
-
-/// The columns whose number is the median of a metric.
-const MEDIANS: [(&str, Metric); 17] = [
-    ("load_s", Metric::LoadTime),
-    ("ttft_p50", Metric::Ttft),
-    ("ttft_sched_p50", Metric::TtftScheduled),
-    ("answer_p50", Metric::FirstAnswer),
-    ("decode_tok_s", Metric::DecodeRate),
-    ("tok_s", Metric::TokenRate),
-    ("prompt_tok_s", Metric::PromptRate),
-    ("gen_s", Metric::GenerationTime),
-    ("cpu_w", Metric::CpuWatts),
-    ("gpu_w", Metric::GpuWatts),
-    ("ane_w", Metric::AneWatts),
-    ("total_w", Metric::TotalWatts),
-    ("joules", Metric::Energy),
-    ("load_j", Metric::LoadEnergy),
-    ("mem_load", Metric::MemoryLoad),
-    ("mem_gen", Metric::MemoryGeneration),
-    ("usd_request", Metric::Cost),
-];
 
 /// By column: at least and at most.
 pub type Intervals = BTreeMap<&'static str, (f64, f64)>;
@@ -38,7 +17,11 @@ pub fn intervals(summary: &Summary) -> Vec<Intervals> {
 
 fn of(group: &Group, rows: &[&Row]) -> Intervals {
     let mut intervals = Intervals::new();
-    for (key, metric) in MEDIANS {
+    for column in COLUMNS.iter().filter(|column| column.row.better != Better::Neither) {
+        // Of merged histograms the page has no single numbers.
+        let Some((metric, Statistic::MEDIAN)) = column.of_requests.filter(|(metric, _)| !metric.figure().merged) else {
+            continue;
+        };
         let between = if metric.once_per_run() {
             group.stat(metric).map(|stat| &stat.quantiles).filter(|q| q.count > 1).and_then(|q| q.min.zip(q.max))
         } else {
@@ -46,7 +29,7 @@ fn of(group: &Group, rows: &[&Row]) -> Intervals {
             values.sort_by(f64::total_cmp);
             of_median(&values)
         };
-        intervals.extend(between.map(|between| (key, between)));
+        intervals.extend(between.map(|between| (column.key.as_str(), between)));
     }
     // Energy per token is a quotient of sums: what the meter is certain of bounds it.
     let bounds =

@@ -1,4 +1,4 @@
-// Throughput and waiting against concurrency or rate, where a model was run at several levels. The knee is where throughput
+// Throughput and latency against concurrency or rate, where a model was run at several levels. The knee is where throughput
 // divided by the median time to first token is largest (Kleinrock's power).
 function levelCurve() {
   const level = (group) => group.rate ?? group.concurrency;
@@ -6,7 +6,7 @@ function levelCurve() {
     const by = new Map();
     for (const { group, at } of shownGroups()) {
       if (!has(level(group)) || !has(group.cells.throughput)) continue;
-      const key = JSON.stringify([group.model, group.cells.source, group.cells.provider, group.cells.set, has(group.rate)]);
+      const key = JSON.stringify([group.model, group.cells.source, group.cells.provider, group.cells.settings, has(group.rate)]);
       by.set(key, [...(by.get(key) ?? []), { group, at, x: level(group) }]);
     }
     return [...by.values()].filter((list) => new Set(list.map(({ x }) => x)).size > 1).map((list) => list.sort((a, b) => a.x - b.x));
@@ -15,10 +15,10 @@ function levelCurve() {
   // A line is named by its model, and by what else is not the same for all lines of that model: also whether requests were sent at
   // a rate or as soon as others had ended.
   const kindOf = (group) => (has(group.rate) ? "per second" : "at once");
-  const TELLS = [(group) => group.cells.source, (group) => group.cells.provider, (group) => group.cells.set, kindOf];
+  const TELLS = [(group) => group.cells.source, (group) => group.cells.provider, (group) => group.cells.settings, kindOf];
   const nameOf = ([{ group }], list) => [group.model, ...TELLS.filter((of) => list.some(([{ group: other }]) => other.model === group.model && of(other) !== of(group))).map((of) => of(group))].filter(Boolean).join(" · ");
   return {
-    title: "Throughput and waiting", note: "against requests at once or per second; ◆ knee: most throughput for its waiting (throughput ÷ median ttft)", options: [["ttft_p50", "ttft median"], ["ttft_p95", "ttft p95"], ["gen_s", "time of the answer"], ["itl_p99", "itl p99"]].filter(([key]) => groups.some((g) => has(g.cells[key]))),
+    title: "Throughput vs latency", note: "against concurrent requests or requests per second; ◆ knee: most throughput for its latency (throughput ÷ median TTFT)", options: ["ttft_p50", "ttft_p95", "e2e_p50", "icl_p99"].filter((key) => groups.some((g) => has(g.cells[key]))).map((key) => [key, columns.get(key).label]),
     draw(width, key) {
       const list = series();
       if (!list.length) return nothing(width);
@@ -31,14 +31,14 @@ function levelCurve() {
       if (levels.length <= 9) x.ticks = () => levels;
       const image = canvas(width, 2 * panel + 106);
       const knees = [];
-      [["throughput", "all together, tok/s", 22], [key, `${columns.get(key).label}, ${columns.get(key).unit}`, panel + 70]].forEach(([name, label, top], at) => {
+      [["throughput", columns.get("throughput").label, 22], [key, `${columns.get(key).label}, ${columns.get(key).unit}`, panel + 70]].forEach(([name, label, top], at) => {
         const of = ({ group }) => (has(group.cells[name]) ? group.cells[name] / columns.get(name).scale : undefined);
         const bottom = top + panel;
         const y = linear(0, Math.max(...flat.map((p) => of(p) ?? 0)) * 1.1 || 1, bottom, top);
         image.append(...axisX(x, { top, bottom, left, right, label: at ? `requests ${under}` : "" }).flat(), ...axisY(y, { left, right, label, top, n: 4 }).flat());
         list.forEach((points, k) => {
           const known = points.filter((p) => has(of(p)));
-          const power = (p) => p.group.cells.throughput / (p.group.cells.ttft_p50 ?? p.group.cells.gen_s ?? Infinity);
+          const power = (p) => p.group.cells.throughput / (p.group.cells.ttft_p50 ?? p.group.cells.e2e_p50 ?? Infinity);
           const knee = points.reduce((best, p) => (power(p) > power(best) ? p : best));
           image.append(svg("polyline", { points: known.map((p) => `${x(p.x)},${y(of(p))}`).join(" "), fill: "none", stroke: color(k), "stroke-width": 2, "stroke-dasharray": dash(k) }));
           // The word stands where no other one stands; the sign says the same.
@@ -49,7 +49,7 @@ function levelCurve() {
           }
           for (const p of known) {
             const [cx, cy] = [x(p.x), y(of(p))];
-            const tipWords = `${p.group.name}\ntogether ${cellOf(p.group, "throughput")}\nttft ${cellOf(p.group, "ttft_p50")}, p95 ${cellOf(p.group, "ttft_p95")}${p === knee ? "\nknee" : ""}`;
+            const tipWords = `${p.group.name}\nthroughput ${cellOf(p.group, "throughput")}\nTTFT ${cellOf(p.group, "ttft_p50")}, p95 ${cellOf(p.group, "ttft_p95")}${p === knee ? "\nknee" : ""}`;
             image.append(p === knee ? svg("path", { d: `M${cx} ${cy - 7}l7 7-7 7-7-7z`, fill: color(k), "data-tip": tipWords }) : svg("circle", { cx, cy, r: 4, fill: color(k), "data-tip": tipWords }));
           }
         });

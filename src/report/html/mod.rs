@@ -16,6 +16,7 @@ mod parts;
 mod standouts;
 mod table;
 mod view;
+mod vocabulary;
 
 pub(super) use links::artifact;
 

@@ -6,7 +6,8 @@ use super::links::href;
 use crate::clock;
 use crate::record::{JoinSummary, Load, Prompt, Run, Sampler};
 use crate::report::{Options, accuracy, changes, number};
-use crate::summary::{Group, Row, Summary, Unit, Verdict};
+use crate::summary::{Group, Row, Summary, Verdict};
+use crate::units::Unit;
 
 /// How many failures are listed.
 const FAILURES: usize = 100;

@@ -24,43 +24,38 @@ function format(values, unit) {
 }
 
 function spreads(group) {
-  const names = ["n", "mean", "± sd", "min", ...data.percentiles.map(([label]) => label), "max"];
-  const known = data.metrics.filter((metric) => group.stats[metric.name]);
+  const heads = { count: "n", sd: "± sd", ...Object.fromEntries(vocabulary.percentiles.map(({ name, label }) => [name, label])) };
+  const known = vocabulary.metrics.filter((metric) => group.stats[metric.name]);
   if (!known.length) return null;
-  // The unit stands behind the name, in what the numbers are in.
-  const label = ({ name, unit }) => {
-    const words = name.replace(/_(seconds|bytes|watts|joules|usd)$/, "");
-    return [words.replaceAll("_", " "), words === name && /per_second$|^(input|output|reasoning)_tokens$/.test(name) ? null : el("small", {}, ` ${unit}`)];
-  };
   // Of one request there is no spread: its numbers fit into a few lines.
-  if (known.every((metric) => group.stats[metric.name][0] === 1)) {
+  if (known.every((metric) => group.stats[metric.name].count === 1)) {
     return el("div", { class: "values" }, known.map((metric) => {
-      const value = group.stats[metric.name][1] / metric.scale;
-      return el("div", {}, el("span", {}, label(metric)), el("span", {}, format([value], metric.unit)(value)));
+      const value = group.stats[metric.name].mean / metric.scale;
+      return el("div", {}, el("span", {}, metric.label, el("small", {}, ` ${unitBeside(metric)}`)), el("span", {}, format([value], metric.unit)(value)));
     }));
   }
-  const cell = (value, i, metric, n, write) => {
+  const cell = (name, numbers, metric, write) => {
+    const value = numbers[name];
     // A percentile needs five measurements beyond it.
-    const quant = data.percentiles[i - 4]?.[1];
-    const weak = quant && n > 1 && n * (1 - quant) < 5 - 1e-9;
-    return el("td", { class: "n" }, i === 0 ? String(value) : value === null ? "–" : write(value / metric.scale),
-      weak ? el("span", { class: "doubt", title: `${n} measurements are too few to know this` }, "?") : null);
+    const fraction = vocabulary.percentiles.find((percentile) => percentile.name === name)?.fraction;
+    const weak = fraction && has(value) && numbers.count > 1 && numbers.count * (1 - fraction) < 5 - 1e-9;
+    return el("td", { class: "n" }, name === "count" ? String(value) : has(value) ? write(value / metric.scale) : "–",
+      weak ? el("span", { class: "doubt", title: `${numbers.count} measurements are too few to know this` }, "?") : null);
   };
   return el("div", {}, el("table", { class: "plain" },
-    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "spread"), el("th", { scope: "col" }, "unit"), names.map((name) => el("th", { scope: "col", class: "n" }, name)))),
+    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "spread"), el("th", { scope: "col" }, "unit"), data.statistics.map((name) => el("th", { scope: "col", class: "n" }, heads[name] ?? name)))),
     el("tbody", {}, known.map((metric) => {
-      const [n, ...values] = group.stats[metric.name];
-      const write = format(values.map((value) => (value === null ? value : value / metric.scale)), metric.unit);
-      return el("tr", {}, el("th", { scope: "row" }, label(metric)[0]), el("td", {}, metric.unit), [n, ...values].map((value, i) => cell(value, i, metric, n, write)));
+      const numbers = group.stats[metric.name];
+      const write = format(data.statistics.filter((name) => name !== "count").map((name) => (has(numbers[name]) ? numbers[name] / metric.scale : null)), metric.unit);
+      return el("tr", {}, el("th", { scope: "row" }, metric.label), el("td", {}, metric.unit), data.statistics.map((name) => cell(name, numbers, metric, write)));
     }))));
 }
 
+// The columns of the list of requests: field, head, unit, scale. The end of a request is known of one that failed, too.
 const REQUEST = [
-  ["id", "request"], ["prompt", "prompt"], ["start", "sent at", "s"], ["ttft_seconds", "ttft", "s"],
-  ["time_to_first_output_token_seconds", "first answer", "s"], ["decode_tokens_per_second", "decode", "tok/s"],
-  ["itl_p99", "itl p99", "ms"], ["end", "time", "s"], ["input_tokens", "in", "tok"], ["output_tokens", "out", "tok"],
-  ["reasoning_tokens", "reasoning", "tok"], ["total_watts", "total", "W"], ["joules_per_output_token", "J/token", "J"],
-  ["cost_usd", "cost", "$"], ["finish_reason", "finish"], ["warnings", "doubts"],
+  ["id", "request"], ["prompt", "prompt"], ["start", "sent at", "s"],
+  ...vocabulary.metrics.filter(({ listed }) => listed).map((metric) => [metric.key === "e2e" ? "end" : metric.name, metric.label, unitBeside(metric), metric.scale, metric.unit]),
+  ["finish_reason", "finish reason"], ["warnings", "warnings"],
 ];
 
 function requests(mine) {
@@ -69,13 +64,12 @@ function requests(mine) {
   const fields = REQUEST.filter(([key]) => mine.some((row) => row[key] !== undefined));
   const files = ["page", "text", "json", "power log"];
   const linked = mine.some((row) => files.some((file) => row[file]));
-  // What is in milliseconds here is in seconds in the data.
-  const per = new Map(fields.map(([key, , unit]) => [key, unit === "ms" ? 1e3 : 1]));
-  const writes = new Map(fields.map(([key, , unit]) => [key, key === "id" ? String : format(mine.map((row) => (has(row[key]) ? row[key] * per.get(key) : row[key])), unit)]));
+  const scales = new Map(fields.map(([key, , , scale = 1]) => [key, scale]));
+  const writes = new Map(fields.map(([key, , , , unit]) => [key, key === "id" ? String : format(mine.map((row) => (has(row[key]) ? row[key] / scales.get(key) : row[key])), unit)]));
   const line = (row) => el("tr", {},
     fields.map(([key]) => {
       const value = row[key];
-      return el("td", { class: typeof value === "number" ? "n" : "" }, value === undefined ? "–" : typeof value === "number" ? writes.get(key)(value * per.get(key)) : value,
+      return el("td", { class: typeof value === "number" ? "n" : "" }, value === undefined ? "–" : typeof value === "number" ? writes.get(key)(value / scales.get(key)) : value,
         key === "id" && row.warmup ? el("small", {}, " warm-up") : null);
     }),
     linked ? el("td", { class: "links" }, files.filter((file) => row[file]).map((file) => el("a", { href: row[file], rel: "noreferrer", "data-file": file }, file))) : null,

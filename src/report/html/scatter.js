@@ -59,30 +59,30 @@ function frontOf(points) {
 }
 
 function scatter() {
-  const axes = [["j_tok", "energy per output token, J"], ["j_tok_net", "net energy per output token, J"], ["gpu_w", "GPU power, W"], ["total_w", "total power, W"], ["mem_high", "memory high water, GB"]];
+  const axes = ["j_tok", "j_tok_net", "gpu_w", "total_w", "mem_peak"].map((key) => [key, `${columns.get(key).label}, ${columns.get(key).unit}`]);
   const speed = (group) => group.cells.decode_tok_s ?? group.cells.tok_s;
   const options = axes.filter(([key]) => groups.filter((g) => has(g.cells[key]) && has(speed(g))).length > 1);
   if (!options.length) return null;
   return {
-    title: "Speed against what it takes", note: "upper left is better; size: memory high water; line and thick rims: the Pareto front", options,
+    title: "Speed vs energy and memory", note: "upper left is better; size: peak memory; line and thick rims: the Pareto front", options,
     draw(width, key) {
       const column = columns.get(key);
       const points = shownGroups().filter(({ group }) => has(group.cells[key]) && has(speed(group))).map(({ group, at }) => ({
-        at, name: group.name, x: group.cells[key] / column.scale, y: speed(group), size: group.cells.mem_high,
-        tip: `${group.name}\n${say(speed(group), "tok/s")}\n${column.label} ${cellOf(group, key)}\nmemory ${cellOf(group, "mem_high")}`,
+        at, name: group.name, x: group.cells[key] / column.scale, y: speed(group), size: group.cells.mem_peak,
+        tip: `${group.name}\n${say(speed(group), "tok/s")}\n${column.label} ${cellOf(group, key)}\n${columns.get("mem_peak").label} ${cellOf(group, "mem_peak")}`,
       }));
       if (!points.length) return nothing(width);
-      return dots(width, points, { xLabel: axes.find(([k]) => k === key)[1], yLabel: "decode, tok/s", size: key !== "mem_high", after: frontOf(points) });
+      return dots(width, points, { xLabel: axes.find(([k]) => k === key)[1], yLabel: columns.get("decode_tok_s").label, size: key !== "mem_peak", after: frontOf(points) });
     },
   };
 }
 
 function pareto() {
-  const options = [["usd_1m", "paid per 1M output tokens, $"], ["usd_request", "paid per request, $"], ["usd_1m_out_list", "listed per 1M output tokens, $"]]
+  const options = ["usd_1m", "usd_request", "usd_1m_out_list"].map((key) => [key, `${columns.get(key).label}, $`])
     .filter(([key]) => groups.filter((g) => has(g.cells[key]) && has(g.cells.tok_s)).length > 1);
   if (!options.length) return null;
   return {
-    title: "Speed against cost", note: "upper left is better; line and thick rims: the Pareto front, nobody is both faster and cheaper", options,
+    title: "Speed vs cost", note: "upper left is better; line and thick rims: the Pareto front, nobody is both faster and cheaper", options,
     draw(width, key) {
       const column = columns.get(key);
       const points = shownGroups().filter(({ group }) => group.cells[key] > 0 && has(group.cells.tok_s)).map(({ group, at }) => ({
@@ -90,7 +90,7 @@ function pareto() {
         tip: `${group.name}\n${cellOf(group, "tok_s")}\n${column.label} ${cellOf(group, key)}`,
       }));
       if (!points.length) return nothing(width);
-      return dots(width, points, { xLabel: options.find(([k]) => k === key)[1], yLabel: "tok/s", xLog: true, after: frontOf(points) });
+      return dots(width, points, { xLabel: options.find(([k]) => k === key)[1], yLabel: columns.get("tok_s").label, xLog: true, after: frontOf(points) });
     },
   };
 }

@@ -20,20 +20,19 @@ function outlying(values) {
   return scale > 0 && values.filter(out).length <= Math.ceil(0.1 * values.length) ? out : () => false;
 }
 
-const STRIPS = [["ttft_seconds", "time to first token", "s"], ["decode_tokens_per_second", "decode rate", "tok/s"], ["tokens_per_second", "tokens per second", "tok/s"],
-  ["time_to_first_output_token_seconds", "time to first answer", "s"], ["generation_time_seconds", "time of the answer", "s"], ["itl_p99", "itl p99 of a request", "ms", 1e3],
-  ["output_tokens", "output tokens", "tok"], ["total_watts", "total power", "W"], ["joules_per_output_token", "energy per token", "J"], ["cost_usd", "cost", "$"]];
+// Every number of requests that the page lists of each.
+const STRIPS = vocabulary.metrics.filter(({ listed }) => listed);
 
 // Every request a dot; the median and what is known of it.
 function strips() {
-  const options = STRIPS.filter(([key]) => counted.filter((row) => has(row[key])).length > 1);
+  const options = STRIPS.filter(({ name }) => counted.filter((row) => has(row[name])).length > 1);
   if (!options.length) return null;
   return {
     title: "Spread", note: `a dot per request${data.results > rows.length ? " of the sample that the page holds" : ""}, a ring if outlying; line: median; bar: its 95 % interval, from 6 requests on`,
-    options: options.map(([key, words]) => [key, words]),
+    options: options.map(({ name, label }) => [name, label]),
     draw(width, key) {
-      const [, words, unit, per = 1] = STRIPS.find(([k]) => k === key);
-      const all = shownGroups().map((one) => ({ ...one, values: sorted(ofGroup(one.at).map((row) => row[key] * per)) })).filter((one) => one.values.length);
+      const { label: words, unit, scale } = metrics.get(key);
+      const all = shownGroups().map((one) => ({ ...one, values: sorted(ofGroup(one.at).map((row) => row[key] / scale)) })).filter((one) => one.values.length);
       if (!all.length) return nothing(width);
       const list = all.slice(0, MOST);
       const flat = list.flatMap((one) => one.values);

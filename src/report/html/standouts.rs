@@ -3,9 +3,10 @@
 
 use super::intervals::Intervals;
 use crate::record::Search;
-use crate::report::columns::{COLUMNS, Cell, Column, Set};
 use crate::report::{number, search, work};
-use crate::summary::{Better, Group, Metric, Summary, Unit};
+use crate::summary::{Better, COLUMNS, Cell, Column, Group, Metric, Set, Summary};
+use crate::units::Unit;
+use std::collections::HashSet;
 
 /// One headline.
 pub struct Standout {
@@ -108,26 +109,20 @@ fn of_kind(
     did: &dyn Fn(usize) -> bool,
     work: Work,
 ) -> Vec<Standout> {
-    [
-        ("fastest decode", "decode_tok_s"),
-        ("first token soonest", "ttft_p50"),
-        ("done soonest", "gen_s"),
-        ("least energy per token", "j_tok"),
-        ("least memory", "mem_high"),
-        ("cheapest per 1M tokens", "usd_1m"),
-    ]
-    .into_iter()
-    .filter_map(|(what, key)| {
-        let column = COLUMNS.iter().find(|column| column.key == key)?;
-        let candidates: Vec<Candidate> = groups
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| did(*at))
-            .filter_map(|(at, group)| candidate(column, at, group, &intervals[at]))
-            .collect();
-        best(what, column, candidates, names, work)
-    })
-    .collect()
+    // A metric has its headline once, by the first of its columns.
+    let mut named = HashSet::new();
+    let headlines = COLUMNS.iter().filter(|column| !column.row.headline.is_empty() && named.insert(column.row.key));
+    headlines
+        .filter_map(|column| {
+            let candidates: Vec<Candidate> = groups
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| did(*at))
+                .filter_map(|(at, group)| candidate(column, at, group, &intervals[at]))
+                .collect();
+            best(column, candidates, names, work)
+        })
+        .collect()
 }
 
 /// Whether what is called a model's memory is that of the whole machine, which is no property of the model.
@@ -136,25 +131,19 @@ fn whole_machine(group: &Group) -> bool {
 }
 
 fn candidate(column: &Column, at: usize, group: &Group, intervals: &Intervals) -> Option<Candidate> {
-    if column.set == Set::Memory && whole_machine(group) {
+    if column.row.set == Set::Memory && whole_machine(group) {
         return None;
     }
-    let Cell::Number { value, doubt, .. } = (column.of)(group) else { return None };
-    let between = intervals.get(column.key).copied();
+    let Cell::Number { value, doubt, .. } = column.cell(group) else { return None };
+    let between = intervals.get(column.key.as_str()).copied();
     let alone = (group.ok == 1).then(|| "of one request".to_owned());
-    let wrote = group.stat(Metric::TokensOut).and_then(|stat| stat.quantiles.p50);
+    let wrote = group.stat(Metric::OUTPUT_TOKENS).and_then(|stat| stat.quantiles.p50);
     Some(Candidate { at, value, wrote, between: between.unwrap_or((value, value)), doubt: doubt.or(alone) })
 }
 
-fn best(
-    what: &'static str,
-    column: &Column,
-    mut candidates: Vec<Candidate>,
-    names: &[String],
-    work: Work,
-) -> Option<Standout> {
+fn best(column: &Column, mut candidates: Vec<Candidate>, names: &[String], work: Work) -> Option<Standout> {
     let mut among = work.among(candidates.len());
-    if column.key == "gen_s" {
+    if column.of_requests.is_some_and(|(metric, _)| metric == Metric::E2E) {
         let all = candidates.len();
         candidates = as_long(candidates);
         if candidates.len() < all {
@@ -162,7 +151,7 @@ fn best(
         }
     }
     let order = |a: &&Candidate, b: &&Candidate| a.value.total_cmp(&b.value);
-    let best = match column.better {
+    let best = match column.row.better {
         Better::Higher => candidates.iter().max_by(order),
         _ => candidates.iter().min_by(order),
     }?;
@@ -173,20 +162,20 @@ fn best(
     let overlap =
         |one: &&Candidate| one.at != best.at && one.between.0 <= best.between.1 && one.between.1 >= best.between.0;
     let tied: Vec<&str> = candidates.iter().filter(overlap).map(|one| names[one.at].as_str()).collect();
-    let unit = column.unit?;
+    let unit = column.unit()?;
     let text = number::write(best.value, unit, number::decimals(unit, [best.value]));
     let (before, after) = if unit == Unit::Usd { ("$", "") } else { ("", number::scale(unit).0) };
     let who = names[best.at].clone();
     let all = tied.len() + 1 == candidates.len();
     let words = match &tied[..] {
         [] => String::new(),
-        _ if all => format!("no difference is sure among all {}", candidates.len()),
+        _ if all => format!("no significant difference among all {}", candidates.len()),
         [one] => format!("tied with {one}"),
         more => format!("tied with {} others", more.len()),
     };
     let title = std::iter::once(who.as_str()).chain(tied).collect::<Vec<_>>().join("\n");
     Some(Standout {
-        what: what.to_owned(),
+        what: column.row.headline.to_owned(),
         value: format!("{before}{text}"),
         unit: after,
         doubt: best.doubt.clone().unwrap_or_default(),

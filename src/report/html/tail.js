@@ -1,11 +1,12 @@
 // The distribution of times, told from its slow end: how many requests took longer, on a logarithm, where a tail can be seen.
 
-const TAILS = [["generation_time_seconds", "time of the answer"], ["ttft_seconds", "time to first token"], ["itl_p99", "itl p99 of a request", "ms", 1e3]];
+// Times that are recorded of each request, the whole one first.
+const TAILS = vocabulary.metrics.filter(({ listed, unit }) => listed && (unit === "s" || unit === "ms")).sort((a, b) => (b.key === "e2e") - (a.key === "e2e"));
 
 // The times of a row, in order, with how many took each: of all its requests where the page has their classes, else one by one.
 function timesOf({ group, at }, key) {
   const classes = group.shapes?.[key];
-  const values = classes ? classes.map(([v]) => v) : sorted(ofGroup(at).map((row) => row[key] * (TAILS.find(([k]) => k === key)[3] ?? 1)));
+  const values = classes ? classes.map(([v]) => v) : sorted(ofGroup(at).map((row) => row[key] / metrics.get(key).scale));
   const until = [];
   let n = 0;
   values.forEach((_, i) => { n += classes ? classes[i][1] : 1; until.push(n); });
@@ -18,12 +19,12 @@ function timesOf({ group, at }, key) {
 }
 
 function tails() {
-  const options = TAILS.filter(([key]) => groups.some((_, at) => ofGroup(at).filter((row) => has(row[key])).length >= 5));
+  const options = TAILS.map(({ name, label }) => [name, label]).filter(([key]) => groups.some((_, at) => ofGroup(at).filter((row) => has(row[key])).length >= 5));
   if (!options.length) return null;
   return {
-    title: "Tail", note: "ECDF from its slow end: share of requests that took longer (log)", options,
+    title: "Latency tail", note: "ECDF from its slow end: share of requests that took longer (log)", options,
     draw(width, key) {
-      const [, , unit = "seconds", per = 1] = TAILS.find(([k]) => k === key);
+      const { unit, scale } = metrics.get(key);
       const all = shownGroups().map((one) => ({ ...one, ...timesOf(one, key) })).filter((one) => one.n >= 5);
       if (!all.length) return nothing(width);
       const list = all.slice(0, 8);
@@ -42,16 +43,16 @@ function tails() {
         let d = `M${x(values[0])} ${y(100)}`;
         for (const i of kept) d += `H${x(values[i]).toFixed(1)}${i < m - 1 ? `V${y((100 * (n - until[i])) / n).toFixed(1)}` : `V${bottom}`}`;
         image.append(svg("path", { d, fill: "none", stroke: color(k), "stroke-width": 2, "stroke-dasharray": dash(k) }));
-        for (const q of [0.5, 0.9, 0.95, 0.99]) {
+        for (const { label, fraction: q } of vocabulary.percentiles) {
           if (n * (1 - q) < 1) continue;
           const v = at(q);
           const weak = n * (1 - q) < 5 - 1e-9 ? " (too few to know it)" : "";
-          marks.push(svg("circle", { cx: x(v), cy: y(100 * (1 - q)), r: 3, fill: "var(--card)", stroke: color(k), "stroke-width": 1.6, "data-tip": `${group.name}\np${Math.round(q * 100)}: ${lasting(v / per)}${weak}\nn ${n}, slowest ${lasting(values[m - 1] / per)}` }));
+          marks.push(svg("circle", { cx: x(v), cy: y(100 * (1 - q)), r: 3, fill: "var(--card)", stroke: color(k), "stroke-width": 1.6, "data-tip": `${group.name}\n${label}: ${lasting(v * scale)}${weak}\nn ${n}, slowest ${lasting(values[m - 1] * scale)}` }));
         }
       });
       const tell = (at) => {
         const v = x.back(at);
-        return [`longer than ${lasting(v / per)}`, ...list.map(({ group, n, longer }) => `${fit(group.name, 200)}: ${digits((100 * longer(v)) / n)} %`)].join("\n");
+        return [`longer than ${lasting(v * scale)}`, ...list.map(({ group, n, longer }) => `${fit(group.name, 200)}: ${digits((100 * longer(v)) / n)} %`)].join("\n");
       };
       image.append(...hovering(image, { left, right, top, bottom }, tell), ...marks);
       return [lineLegend(list.map(({ group }) => group.name)), image, ...more(all.length - list.length)];

@@ -1,13 +1,13 @@
-// Where the time of an answer goes: medians of the parts.
+// Where the time of a response goes: medians of the parts.
 
 const PARTS = { prompt: ["var(--prompt)", "to first token"], reasoning: ["var(--reasoning)", "reasoning"], answer: ["var(--answer)", "answer"], whole: ["var(--c4)", "whole, not told apart"] };
 
 function timeBars() {
-  const median = (group, name) => group.stats[name]?.[4];
+  const median = (group, name) => group.stats[name]?.p50;
   const timed = () => shownGroups().filter(({ group }) => has(median(group, "generation_time_seconds")));
   if (!timed().length) return null;
   return {
-    title: "Time of an answer", note: "medians: prompt, reasoning, answer",
+    title: "Response time breakdown", note: "medians: prompt, reasoning, answer",
     draw(width) {
       const all = timed().sort((a, b) => median(a.group, "generation_time_seconds") - median(b.group, "generation_time_seconds"));
       if (!all.length) return nothing(width);
@@ -23,7 +23,7 @@ function timeBars() {
         const split = has(median(group, "ttft_seconds")) || has(median(group, "time_to_first_output_token_seconds"));
         const first = Math.min(median(group, "ttft_seconds") ?? 0, whole);
         const answer = Math.min(Math.max(median(group, "time_to_first_output_token_seconds") ?? first, first), whole);
-        const words = `${group.name}\nfirst token ${say(first || undefined, "s")}, first answer ${say(answer || undefined, "s")}, whole ${say(whole, "s")}`;
+        const words = `${group.name}\nTTFT ${say(first || undefined, "s")}, first output token ${say(answer || undefined, "s")}, E2E latency ${say(whole, "s")}`;
         image.append(name(group.name, y - lead - 3, y + 12));
         for (const [from, to, part] of split ? [[0, first, "prompt"], [first, answer, "reasoning"], [answer, whole, "answer"]] : [[0, whole, "whole"]]) {
           if (to > from) used.add(part);

@@ -4,6 +4,7 @@ use super::Building;
 use super::Split;
 use crate::summary::goodput::Goodput;
 use crate::summary::group::{ErrorCount, Group, Throughput};
+use crate::summary::registry::Metric;
 use crate::summary::sample::Stat;
 use crate::summary::shape::DRAWN;
 use crate::summary::window::{Part, Tally, Target};
@@ -77,7 +78,12 @@ impl Building {
             share: self.good as f64 / tried as f64,
             requests_per_second: throughput.as_ref().map(|t| t.good_per_second),
         });
-        let metrics = self.samples.iter().filter_map(|(metric, sample)| Some((*metric, sample.stat()?))).collect();
+        let metrics = self
+            .samples
+            .iter()
+            .filter_map(|(metric, sample)| Some((*metric, sample.stat()?)))
+            .chain(self.gaps.quantiles().map(|quantiles| (Metric::ICL, Stat::classed(quantiles, None))))
+            .collect();
         let mut samples = self.samples;
         samples.retain(|metric, _| DRAWN.contains(metric));
         let model = match (self.key.model.is_empty(), self.models.len()) {
@@ -126,7 +132,6 @@ impl Building {
             failed: self.failed,
             metrics,
             samples,
-            inter_chunk_latency_seconds: self.gaps.quantiles().map(|quantiles| Stat::classed(quantiles, None)),
             gap_map: self.gap_map,
             watts: self.watts,
             energy,

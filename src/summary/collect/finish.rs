@@ -7,9 +7,9 @@ use crate::summary::describe::listed;
 use crate::summary::group::Group;
 use crate::summary::key::Key;
 use crate::summary::label::{described, label};
-use crate::summary::metric::Metric;
 use crate::summary::natural::natural;
 use crate::summary::outlying::outlying;
+use crate::summary::registry::Metric;
 use crate::summary::row::Row;
 use crate::summary::sample::Sample;
 use crate::summary::{Summary, Totals};
@@ -151,7 +151,7 @@ fn name_outliers(groups: &mut [Group], rows: &[Row]) {
     let mut by: Vec<Vec<&Row>> = vec![Vec::new(); groups.len()];
     rows.iter().filter(|row| row.ok() && !row.warmup).for_each(|row| by[row.group].push(row));
     for (group, rows) in groups.iter_mut().zip(by) {
-        for metric in [Metric::Ttft, Metric::DecodeRate, Metric::GenerationTime] {
+        for metric in [Metric::TTFT, Metric::DECODE_RATE, Metric::E2E] {
             let known: Vec<(&Row, f64)> = rows.iter().filter_map(|row| Some((*row, row.value(metric)?))).collect();
             let values: Vec<f64> = known.iter().map(|(_, value)| *value).collect();
             let name = |at: usize| match known[at].0 {

@@ -3,10 +3,9 @@
 use super::load::LoadArgs;
 use anyhow::{bail, ensure};
 use clap::Args;
-use llm_bench::cli::duration;
 use llm_bench::record::{Outcome, SearchOver};
-use llm_bench::runner::conditions::Conditions;
 use llm_bench::runner::search::Search;
+use llm_bench::runner::slo::Slos;
 use serde_json::{Value, json};
 use std::str::FromStr;
 
@@ -15,10 +14,10 @@ use std::str::FromStr;
 #[command(next_help_heading = "Search")]
 pub struct SearchArgs {
     /// Search the highest --rate MIN..MAX or --concurrency MIN..MAX (default: 1..1024 at once) at which all of this holds:
-    /// 'ttft_p95<500ms', also itl, tpot, e2e, with _mean or _p50 to _p99.9, error_rate<1%, or 'ttft<500ms,goodput>=95%';
-    /// several with commas. A point lasts --duration or --requests
-    #[arg(long, value_name = "CONDITIONS", value_parser = conditions)]
-    pub search: Option<Conditions>,
+    /// 'ttft_p95<500ms', any metric of requests with _mean or a percentile (bench-report --list-metrics), error_rate<1%, or
+    /// 'ttft<500ms,goodput>=95%'; several with commas. A point lasts --duration or --requests
+    #[arg(long, value_name = "CONDITIONS", value_parser = Slos::parse)]
+    pub search: Option<Slos>,
     /// How near the highest load that passes and the lowest that does not must be to each other
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = tolerance, requires = "search")]
     pub search_tolerance: f64,
@@ -56,10 +55,6 @@ impl<T: Copy> Asked<T> {
     }
 }
 
-fn conditions(text: &str) -> Result<Conditions, String> {
-    Conditions::parse(text, |limit| duration(limit).map(|limit| limit.as_secs_f64()))
-}
-
 fn tolerance(text: &str) -> Result<f64, String> {
     let (digits, scale) = text.strip_suffix('%').map_or((text, 1.0), |digits| (digits, 100.0));
     let share = f64::from_str(digits).ok().map(|value| value / scale);
@@ -74,7 +69,7 @@ impl SearchArgs {
     pub fn wanted(&self, load: &LoadArgs, earlier: Vec<Outcome>) -> anyhow::Result<Option<Search>> {
         let ranges = load.rate.iter().any(|rate| rate.one().is_none())
             || load.concurrency.iter().any(|concurrency| concurrency.one().is_none());
-        let Some(conditions) = &self.search else {
+        let Some(slos) = &self.search else {
             ensure!(!ranges, "a range of loads is for --search: say what is to hold, or name the levels with commas");
             return Ok(None);
         };
@@ -92,14 +87,14 @@ impl SearchArgs {
         };
         ensure!(minimum <= maximum, "--search: {minimum}..{maximum} is no range: the lowest load stands first");
         if let Some(requests) = load.requests {
-            let (needed, condition) = conditions.needed();
+            let (needed, condition) = slos.needed();
             ensure!(
                 requests.get() >= needed,
                 "--requests {requests}: too few to tell {condition}: give at least {needed}"
             );
         }
         Ok(Some(Search {
-            conditions: conditions.clone(),
+            slos: slos.clone(),
             over,
             minimum,
             maximum,
@@ -114,7 +109,7 @@ impl SearchArgs {
     pub fn recorded(&self, search: Option<&Search>) -> Value {
         json!({
             "search": search.map(|search| json!({
-                "slos": search.conditions.texts(), "over": search.over, "minimum": search.minimum,
+                "slos": search.slos.texts(), "over": search.over, "minimum": search.minimum,
                 "maximum": search.maximum, "tolerance": search.tolerance,
             })),
         })
