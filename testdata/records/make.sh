@@ -41,7 +41,8 @@ bench-join --ground-truth search-truth.ndjson search.ndjson | bench-report --for
 
 # keep TYPE FILE [FIELD]: the first record of a type, or the first that has a field with that value, as an example.
 keep() {
-    grep "^{\"type\":\"$1\"" "$2" | grep -m 1 -F -e "${3:-}" > "$here/$1.json"
+    awk -v type="{\"type\":\"$1\"" -v field="${3:-}" \
+        'index($0, type) == 1 && (field == "" || index($0, field)) { print; exit }' "$2" > "$here/$1.json"
 }
 for type in model run prompt load result run_end join_summary; do keep "$type" joined.ndjson; done
 keep start run.ndjson

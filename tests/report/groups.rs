@@ -222,7 +222,7 @@ fn energy_is_split_and_priced() {
     );
     assert_eq!(split["load"], serde_json::json!({"n": 1, "joules": 1200}), "a load counts once per run");
     let text = run("bench-report", ["-f", "text", "--price-per-kwh", "0.5"], &lines).exits(0).stdout;
-    assert!(text.contains("energy cost") && text.contains("CO₂"), "{text}");
+    assert!(text.contains("CO₂") && text.contains("0.0010"), "{text}");
     for bad in ["-1", "x", "nan"] {
         run("bench-report", ["--price-per-kwh", bad], "").exits(2);
     }
