@@ -117,13 +117,13 @@ impl Draw {
             tokens: Some(Tokens {
                 input: Some(input),
                 output: Some(tokens),
-                source: TokenSource::Usage,
+                source: Some(TokenSource::Usage),
                 ..Tokens::default()
             }),
             chunks: Some(Chunks {
                 count: tokens,
-                reads: tokens - tokens / 50,
-                max_per_read: 2,
+                reads: Some(tokens - tokens / 50),
+                max_per_read: Some(2),
                 first_tokens: Some(FirstTokens { tokens: 1.0, exact: false }),
             }),
             usage: Some(serde_json::json!({

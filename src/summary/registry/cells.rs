@@ -135,12 +135,11 @@ pub(super) fn reading(group: &Group, metric: Metric, of: fn(&Range) -> f64) -> C
     with(Cell::number(group.watts.get(&metric).map(of)), group, None)
 }
 
+/// How the lower and the upper bound of a number are taken from an energy.
+type Bounds = fn(&Energy) -> Option<(f64, f64)>;
+
 /// A number of the group's energy, with the bounds of it and what these are called.
-pub(super) fn energy(
-    group: &Group,
-    of: fn(&Energy) -> Option<f64>,
-    bounds: Option<(&str, fn(&Energy) -> Option<(f64, f64)>)>,
-) -> Cell {
+pub(super) fn energy(group: &Group, of: fn(&Energy) -> Option<f64>, bounds: Option<(&str, Bounds)>) -> Cell {
     let Some(energy) = &group.energy else { return Cell::Absent };
     let bounds = bounds.and_then(|(words, bounds)| {
         let say = |value| units::write(value, Unit::JoulesPerToken, 3);
