@@ -228,10 +228,8 @@ impl Building {
         if let Some(reason) = &o.finish_reason {
             self.finish_reasons.add(reason, 1);
         }
-        if let Some(tokens) = &o.tokens {
-            if let Some(source) = tokens.source {
-                self.token_sources.add(source.into(), 1);
-            }
+        if let Some(source) = o.tokens.as_ref().and_then(|tokens| tokens.source) {
+            self.token_sources.add(source.into(), 1);
         }
         if let Some(cached) = figures.value(Metric::TokensCached) {
             self.cache_known += 1;
