@@ -144,20 +144,25 @@ fn references(def: &Value) -> Vec<String> {
     }
 }
 
-/// Compares a generated file with what it should be; with `BLESS=1`, writes it.
-fn check(path: &str, made: &str) {
-    let file = root().join(path);
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&file, made).unwrap();
-    }
-    assert!(
-        std::fs::read_to_string(&file).is_ok_and(|text| text == made),
-        "{path} is stale: run `make bless` and look at the difference"
-    );
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[test]
-fn the_page_and_the_schema_are_generated() {
-    check("docs/records.schema.json", &format!("{:#}\n", schema::document()));
-    check("docs/records.md", &markdown());
+    /// Compares a generated file with what it should be; with `BLESS=1`, writes it.
+    fn check(path: &str, made: &str) {
+        let file = root().join(path);
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&file, made).unwrap();
+        }
+        assert!(
+            std::fs::read_to_string(&file).is_ok_and(|text| text == made),
+            "{path} is stale: run `make bless` and look at the difference"
+        );
+    }
+
+    #[test]
+    fn the_page_and_the_schema_are_generated() {
+        check("docs/records.schema.json", &format!("{:#}\n", schema::document()));
+        check("docs/records.md", &markdown());
+    }
 }

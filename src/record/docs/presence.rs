@@ -189,51 +189,59 @@ fn get<'a>(value: &'a Value, path: &[Step]) -> Option<&'a Value> {
     })
 }
 
-/// The fields in which null means that a measurement was tried and failed, and whether they are absent where it was not tried.
-const NULLS: [(&str, bool); 34] = [
-    ("Errors.generation", false),
-    ("Errors.load", false),
-    ("JoinedPower.energy_joules", false),
-    ("PhaseEnergy.energy_joules", false),
-    ("RunPower.energy_joules", false),
-    ("SearchPoint.passes", false),
-    ("SearchQueue.grows", false),
-    ("SearchValue.passes", false),
-    ("SearchValue.value", false),
-    ("accuracy.accurate_up_to", false),
-    ("join_summary.memory", true),
-    ("join_summary.power", true),
-    ("load.error", false),
-    ("load.load_time_seconds", false),
-    ("memory.anon_bytes", true),
-    ("memory.file_bytes", true),
-    ("memory.footprint_bytes", true),
-    ("memory.peak_bytes", true),
-    ("memory.pss_bytes", true),
-    ("memory.rss_bytes", true),
-    ("result.error", false),
-    ("result.finish_reason", false),
-    ("result.generation_time_seconds", false),
-    ("result.inter_chunk_latency_seconds", false),
-    ("result.load_time_seconds", true),
-    ("result.memory", true),
-    ("result.power", true),
-    ("result.time_to_first_output_token_seconds", false),
-    ("result.tpot_corrected_seconds", false),
-    ("result.tpot_seconds", false),
-    ("result.ttft_scheduled_seconds", true),
-    ("result.ttft_seconds", false),
-    ("search.highest_passing", false),
-    ("search.lowest_failing", false),
-];
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-#[test]
-fn null_differs_from_absent_and_from_zero() {
-    let all = Presences::new(&schema::document()).0;
-    let named = |(of, field): &(String, String)| format!("{of}.{field}");
-    let nulls: Vec<(String, bool)> =
-        all.iter().filter(|(_, presence)| presence.null).map(|(key, presence)| (named(key), presence.absent)).collect();
-    assert_eq!(nulls, NULLS.map(|(name, absent)| (name.to_owned(), absent)));
-    let lost: Vec<String> = all.iter().filter(|(_, presence)| !presence.zero).map(|(key, _)| named(key)).collect();
-    assert_eq!(lost, Vec::<String>::new(), "fields that do not keep 0");
+    /// The fields in which null means that a measurement was tried and failed, and whether they are absent where it was not tried.
+    const NULLS: [(&str, bool); 34] = [
+        ("Errors.generation", false),
+        ("Errors.load", false),
+        ("JoinedPower.energy_joules", false),
+        ("PhaseEnergy.energy_joules", false),
+        ("RunPower.energy_joules", false),
+        ("SearchPoint.passes", false),
+        ("SearchQueue.grows", false),
+        ("SearchValue.passes", false),
+        ("SearchValue.value", false),
+        ("accuracy.accurate_up_to", false),
+        ("join_summary.memory", true),
+        ("join_summary.power", true),
+        ("load.error", false),
+        ("load.load_time_seconds", false),
+        ("memory.anon_bytes", true),
+        ("memory.file_bytes", true),
+        ("memory.footprint_bytes", true),
+        ("memory.peak_bytes", true),
+        ("memory.pss_bytes", true),
+        ("memory.rss_bytes", true),
+        ("result.error", false),
+        ("result.finish_reason", false),
+        ("result.generation_time_seconds", false),
+        ("result.inter_chunk_latency_seconds", false),
+        ("result.load_time_seconds", true),
+        ("result.memory", true),
+        ("result.power", true),
+        ("result.time_to_first_output_token_seconds", false),
+        ("result.tpot_corrected_seconds", false),
+        ("result.tpot_seconds", false),
+        ("result.ttft_scheduled_seconds", true),
+        ("result.ttft_seconds", false),
+        ("search.highest_passing", false),
+        ("search.lowest_failing", false),
+    ];
+
+    #[test]
+    fn null_differs_from_absent_and_from_zero() {
+        let all = Presences::new(&schema::document()).0;
+        let named = |(of, field): &(String, String)| format!("{of}.{field}");
+        let nulls: Vec<(String, bool)> = all
+            .iter()
+            .filter(|(_, presence)| presence.null)
+            .map(|(key, presence)| (named(key), presence.absent))
+            .collect();
+        assert_eq!(nulls, NULLS.map(|(name, absent)| (name.to_owned(), absent)));
+        let lost: Vec<String> = all.iter().filter(|(_, presence)| !presence.zero).map(|(key, _)| named(key)).collect();
+        assert_eq!(lost, Vec::<String>::new(), "fields that do not keep 0");
+    }
 }
