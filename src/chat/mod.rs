@@ -42,7 +42,7 @@ pub enum Dialect {
 impl fmt::Display for Dialect {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(match self {
-            Dialect::Openai => "openai",
+            Dialect::Openai => "chat",
             Dialect::LmstudioV1 => "lmstudio-v1",
             Dialect::LmstudioV0 => "lmstudio-v0",
             Dialect::Ollama => "ollama",

@@ -42,7 +42,7 @@ pub struct Outcome {
     /// The address the request was sent to, without secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// The dialect that was spoken: `openai`, `lmstudio-v1`, `lmstudio-v0`, `ollama`.
+    /// The dialect that was spoken: `chat`, `lmstudio-v1`, `lmstudio-v0`, `ollama`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
     /// The version of HTTP, where it is another than 1.1: `2`.

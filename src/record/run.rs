@@ -1,9 +1,8 @@
 //! `run`: the head of a run. The first line that llm-run writes.
 
-use super::Body;
+use super::{Body, RunSettings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 /// What was run, when, by what, on what and with which settings: enough to do it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,9 +18,11 @@ pub struct Run {
     pub tool: Tool,
     /// The machine that the client ran on.
     pub host: Host,
-    /// Everything that shapes the load and the requests, by the names of the flags.
-    pub settings: Map<String, Value>,
+    /// The settings of the run.
+    #[serde(default)]
+    pub settings: RunSettings,
     /// The command line, secrets removed.
+    #[serde(default)]
     pub argv: Vec<String>,
 }
 
