@@ -9,7 +9,7 @@ export PATH := $(BIN_DIR):$(PATH)
 
 PROGRAMS := llm-models llm-run power-sample mem-sample bench-join bench-report llm-sim
 
-.PHONY: help build demo lmstudio-bench openrouter-bench token-rate ollama-bench calibrate \
+.PHONY: help build demo lmstudio-bench openrouter-bench token-rate ollama-bench accuracy \
 	test test-real check check-macos screenshot bless bench bench-pure install clean
 
 help: ## this list
@@ -35,11 +35,11 @@ token-rate: build ## MODE=openrouter|minimax|… CONCURRENCY=1,5,10 PROMPTS=… 
 ollama-bench: build ## every model of Ollama at several levels of concurrency
 	@pipelines/ollama.sh
 
-calibrate: ## LEVELS=1,8,64,… DURATION=10s: up to which load this machine measures right, against the simulator
+accuracy: ## LEVELS=1,8,64,… DURATION=10s: up to which load this machine measures right, against the simulator
 ifndef BIN
 	cargo build --locked --release
 endif
-	@PATH="$(RELEASE_DIR):$$PATH" pipelines/calibrate.sh
+	@PATH="$(RELEASE_DIR):$$PATH" pipelines/accuracy.sh
 
 test: ## the tests that a fresh machine can run
 	cargo test --locked

@@ -116,7 +116,7 @@ fn every_field_that_the_programs_write_is_documented() {
         let folder = tempfile::tempdir().unwrap();
         let mut script = bash(
             r#"cd "$DIR"
-            power-sample --source powermetrics --from "$METER" > power.ndjson || [ $? -eq 1 ]
+            power-sample --meter powermetrics --from "$METER" > power.ndjson || [ $? -eq 1 ]
             mem-sample --pid "$PID" --interval 100ms --count 5 > mem.ndjson & sleep 0.3
             llm-models "$PROFILE" --base-url "$URL" |
                 llm-run --prompt hello --settle 100ms --artifacts . --max-tokens 9 --temperature 0.5 $FLAGS |

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 /// Fills in what an answer tells. The caller has filled in who was asked what, when it was scheduled, and where it went.
 pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Parameters, dialect: Dialect) {
-    let Told { start, connect_seconds, headers_ns, end_ns, reads, http2, mut answer, error, .. } = told;
+    let Told { start, connect_seconds, headers_ns, end_ns, reads, mut answer, error, .. } = told;
     let mut timing = Timing { connect: connect_seconds, ..outcome.timing_seconds.take().unwrap_or_default() };
     if let Some(start) = start {
         let offset = |ns: u64| clock::between(start.mono_ns, ns);
@@ -33,7 +33,6 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
             timing.last_token = of(answer.chunks.last());
         }
     }
-    outcome.http_version = http2.then(|| "2".into());
     outcome.ttft_seconds = timing.first_token;
     outcome.time_to_first_output_token_seconds = timing.first_output_token;
     if let Some(scheduled) = timing.scheduled {

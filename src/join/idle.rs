@@ -149,7 +149,7 @@ mod tests {
         let records = |watts: &[f64]| {
             let power = |(i, &watts): (usize, &f64)| {
                 let line = json!({
-                    "type": "power", "v": 1, "ts": 1000.0 + i as f64, "seq": 1, "source": "m", "kind": "window",
+                    "type": "power", "v": 1, "ts": 1000.0 + i as f64, "seq": 1, "meter": "m", "kind": "window",
                     "window_seconds": 1.0, "watts": {"cpu": watts, "gpu": 1.0},
                 });
                 record::read(&line.to_string()).unwrap()

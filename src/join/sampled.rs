@@ -103,7 +103,7 @@ impl Sampling {
             window_seconds: power.window_seconds,
             estimated: power.estimated,
             values: domains.iter().map(value).collect(),
-            meter: self.meter(&power.source, power.kind, &domains),
+            meter: self.meter(&power.meter, power.kind, &domains),
         }
     }
 
@@ -182,7 +182,7 @@ mod tests {
         watts: serde_json::Value,
         joules: serde_json::Value,
     ) -> PowerSample {
-        let line = json!({"type": "power", "v": 1, "ts": 1.0, "seq": 1, "source": source, "kind": "window",
+        let line = json!({"type": "power", "v": 1, "ts": 1.0, "seq": 1, "meter": source, "kind": "window",
             "watts": watts, "joules": joules});
         match sampling.sample(record::read(&line.to_string()).unwrap()) {
             Some(Sample::Power(power)) => power,

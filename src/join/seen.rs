@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_file_that_holds_something_else_is_told_with_its_place() {
-        let power = r#"{"type":"power","v":1,"ts":1.0,"seq":1,"source":"x","kind":"instant","watts":{"cpu":1.0}}"#;
+        let power = r#"{"type":"power","v":1,"ts":1.0,"seq":1,"meter":"x","kind":"instant","watts":{"cpu":1.0}}"#;
         let memory = r#"{"type":"memory","v":1,"ts":1.0,"seq":1}"#;
         let result = r#"{"type":"result","v":1,"model":"m"}"#;
         let model = r#"{"type":"model","v":1,"id":"m"}"#;

@@ -206,7 +206,7 @@ fn power(
         in_flight_max: Some(most),
         samples: samples.or(drawn.domains.iter().map(|(_, e)| e.samples).max()).unwrap_or(0),
         clock,
-        sources: drawn.meters.into_iter().map(str::to_owned).collect(),
+        meters: drawn.meters.into_iter().map(str::to_owned).collect(),
         total_domain: join.meters.total_name(),
         estimated: drawn.estimated,
         simulated: drawn.simulated,

@@ -54,7 +54,7 @@ impl Battery {
         found.sort();
         if found.is_empty() {
             return Err(format!(
-                "{} has no battery: no laptop: read a meter at the plug by --source command",
+                "{} has no battery: no laptop: read a meter at the plug by --meter command",
                 folder.display()
             ));
         }

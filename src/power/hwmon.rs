@@ -74,7 +74,7 @@ impl Hwmon {
         if hwmon.instants.is_empty() && hwmon.counters.is_empty() {
             return Err(format!(
                 "{} has no sensor of power that is known (amdgpu, i915, xe, power_meter, amd_energy, ina3221): a virtual \
-                 machine, or a driver that is not loaded: load it, or read another meter by --source command",
+                 machine, or a driver that is not loaded: load it, or read another meter by --meter command",
                 folder.display()
             ));
         }

@@ -3,8 +3,11 @@
 use super::{Body, EnergyCost, Idle, MemoryFigures, Quality};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::rust::double_option;
+use serde_with::skip_serializing_none;
 
 /// The run as a whole: every moment counted once, however many requests shared it.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JoinSummary {
     /// The runs whose results were joined.
@@ -14,31 +17,24 @@ pub struct JoinSummary {
     /// How many requests were started and never heard of again.
     pub unfinished: u64,
     /// The first start: Unix seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub started_ts: Option<f64>,
     /// The last end: Unix seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_ts: Option<f64>,
     /// From the first start to the last end.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub span_seconds: Option<f64>,
     /// How much of it any request was in flight.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub busy_seconds: Option<f64>,
     /// Tokens of all prompts, where they are known.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub input_tokens: Option<u64>,
     /// Tokens of all answers, where they are known.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<u64>,
     /// What was drawn; null when a meter was given and measured nothing.
-    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     pub power: Option<Option<RunPower>>,
     /// What was held; null when a sampler was given and measured nothing.
-    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     pub memory: Option<Option<RunMemory>>,
     /// How many results llm-sim's log tells the truth of.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ground_truths: Option<u64>,
     /// What is doubtful, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -50,86 +46,68 @@ impl Body for JoinSummary {
 }
 
 /// What a run drew.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunPower {
     /// Energy while any request was in flight (the union of their intervals).
+    #[serialize_always]
     pub energy_joules: Option<f64>,
     /// It is at least this.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub energy_lower_joules: Option<f64>,
     /// It is at most this.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub energy_upper_joules: Option<f64>,
     /// Mean power over the covered part of that time.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub avg_watts: Option<f64>,
     /// The highest reading in that time.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_watts: Option<f64>,
     /// The covered part of that time, 0 to 1.
     pub coverage: f64,
     /// How far to trust it.
     pub quality: Quality,
     /// Energy from the first start to the last end, whether anyone was in flight or not.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub span_energy_joules: Option<f64>,
     /// The sum of the results' energies.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub attributed_joules: Option<f64>,
     /// What no result carries: span less attributed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub unattributed_joules: Option<f64>,
     /// The part of it that was drawn while nobody was in flight.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub between_joules: Option<f64>,
     /// The sum of the loads' energies.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub load_joules: Option<f64>,
     /// What the machine draws when idle.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_watts: Option<f64>,
     /// How `idle_watts` is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<Idle>,
     /// Energy less what idling would have taken in the covered time.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub net_energy_joules: Option<f64>,
     /// Energy ÷ output tokens of the run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub joules_per_output_token: Option<f64>,
     /// Energy ÷ (input + output tokens) of the run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub joules_per_total_token: Option<f64>,
     /// Output tokens ÷ energy.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens_per_joule: Option<f64>,
     /// Watt-hours per thousand output tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub wh_per_1k_output_tokens: Option<f64>,
     /// What the energy cost.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<EnergyCost>,
     /// What the energy emitted.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub carbon: Option<EnergyCost>,
     /// How energy was shared among concurrent requests: `time`, `tokens`, `exclusive`.
     pub attribution: String,
     /// The domain that the energies are of.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub total_domain: Option<String>,
     /// How many readings touch the time in which any request was in flight.
     pub samples: u64,
 }
 
 /// What a run held.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunMemory {
     /// The highest of each figure while a model was loading or a request ran.
     pub high_water: MemoryFigures,
     /// Which figure says best what a model takes here.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub primary: Option<String>,
     /// The highest of that figure.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<i64>,
 }

@@ -2,100 +2,78 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
 
 /// What llm-sim really did, joined by `x-request-id`; the difference to what was measured is the tool's own error.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GroundTruth {
     /// From the arrival of the request to the first token's write.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft_seconds: Option<f64>,
     /// The mean gap between writes.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gap_seconds: Option<f64>,
     /// The 99th percentile of the gaps between writes, where the log has every chunk.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gap_p99_seconds: Option<f64>,
     /// From the arrival to the end.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub end_seconds: Option<f64>,
     /// Measured less true time to first token.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft_error_seconds: Option<f64>,
     /// Measured less true mean gap.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gap_error_seconds: Option<f64>,
     /// Measured less true 99th percentile of the gaps.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gap_p99_error_seconds: Option<f64>,
     /// Measured less true end.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub end_error_seconds: Option<f64>,
     /// How late the server wrote its chunks after its own deadlines, on average: no part of the errors.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub late_mean_seconds: Option<f64>,
     /// The same at its worst.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub late_max_seconds: Option<f64>,
 }
 
 /// What the machine drew while a request ran.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JoinedPower {
     /// The processor.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_watts: Option<Watts>,
     /// The graphics processor, or all of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gpu_watts: Option<Watts>,
     /// The neural engine.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ane_watts: Option<Watts>,
     /// The total, as the meter defines it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub total_watts: Option<Watts>,
     /// Every domain, by its own name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub domains: BTreeMap<String, Watts>,
     /// Energy of the total over the covered part of the request; null when nothing was covered.
-    #[serde(default)]
+    #[serialize_always]
     pub energy_joules: Option<f64>,
     /// It is at least this: windows that lie wholly inside.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub energy_lower_joules: Option<f64>,
     /// It is at most this: every window that is touched.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub energy_upper_joules: Option<f64>,
     /// What the machine draws when idle.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_watts: Option<f64>,
     /// How `idle_watts` is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<Idle>,
     /// Energy less what idling would have taken in the request's share of the covered time. May be negative.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub net_energy_joules: Option<f64>,
     /// Energy ÷ output tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub joules_per_output_token: Option<f64>,
     /// Energy ÷ (input + output tokens).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub joules_per_total_token: Option<f64>,
     /// Output tokens ÷ energy.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens_per_joule: Option<f64>,
     /// Watt-hours per thousand output tokens, which is kilowatt-hours per million.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub wh_per_1k_output_tokens: Option<f64>,
     /// The covered part of the request, 0 to 1.
     pub coverage: f64,
     /// How far to trust the energy.
     pub quality: Quality,
     /// How energy was shared among concurrent requests: `time`, `tokens`, `exclusive`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub attribution: Option<String>,
     /// The most requests that were in flight at once while it ran, itself included.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub in_flight_max: Option<u64>,
     /// How many readings of the total touch the request; of the best-read domain where there is no total.
     pub samples: u64,
@@ -103,9 +81,8 @@ pub struct JoinedPower {
     pub clock: String,
     /// The meters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sources: Vec<String>,
+    pub meters: Vec<String>,
     /// The domain that `energy_joules` is of.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub total_domain: Option<String>,
     /// Whether a meter estimates.
     #[serde(default, skip_serializing_if = "super::is_false")]
@@ -114,25 +91,19 @@ pub struct JoinedPower {
     #[serde(default, skip_serializing_if = "super::is_false")]
     pub simulated: bool,
     /// Why something is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Doubts, in short words: `phase_mixed`, `clock_step`, `idle_short`, `idle_unsteady`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// The load of the model.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<PhaseEnergy>,
     /// From the start to the first token.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub prefill: Option<PhaseEnergy>,
     /// From the first to the last token.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub decode: Option<PhaseEnergy>,
     /// What the energy cost.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<EnergyCost>,
     /// What the energy emitted.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub carbon: Option<EnergyCost>,
 }
 
@@ -150,18 +121,17 @@ pub struct Watts {
 }
 
 /// Energy of a part of a request.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseEnergy {
     /// Energy of the total over the covered part.
+    #[serialize_always]
     pub energy_joules: Option<f64>,
     /// At least.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub energy_lower_joules: Option<f64>,
     /// At most.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub energy_upper_joules: Option<f64>,
     /// Mean power over the covered part.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub avg_watts: Option<f64>,
     /// The covered part, 0 to 1.
     pub coverage: f64,
@@ -170,22 +140,21 @@ pub struct PhaseEnergy {
 }
 
 /// How an idle power is known.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Idle {
     /// From where: `baseline` (of the load), `gaps` (without requests), `file` or `given`.
     pub source: String,
     /// How long was idled, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
     /// How many readings it is the median of.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<u64>,
     /// The distance of their upper from their lower quartile.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub spread_watts: Option<f64>,
 }
 
 /// Money or carbon of the energy, with what it was computed from.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EnergyCost {
     /// The amount: of money for `cost`, of grams of CO₂ equivalent for `carbon`.
@@ -193,7 +162,6 @@ pub struct EnergyCost {
     /// The price or the grams per kWh that it was computed with.
     pub per_kwh: f64,
     /// The power usage effectiveness it was multiplied by.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pue: Option<f64>,
 }
 
@@ -217,31 +185,24 @@ pub enum Quality {
 }
 
 /// What the machine held before, after and while a request ran. Every point is the nearest reading, never an interpolation.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JoinedMemory {
     /// Before the model was loaded; before the request where nothing was loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<MemoryPoint>,
     /// After the model was loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub after_load: Option<MemoryPoint>,
     /// After the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub after_generation: Option<MemoryPoint>,
     /// The highest of each figure while the model was loading and while the request ran, the points included.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub high_water: Option<MemoryFigures>,
     /// After the load less the baseline.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub delta_load: Option<MemoryFigures>,
     /// After the answer less after the load, or less the baseline where nothing was loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub delta_generation: Option<MemoryFigures>,
     /// While the model was loading.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<MemoryPhase>,
     /// Which figure says best what the model takes here: `footprint`, `pss`, `rss`, `gpu` or `system_used`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub primary: Option<String>,
     /// How many readings fall into the request.
     pub samples: u64,
@@ -249,7 +210,6 @@ pub struct JoinedMemory {
     #[serde(default)]
     pub clock: String,
     /// Why something is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
@@ -275,33 +235,25 @@ pub struct MemoryPoint {
 }
 
 /// Memory figures; differences of them may be negative.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryFigures {
     /// The whole machine: total less available.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub system_used_bytes: Option<i64>,
     /// The processes: resident.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rss_bytes: Option<i64>,
     /// The processes: anonymous.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub anon_bytes: Option<i64>,
     /// The processes: mapped files.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub file_bytes: Option<i64>,
     /// The processes: proportional.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pss_bytes: Option<i64>,
     /// The processes: physical footprint.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub footprint_bytes: Option<i64>,
     /// The processes: the kernel's own high-water mark.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<i64>,
     /// All graphics processors together.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gpu_used_bytes: Option<i64>,
     /// The processes' part of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gpu_process_bytes: Option<i64>,
 }

@@ -3,8 +3,10 @@
 use super::{Body, is_false};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// One load level of a run: what was asked, what was kept of it, and what it took. Written when its last request has ended.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadLevel {
     /// The run's id.
@@ -14,19 +16,14 @@ pub struct LoadLevel {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
     /// How many requests were to run at once (closed loop).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u64>,
     /// How many requests per second were to be sent (open loop).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
     /// Why the level was not run at all.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
     /// When the first request that counts was sent: Unix seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub started_ts: Option<f64>,
     /// When the last request had ended: Unix seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_ts: Option<f64>,
     /// Requests that count and were sent.
     #[serde(default)]
@@ -38,36 +35,26 @@ pub struct LoadLevel {
     #[serde(default)]
     pub not_sent: u64,
     /// How many of these were due when the level ended, or before (open loop); the others had been planned and never came due.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub due_not_sent: Option<u64>,
     /// Requests per second as they were sent: their gaps counted, from the first to the last; absent under two of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sent_per_second: Option<f64>,
     /// Requests that ended well per second, from the first start to the last end.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<f64>,
     /// How many requests ran at once on average, from the first to the last sending; absent where a closed loop sent fewer
     /// than twice as many as were to run at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub in_flight_mean: Option<f64>,
     /// The most that ran at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub in_flight_max: Option<u64>,
     /// Chunks with text that arrived, those of its ramp included.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub chunks: Option<u64>,
     /// Processor time, user and system, that the whole client used meanwhile, its ramp included.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_seconds: Option<f64>,
     /// The most memory that the client has held until then, by the system's own high-water mark: resident on Linux,
     /// footprint on macOS.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<u64>,
     /// How late requests were sent after the moments they were due (open loop).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule_lag_seconds: Option<Lateness>,
     /// How late the client's event loop was, asked a hundred times a second: its own part in every stamp.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub loop_lag_seconds: Option<Lateness>,
 }
 
@@ -95,13 +82,13 @@ pub struct Lateness {
 }
 
 /// The end of a run, written last: its absence says that the run was cut off.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunEnd {
     /// The run's id.
     #[serde(default)]
     pub run: String,
     /// When it ended: Unix seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_ts: Option<f64>,
     /// Requests that ended well, warm-up included.
     #[serde(default)]
@@ -116,10 +103,8 @@ pub struct RunEnd {
     #[serde(default, skip_serializing_if = "is_false")]
     pub interrupted: bool,
     /// Processor time, user and system, of the whole client.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_seconds: Option<f64>,
     /// The most memory it has held, by the system's own high-water mark: resident on Linux, footprint on macOS.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<u64>,
 }
 

@@ -3,8 +3,10 @@
 use super::{Body, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// One per model that llm-run loaded.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
     /// The run's id.
@@ -14,10 +16,8 @@ pub struct Load {
     /// The model's id.
     pub model: String,
     /// From when to when the machine idled with nothing loaded, before the load: Unix seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_ts: Option<[f64; 2]>,
     /// The same on the host's monotonic clock, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_mono: Option<[f64; 2]>,
     /// When the load was asked for: Unix seconds.
     pub started_ts: f64,
@@ -28,22 +28,20 @@ pub struct Load {
     /// The same on the host's monotonic clock, in seconds.
     pub ended_mono: f64,
     /// How long the load took; null when it failed, or when the model was loaded already and could not be unloaded.
+    #[serialize_always]
     pub load_time_seconds: Option<f64>,
     /// Whose clock `load_time_seconds` is.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub load_time_source: Option<LoadTimeSource>,
     /// Who loaded it.
     pub loader: Loader,
     /// The GPU offload that was asked for: `max`, `off` or a ratio.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gpu_setting: Option<String>,
     /// The context length, in tokens, with which it is loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub context_length: Option<u64>,
     /// The name under which the loaded instance answers, where that is not the model's id.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
     /// Why it failed; null when it did not.
+    #[serialize_always]
     pub error: Option<String>,
 }
 

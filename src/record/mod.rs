@@ -9,7 +9,7 @@
 //! only on request is an `Option` that is left out. Units are in the names, in full, base units only. A program that
 //! adds to a record works on [`Object`], never on the struct, so that fields it does not know survive byte for byte.
 
-mod calibration;
+mod accuracy;
 mod join_summary;
 mod joined;
 mod level;
@@ -28,7 +28,7 @@ mod settings;
 mod skim;
 mod start;
 
-pub use calibration::{Calibration, CalibrationLevel, ErrorSpread, LeftOut};
+pub use accuracy::{Accuracy, AccuracyLevel, ErrorSpread, NotMeasured};
 pub use join_summary::{JoinSummary, RunMemory, RunPower};
 pub use joined::{
     EnergyCost, GroundTruth, Idle, JoinedMemory, JoinedPower, MemoryFigures, MemoryPhase, MemoryPoint, PhaseEnergy,
@@ -95,7 +95,7 @@ pub enum Record {
     /// What a whole stream of results drew and held.
     JoinSummary(Box<JoinSummary>),
     /// How right a client measures on a machine.
-    Calibration(Box<Calibration>),
+    Accuracy(Box<Accuracy>),
     /// A JSON object of a type that this version does not know: pass it on as it came.
     Unknown,
     /// A record of a newer contract, with its `v`: pass it on unread, and say so once.
@@ -104,9 +104,8 @@ pub enum Record {
 
 #[derive(Deserialize)]
 struct Head<'a> {
-    #[serde(rename = "type", borrow, default)]
+    #[serde(rename = "type", borrow)]
     kind: Option<Cow<'a, str>>,
-    #[serde(default)]
     v: Option<u64>,
 }
 
@@ -189,7 +188,7 @@ fn read_unless_result(line: &str) -> Result<Option<Record>, serde_json::Error> {
         Search::TYPE => Record::Search(serde_json::from_str(line)?),
         RunEnd::TYPE => Record::RunEnd(serde_json::from_str(line)?),
         JoinSummary::TYPE => Record::JoinSummary(serde_json::from_str(line)?),
-        Calibration::TYPE => Record::Calibration(serde_json::from_str(line)?),
+        Accuracy::TYPE => Record::Accuracy(serde_json::from_str(line)?),
         _ => {
             is_json(line)?;
             Record::Unknown
@@ -213,15 +212,6 @@ struct Tagged<'a, T: Body> {
 /// When a map in the record has a key that is no string; no record of the contract has one.
 pub fn line<T: Body>(body: &T) -> Result<String, serde_json::Error> {
     serde_json::to_string(&Tagged { kind: T::TYPE, v: V, body })
-}
-
-/// Reads a field that tells "tried and failed" (null, `Some(None)`) from "not measured" (absent, `None`).
-fn tried<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// `true` for `false`: for flags that are only written when set.

@@ -4,6 +4,7 @@ use super::Body;
 use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::fmt;
 
 /// The kind of server a model lives on. It decides the listing, the chat dialect, how a model is loaded and where the
@@ -37,63 +38,46 @@ impl fmt::Display for Source {
 
 /// A model, as its server tells of it. Only `id` is certain; a record without `source` or `base_url` is completed by
 /// llm-run's `--source` and `--base-url`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Model {
     /// The kind of server.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
     /// What is sent as `model`.
     pub id: String,
     /// Where the server answers, without a trailing slash: `http://127.0.0.1:1234`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
     /// The server's display name of the model.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Who published the model.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub publisher: Option<String>,
     /// The architecture: `llama`, `gemma4` …
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub arch: Option<String>,
     /// The file format: `gguf`, `mlx` …
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
     /// The quantization: `Q4_K_M`, `4bit` …
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub quantization: Option<String>,
     /// The number of parameters, in the publisher's words: `26B-A4B`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<String>,
     /// The size of the model's files.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
     /// The longest context, in tokens, that the model (not its present load) allows.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub context_length: Option<u64>,
     /// The context length, in tokens, with which the model is loaded now.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub loaded_context_length: Option<u64>,
     /// Whether the model is in memory now.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub loaded: Option<bool>,
     /// What the model can do, in the server's words: `tools`, `vision`, `reasoning` …
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<String>>,
     /// What it costs.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pricing: Option<Pricing>,
     /// The provider's tag, when the record is pinned to one (OpenRouter).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// The display name of that provider: what answers carry.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_name: Option<String>,
     /// What kind of OpenAI-compatible server answered: `llama.cpp`, `vllm` …
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     /// The version that it says it has.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub server_version: Option<String>,
 }
 
@@ -102,15 +86,13 @@ impl Body for Model {
 }
 
 /// Prices in US dollars, as the decimal strings the server gave: a price is money, not a measurement, and keeps every digit.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pricing {
     /// US dollars for one token of the prompt.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_usd_per_token: Option<String>,
     /// US dollars for one token of the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_usd_per_token: Option<String>,
     /// US dollars for one request, besides its tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_usd: Option<String>,
 }

@@ -3,17 +3,17 @@
 use super::Body;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// A prompt as it is sent.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Prompt {
     /// The prompt's id, by which results name it.
     pub id: String,
     /// The category, for suites that have them.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
     /// The system message.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
     /// The user message; of a conversation, the first.
     pub text: String,
@@ -24,10 +24,8 @@ pub struct Prompt {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<String>,
     /// The most tokens to answer with, where the prompt has a limit of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
     /// Of a text that was made to a length: the length, and who counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub synthetic: Option<Synthetic>,
     /// True for the text that stands before every prompt of the run (`--shared-prefix`) and is not asked by itself.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -39,17 +37,16 @@ impl Body for Prompt {
 }
 
 /// What a synthetic text was to be.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Synthetic {
     /// The length that was wanted, in tokens; a shared prefix comes on top of it.
     pub input_tokens: u64,
     /// The length of the answer that was wanted, in tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<u64>,
     /// Who counted.
     pub counted: Counted,
     /// What the server counted, a shared prefix included.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub counted_tokens: Option<u64>,
 }
 

@@ -3,8 +3,10 @@
 use super::{Body, RunSettings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// What was run, when, by what, on what and with which settings: enough to do it again.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// The run's id: `lmstudio-bench-20261121-155300`.
@@ -12,7 +14,6 @@ pub struct Run {
     /// When the run began: Unix seconds.
     pub started_ts: f64,
     /// The id of the host's present boot, under which monotonic stamps of different programs can be compared.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub boot: Option<String>,
     /// The program.
     pub tool: Tool,
@@ -40,21 +41,17 @@ pub struct Tool {
 }
 
 /// The machine.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     /// The processor's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<String>,
     /// The number of logical processors this process may use.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cores: Option<u64>,
     /// The graphics processor's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gpu: Option<String>,
     /// Installed memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ram_bytes: Option<u64>,
     /// The operating system and its version.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub os: Option<String>,
 }

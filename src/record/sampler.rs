@@ -3,8 +3,10 @@
 use super::{Body, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// What a sampler measures, at the start; how it went, at the end.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sampler {
     /// Start or end.
@@ -14,27 +16,20 @@ pub struct Sampler {
     /// When: Unix seconds.
     pub ts: f64,
     /// The same on the host's monotonic clock, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub mono: Option<f64>,
     /// The id of the host's present boot; absent when the readings are of another host or time.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub boot: Option<String>,
     /// The meters, or `process table`.
-    pub sources: Vec<String>,
+    pub meters: Vec<String>,
     /// What is measured: power domains, or the processes that were asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub measures: Option<Vec<String>>,
     /// The domain that is the total; with several meters, the domains whose sum is, joined by `+`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub total_domain: Option<String>,
     /// What the total covers, in the meter's own words: `Combined Power (CPU + GPU + ANE)`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub total_label: Option<String>,
     /// The machine the meter says it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
     /// The time between readings that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub interval_seconds: Option<f64>,
     /// Whether the meter estimates rather than measures.
     #[serde(default, skip_serializing_if = "super::is_false")]
@@ -43,19 +38,14 @@ pub struct Sampler {
     #[serde(default, skip_serializing_if = "super::is_false")]
     pub simulated: bool,
     /// End: how many readings were written.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<u64>,
     /// End: how many times a reading was due and none came.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gaps: Option<u64>,
     /// End: how many readings were cut off and dropped.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub truncated_samples: Option<u64>,
     /// End: the processor time this sampler itself used.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_seconds: Option<f64>,
     /// End: why it ended, where that was not by request.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 

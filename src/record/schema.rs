@@ -1,8 +1,8 @@
 //! The records as JSON Schema, made from the types, so that other programs can check what they read.
 
 use super::{
-    Body, Calibration, JoinSummary, Load, LoadLevel, Memory, Model, Outcome, Power, Prompt, Run, RunEnd, Sampler,
-    Search, Start, V,
+    Accuracy, Body, JoinSummary, Load, LoadLevel, Memory, Model, Outcome, Power, Prompt, Run, RunEnd, Sampler, Search,
+    Start, V,
 };
 use schemars::{JsonSchema, schema_for};
 use serde_json::{Map, Value, json};
@@ -23,7 +23,7 @@ pub fn types() -> Vec<(&'static str, Value)> {
         of::<Power>(),
         of::<Memory>(),
         of::<JoinSummary>(),
-        of::<Calibration>(),
+        of::<Accuracy>(),
     ]
 }
 

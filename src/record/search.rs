@@ -3,8 +3,9 @@
 use super::Body;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
-/// The highest load that holds conditions, and how it was found. Its points are ordinary results and `level` records.
+/// The highest load that meets every SLO, and how it was found. Its points are ordinary results and `level` records.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Search {
     /// The run's id.
@@ -14,7 +15,7 @@ pub struct Search {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
     /// What was to hold, as it was asked.
-    pub conditions: Vec<String>,
+    pub slos: Vec<String>,
     /// What was searched over.
     pub over: SearchOver,
     /// The lowest load that was to be tried.
@@ -26,10 +27,8 @@ pub struct Search {
     /// How it ended.
     pub outcome: SearchOutcome,
     /// The highest load that was seen to hold; null when none was.
-    #[serde(default)]
     pub highest_passing: Option<f64>,
     /// The lowest load above it that was seen not to; null when none was.
-    #[serde(default)]
     pub lowest_failing: Option<f64>,
     /// The loads that were tried, in order.
     pub points: Vec<SearchPoint>,
@@ -53,9 +52,9 @@ pub enum SearchOver {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SearchOutcome {
-    /// A load that holds and one that does not are as near to each other as was asked.
+    /// A load that passes and one that fails are as near to each other as was asked.
     Found,
-    /// The lowest load does not hold.
+    /// The lowest load fails.
     NonePassed,
     /// The highest load holds.
     AllPassed,
@@ -66,12 +65,14 @@ pub enum SearchOutcome {
 }
 
 /// One load that was tried.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchPoint {
     /// The load: requests at once, or per second.
     pub load: f64,
     /// Whether all conditions held and the server kept up; null when too few requests ended to tell.
-    pub holds: Option<bool>,
+    #[serialize_always]
+    pub passes: Option<bool>,
     /// How many requests it is judged by.
     pub requests: u64,
     /// How many of them failed or were not sent: each breaks its conditions.
@@ -81,33 +82,28 @@ pub struct SearchPoint {
     /// What each condition came to, in their order.
     pub values: Vec<SearchValue>,
     /// Whether the server kept up with a rate; absent where requests did not come by the clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<SearchQueue>,
-    /// Why the load does not hold, or cannot be told, where that is no matter of the values: the queue grows, every request failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Why the load fails, or cannot be told, where that is no matter of the values: the queue grows, every request failed.
     pub reason: Option<String>,
 }
 
 /// Whether a server kept up with requests that came by the clock.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchQueue {
-    /// Whether the queue still grows, so that the load does not hold however the values are; null where that is unclear.
+    /// Whether the queue still grows, so that the load fails however the values are; null where that is unclear.
+    #[serialize_always]
     pub grows: Option<bool>,
     /// Requests per second as they were due, from the first to the last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_per_second: Option<f64>,
     /// Requests that ended per second, from when the first answers could have come to when the last request was due.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_per_second: Option<f64>,
     /// The same of that half of the time in which most were in flight, until they were worked off: what the server can do. A queue
     /// grows where that is below the rate that was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy_ended_per_second: Option<f64>,
     /// Mean time to the first token of the first third of the requests, from the moments they were due.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttft_first_third_seconds: Option<f64>,
     /// The same of the last third.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttft_last_third_seconds: Option<f64>,
 }
 
@@ -119,5 +115,5 @@ pub struct SearchValue {
     /// How many numbers it is of.
     pub n: u64,
     /// Whether it held; null when `n` is too small to tell.
-    pub holds: Option<bool>,
+    pub passes: Option<bool>,
 }

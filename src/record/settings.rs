@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
+use serde_with::skip_serializing_none;
 
 /// What a setting does to the numbers of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +34,11 @@ impl Effect {
 macro_rules! run_settings {
     ($($(#[$doc:meta])* $name:ident: $type:ty => $effect:ident $(unless $default:literal)?, $one:expr, $other:expr;)*) => {
         /// The settings of a run, by the names of the flags. An absent setting was not given, or is not known.
+        #[skip_serializing_none]
         #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
         pub struct RunSettings {
             $(
                 $(#[$doc])*
-                #[serde(default, skip_serializing_if = "Option::is_none")]
                 #[schemars(example = json!($one), example = json!($other))]
                 pub $name: Option<$type>,
             )*
@@ -124,12 +125,10 @@ run_settings! {
     load_seed: u64 => Describes, 1, 2;
     /// How often a failed request is tried again.
     retries: u64 => Separates unless 2, 2, 0;
-    /// The most requests that share an HTTP/2 connection; absent for HTTP/1.1.
-    http2_streams: u64 => Separates, 1, 100;
     /// Event loops, when their number was given.
     threads: u64 => Separates, 1, 4;
     /// The search for the highest load that passes.
-    search: SearchSettings => Describes, json!({"conditions": ["ttft_p95<500ms"]}), json!({"conditions": ["error_rate<1%"]});
+    search: SearchSettings => Describes, json!({"slos": ["ttft_p95<500ms"]}), json!({"slos": ["error_rate<1%"]});
     /// The protocol that was requested; each result carries the one that was spoken.
     api: String => Separates unless "auto", "auto", "chat";
     /// Whether answers are streamed.
@@ -194,21 +193,18 @@ impl RunSettings {
 }
 
 /// A search for the highest load that passes, as it was requested.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchSettings {
-    /// The conditions that a load must keep.
-    pub conditions: Vec<String>,
+    /// The SLOs that a load must keep.
+    pub slos: Vec<String>,
     /// What is searched over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over: Option<SearchOver>,
     /// The lowest load.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum: Option<f64>,
     /// The highest load.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum: Option<f64>,
     /// The distance between the highest passing and the lowest failing load at which the search ends, as a share.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<f64>,
 }
 

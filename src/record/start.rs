@@ -3,15 +3,16 @@
 use super::Body;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// Written when a request is sent, in the order of sending, so that a reader of the stream knows at every moment how
 /// many requests are in flight without waiting for their ends.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Start {
     /// The request's number in its run.
     pub id: u64,
     /// The run's id.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
     /// When the request was written: Unix seconds.
     pub start_ts: f64,

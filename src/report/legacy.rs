@@ -145,7 +145,7 @@ fn power_of(value: &Value, seconds: Option<f64>) -> Option<JoinedPower> {
         quality: Quality::None,
         samples,
         clock: "wall".into(),
-        sources: vec!["powermetrics".into()],
+        meters: vec!["powermetrics".into()],
         reason: Some("the scripts kept watts and no energy".into()),
         ..JoinedPower::default()
     })

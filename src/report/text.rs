@@ -1,8 +1,8 @@
 //! The table for a terminal: what a run prints when it is over.
 
 use super::Options;
+use super::accuracy;
 use super::aligned::{self, Strip};
-use super::calibration;
 use super::changes;
 use super::columns::{COLUMNS, Cell, Column};
 use super::notes::notes;
@@ -109,22 +109,22 @@ pub fn columns(summary: &Summary, options: &Options) -> Vec<&'static Column> {
 
 /// How right the client measures on this machine, where that is known.
 fn calibrated(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
-    let Some(calibration) = &summary.calibration else { return Ok(()) };
-    let rows = calibration::rows(calibration);
+    let Some(accuracy) = &summary.accuracy else { return Ok(()) };
+    let rows = accuracy::rows(accuracy);
     let cells =
         |at: usize, head: &str| std::iter::once(head.to_owned()).chain(rows.iter().map(move |row| row[at].clone()));
-    let table: Vec<Strip> = calibration::HEADS
+    let table: Vec<Strip> = accuracy::HEADS
         .iter()
         .enumerate()
         .map(|(at, (head, _))| Strip { right: true, names: at == 0, cells: cells(at, head).collect() })
         .collect();
     writeln!(to)?;
     aligned::write(&table, options.screen, to)?;
-    for note in calibration::notes(calibration) {
+    for note in accuracy::notes(accuracy) {
         writeln!(to, "{}", plain(&note))?;
     }
     writeln!(to)?;
-    calibration::sentences(summary).iter().try_for_each(|line| writeln!(to, "{}", plain(line)))
+    accuracy::sentences(summary).iter().try_for_each(|line| writeln!(to, "{}", plain(line)))
 }
 
 /// How times are spread: a small histogram for each group with enough requests, all on one scale.

@@ -336,7 +336,6 @@ mod tests {
             status,
             answer: Answer::default(),
             reads: 0,
-            http2: false,
             error: Some(Failure { kind, status, message: "x".into(), retryable }),
             retry_after: None,
         }

@@ -17,8 +17,8 @@ use crate::record::Source;
 use anyhow::Context as _;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
-use axum::http::{Method, Version};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use serde_json::Value;
@@ -197,7 +197,6 @@ async fn receive(
         return response;
     }
     link.begins();
-    let link = if request.version() == Version::HTTP_2 { link.stream() } else { link };
     let json = header(&request, "content-type").is_some_and(|kind| kind.starts_with("application/json"));
     let named = header(&request, "x-request-id").map(str::to_owned);
     let metadata = header(&request, "x-openrouter-metadata") == Some("enabled");

@@ -7,6 +7,7 @@ use crate::locks::locked;
 use crate::record::{self, Body};
 use clap::ValueEnum;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -36,9 +37,9 @@ struct TokenCounts {
 }
 
 /// The record on the wire. Times as in every record: `_ts` Unix seconds, `_mono` seconds of the monotonic clock.
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 struct Line<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<&'a str>,
     number: u64,
     model: &'a str,
@@ -48,35 +49,21 @@ struct Line<'a> {
     faults: &'a Vec<String>,
     arrival_ts: f64,
     arrival_mono: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
     load_seconds: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     queue_seconds: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     first_token_ts: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     first_token_mono: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     last_token_ts: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     last_token_mono: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     end_ts: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     end_mono: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     ttft_seconds: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     gap_seconds: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     end_seconds: Option<f64>,
     tokens: TokenCounts,
     chunk_count: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
     lateness_seconds: Option<Lateness>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     net_energy_joules: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     chunks: Option<&'a Vec<(f64, f64, u32)>>,
 }
 

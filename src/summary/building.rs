@@ -267,7 +267,7 @@ impl Building {
 
     fn meter(&mut self, power: &JoinedPower) {
         let meter = self.meter.get_or_insert_default();
-        power.sources.iter().for_each(|source| note(&mut meter.sources, Some(source)));
+        power.meters.iter().for_each(|name| note(&mut meter.meters, Some(name)));
         note(&mut meter.total_domains, power.total_domain.as_deref());
         note(&mut meter.attribution, power.attribution.as_deref());
         meter.estimated |= power.estimated;

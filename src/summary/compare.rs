@@ -12,6 +12,7 @@ use super::metric::{Better, Metric};
 use super::{Row, Summary};
 use crate::stats;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 use statrs::stats_tests::Alternative;
 use statrs::stats_tests::mannwhitneyu::{MannWhitneyUMethod, mannwhitneyu};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -77,6 +78,7 @@ pub enum Test {
 }
 
 /// One metric of one group against the same group of a baseline.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Serialize)]
 pub struct Change {
     /// The index of the group.
@@ -96,16 +98,12 @@ pub struct Change {
     /// New ÷ old.
     pub ratio: f64,
     /// The lower end of its 95 % interval; absent with too few values.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub low: Option<f64>,
     /// The upper end.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
     /// How often chance alone would make such a difference.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
     /// The test that says so.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<Test>,
     /// Whether prompts were compared with themselves.
     pub paired: bool,

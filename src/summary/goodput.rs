@@ -3,31 +3,28 @@
 use super::figures::Figures;
 use super::metric::Metric;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 
 /// What a request must keep to be good, in seconds; a limit that is not set is kept by all.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Slo {
     /// The longest time to first token, from the moment the request was due (open loop), else from when it was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft: Option<f64>,
     /// The longest time to first token from when the request was sent, whenever it was due.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft_sent: Option<f64>,
     /// The longest mean gap between chunks.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub itl: Option<f64>,
     /// The longest time per output token after the first chunk.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tpot: Option<f64>,
     /// The longest whole request, from the moment it was due (open loop), else from when it was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub e2e: Option<f64>,
     /// The longest whole request from when it was sent, whenever it was due.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub e2e_sent: Option<f64>,
 }
 
 /// How many of a group's requests were good.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Goodput {
     /// Requests that did not fail and kept every limit.
@@ -37,7 +34,6 @@ pub struct Goodput {
     /// Good ÷ tried.
     pub share: f64,
     /// Good requests per second of the group's span; absent where the span is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<f64>,
 }
 

@@ -8,9 +8,9 @@
 //! [`EXACT`] numbers per group and metric, the starts and ends of [`FLIGHTS`] requests, and 4,000 points of each stream of
 //! readings.
 
+mod accuracy;
 mod alike;
 mod building;
-mod calibrating;
 mod collect;
 mod compare;
 mod describe;
@@ -59,7 +59,7 @@ pub use shape::{Class, Shape, Shapes};
 pub use values::Values;
 pub use window::{FLIGHTS, LEAST, Part, Window};
 
-use crate::record::{Calibration, JoinSummary, Load, LoadLevel, Prompt, Run, RunEnd, Sampler, Search};
+use crate::record::{Accuracy, JoinSummary, Load, LoadLevel, Prompt, Run, RunEnd, Sampler, Search};
 
 /// Everything that a report is made from.
 #[derive(Debug)]
@@ -101,9 +101,9 @@ pub struct Summary {
     /// How runs ended, and what they took.
     pub ends: Vec<RunEnd>,
     /// How right the client measured here, where llm-sim's truth stands beside the results.
-    pub calibrated: Option<Calibration>,
+    pub calibrated: Option<Accuracy>,
     /// How right the client was seen to measure on a machine, at another time.
-    pub calibration: Option<Calibration>,
+    pub accuracy: Option<Accuracy>,
     /// The samplers that measured.
     pub samplers: Vec<Sampler>,
     /// Watts over time, by domain.

@@ -3,6 +3,7 @@
 use super::shape::Shape;
 use crate::stats;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 
 /// How many numbers of one metric are kept exactly. Beyond it a sample holds counts of classes, so
 /// that its size no longer grows with the input.
@@ -36,6 +37,7 @@ struct Classes {
 }
 
 /// What a sample says. Percentiles that it cannot support are named in `unsupported`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stat {
     /// How many numbers.
@@ -43,7 +45,6 @@ pub struct Stat {
     /// Their mean.
     pub mean: f64,
     /// Their standard deviation (n − 1); absent for one number.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sd: Option<f64>,
     /// The smallest.
     pub min: f64,

@@ -1,6 +1,7 @@
 //! The shape of a metric: how many requests took how long, in classes 2 % wide, so that any number of requests can be drawn.
 
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
 
 /// How much wider a class is than the one below it.
@@ -62,19 +63,16 @@ impl Shape {
 }
 
 /// The shapes of a group that a page draws, of all its requests, however many there are.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Shapes {
     /// Time to first token, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft: Option<Shape>,
     /// Decode rate, in tokens per second.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub decode: Option<Shape>,
     /// Gaps between chunks, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub itl: Option<Shape>,
     /// The whole request, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub e2e: Option<Shape>,
 }
 

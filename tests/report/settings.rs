@@ -128,7 +128,12 @@ fn versions_of_tool_and_server_separate_groups() {
         let (head, rest) = lines.split_once('\n').unwrap();
         format!("{head}\n{model}\n{rest}")
     };
-    let found = groups(&[], &(served("a", "http://h/v1", "0.9") + &served("b", "http://h/v1", "0.10") + &older.replace("\"run\":\"a\"", "\"run\":\"c\"")));
+    let found = groups(
+        &[],
+        &(served("a", "http://h/v1", "0.9")
+            + &served("b", "http://h/v1", "0.10")
+            + &older.replace("\"run\":\"a\"", "\"run\":\"c\"")),
+    );
     let subs: Vec<&str> = found.iter().map(|group| group["sub"].as_str().unwrap()).collect();
     assert_eq!(subs, ["server not set", "server vllm 0.10", "server vllm 0.9"]);
     let other = groups(&[], &(served("a", "http://other/v1", "0.9") + &newer.replace("0.2.0", "0.1.0")));

@@ -1,11 +1,12 @@
 //! What may be tried again, how long is waited before, and what is never sent twice.
 
 use super::openrouter::FINCH;
-use super::{ask, asked, asking, one};
+use super::tls::{Front, front};
+use super::{ask, asking, one, spawned};
 use crate::common::sim::Sim;
 use crate::common::{Ran, run_with, signal};
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -172,42 +173,33 @@ fn no_connection_is_tried_again() {
     assert_eq!((&result["error"]["kind"], result["attempts"].as_array().unwrap().len()), (&"connect".into(), 1));
 }
 
-/// What goes between llm-run and a server that fails: the first connection is handed on until the server has answered, and of those
-/// after it nothing is ever heard.
-fn only_once(sim: &Sim) -> (String, Receiver<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let to = sim.url.trim_start_matches("http://").to_owned();
-    let (say, came_again) = channel();
-    std::thread::spawn(move || {
-        let (mut outside, _) = listener.accept().unwrap();
-        let mut inside = TcpStream::connect(to).unwrap();
-        let (mut from, mut into) = (outside.try_clone().unwrap(), inside.try_clone().unwrap());
-        std::thread::spawn(move || std::io::copy(&mut from, &mut into));
-        // Long after the answer, and before the next try, which is a second away.
-        inside.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-        let _ = std::io::copy(&mut inside, &mut outside);
-        let _ = (outside.shutdown(Shutdown::Both), inside.shutdown(Shutdown::Both));
-        let silent = listener.accept().unwrap();
-        let _ = say.send(());
-        std::thread::sleep(Duration::from_secs(30));
-        drop(silent);
-    });
-    (url, came_again)
+/// A server that closes idle connections, behind TLS that is spoken on the first connection alone: the handshake of the next try
+/// never ends. Says when that try has connected.
+fn tls_once(sim: &Sim) -> (Front, Receiver<()>) {
+    let (sender, came_again) = channel();
+    let serves = move |number| {
+        if number > 0 {
+            let _ = sender.send(());
+        }
+        number == 0
+    };
+    (front(sim, &["http/1.1"], serves), came_again)
 }
 
 #[test]
-fn a_try_that_waits_for_its_connection_ends_at_the_first_signal_and_does_not_take_those_before_it_along() {
+fn a_signal_ends_a_try_that_still_connects_and_keeps_the_first() {
     for (fault, tries, kind, status) in
         [("unavailable", "2", "server", Some(503)), ("own-rate-limit", "1", "rate_limit", Some(429))]
     {
-        let sim = Sim::start("openrouter", &["--fault", fault]);
-        let (url, came_again) = only_once(&sim);
+        // The next try is a second away.
+        let sim = Sim::start("openrouter", &["--fault", fault, "--idle-close", "300ms"]);
+        let (front, came_again) = tls_once(&sim);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
-        // The connection of HTTP/2 is there when the server has greeted.
-        let flags = ["--http2", "--retries", tries, "--connect-timeout", "100s", "--grace", "100s"];
-        let child = asked(&url, "openrouter", FINCH, &[&flags[..], &["-o", path.to_str().unwrap()]].concat());
+        let flags = ["--retries", tries, "--connect-timeout", "100s", "--grace", "100s", "-o", path.to_str().unwrap()];
+        let mut command = asking(&front.url, "openrouter", &flags);
+        command.env("SSL_CERT_FILE", &front.certificate);
+        let child = spawned(command, FINCH);
         came_again.recv_timeout(Duration::from_secs(20)).unwrap();
         let began = Instant::now();
         signal(&child, "INT");

@@ -21,7 +21,6 @@ fn told(chunks: &[(u64, u64, u32, Kind)]) -> Told {
         end_ns: SECOND * 2,
         status: Some(200),
         answer,
-        http2: false,
         reads: 5,
         error: None,
         retry_after: None,

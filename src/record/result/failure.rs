@@ -2,12 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// A try before the one that counts.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempt {
     /// The HTTP status, where there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Why it did not count.
     pub error: String,
@@ -19,20 +20,18 @@ pub struct Attempt {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Errors {
     /// Why the model did not load; null when it did, or was not loaded by us.
-    #[serde(default)]
     pub load: Option<String>,
     /// Why the request failed; null when it did not.
-    #[serde(default)]
     pub generation: Option<String>,
 }
 
 /// Why a request failed.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// What kind of failure it is.
     pub kind: FailureKind,
     /// The HTTP status, where there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// What the server, or the system, said. Secrets are never in it.
     pub message: String,

@@ -2,33 +2,27 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// Moments of a request, in seconds from its start.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Timing {
     /// When it should have been sent (open loop): zero or negative.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduled: Option<f64>,
     /// How long opening the connection took, before the start; absent for a connection that was open already.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub connect: Option<f64>,
     /// The response's headers.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<f64>,
     /// The first event of any kind; comments are none.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_event: Option<f64>,
     /// The first token of any kind.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_token: Option<f64>,
     /// The first token that is not reasoning.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_output_token: Option<f64>,
     /// The last token.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_token: Option<f64>,
     /// The end of the answer, or of the attempt.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<f64>,
 }
 
@@ -56,19 +50,16 @@ pub struct Itl {
 }
 
 /// Token counts. An unknown count is absent.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tokens {
     /// Tokens of the prompt, cached ones included.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<u64>,
     /// Tokens of the answer, reasoning included.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<u64>,
     /// The part of the output that was reasoning.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<u64>,
     /// The part of the input that came from a prompt cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cached: Option<u64>,
     /// Who counted.
     pub source: TokenSource,
@@ -88,6 +79,7 @@ pub enum TokenSource {
 }
 
 /// How the stream was cut.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Chunks {
     /// Chunks with text.
@@ -97,7 +89,6 @@ pub struct Chunks {
     /// The most chunks with text that one read brought.
     pub max_per_read: u64,
     /// Tokens in the first chunk.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_tokens: Option<FirstTokens>,
 }
 
@@ -111,27 +102,24 @@ pub struct FirstTokens {
 }
 
 /// Rates, in tokens per second.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Derived {
     /// Output tokens ÷ the whole request's time.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_second: Option<f64>,
     /// 1 ÷ `tpot_corrected_seconds`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub decode_tokens_per_second: Option<f64>,
     /// (Input − cached tokens) ÷ time to first token: queue and network included.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_tokens_per_second: Option<f64>,
     /// Output tokens ÷ the whole request's time, where the server gave no rate of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_second_fallback: Option<f64>,
 }
 
 /// The client's own honesty.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Client {
     /// How late the client's event loop was while the request ran: what it may have added to a stamp; what the system took before the loop was woken is not in it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_seconds: Option<LagSeconds>,
 }
 

@@ -1,7 +1,7 @@
 //! Badges: in a word or two how far the numbers can be trusted, each with its reason.
 
 use crate::record::{LoadLevel, RunEnd};
-use crate::report::{calibration, number};
+use crate::report::{accuracy, number};
 use crate::summary::{Group, Metric, Summary, Unit};
 
 /// A badge.
@@ -31,7 +31,7 @@ pub fn badges(summary: &Summary) -> Vec<Badge> {
     badges.extend(schedule(summary));
     badges.extend(truth(groups));
     badges.extend(
-        calibration::judged(summary)
+        accuracy::judged(summary)
             .map(|judged| badge(if judged.right { "good" } else { "warn" }, judged.short, judged.sentence)),
     );
     badges.extend(cache(groups));
@@ -219,7 +219,7 @@ fn meter(summary: &Summary) -> Vec<Badge> {
             "No request was joined with readings of a power meter, so there is no energy: see bench-join --power.";
         return vec![badge("info", "no power meter", why)];
     }
-    let mut names: Vec<&str> = meters.iter().flat_map(|m| m.sources.iter().map(String::as_str)).collect();
+    let mut names: Vec<&str> = meters.iter().flat_map(|m| m.meters.iter().map(String::as_str)).collect();
     names.sort_unstable();
     names.dedup();
     let covered = meters.iter().filter_map(|m| m.coverage_min).fold(1.0, f64::min);

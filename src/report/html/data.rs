@@ -4,7 +4,7 @@ use super::intervals::Intervals;
 use super::links::href;
 use super::table::ROWS;
 use super::unseen;
-use crate::record::{Calibration, CalibrationLevel, ErrorSpread, Lateness, LoadLevel};
+use crate::record::{Accuracy, AccuracyLevel, ErrorSpread, Lateness, LoadLevel};
 use crate::report::columns::{COLUMNS, Cell};
 use crate::report::{Options, work};
 use crate::stats::Histogram;
@@ -90,7 +90,7 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
         "results": summary.results, "weight": weight, "rows": rows(&summary.rows, summary.slo.as_ref(), options, t0),
         "power": series(&summary.power, t0), "memory": series(&summary.memory, t0),
         "levels": summary.levels.iter().filter(|level| level.skipped.is_none()).map(level).collect::<Vec<_>>(),
-        "calibration": summary.calibration.as_ref().map(calibration),
+        "accuracy": summary.accuracy.as_ref().map(accuracy),
     })
 }
 
@@ -114,15 +114,15 @@ fn level(level: &LoadLevel) -> Value {
     })
 }
 
-/// The curve of a calibration.
-fn calibration(calibration: &Calibration) -> Value {
+/// The curve of an accuracy curve.
+fn accuracy(accuracy: &Accuracy) -> Value {
     let error = |error: &Option<ErrorSpread>| {
         error.as_ref().map(|e| json!({ "mean": short(e.mean), "p50": short(e.p50), "p99": short(e.p99) }))
     };
-    let level = |l: &CalibrationLevel| json!({ "n": l.concurrency, "ttft": error(&l.ttft_error_seconds), "gap": error(&l.gap_p99_error_seconds) });
+    let level = |l: &AccuracyLevel| json!({ "n": l.concurrency, "ttft": error(&l.ttft_error_seconds), "gap": error(&l.gap_p99_error_seconds) });
     json!({
-        "limit": short(calibration.limit_seconds), "accurate_up_to": calibration.accurate_up_to,
-        "levels": calibration.levels.iter().map(level).collect::<Vec<_>>(),
+        "limit": short(accuracy.limit_seconds), "accurate_up_to": accuracy.accurate_up_to,
+        "levels": accuracy.levels.iter().map(level).collect::<Vec<_>>(),
     })
 }
 
@@ -157,7 +157,7 @@ fn facts(group: &crate::summary::Group) -> Vec<(&'static str, String)> {
     }
     say("no power because", group.no_power.keys().cloned().collect());
     if let Some(meter) = &group.meter {
-        say("meter", set(&meter.sources));
+        say("meter", set(&meter.meters));
         say("total is", set(&meter.total_domains));
         say("energy shared by", set(&meter.attribution));
         say("quality of energy", meter.quality.iter().map(|(word, n)| format!("{word} {n}")).collect());

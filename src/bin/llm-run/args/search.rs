@@ -1,4 +1,4 @@
-//! The search for the highest load that holds: what is to hold, and between which loads.
+//! The search for the highest load that passes: what is to hold, and between which loads.
 
 use super::load::LoadArgs;
 use anyhow::{bail, ensure};
@@ -9,7 +9,7 @@ use llm_bench::runner::conditions::Conditions;
 use llm_bench::runner::search::Search;
 use std::str::FromStr;
 
-/// The search for the highest load that holds.
+/// The search for the highest load that passes.
 #[derive(Args)]
 #[command(next_help_heading = "Search")]
 pub struct SearchArgs {
@@ -18,7 +18,7 @@ pub struct SearchArgs {
     /// several with commas. A point lasts --duration or --requests
     #[arg(long, value_name = "CONDITIONS", value_parser = conditions)]
     pub search: Option<Conditions>,
-    /// How near the highest load that holds and the lowest that does not must be to each other
+    /// How near the highest load that passes and the lowest that does not must be to each other
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = tolerance, requires = "search")]
     pub search_tolerance: f64,
 }
@@ -112,7 +112,7 @@ impl SearchArgs {
     /// Writes the search to the settings of the run.
     pub fn record(&self, search: Option<&Search>, settings: &mut RunSettings) {
         settings.search = search.map(|search| SearchSettings {
-            conditions: search.conditions.texts(),
+            slos: search.conditions.texts(),
             over: Some(search.over),
             minimum: Some(search.minimum),
             maximum: Some(search.maximum),

@@ -1,14 +1,14 @@
 // How right the machine measures: the error against the load, both logarithmic, and the limit that is held to.
 
 function initCalibration() {
-  const section = $("#calibration");
-  const levels = data.calibration?.levels ?? [];
+  const section = $("#accuracy");
+  const levels = data.accuracy?.levels ?? [];
   if (!section || levels.length < 2) return;
   const series = [["time to first token, p99", (l) => l.ttft?.p99, "var(--c0)"], ["time to first token, median", (l) => l.ttft?.p50, "var(--c4)"], ["longest gaps, p99", (l) => l.gap?.p99, "var(--c5)"]]
     .map(([words, of, stroke]) => ({ words, stroke, points: levels.filter((l) => of(l) > 0).map((l) => [l.n, of(l) * 1e3]) }))
     .filter(({ points }) => points.length > 1);
   if (!series.length) return;
-  const limit = data.calibration.limit * 1e3;
+  const limit = data.accuracy.limit * 1e3;
   figure($(".grid", section), {
     title: "Error against load", note: `sizes of the errors in milliseconds; the dashed line is the limit of ${tickText(limit)} ms`,
     draw(width) {

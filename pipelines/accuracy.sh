@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # How right does llm-run measure on this machine, and up to which load? Against the simulator, which writes down what it did.
 #
-#   make calibrate [LEVELS=1,8,64,256,512,1024,2048,4096 DURATION=10s TTFT=200ms ITL=20ms TOKENS=50 DIR=FOLDER]
+#   make accuracy [LEVELS=1,8,64,256,512,1024,2048,4096 DURATION=10s TTFT=200ms ITL=20ms TOKENS=50 DIR=FOLDER]
 #
 # SECONDS=2 is the same as DURATION=2s. Each level is a server and a client of its own: memory and processor time are of that level.
 
@@ -9,7 +9,7 @@
 given_seconds=$SECONDS
 # shellcheck source=pipelines/common.sh
 . "$(dirname "$0")/common.sh"
-begin calibrate
+begin accuracy
 foreign CONCURRENCY=LEVELS BASE_URL=none
 command -v llm-sim > /dev/null || fail "no llm-sim on PATH: run this through make, or after make install"
 
@@ -43,7 +43,7 @@ trap 'status=$?; trap - EXIT; stop_server; rm -rf "$work"; rm -f "$list"; rmdir 
 measure() {
     local streams=$1 truth=$dir/truth-$1.ndjson tries
     rm -f "$work/url"
-    llm-sim --profile openai --models calibrate --ttft "$ttft" --itl "$itl" --tokens "$tokens" --ground-truth "$truth" \
+    llm-sim --profile openai --models accuracy --ttft "$ttft" --itl "$itl" --tokens "$tokens" --ground-truth "$truth" \
         --port-file "$work/url" "${sim_args[@]}" > /dev/null &
     server=$!
     for tries in $(seq 100); do
@@ -55,7 +55,7 @@ measure() {
     say "streams at once: $streams, for $duration"
     set +e
     # A stream each, begun one after another over the time of an answer, so that streams do not run in step.
-    printf 'calibrate\n' |
+    printf 'accuracy\n' |
         llm-run --source openai --base-url "$(cat "$work/url")" --run-id "$run-$streams" --prompt hello --nonce off \
             --concurrency "$streams" --ramp "${RAMP:-2s}" --duration "$duration" --retries 0 "${run_args[@]}" \
             > "$dir/run-$streams.ndjson"
@@ -68,7 +68,7 @@ measure() {
     bench-join --ground-truth "$truth" "$dir/run-$streams.ndjson" >> "$dir/results.ndjson" || failed=1
 }
 
-[ ! -s "$dir/results.ndjson" ] || fail "DIR=$dir: holds results already: a calibration takes a folder of its own"
+[ ! -s "$dir/results.ndjson" ] || fail "DIR=$dir: holds results already: an accuracy curve takes a folder of its own"
 failed=0
 for level in "${levels[@]}"; do
     [ "$interrupted" = no ] || break
@@ -82,5 +82,5 @@ for level in "${levels[@]}"; do
     measure "$level"
 done
 [ -s "$dir/results.ndjson" ] || fail "nothing was measured"
-bench-report "$dir" --format calibration --output "$dir/calibration.ndjson" || fail "nothing was measured that could be judged; what there is, is in $dir"
+bench-report "$dir" --format accuracy --output "$dir/accuracy.ndjson" || fail "nothing was measured that could be judged; what there is, is in $dir"
 report

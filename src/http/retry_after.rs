@@ -1,11 +1,22 @@
-//! How long a server that refuses asks to wait, where it does not say so by `Retry-After`.
+//! How long a server asks to wait before the next try.
 
 use serde_json::Value;
 use std::time::Duration;
 
-/// How long a refusal asks to wait besides `Retry-After`: in OpenRouter's body, or, of any server, until its limit is reset.
-/// `reset` is the header `X-RateLimit-Reset`; a number that is no moment of these years is not one.
-pub fn wait_asked(body: &Value, reset: Option<&str>, now_ts: f64) -> Option<Duration> {
+/// `Retry-After`: seconds, or an HTTP date. A date that has passed is no wait.
+pub fn retry_after(value: &str, now_ts: f64) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<f64>() {
+        // A number that no duration holds is a wait without end.
+        return (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+    }
+    let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp().as_second() as f64;
+    Duration::try_from_secs_f64((at - now_ts).max(0.0)).ok()
+}
+
+/// The wait that is not in `Retry-After`: the one in OpenRouter's body or, for any server, until its rate limit is reset. `reset` is
+/// the header `X-RateLimit-Reset`; a number that is no time of these years is ignored.
+pub fn requested_wait(body: &Value, reset: Option<&str>, now_ts: f64) -> Option<Duration> {
     let seconds = |path: &str| body.pointer(path).and_then(Value::as_f64);
     if let Some(seconds) = seconds("/error/availability/retry_after").or_else(|| seconds("/error/metadata/retry_after"))
     {
@@ -34,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_is_in_the_body_or_until_the_limit_is_reset() {
+    fn requested_wait_reads_body_and_reset_header() {
         let now = 1_795_276_800.0;
         for (body, reset, expect) in [
             (r#"{"error":{"availability":{"retry_after":3}}}"#, None, Some(3.0)),
@@ -50,8 +61,24 @@ mod tests {
             (r#"{"error":{"availability":{"retry_after":-1}}}"#, None, None),
             ("[]", None, None),
         ] {
-            let wait = wait_asked(&serde_json::from_str(body).unwrap(), reset, now);
+            let wait = requested_wait(&serde_json::from_str(body).unwrap(), reset, now);
             assert_eq!(wait.map(|wait| wait.as_secs_f64()), expect, "{body} {reset:?}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        for (value, expect) in [
+            ("2", Some(2.0)),
+            ("0.5", Some(0.5)),
+            ("Sat, 21 Nov 2026 16:00:10 GMT", Some(10.0)),
+            ("Sat, 21 Nov 2020 16:00:10 GMT", Some(0.0)),
+            ("soon", None),
+            ("-1", None),
+            ("1e300", Some(Duration::MAX.as_secs_f64())),
+            ("nan", None),
+        ] {
+            assert_eq!(retry_after(value, 1_795_276_800.0).map(|d| d.as_secs_f64()), expect, "{value}");
         }
     }
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 /// The meters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Source {
+pub enum MeterKind {
     /// All that this machine has
     Auto,
     /// macOS powermetrics: the chip's processor, graphics and neural engine; needs root
@@ -79,25 +79,25 @@ pub struct Meters {
     pub texts: Vec<Text>,
 }
 
-/// Opens a meter, or with [`Source::Auto`] all that there are.
+/// Opens a meter, or with [`MeterKind::Auto`] all that there are.
 ///
 /// # Errors
 /// `what: why: what to do`, when there is nothing to read.
-pub fn open(source: Source, setup: &Setup) -> Result<Meters, String> {
+pub fn open(meter: MeterKind, setup: &Setup) -> Result<Meters, String> {
     let interval = setup.interval;
     let mut meters = Meters::default();
-    match source {
-        Source::Auto => return all(setup),
-        Source::Powermetrics => {
+    match meter {
+        MeterKind::Auto => return all(setup),
+        MeterKind::Powermetrics => {
             let format = Format::Powermetrics(Powermetrics::default());
             meters.texts.push(Text::spawned(&root::command(interval, setup.most), format, root::explain)?);
         }
-        Source::Macmon => meters.texts.push(macmon::text(interval)?),
-        Source::Asitop => return Err("asitop: it writes a file: name it with --from".into()),
-        Source::NvidiaSmi => {
+        MeterKind::Macmon => meters.texts.push(macmon::text(interval)?),
+        MeterKind::Asitop => return Err("asitop: it writes a file: name it with --from".into()),
+        MeterKind::NvidiaSmi => {
             meters.texts.push(Text::spawned(&smi::command(interval), Format::Smi(Smi::default()), str::to_owned)?);
         }
-        Source::Command => {
+        MeterKind::Command => {
             let command = setup.command.clone().ok_or("command: no program: name it with --command")?;
             let shell = move || {
                 let mut shell = Command::new("sh");
@@ -106,11 +106,13 @@ pub fn open(source: Source, setup: &Setup) -> Result<Meters, String> {
             };
             meters.texts.push(Text::repeated(shell, interval, Format::Printed(printed(setup)?)));
         }
-        Source::Rapl => meters.polled.push(Polled::Rapl(Rapl::open(&setup.sysfs).map_err(named("rapl"))?)),
-        Source::Nvml => meters.polled.push(Polled::Nvml(Box::new(Nvml::open().map_err(named("nvml"))?))),
-        Source::Hwmon => meters.polled.push(Polled::Hwmon(Hwmon::open(&setup.sysfs, 0).map_err(named("hwmon"))?)),
-        Source::Battery => meters.polled.push(Polled::Battery(Battery::open(&setup.sysfs).map_err(named("battery"))?)),
-        Source::Estimate => {
+        MeterKind::Rapl => meters.polled.push(Polled::Rapl(Rapl::open(&setup.sysfs).map_err(named("rapl"))?)),
+        MeterKind::Nvml => meters.polled.push(Polled::Nvml(Box::new(Nvml::open().map_err(named("nvml"))?))),
+        MeterKind::Hwmon => meters.polled.push(Polled::Hwmon(Hwmon::open(&setup.sysfs, 0).map_err(named("hwmon"))?)),
+        MeterKind::Battery => {
+            meters.polled.push(Polled::Battery(Battery::open(&setup.sysfs).map_err(named("battery"))?))
+        }
+        MeterKind::Estimate => {
             let watts = setup.tdp_watts.ok_or("estimate: how much the processor draws at most: say --tdp-watts")?;
             meters.polled.push(Polled::Estimate(Estimate::open(&setup.proc, watts).map_err(named("estimate"))?));
         }
@@ -122,17 +124,17 @@ pub fn open(source: Source, setup: &Setup) -> Result<Meters, String> {
 fn all(setup: &Setup) -> Result<Meters, String> {
     let mut meters = Meters::default();
     if root::allowed() {
-        meters.add(open(Source::Powermetrics, setup));
+        meters.add(open(MeterKind::Powermetrics, setup));
     }
     if meters.texts.is_empty() && (cfg!(target_os = "macos") || on_path("macmon")) {
-        meters.add(open(Source::Macmon, setup));
+        meters.add(open(MeterKind::Macmon, setup));
     }
-    meters.add(open(Source::Rapl, setup));
+    meters.add(open(MeterKind::Rapl, setup));
     let before = meters.polled.len();
-    meters.add(open(Source::Nvml, setup));
+    meters.add(open(MeterKind::Nvml, setup));
     let cards = meters.polled[before..].iter().map(|meter| meter.domains().len()).sum();
     if cards == 0 && smi::answers() {
-        meters.add(open(Source::NvidiaSmi, setup));
+        meters.add(open(MeterKind::NvidiaSmi, setup));
     }
     if let Ok(mut hwmon) = Hwmon::open(&setup.sysfs, cards) {
         hwmon.leave_out(&meters.domains());
@@ -143,14 +145,14 @@ fn all(setup: &Setup) -> Result<Meters, String> {
     // On the mains a battery tells nothing, and must not be the total that everything waits for; and the machine is
     // measured once: macmon tells of it, too, and so may a sensor.
     let whole = meters.domains().iter().any(|domain| domain == "system")
-        || meters.texts.iter().any(|text| text.source() == Some("macmon"));
+        || meters.texts.iter().any(|text| text.meter() == Some("macmon"));
     if !whole {
         meters.polled.extend(Battery::open(&setup.sysfs).ok().filter(Battery::speaks).map(Polled::Battery));
     }
     if meters.polled.is_empty() && meters.texts.is_empty() {
         return Err(
             "no power meter: none that is known can be read here: power-sample --probe says why and what to do, \
-                    --source command takes any program that prints watts"
+                    --meter command takes any program that prints watts"
                 .into(),
         );
     }
@@ -161,39 +163,44 @@ fn all(setup: &Setup) -> Result<Meters, String> {
 ///
 /// # Errors
 /// Why it cannot be read, and what to do.
-pub fn probe(source: Source, setup: &Setup) -> Result<String, String> {
-    match source {
-        Source::Powermetrics if root::allowed() => Ok("cpu gpu ane soc".into()),
-        Source::Powermetrics => Err(root::explain("")),
-        Source::NvidiaSmi if smi::answers() => Ok("gpu0 …".into()),
-        Source::NvidiaSmi => Err("nvidia-smi is not installed or finds no card: install NVIDIA's driver".into()),
-        Source::Macmon if cfg!(target_os = "macos") || on_path("macmon") => Ok("cpu gpu ane dram soc system".into()),
-        Source::Macmon => Err("only on Macs with Apple's chips: what it wrote there is read with --from FILE".into()),
-        Source::Battery => Battery::open(&setup.sysfs).and_then(|battery| match battery.speaks() {
+pub fn probe(meter: MeterKind, setup: &Setup) -> Result<String, String> {
+    match meter {
+        MeterKind::Powermetrics if root::allowed() => Ok("cpu gpu ane soc".into()),
+        MeterKind::Powermetrics => Err(root::explain("")),
+        MeterKind::NvidiaSmi if smi::answers() => Ok("gpu0 …".into()),
+        MeterKind::NvidiaSmi => Err("nvidia-smi is not installed or finds no card: install NVIDIA's driver".into()),
+        MeterKind::Macmon if cfg!(target_os = "macos") || on_path("macmon") => Ok("cpu gpu ane dram soc system".into()),
+        MeterKind::Macmon => {
+            Err("only on Macs with Apple's chips: what it wrote there is read with --from FILE".into())
+        }
+        MeterKind::Battery => Battery::open(&setup.sysfs).and_then(|battery| match battery.speaks() {
             true => Ok("system".into()),
             false => Err("the battery is not discharging: unplug the machine".into()),
         }),
-        Source::Command if setup.command.is_some() => Ok(setup.domain.clone()),
-        Source::Command => Err("name a program with --command".into()),
-        Source::Auto | Source::Asitop | Source::Rapl | Source::Nvml | Source::Hwmon | Source::Estimate => {
-            Ok(open(source, setup)?.domains().join(" "))
-        }
+        MeterKind::Command if setup.command.is_some() => Ok(setup.domain.clone()),
+        MeterKind::Command => Err("name a program with --command".into()),
+        MeterKind::Auto
+        | MeterKind::Asitop
+        | MeterKind::Rapl
+        | MeterKind::Nvml
+        | MeterKind::Hwmon
+        | MeterKind::Estimate => Ok(open(meter, setup)?.domains().join(" ")),
     }
 }
 
-/// The parser of a text of `source`; with [`Source::Auto`] the text shows what it is.
+/// The parser of a text of `meter`; with [`MeterKind::Auto`] the text shows what it is.
 ///
 /// # Errors
 /// When this meter has no text.
-pub fn format(source: Source, setup: &Setup) -> Result<Format, String> {
-    match source {
-        Source::Auto => Ok(Format::Unknown),
-        Source::Powermetrics => Ok(Format::Powermetrics(Powermetrics::default())),
-        Source::Macmon => Ok(Format::Macmon(Macmon::default())),
-        Source::Asitop => Ok(Format::Asitop(Asitop::new(setup.interval))),
-        Source::NvidiaSmi => Ok(Format::Smi(Smi::default())),
-        Source::Command => printed(setup).map(Format::Printed),
-        Source::Rapl | Source::Nvml | Source::Hwmon | Source::Battery | Source::Estimate => {
+pub fn format(meter: MeterKind, setup: &Setup) -> Result<Format, String> {
+    match meter {
+        MeterKind::Auto => Ok(Format::Unknown),
+        MeterKind::Powermetrics => Ok(Format::Powermetrics(Powermetrics::default())),
+        MeterKind::Macmon => Ok(Format::Macmon(Macmon::default())),
+        MeterKind::Asitop => Ok(Format::Asitop(Asitop::new(setup.interval))),
+        MeterKind::NvidiaSmi => Ok(Format::Smi(Smi::default())),
+        MeterKind::Command => printed(setup).map(Format::Printed),
+        MeterKind::Rapl | MeterKind::Nvml | MeterKind::Hwmon | MeterKind::Battery | MeterKind::Estimate => {
             Err("--from: this meter is read from the system, not from a text: leave --from out".into())
         }
     }

@@ -1,4 +1,4 @@
-//! `make calibrate`, and what the reports of later runs make of what it left.
+//! `make accuracy`, and what the reports of later runs make of what it left.
 
 use crate::common::{Ran, bash, run, run_with, testdata};
 use crate::flows::{desk, flow, folder};
@@ -9,18 +9,18 @@ fn report(flags: &[&str]) -> Ran {
 }
 
 #[test]
-fn a_calibration_leaves_a_folder_with_the_curve_and_says_up_to_where_it_is_right() {
+fn a_accuracy_leaves_a_folder_with_the_curve_and_says_up_to_where_it_is_right() {
     let desk = desk();
     let variables =
         [("LEVELS", "1,8"), ("SECONDS", "1"), ("RAMP", "200ms"), ("TTFT", "50ms"), ("TOKENS", "20"), ("ITL", "5ms")];
-    let ran = flow(desk.path(), "calibrate", &variables).exits(0);
-    let folder = folder(desk.path(), "calibrate-");
+    let ran = flow(desk.path(), "accuracy", &variables).exits(0);
+    let folder = folder(desk.path(), "accuracy-");
     let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     for name in ["truth-1.ndjson", "run-8.ndjson", "results.ndjson", "summary.json", "index.html"] {
         assert!(!text(name).is_empty(), "{name}");
     }
-    let calibration: Value = serde_json::from_str(&text("calibration.ndjson")).unwrap();
-    let levels = calibration["levels"].as_array().unwrap();
+    let accuracy: Value = serde_json::from_str(&text("accuracy.ndjson")).unwrap();
+    let levels = accuracy["levels"].as_array().unwrap();
     assert_eq!(levels.iter().map(|level| level["concurrency"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 8]);
     for level in levels {
         // How large the errors are is the machine's business; that they are there, small against a second, is ours.
@@ -30,25 +30,25 @@ fn a_calibration_leaves_a_folder_with_the_curve_and_says_up_to_where_it_is_right
             error["mean"].as_f64().unwrap().abs() < 1.0 && error["p50"].as_f64() <= error["p99"].as_f64(),
             "{level}"
         );
-        assert!(level["gap_p99_error_seconds"]["p99"].is_f64() && level["right"].is_boolean(), "{level}");
-        assert_eq!(level["doubtful"], level["requests"].as_u64().unwrap() < 100, "{level}");
+        assert!(level["gap_p99_error_seconds"]["p99"].is_f64() && level["accurate"].is_boolean(), "{level}");
+        assert_eq!(level["uncertain"], level["requests"].as_u64().unwrap() < 100, "{level}");
         assert!(level["cpu_seconds_per_chunk"].as_f64().unwrap() > 0.0 && level["simulator_late_max_seconds"].is_f64());
         assert!(level["chunks"].as_u64().unwrap() >= 20 * level["requests"].as_u64().unwrap());
     }
-    assert!(calibration["host"]["cores"].is_u64() && calibration["tool"]["name"] == "llm-run");
+    assert!(accuracy["host"]["cores"].is_u64() && accuracy["tool"]["name"] == "llm-run");
     let sentence = ["measures right up to", "was not seen to measure right"];
     assert!(sentence.iter().any(|word| ran.stdout.contains(word)), "{}", ran.stdout);
     assert!(ran.stdout.contains("ttft error p99") && ran.stdout.contains("CPU per chunk"), "{}", ran.stdout);
     assert!(text("index.html").contains("How right this machine measures"));
-    // Another calibration does not go into the same folder.
-    let again = flow(desk.path(), "calibrate", &[("DIR", folder.to_str().unwrap()), ("LEVELS", "1")]);
+    // Another accuracy does not go into the same folder.
+    let again = flow(desk.path(), "accuracy", &[("DIR", folder.to_str().unwrap()), ("LEVELS", "1")]);
     assert!(again.stderr.contains("holds results already"), "{}", again.stderr);
 }
 
 #[test]
 fn levels_for_which_there_are_not_enough_files_are_left_out_with_a_sentence() {
     let desk = desk();
-    let mut script = bash("ulimit -n 150; make -s calibrate");
+    let mut script = bash("ulimit -n 150; make -s accuracy");
     script.current_dir(desk.path()).env("BIN", crate::common::bin_dir());
     script.envs([("LEVELS", "2,64"), ("DURATION", "300ms"), ("RAMP", "100ms"), ("TTFT", "20ms"), ("TOKENS", "4")]);
     let ran = run_with(script, "").exits(0);
@@ -58,10 +58,10 @@ fn levels_for_which_there_are_not_enough_files_are_left_out_with_a_sentence() {
         ran.stderr
     );
     assert!(ran.stdout.contains("64 was left out"), "{}", ran.stdout);
-    let text = std::fs::read_to_string(folder(desk.path(), "calibrate-").join("calibration.ndjson")).unwrap();
-    let calibration: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(calibration["left_out"][0]["concurrency"], 64);
-    let wrong = flow(desk.path(), "calibrate", &[("LEVELS", "1,many")]);
+    let text = std::fs::read_to_string(folder(desk.path(), "accuracy-").join("accuracy.ndjson")).unwrap();
+    let accuracy: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(accuracy["not_measured"][0]["concurrency"], 64);
+    let wrong = flow(desk.path(), "accuracy", &[("LEVELS", "1,many")]);
     assert!(wrong.stderr.contains("numbers of streams"), "{}", wrong.stderr);
 }
 
@@ -69,14 +69,14 @@ fn level(concurrency: u64, p99: f64) -> Value {
     let error = json!({ "n": 1000, "mean": 0.0002, "p50": 0.0003, "p99": p99, "max": p99 * 2.0 });
     json!({
         "concurrency": concurrency, "requests": 1000, "failed": 0, "ttft_error_seconds": error,
-        "gap_p99_error_seconds": error, "right": p99 < 0.005, "chunks": 50_000, "cpu_seconds_per_chunk": 9e-6,
+        "gap_p99_error_seconds": error, "accurate": p99 < 0.005, "chunks": 50_000, "cpu_seconds_per_chunk": 9e-6,
         "peak_bytes": 20_000_000,
     })
 }
 
-fn calibration(cpu: &str) -> String {
+fn accuracy(cpu: &str) -> String {
     let record = json!({
-        "type": "calibration", "v": 1, "ts": 1e9, "host": { "cpu": cpu, "cores": 2, "ram_bytes": 8u64 << 30 },
+        "type": "accuracy", "v": 1, "ts": 1e9, "host": { "cpu": cpu, "cores": 2, "ram_bytes": 8u64 << 30 },
         "limit_seconds": 0.005, "accurate_up_to": 64, "levels": [level(1, 0.0004), level(64, 0.0008), level(512, 0.02)],
     });
     format!("{record}\n")
@@ -97,7 +97,7 @@ fn results(load: &str, cpu: &str) -> String {
 fn the_report_of_a_later_run_says_whether_it_was_within_what_is_measured_right() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    std::fs::write(path("calibration.ndjson"), calibration("Quick")).unwrap();
+    std::fs::write(path("accuracy.ndjson"), accuracy("Quick")).unwrap();
     for (load, cpu, right, badge, sentence, at) in [
         (
             r#""concurrency":8"#,
@@ -146,7 +146,7 @@ fn the_report_of_a_later_run_says_whether_it_was_within_what_is_measured_right()
         let flags = |format| {
             [
                 file.clone(),
-                "--calibration".into(),
+                "--accuracy".into(),
                 folder.path().to_str().unwrap().into(),
                 "--format".into(),
                 String::from(format),
@@ -156,18 +156,18 @@ fn the_report_of_a_later_run_says_whether_it_was_within_what_is_measured_right()
         let text = with("text");
         assert!(text.contains(sentence) && text.contains(at), "{text}");
         let json: Value = serde_json::from_str(&with("json")).unwrap();
-        assert_eq!(json["calibration_says"]["right"], right, "{load} {cpu}");
-        assert_eq!(json["calibration"]["accurate_up_to"], 64);
+        assert_eq!(json["accuracy_says"]["right"], right, "{load} {cpu}");
+        assert_eq!(json["accuracy"]["accurate_up_to"], 64);
         let page = with("html");
         assert!(page.contains(badge) && page.contains("How right this machine measures"), "{badge}");
         let markdown = with("markdown");
         assert!(markdown.contains("| streams | n |") && markdown.contains(at), "{markdown}");
     }
-    let file = path("calibration.ndjson");
-    let none = run("bench-report", [&path("results"), "--calibration", &path("results")], "").exits(2);
-    assert!(none.stderr.contains("no calibration record in it"), "{}", none.stderr);
-    run("bench-report", [&path("results"), "--calibration", &file, "--format", "text"], "").exits(0);
-    run("bench-report", [&path("results"), "--calibration", &path("missing")], "").exits(2);
+    let file = path("accuracy.ndjson");
+    let none = run("bench-report", [&path("results"), "--accuracy", &path("results")], "").exits(2);
+    assert!(none.stderr.contains("no accuracy record in it"), "{}", none.stderr);
+    run("bench-report", [&path("results"), "--accuracy", &file, "--format", "text"], "").exits(0);
+    run("bench-report", [&path("results"), "--accuracy", &path("missing")], "").exits(2);
 }
 
 #[test]
@@ -184,15 +184,15 @@ fn a_level_of_three_requests_is_right_with_a_question_mark_wherever_that_is_said
             format!("{result}\n")
         });
         std::fs::write(path("measured"), lines.collect::<String>()).unwrap();
-        let record = report(&[&path("measured"), "--format", "calibration"]).exits(0).stdout;
-        std::fs::write(path("calibration"), &record).unwrap();
+        let record = report(&[&path("measured"), "--format", "accuracy"]).exits(0).stdout;
+        std::fs::write(path("accuracy"), &record).unwrap();
         std::fs::write(path("results"), results(r#""concurrency":8"#, "Quick")).unwrap();
-        let held = |file| report(&[&path(file), "--calibration", &path("calibration"), "--format", "text"]).exits(0);
+        let held = |file| report(&[&path(file), "--accuracy", &path("accuracy"), "--format", "text"]).exits(0);
         let (later, itself) = (held("results"), held("measured"));
         (serde_json::from_str::<Value>(&record).unwrap()["levels"][0].clone(), itself.stdout, later.stdout)
     };
     let (level, itself, later) = measured(3);
-    assert_eq!((&level["right"], &level["doubtful"], &level["requests"]), (&json!(true), &json!(true), &json!(3)));
+    assert_eq!((&level["accurate"], &level["uncertain"], &level["requests"]), (&json!(true), &json!(true), &json!(3)));
     for said in [&itself, &later] {
         assert!(said.contains("measures right up to 8 streams? at once"), "{said}");
         assert!(said.contains("over 3 requests, and fewer than 100 cannot tell it"), "{said}");
@@ -200,7 +200,7 @@ fn a_level_of_three_requests_is_right_with_a_question_mark_wherever_that_is_said
     }
     assert!(later.contains("8 at once: measured right?: p99 error"), "{later}");
     let (level, itself, later) = measured(100);
-    assert_eq!((&level["right"], &level["doubtful"]), (&json!(true), &json!(false)));
+    assert_eq!((&level["accurate"], &level["uncertain"]), (&json!(true), &json!(false)));
     for said in [&itself, &later] {
         assert!(
             said.contains("measures right up to 8 streams at once") && said.contains("over 100 requests"),
@@ -213,21 +213,21 @@ fn a_level_of_three_requests_is_right_with_a_question_mark_wherever_that_is_said
 #[test]
 fn without_truth_there_is_nothing_to_calibrate_by() {
     let file = testdata("report/one.ndjson");
-    let ran = report(&[file.to_str().unwrap(), "--format", "calibration"]).exits(2);
+    let ran = report(&[file.to_str().unwrap(), "--format", "accuracy"]).exits(2);
     assert!(ran.stderr.contains("bench-join --ground-truth") && ran.stdout.is_empty(), "{}", ran.stderr);
-    // A page without a calibration says nothing of one.
+    // A page without an accuracy curve says nothing of one.
     let page = report(&[file.to_str().unwrap()]).exits(0);
     assert!(!page.stdout.contains("How right this machine measures"));
 }
 
 #[test]
-fn a_hostile_calibration_is_shown_as_text() {
+fn a_hostile_accuracy_is_shown_as_text() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    std::fs::write(path("calibration"), calibration("<script>alert(1)</script>\\u001b[31m")).unwrap();
+    std::fs::write(path("accuracy"), accuracy("<script>alert(1)</script>\\u001b[31m")).unwrap();
     std::fs::write(path("results"), results(r#""concurrency":8"#, "x")).unwrap();
-    let page = run("bench-report", [&path("results"), "--calibration", &path("calibration")], "").exits(0).stdout;
+    let page = run("bench-report", [&path("results"), "--accuracy", &path("accuracy")], "").exits(0).stdout;
     assert!(!page.contains("<script>alert"), "markup is text");
-    let text = run("bench-report", [&path("results"), "--calibration", &path("calibration"), "--format", "text"], "");
+    let text = run("bench-report", [&path("results"), "--accuracy", &path("accuracy"), "--format", "text"], "");
     assert!(!text.exits(0).stdout.contains('\u{1b}'));
 }

@@ -1,18 +1,18 @@
-//! `calibration`: how right this client measures on a machine, load by load, held against llm-sim's own log.
+//! `accuracy`: how right this client measures on a machine, load by load, held against llm-sim's own log.
 
 use super::{Body, Host, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
-/// The accuracy of the client against load. Written by `bench-report --format calibration` of a run that was joined with
-/// llm-sim's truth; read by `bench-report --calibration`.
+/// The accuracy of the client against load. Written by `bench-report --format accuracy` of a run that was joined with
+/// llm-sim's truth; read by `bench-report --accuracy`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Calibration {
+pub struct Accuracy {
     /// When it was measured: Unix seconds of its first request.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ts: Option<f64>,
     /// The program that measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<Tool>,
     /// The machine.
     #[serde(default)]
@@ -20,22 +20,23 @@ pub struct Calibration {
     /// A load is measured right when the 99th percentile of both errors is below this.
     pub limit_seconds: f64,
     /// The highest load up to which every load was measured right; null when the lowest was not.
-    #[serde(default)]
+    #[serialize_always]
     pub accurate_up_to: Option<u64>,
     /// The loads, from the lowest.
-    pub levels: Vec<CalibrationLevel>,
+    pub levels: Vec<AccuracyLevel>,
     /// Loads that were to be measured and could not be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<LeftOut>,
+    pub not_measured: Vec<NotMeasured>,
 }
 
-impl Body for Calibration {
-    const TYPE: &'static str = "calibration";
+impl Body for Accuracy {
+    const TYPE: &'static str = "accuracy";
 }
 
-/// One load of a calibration.
+/// One load of an accuracy curve.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct CalibrationLevel {
+pub struct AccuracyLevel {
     /// Requests at once.
     pub concurrency: u64,
     /// Requests that ended well and whose truth is known.
@@ -44,47 +45,36 @@ pub struct CalibrationLevel {
     #[serde(default)]
     pub failed: u64,
     /// Measured less true time to first token.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft_error_seconds: Option<ErrorSpread>,
     /// Measured less true 99th percentile of the gaps, request by request.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gap_p99_error_seconds: Option<ErrorSpread>,
     /// Whether the 99th percentiles of both are below the limit; absent where one was not measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub right: Option<bool>,
+    pub accurate: Option<bool>,
     /// Whether fewer than 100 requests stand behind it: too few to tell a 99th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub doubtful: Option<bool>,
+    pub uncertain: Option<bool>,
     /// Chunks with text that arrived.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub chunks: Option<u64>,
     /// Processor time of the whole client, user and system, for each of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_seconds_per_chunk: Option<f64>,
     /// The most memory that the client held.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_bytes: Option<u64>,
     /// How many requests ran at once on average.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub in_flight_mean: Option<f64>,
     /// The 99th percentile of how late the client's event loop was.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub loop_lag_p99_seconds: Option<f64>,
     /// How late the simulator wrote after its own deadlines, on average: no part of the errors.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub simulator_late_mean_seconds: Option<f64>,
     /// The same at its worst.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub simulator_late_max_seconds: Option<f64>,
 }
 
-impl CalibrationLevel {
+impl AccuracyLevel {
     /// The fewest requests of which a 99th percentile is more than the worst of them.
     pub const FEWEST: u64 = 100;
 
     /// Whether too few requests stand behind its errors to say that it is right. It is counted, not read, because records of
     /// before do not say it.
-    pub fn is_doubtful(&self) -> bool {
+    pub fn is_uncertain(&self) -> bool {
         let told = [&self.ttft_error_seconds, &self.gap_p99_error_seconds].into_iter().flatten().map(|error| error.n);
         told.min().unwrap_or(self.requests).min(self.requests) < Self::FEWEST
     }
@@ -107,9 +97,9 @@ pub struct ErrorSpread {
 
 /// A load that could not be measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct LeftOut {
+pub struct NotMeasured {
     /// Requests at once.
     pub concurrency: u64,
     /// Why not.
-    pub why: String,
+    pub reason: String,
 }

@@ -1,7 +1,7 @@
-//! From results with the truth beside them to a calibration: how far what was measured is from what happened, load by load.
+//! From results with the truth beside them to an accuracy curve: how far what was measured is from what happened, load by load.
 
 use crate::clock::micros;
-use crate::record::{Calibration, CalibrationLevel, ErrorSpread, Host, LeftOut, LoadLevel, Outcome, Phase, Run, Tool};
+use crate::record::{Accuracy, AccuracyLevel, ErrorSpread, Host, LoadLevel, NotMeasured, Outcome, Phase, Run, Tool};
 use crate::stats::Histogram;
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ const LIMIT_SECONDS: f64 = 0.005;
 /// How many loads are told apart.
 const LOADS: usize = 1000;
 
-/// What a calibration is made from.
+/// What an accuracy curve is made from.
 #[derive(Debug, Default)]
-pub struct Calibrating {
+pub struct AccuracyCollector {
     loads: BTreeMap<u64, Load>,
-    left_out: Vec<LeftOut>,
+    not_measured: Vec<NotMeasured>,
     machine: Option<(Tool, Host)>,
     ts: Option<f64>,
 }
@@ -63,7 +63,7 @@ impl Errors {
     }
 }
 
-impl Calibrating {
+impl AccuracyCollector {
     /// The head of a run.
     pub fn run(&mut self, run: &Run) {
         self.machine.get_or_insert_with(|| (run.tool.clone(), run.host.clone()));
@@ -102,8 +102,8 @@ impl Calibrating {
     /// What a level took, or why it was not run.
     pub fn level(&mut self, level: &LoadLevel) {
         if let (Some(concurrency), Some(why)) = (level.concurrency, &level.skipped) {
-            if self.left_out.len() < LOADS {
-                self.left_out.push(LeftOut { concurrency, why: why.chars().take(500).collect() });
+            if self.not_measured.len() < LOADS {
+                self.not_measured.push(NotMeasured { concurrency, reason: why.chars().take(500).collect() });
             }
             return;
         }
@@ -117,30 +117,30 @@ impl Calibrating {
         load.loop_lag_p99 = load.loop_lag_p99.into_iter().chain(lag).reduce(f64::max);
     }
 
-    /// The calibration; `None` where no result has its truth beside it.
-    pub fn finish(self) -> Option<Calibration> {
+    /// The accuracy; `None` where no result has its truth beside it.
+    pub fn finish(self) -> Option<Accuracy> {
         if !self.loads.iter().any(|(_, load)| load.requests > 0) {
             return None;
         }
         // A level at which everything failed is one that was tried.
         let tried = self.loads.into_iter().filter(|(_, load)| load.requests + load.failed > 0);
-        let levels: Vec<CalibrationLevel> = tried.map(|(n, load)| load.finish(n)).collect();
-        let accurate_up_to = levels.iter().take_while(|level| level.right == Some(true)).last();
+        let levels: Vec<AccuracyLevel> = tried.map(|(n, load)| load.finish(n)).collect();
+        let accurate_up_to = levels.iter().take_while(|level| level.accurate == Some(true)).last();
         let (tool, host) = self.machine.unzip();
-        Some(Calibration {
+        Some(Accuracy {
             ts: self.ts,
             tool,
             host: host.unwrap_or_default(),
             limit_seconds: LIMIT_SECONDS,
             accurate_up_to: accurate_up_to.map(|level| level.concurrency),
             levels,
-            left_out: self.left_out,
+            not_measured: self.not_measured,
         })
     }
 }
 
 impl Load {
-    fn finish(self, concurrency: u64) -> CalibrationLevel {
+    fn finish(self, concurrency: u64) -> AccuracyLevel {
         let (ttft, gap) = (self.ttft.spread(), self.gap_p99.spread());
         // Where answers are one piece there are no gaps to be wrong about.
         let below = |error: &Option<ErrorSpread>| error.as_ref().map(|error| error.p99 < LIMIT_SECONDS);
@@ -148,12 +148,12 @@ impl Load {
             0 => below(&ttft).map(|right| right && below(&gap).unwrap_or(true)),
             _ => Some(false),
         };
-        let mut level = CalibrationLevel {
+        let mut level = AccuracyLevel {
             concurrency,
             requests: self.requests,
             failed: self.failed,
-            right,
-            doubtful: None,
+            accurate: right,
+            uncertain: None,
             ttft_error_seconds: ttft,
             gap_p99_error_seconds: gap,
             chunks: self.chunks,
@@ -168,7 +168,7 @@ impl Load {
             simulator_late_mean_seconds: (self.lates > 0).then(|| micros(self.late_sum / self.lates as f64)),
             simulator_late_max_seconds: (self.lates > 0).then_some(self.late_max),
         };
-        level.doubtful = right.map(|_| level.is_doubtful());
+        level.uncertain = right.map(|_| level.is_uncertain());
         level
     }
 }
@@ -194,11 +194,11 @@ mod tests {
         }
     }
 
-    fn made(results: &[Outcome], levels: &[LoadLevel]) -> Option<Calibration> {
-        let mut calibrating = Calibrating::default();
-        results.iter().for_each(|result| calibrating.result(result));
-        levels.iter().for_each(|level| calibrating.level(level));
-        calibrating.finish()
+    fn made(results: &[Outcome], levels: &[LoadLevel]) -> Option<Accuracy> {
+        let mut accuracy = AccuracyCollector::default();
+        results.iter().for_each(|result| accuracy.result(result));
+        levels.iter().for_each(|level| accuracy.level(level));
+        accuracy.finish()
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
         assert!((level.cpu_seconds_per_chunk.unwrap() - 1e-5).abs() < 1e-12);
         assert_eq!((level.peak_bytes, level.loop_lag_p99_seconds), (Some(5), Some(0.003)));
         assert_eq!((level.simulator_late_mean_seconds, level.simulator_late_max_seconds), (Some(0.001), Some(0.002)));
-        assert_eq!(made.left_out, [LeftOut { concurrency: 4096, why: "files".into() }]);
+        assert_eq!(made.not_measured, [NotMeasured { concurrency: 4096, reason: "files".into() }]);
     }
 
     #[test]
@@ -254,12 +254,16 @@ mod tests {
             [(3, 0.001, true, true), (99, 0.001, true, true), (100, 0.001, true, false), (3, 0.1, false, true)]
         {
             let made = made(&vec![result(8, error, 0.0); n], &[]).unwrap();
-            assert_eq!((made.levels[0].right, made.levels[0].doubtful), (Some(right), Some(doubtful)), "{n}, {error}");
+            assert_eq!(
+                (made.levels[0].accurate, made.levels[0].uncertain),
+                (Some(right), Some(doubtful)),
+                "{n}, {error}"
+            );
         }
     }
 
     #[test]
-    fn without_truth_there_is_no_calibration() {
+    fn without_truth_there_is_no_accuracy() {
         assert_eq!(made(&[Outcome { ground_truth: None, ..result(1, 0.0, 0.0) }], &[]), None);
         assert_eq!(made(&[], &[]), None);
     }
