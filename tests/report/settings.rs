@@ -134,7 +134,8 @@ fn versions_of_tool_and_server_separate_groups() {
             + &served("b", "http://h/v1", "0.10")
             + &older.replace("\"run\":\"a\"", "\"run\":\"c\"")),
     );
-    let subs: Vec<&str> = found.iter().map(|group| group["sub"].as_str().unwrap()).collect();
+    let mut subs: Vec<&str> = found.iter().map(|group| group["sub"].as_str().unwrap()).collect();
+    subs.sort_unstable();
     assert_eq!(subs, ["server not set", "server vllm 0.10", "server vllm 0.9"]);
     let other = groups(&[], &(served("a", "http://other/v1", "0.9") + &newer.replace("0.2.0", "0.1.0")));
     assert_eq!(other.len(), 1, "the version of another server is not that of the one that answered");
