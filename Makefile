@@ -66,7 +66,7 @@ screenshot: build ## docs/demo*.png: the page of a demo in headless Chromium, ta
 	@dir=$$(ls -d reports/demo-* 2> /dev/null | tail -1); [ -n "$$dir" ] || { pipelines/demo.sh; dir=$$(ls -d reports/demo-* | tail -1); }; \
 	CI=1 SCREENSHOTS_OF="$$PWD/$$dir" cargo test --locked --test suite report::pictures
 
-bless: ## write anew what is generated and checked in: the JSON Schema, golden files
+bless: ## generate the checked-in files: docs/records.md, the JSON Schema, golden files
 	BLESS=1 cargo test --locked
 
 bench: ## BENCH_ONLY=report BENCH_QUICK=1: speed, memory and cost of whole programs beside their neighbours, into docs/performance.md

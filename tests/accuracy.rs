@@ -25,7 +25,7 @@ fn a_accuracy_leaves_a_folder_with_the_curve_and_says_up_to_where_it_is_right() 
     for level in levels {
         // How large the errors are is the machine's business; that they are there, small against a second, is ours.
         let error = &level["ttft_error_seconds"];
-        assert_eq!(error["n"], level["requests"]);
+        assert_eq!(error["count"], level["requests"]);
         assert!(
             error["mean"].as_f64().unwrap().abs() < 1.0 && error["p50"].as_f64() <= error["p99"].as_f64(),
             "{level}"
@@ -66,7 +66,7 @@ fn levels_for_which_there_are_not_enough_files_are_left_out_with_a_sentence() {
 }
 
 fn level(concurrency: u64, p99: f64) -> Value {
-    let error = json!({ "n": 1000, "mean": 0.0002, "p50": 0.0003, "p99": p99, "max": p99 * 2.0 });
+    let error = json!({ "count": 1000, "mean": 0.0002, "p50": 0.0003, "p99": p99, "max": p99 * 2.0 });
     json!({
         "concurrency": concurrency, "requests": 1000, "failed": 0, "ttft_error_seconds": error,
         "gap_p99_error_seconds": error, "accurate": p99 < 0.005, "chunks": 50_000, "cpu_seconds_per_chunk": 9e-6,

@@ -18,4 +18,5 @@ mod power;
 mod readme;
 mod report;
 mod run;
+mod servers;
 mod sim;

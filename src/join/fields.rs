@@ -260,8 +260,8 @@ mod tests {
             bytes: i64,
             reason: Option<String>,
         ) {
-            let watts = Watts { avg: watts, min: -watts, max: watts / 3.0, samples: bytes.unsigned_abs() };
-            let phase = PhaseEnergy { avg_watts: Some(watts.max), quality: Quality::SubInterval, ..PhaseEnergy::default() };
+            let watts = Watts { avg: watts, min: -watts, max: watts / 3.0, samples: Some(bytes.unsigned_abs()) };
+            let phase = PhaseEnergy { avg_watts: Some(watts.max), quality: Some(Quality::SubInterval), ..PhaseEnergy::default() };
             same(&JoinedPower {
                 domains: names.iter().map(|name| (name.clone(), watts.clone())).collect(),
                 warnings: names,

@@ -127,7 +127,7 @@ struct Wire<'a> {
     #[serde(default)]
     memory_reason: Present,
     #[serde(default)]
-    truth: Present,
+    ground_truth: Present,
 }
 
 /// Whether a field stands in the line, null or not.
@@ -213,7 +213,7 @@ fn asked(line: &str) -> Result<Heard, serde_json::Error> {
         elsewhere: wire.endpoint.is_some_and(|endpoint| !is_of_this_machine(&endpoint)),
         had_power: wire.power.some,
         had_memory: wire.memory.some,
-        enriched: [wire.power, wire.power_reason, wire.memory, wire.memory_reason, wire.truth]
+        enriched: [wire.power, wire.power_reason, wire.memory, wire.memory_reason, wire.ground_truth]
             .iter()
             .any(|field| field.there),
     })))
@@ -276,6 +276,15 @@ mod tests {
                 Err(_) => "error",
             };
             assert_eq!(got, expect, "{line}");
+        }
+    }
+
+    #[test]
+    fn fields_of_an_earlier_join_are_found() {
+        for field in ["power", "power_reason", "memory", "memory_reason", "ground_truth", "other"] {
+            let line = format!(r#"{{"type":"result","v":1,"model":"m","{field}":null}}"#);
+            let Ok(Heard::Result(asked)) = hear(&line) else { panic!("{line}") };
+            assert_eq!(asked.enriched, field != "other", "{field}");
         }
     }
 

@@ -125,8 +125,8 @@ fn sampler(settings: &Settings, meters: &[String], event: SamplerEvent, at: Stam
     let measures = std::iter::once("system".to_owned()).chain(settings.wanted.as_ref().map(Wanted::describe));
     Sampler {
         event,
-        tool: settings.tool.clone(),
-        ts: at.ts,
+        tool: Some(settings.tool.clone()),
+        ts: Some(at.ts),
         mono: Some(at.mono()),
         boot: boot_id(),
         meters: meters.to_vec(),
@@ -248,9 +248,9 @@ impl<'a> Follower<'a> {
 
 fn entry(process: &Process, figures: &Figures) -> ProcessMemory {
     ProcessMemory {
-        pid: u64::from(process.pid),
-        parent: u64::from(process.parent),
-        name: process.name().to_owned(),
+        pid: Some(u64::from(process.pid)),
+        parent: Some(u64::from(process.parent)),
+        name: Some(process.name().to_owned()),
         rss_bytes: figures.rss,
         anon_bytes: figures.anon,
         file_bytes: figures.file,

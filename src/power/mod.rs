@@ -48,7 +48,7 @@ fn reading(meter: &str, kind: PowerKind, ts: f64, mono: Option<f64>) -> Power {
         mono,
         seq: 0,
         meter: meter.to_owned(),
-        kind,
+        kind: Some(kind),
         window_seconds: None,
         watts: BTreeMap::new(),
         joules: None,

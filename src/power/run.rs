@@ -308,8 +308,8 @@ impl<'a> Stream<'a> {
     fn record(&self, event: SamplerEvent, at: Stamp) -> Sampler {
         Sampler {
             event,
-            tool: self.settings.tool.clone(),
-            ts: at.ts,
+            tool: Some(self.settings.tool.clone()),
+            ts: Some(at.ts),
             mono: self.live.then(|| at.mono()),
             boot: if self.live { boot_id() } else { None },
             meters: self.meters.iter().cloned().collect(),

@@ -1,30 +1,30 @@
-//! `accuracy`: how right this client measures on a machine, load by load, held against llm-sim's own log.
+//! `accuracy`: the accuracy of the client at each load.
 
-use super::{Body, Host, Tool};
+use super::{Body, Host, Quantiles, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-/// The accuracy of the client against load. Written by `bench-report --format accuracy` of a run that was joined with
-/// llm-sim's truth; read by `bench-report --accuracy`.
+/// Accuracy of the client at each load, against llm-sim's log. `bench-report --format accuracy` writes it, and
+/// `bench-report --accuracy` reads it.
 #[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Accuracy {
-    /// When it was measured: Unix seconds of its first request.
+    /// Time of the first request: Unix seconds.
     pub ts: Option<f64>,
-    /// The program that measured.
+    /// Program that measured.
     pub tool: Option<Tool>,
-    /// The machine.
+    /// Machine on which it measured.
     #[serde(default)]
     pub host: Host,
-    /// A load is measured right when the 99th percentile of both errors is below this.
+    /// Limit of accuracy: a load is accurate when the 99th percentile of both errors is below it.
     pub limit_seconds: f64,
-    /// The highest load up to which every load was measured right; null when the lowest was not.
+    /// Highest load up to which all loads are accurate; null when the lowest is not.
     #[serialize_always]
     pub accurate_up_to: Option<u64>,
-    /// The loads, from the lowest.
+    /// Loads, from the lowest.
     pub levels: Vec<AccuracyLevel>,
-    /// Loads that were to be measured and could not be.
+    /// Loads that could not be measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_measured: Vec<NotMeasured>,
 }
@@ -33,38 +33,38 @@ impl Body for Accuracy {
     const TYPE: &'static str = "accuracy";
 }
 
-/// One load of an accuracy curve.
+/// Accuracy at one load.
 #[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccuracyLevel {
-    /// Requests at once.
+    /// Concurrent requests.
     pub concurrency: u64,
-    /// Requests that ended well and whose truth is known.
+    /// Successful requests with ground truth.
     pub requests: u64,
-    /// Requests that failed.
+    /// Failed requests.
     #[serde(default)]
     pub failed: u64,
-    /// Measured less true time to first token.
-    pub ttft_error_seconds: Option<ErrorSpread>,
-    /// Measured less true 99th percentile of the gaps, request by request.
-    pub gap_p99_error_seconds: Option<ErrorSpread>,
-    /// Whether the 99th percentiles of both are below the limit; absent where one was not measured.
+    /// Measured − logged TTFT; the mean is signed, the others are of absolute errors.
+    pub ttft_error_seconds: Option<Quantiles>,
+    /// Measured − logged 99th percentile of the gaps of a request, likewise.
+    pub gap_p99_error_seconds: Option<Quantiles>,
+    /// Whether the 99th percentile of both errors is below the limit; absent where one is missing.
     pub accurate: Option<bool>,
-    /// Whether fewer than 100 requests stand behind it: too few to tell a 99th percentile.
+    /// Whether there are fewer than 100 requests, too few for a 99th percentile.
     pub uncertain: Option<bool>,
-    /// Chunks with text that arrived.
+    /// Chunks with text.
     pub chunks: Option<u64>,
-    /// Processor time of the whole client, user and system, for each of them.
+    /// CPU time of the client per chunk, user and system.
     pub cpu_seconds_per_chunk: Option<f64>,
-    /// The most memory that the client held.
+    /// Peak memory of the client.
     pub peak_bytes: Option<u64>,
-    /// How many requests ran at once on average.
+    /// Mean number of requests in flight.
     pub in_flight_mean: Option<f64>,
-    /// The 99th percentile of how late the client's event loop was.
+    /// 99th percentile of the lag of the client's event loop.
     pub loop_lag_p99_seconds: Option<f64>,
-    /// How late the simulator wrote after its own deadlines, on average: no part of the errors.
+    /// Mean delay of llm-sim's writes after their deadlines. It is not part of the errors.
     pub simulator_late_mean_seconds: Option<f64>,
-    /// The same at its worst.
+    /// Longest delay of llm-sim's writes after their deadlines.
     pub simulator_late_max_seconds: Option<f64>,
 }
 
@@ -75,31 +75,17 @@ impl AccuracyLevel {
     /// Whether too few requests stand behind its errors to say that it is right. It is counted, not read, because records of
     /// before do not say it.
     pub fn is_uncertain(&self) -> bool {
-        let told = [&self.ttft_error_seconds, &self.gap_p99_error_seconds].into_iter().flatten().map(|error| error.n);
+        let told =
+            [&self.ttft_error_seconds, &self.gap_p99_error_seconds].into_iter().flatten().map(|error| error.count);
         told.min().unwrap_or(self.requests).min(self.requests) < Self::FEWEST
     }
-}
-
-/// Errors of many requests: the mean keeps its sign, the others are of their sizes.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct ErrorSpread {
-    /// How many.
-    pub n: u64,
-    /// The mean, with its sign.
-    pub mean: f64,
-    /// The median size.
-    pub p50: f64,
-    /// The 99th percentile of the sizes.
-    pub p99: f64,
-    /// The largest.
-    pub max: f64,
 }
 
 /// A load that could not be measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NotMeasured {
-    /// Requests at once.
+    /// Concurrent requests.
     pub concurrency: u64,
-    /// Why not.
+    /// Why it could not be measured.
     pub reason: String,
 }

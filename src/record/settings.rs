@@ -208,11 +208,11 @@ pub struct SearchSettings {
     pub tolerance: Option<f64>,
 }
 
-/// Takes a field out of `fields` if it has the right type.
+/// Takes a field out of `fields` if it has the right type, or is null.
 fn take<T: DeserializeOwned>(fields: &mut Map<String, Value>, name: &str) -> Option<T> {
-    let value = T::deserialize(fields.get(name)?).ok()?;
+    let value = Option::deserialize(fields.get(name)?).ok()?;
     fields.shift_remove(name);
-    Some(value)
+    value
 }
 
 /// A value in a few words: `on`, `5`, `in=9,n=1 in=512,n=3`.

@@ -3,7 +3,7 @@
 //! Nothing is corrected by it. It says whether a run was within what the machine was seen to measure right.
 
 use super::number;
-use crate::record::{self, Accuracy, AccuracyLevel, Host};
+use crate::record::{self, Accuracy, AccuracyLevel, Host, Quantiles};
 use crate::summary::{Group, Summary, Unit};
 use std::io::{self, BufRead, Write};
 
@@ -119,7 +119,7 @@ fn wrong(level: &AccuracyLevel) -> String {
 fn error_p99(level: &AccuracyLevel) -> Option<f64> {
     [&level.ttft_error_seconds, &level.gap_p99_error_seconds]
         .into_iter()
-        .filter_map(|error| error.as_ref().map(|error| error.p99))
+        .filter_map(|error| error.as_ref()?.p99)
         .reduce(f64::max)
 }
 
@@ -274,15 +274,14 @@ pub fn rows(accuracy: &Accuracy) -> Vec<[String; 11]> {
     let row = |level: &AccuracyLevel| {
         let ttft = level.ttft_error_seconds.as_ref();
         // So few requests do not know their tail.
-        let mark =
-            |n: u64| if crate::stats::supports(usize::try_from(n).unwrap_or(usize::MAX), 0.99) { "" } else { "?" };
-        let p99 = |error: Option<&record::ErrorSpread>| error.map(|e| format!("{}{}", seconds(e.p99), mark(e.n)));
+        let mark = |error: &Quantiles| if error.supports("p99") { "" } else { "?" };
+        let p99 = |error: Option<&Quantiles>| error.and_then(|e| Some(format!("{}{}", seconds(e.p99?), mark(e))));
         let late = level.simulator_late_mean_seconds.zip(level.simulator_late_max_seconds);
         [
             level.concurrency.to_string(),
             level.requests.to_string(),
-            or_not(ttft.map(|error| seconds(error.mean))),
-            or_not(ttft.map(|error| seconds(error.p50))),
+            or_not(ttft.and_then(|error| error.mean).map(seconds)),
+            or_not(ttft.and_then(|error| error.p50).map(seconds)),
             or_not(p99(ttft)),
             or_not(p99(level.gap_p99_error_seconds.as_ref())),
             or_not(level.accurate.map(|right| format!("{}{}", if right { "yes" } else { "no" }, doubt(Some(level))))),
@@ -297,10 +296,7 @@ pub fn rows(accuracy: &Accuracy) -> Vec<[String; 11]> {
 
 /// Loads that were left out, and what a mark in the table means.
 pub fn notes(accuracy: &Accuracy) -> Vec<String> {
-    let few = accuracy
-        .levels
-        .iter()
-        .any(|level| !crate::stats::supports(usize::try_from(level.requests).unwrap_or(usize::MAX), 0.99));
+    let few = accuracy.levels.iter().any(|level| !record::supports(level.requests, 0.99));
     let few = few.then(|| "? fewer than 500 requests: their 99th percentile is about their worst".to_owned());
     let left = accuracy
         .not_measured

@@ -47,8 +47,8 @@ impl Serialize for Results<'_> {
 /// Everything but the requests.
 fn head(summary: &Summary, options: &Options) -> Map<String, Value> {
     let totals = &summary.totals;
-    let mean = |stat: &Option<Stat>| number(stat.as_ref().map(|s| s.mean));
-    let ms = |stat: &Option<Stat>, name| number(stat.as_ref().and_then(|s| s.percentile(name)).map(|s| s * 1e3));
+    let mean = |stat: &Option<Stat>| number(stat.as_ref().and_then(|s| s.quantiles.mean));
+    let ms = |stat: &Option<Stat>, name| number(stat.as_ref().and_then(|s| s.quantiles.get(name)).map(|s| s * 1e3));
     let mut top = Map::new();
     let mut put = |name: &str, value: Value| top.insert(name.to_owned(), value);
     put("mode", json!(totals.mode));

@@ -67,7 +67,7 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
         }
         for said in told {
             let (baseline, model) = (plain(said.baseline), plain(&said.model));
-            let verdict = plain(said.change.verdict.word());
+            let verdict = plain(&said.change.verdict.to_string());
             let (old, new) = (plain(&said.old), plain(&said.new));
             writeln!(
                 to,

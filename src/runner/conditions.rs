@@ -29,7 +29,7 @@ impl What {
         match self {
             What::Ttft => outcome.ttft_seconds.map(|ttft| ttft + waited),
             What::Tpot => outcome.tpot_corrected_seconds,
-            What::Itl => outcome.inter_chunk_latency_seconds.as_ref().map(|itl| itl.mean),
+            What::Itl => outcome.inter_chunk_latency_seconds.as_ref().and_then(|itl| itl.mean),
             What::E2e => outcome.generation_time_seconds.map(|time| time + waited),
         }
     }
@@ -236,8 +236,9 @@ impl Samples {
         for (what, times) in &mut self.times {
             times.extend(what.of(outcome).filter(|time| time.is_finite()));
         }
-        if let (Some(gaps), Some(itl)) = (&mut self.gaps, &outcome.inter_chunk_latency_seconds)
-            && let Ok(theirs) = Histogram::decode(&itl.histogram)
+        let histogram = outcome.inter_chunk_latency_seconds.as_ref().and_then(|itl| itl.histogram.as_ref());
+        if let (Some(gaps), Some(text)) = (&mut self.gaps, histogram)
+            && let Ok(theirs) = Histogram::decode(text)
         {
             // Both are of microseconds up to an hour.
             let _ = gaps.add(&theirs);

@@ -31,7 +31,8 @@ struct Lateness {
 
 #[derive(Debug, Serialize)]
 struct TokenCounts {
-    input: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<u64>,
     output: u64,
     reasoning: u64,
 }
@@ -92,8 +93,8 @@ pub struct Truth {
     pub load_seconds: Option<f64>,
     /// How long it waited for a slot, when there are slots.
     pub queue_seconds: Option<f64>,
-    /// Tokens of its prompt.
-    pub input: u64,
+    /// Tokens of its prompt, where they are known.
+    pub input: Option<u64>,
     /// Tokens of a plain answer; those of a stream are counted as they leave.
     pub output: u64,
     /// The part of them that was reasoning.
@@ -122,7 +123,7 @@ impl Truth {
             arrival,
             load_seconds: None,
             queue_seconds: None,
-            input: 0,
+            input: None,
             output: 0,
             reasoning: 0,
             net_energy_joules: None,
@@ -247,7 +248,7 @@ mod tests {
         assert_eq!(line["end_seconds"], 0.224);
         assert_eq!(line["first_token_ts"], 100.201);
         assert_eq!(line["last_token_mono"], 1.223);
-        assert_eq!(line["tokens"], serde_json::json!({"input": 0, "output": 3, "reasoning": 1}));
+        assert_eq!(line["tokens"], serde_json::json!({"output": 3, "reasoning": 1}));
         assert_eq!(line["lateness_seconds"], serde_json::json!({"mean": 0.002, "max": 0.003}));
         assert_eq!(line["chunks"], serde_json::json!([[1.201, 0.001, 1], [1.223, 0.003, 2]]));
     }

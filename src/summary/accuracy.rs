@@ -1,7 +1,7 @@
 //! From results with the truth beside them to an accuracy curve: how far what was measured is from what happened, load by load.
 
 use crate::clock::micros;
-use crate::record::{Accuracy, AccuracyLevel, ErrorSpread, Host, LoadLevel, NotMeasured, Outcome, Phase, Run, Tool};
+use crate::record::{Accuracy, AccuracyLevel, Host, LoadLevel, NotMeasured, Outcome, Phase, Quantiles, Run, Tool};
 use crate::stats::Histogram;
 use std::collections::BTreeMap;
 
@@ -50,16 +50,9 @@ impl Errors {
         self.sizes.get_or_insert_default().add_ns((error.abs() * 1e9) as u64);
     }
 
-    fn spread(&self) -> Option<ErrorSpread> {
-        let sizes = self.sizes.as_ref()?;
-        let n = sizes.count();
-        Some(ErrorSpread {
-            n,
-            mean: micros(self.sum / n as f64),
-            p50: sizes.quantile(0.5)?,
-            p99: sizes.quantile(0.99)?,
-            max: sizes.quantile(1.0)?,
-        })
+    fn quantiles(&self) -> Option<Quantiles> {
+        let sizes = self.sizes.as_ref()?.quantiles()?;
+        Some(Quantiles { mean: Some(micros(self.sum / sizes.count as f64)), ..sizes })
     }
 }
 
@@ -113,7 +106,7 @@ impl AccuracyCollector {
         load.chunks = level.chunks.map(|chunks| chunks + load.chunks.unwrap_or(0)).or(load.chunks);
         load.peak_bytes = load.peak_bytes.max(level.peak_bytes);
         load.in_flight_mean = level.in_flight_mean.or(load.in_flight_mean);
-        let lag = level.loop_lag_seconds.as_ref().map(|lag| lag.p99);
+        let lag = level.loop_lag_seconds.as_ref().and_then(|lag| lag.p99);
         load.loop_lag_p99 = load.loop_lag_p99.into_iter().chain(lag).reduce(f64::max);
     }
 
@@ -141,9 +134,9 @@ impl AccuracyCollector {
 
 impl Load {
     fn finish(self, concurrency: u64) -> AccuracyLevel {
-        let (ttft, gap) = (self.ttft.spread(), self.gap_p99.spread());
+        let (ttft, gap) = (self.ttft.quantiles(), self.gap_p99.quantiles());
         // Where answers are one piece there are no gaps to be wrong about.
-        let below = |error: &Option<ErrorSpread>| error.as_ref().map(|error| error.p99 < LIMIT_SECONDS);
+        let below = |error: &Option<Quantiles>| Some(error.as_ref()?.p99? < LIMIT_SECONDS);
         let right = match self.failed {
             0 => below(&ttft).map(|right| right && below(&gap).unwrap_or(true)),
             _ => Some(false),
@@ -176,7 +169,7 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{GroundTruth, Lateness};
+    use crate::record::GroundTruth;
 
     fn result(concurrency: u64, ttft: f64, gap: f64) -> Outcome {
         let truth = GroundTruth {
@@ -233,15 +226,15 @@ mod tests {
             chunks: Some(1000),
             cpu_seconds: Some(0.01),
             peak_bytes: Some(5),
-            loop_lag_seconds: Some(Lateness { p99: 0.003, ..Lateness::default() }),
+            loop_lag_seconds: Some(Quantiles { p99: Some(0.003), ..Quantiles::default() }),
             ..LoadLevel::default()
         };
         let skipped = LoadLevel { concurrency: Some(4096), skipped: Some("files".into()), ..LoadLevel::default() };
         let made = made(&[result(8, -0.002, 0.0), result(8, 0.001, 0.0)], &[level, skipped]).unwrap();
         let [level] = &made.levels[..] else { panic!("{made:?}") };
         let error = level.ttft_error_seconds.as_ref().unwrap();
-        assert_eq!((error.n, error.mean), (2, -0.0005));
-        assert!((error.p99 - 0.002).abs() < 1e-5, "{error:?}");
+        assert_eq!((error.count, error.mean), (2, Some(-0.0005)));
+        assert!((error.p99.unwrap() - 0.00199).abs() < 1e-5, "{error:?}");
         assert!((level.cpu_seconds_per_chunk.unwrap() - 1e-5).abs() < 1e-12);
         assert_eq!((level.peak_bytes, level.loop_lag_p99_seconds), (Some(5), Some(0.003)));
         assert_eq!((level.simulator_late_mean_seconds, level.simulator_late_max_seconds), (Some(0.001), Some(0.002)));

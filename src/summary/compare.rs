@@ -16,6 +16,7 @@ use serde_with::skip_serializing_none;
 use statrs::stats_tests::Alternative;
 use statrs::stats_tests::mannwhitneyu::{MannWhitneyUMethod, mannwhitneyu};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use strum::{Display, IntoStaticStr};
 
 /// How many resamples, and how many permutations.
 const DRAWS: usize = 2000;
@@ -42,29 +43,20 @@ const COMPARED: [Metric; 11] = [
 ];
 
 /// Whether a metric is better than it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Display, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "lowercase")]
 pub enum Verdict {
     /// It is.
     Better,
     /// It is worse.
     Worse,
     /// The difference is not told from noise.
+    #[strum(serialize = "~")]
     Same,
     /// There are too few values.
+    #[strum(serialize = "not enough data")]
     NotEnoughData,
-}
-
-impl Verdict {
-    /// The verdict in a word; `~` for a difference that is noise.
-    pub fn word(self) -> &'static str {
-        match self {
-            Verdict::Better => "better",
-            Verdict::Worse => "worse",
-            Verdict::Same => "~",
-            Verdict::NotEnoughData => "not enough data",
-        }
-    }
 }
 
 /// What says how often chance alone would make such a difference.

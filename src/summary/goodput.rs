@@ -86,7 +86,7 @@ impl Slo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Itl, Outcome, Timing};
+    use crate::record::{Outcome, Quantiles, Timing};
 
     fn seconds(text: &str) -> Result<f64, String> {
         text.trim_end_matches('s').parse().map_err(|_| "no".to_owned())
@@ -123,7 +123,7 @@ mod tests {
         let slo = Slo::parse("ttft=0.5s,itl=0.05s,e2e=2s", seconds).unwrap();
         let outcome = |ttft: Option<f64>, itl: Option<f64>, e2e: Option<f64>, failed: bool| {
             let mut o = Outcome { ttft_seconds: ttft, generation_time_seconds: e2e, ..Outcome::default() };
-            o.inter_chunk_latency_seconds = itl.map(|mean| Itl { count: 1, mean, ..Itl::default() });
+            o.inter_chunk_latency_seconds = itl.map(|mean| Quantiles { mean: Some(mean), ..Quantiles::default() });
             o.errors.generation = failed.then(String::new);
             slo.keeps(&Figures::of(&o))
         };

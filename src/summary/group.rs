@@ -7,12 +7,11 @@ use super::key::{Key, Settings};
 use super::metric::Metric;
 use super::outlying::Outlying;
 use super::prompts::Prompts;
-use super::sample::{Stat, unsupported};
+use super::sample::{Sample, Stat};
 use super::screen::Screens;
-use super::shape::Shapes;
+use super::shape::Shape;
 use super::window::{LEAST, Part};
 use crate::record::Source;
-use crate::stats::Merged;
 use serde::Serialize;
 use serde_with::skip_serializing_none;
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,42 +92,6 @@ impl Throughput {
     }
 }
 
-/// The gaps between chunks of all requests of the group, merged.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Gaps {
-    /// How many gaps.
-    pub n: u64,
-    /// The median, in seconds.
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: f64,
-    /// The 95th percentile.
-    pub p95: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The longest.
-    pub max: f64,
-    /// The percentiles that so few gaps cannot tell.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub unsupported: Vec<&'static str>,
-}
-
-impl Gaps {
-    /// The gaps of merged histograms; `None` where there are none.
-    pub fn of(histogram: &Merged) -> Option<Self> {
-        let q = |q| histogram.quantile(q);
-        Some(Self {
-            n: histogram.count(),
-            p50: q(0.5)?,
-            p90: q(0.9)?,
-            p95: q(0.95)?,
-            p99: q(0.99)?,
-            max: q(1.0)?,
-            unsupported: unsupported(histogram.count()),
-        })
-    }
-}
-
 /// How far the tool was from what a simulated server says it really did: the worst of the group, in seconds.
 #[skip_serializing_none]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -185,7 +148,7 @@ pub struct Group {
     /// The spread of each metric over the requests that did not fail.
     pub metrics: BTreeMap<Metric, Stat>,
     /// The gaps between chunks.
-    pub inter_chunk_latency_seconds: Option<Gaps>,
+    pub inter_chunk_latency_seconds: Option<Stat>,
     /// Where in the answers they are, of the streams that were kept; for pages.
     #[serde(skip)]
     pub gap_map: Option<GapMap>,
@@ -215,9 +178,9 @@ pub struct Group {
     /// Requests that lie far out, by metric; they count like all others.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub outliers: BTreeMap<Metric, Outlying>,
-    /// The shapes of its spreads, of all its requests.
+    /// The numbers of the metrics whose distribution is drawn.
     #[serde(skip)]
-    pub shapes: Shapes,
+    pub(super) samples: BTreeMap<Metric, Sample>,
     /// The key that the group was made by.
     #[serde(skip)]
     pub(super) key: Key,
@@ -277,6 +240,11 @@ impl Group {
     /// The spread of one metric; `None` where no request has it.
     pub fn stat(&self, metric: Metric) -> Option<&Stat> {
         self.metrics.get(&metric)
+    }
+
+    /// The distribution of one of the metrics that are drawn.
+    pub fn shape(&self, metric: Metric) -> Option<Shape> {
+        self.samples.get(&metric).map(Sample::shape)
     }
 
     /// All its requests.

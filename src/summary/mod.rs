@@ -42,7 +42,7 @@ pub use energy::{Energy, Joules, Meter, Range, Same, Split};
 pub use figures::{Figures, RowFailure, net_bounds};
 pub use gap_map::GapMap;
 pub use goodput::{Goodput, Slo};
-pub use group::{Details, Error, ErrorCount, Gaps, Group, Money, Throughput};
+pub use group::{Details, Error, ErrorCount, Group, Money, Throughput};
 pub use key::is_task;
 pub use key::{By, GroupBy, Key, Settings};
 use key::{MACHINE, machine};
@@ -55,7 +55,7 @@ pub use sample::{EXACT, Stat};
 pub use screen::{Screen, Screens};
 pub use seen::{Doubled, Runs, Seen};
 pub use series::Columns;
-pub use shape::{Class, Shape, Shapes};
+pub use shape::{DRAWN, Shape};
 pub use values::Values;
 pub use window::{FLIGHTS, LEAST, Part, Window};
 

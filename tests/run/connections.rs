@@ -3,7 +3,7 @@
 use super::tls::front;
 use super::{ask, one};
 use crate::common::sim::Sim;
-use crate::common::{Ran, command, run_with};
+use crate::common::{Ran, command, run_with, testdata};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -40,7 +40,8 @@ fn a_kept_connection_that_dies_before_the_answer_is_no_failure_and_its_server_ge
 
 #[test]
 fn two_hundred_streams_of_a_server_that_closes_after_each_lose_none() {
-    let sim = Sim::start("openai", &["--flavor", "llama-cpp", "--ttft", "1ms", "--itl", "0ms", "--tokens", "4"]);
+    let quick = ["--ttft", "1ms", "--itl", "0ms", "--tokens", "4"];
+    let sim = Sim::start("openai", &[&["--fault", "close-after-stream"], &quick[..]].concat());
     let flags = ["--requests", "200", "--concurrency", "4", "--retries", "0"];
     let results = ask(&sim, "openai", "finch-4b", &flags).exits(0).of_type("result");
     assert_eq!(results.iter().filter(|r| r["error"].is_null() && r["tokens"]["output"] == 4).count(), 200);
@@ -151,7 +152,7 @@ fn a_request_to_another_machine_is_forwarded_by_the_proxy_of_the_environment() {
 
 #[test]
 fn a_listing_goes_the_same_way() {
-    let sim = Sim::start("openai", &["--flavor", "vllm"]);
+    let sim = Sim::start("openai", &["--replay", testdata("servers/vllm").to_str().unwrap()]);
     let (address, asked) = proxy(Some(sim.url.trim_start_matches("http://").to_owned()));
     let mut list = command("llm-models");
     list.args(["openai", "--base-url", "http://llm.test:8000"]).env("HTTP_PROXY", format!("http://{address}"));

@@ -87,7 +87,7 @@ fn a_domain_that_several_meters_read_is_taken_from_the_counter_and_never_added()
     }
     let drawn = meters.drawn(&Piece::whole(2.0, 4.0));
     assert_eq!(drawn.total.unwrap().energy, 100.0);
-    assert_eq!(watts(&drawn.domains[0].1), Watts { avg: 50.0, min: 51.0, max: 51.0, samples: 2 });
+    assert_eq!(watts(&drawn.domains[0].1), Watts { avg: 50.0, min: 51.0, max: 51.0, samples: Some(2) });
     assert_eq!((drawn.domains[0].0, drawn.meters), ("gpu0", vec!["nvml"]));
 }
 

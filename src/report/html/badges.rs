@@ -129,7 +129,8 @@ fn samples(groups: &[Group]) -> Badge {
 }
 
 fn lag(groups: &[Group]) -> Option<Badge> {
-    let worst = groups.iter().filter_map(|g| g.stat(Metric::ClientLag)).map(|s| s.max).reduce(f64::max)?;
+    let worst =
+        groups.iter().filter_map(|g| g.stat(Metric::ClientLag)).filter_map(|s| s.quantiles.max).reduce(f64::max)?;
     let doubted: u64 = groups.iter().filter_map(|g| g.warnings.get("client_lag")).sum();
     let said = number::alone(worst, Unit::Seconds);
     Some(match doubted {
@@ -154,7 +155,7 @@ fn schedule(summary: &Summary) -> Option<Badge> {
     // Later than this is no schedule any more.
     const LATE: f64 = 0.005;
     let lags = summary.levels.iter().filter_map(|level| level.schedule_lag_seconds.as_ref());
-    let worst = lags.map(|lag| lag.p99).reduce(f64::max).filter(|lag| lag.is_finite())?;
+    let worst = lags.filter_map(|lag| lag.p99).reduce(f64::max).filter(|lag| lag.is_finite())?;
     let said = number::alone(worst, Unit::Seconds);
     Some(if worst < LATE {
         badge(

@@ -86,7 +86,7 @@ pub fn change(said: changes::Said) -> ChangeText {
         percent: said.percent,
         interval: said.interval,
         class,
-        verdict: said.change.verdict.word(),
+        verdict: said.change.verdict.into(),
     }
 }
 
@@ -158,7 +158,8 @@ pub fn quoted(arg: &str) -> String {
 
 /// A sampler in one line.
 pub fn meter(sampler: &Sampler) -> String {
-    let mut parts = vec![format!("{} {}: {}", sampler.tool.name, sampler.tool.version, sampler.meters.join(", "))];
+    let tool = sampler.tool.as_ref().map_or("sampler".to_owned(), |tool| format!("{} {}", tool.name, tool.version));
+    let mut parts = vec![format!("{tool}: {}", sampler.meters.join(", "))];
     parts.extend(sampler.machine.clone());
     parts.extend(sampler.measures.as_ref().map(|m| format!("measures {}", m.join(", "))));
     parts.extend(sampler.total_domain.as_ref().map(|d| format!("total {d}")));
