@@ -137,7 +137,7 @@ struct Wire<'a> {
     #[serde(default)]
     memory_reason: Present,
     #[serde(default)]
-    truth: Present,
+    ground_truth: Present,
 }
 
 /// Whether a field stands in the line, null or not.
@@ -230,7 +230,7 @@ fn asked(line: &str) -> Result<Heard, serde_json::Error> {
         elsewhere: wire.endpoint.is_some_and(|endpoint| !is_of_this_machine(&endpoint)),
         had_power: wire.power.some,
         had_memory: wire.memory.some,
-        enriched: [wire.power, wire.power_reason, wire.memory, wire.memory_reason, wire.truth]
+        enriched: [wire.power, wire.power_reason, wire.memory, wire.memory_reason, wire.ground_truth]
             .iter()
             .any(|field| field.there),
     })))
