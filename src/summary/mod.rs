@@ -22,7 +22,6 @@ mod group;
 mod key;
 mod label;
 mod metric;
-mod natural;
 mod outlying;
 mod prepared;
 mod prompts;
