@@ -9,7 +9,7 @@ export PATH := $(BIN_DIR):$(PATH)
 
 PROGRAMS := llm-models llm-run power-sample mem-sample bench-join bench-report llm-sim
 
-.PHONY: help build demo lmstudio-bench openrouter-bench token-rate ollama-bench calibrate \
+.PHONY: help build demo lmstudio-bench openrouter-bench token-rate ollama-bench accuracy \
 	test test-real check check-macos screenshot bless bench bench-pure install clean
 
 help: ## this list
@@ -35,11 +35,11 @@ token-rate: build ## MODE=openrouter|minimax|… CONCURRENCY=1,5,10 PROMPTS=… 
 ollama-bench: build ## every model of Ollama at several levels of concurrency
 	@pipelines/ollama.sh
 
-calibrate: ## LEVELS=1,8,64,… DURATION=10s: up to which load this machine measures right, against the simulator
+accuracy: ## LEVELS=1,8,64,… DURATION=10s: up to which load this machine measures right, against the simulator
 ifndef BIN
 	cargo build --locked --release
 endif
-	@PATH="$(RELEASE_DIR):$$PATH" pipelines/calibrate.sh
+	@PATH="$(RELEASE_DIR):$$PATH" pipelines/accuracy.sh
 
 test: ## the tests that a fresh machine can run
 	cargo test --locked
@@ -66,7 +66,7 @@ screenshot: build ## docs/demo*.png: the page of a demo in headless Chromium, ta
 	@dir=$$(ls -d reports/demo-* 2> /dev/null | tail -1); [ -n "$$dir" ] || { pipelines/demo.sh; dir=$$(ls -d reports/demo-* | tail -1); }; \
 	CI=1 SCREENSHOTS_OF="$$PWD/$$dir" cargo test --locked --test suite report::pictures
 
-bless: ## write anew what is generated and checked in: the JSON Schema, golden files
+bless: ## generate the checked-in files: docs/records.md, the JSON Schema, golden files
 	BLESS=1 cargo test --locked
 
 bench: ## BENCH_ONLY=report BENCH_QUICK=1: speed, memory and cost of whole programs beside their neighbours, into docs/performance.md

@@ -39,11 +39,11 @@ lines() {
 readings() {
     awk -v n="$1" -v what="$2" 'BEGIN {
         t = 1700000000; m = 1000; n += 24
-        sampler = "\"tool\":{\"name\":\"sampler\",\"version\":\"0\"},\"boot\":\"b1\",\"sources\":[\"x\"],\"total_domain\":\"package-0+dram-0\",\"interval_seconds\":0.5}"
+        sampler = "\"tool\":{\"name\":\"sampler\",\"version\":\"0\"},\"boot\":\"b1\",\"meters\":[\"x\"],\"total_domain\":\"package-0+dram-0\",\"interval_seconds\":0.5}"
         printf "{\"type\":\"sampler\",\"v\":1,\"event\":\"start\",\"ts\":%.6f,\"mono\":%.6f,%s\n", t, m, sampler
         for (i = 1; i <= n; i++) {
             at = i / 2
-            if (what == "power") printf "{\"type\":\"power\",\"v\":1,\"ts\":%.6f,\"mono\":%.6f,\"seq\":%d,\"source\":\"x\",\"kind\":\"window\",\"window_seconds\":0.5,\"watts\":{\"package-0\":%.1f,\"dram-0\":3.0}}\n", t + at, m + at, i, 30 + i % 7
+            if (what == "power") printf "{\"type\":\"power\",\"v\":1,\"ts\":%.6f,\"mono\":%.6f,\"seq\":%d,\"meter\":\"x\",\"kind\":\"window\",\"window_seconds\":0.5,\"watts\":{\"package-0\":%.1f,\"dram-0\":3.0}}\n", t + at, m + at, i, 30 + i % 7
             else printf "{\"type\":\"memory\",\"v\":1,\"ts\":%.6f,\"mono\":%.6f,\"seq\":%d,\"system\":{\"used_bytes\":%d,\"available_bytes\":1000000000,\"total_bytes\":16000000000},\"processes\":1,\"rss_bytes\":%d}\n", t + at, m + at, i, 1000000000 + i, 500000000 + i
         }
         printf "{\"type\":\"sampler\",\"v\":1,\"event\":\"end\",\"ts\":%.6f,\"mono\":%.6f,%s\n", t + at, m + at, sampler

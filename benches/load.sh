@@ -6,7 +6,7 @@
 #                              BENCH_QUICK=1 tries all with one round of small numbers
 #
 # Parts: paced (1,000 streams of 50 tokens/s: CPU per chunk, memory, error against the server's own log), one (the same in one
-# event loop), scale (500 and 8,000 streams with as many chunks per second), many (10,000 streams at once), http2, plain (requests
+# event loop), scale (500 and 8,000 streams with as many chunks per second), many (10,000 streams at once), plain (requests
 # per second without streams, beside oha where that is installed), open (2,000 requests per second that arrive at random), start
 # (cold start and size: only where it is asked for, or where there is no start.sh beside this).
 # A round of all of them takes about four minutes. Each row is there as soon as its part is measured, so that of a run that is
@@ -17,7 +17,7 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 rounds=${BENCH_ROUNDS:-5}
-parts=${ONLY:-paced one scale many http2 plain open $([ -e "$(dirname "$0")/start.sh" ] || echo start)}
+parts=${ONLY:-paced one scale many plain open $([ -e "$(dirname "$0")/start.sh" ] || echo start)}
 fewer=1 few=5
 if [ -n "${BENCH_QUICK:-}" ]; then rounds=1 fewer=20 few=1; fi
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/llm-bench
@@ -151,7 +151,6 @@ if wants scale; then
     paced '8,000 at 3.1/s' scale8000 8000 1 320ms 60 8s
 fi
 if wants many; then paced '10,000 at 2/s' many 10000 1 500ms 30 10s; fi
-if wants http2; then paced '1,000 at 50/s, --http2' http2 1000 2 20ms 250 2s --http2; fi
 echo
 echo "CPU is user and system of the whole process, its start and its requests included, over all chunks. The error is the distance of" \
     "\`ttft_seconds\` from what the server's log says, of the requests that count; the server's own lateness is in it: it is later" \

@@ -6,12 +6,12 @@ use criterion::{BatchSize, Criterion, Throughput};
 use llm_bench::chat::sse::{Event, Parser};
 use llm_bench::join::{Piece, Reading, Series, hear};
 use llm_bench::record::{self, Outcome, PowerKind, Record};
-use llm_bench::stats::{Counts, Histogram, Merged};
+use llm_bench::stats::{ClassCounts, Histogram, HistogramSum};
 use llm_bench::summary::{self, Collector};
 use std::hint::black_box;
 
 /// A result as llm-run writes it.
-const RESULT: &str = r#"{"type":"result","v":1,"run":"bench-20261122-000000","id":17,"key":"0123456789abcdef","source":"openai","model":"org/model-3b","served_model":"org/model-3b","endpoint":"http://127.0.0.1:8080/v1/chat/completions","api":"openai","generation_id":"chatcmpl-0000000017","timestamp":"2023-11-14T22:13:20.000Z","start_ts":1700000000.34,"start_mono":10000.34,"timing_seconds":{"headers":0.013072,"first_event":0.052288,"first_token":0.052288,"first_output_token":0.052288,"last_token":0.694188,"end":0.694288},"ttft_seconds":0.052288,"time_to_first_output_token_seconds":0.052288,"generation_time_seconds":0.694288,"tpot_corrected_seconds":0.0131,"tpot_seconds":0.0131,"inter_chunk_latency_seconds":{"count":49,"mean":0.0131,"min":0.01048,"p50":0.0131,"p90":0.01441,"p95":0.01572,"p99":0.01965,"max":0.02096,"histogram":"HISTAwAAAGIAAAAAAAAAAwAAAAAAAAABAAAAANaTpAA/8AAAAAAAAO83AqUDAvEBAi8CAwJlAisCLQIHAhMCCwIRAlECPwIBAgkCDQITAgECPQICBwICCQICGwIFAgECBwIJAg8CBwIHAjECHQIHAhECMwIXAjMCAhMCCQItAgMCFwIBAgECqQEC"},"tokens":{"input":27,"output":50,"source":"usage"},"chunks":{"count":50,"reads":50,"max_per_read":1,"first_tokens":{"tokens":1.0,"exact":false}},"usage":{"prompt_tokens":10,"completion_tokens":50,"total_tokens":60},"derived":{"tokens_per_second":72.016223,"decode_tokens_per_second":76.335878,"prompt_tokens_per_second":191.249235},"concurrency":1,"phase":"measure","repetition":1,"in_flight":1,"finish_reason":"stop","prompt":{"id":"p17","temperature":0.7,"max_tokens":512},"files":{"text":"org_model-3b.txt"},"errors":{"load":null,"generation":null},"error":null,"client":{"lag_seconds":{"p50":0.00001,"p99":0.0002,"max":0.000512}}}"#;
+const RESULT: &str = r#"{"type":"result","v":1,"run":"bench-20261122-000000","id":1,"key":"4e9d34e8247e5f86","source":"openai","model":"org/model-1b","served_model":"org/model-1b","endpoint":"http://127.0.0.1:8080/v1/chat/completions","api":"openai","generation_id":"chatcmpl-be091c008c9f582b27d6478f237ebb5d","timestamp":"2023-11-14T22:13:20.020Z","start_ts":1700000000.02,"start_mono":10000.019999980927,"timing_seconds":{"headers":0.042249727699999996,"first_event":0.16899891079999999,"first_token":0.16899891079999999,"first_output_token":0.16899891079999999,"last_token":2.1385603138,"end":2.1393671947999997},"ttft_seconds":0.16899891079999999,"time_to_first_output_token_seconds":0.16899891079999999,"generation_time_seconds":2.1393671947999997,"tpot_corrected_seconds":0.010942007794444443,"tpot_seconds":0.010942007794444443,"inter_chunk_latency_seconds":{"count":180,"mean":0.010942007794444444,"min":0.000016823,"p50":0.010779134999999999,"p90":0.0151810791,"p95":0.016936046849999997,"p99":0.02085257412,"p999":0.02097187132,"max":0.020976511,"histogram":"HISTEwAAAUkAAAAAAAAAAwAAAAAAAAABAAAAANaTpAA/8AAAAAAAACECLwIC6TMClwICowECFQIZAm8CBwJLAkUCIQJrAjECAg8CJwIAAisCAwIJAgACFwIJAg0CCQIDAgIJAg0CbQIVAgUCFwIPAhkCKQIAAgUCAg8CDwIVAgsEAwILAg0CBQICQQIHAgQAAgMCDQIDAgsCAiECAAICAh0CMQQFAgMCAwIAAgUCAAIFAgAEBwIRAgsCAgcCEQIAAgcCCQQRAiUCJwIJAgcCAgINAhMCGwIHAgcEBQIDAgcCBwIDAgACAwIXAgkCBQIJAgcCAAIRAgIlAg0CAAIFAgMCAAIDBBkCIQIHAisCIwIRAg0CAwIFAhMCAwIHAgACBQQCAwIZAgUCQQIFAgACBwRpAhECAgUCAhkCAhsCEwIFAgACBQINAhMCVwIPAjMCCQJJAicCJQJLAikCBQIFAgkCZQINAmMCNwK3AQINAgAC"},"tokens":{"input":37,"output":181,"source":"usage"},"chunks":{"count":181,"reads":178,"max_per_read":2,"first_tokens":{"tokens":1.0,"exact":false}},"usage":{"prompt_tokens":37,"completion_tokens":181,"total_tokens":218},"derived":{"tokens_per_second":84.60445707494404,"decode_tokens_per_second":91.39090547054147,"prompt_tokens_per_second":218.93632228072326},"concurrency":4,"phase":"measure","repetition":1,"in_flight":4,"finish_reason":"stop","prompt":{"id":"p1","temperature":0.7,"max_tokens":512},"files":{"text":"org_model-1b-1.txt"},"errors":{"load":null,"generation":null},"error":null,"client":{"lag_seconds":{"count":200,"p50":1.426e-6,"p99":0.000108503,"max":0.000030317}}}"#;
 
 fn outcome() -> Option<Box<Outcome>> {
     match record::read(RESULT) {
@@ -66,14 +66,14 @@ fn histogram(c: &mut Criterion) {
         histogram
     };
     let (one, text) = (of(&gaps), of(&gaps).encode());
-    let (mut sum, mut counts, mut merged) = (Histogram::new(), Counts::default(), Merged::default());
+    let (mut sum, mut encoded) = (Histogram::new(), HistogramSum::default());
     let mut group = c.benchmark_group("histogram");
     group.bench_function("200 gaps counted", |b| b.iter(|| of(black_box(&gaps)).count()));
     group.bench_function("encode", |b| b.iter(|| one.encode().len()));
     group.bench_function("decode", |b| b.iter(|| Histogram::decode(black_box(&text)).is_ok()));
     group.bench_function("add", |b| b.iter(|| sum.add(black_box(&one)).is_ok()));
-    group.bench_function("add as text", |b| {
-        b.iter(|| counts.read(black_box(&text)).map(|()| merged.add(&counts)).is_ok())
+    group.bench_function("add encoded", |b| {
+        b.iter(|| ClassCounts::read(black_box(&text)).map(|counts| encoded.add(&counts, None)).is_ok())
     });
     group.finish();
 }

@@ -35,7 +35,7 @@ row() {
     shift 2
     local file
     file=$dir/row-$(printf '%02d' ${#rows[@]})
-    "$@" --for "${seconds}s" 2> "$file.err" | jq -r --arg what "$what" --arg target "$target" --argjson seconds "$seconds" '
+    "$@" --duration "${seconds}s" 2> "$file.err" | jq -r --arg what "$what" --arg target "$target" --argjson seconds "$seconds" '
         select(.event == "end") | (.cpu_seconds / $seconds * 1e5 | round / 1e3) as $share
         | "| \($what) | \(.samples) | \(.gaps) | \($share) % | \(
             if $target == "-" then "–" else "\($target) %" + (if $share < ($target | tonumber) then "" else " **missed**" end) end) |"
@@ -44,8 +44,8 @@ row() {
 }
 
 followed=${pids[-1]}
-row "power-sample, every 1 s" 0.1 power-sample --source rapl --sysfs-root "$dir" --interval 1s
-row "power-sample, every 100 ms" - power-sample --source rapl --sysfs-root "$dir" --interval 100ms
+row "power-sample, every 1 s" 0.1 power-sample --meter rapl --sysfs-root "$dir" --interval 1s
+row "power-sample, every 100 ms" - power-sample --meter rapl --sysfs-root "$dir" --interval 100ms
 row "mem-sample, every 1 s" 0.5 mem-sample --pid "$followed" --interval 1s
 row "mem-sample, every 100 ms" - mem-sample --pid "$followed" --interval 100ms
 row "mem-sample, every 1 s, nobody found" 0.5 mem-sample --quiet --name '^no-such-server$' --interval 1s

@@ -53,7 +53,7 @@ memory() {
     case $1 in
         llm-models) timed "$dir/memory" llm-models openai --base-url "$url" ;;
         llm-run) timed "$dir/memory" llm-run --quiet --base-url "$url" --source openai --prompt hi --warmup 0 "$dir/model" ;;
-        power-sample) timed "$dir/memory" power-sample --quiet --source estimate --tdp-watts 30 --count 1 ;;
+        power-sample) timed "$dir/memory" power-sample --quiet --meter estimate --tdp-watts 30 --count 1 ;;
         mem-sample) timed "$dir/memory" mem-sample --quiet --pid $$ --count 1 ;;
         bench-join) timed "$dir/memory" bench-join --quiet "$dir/results.ndjson" ;;
         bench-report) timed "$dir/memory" bench-report --quiet "$dir/results.ndjson" ;;

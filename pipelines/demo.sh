@@ -41,7 +41,7 @@ mkfifo "$work/meter"
 serve lmstudio --profile lmstudio --ttft 300ms --itl 8ms --tokens 400 --load-time 800ms --load-bytes 96MB \
     --power-log "$work/meter" --power-interval 250ms
 DIR=$dir BASE_URL=$url INTERVAL=250ms SETTLE=2s \
-    POWER_ARGS="--source powermetrics --from $work/meter" MEM_ARGS="--pid ${servers[0]}" \
+    POWER_ARGS="--meter powermetrics --from $work/meter" MEM_ARGS="--pid ${servers[0]}" \
     "$here/lmstudio.sh" > /dev/null
 
 echo "OpenRouter: four at once, with prices" >&2

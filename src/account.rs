@@ -150,9 +150,9 @@ fn compare(outcome: &mut Outcome, mut entry: Map<String, Value>) {
                 doubts.push("cost_differs");
             }
         }
-        (none, Some(usd)) => *none = Some(Cost { usd, source: CostSource::Generation, verified_usd: Some(usd) }),
+        (none, Some(usd)) => *none = Some(Cost { usd, source: Some(CostSource::Generation), verified_usd: Some(usd) }),
     }
-    if let Some(tokens) = outcome.tokens.as_ref().filter(|tokens| tokens.source == TokenSource::Usage) {
+    if let Some(tokens) = outcome.tokens.as_ref().filter(|tokens| tokens.source == Some(TokenSource::Usage)) {
         let differs = |name: &str, ours: Option<u64>| number(name).zip(ours).is_some_and(|(a, b)| a != b as f64);
         if differs("native_tokens_prompt", tokens.input) || differs("native_tokens_completion", tokens.output) {
             doubts.push("tokens_differ");
@@ -181,8 +181,13 @@ mod tests {
 
     fn result(usd: Option<f64>) -> Outcome {
         Outcome {
-            cost: usd.map(|usd| Cost { usd, source: CostSource::Usage, verified_usd: None }),
-            tokens: Some(Tokens { input: Some(5), output: Some(12), source: TokenSource::Usage, ..Tokens::default() }),
+            cost: usd.map(|usd| Cost { usd, source: Some(CostSource::Usage), verified_usd: None }),
+            tokens: Some(Tokens {
+                input: Some(5),
+                output: Some(12),
+                source: Some(TokenSource::Usage),
+                ..Tokens::default()
+            }),
             ..Outcome::default()
         }
     }
@@ -218,7 +223,7 @@ mod tests {
             Some(Failure { kind: FailureKind::Truncated, status: None, message: "x".into(), retryable: true });
         compare(&mut outcome, json!({"total_cost": 0.25}).as_object().unwrap().clone());
         let cost = outcome.cost.unwrap();
-        assert_eq!((cost.usd, cost.source, cost.verified_usd), (0.25, CostSource::Generation, Some(0.25)));
+        assert_eq!((cost.usd, cost.source, cost.verified_usd), (0.25, Some(CostSource::Generation), Some(0.25)));
     }
 
     #[test]

@@ -7,7 +7,6 @@
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, Exp1};
-use std::fmt;
 use std::time::Duration;
 
 /// One load level.
@@ -30,21 +29,13 @@ pub enum Level {
 }
 
 /// How the arrivals of an open loop are spaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, strum::Display)]
+#[strum(serialize_all = "lowercase")]
 pub enum Arrival {
     /// Independent of each other, as many users are: exponential gaps.
     Poisson,
     /// Equal gaps.
     Constant,
-}
-
-impl fmt::Display for Arrival {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Arrival::Poisson => "poisson",
-            Arrival::Constant => "constant",
-        })
-    }
 }
 
 impl Level {

@@ -1,24 +1,23 @@
-//! Quantiles and histograms: what a set of numbers says, and nothing when there is no number.
+//! Quantiles, histograms and sketches of many numbers.
 //!
-//! A mean over nothing is `None`, never zero and never NaN. Exact samples are sorted; the gaps of streams, of which there
-//! may be millions, go into an HdrHistogram of microseconds that merges exactly across requests, runs and hosts.
+//! A mean over no numbers is `None`, never zero and never NaN. There is one definition of a percentile: Hyndman and Fan's
+//! type 7, of the numbers themselves ([`quantiles`]), or of the classes that a [`Histogram`] or a [`Sketch`] counted them in.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use hdrhistogram::Histogram as Hdr;
-use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
+mod histogram;
+mod ranks;
+mod sketch;
+mod sum;
 
-mod merged;
+pub use histogram::Histogram;
+pub use sketch::Sketch;
+pub use sum::{ClassCounts, HistogramSum};
 
-pub use merged::{Counts, Merged};
+use crate::record::Quantiles;
 
 /// The `q`-quantile (0 to 1) of sorted numbers, linear between neighbours: Hyndman and Fan's type 7, as numpy and R
 /// compute it by default. `None` for no numbers.
 pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    let at = q.clamp(0.0, 1.0) * last as f64;
-    let (low, high) = (at.floor() as usize, at.ceil() as usize);
-    Some(sorted[low] + (sorted[high] - sorted[low]) * (at - low as f64))
+    ranks::quantile(sorted.len() as u64, q, |rank| sorted[rank as usize])
 }
 
 /// The arithmetic mean; `None` for no numbers.
@@ -29,194 +28,30 @@ pub fn mean(values: &[f64]) -> Option<f64> {
 /// The finite ones of `values`, sorted.
 pub fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
     let mut sorted: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).collect();
-    sorted.sort_by(f64::total_cmp);
+    sorted.sort_unstable_by(f64::total_cmp);
     sorted
 }
 
-/// Whether a sample of `n` can tell its `q`-quantile: at least five observations must lie beyond it on its thin side.
-pub fn supports(n: usize, q: f64) -> bool {
-    n as f64 * (1.0 - q).min(q) >= 5.0 - 1e-9
+/// How many numbers stand for all of them where they are drawn, about.
+const DRAWN: u64 = 512;
+
+/// Some of sorted numbers, each with how many it stands for: enough of them to draw all.
+pub fn drawn(sorted: &[f64]) -> Vec<(f64, u64)> {
+    ranks::drawn(sorted.len() as u64, DRAWN, |rank| sorted[rank as usize])
 }
 
-/// The numbers people ask of a sample.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spread {
-    /// How many.
-    pub n: usize,
-    /// Their mean.
-    pub mean: f64,
-    /// The smallest.
-    pub min: f64,
-    /// The median.
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: f64,
-    /// The 95th percentile.
-    pub p95: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The largest.
-    pub max: f64,
-}
-
-/// The spread of the finite ones of `values`; `None` when there are none.
-pub fn spread(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
+/// The statistics of the finite ones of `values`; `None` when there are none.
+pub fn quantiles(values: impl IntoIterator<Item = f64>) -> Option<Quantiles> {
     let sorted = sorted(values);
-    let q = |q| quantile(&sorted, q);
-    Some(Spread {
-        n: sorted.len(),
-        mean: mean(&sorted)?,
-        min: *sorted.first()?,
-        p50: q(0.5)?,
-        p90: q(0.9)?,
-        p95: q(0.95)?,
-        p99: q(0.99)?,
-        max: *sorted.last()?,
-    })
+    let ends = Quantiles {
+        count: sorted.len() as u64,
+        mean: mean(&sorted),
+        min: sorted.first().copied(),
+        max: sorted.last().copied(),
+        ..Quantiles::default()
+    };
+    (ends.count > 0).then(|| ends.with_percentiles(|fraction| quantile(&sorted, fraction)))
 }
-
-/// A histogram of durations: microseconds from 1 to an hour, three significant digits. (Zero is kept as zero.)
-#[derive(Debug, Clone)]
-pub struct Histogram(Hdr<u64>);
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Histogram {
-    /// An empty one.
-    pub fn new() -> Self {
-        // Three digits from 1 µs: the bounds are constants that the crate accepts.
-        Self(Hdr::new_with_max(HOUR_MICROS, 3).unwrap_or_else(|_| unreachable!("1 µs to 1 h at 3 digits is valid")))
-    }
-
-    /// Counts one duration, in nanoseconds; longer than an hour counts as an hour.
-    pub fn add_ns(&mut self, nanos: u64) {
-        self.0.saturating_record(((nanos + 500) / 1000).min(HOUR_MICROS));
-    }
-
-    /// Counts everything that `other` counted.
-    ///
-    /// # Errors
-    /// When `other` holds values beyond an hour, which this program never writes.
-    pub fn add(&mut self, other: &Histogram) -> Result<(), String> {
-        self.0.add(&other.0).map_err(|why| format!("histograms do not add up: {why:?}"))
-    }
-
-    /// How many durations were counted.
-    pub fn count(&self) -> u64 {
-        self.0.len()
-    }
-
-    /// The `q`-quantile in seconds; `None` when nothing was counted.
-    pub fn quantile(&self, q: f64) -> Option<f64> {
-        (!self.0.is_empty()).then(|| self.0.value_at_quantile(q) as f64 / 1e6)
-    }
-
-    /// The mean in seconds, as exact as the classes are; `None` when nothing was counted.
-    pub fn mean(&self) -> Option<f64> {
-        (!self.0.is_empty()).then(|| self.0.mean() / 1e6)
-    }
-
-    /// The classes in which something was counted: the upper end in seconds, and how many.
-    pub fn classes(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
-        self.0.iter_recorded().map(|class| (class.value_iterated_to() as f64 / 1e6, class.count_at_value()))
-    }
-
-    /// Base64 of HdrHistogram's V2 encoding.
-    pub fn encode(&self) -> String {
-        let mut bytes = Vec::new();
-        // Writing into memory fails only for counts beyond i64, which nothing here can reach.
-        let _ = V2Serializer::new().serialize(&self.0, &mut bytes);
-        BASE64.encode(bytes)
-    }
-
-    /// Reads what [`Histogram::encode`], or any HdrHistogram library, wrote.
-    ///
-    /// # Errors
-    /// When it is not base64 of a V2 histogram of microseconds.
-    pub fn decode(text: &str) -> Result<Self, String> {
-        let bytes = BASE64.decode(text.trim()).map_err(|why| format!("not base64: {why}"))?;
-        // The header promises how large the table is; nobody's gaps are longer than days or finer than three digits.
-        let field = |at: usize, n: usize| {
-            bytes.get(at..at + n).map(|bytes| bytes.iter().fold(0u64, |value, byte| (value << 8) | u64::from(*byte)))
-        };
-        let (digits, highest) = (field(12, 4), field(24, 8));
-        if digits.is_none_or(|digits| digits > 3) || highest.is_none_or(|highest| highest > HOUR_MICROS * 48) {
-            return Err("not a histogram of microseconds with three digits".into());
-        }
-        let hdr = Deserializer::new()
-            .deserialize(&mut bytes.as_slice())
-            .map_err(|why| format!("not an HdrHistogram V2: {why:?}"))?;
-        Ok(Self(hdr))
-    }
-}
-
-const HOUR_MICROS: u64 = 3_600_000_000;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn quantiles_are_those_of_numpy() {
-        for (values, q, expect) in [
-            (vec![], 0.5, None),
-            (vec![3.0], 0.99, Some(3.0)),
-            (vec![1.0, 2.0], 0.5, Some(1.5)),
-            (vec![1.0, 2.0, 3.0, 4.0], 0.95, Some(3.85)),
-            (vec![1.0, 2.0, 3.0, 4.0], 0.0, Some(1.0)),
-            (vec![1.0, 2.0, 3.0, 4.0], 1.0, Some(4.0)),
-        ] {
-            let got = quantile(&values, q);
-            assert!(
-                got == expect || got.zip(expect).is_some_and(|(a, b)| (a - b).abs() < 1e-12),
-                "{values:?} {q}: {got:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn nothing_has_no_mean_and_no_spread() {
-        assert_eq!(mean(&[]), None);
-        assert_eq!(spread([f64::NAN, f64::INFINITY]), None);
-    }
-
-    #[test]
-    fn a_small_sample_does_not_know_its_tail() {
-        for (n, q, can) in [(9, 0.5, false), (10, 0.5, true), (99, 0.95, false), (100, 0.95, true), (499, 0.99, false)]
-        {
-            assert_eq!(supports(n, q), can, "{n} {q}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn quantiles_rise_and_stay_inside(values in proptest::collection::vec(-1e6..1e6f64, 1..60)) {
-            let sorted = sorted(values);
-            let mut last = sorted[0];
-            for step in 0..=20 {
-                let q = quantile(&sorted, f64::from(step) / 20.0).unwrap();
-                prop_assert!(q >= last - 1e-9 && q <= sorted[sorted.len() - 1] + 1e-9);
-                last = q;
-            }
-        }
-
-        #[test]
-        fn histograms_of_parts_add_up_to_the_histogram_of_all(
-            a in proptest::collection::vec(0..10_000_000_000u64, 0..50),
-            b in proptest::collection::vec(0..10_000_000_000u64, 0..50),
-        ) {
-            let (mut one, mut two, mut all) = (Histogram::new(), Histogram::new(), Histogram::new());
-            a.iter().for_each(|&v| { one.add_ns(v); all.add_ns(v) });
-            b.iter().for_each(|&v| { two.add_ns(v); all.add_ns(v) });
-            let mut sum = Histogram::decode(&one.encode()).unwrap();
-            sum.add(&Histogram::decode(&two.encode()).unwrap()).unwrap();
-            prop_assert_eq!(sum.count(), all.count());
-            prop_assert_eq!(sum.encode(), all.encode());
-        }
-    }
-}
+mod tests;

@@ -1,114 +1,82 @@
-//! The contract: what the documents say, what the types say and what the programs write are the same.
+//! The contract: what the types, the schema, the examples and the programs say is the same, and foreign records are read.
 
 use crate::common::sim::Sim;
-use crate::common::{bash, root, run, run_with};
-use serde_json::Value;
+use crate::common::{bash, command, root, run, run_with, testdata};
+use llm_bench::record::schema;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-fn schema() -> Value {
-    serde_json::from_str(&run("llm-run", ["--generate", "schema"], "").exits(0).stdout).unwrap()
+/// A validator of lines for which an unknown field is an error. What a server sent raw has no fields of ours.
+struct Validator {
+    schemas: boon::Schemas,
+    types: BTreeMap<&'static str, boon::SchemaIndex>,
 }
 
-/// Of each section of docs/records.md, the fields or values that its table names.
-fn documented() -> BTreeMap<String, BTreeSet<String>> {
-    let text = std::fs::read_to_string(root().join("docs/records.md")).unwrap();
-    let mut sections: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut section = None;
-    for line in text.lines() {
-        if let Some(title) = line.strip_prefix("## ").or_else(|| line.strip_prefix("### ")) {
-            section = title.strip_prefix('`').and_then(|t| t.strip_suffix('`')).map(str::to_owned);
-        }
-        let (Some(section), Some(row)) = (&section, line.strip_prefix("| `")) else { continue };
-        let name = row.split('`').next().unwrap().trim_matches('"').to_owned();
-        sections.entry(section.clone()).or_default().insert(name);
+impl Validator {
+    fn new() -> Self {
+        let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
+        compiler.add_resource("records.json", closed(schema::document())).unwrap();
+        let mut compile = |name| compiler.compile(&format!("records.json#/$defs/{name}"), &mut schemas).unwrap();
+        let types = schema::types().iter().map(|record| (record.name, compile(record.name))).collect();
+        Self { schemas, types }
     }
-    sections
-}
 
-/// Of each type of the schema, its fields, or the values of an enumeration.
-fn known(schema: &Value) -> BTreeMap<String, BTreeSet<String>> {
-    let mut types = BTreeMap::new();
-    for (name, def) in schema["$defs"].as_object().unwrap() {
-        let mut names = BTreeSet::new();
-        if let Some(fields) = def["properties"].as_object() {
-            names.extend(fields.keys().cloned());
-        }
-        for value in def["oneOf"].as_array().into_iter().flatten() {
-            names.extend(value["const"].as_str().map(str::to_owned));
-            names.extend(value["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
-        }
-        if schema["oneOf"].as_array().unwrap().iter().any(|one| one["$ref"] == format!("#/$defs/{name}")) {
-            names.remove("type");
-            names.remove("v");
-        }
-        types.insert(name.clone(), names);
+    fn refuses(&self, record: &Value) -> bool {
+        let kind = record["type"].as_str().unwrap_or_default();
+        self.types.get(kind).is_none_or(|schema| self.schemas.validate(record, *schema).is_err())
     }
-    types
-}
 
-#[test]
-fn every_field_of_the_types_is_documented_and_every_documented_field_is_of_the_types() {
-    let (documented, known) = (documented(), known(&schema()));
-    let names = |map: &BTreeMap<String, BTreeSet<String>>| map.keys().cloned().collect::<BTreeSet<_>>();
-    assert_eq!(names(&documented), names(&known), "sections of docs/records.md and types");
-    for (name, fields) in &known {
-        assert_eq!(&documented[name], fields, "docs/records.md, section `{name}`, and the type");
+    /// Asserts that a record is of the contract; its type.
+    #[track_caller]
+    fn check(&self, record: &Value) -> &'static str {
+        let kind = record["type"].as_str().unwrap_or_default();
+        let (name, schema) = self.types.get_key_value(kind).unwrap_or_else(|| panic!("unknown type: {record}"));
+        self.schemas.validate(record, *schema).unwrap_or_else(|error| panic!("{error:#}\n{record:#}"));
+        name
     }
 }
 
-#[test]
-fn the_schema_in_docs_is_the_schema_of_the_programs() {
-    let path = root().join("docs/records.schema.json");
-    let made = run("llm-run", ["--generate", "schema"], "").exits(0).stdout;
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, &made).unwrap();
-    }
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), made, "run `make bless` and look at the difference");
-}
-
-/// The fields in `value` that `def` does not have, by path. What a server said raw is not ours to know.
-fn unknown(schema: &Value, def: &Value, value: &Value, path: &str, found: &mut BTreeSet<String>) {
-    if let Some(name) = def["$ref"].as_str() {
-        return unknown(schema, &schema["$defs"][name.rsplit('/').next().unwrap()], value, path, found);
-    }
-    if let Some(any) = def["anyOf"].as_array() {
-        for def in any.iter().filter(|def| def["type"] != "null") {
-            unknown(schema, def, value, path, found);
-        }
-        return;
-    }
-    match value {
-        Value::Object(fields) => {
-            let Some(known) = def["properties"].as_object() else {
-                if let Some(def) = def.get("additionalProperties") {
-                    fields.iter().for_each(|(key, value)| unknown(schema, def, value, &format!("{path}.{key}"), found));
-                }
-                return;
-            };
-            for (key, value) in fields {
-                let path = format!("{path}.{key}");
-                match known.get(key) {
-                    Some(def) => unknown(schema, def, value, &path, found),
-                    None => {
-                        found.insert(path);
-                    }
-                }
-            }
-        }
-        Value::Array(items) => {
-            if let Some(def) = def.get("items") {
-                items.iter().for_each(|item| unknown(schema, def, item, path, found));
+/// A schema in which no object has another field than its type names.
+fn closed(mut schema: Value) -> Value {
+    match &mut schema {
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = closed(item.take())),
+        Value::Object(keys) => {
+            keys.values_mut().for_each(|value| *value = closed(value.take()));
+            if keys.get("properties").is_some_and(|fields| fields.is_object() && fields.get("$ref").is_none()) {
+                keys.insert("additionalProperties".into(), false.into());
             }
         }
         _ => {}
+    }
+    schema
+}
+
+#[test]
+fn the_programs_print_the_schema_of_the_types() {
+    let printed = run("llm-run", ["--generate", "schema"], "").exits(0).stdout;
+    assert_eq!(printed, std::fs::read_to_string(root().join("docs/records.schema.json")).unwrap());
+}
+
+#[test]
+fn every_record_type_has_a_real_example() {
+    let validator = Validator::new();
+    for record in schema::types() {
+        let path = testdata(&format!("records/{}.json", record.name));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let example: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(validator.check(&example), record.name);
+        let mut unknown = example.clone();
+        unknown["surprise"] = json!(1);
+        assert!(validator.refuses(&unknown), "{}: a field that no type names", record.name);
+        let written: Value = serde_json::from_str(&(record.rewrite)(&example.to_string()).unwrap()).unwrap();
+        assert_eq!(written, example, "read and written again: testdata/records/make.sh makes the examples");
     }
 }
 
 #[test]
 fn every_field_that_the_programs_write_is_documented() {
-    let schema = schema();
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut found = BTreeSet::new();
+    let validator = Validator::new();
+    let mut seen = BTreeSet::new();
     for (profile, flags) in
         [("lmstudio", ""), ("openrouter", ""), ("ollama", ""), ("openai", "--save-text --save-stream")]
     {
@@ -116,7 +84,7 @@ fn every_field_that_the_programs_write_is_documented() {
         let folder = tempfile::tempdir().unwrap();
         let mut script = bash(
             r#"cd "$DIR"
-            power-sample --source powermetrics --from "$METER" > power.ndjson || [ $? -eq 1 ]
+            power-sample --meter powermetrics --from "$METER" > power.ndjson || [ $? -eq 1 ]
             mem-sample --pid "$PID" --interval 100ms --count 5 > mem.ndjson & sleep 0.3
             llm-models "$PROFILE" --base-url "$URL" |
                 llm-run --prompt hello --settle 100ms --artifacts . --max-tokens 9 --temperature 0.5 $FLAGS |
@@ -133,17 +101,113 @@ fn every_field_that_the_programs_write_is_documented() {
         script.envs([("PROFILE", profile), ("URL", &sim.url), ("FLAGS", flags)]);
         script.env("DIR", folder.path()).env("METER", meter).env("PID", sim.pid().to_string());
         for record in run_with(script, "").exits(0).records() {
-            let kind = record["type"].as_str().unwrap().to_owned();
-            unknown(&schema, &schema["$defs"][&kind], &record, &kind, &mut found);
-            *seen.entry(kind).or_default() += 1;
+            seen.insert(validator.check(&record));
         }
     }
-    assert_eq!(found, BTreeSet::new(), "fields that no document knows");
-    let kinds: Vec<&str> = seen.keys().map(String::as_str).collect();
     assert_eq!(
-        kinds,
+        seen.into_iter().collect::<Vec<_>>(),
         ["join_summary", "level", "load", "memory", "model", "power", "prompt", "result", "run", "run_end", "sampler"]
     );
+}
+
+/// The start of the one request in the tests of foreign records; it takes two seconds.
+const T: f64 = 1_700_000_000.0;
+
+fn lines(records: &[Value]) -> String {
+    records.iter().map(|record| format!("{record}\n")).collect()
+}
+
+/// The smallest records of another program: a start and a result.
+fn foreign_results() -> String {
+    lines(&[
+        json!({"type": "start", "v": 1, "id": 1, "start_ts": T}),
+        json!({"type": "result", "v": 1, "id": 1, "model": "m", "start_ts": T, "generation_time_seconds": 2}),
+    ])
+}
+
+/// Joins the request with readings; the result, and what bench-report makes of it.
+fn joined(readings: &str, status: i32) -> (Value, Value, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("results.ndjson", &foreign_results());
+    write("power.ndjson", readings);
+    let memory = [0, 1, 2].map(|at| json!({"type": "memory", "v": 1, "ts": T + f64::from(at), "rss_bytes": 1000 + at}));
+    write("memory.ndjson", &lines(&memory));
+    let mut join = command("bench-join");
+    join.current_dir(&folder).args(["--power", "power.ndjson", "--mem", "memory.ndjson", "results.ndjson"]);
+    let ran = run_with(join, "").exits(status);
+    let summary = run("bench-report", ["--format", "json"], &ran.stdout).exits(0).stdout;
+    (ran.of_type("result")[0].clone(), serde_json::from_str(&summary).unwrap(), ran.stderr)
+}
+
+#[test]
+fn minimal_foreign_records_give_the_right_joules() {
+    let at = |seconds: i32, fields: Value| {
+        let mut record = json!({"type": "power", "v": 1, "ts": T + f64::from(seconds)});
+        record.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        record
+    };
+    let sampler = |event: Value| json!({"type": "sampler", "v": 1, "event": event});
+    let every = |fields: &dyn Fn(i32) -> Value| lines(&(0..=3).map(|s| at(s, fields(s))).collect::<Vec<_>>());
+    let watts = |watts: i32| json!({"watts": {"wall": watts}});
+    let bare = json!({"type": "sampler", "v": 1});
+    for (name, readings, joules) in [
+        ("instants: 30 W for 2 s", every(&|_| watts(30)), 60.0),
+        ("instants: from 10 to 50 W in 2 s, 30 W on average", every(&|s| watts(10 + 20 * s)), 60.0),
+        (
+            "windows: 20 W, then 50 W, 1 s each",
+            every(&|s| json!({"window_seconds": 1, "watts": {"wall": 30 * s - 10}})),
+            70.0,
+        ),
+        ("windows of joules alone", every(&|s| json!({"window_seconds": 1, "joules": {"wall": 10 * s}})), 30.0),
+        ("a counter: 7 J per second", every(&|s| json!({"joules": {"wall": 1000 + 7 * s}})), 14.0),
+        ("a kind that is named", every(&|s| json!({"kind": "counter", "watts": {}, "joules": {"wall": 4 * s}})), 8.0),
+        ("samplers", lines(&[bare.clone(), at(0, watts(5)), at(2, watts(5)), sampler(json!("end"))]), 10.0),
+    ] {
+        let (result, summary, _) = joined(&readings, 0);
+        assert_eq!(result["power"]["energy_joules"], joules, "{name}: {result:#}");
+        assert_eq!(result["power"]["coverage"], 1.0, "{name}");
+        assert_eq!(result["memory"]["high_water"]["rss_bytes"], 1002, "{name}");
+        assert_eq!(summary["groups"][0]["metrics"]["energy_joules"]["mean"], joules, "{name}: {summary:#}");
+    }
+}
+
+#[test]
+fn readings_without_an_energy_are_refused_by_line() {
+    for (bad, reason) in [
+        (r#"{"type":"power","v":1,"watts":{"wall":30}}"#, "ts"),
+        (r#"{"type":"power","v":1,"ts":"now","watts":{"wall":30}}"#, "f64"),
+        (r#"{"type":"power","v":1,"ts":1,"watts":30}"#, "map"),
+        (r#"{"type":"power","v":1,"ts":1,"watts":{"wall":"30"}}"#, "f64"),
+        (r#"{"type":"power","v":1,"ts":1}"#, "watts"),
+        (r#"{"type":"power","v":1,"ts":1,"window_seconds":1}"#, "joules"),
+        (r#"{"type":"power","v":1,"ts":1,"kind":"counter","watts":{"wall":30}}"#, "joules"),
+        (r#"{"type":"power","v":1,"ts":1,"kind":"average","watts":{"wall":30}}"#, "average"),
+        (r#"{"type":"sampler","v":1,"event":"middle"}"#, "middle"),
+    ] {
+        let good = [0.0, 2.0].map(|at| json!({"type": "power", "v": 1, "ts": T + at, "watts": {"wall": 30}}));
+        let (result, _, stderr) = joined(&format!("{}\n{bad}\n{}\n", good[0], good[1]), 1);
+        let line = stderr.lines().find(|line| line.starts_with("bench-join: power.ndjson:2: ")).unwrap_or_default();
+        assert!(line.contains(reason), "{bad}: {stderr}");
+        assert_eq!(result["power"]["energy_joules"], 60.0, "{bad}");
+    }
+}
+
+#[test]
+fn a_foreign_result_needs_no_more_than_a_model() {
+    for fields in [
+        json!({}),
+        json!({"tokens": {"input": 3, "output": 4}, "chunks": {"count": 2}, "cost": {"usd": 0.5}, "prompt": {}}),
+        json!({"error": {}, "attempts": [{}]}),
+        json!({"error": {"kind": "out_of_memory", "message": "x"}}),
+        json!({"power": {"energy_joules": 60}, "memory": {"high_water": {"rss_bytes": 5}, "baseline": {}}}),
+    ] {
+        let mut result = json!({"type": "result", "v": 1, "model": "m"});
+        result.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let ran = run("bench-report", ["--format", "json"], format!("{result}\n")).exits(0);
+        let summary: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(summary["groups"][0]["model"], "m", "{result}");
+    }
 }
 
 /// The words that the sources put among the warnings of a result.

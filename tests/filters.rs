@@ -130,10 +130,7 @@ fn of_very_many_bad_lines_every_program_tells_ten_and_the_rest_in_one_line() {
     let sharegpt = r#"{"conversations":[{"from":"human","value":"hi"}]}"#;
     for (name, text) in [
         ("results", flood(result)),
-        (
-            "power",
-            flood(r#"{"type":"power","v":1,"ts":1.0,"seq":1,"source":"x","kind":"instant","watts":{"cpu":1.0}}"#),
-        ),
+        ("power", flood(r#"{"type":"power","v":1,"ts":1.0,"seq":1,"meter":"x","kind":"instant","watts":{"cpu":1.0}}"#)),
         ("models", flood(model)),
         ("ids", flood("m")),
         ("prompts", flood(r#"{"text":"hi"}"#)),

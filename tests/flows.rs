@@ -318,7 +318,7 @@ fn a_flow_without_a_power_meter_goes_on_and_says_so() {
     let variables = [
         ("BASE_URL", sim.url.as_str()),
         ("SETTLE", "50ms"),
-        ("POWER_ARGS", "--source powermetrics --from /no/such/log"),
+        ("POWER_ARGS", "--meter powermetrics --from /no/such/log"),
     ];
     let ran = flow(desk.path(), "lmstudio-bench", &variables).exits(0);
     assert!(ran.stderr.contains("going on without power"), "{}", ran.stderr);

@@ -27,11 +27,11 @@ fn result(id: u64, model: &str, from: f64, to: f64) -> Value {
 
 fn sampler(event: &str) -> Value {
     json!({"type": "sampler", "v": 1, "event": event, "tool": {"name": "power-sample", "version": "0"}, "ts": T, "mono": 0.0,
-        "boot": "b", "sources": ["fake"], "total_domain": "cpu", "interval_seconds": 0.5})
+        "boot": "b", "meters": ["fake"], "total_domain": "cpu", "interval_seconds": 0.5})
 }
 
 fn power(at: f64, watts: f64) -> Value {
-    json!({"type": "power", "v": 1, "ts": T + at, "mono": at, "seq": 1, "source": "fake", "kind": "window",
+    json!({"type": "power", "v": 1, "ts": T + at, "mono": at, "seq": 1, "meter": "fake", "kind": "window",
         "window_seconds": 0.5, "watts": {"cpu": watts}})
 }
 
@@ -496,7 +496,7 @@ fn memory_does_not_grow_with_the_stream() {
 fn a_live_sampler_is_never_blocked_by_us() {
     // More than a pipe holds, all of the present, and no result that needs it.
     let folder = tempfile::tempdir().unwrap();
-    let script = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo \"{\\\"type\\\":\\\"power\\\",\\\"v\\\":1,\\\"ts\\\":$(date +%s),\\\"seq\\\":$i,\\\"source\\\":\\\"x\\\",\\\"kind\\\":\\\"instant\\\",\\\"watts\\\":{\\\"cpu\\\":1}}\"; done; touch \"$DIR/done\"";
+    let script = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo \"{\\\"type\\\":\\\"power\\\",\\\"v\\\":1,\\\"ts\\\":$(date +%s),\\\"seq\\\":$i,\\\"meter\\\":\\\"x\\\",\\\"kind\\\":\\\"instant\\\",\\\"watts\\\":{\\\"cpu\\\":1}}\"; done; touch \"$DIR/done\"";
     let script = script.replace("$(date +%s)", "$EPOCHSECONDS");
     let mut script = bash(&format!("bench-join --power <({script}; true)"));
     script.env("DIR", folder.path()).stdin(Stdio::piped()).stdout(Stdio::null());
@@ -520,7 +520,7 @@ fn what_an_earlier_join_measured_is_kept_where_this_one_measured_nothing() {
     let old = r#"{"type":"result","v":1,"model":"m","start_ts":1000.0,"timing_seconds":{"end":1.0},"power":{"energy_joules":12.5,"coverage":1.0,"quality":"good","samples":3,"clock":"wall"}}"#;
     let folder = tempfile::tempdir().unwrap();
     let far = folder.path().join("power.ndjson");
-    std::fs::write(&far, "{\"type\":\"power\",\"v\":1,\"ts\":5000.0,\"seq\":1,\"source\":\"x\",\"kind\":\"window\",\"window_seconds\":1.0,\"watts\":{\"soc\":9.0}}\n").unwrap();
+    std::fs::write(&far, "{\"type\":\"power\",\"v\":1,\"ts\":5000.0,\"seq\":1,\"meter\":\"x\",\"kind\":\"window\",\"window_seconds\":1.0,\"watts\":{\"soc\":9.0}}\n").unwrap();
     let ran = run("bench-join", ["--wait", "100ms", "--power", far.to_str().unwrap()], old).exits(0);
     assert_eq!(ran.of_type("result")[0]["power"]["energy_joules"], 12.5, "{}", ran.stdout);
 }
@@ -531,10 +531,10 @@ fn readings_of_this_machine_say_nothing_of_a_request_that_another_one_served() {
     let power = folder.path().join("power.ndjson");
     let sampler = |event| {
         format!(
-            r#"{{"type":"sampler","v":1,"event":"{event}","tool":{{"name":"x","version":"0"}},"ts":1000.0,"mono":10.0,"boot":"b","sources":["x"],"total_domain":"soc"}}"#
+            r#"{{"type":"sampler","v":1,"event":"{event}","tool":{{"name":"x","version":"0"}},"ts":1000.0,"mono":10.0,"boot":"b","meters":["x"],"total_domain":"soc"}}"#
         )
     };
-    let reading = r#"{"type":"power","v":1,"ts":1005.0,"mono":15.0,"seq":1,"source":"x","kind":"window","window_seconds":5.0,"watts":{"soc":9.0}}"#;
+    let reading = r#"{"type":"power","v":1,"ts":1005.0,"mono":15.0,"seq":1,"meter":"x","kind":"window","window_seconds":5.0,"watts":{"soc":9.0}}"#;
     std::fs::write(&power, [sampler("start"), reading.into(), sampler("end")].join("\n")).unwrap();
     let run_record = r#"{"type":"run","v":1,"run":"r","started_ts":1000.0,"boot":"b","tool":{"name":"llm-run","version":"0"},"host":{},"settings":{},"argv":[]}"#;
     let result = |id, endpoint| {
@@ -555,7 +555,7 @@ fn readings_of_this_machine_say_nothing_of_a_request_that_another_one_served() {
 #[test]
 fn a_sampler_s_file_that_is_made_a_moment_later_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
-    let script = "(sleep 0.3; echo '{\"type\":\"power\",\"v\":1,\"ts\":1,\"seq\":1,\"source\":\"x\",\"kind\":\"instant\",\"watts\":{\"cpu\":1}}' > late) & \
+    let script = "(sleep 0.3; echo '{\"type\":\"power\",\"v\":1,\"ts\":1,\"seq\":1,\"meter\":\"x\",\"kind\":\"instant\",\"watts\":{\"cpu\":1}}' > late) & \
          echo '{\"type\":\"note\",\"v\":1}' | bench-join --wait 0s --power late";
     let mut join = bash(script);
     join.current_dir(folder.path());

@@ -285,7 +285,7 @@ fn flags_that_contradict_each_other_are_refused() {
 
 #[test]
 fn it_keeps_its_time_and_ends_when_told() {
-    let ran = run("mem-sample", ["-i", "100ms", "--for", "1s"], "").exits(0);
+    let ran = run("mem-sample", ["-i", "100ms", "--duration", "1s"], "").exits(0);
     let readings = ran.of_type("memory");
     let end = &ran.of_type("sampler")[1];
     let gaps = end["gaps"].as_u64().unwrap();
@@ -326,9 +326,9 @@ fn cards_are_read_by_their_drivers_library() {
     other.kill().unwrap();
     other.wait().unwrap();
 
-    let ran = with_cards("power-sample", folder.path(), &["--source", "nvml", "-i", "300ms", "--count", "3"], &own);
+    let ran = with_cards("power-sample", folder.path(), &["--meter", "nvml", "-i", "300ms", "--count", "3"], &own);
     let start = &ran.of_type("sampler")[0];
-    assert_eq!((&start["sources"][0], &start["total_domain"]), (&"nvml".into(), &"gpu0+gpu1".into()));
+    assert_eq!((&start["meters"][0], &start["total_domain"]), (&"nvml".into(), &"gpu0+gpu1".into()));
     let records = ran.of_type("power");
     let (counted, told): (Vec<_>, Vec<_>) = records.iter().partition(|power| power["kind"] == "counter");
     assert_eq!((counted.len(), told.len()), (3, 3));

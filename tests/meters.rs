@@ -10,7 +10,7 @@ use std::path::Path;
 
 fn from(source: &str, file: &str) -> Ran {
     let file = testdata("meters").join(file);
-    run("power-sample", ["--source".as_ref(), source.as_ref(), "--from".as_ref(), file.as_os_str()], "").exits(0)
+    run("power-sample", ["--meter".as_ref(), source.as_ref(), "--from".as_ref(), file.as_os_str()], "").exits(0)
 }
 
 fn near(got: &Value, expect: f64) {
@@ -36,7 +36,7 @@ fn a_recorded_text_shows_which_meter_it_is() {
         let shown = from("auto", file);
         assert_eq!(known.of_type("power"), shown.of_type("power"), "{file}");
         let start = &known.of_type("sampler")[0];
-        assert_eq!(start["sources"], serde_json::json!([source]), "{file}");
+        assert_eq!(start["meters"], serde_json::json!([source]), "{file}");
         let end = &known.of_type("sampler")[1];
         assert_eq!((&end["total_domain"], &end["samples"]), (&total.into(), &samples.into()), "{file}");
         assert!(known.of_type("power").iter().all(|power| power.get("mono").is_none()), "a record is of no boot");
@@ -86,7 +86,7 @@ fn asitops_last_row_may_be_unfinished() {
 fn a_program_that_prints_is_a_meter() {
     let one = run(
         "power-sample",
-        ["--source", "command", "--command", "echo 'now: 220 Watts'", "-i", "100ms", "--count", "3", "--domain", "psu"],
+        ["--meter", "command", "--command", "echo 'now: 220 Watts'", "-i", "100ms", "--count", "3", "--domain", "psu"],
         "",
     )
     .exits(0);
@@ -95,7 +95,7 @@ fn a_program_that_prints_is_a_meter() {
     let running = "i=0; while :; do i=$((i+100)); echo \"total $i\"; sleep 0.05; done";
     let counted = run(
         "power-sample",
-        ["--source", "command", "--command", running, "--pattern", "total (\\d+)", "--unit", "joules", "--count", "4"],
+        ["--meter", "command", "--command", running, "--pattern", "total (\\d+)", "--unit", "joules", "--count", "4"],
         "",
     )
     .exits(0);
@@ -110,7 +110,7 @@ fn a_scrape_of_dcgm_is_read_at_each_interval() {
     let scrape = testdata("meters").join("dcgm.prom");
     let command = format!("cat {}", scrape.display());
     let ran =
-        run("power-sample", ["--source", "command", "--command", &command, "-i", "100ms", "--count", "2"], "").exits(0);
+        run("power-sample", ["--meter", "command", "--command", &command, "-i", "100ms", "--count", "2"], "").exits(0);
     let records = ran.of_type("power");
     assert_eq!((&records[0]["watts"]["gpu0"], &records[0]["joules"]["gpu0"]), (&61.5.into(), &2000.25.into()));
     assert_eq!(records[1]["watts"]["gpu1"], 65.25);
@@ -118,11 +118,11 @@ fn a_scrape_of_dcgm_is_read_at_each_interval() {
 
 #[test]
 fn a_program_that_fails_is_told_with_what_it_said() {
-    let ran = run("power-sample", ["--source", "command", "--command", "echo 'no BMC' >&2; exit 3", "-i", "100ms"], "")
+    let ran = run("power-sample", ["--meter", "command", "--command", "echo 'no BMC' >&2; exit 3", "-i", "100ms"], "")
         .exits(2);
     assert!(ran.stderr.contains("no BMC") && ran.stderr.lines().count() == 1, "{}", ran.stderr);
-    run("power-sample", ["--source", "command"], "").exits(2);
-    run("power-sample", ["--source", "command", "--command", "true", "--domain", "a b"], "").exits(2);
+    run("power-sample", ["--meter", "command"], "").exits(2);
+    run("power-sample", ["--meter", "command", "--command", "true", "--domain", "a b"], "").exits(2);
 }
 
 #[test]
@@ -136,28 +136,28 @@ fn several_meters_are_one_total() {
     write(sys.path(), "class/power_supply/BAT0/status", "Charging\n");
     let args = ["-i", "100ms", "--count", "2", "--sysfs-root", sys.path().to_str().unwrap()];
     let start = &run("power-sample", args, "").exits(0).of_type("sampler")[0];
-    assert_eq!(start["sources"], serde_json::json!(["hwmon", "rapl"]));
+    assert_eq!(start["meters"], serde_json::json!(["hwmon", "rapl"]));
     assert_eq!(start["total_domain"], "package-0+gpu0");
     write(sys.path(), "class/power_supply/BAT0/status", "Discharging\n");
     write(sys.path(), "class/power_supply/BAT0/power_now", "61500000\n");
     let ran = run("power-sample", args, "").exits(0);
     assert_eq!(ran.of_type("sampler")[0]["total_domain"], "system");
-    let battery = ran.of_type("power").into_iter().find(|power| power["source"] == "battery").unwrap();
+    let battery = ran.of_type("power").into_iter().find(|power| power["meter"] == "battery").unwrap();
     assert_eq!((&battery["watts"]["system"], &battery["kind"]), (&61.5.into(), &"instant".into()));
     assert_eq!(ran.of_type("sampler")[1]["samples"], 6, "two of each");
 }
 
 #[test]
 fn a_guess_says_that_it_is_one() {
-    let args = ["--source", "estimate", "--tdp-watts", "65", "-i", "200ms", "--count", "2"];
+    let args = ["--meter", "estimate", "--tdp-watts", "65", "-i", "200ms", "--count", "2"];
     let ran = run("power-sample", args, "").exits(0);
     assert_eq!(ran.of_type("sampler")[0]["estimated"], true);
     for power in ran.of_type("power") {
         assert_eq!(power["estimated"], true);
         assert!(power["watts"]["cpu"].as_f64().is_none_or(|watts| watts > 0.0 && watts <= 65.0), "{power}");
     }
-    run("power-sample", ["--source", "estimate"], "").exits(2);
-    run("power-sample", ["--source", "estimate", "--tdp-watts", "-5"], "").exits(2);
+    run("power-sample", ["--meter", "estimate"], "").exits(2);
+    run("power-sample", ["--meter", "estimate", "--tdp-watts", "-5"], "").exits(2);
 }
 
 #[test]
@@ -185,5 +185,5 @@ fn a_text_of_no_meter_is_refused() {
     }
     run("power-sample", ["--from", "/nowhere"], "").exits(2);
     run("power-sample", ["--from", "/"], "").exits(2);
-    run("power-sample", ["--source", "rapl", "--from", "-"], "").exits(2);
+    run("power-sample", ["--meter", "rapl", "--from", "-"], "").exits(2);
 }

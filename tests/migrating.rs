@@ -85,7 +85,7 @@ impl Flows {
             let timing = ["--tokens", "60", "--itl", "10ms", "--power-interval", "100ms"];
             let sim = Sim::start("lmstudio", &[&timing[..], &["--power-log", meter.to_str().unwrap()]].concat());
             let url = sim.url.clone();
-            let power = format!("--source powermetrics --from {}", meter.display());
+            let power = format!("--meter powermetrics --from {}", meter.display());
             let variables = [
                 ("LMSTUDIO_API_BASE", url.as_str()),
                 ("PROMPT", "Write a page about owls."),
@@ -200,7 +200,7 @@ fn check(theirs: &str, flows: &Flows) -> bool {
                 (echo 'timestamp,CPU Power (W),GPU Power (W),ANE Power (W),Package Power (W),Thermal Pressure'; \
                 for s in 60 59 58; do row $(date -u -d \"-$s seconds\" +%FT%T); done) > asitop_metrics_1.csv; \
                 (for s in 1 2 3 4 5 6; do sleep 1; row $(date -u +%FT%T); done) >> asitop_metrics_1.csv & \
-                timeout 20 power-sample --source asitop --from asitop_metrics_1.csv --follow --count 2";
+                timeout 20 power-sample --meter asitop --from asitop_metrics_1.csv --follow --count 2";
             let mut run = bash(script);
             run.current_dir(folder.path());
             let power = run_with(run, "").exits(0).of_type("power");

@@ -92,7 +92,7 @@ done";
 fn a_signal_ends_the_stream_with_its_last_record_and_the_meter_with_it() {
     for (name, trap) in [("INT", ""), ("TERM", "trap '' TERM INT HUP\n")] {
         let folder = scripts(&[SUDO, ("powermetrics", &format!("{trap}{METER}"))]);
-        let (mut child, mut lines) = spawn(with_fakes(&folder, &["--source", "powermetrics", "-i", "100ms"]));
+        let (mut child, mut lines) = spawn(with_fakes(&folder, &["--meter", "powermetrics", "-i", "100ms"]));
         assert_eq!(next(&mut lines)["event"], "start");
         assert_eq!(next(&mut lines)["watts"]["cpu"], 0.005);
         signal(&child, name);
@@ -111,7 +111,7 @@ fn a_signal_ends_the_stream_with_its_last_record_and_the_meter_with_it() {
 #[test]
 fn a_reader_that_leaves_ends_it_quietly_even_while_nothing_is_written() {
     let folder = scripts(&[SUDO, ("powermetrics", "echo $$ > \"$0.pid\"; exec sleep 60")]);
-    let (mut child, lines) = spawn(with_fakes(&folder, &["--source", "powermetrics"]));
+    let (mut child, lines) = spawn(with_fakes(&folder, &["--meter", "powermetrics"]));
     let pid_file = folder.path().join("powermetrics.pid");
     wait_until("the meter to start", || fs::read_to_string(&pid_file).is_ok_and(|pid| pid.ends_with('\n')));
     drop(lines);
@@ -132,7 +132,7 @@ fn without_the_right_to_measure_both_ways_out_are_said() {
         ("shift; exec \"$@\"", "echo 'powermetrics must be invoked as the superuser'; exit 1"),
     ] {
         let folder = scripts(&[("sudo", sudo), ("powermetrics", meter)]);
-        let ran = run_with(with_fakes(&folder, &["--source", "powermetrics"]), "").exits(2);
+        let ran = run_with(with_fakes(&folder, &["--meter", "powermetrics"]), "").exits(2);
         assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
         assert!(ran.stderr.contains("with sudo") && ran.stderr.contains("| power-sample --from -"), "{}", ran.stderr);
     }
@@ -142,7 +142,7 @@ fn without_the_right_to_measure_both_ways_out_are_said() {
 fn a_meter_that_dies_on_the_way_leaves_what_it_said_and_the_reason() {
     let script = METER.replace("while :; do", "for n in 1 2; do") + "\necho 'out of order' >&2; exit 7";
     let folder = scripts(&[SUDO, ("powermetrics", &script)]);
-    let ran = run_with(with_fakes(&folder, &["--source", "powermetrics", "-i", "100ms"]), "").exits(1);
+    let ran = run_with(with_fakes(&folder, &["--meter", "powermetrics", "-i", "100ms"]), "").exits(1);
     assert_eq!(ran.of_type("power").len(), 2);
     assert!(ran.of_type("sampler")[1]["reason"].as_str().unwrap().contains("out of order"));
 }
@@ -165,7 +165,7 @@ fn processors_are_read_by_their_counters() {
     command.args(["-i", "100ms", "--count", "5", "--sysfs-root"]).arg(sys.path());
     let (mut child, mut lines) = spawn(command);
     let start = next(&mut lines);
-    assert_eq!((&start["sources"][0], &start["total_domain"]), (&"rapl".into(), &"package-0+dram-0".into()));
+    assert_eq!((&start["meters"][0], &start["total_domain"]), (&"rapl".into(), &"package-0+dram-0".into()));
     let mut last = next(&mut lines);
     assert_eq!(last["watts"].as_object().unwrap().len(), 0, "one reading of a counter is no power");
     for step in 1..5u64 {
@@ -191,7 +191,7 @@ fn a_counter_that_stands_still_or_vanishes_is_unavailable_and_never_zero() {
     powercap(sys.path(), &[("intel-rapl:0", "package-0", 1_000_000), ("intel-rapl:1", "psys", 7_000_000)]);
     fs::remove_file(sys.path().join("class/powercap/intel-rapl:1/max_energy_range_uj")).unwrap();
     let mut command = command("power-sample");
-    command.args(["--source", "rapl", "-i", "100ms", "--count", "6", "--sysfs-root"]).arg(sys.path());
+    command.args(["--meter", "rapl", "-i", "100ms", "--count", "6", "--sysfs-root"]).arg(sys.path());
     let (mut child, mut lines) = spawn(command);
     next(&mut lines);
     next(&mut lines);
@@ -214,7 +214,7 @@ fn without_a_meter_it_says_what_to_do() {
     command.env("PATH", empty.path()).arg("--sysfs-root").arg(empty.path());
     let ran = run_with(command, "").exits(2);
     assert_eq!((ran.stdout.as_str(), ran.stderr.lines().count()), ("", 1), "{}", ran.stderr);
-    assert!(ran.stderr.contains("--probe") && ran.stderr.contains("--source"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--probe") && ran.stderr.contains("--meter"), "{}", ran.stderr);
 }
 
 #[test]

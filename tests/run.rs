@@ -6,7 +6,6 @@ mod connections;
 mod cuts;
 mod engine;
 mod hostile;
-mod leaving;
 mod lengths;
 mod load;
 mod nobody;
@@ -42,7 +41,10 @@ fn asking(url: &str, profile: &str, flags: &[&str]) -> Command {
 
 /// The same, begun, for what happens to it while it runs.
 fn asked(url: &str, profile: &str, model: &str, flags: &[&str]) -> Child {
-    let mut command = asking(url, profile, flags);
+    spawned(asking(url, profile, flags), model)
+}
+
+fn spawned(mut command: Command, model: &str) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     writeln!(child.stdin.take().unwrap(), "{model}").unwrap();

@@ -4,12 +4,12 @@
 mod client;
 mod counting;
 mod faults;
-mod flavors;
 mod openrouter;
 mod profiles;
+mod replay;
 
 use crate::common::{run, wait_until};
-use client::{Sim, chat, user};
+use client::{Answer, Sim, chat, user, write};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -26,6 +26,15 @@ fn it_says_its_address_once_and_ends_at_once_when_told_to() {
     let told = Instant::now();
     assert_eq!(sim.signal("TERM"), (Some(0), String::new()));
     assert!(told.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_connection_is_closed_when_it_idled_and_not_while_it_waits_for_an_answer() {
+    let sim = Sim::start(&["--profile", "openai", "--idle-close", "200ms", "--ttft", "600ms", "--tokens", "2"]);
+    let mut connection = sim.connect();
+    write(&mut connection, "POST", "/v1/chat/completions", &[], &chat("finch-4b", "hi", true).to_string());
+    assert!(!Answer::read(&mut connection).ok().text().is_empty());
+    assert_eq!(connection.read(&mut [0]).unwrap(), 0, "closed, without a word");
 }
 
 #[test]
@@ -50,6 +59,8 @@ fn what_it_cannot_do_it_refuses_with_what_it_can() {
         (["--ground-truth", "/no/such/folder/x"], "cannot write the truth"),
         (["--power-log", "/no/such/folder/x"], "cannot write the power log"),
         (["--replay", "/dev/null"], "--save-stream"),
+        (["--replay", "/no/such/file"], "/no/such/file"),
+        (["--replay", env!("CARGO_MANIFEST_DIR")], "no exchange (*.http)"),
         (["--models", ","], "names no model"),
     ] {
         let ran = run("llm-sim", flags, "").exits(2);
@@ -178,24 +189,6 @@ fn a_page_comes_whole_unless_the_limit_cuts_it() {
     let cut = sim.post("/v1/chat/completions", body);
     assert!(page.starts_with(&cut.text()) && !cut.text().contains("</html>"));
     assert!(cut.events().iter().any(|event| event["choices"][0]["finish_reason"] == "length"));
-}
-
-#[test]
-fn recorded_streams_are_spoken_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("results.ndjson");
-    let line = json!({
-        "type": "result", "v": 1, "id": 1, "model": "m", "start_ts": 1.0, "start_mono": 1.0,
-        "stream": [[0.03, 10, "answer"], [0.05, 4, "answer"]], "tokens": {"output": 6, "source": "usage"},
-    });
-    std::fs::write(&file, format!("{line}\n")).unwrap();
-    let sim = Sim::with_truth(&["--profile", "openai", "--replay", file.to_str().unwrap()]);
-    let said = sim.post("/v1/chat/completions", chat("finch-4b", "hi", true));
-    assert_eq!(said.text().len(), 14);
-    let truth = &sim.truth(1)[0];
-    assert_eq!(truth["chunks"].as_array().unwrap().len(), 2);
-    assert_eq!(truth["tokens"]["output"], 6);
-    assert!(truth["ttft_seconds"].as_f64().unwrap() >= 0.03);
 }
 
 #[cfg(target_os = "linux")]

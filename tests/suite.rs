@@ -3,7 +3,7 @@
 // A test that cannot go on says so by panicking, and one that skips says so on stderr.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
-mod calibrate;
+mod accuracy;
 mod common;
 mod contract;
 mod filters;
@@ -18,4 +18,5 @@ mod power;
 mod readme;
 mod report;
 mod run;
+mod servers;
 mod sim;

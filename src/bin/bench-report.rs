@@ -50,9 +50,9 @@ struct Args {
     /// in every line
     #[arg(long, value_name = "FILE")]
     baseline: Vec<PathBuf>,
-    /// Say how right this machine measures at such loads: the folder or the calibration.ndjson that `make calibrate` left
+    /// Say how right this machine measures at such loads: the folder or the accuracy.ndjson that `make accuracy` left
     #[arg(long, value_name = "FILE")]
-    calibration: Option<PathBuf>,
+    accuracy: Option<PathBuf>,
     /// Exit with 3 when this holds for any model, or cannot be told: 'ttft_p95 > 500ms', 'tok_s < 0.95 * baseline' (of several
     /// baselines: when it holds against any of them); may be given several times
     #[arg(long, value_name = "CONDITION", value_parser = Gate::parse)]
@@ -117,7 +117,7 @@ Examples:
   bench-report --format json monday.ndjson tuesday.ndjson | jq '.groups[] | {model, ok, failed}'
   bench-report new.ndjson --baseline old.ndjson --fail-if 'tok_s < 0.95 * baseline' --format markdown
   bench-report sweep.ndjson --group-by model,load,category --window all --format text
-  bench-report results.ndjson --calibration reports/calibrate-20261121-155300 --out index.html
+  bench-report results.ndjson --accuracy reports/accuracy-20261121-155300 --out index.html
   bench-report results.ndjson --follow --out index.html
   bench-report reports/lmstudio-bench-20261121-155300/ --screenshots --out index.html
 
@@ -213,8 +213,8 @@ fn write(
     if let Some(order) = args.sort {
         summary.order_groups(|a, b| order.of(a, b));
     }
-    if let Some(path) = &args.calibration {
-        summary.calibration = Some(input::calibration(path)?);
+    if let Some(path) = &args.accuracy {
+        summary.accuracy = Some(input::accuracy(path)?);
     }
     if !baselines.is_empty() {
         let named = baselines.iter().map(|(name, baseline)| (name.as_str(), baseline));

@@ -4,8 +4,8 @@ use anyhow::Context;
 use clap::Parser;
 use llm_bench::cli::{self, Common, Exit, Talk};
 use llm_bench::record::Source;
-use llm_bench::sim::flavor::{Flavor, ReasoningIn};
 use llm_bench::sim::quirks::{Generation, Quirk};
+use llm_bench::sim::replay::Replay;
 use llm_bench::sim::{self, Level, Settings, catalog, faults::Fault, timing::Spread};
 use std::io::Write;
 use std::path::PathBuf;
@@ -27,18 +27,16 @@ struct Args {
     /// Whose wire form to speak
     #[arg(long, default_value = "lmstudio")]
     profile: Source,
-    /// Which OpenAI-compatible server the openai profile is
-    #[arg(long, value_name = "SERVER", default_value = "plain")]
-    flavor: Flavor,
-    /// Where reasoning is put, in any server's completions [default: its own habit]
-    #[arg(long, value_name = "PLACE")]
-    reasoning_in: Option<ReasoningIn>,
     /// Models: a file of `model` records or ids, one per line, or ids with commas between [default: those of the profile]
     #[arg(long, value_name = "FILE|ID,ID")]
     models: Option<String>,
-    /// What is counted before it is asked (openai) [default: what the flavor counts; plain: chat]
-    #[arg(long, value_name = "WHAT", value_enum)]
-    count: Option<sim::Count>,
+    /// Token counting endpoints (openai)
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "chat")]
+    count: sim::Count,
+    /// Replay recorded answers instead: a folder of exchanges (*.http, see docs/sim.md), or a file of results whose streams
+    /// are repeated in turn (llm-run --save-stream)
+    #[arg(long, value_name = "FOLDER|FILE")]
+    replay: Option<PathBuf>,
     /// Key that requests must carry as `Authorization: Bearer KEY`
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
@@ -70,9 +68,6 @@ struct Args {
     /// What everything random follows from
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Timing")]
     seed: u64,
-    /// Speak the streams of these results again (llm-run --save-stream), in turn
-    #[arg(long, value_name = "FILE", help_heading = "Timing")]
-    replay: Option<PathBuf>,
 
     /// How long loading a model takes (lmstudio, ollama)
     #[arg(long, value_name = "TIME", default_value = "300ms", value_parser = cli::duration, help_heading = "Loading")]
@@ -131,7 +126,7 @@ const AFTER: &str = "\
 Examples:
   llm-sim --profile lmstudio --listen 127.0.0.1:1234
   llm-sim --profile openai --ttft lognormal:200ms,50ms --itl exp:20ms --tokens 400 --slots 4 --ground-truth truth.ndjson
-  llm-sim --profile openai --flavor vllm --models owl-20b --reasoning-in both
+  llm-sim --replay testdata/servers/vllm
   llm-sim --profile openrouter --fault rate-limit:0.1 --fault truncate:0.05 --seed 7
 
 Faults:
@@ -141,8 +136,8 @@ Faults:
   in its form         slow-headers early-headers no-done no-finish no-usage zero-usage cumulative-usage
                       usage-with-choice finish-with-token crlf split-utf8 comments bom many-per-chunk buffered
                       wrong-type not-streamed whitespace-padding close-after-stream close-reused wrong-model
-  openrouter only     no-credit moderation own-rate-limit unavailable no-endpoints error-before-token
-                      provider-failover ignore-pin cached-prompt generation-differs generation-missing
+  openrouter only     own-rate-limit provider-failover ignore-pin cached-prompt generation-differs
+                      generation-missing
 
 Exit status:
   0  ended by SIGINT or SIGTERM
@@ -187,25 +182,19 @@ fn share(text: &str) -> Result<f64, String> {
     text.parse::<f64>().ok().filter(|s| (0.0..=100.0).contains(s)).ok_or_else(|| "not between 0 and 100".to_owned())
 }
 
-fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
+/// All that shapes the server.
+fn settings(args: &Args) -> anyhow::Result<Settings> {
     let models = match &args.models {
         Some(named) => catalog::named_models(args.profile, named).map_err(anyhow::Error::msg)?,
         None => catalog::default_models(args.profile),
     };
-    let replay = match &args.replay {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-            sim::recorded(&text).map_err(anyhow::Error::msg).with_context(|| path.display().to_string())?
-        }
-        None => Vec::new(),
-    };
-    if args.flavor != Flavor::Plain && args.profile != Source::Openai {
-        anyhow::bail!("--flavor is for --profile openai: which of the OpenAI-compatible servers it is");
+    let replay = args.replay.as_deref().map(Replay::read).transpose()?;
+    let recorded = matches!(replay, Some(Replay::Exchanges(_)));
+    if recorded && (args.models.is_some() || !args.faults.is_empty()) {
+        anyhow::bail!("--replay: --models and --fault do not change recorded exchanges: leave them out");
     }
-    let settings = Settings {
+    Ok(Settings {
         profile: args.profile,
-        flavor: args.flavor,
-        reasoning_in: args.reasoning_in,
         models,
         ttft: args.ttft,
         itl: args.itl,
@@ -216,19 +205,27 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
         slots: args.slots.map(|n| n as usize),
         load_time: args.load_time,
         load_bytes: args.load_bytes,
-        api_key: args.api_key,
+        api_key: args.api_key.clone(),
         ready_after: args.ready_after,
-        idle_close: args.idle_close.or((args.profile == Source::Lmstudio).then_some(LMSTUDIO_IDLES)),
-        account: args.account.0,
+        idle_close: args.idle_close.or((args.profile == Source::Lmstudio && !recorded).then_some(LMSTUDIO_IDLES)),
+        account: args.account.0.clone(),
         generation_delay: args.generation_delay,
-        faults: args.faults,
+        faults: args.faults.clone(),
         generation: args.lmstudio_api,
-        quirks: args.quirks,
-        truth: args.ground_truth.map(|path| (path, args.ground_truth_level)),
-        bodies: args.bodies,
-        count: args.count.unwrap_or_else(|| args.flavor.counts()),
+        quirks: args.quirks.clone(),
+        truth: args.ground_truth.clone().map(|path| (path, args.ground_truth_level)),
+        bodies: args.bodies.clone(),
+        count: args.count,
         replay,
-        power_log: args.power_log.map(|path| (path, args.power_interval)),
+        power_log: args.power_log.clone().map(|path| (path, args.power_interval)),
+    })
+}
+
+fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
+    let settings = settings(&args)?;
+    let kind = match settings.replay {
+        Some(Replay::Exchanges(_)) => "recorded exchanges".to_owned(),
+        _ => args.profile.to_string(),
     };
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
     let threads = args.threads.map_or(cores, usize::from);
@@ -246,7 +243,7 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
             Some(path) => std::fs::write(path, &url).with_context(|| path.display().to_string())?,
             None => std::io::stdout().write_all(url.as_bytes()).and_then(|()| std::io::stdout().flush())?,
         }
-        talk.note(format!("{} with {threads} threads", args.profile));
+        talk.note(format!("{kind} with {threads} threads"));
         tokio::select! {
             ended = server.serve(threads) => ended,
             () = stopped => Ok(()),

@@ -17,7 +17,7 @@ const NAME: &str = "mem-sample";
 ///
 /// One `memory` record for each reading, between two `sampler` records: the machine, and the processes that were asked
 /// for with all their descendants, but never this program and its parents. A server that is started later, or again, is
-/// found. Without a choice, LM Studio is followed where it runs. Stop it with ^C, SIGTERM, --for, --count or --while-pid.
+/// found. Without a choice, LM Studio is followed where it runs. Stop it with ^C, SIGTERM, --duration, --count or --while-pid.
 #[derive(Parser)]
 #[command(name = NAME, version, after_long_help = AFTER)]
 #[command(group(ArgGroup::new("processes").args(["pid", "port", "name", "exe", "preset"])))]
@@ -61,7 +61,7 @@ struct Args {
 const AFTER: &str = "\
 Examples:
   mem-sample --preset lmstudio > memory.ndjson
-  mem-sample --port 8080 --interval 500ms --for 1m | jq 'select(.type == \"memory\").rss_bytes'
+  mem-sample --port 8080 --interval 500ms --duration 1m | jq 'select(.type == \"memory\").rss_bytes'
   mem-sample --once --name '^llama-server$' --per-process | jq .
 
 Exit status:

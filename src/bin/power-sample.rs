@@ -4,7 +4,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Parser, ValueEnum};
 use llm_bench::cli::{self, Common, Exit, Sampling, Stop, Talk};
 use llm_bench::ndjson::Out;
-use llm_bench::power::{self, Event, Meters, Settings, Setup, Source, Text, Unit};
+use llm_bench::power::{self, Event, MeterKind, Meters, Settings, Setup, Text, Unit};
 use llm_bench::record::Tool;
 use regex::Regex;
 use std::fs::File;
@@ -18,14 +18,14 @@ const NAME: &str = "power-sample";
 /// Read a power meter and write watts over time
 ///
 /// One `power` record for each reading, between a `sampler` record that says what is measured and one that says how it
-/// went. What could not be read is null with the reason, never 0 W. Stop it with ^C, SIGTERM, --for, --count or
+/// went. What could not be read is null with the reason, never 0 W. Stop it with ^C, SIGTERM, --duration, --count or
 /// --while-pid.
 #[derive(Parser)]
 #[command(name = NAME, version, after_long_help = AFTER)]
 struct Args {
     /// The meter
     #[arg(long, value_enum, value_name = "METER", default_value = "auto")]
-    source: Source,
+    meter: MeterKind,
     /// Read the meter's text from FILE, a FIFO, or - for standard input, instead of the meter
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
@@ -40,7 +40,7 @@ struct Args {
     /// List the meters, then leave
     #[arg(long)]
     list: bool,
-    /// The program of --source command, as the shell reads it: one that runs on, or one that is run for each reading
+    /// The program of --meter command, as the shell reads it: one that runs on, or one that is run for each reading
     #[arg(long, value_name = "COMMAND")]
     command: Option<String>,
     /// Where in a line the number stands: group `value`, or the first; group `domain` names what it is of
@@ -52,7 +52,7 @@ struct Args {
     /// What it is of
     #[arg(long, value_name = "NAME", default_value = "wall")]
     domain: String,
-    /// What the processor draws at most, for --source estimate
+    /// What the processor draws at most, for --meter estimate
     #[arg(long, value_name = "WATTS", value_parser = watts)]
     tdp_watts: Option<f64>,
     /// Where the kernel shows devices
@@ -68,12 +68,12 @@ struct Args {
 const AFTER: &str = "\
 Examples:
   power-sample > power.ndjson
-  power-sample --interval 500ms --for 1m | jq -c 'select(.type == \"power\").watts'
+  power-sample --interval 500ms --duration 1m | jq -c 'select(.type == \"power\").watts'
   sudo powermetrics -s cpu_power,gpu_power -i 1000 | power-sample --from -
   power-sample --from old_powermetrics.log
   power-sample --from asitop_metrics_1770372000.csv --follow
-  power-sample --source command --command 'ipmitool dcmi power reading' --pattern 'Instantaneous.*?([0-9]+) Watts'
-  power-sample --source command --command 'curl -s localhost:9400/metrics'
+  power-sample --meter command --command 'ipmitool dcmi power reading' --pattern 'Instantaneous.*?([0-9]+) Watts'
+  power-sample --meter command --command 'curl -s localhost:9400/metrics'
 
 Times: a meter that runs is stamped on arrival. A finished log is dated by its own headers, to a few milliseconds where
 its windows follow each other, and carries no monotonic time and no boot.
@@ -117,9 +117,9 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
         return tell_meters(&args, &setup, &mut out);
     }
     let meters = match &args.from {
-        None => power::open(args.source, &setup),
+        None => power::open(args.meter, &setup),
         Some(from) => {
-            text(from, args.follow, args.source, &setup).map(|text| Meters { texts: vec![text], ..Meters::default() })
+            text(from, args.follow, args.meter, &setup).map(|text| Meters { texts: vec![text], ..Meters::default() })
         }
     };
     let meters = meters.map_err(|why| anyhow!(why))?;
@@ -151,7 +151,7 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
             talk.error(format!("the meter ended early: {why}"));
             Ok(Exit::SomeFailed)
         }
-        None if ended.no_meter => bail!("nothing was read that a known meter writes: see --list and --source"),
+        None if ended.no_meter => bail!("nothing was read that a known meter writes: see --list and --meter"),
         None if ended.torn > 0 && args.common.strict => bail!("{} readings were cut off", ended.torn),
         None => {
             if ended.samples == 0 {
@@ -162,8 +162,8 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     }
 }
 
-fn text(from: &Path, follow: bool, source: Source, setup: &Setup) -> Result<Text, String> {
-    let format = power::format(source, setup)?;
+fn text(from: &Path, follow: bool, meter: MeterKind, setup: &Setup) -> Result<Text, String> {
+    let format = power::format(meter, setup)?;
     match (from.as_os_str() == "-", follow) {
         (true, true) => return Err("--follow: standard input is read as it comes: name the file".into()),
         (false, true) => return Text::followed(from, format),
@@ -178,10 +178,10 @@ fn text(from: &Path, follow: bool, source: Source, setup: &Setup) -> Result<Text
 
 /// One line per meter: its name, and, when probed, whether it can be read; then its domains, or why not, or what it is.
 fn tell_meters(args: &Args, setup: &Setup, out: &mut Out) -> anyhow::Result<Exit> {
-    for source in Source::value_variants().iter().filter(|source| **source != Source::Auto) {
-        let Some(value) = source.to_possible_value() else { continue };
+    for meter in MeterKind::value_variants().iter().filter(|meter| **meter != MeterKind::Auto) {
+        let Some(value) = meter.to_possible_value() else { continue };
         let name = value.get_name();
-        let line = match args.probe.then(|| power::probe(*source, setup)) {
+        let line = match args.probe.then(|| power::probe(*meter, setup)) {
             None => format!("{name}\t{}", value.get_help().map(ToString::to_string).unwrap_or_default()),
             Some(Ok(domains)) => format!("{name}\tyes\t{domains}"),
             Some(Err(why)) => {

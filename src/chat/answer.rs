@@ -8,6 +8,7 @@ use crate::http::Secret;
 use crate::record::{Failure, FailureKind};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use strum::Display;
 
 /// When something arrived: the stamp of the read that brought it, and that read's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,7 +20,8 @@ pub struct Arrival {
 }
 
 /// What a chunk's text is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
+#[strum(serialize_all = "lowercase")]
 pub enum Kind {
     /// Thinking.
     Reasoning,
@@ -27,17 +29,6 @@ pub enum Kind {
     Answer,
     /// Arguments of a tool call.
     Tool,
-}
-
-impl Kind {
-    /// The word of the record.
-    pub fn word(self) -> &'static str {
-        match self {
-            Kind::Reasoning => "reasoning",
-            Kind::Answer => "answer",
-            Kind::Tool => "tool",
-        }
-    }
 }
 
 /// One event that carried text.

@@ -7,7 +7,7 @@
 
 use super::answer::{Answer, Arrival};
 use super::{Parameters, Question};
-use crate::http::Refusal;
+use crate::http::ApiError;
 use serde_json::{Map, Value};
 
 /// The body of a request. `store` is off: a benchmark leaves no chats behind.
@@ -78,12 +78,12 @@ pub fn event(answer: &mut Answer, at: Arrival, name: &str, data: &str) {
                 take_result(answer, result);
             }
         }
-        "error" => match Refusal::find(&json) {
-            Some(refusal) => answer.fail(refusal.failure(200)),
+        "error" => match ApiError::find(&json) {
+            Some(error) => answer.fail(error.failure(200)),
             None => answer.nonsense(&format!("an error without a word: {data}")),
         },
-        "" => match Refusal::find(&json) {
-            Some(refusal) => answer.fail(refusal.failure(200)),
+        "" => match ApiError::find(&json) {
+            Some(error) => answer.fail(error.failure(200)),
             None => answer.nonsense(&format!("an event without a name: {data}")),
         },
         // New events come with new versions, and none of them takes anything back.
@@ -98,8 +98,8 @@ pub fn whole(answer: &mut Answer, at: Arrival, body: &str) {
     let Ok(json) = serde_json::from_str::<Value>(body.trim()) else {
         return answer.nonsense(&format!("not JSON: {body}"));
     };
-    if let Some(refusal) = Refusal::find(&json) {
-        return answer.fail(refusal.failure(200));
+    if let Some(error) = ApiError::find(&json) {
+        return answer.fail(error.failure(200));
     }
     answer.ended = true;
     take_output(answer, at, &json);

@@ -8,15 +8,15 @@ use super::ask::Told;
 use super::{Dialect, Parameters};
 use crate::clock;
 use crate::record::{
-    Chunks, Cost, CostSource, Derived, Errors, FailureKind, FirstTokens, Itl, Model, Outcome, Timing, TokenSource,
-    Tokens,
+    Chunks, Cost, CostSource, Derived, Errors, FailureKind, FirstTokens, Model, Outcome, Quantiles, Timing,
+    TokenSource, Tokens,
 };
 use crate::stats::{self, Histogram};
 use serde_json::{Map, Value};
 
 /// Fills in what an answer tells. The caller has filled in who was asked what, when it was scheduled, and where it went.
 pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Parameters, dialect: Dialect) {
-    let Told { start, connect_seconds, headers_ns, end_ns, reads, http2, mut answer, error, .. } = told;
+    let Told { start, connect_seconds, headers_ns, end_ns, reads, mut answer, error, .. } = told;
     let mut timing = Timing { connect: connect_seconds, ..outcome.timing_seconds.take().unwrap_or_default() };
     if let Some(start) = start {
         let offset = |ns: u64| clock::between(start.mono_ns, ns);
@@ -33,7 +33,6 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
             timing.last_token = of(answer.chunks.last());
         }
     }
-    outcome.http_version = http2.then(|| "2".into());
     outcome.ttft_seconds = timing.first_token;
     outcome.time_to_first_output_token_seconds = timing.first_output_token;
     if let Some(scheduled) = timing.scheduled {
@@ -45,13 +44,13 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
     let first = first_tokens(&answer, tokens.output);
     if timing.last_token > timing.first_token
         && let (Some(from), Some(to), Some(output)) = (timing.first_token, timing.last_token, tokens.output)
-        && tokens.source != TokenSource::Chunks
+        && tokens.source != Some(TokenSource::Chunks)
     {
         let rest = output as f64 - first.as_ref().map_or(1.0, |first| first.tokens);
         outcome.tpot_corrected_seconds = (rest >= 0.5).then(|| (to - from) / rest);
         outcome.tpot_seconds = (output >= 2).then(|| (to - from) / (output - 1) as f64);
     }
-    outcome.inter_chunk_latency_seconds = itl(&answer.chunks);
+    outcome.inter_chunk_latency_seconds = inter_chunk_latency(&answer.chunks);
     outcome.derived = derived(outcome, &answer, &tokens);
     outcome.cost = cost(&answer, &tokens, model);
     outcome.timing_seconds = start.map(|_| timing);
@@ -60,8 +59,8 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
     if start.is_some() && (headers_ns.is_some() || error.is_none()) {
         outcome.chunks = (!answer.whole).then(|| Chunks {
             count: answer.chunks.len() as u64,
-            reads,
-            max_per_read: most_per_read(&answer.chunks),
+            reads: Some(reads),
+            max_per_read: Some(most_per_read(&answer.chunks)),
             first_tokens: first,
         });
         let counted = tokens.output.is_some() || tokens.input.is_some();
@@ -88,7 +87,7 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
 pub fn stream(chunks: &[Chunk], start_ns: u64) -> Vec<(f64, u64, String)> {
     chunks
         .iter()
-        .map(|chunk| (clock::between(start_ns, chunk.at.ns), u64::from(chunk.bytes), chunk.kind.word().to_owned()))
+        .map(|chunk| (clock::between(start_ns, chunk.at.ns), u64::from(chunk.bytes), chunk.kind.to_string()))
         .collect()
 }
 
@@ -115,7 +114,7 @@ fn tokens(answer: &Answer, dialect: Dialect) -> Tokens {
             .or_else(|| usage("/reasoning_tokens"))
             .filter(|&n| n > 0 || answer.reasoning.is_empty()),
         cached: usage("/prompt_tokens_details/cached_tokens"),
-        source: TokenSource::Usage,
+        source: Some(TokenSource::Usage),
     };
     let stats = |path: &str| number(answer.said.rest_stats.as_ref(), path);
     let timings = |path: &str| number(answer.said.timings.as_ref(), path);
@@ -135,11 +134,11 @@ fn tokens(answer: &Answer, dialect: Dialect) -> Tokens {
             }
         };
         if counted(output).is_some() {
-            tokens = Tokens { input, output, reasoning, cached, source: TokenSource::ServerStats };
+            tokens = Tokens { input, output, reasoning, cached, source: Some(TokenSource::ServerStats) };
         }
     }
     if tokens.output.is_none() {
-        tokens.source = TokenSource::Chunks;
+        tokens.source = Some(TokenSource::Chunks);
         tokens.output = (!answer.chunks.is_empty() && !answer.whole).then_some(answer.chunks.len() as u64);
     }
     tokens
@@ -159,22 +158,12 @@ fn first_tokens(answer: &Answer, output: Option<u64>) -> Option<FirstTokens> {
     Some(FirstTokens { tokens: (output * f64::from(first.bytes) / bytes).max(1.0), exact: false })
 }
 
-fn itl(chunks: &[Chunk]) -> Option<Itl> {
-    let gaps: Vec<u64> = chunks.windows(2).map(|pair| pair[1].at.ns.saturating_sub(pair[0].at.ns)).collect();
-    let spread = stats::spread(gaps.iter().map(|&ns| ns as f64 / 1e9))?;
+fn inter_chunk_latency(chunks: &[Chunk]) -> Option<Quantiles> {
+    let gaps = || chunks.windows(2).map(|pair| pair[1].at.ns.saturating_sub(pair[0].at.ns));
+    let quantiles = stats::quantiles(gaps().map(|ns| ns as f64 / 1e9))?;
     let mut histogram = Histogram::new();
-    gaps.iter().for_each(|&ns| histogram.add_ns(ns));
-    Some(Itl {
-        count: gaps.len() as u64,
-        mean: spread.mean,
-        min: spread.min,
-        p50: spread.p50,
-        p90: spread.p90,
-        p95: spread.p95,
-        p99: spread.p99,
-        max: spread.max,
-        histogram: histogram.encode(),
-    })
+    gaps().for_each(|ns| histogram.add_ns(ns));
+    Some(Quantiles { histogram: Some(histogram.encode()), ..quantiles })
 }
 
 fn most_per_read(chunks: &[Chunk]) -> u64 {
@@ -182,7 +171,7 @@ fn most_per_read(chunks: &[Chunk]) -> u64 {
 }
 
 fn derived(outcome: &Outcome, answer: &Answer, tokens: &Tokens) -> Option<Derived> {
-    let output = tokens.output.filter(|_| tokens.source != TokenSource::Chunks).map(|n| n as f64);
+    let output = tokens.output.filter(|_| tokens.source != Some(TokenSource::Chunks)).map(|n| n as f64);
     let rate = |n: Option<f64>, seconds: Option<f64>| Some(n? / seconds.filter(|s| *s > 0.0)?);
     let per_second = rate(output, outcome.generation_time_seconds);
     let server_rate = answer.said.rest_stats.as_ref().and_then(|stats| stats.get("tokens_per_second")).is_some()
@@ -207,17 +196,17 @@ fn cost(answer: &Answer, tokens: &Tokens, model: &Model) -> Option<Cost> {
         // With the provider's own key the charge is only OpenRouter's fee; what the provider takes stands beside it.
         let own_key = answer.said.usage.as_ref().is_some_and(|usage| usage["is_byok"] == true);
         let upstream = usage("/cost_details/upstream_inference_cost").filter(|_| own_key).unwrap_or(0.0);
-        return Some(Cost { usd: charged + upstream, source: CostSource::Usage, verified_usd: None });
+        return Some(Cost { usd: charged + upstream, source: Some(CostSource::Usage), verified_usd: None });
     }
     let pricing = model.pricing.as_ref()?;
     let price = |text: &Option<String>| text.as_deref()?.parse::<f64>().ok().filter(|price| (0.0..1e6).contains(price));
-    if tokens.source == TokenSource::Chunks {
+    if tokens.source == Some(TokenSource::Chunks) {
         return None;
     }
     let usd = tokens.input? as f64 * price(&pricing.prompt_usd_per_token)?
         + tokens.output? as f64 * price(&pricing.completion_usd_per_token)?
         + pricing.request_usd.as_ref().map_or(Some(0.0), |_| price(&pricing.request_usd))?;
-    Some(Cost { usd, source: CostSource::Pricing, verified_usd: None })
+    Some(Cost { usd, source: Some(CostSource::Pricing), verified_usd: None })
 }
 
 fn warnings<'a>(
@@ -250,11 +239,11 @@ fn warnings<'a>(
     let other = pinned.is_some_and(|(tag, served)| !same_provider(tag, model.provider_name.as_deref(), served));
     warn(other, "served_other_provider");
     warn(answer.said.openrouter_metadata.as_ref().is_some_and(tried_several), "provider_retried");
-    warn(succeeded && tokens.source == TokenSource::Chunks, "usage_missing");
+    warn(succeeded && tokens.source == Some(TokenSource::Chunks), "usage_missing");
     warn(succeeded && answer.whole && parameters.stream, "not_streamed");
     warn(succeeded && answer.chunks.is_empty(), "empty_answer");
     // Many chunks in one read, and nearly all of the time before it: something on the way collected the stream.
-    let spread = outcome.inter_chunk_latency_seconds.as_ref().map(|itl| itl.mean * itl.count as f64);
+    let spread = outcome.inter_chunk_latency_seconds.as_ref().and_then(|itl| Some(itl.mean? * itl.count as f64));
     let buffered = most_per_read(&answer.chunks) as usize * 2 > answer.chunks.len()
         && answer.chunks.len() >= 8
         && spread.zip(outcome.ttft_seconds).is_some_and(|(spread, ttft)| spread < 0.05 * ttft);

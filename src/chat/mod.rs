@@ -24,10 +24,11 @@ pub use count::Counter;
 use crate::http::{root_of, versioned};
 use crate::record::{Model, Source};
 use serde_json::{Map, Value, json};
-use std::fmt;
+use strum::Display;
 
 /// How a server is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Dialect {
     /// Chat completions under `/v1` (OpenRouter: `/api/v1`).
     Openai,
@@ -37,17 +38,6 @@ pub enum Dialect {
     LmstudioV0,
     /// Ollama's `/api/chat`.
     Ollama,
-}
-
-impl fmt::Display for Dialect {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Dialect::Openai => "openai",
-            Dialect::LmstudioV1 => "lmstudio-v1",
-            Dialect::LmstudioV0 => "lmstudio-v0",
-            Dialect::Ollama => "ollama",
-        })
-    }
 }
 
 impl Dialect {

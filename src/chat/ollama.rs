@@ -5,7 +5,7 @@
 
 use super::answer::{Answer, Arrival};
 use super::{Parameters, Question};
-use crate::http::Refusal;
+use crate::http::ApiError;
 use serde_json::{Map, Value};
 
 /// The body of a request.
@@ -51,8 +51,8 @@ pub fn line(answer: &mut Answer, at: Arrival, line: &str) {
     let Ok(mut json) = serde_json::from_str::<Value>(line) else {
         return answer.nonsense(&format!("a line that is not JSON: {line}"));
     };
-    if let Some(refusal) = Refusal::find(&json) {
-        return answer.fail(refusal.failure(200));
+    if let Some(error) = ApiError::find(&json) {
+        return answer.fail(error.failure(200));
     }
     let Some(fields) = json.as_object_mut() else {
         return answer.nonsense(&format!("a line of an unknown shape: {line}"));

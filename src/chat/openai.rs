@@ -4,7 +4,7 @@
 use super::answer::{Answer, Arrival, Kind};
 use super::fields::{Fields, said, text, value};
 use super::{Parameters, Question};
-use crate::http::Refusal;
+use crate::http::ApiError;
 use crate::record::Source;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -116,9 +116,9 @@ pub fn whole(answer: &mut Answer, at: Arrival, body: &str) {
 fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
     let failed = chunk.get("error").is_some_and(said) || chunk.get("base_resp").is_some();
     if (failed || chunk.text("object").is_some_and(|object| object == "error"))
-        && let Some(refusal) = serde_json::from_str(data).ok().and_then(|json| Refusal::find(&json))
+        && let Some(error) = serde_json::from_str(data).ok().and_then(|json| ApiError::find(&json))
     {
-        answer.fail(refusal.failure(200));
+        answer.fail(error.failure(200));
     }
     if answer.said.served_model.is_none()
         && let Some(model) = chunk.text("model")
@@ -193,9 +193,9 @@ fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
 fn take_choice<'a>(answer: &mut Answer, at: Arrival, choice: &Fields<'a>) -> (u64, Option<(&'a str, bool)>) {
     let mut only = None;
     if let Some(error) = choice.filled("error")
-        && let Some(refusal) = Refusal::find(&json!({ "error": error }))
+        && let Some(error) = ApiError::find(&json!({ "error": error }))
     {
-        answer.fail(refusal.failure(200));
+        answer.fail(error.failure(200));
     }
     let first = choice.get("index").is_none_or(|index| matches!(index.get(), "0" | "null"));
     let object = |key: &str| serde_json::from_str::<Fields>(choice.get(key)?.get()).ok();

@@ -23,7 +23,7 @@ pub struct Sampling {
     #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = duration_in(SHORTEST, LONGEST))]
     pub interval: Duration,
     /// Stop after TIME
-    #[arg(long = "for", value_name = "TIME", value_parser = super::duration)]
+    #[arg(long = "duration", value_name = "TIME", value_parser = super::duration)]
     pub limit: Option<Duration>,
     /// Stop after N readings
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

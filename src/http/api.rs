@@ -1,6 +1,10 @@
 //! API calls: listings, loads, checks. Not for anything that is timed to the millisecond.
 
-use super::{KeyRule, Secret, failure_of, io_failure, is_loopback, shown};
+use super::api_error::failure_of;
+use super::failure::io_failure;
+use super::secret::{KeyRule, Secret};
+use super::tls::install_provider;
+use super::url::{is_loopback, root_of, shown};
 use crate::locks::locked;
 use crate::record::{Failure, FailureKind};
 use serde_json::Value;
@@ -66,7 +70,7 @@ impl Api {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        super::wire::install_crypto();
+        install_provider();
         let mut builder = reqwest::Client::builder();
         if is_loopback(&self.base) {
             // A proxy of the environment is for other machines.
@@ -92,7 +96,7 @@ impl Api {
 
     /// The same server without the path of an API version.
     pub fn at_root(&self) -> Self {
-        Self { base: super::root_of(&self.base).to_owned(), ..self.clone() }
+        Self { base: root_of(&self.base).to_owned(), ..self.clone() }
     }
 
     /// What the server last called itself in the `server` header.

@@ -2,12 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use super::authority;
+use super::url::{authority, is_loopback};
 use regex::{Captures, Regex};
-use reqwest::Url;
 
 /// A key. Its `Debug` is redacted, it has no `Display`, and it is never serialised.
 #[derive(Clone, PartialEq, Eq)]
@@ -111,14 +109,6 @@ impl KeyRule {
         }
         Ok(())
     }
-}
-
-/// Whether a URL is of this machine.
-pub fn is_loopback(url: &str) -> bool {
-    let Ok(url) = Url::parse(url) else { return false };
-    let Some(host) = url.host_str() else { return false };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Where each kind of server listens and which key is its own.
 
-use super::root_of;
+use super::url::root_of;
 use crate::record::Source;
 
 /// The facts about a kind of server that listings, loads and chats share.

@@ -324,7 +324,7 @@ fn is_present(sample: &Sample) -> bool {
     let ts = match sample {
         Sample::Power(power) => power.ts,
         Sample::Memory(memory) => memory.ts,
-        Sample::Sampler(sampler) => sampler.ts,
+        Sample::Sampler(sampler) => sampler.ts.unwrap_or(f64::NEG_INFINITY),
         Sample::Truth(written) => written.end_ts(),
     };
     (ts - clock::wall()).abs() <= PRESENT

@@ -40,7 +40,7 @@ pub fn watts(estimate: &Estimate) -> Watts {
         avg: round(estimate.gross / estimate.covered),
         min: round(estimate.min),
         max: round(estimate.max),
-        samples: estimate.samples,
+        samples: Some(estimate.samples),
     }
 }
 
@@ -51,8 +51,8 @@ pub fn phase(estimate: Option<Estimate>, length: f64) -> PhaseEnergy {
         energy_lower_joules: estimate.map(|e| round(e.lower)),
         energy_upper_joules: estimate.map(|e| round(e.upper)),
         avg_watts: estimate.map(|e| round(e.gross / e.covered)),
-        coverage: coverage(estimate.as_ref(), length),
-        quality: quality(estimate.as_ref(), length),
+        coverage: Some(coverage(estimate.as_ref(), length)),
+        quality: Some(quality(estimate.as_ref(), length)),
     }
 }
 

@@ -38,14 +38,12 @@ pub enum Heard {
 #[derive(Debug, Deserialize)]
 pub struct Start {
     /// The run's id.
-    #[serde(default)]
     pub run: Option<String>,
     /// The request's number in its run.
     pub id: u64,
     /// Unix seconds.
     pub start_ts: f64,
     /// Seconds of the monotonic clock.
-    #[serde(default)]
     pub start_mono: Option<f64>,
 }
 
@@ -91,7 +89,6 @@ pub struct Asked {
 #[derive(Deserialize)]
 struct WireRun {
     run: String,
-    #[serde(default)]
     boot: Option<String>,
     started_ts: f64,
 }
@@ -106,27 +103,20 @@ struct WirePrompt {
 
 #[derive(Deserialize)]
 struct Wire<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     run: Option<Cow<'a, str>>,
     #[serde(default)]
     id: u64,
     #[serde(borrow)]
     model: Cow<'a, str>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     endpoint: Option<Cow<'a, str>>,
-    #[serde(default)]
     start_ts: Option<f64>,
-    #[serde(default)]
     start_mono: Option<f64>,
-    #[serde(default)]
     timing_seconds: Option<WireTiming>,
-    #[serde(default)]
     ttft_seconds: Option<f64>,
-    #[serde(default)]
     inter_chunk_latency_seconds: Option<WireItl>,
-    #[serde(default)]
     generation_time_seconds: Option<f64>,
-    #[serde(default)]
     tokens: Option<WireTokens>,
     #[serde(default)]
     power: Present,
@@ -155,27 +145,20 @@ impl<'de> Deserialize<'de> for Present {
 
 #[derive(Deserialize, Default)]
 struct WireTiming {
-    #[serde(default)]
     first_token: Option<f64>,
-    #[serde(default)]
     last_token: Option<f64>,
-    #[serde(default)]
     end: Option<f64>,
 }
 
 #[derive(Deserialize)]
 struct WireItl {
-    #[serde(default)]
     mean: Option<f64>,
-    #[serde(default)]
     p99: Option<f64>,
 }
 
 #[derive(Deserialize)]
 struct WireTokens {
-    #[serde(default)]
     input: Option<u64>,
-    #[serde(default)]
     output: Option<u64>,
 }
 
@@ -293,6 +276,15 @@ mod tests {
                 Err(_) => "error",
             };
             assert_eq!(got, expect, "{line}");
+        }
+    }
+
+    #[test]
+    fn fields_of_an_earlier_join_are_found() {
+        for field in ["power", "power_reason", "memory", "memory_reason", "ground_truth", "other"] {
+            let line = format!(r#"{{"type":"result","v":1,"model":"m","{field}":null}}"#);
+            let Ok(Heard::Result(asked)) = hear(&line) else { panic!("{line}") };
+            assert_eq!(asked.enriched, field != "other", "{field}");
         }
     }
 

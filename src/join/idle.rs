@@ -45,7 +45,7 @@ pub struct Level {
 impl Level {
     /// As the user gives it, in watts.
     pub fn given(watts: f64) -> Self {
-        Self { watts, idle: Idle { source: "given".to_owned(), ..Idle::default() } }
+        Self { watts, idle: Idle { source: Some("given".to_owned()), ..Idle::default() } }
     }
 
     /// The median of readings, each with its length in seconds; `None` for fewer than three.
@@ -58,7 +58,7 @@ impl Level {
         Some(Self {
             watts: round(stats::quantile(&watts, 0.5)?),
             idle: Idle {
-                source: source.to_owned(),
+                source: Some(source.to_owned()),
                 seconds: Some(round(readings.iter().map(|(_, seconds)| seconds).sum())),
                 samples: Some(watts.len() as u64),
                 spread_watts: Some(round(high - low)),
@@ -149,7 +149,7 @@ mod tests {
         let records = |watts: &[f64]| {
             let power = |(i, &watts): (usize, &f64)| {
                 let line = json!({
-                    "type": "power", "v": 1, "ts": 1000.0 + i as f64, "seq": 1, "source": "m", "kind": "window",
+                    "type": "power", "v": 1, "ts": 1000.0 + i as f64, "seq": 1, "meter": "m", "kind": "window",
                     "window_seconds": 1.0, "watts": {"cpu": watts, "gpu": 1.0},
                 });
                 record::read(&line.to_string()).unwrap()
@@ -157,7 +157,7 @@ mod tests {
             watts.iter().enumerate().map(power).collect::<Vec<_>>()
         };
         let level = idle_of(records(&[4.0, 5.0, 90.0])).unwrap();
-        assert_eq!((level.watts, level.idle.source.as_str(), level.idle.samples), (6.0, "file", Some(3)));
+        assert_eq!((level.watts, level.idle.source.as_deref(), level.idle.samples), (6.0, Some("file"), Some(3)));
         assert_eq!(idle_of(records(&[4.0, 5.0])), None);
     }
 }

@@ -70,7 +70,11 @@ impl Held {
             merge(&mut to.2, &reading.figures, |have, _| have);
         }
         let (ts, distance, figures) = point?;
-        Some(MemoryPoint { ts, distance_seconds: crate::clock::micros(distance), figures: write(&figures) })
+        Some(MemoryPoint {
+            ts: Some(ts),
+            distance_seconds: Some(crate::clock::micros(distance)),
+            figures: write(&figures),
+        })
     }
 
     /// The last figures read between two moments; `None` where none were.

@@ -103,7 +103,7 @@ impl Sampling {
             window_seconds: power.window_seconds,
             estimated: power.estimated,
             values: domains.iter().map(value).collect(),
-            meter: self.meter(&power.source, power.kind, &domains),
+            meter: self.meter(&power.meter, power.kind(), &domains),
         }
     }
 
@@ -139,7 +139,10 @@ impl PowerSample {
             let watts = watts.filter(|watts| sane(*watts));
             return Ok(Some(Reading { at, span: 0.0, value: joules, watts, fresh: false }));
         }
-        let Some(watts) = watts else { return Ok(None) };
+        let span = self.window_seconds.or(interval).filter(|&span| span > 0.0 && span <= LONGEST);
+        let mean =
+            || joules.zip(span).filter(|_| self.meter.kind == PowerKind::Window).map(|(joules, span)| joules / span);
+        let Some(watts) = watts.or_else(mean) else { return Ok(None) };
         if watts == 0.0 && never_zero(&self.meter.domains[domain]) {
             return Ok(None);
         }
@@ -148,7 +151,6 @@ impl PowerSample {
         }
         let mut reading = Reading { at, span: 0.0, value: watts, watts: Some(watts), fresh: false };
         if self.meter.kind == PowerKind::Window {
-            let span = self.window_seconds.or(interval).filter(|&span| span > 0.0 && span <= LONGEST);
             let Some(span) = span else { return Err("windows of no known length") };
             (reading.span, reading.value) = (span, joules.unwrap_or(watts * span));
             if !sane(reading.value / span) {
@@ -182,7 +184,7 @@ mod tests {
         watts: serde_json::Value,
         joules: serde_json::Value,
     ) -> PowerSample {
-        let line = json!({"type": "power", "v": 1, "ts": 1.0, "seq": 1, "source": source, "kind": "window",
+        let line = json!({"type": "power", "v": 1, "ts": 1.0, "seq": 1, "meter": source, "kind": "window",
             "watts": watts, "joules": joules});
         match sampling.sample(record::read(&line.to_string()).unwrap()) {
             Some(Sample::Power(power)) => power,
@@ -193,7 +195,6 @@ mod tests {
     #[test]
     fn each_domain_has_its_watts_and_its_joules_where_either_was_read() {
         for (watts, joules, domains, values) in [
-            (json!({}), json!(null), vec![], vec![]),
             (json!({"b": 1.0, "a": null}), json!(null), vec!["a", "b"], vec![(None, None), (Some(1.0), None)]),
             (
                 json!({"b": 1.0, "d": 2.0}),

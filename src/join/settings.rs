@@ -4,9 +4,11 @@ use super::figures::round;
 use super::idle::IdleFrom;
 use crate::record::EnergyCost;
 use clap::ValueEnum;
+use strum::Display;
 
 /// How energy is shared among requests that ran at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Display)]
+#[strum(serialize_all = "lowercase")]
 pub enum Attribution {
     /// Equal parts of every moment.
     Time,
@@ -61,14 +63,3 @@ impl Rates {
 }
 
 const JOULES_PER_KWH: f64 = 3.6e6;
-
-impl Attribution {
-    /// Its name on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Attribution::Time => "time",
-            Attribution::Tokens => "tokens",
-            Attribution::Exclusive => "exclusive",
-        }
-    }
-}

@@ -153,7 +153,7 @@ impl Joiner {
             wh_per_1k_output_tokens: output.map(|count| round(energy / count / 3.6)),
             cost: rates.cost(Some(energy)),
             carbon: rates.carbon(Some(energy)),
-            attribution: self.settings.attribution.name().to_owned(),
+            attribution: self.settings.attribution.to_string(),
             total_domain: self.meters.total_name(),
             samples: estimate.samples,
         })

@@ -12,24 +12,18 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Deserialize)]
 pub struct Written {
     /// The client's name for the request: its `x-request-id`.
-    #[serde(default)]
     pub request: Option<String>,
     /// When the request arrived: Unix seconds.
     pub arrival_ts: f64,
     /// From the arrival to the write of the first token, in seconds.
-    #[serde(default)]
     pub ttft_seconds: Option<f64>,
     /// The mean time between writes of tokens, in seconds.
-    #[serde(default)]
     pub gap_seconds: Option<f64>,
     /// From the arrival to the last byte, in seconds.
-    #[serde(default)]
     pub end_seconds: Option<f64>,
     /// Per chunk: when it was written, how late, and how many tokens it held.
-    #[serde(default)]
     pub chunks: Option<Vec<(f64, f64, u64)>>,
     /// How late chunks were written after their deadlines.
-    #[serde(default)]
     pub lateness_seconds: Option<Late>,
 }
 
@@ -50,7 +44,7 @@ impl Written {
     pub fn read(line: &str) -> Result<Option<Self>, serde_json::Error> {
         #[derive(Deserialize)]
         struct Head {
-            #[serde(rename = "type", default)]
+            #[serde(rename = "type")]
             kind: Option<String>,
         }
         let head: Head = serde_json::from_str(line)?;

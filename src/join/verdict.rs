@@ -44,7 +44,10 @@ pub fn load(join: &Joiner, loading: &Loading) -> Loaded {
         power: has(join, Role::Power).then(|| figures::phase(join.meters.total(&Piece::whole(from, to)), to - from)),
         baseline: marked.or_else(|| join.held.nearest(from)),
         after: join.held.nearest(to),
-        memory: join.held.highest(from, to).map(|(high_water, samples)| MemoryPhase { high_water, samples }),
+        memory: join
+            .held
+            .highest(from, to)
+            .map(|(high_water, samples)| MemoryPhase { high_water, samples: Some(samples) }),
     }
 }
 
@@ -152,7 +155,7 @@ fn power(
             let mut phase = figures::phase(join.meters.total(&pieces), to - from);
             if !alone {
                 (phase.energy_joules, phase.energy_lower_joules, phase.energy_upper_joules) = (None, None, None);
-                phase.quality = Quality::None;
+                phase.quality = Some(Quality::None);
             }
             phase
         })
@@ -200,13 +203,13 @@ fn power(
             .filter(|rate| rate.is_finite())
             .map(round),
         wh_per_1k_output_tokens: output.zip(energy).map(|(count, energy)| round(energy / count / 3.6)),
-        coverage: figures::coverage(total.as_ref(), length),
-        quality: figures::quality(total.as_ref().filter(|_| alone), length),
-        attribution: Some(join.settings.attribution.name().to_owned()),
+        coverage: Some(figures::coverage(total.as_ref(), length)),
+        quality: Some(figures::quality(total.as_ref().filter(|_| alone), length)),
+        attribution: Some(join.settings.attribution.to_string()),
         in_flight_max: Some(most),
-        samples: samples.or(drawn.domains.iter().map(|(_, e)| e.samples).max()).unwrap_or(0),
-        clock,
-        sources: drawn.meters.into_iter().map(str::to_owned).collect(),
+        samples: Some(samples.or(drawn.domains.iter().map(|(_, e)| e.samples).max()).unwrap_or(0)),
+        clock: Some(clock),
+        meters: drawn.meters.into_iter().filter(|name| !name.is_empty()).map(str::to_owned).collect(),
         total_domain: join.meters.total_name(),
         estimated: drawn.estimated,
         simulated: drawn.simulated,
@@ -259,8 +262,8 @@ fn held(
         high_water: Some(highest),
         load,
         primary,
-        samples,
-        clock: clock(join, Role::Memory, asked, span),
+        samples: Some(samples),
+        clock: Some(clock(join, Role::Memory, asked, span)),
         reason: None,
     };
     Ok((memory, own))

@@ -8,7 +8,7 @@
 use super::listing::{Generation, Instance, Listing, Row, of_ps};
 use super::{Loaded, SHORT, Wanted};
 use crate::clock::Stamp;
-use crate::http::{Api, Refusal, Reply, authority, is_loopback};
+use crate::http::{Api, ApiError, Reply, authority, is_loopback};
 use crate::lms::{self, Lms};
 use crate::record::{Loader, Model};
 use serde_json::{Map, Value, json};
@@ -79,8 +79,8 @@ async fn by_rest(api: &Api, key: &str, wanted: &Wanted) -> Result<Option<Loaded>
         return Ok(None);
     }
     let body = reply.success().map_err(|why| why.message)?;
-    if let Some(refusal) = Refusal::find(&body) {
-        return Err(refusal.message);
+    if let Some(error) = ApiError::find(&body) {
+        return Err(error.message);
     }
     Ok(Some(Loaded {
         loader: Loader::Rest,
@@ -127,8 +127,8 @@ async fn by_request(api: &Api, generation: Generation, id: &str, limit: Duration
     let reply = api.post(path, &body, limit).await.map_err(|why| why.message)?;
     let done = Stamp::now();
     let body = reply.success().map_err(|why| why.message)?;
-    if let Some(refusal) = Refusal::find(&body) {
-        return Err(refusal.message);
+    if let Some(error) = ApiError::find(&body) {
+        return Err(error.message);
     }
     Ok(Loaded {
         loader: Loader::Jit,

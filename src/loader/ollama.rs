@@ -2,7 +2,7 @@
 
 use super::{Loaded, SHORT, Wanted};
 use crate::clock::Stamp;
-use crate::http::{Api, Refusal};
+use crate::http::{Api, ApiError};
 use crate::record::{Loader, Model};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -28,8 +28,8 @@ pub async fn load(api: &Api, model: &Model, wanted: &Wanted) -> Result<Loaded, S
     let reply = api.post("/api/generate", &body, wanted.patience()).await.map_err(|why| why.message)?;
     let done = Stamp::now();
     let body = reply.success().map_err(|why| why.message)?;
-    if let Some(refusal) = Refusal::find(&body) {
-        return Err(refusal.message);
+    if let Some(error) = ApiError::find(&body) {
+        return Err(error.message);
     }
     let held = running(api).await?;
     let Some((_, length)) = held.iter().find(|(name, _)| same(name, &model.id)) else {

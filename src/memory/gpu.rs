@@ -32,7 +32,7 @@ impl Gpus {
     }
 
     /// Names of what is read, for the opening record.
-    pub fn sources(&self) -> Vec<String> {
+    pub fn meters(&self) -> Vec<String> {
         let nvidia = self.nvidia.as_ref().map(|_| "nvml".to_owned());
         nvidia.into_iter().chain((!self.cards.is_empty()).then(|| "drm".to_owned())).collect()
     }

@@ -5,9 +5,11 @@
 
 use super::table::{Process, base};
 use clap::ValueEnum;
+use strum::Display;
 
 /// A known server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Display)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Preset {
     /// LM Studio, its workers, and llmster
     Lmstudio,
@@ -22,17 +24,6 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Preset::Lmstudio => "lmstudio",
-            Preset::Ollama => "ollama",
-            Preset::LlamaServer => "llama-server",
-            Preset::Vllm => "vllm",
-            Preset::Mlx => "mlx",
-        }
-    }
-
     /// The port by which it is also known: that of servers that are Python programs.
     pub fn port(self) -> Option<u16> {
         match self {

@@ -158,8 +158,8 @@ impl ProcFs {
         let (total, available) = (field("MemTotal")?, field("MemAvailable")?);
         Some(SystemMemory {
             used_bytes: total.saturating_sub(available),
-            available_bytes: available,
-            total_bytes: total,
+            available_bytes: Some(available),
+            total_bytes: Some(total),
             swap_used_bytes: field("SwapTotal").zip(field("SwapFree")).map(|(total, free)| total.saturating_sub(free)),
             cached_bytes: field("Cached"),
             wired_bytes: None,

@@ -72,8 +72,8 @@ pub fn sample(
 ) -> anyhow::Result<Ended> {
     let begun = Stamp::now();
     let mut follower = Follower::new(table, gpus, settings);
-    let sources = follower.sources();
-    let mut opening = sampler(settings, &sources, SamplerEvent::Start, begun);
+    let meters = follower.meters();
+    let mut opening = sampler(settings, &meters, SamplerEvent::Start, begun);
     opening.interval_seconds = Some(settings.interval.as_secs_f64());
     write(&record::line(&opening)?)?;
     let mut schedule = Schedule::new(begun.mono_ns, settings.interval);
@@ -108,7 +108,7 @@ pub fn sample(
         samples: Some(samples),
         gaps: Some(gaps),
         cpu_seconds: Some(cpu_seconds()),
-        ..sampler(settings, &sources, SamplerEvent::End, Stamp::now())
+        ..sampler(settings, &meters, SamplerEvent::End, Stamp::now())
     };
     write(&record::line(&closing)?)?;
     Ok(Ended::Asked(found))
@@ -121,15 +121,15 @@ pub fn snapshot(table: Table, gpus: Option<Gpus>, settings: &Settings) -> Memory
     memory
 }
 
-fn sampler(settings: &Settings, sources: &[String], event: SamplerEvent, at: Stamp) -> Sampler {
+fn sampler(settings: &Settings, meters: &[String], event: SamplerEvent, at: Stamp) -> Sampler {
     let measures = std::iter::once("system".to_owned()).chain(settings.wanted.as_ref().map(Wanted::describe));
     Sampler {
         event,
-        tool: settings.tool.clone(),
-        ts: at.ts,
+        tool: Some(settings.tool.clone()),
+        ts: Some(at.ts),
         mono: Some(at.mono()),
         boot: boot_id(),
-        sources: sources.to_vec(),
+        meters: meters.to_vec(),
         measures: Some(measures.collect()),
         total_domain: None,
         total_label: None,
@@ -171,8 +171,8 @@ impl<'a> Follower<'a> {
         }
     }
 
-    fn sources(&self) -> Vec<String> {
-        let gpus = self.gpus.as_ref().map(Gpus::sources).unwrap_or_default();
+    fn meters(&self) -> Vec<String> {
+        let gpus = self.gpus.as_ref().map(Gpus::meters).unwrap_or_default();
         std::iter::once("process table".to_owned()).chain(gpus).collect()
     }
 
@@ -248,9 +248,9 @@ impl<'a> Follower<'a> {
 
 fn entry(process: &Process, figures: &Figures) -> ProcessMemory {
     ProcessMemory {
-        pid: u64::from(process.pid),
-        parent: u64::from(process.parent),
-        name: process.name().to_owned(),
+        pid: Some(u64::from(process.pid)),
+        parent: Some(u64::from(process.parent)),
+        name: Some(process.name().to_owned()),
         rss_bytes: figures.rss,
         anon_bytes: figures.anon,
         file_bytes: figures.file,

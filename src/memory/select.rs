@@ -34,7 +34,7 @@ impl Wanted {
             Wanted::Port(port) => format!("port {port}"),
             Wanted::Name(name) => format!("name {name}"),
             Wanted::Exe(part) => format!("exe {part}"),
-            Wanted::Preset(preset) => format!("preset {}", preset.name()),
+            Wanted::Preset(preset) => format!("preset {preset}"),
         }
     }
 

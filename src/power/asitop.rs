@@ -50,7 +50,7 @@ impl Asitop {
             return;
         };
         out.push(Item::Sample(Sample {
-            source: "asitop",
+            meter: "asitop",
             kind: PowerKind::Window,
             // The middle of the second that it names.
             logged: Some(ended.as_second() as f64 + 0.5),

@@ -54,7 +54,7 @@ impl Battery {
         found.sort();
         if found.is_empty() {
             return Err(format!(
-                "{} has no battery: no laptop: read a meter at the plug by --source command",
+                "{} has no battery: no laptop: read a meter at the plug by --meter command",
                 folder.display()
             ));
         }
@@ -79,7 +79,7 @@ impl Battery {
                 let window = super::since(seen_ns, at.mono_ns);
                 let mean = last.replace(now.load).and_then(|then| mean_watts(then, now.load));
                 if let Some((mean, window)) = mean.zip(window) {
-                    power.kind = PowerKind::Window;
+                    power.kind = Some(PowerKind::Window);
                     power.window_seconds = Some(window);
                     return Ok(mean);
                 }

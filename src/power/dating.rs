@@ -154,7 +154,7 @@ mod tests {
 
     fn sample(logged: f64, window: f64, arrived: f64) -> Sample {
         Sample {
-            source: "powermetrics",
+            meter: "powermetrics",
             kind: PowerKind::Window,
             logged: Some(logged),
             clock: Clock::Cut,

@@ -34,7 +34,7 @@ pub enum Item {
 #[derive(Debug)]
 pub struct Sample {
     /// The meter.
-    pub source: &'static str,
+    pub meter: &'static str,
     /// What kind of reading.
     pub kind: PowerKind,
     /// The end of its window by the text, in Unix seconds.
@@ -87,7 +87,7 @@ pub enum Format {
 
 impl Format {
     /// The meter's name in records; `None` before it is known.
-    pub fn source(&self) -> Option<&'static str> {
+    pub fn meter(&self) -> Option<&'static str> {
         match self {
             Format::Unknown => None,
             Format::Powermetrics(_) | Format::Plist(_) => Some("powermetrics"),
@@ -194,8 +194,8 @@ impl Feed {
     }
 
     /// The meter's name; `None` before it is known.
-    pub fn source(&self) -> Option<&'static str> {
-        self.format.source()
+    pub fn meter(&self) -> Option<&'static str> {
+        self.format.meter()
     }
 
     /// The last line of what a program printed that meant nothing.
@@ -289,12 +289,12 @@ impl Feed {
             };
             let at = Stamp::now();
             let fed = self.push(&bytes[..read], at);
-            if !fed.is_empty() && !tell(self.format.source(), !self.dating.is_recorded(), fed) {
+            if !fed.is_empty() && !tell(self.format.meter(), !self.dating.is_recorded(), fed) {
                 return Ok(());
             }
         }
         let fed = self.end(Stamp::now());
-        tell(self.format.source(), !self.dating.is_recorded(), fed);
+        tell(self.format.meter(), !self.dating.is_recorded(), fed);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Texts that no meter writes, through all of it: whatever comes in, what goes out is a number that a power can have, or null
 //! with its reason.
 
-use super::source::{Setup, Source, format};
+use super::meters::{MeterKind, Setup, format};
 use super::{Settings, Text, Unit, sample};
 use crate::record::Tool;
 use proptest::prelude::*;
@@ -26,10 +26,10 @@ fn setup(pattern: Option<&str>, unit: Unit) -> Setup {
     }
 }
 
-fn records(bytes: Vec<u8>, recorded: bool, source: Source, setup: &Setup) -> Vec<Value> {
-    let text = match recorded && source != Source::Command {
-        true => Text::reader(Cursor::new(bytes), true, format(source, setup).unwrap()).unwrap(),
-        false => Text::live(Cursor::new(bytes), format(source, setup).unwrap()),
+fn records(bytes: Vec<u8>, recorded: bool, meter: MeterKind, setup: &Setup) -> Vec<Value> {
+    let text = match recorded && meter != MeterKind::Command {
+        true => Text::reader(Cursor::new(bytes), true, format(meter, setup).unwrap()).unwrap(),
+        false => Text::live(Cursor::new(bytes), format(meter, setup).unwrap()),
     };
     let (tell, events) = sync_channel(64);
     let stop = text.listen(0, tell);
@@ -120,15 +120,15 @@ proptest! {
         pieces in proptest::collection::vec(piece(), 0..14),
         garbage in proptest::collection::vec(any::<u8>(), 0..20),
         recorded in any::<bool>(),
-        source in proptest::sample::select(vec![
-            Source::Auto, Source::Powermetrics, Source::Macmon, Source::Asitop, Source::NvidiaSmi, Source::Command,
+        meter in proptest::sample::select(vec![
+            MeterKind::Auto, MeterKind::Powermetrics, MeterKind::Macmon, MeterKind::Asitop, MeterKind::NvidiaSmi, MeterKind::Command,
         ]),
         unit in proptest::sample::select(vec![Unit::Watts, Unit::Kilowatts, Unit::Microjoules, Unit::KilowattHours]),
         pattern in proptest::option::of(Just("(\\S+)")),
     ) {
         let mut bytes = pieces.concat().into_bytes();
         bytes.extend(garbage);
-        check(&records(bytes, recorded, source, &setup(pattern, unit)));
+        check(&records(bytes, recorded, meter, &setup(pattern, unit)));
     }
 }
 
@@ -137,6 +137,6 @@ fn a_property_list_without_a_bottom_is_torn() {
     let deep = format!("<?xml version=\"1.0\"?><plist>{}", "<array>".repeat(400_000));
     let closed = format!("{deep}{}</plist>", "</array>".repeat(400_000));
     for text in [deep, closed] {
-        check(&records(text.into_bytes(), true, Source::Powermetrics, &setup(None, Unit::Watts)));
+        check(&records(text.into_bytes(), true, MeterKind::Powermetrics, &setup(None, Unit::Watts)));
     }
 }

@@ -74,7 +74,7 @@ impl Hwmon {
         if hwmon.instants.is_empty() && hwmon.counters.is_empty() {
             return Err(format!(
                 "{} has no sensor of power that is known (amdgpu, i915, xe, power_meter, amd_energy, ina3221): a virtual \
-                 machine, or a driver that is not loaded: load it, or read another meter by --source command",
+                 machine, or a driver that is not loaded: load it, or read another meter by --meter command",
                 folder.display()
             ));
         }
@@ -243,8 +243,8 @@ mod tests {
         hwmon.read(at(1));
         fs::write(root.path().join("class/hwmon/hwmon10/energy1_input"), "25000000").unwrap();
         let powers = hwmon.read(at(3));
-        assert_eq!((powers[0].kind, powers[0].watts["gpu1"]), (PowerKind::Instant, Some(35.0)));
-        assert_eq!((powers[1].kind, powers[1].watts["gpu2"]), (PowerKind::Counter, Some(10.0)));
+        assert_eq!((powers[0].kind(), powers[0].watts["gpu1"]), (PowerKind::Instant, Some(35.0)));
+        assert_eq!((powers[1].kind(), powers[1].watts["gpu2"]), (PowerKind::Counter, Some(10.0)));
         fs::remove_file(root.path().join("class/hwmon/hwmon2/power1_average")).unwrap();
         assert_eq!(hwmon.read(at(4))[0].watts["gpu1"], None, "a file that vanished is no 0 W");
     }

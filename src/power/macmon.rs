@@ -124,7 +124,7 @@ impl Macmon {
         let watts: BTreeMap<String, Option<f64>> =
             parts.into_iter().filter_map(|(domain, watts)| Some((domain.to_owned(), Some(watts?)))).collect();
         let sample = |kind, window_seconds, watts, label: Option<&str>| Sample {
-            source: "macmon",
+            meter: "macmon",
             kind,
             logged,
             clock: Clock::Fine,

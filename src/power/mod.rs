@@ -17,6 +17,7 @@ mod honest;
 mod hostile;
 mod hwmon;
 mod macmon;
+mod meters;
 mod nvml;
 mod plist;
 mod polled;
@@ -28,27 +29,26 @@ mod repeated;
 mod root;
 mod run;
 mod smi;
-mod source;
 mod table;
 mod text;
 mod total;
 
+pub use meters::{MeterKind, Meters, Setup, format, open, probe};
 pub use printed::Unit;
 pub use run::{Ended, Event, Settings, sample};
-pub use source::{Meters, Setup, Source, format, open, probe};
 pub use text::Text;
 
 use crate::record::{Power, PowerKind};
 use std::collections::BTreeMap;
 
 /// An empty reading.
-fn reading(source: &str, kind: PowerKind, ts: f64, mono: Option<f64>) -> Power {
+fn reading(meter: &str, kind: PowerKind, ts: f64, mono: Option<f64>) -> Power {
     Power {
         ts,
         mono,
         seq: 0,
-        source: source.to_owned(),
-        kind,
+        meter: meter.to_owned(),
+        kind: Some(kind),
         window_seconds: None,
         watts: BTreeMap::new(),
         joules: None,

@@ -102,9 +102,9 @@ mod tests {
         records(&cards(1_000), &mut counters, None, at(1));
         let powers = records(&cards(301_000), &mut counters, Some(1.0), at(2));
         let [counted, told] = powers.as_slice() else { panic!("{powers:?}") };
-        assert_eq!((counted.kind, counted.watts["gpu0"]), (PowerKind::Counter, Some(300.0)));
+        assert_eq!((counted.kind(), counted.watts["gpu0"]), (PowerKind::Counter, Some(300.0)));
         assert_eq!(counted.joules.as_ref().unwrap()["gpu0"], Some(301.0));
-        assert_eq!((told.kind, told.watts["gpu1"], told.watts["gpu2"]), (PowerKind::Instant, Some(75.5), None));
+        assert_eq!((told.kind(), told.watts["gpu1"], told.watts["gpu2"]), (PowerKind::Instant, Some(75.5), None));
         let why = told.unavailable.as_ref().unwrap();
         assert!(why["gpu2"].contains("not supported") && why["gpu3"].starts_with("0 W"), "{why:?}");
     }
@@ -114,7 +114,8 @@ mod tests {
         let cards = [Card { watts: Ok(50.0), millijoules: Ok(7) }];
         let mut counters = vec![Counter::new(1e-3, None)];
         let at = |second: u64| Stamp { mono_ns: second * 1_000_000_000, ts: 0.0 };
-        let kinds: Vec<PowerKind> = (1..6).map(|s| records(&cards, &mut counters, Some(1.0), at(s))[0].kind).collect();
+        let kinds: Vec<PowerKind> =
+            (1..6).map(|s| records(&cards, &mut counters, Some(1.0), at(s))[0].kind()).collect();
         assert_eq!(kinds[4], PowerKind::Instant);
     }
 }

@@ -129,7 +129,7 @@ fn read(list: &Dictionary, at: Stamp) -> Option<Sample> {
     let ended = list.get("timestamp").and_then(Value::as_date);
     let ended = ended.and_then(|date| std::time::SystemTime::from(date).duration_since(UNIX_EPOCH).ok());
     (!watts.is_empty()).then(|| Sample {
-        source: "powermetrics",
+        meter: "powermetrics",
         kind: PowerKind::Window,
         logged: ended.map(|ended| ended.as_secs_f64().floor()),
         clock: Clock::Cut,

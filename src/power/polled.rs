@@ -24,7 +24,7 @@ pub enum Polled {
 
 impl Polled {
     /// Its name in records.
-    pub fn source(&self) -> &'static str {
+    pub fn meter(&self) -> &'static str {
         match self {
             Polled::Rapl(_) => "rapl",
             Polled::Nvml(_) => "nvml",

@@ -164,7 +164,7 @@ impl Powermetrics {
         }
         self.usual = block.watts.keys().cloned().collect();
         out.push(Item::Sample(Sample {
-            source: "powermetrics",
+            meter: "powermetrics",
             kind: PowerKind::Window,
             logged: Some(block.ended),
             clock: Clock::Cut,

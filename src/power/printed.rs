@@ -248,7 +248,7 @@ fn said_none(domain: String, text: &str, at: Stamp) -> Item {
 
 fn sample(kind: PowerKind, domain: String, watts: Option<f64>, at: Stamp) -> Sample {
     Sample {
-        source: "command",
+        meter: "command",
         kind,
         logged: None,
         clock: Clock::Fine,

@@ -31,7 +31,7 @@ pub enum Event {
         /// The text.
         feed: usize,
         /// The meter, once it is known.
-        source: Option<&'static str>,
+        meter: Option<&'static str>,
         /// Whether it is of this moment and host.
         live: bool,
         /// What it said.
@@ -89,7 +89,7 @@ pub fn sample(
     let begun = Stamp::now();
     let mut stream = Stream::new(settings, begun, feeds, polled.len());
     for meter in &polled {
-        stream.sources.insert(meter.source().to_owned());
+        stream.meters.insert(meter.meter().to_owned());
         stream.domains.extend(meter.domains());
         stream.estimated |= matches!(meter, Polled::Estimate(_));
     }
@@ -136,9 +136,9 @@ pub fn sample(
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(wait),
             Ok(Event::Stop) => break,
             Ok(Event::ReaderLeft) => return Ok(Ended { reader_left: true, ..ended }),
-            Ok(Event::Fed { feed, source, live, fed }) => {
+            Ok(Event::Fed { feed, meter, live, fed }) => {
                 stream.live &= live;
-                stream.sources.extend(source.map(str::to_owned));
+                stream.meters.extend(meter.map(str::to_owned));
                 // What comes together is announced together: a card for each line, say.
                 for dated in fed.iter().filter_map(|fed| if let Fed::Sample(dated) = fed { Some(dated) } else { None })
                 {
@@ -173,7 +173,7 @@ struct Stream<'a> {
     begun: Stamp,
     opened: bool,
     live: bool,
-    sources: BTreeSet<String>,
+    meters: BTreeSet<String>,
     domains: BTreeSet<String>,
     machine: Option<String>,
     label: Option<String>,
@@ -197,7 +197,7 @@ impl<'a> Stream<'a> {
             begun,
             opened: false,
             live: true,
-            sources: BTreeSet::new(),
+            meters: BTreeSet::new(),
             domains: BTreeSet::new(),
             machine: None,
             label: None,
@@ -308,11 +308,11 @@ impl<'a> Stream<'a> {
     fn record(&self, event: SamplerEvent, at: Stamp) -> Sampler {
         Sampler {
             event,
-            tool: self.settings.tool.clone(),
-            ts: at.ts,
+            tool: Some(self.settings.tool.clone()),
+            ts: Some(at.ts),
             mono: self.live.then(|| at.mono()),
             boot: if self.live { boot_id() } else { None },
-            sources: self.sources.iter().cloned().collect(),
+            meters: self.meters.iter().cloned().collect(),
             measures: (!self.domains.is_empty()).then(|| self.domains.iter().cloned().collect()),
             total_domain: total(self.domains.iter().map(String::as_str)),
             total_label: self.label.clone(),
@@ -332,7 +332,7 @@ impl<'a> Stream<'a> {
 /// The record of a reading that came as text.
 fn power_of(dated: Dated) -> Power {
     let Dated { sample, ts, mono } = dated;
-    let mut power = reading(sample.source, sample.kind, ts, mono);
+    let mut power = reading(sample.meter, sample.kind, ts, mono);
     power.window_seconds = sample.window_seconds;
     power.joules = sample.joules.or_else(|| {
         let window = sample.window_seconds.filter(|_| sample.kind == PowerKind::Window)?;

@@ -94,7 +94,7 @@ impl Smi {
             unavailable.insert(domain.clone(), format!("nvidia-smi says {text}"));
         }
         out.push(Item::Sample(Sample {
-            source: "nvidia-smi",
+            meter: "nvidia-smi",
             kind: PowerKind::Instant,
             logged: row.get("timestamp").and_then(time),
             clock: Clock::Fine,

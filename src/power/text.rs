@@ -53,9 +53,9 @@ impl Listener {
     /// When the input fails.
     pub fn read(&mut self, from: &mut dyn Read, mut on_readings: impl FnMut(usize) -> bool) -> io::Result<()> {
         let (tell, place) = (&self.tell, self.place);
-        self.feed.read(from, |source, live, fed| {
+        self.feed.read(from, |meter, live, fed| {
             let readings = fed.iter().filter(|fed| matches!(fed, Fed::Sample(_))).count();
-            (readings == 0 || on_readings(readings)) && tell.send(Event::Fed { feed: place, source, live, fed }).is_ok()
+            (readings == 0 || on_readings(readings)) && tell.send(Event::Fed { feed: place, meter, live, fed }).is_ok()
         })
     }
 
@@ -65,7 +65,7 @@ impl Listener {
             return;
         }
         let fed = vec![Fed::Missed(readings)];
-        let _ = self.tell.send(Event::Fed { feed: self.place, source: None, live: true, fed });
+        let _ = self.tell.send(Event::Fed { feed: self.place, meter: None, live: true, fed });
     }
 }
 
@@ -133,8 +133,8 @@ impl Text {
     }
 
     /// The meter's name, where it is known beforehand.
-    pub fn source(&self) -> Option<&'static str> {
-        self.feed.source()
+    pub fn meter(&self) -> Option<&'static str> {
+        self.feed.meter()
     }
 
     fn new(format: Format, dating: Dating, from: From) -> Self {

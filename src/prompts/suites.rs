@@ -3,24 +3,16 @@
 use super::prompt;
 use crate::record::Prompt;
 use clap::ValueEnum;
-use std::fmt;
+use strum::Display;
 
 /// A built-in suite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Display)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Suite {
     /// One prompt: a self-contained interactive web page.
     Website,
     /// 32 short prompts, four in each of eight categories.
     TokenRate,
-}
-
-impl fmt::Display for Suite {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Suite::Website => "website",
-            Suite::TokenRate => "token-rate",
-        })
-    }
 }
 
 /// The prompts of a suite.

@@ -1,46 +1,43 @@
-//! `join_summary`: what a whole stream of results drew and held. The last line that bench-join writes.
+//! `join_summary`: energy and memory of a stream of results.
 
 use super::{Body, EnergyCost, Idle, MemoryFigures, Quality};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::rust::double_option;
+use serde_with::skip_serializing_none;
 
-/// The run as a whole: every moment counted once, however many requests shared it.
+/// Energy and memory of a whole stream of results, where concurrent requests share time that counts once. The last
+/// line that bench-join writes.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JoinSummary {
-    /// The runs whose results were joined.
+    /// Ids of the runs.
     pub runs: Vec<String>,
-    /// How many results there were.
+    /// Number of results.
     pub results: u64,
-    /// How many requests were started and never heard of again.
+    /// Requests that started and have no result.
     pub unfinished: u64,
-    /// The first start: Unix seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// First start: Unix seconds.
     pub started_ts: Option<f64>,
-    /// The last end: Unix seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Last end: Unix seconds.
     pub ended_ts: Option<f64>,
-    /// From the first start to the last end.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Time from the first start to the last end.
     pub span_seconds: Option<f64>,
-    /// How much of it any request was in flight.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Time in it with a request in flight.
     pub busy_seconds: Option<f64>,
-    /// Tokens of all prompts, where they are known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Input tokens of the results that report them.
     pub input_tokens: Option<u64>,
-    /// Tokens of all answers, where they are known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Output tokens of the results that report them.
     pub output_tokens: Option<u64>,
-    /// What was drawn; null when a meter was given and measured nothing.
-    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    /// Energy of the stream; null when a meter was given and measured nothing.
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     pub power: Option<Option<RunPower>>,
-    /// What was held; null when a sampler was given and measured nothing.
-    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    /// Memory of the stream; null when a sampler was given and measured nothing.
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     pub memory: Option<Option<RunMemory>>,
-    /// How many results llm-sim's log tells the truth of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Results that llm-sim's log has.
     pub ground_truths: Option<u64>,
-    /// What is doubtful, in sentences.
+    /// Reasons for doubt, as sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -49,87 +46,69 @@ impl Body for JoinSummary {
     const TYPE: &'static str = "join_summary";
 }
 
-/// What a run drew.
+/// Energy of a stream of results.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunPower {
-    /// Energy while any request was in flight (the union of their intervals).
+    /// Energy while a request was in flight: over the union of the requests; null when nothing is covered.
+    #[serialize_always]
     pub energy_joules: Option<f64>,
-    /// It is at least this.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Lower bound of the energy.
     pub energy_lower_joules: Option<f64>,
-    /// It is at most this.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Upper bound of the energy.
     pub energy_upper_joules: Option<f64>,
     /// Mean power over the covered part of that time.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub avg_watts: Option<f64>,
-    /// The highest reading in that time.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Highest reading in that time.
     pub max_watts: Option<f64>,
-    /// The covered part of that time, 0 to 1.
+    /// Covered part of that time, 0 to 1.
     pub coverage: f64,
-    /// How far to trust it.
+    /// Quality of the energy.
     pub quality: Quality,
-    /// Energy from the first start to the last end, whether anyone was in flight or not.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Energy from the first start to the last end.
     pub span_energy_joules: Option<f64>,
-    /// The sum of the results' energies.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Sum of the energies of the results.
     pub attributed_joules: Option<f64>,
-    /// What no result carries: span less attributed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Energy that no result carries: span − attributed.
     pub unattributed_joules: Option<f64>,
-    /// The part of it that was drawn while nobody was in flight.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Part of it without a request in flight.
     pub between_joules: Option<f64>,
-    /// The sum of the loads' energies.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Sum of the energies of the model loads.
     pub load_joules: Option<f64>,
-    /// What the machine draws when idle.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Idle power of the machine.
     pub idle_watts: Option<f64>,
-    /// How `idle_watts` is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Where `idle_watts` comes from.
     pub idle: Option<Idle>,
-    /// Energy less what idling would have taken in the covered time.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Energy − idle energy of the covered time.
     pub net_energy_joules: Option<f64>,
-    /// Energy ÷ output tokens of the run.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Energy ÷ output tokens.
     pub joules_per_output_token: Option<f64>,
-    /// Energy ÷ (input + output tokens) of the run.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Energy ÷ (input + output tokens).
     pub joules_per_total_token: Option<f64>,
     /// Output tokens ÷ energy.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens_per_joule: Option<f64>,
-    /// Watt-hours per thousand output tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Watt-hours per 1,000 output tokens.
     pub wh_per_1k_output_tokens: Option<f64>,
-    /// What the energy cost.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Price of the energy.
     pub cost: Option<EnergyCost>,
-    /// What the energy emitted.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Emissions of the energy.
     pub carbon: Option<EnergyCost>,
-    /// How energy was shared among concurrent requests: `time`, `tokens`, `exclusive`.
+    /// How concurrent requests share energy: `time`, `tokens`, `exclusive`.
     pub attribution: String,
-    /// The domain that the energies are of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Domain of the energies.
     pub total_domain: Option<String>,
-    /// How many readings touch the time in which any request was in flight.
+    /// Readings that overlap the time with a request in flight.
     pub samples: u64,
 }
 
-/// What a run held.
+/// Memory of a stream of results.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunMemory {
-    /// The highest of each figure while a model was loading or a request ran.
+    /// Peak of each figure during model loads and requests.
     pub high_water: MemoryFigures,
-    /// Which figure says best what a model takes here.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Figure that best describes the memory of a model on this machine.
     pub primary: Option<String>,
-    /// The highest of that figure.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Peak of that figure.
     pub peak_bytes: Option<i64>,
 }

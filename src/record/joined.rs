@@ -1,307 +1,266 @@
-//! What bench-join adds to a `result`: watts and joules, bytes, and the simulator's truth.
+//! Fields that bench-join adds to a `result`: energy, memory and ground truth.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
+use strum::Display;
 
-/// What llm-sim really did, joined by `x-request-id`; the difference to what was measured is the tool's own error.
+/// What llm-sim logged of a request, joined by `x-request-id`, and the measurement error against it.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GroundTruth {
-    /// From the arrival of the request to the first token's write.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// From the arrival of the request to the write of the first token.
     pub ttft_seconds: Option<f64>,
-    /// The mean gap between writes.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Mean gap between writes.
     pub gap_seconds: Option<f64>,
-    /// The 99th percentile of the gaps between writes, where the log has every chunk.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// 99th percentile of the gaps between writes, where the log has every chunk.
     pub gap_p99_seconds: Option<f64>,
-    /// From the arrival to the end.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// From the arrival of the request to the last byte.
     pub end_seconds: Option<f64>,
-    /// Measured less true time to first token.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Measured − logged TTFT.
     pub ttft_error_seconds: Option<f64>,
-    /// Measured less true mean gap.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Measured − logged mean gap.
     pub gap_error_seconds: Option<f64>,
-    /// Measured less true 99th percentile of the gaps.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Measured − logged 99th percentile of the gaps.
     pub gap_p99_error_seconds: Option<f64>,
-    /// Measured less true end.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Measured − logged end.
     pub end_error_seconds: Option<f64>,
-    /// How late the server wrote its chunks after its own deadlines, on average: no part of the errors.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Mean delay of the server's writes after their deadlines. It is not part of the errors.
     pub late_mean_seconds: Option<f64>,
-    /// The same at its worst.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Longest delay of the server's writes after their deadlines.
     pub late_max_seconds: Option<f64>,
 }
 
-/// What the machine drew while a request ran.
+/// Power and energy of a request.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JoinedPower {
-    /// The processor.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Power of the processor.
     pub cpu_watts: Option<Watts>,
-    /// The graphics processor, or all of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Power of all GPUs.
     pub gpu_watts: Option<Watts>,
-    /// The neural engine.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Power of the neural engine.
     pub ane_watts: Option<Watts>,
-    /// The total, as the meter defines it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Total power, as the meter defines it.
     pub total_watts: Option<Watts>,
-    /// Every domain, by its own name.
+    /// Power of each domain.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub domains: BTreeMap<String, Watts>,
-    /// Energy of the total over the covered part of the request; null when nothing was covered.
-    #[serde(default)]
+    /// Energy of the total over the covered part of the request; null when nothing is covered, or the energy of
+    /// concurrent requests is not shared.
+    #[serialize_always]
     pub energy_joules: Option<f64>,
-    /// It is at least this: windows that lie wholly inside.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Lower bound of the energy: windows that lie inside the request.
     pub energy_lower_joules: Option<f64>,
-    /// It is at most this: every window that is touched.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Upper bound of the energy: windows that overlap the request.
     pub energy_upper_joules: Option<f64>,
-    /// What the machine draws when idle.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Idle power of the machine.
     pub idle_watts: Option<f64>,
-    /// How `idle_watts` is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Where `idle_watts` comes from.
     pub idle: Option<Idle>,
-    /// Energy less what idling would have taken in the request's share of the covered time. May be negative.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Energy − idle energy of the covered time, at the share of the request. It may be negative.
     pub net_energy_joules: Option<f64>,
     /// Energy ÷ output tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub joules_per_output_token: Option<f64>,
     /// Energy ÷ (input + output tokens).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub joules_per_total_token: Option<f64>,
     /// Output tokens ÷ energy.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens_per_joule: Option<f64>,
-    /// Watt-hours per thousand output tokens, which is kilowatt-hours per million.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Watt-hours per 1,000 output tokens: kilowatt-hours per million.
     pub wh_per_1k_output_tokens: Option<f64>,
-    /// The covered part of the request, 0 to 1.
-    pub coverage: f64,
-    /// How far to trust the energy.
-    pub quality: Quality,
-    /// How energy was shared among concurrent requests: `time`, `tokens`, `exclusive`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Covered part of the request, 0 to 1.
+    pub coverage: Option<f64>,
+    /// Quality of the energy.
+    pub quality: Option<Quality>,
+    /// How concurrent requests share energy: `time`, `tokens`, `exclusive`.
     pub attribution: Option<String>,
-    /// The most requests that were in flight at once while it ran, itself included.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Most requests in flight during the request, itself included.
     pub in_flight_max: Option<u64>,
-    /// How many readings of the total touch the request; of the best-read domain where there is no total.
-    pub samples: u64,
-    /// Which clock joined them: `mono` or `wall`.
-    pub clock: String,
-    /// The meters.
+    /// Readings of the total that overlap the request; without a total, readings of the domain that has most.
+    pub samples: Option<u64>,
+    /// Clock of the join: `mono` or `wall`.
+    pub clock: Option<String>,
+    /// Names of the meters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sources: Vec<String>,
-    /// The domain that `energy_joules` is of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meters: Vec<String>,
+    /// Domain of `energy_joules`.
     pub total_domain: Option<String>,
-    /// Whether a meter estimates.
+    /// Whether a meter estimates power.
     #[serde(default, skip_serializing_if = "super::is_false")]
     pub estimated: bool,
     /// Whether a meter is simulated.
     #[serde(default, skip_serializing_if = "super::is_false")]
     pub simulated: bool,
-    /// Why something is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Why a value is missing.
     pub reason: Option<String>,
-    /// Doubts, in short words: `phase_mixed`, `clock_step`, `idle_short`, `idle_unsteady`.
+    /// Reasons for doubt: `phase_mixed`, `clock_step`, `idle_short`, `idle_unsteady`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// The load of the model.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Energy of the model load.
     pub load: Option<PhaseEnergy>,
-    /// From the start to the first token.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Energy from the start of the request to the first token.
     pub prefill: Option<PhaseEnergy>,
-    /// From the first to the last token.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Energy from the first to the last token.
     pub decode: Option<PhaseEnergy>,
-    /// What the energy cost.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Price of the energy.
     pub cost: Option<EnergyCost>,
-    /// What the energy emitted.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Emissions of the energy.
     pub carbon: Option<EnergyCost>,
 }
 
-/// Watts of one domain over a request.
+/// Power of a domain during a request, in watts.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Watts {
     /// Energy ÷ covered time.
     pub avg: f64,
-    /// The lowest reading that touches the request.
+    /// Lowest reading that overlaps the request.
     pub min: f64,
-    /// The highest.
+    /// Highest reading that overlaps the request.
     pub max: f64,
-    /// How many readings touch the request.
-    pub samples: u64,
+    /// Readings that overlap the request.
+    pub samples: Option<u64>,
 }
 
-/// Energy of a part of a request.
+/// Energy of a phase of a request.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseEnergy {
-    /// Energy of the total over the covered part.
+    /// Energy of the total over the covered part; null when nothing is covered, or the energy of concurrent
+    /// requests is not shared.
+    #[serialize_always]
     pub energy_joules: Option<f64>,
-    /// At least.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Lower bound of the energy.
     pub energy_lower_joules: Option<f64>,
-    /// At most.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Upper bound of the energy.
     pub energy_upper_joules: Option<f64>,
     /// Mean power over the covered part.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub avg_watts: Option<f64>,
-    /// The covered part, 0 to 1.
-    pub coverage: f64,
-    /// How far to trust it.
-    pub quality: Quality,
+    /// Covered part of the phase, 0 to 1.
+    pub coverage: Option<f64>,
+    /// Quality of the energy.
+    pub quality: Option<Quality>,
 }
 
-/// How an idle power is known.
+/// Where an idle power comes from.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Idle {
-    /// From where: `baseline` (of the load), `gaps` (without requests), `file` or `given`.
-    pub source: String,
-    /// How long was idled, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// `baseline` (before the model load), `gaps` (between requests), `file` or `given`.
+    pub source: Option<String>,
+    /// Length of the idle time, in seconds.
     pub seconds: Option<f64>,
-    /// How many readings it is the median of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Number of readings; the idle power is their median.
     pub samples: Option<u64>,
-    /// The distance of their upper from their lower quartile.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Interquartile range of the readings.
     pub spread_watts: Option<f64>,
 }
 
-/// Money or carbon of the energy, with what it was computed from.
+/// Price or emissions of an energy.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EnergyCost {
-    /// The amount: of money for `cost`, of grams of CO₂ equivalent for `carbon`.
+    /// Amount: money in `cost`, grams of CO₂ equivalent in `carbon`.
     pub amount: f64,
-    /// The price or the grams per kWh that it was computed with.
+    /// Price or grams per kilowatt-hour.
     pub per_kwh: f64,
-    /// The power usage effectiveness it was multiplied by.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Power usage effectiveness by which the energy was multiplied.
     pub pue: Option<f64>,
 }
 
-/// How far to trust an energy.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Quality of an energy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Quality {
-    /// The bounds are equal: the request ends on the edges of windows.
+    /// Both bounds are equal: the request starts and ends at edges of windows.
     Exact,
-    /// Both bounds are within 10 % of the energy.
+    /// Both bounds lie within 10 % of the energy.
     Good,
-    /// They are not.
+    /// A bound lies further than 10 % from the energy.
     Coarse,
-    /// It is shorter than two windows, and ends on no edges.
+    /// The request is shorter than two windows and does not end at their edges.
     SubInterval,
-    /// Less than 95 % of it is covered.
+    /// Less than 95 % of the request is covered.
     Partial,
-    /// There is no energy: nothing is covered, or what was drawn is not shared.
+    /// No energy: nothing is covered, or the energy of concurrent requests is not shared.
     #[default]
     None,
 }
 
-/// What the machine held before, after and while a request ran. Every point is the nearest reading, never an interpolation.
+/// Memory before, after and during a request. Each point is the nearest reading, without interpolation.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JoinedMemory {
-    /// Before the model was loaded; before the request where nothing was loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Before the model load; without one, before the request.
     pub baseline: Option<MemoryPoint>,
-    /// After the model was loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// After the model load.
     pub after_load: Option<MemoryPoint>,
-    /// After the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// After the request.
     pub after_generation: Option<MemoryPoint>,
-    /// The highest of each figure while the model was loading and while the request ran, the points included.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Peak of each figure during the model load and the request, the points included.
     pub high_water: Option<MemoryFigures>,
-    /// After the load less the baseline.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// After the model load − baseline.
     pub delta_load: Option<MemoryFigures>,
-    /// After the answer less after the load, or less the baseline where nothing was loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// After the request − after the model load; without one, − baseline.
     pub delta_generation: Option<MemoryFigures>,
-    /// While the model was loading.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Memory during the model load.
     pub load: Option<MemoryPhase>,
-    /// Which figure says best what the model takes here: `footprint`, `pss`, `rss`, `gpu` or `system_used`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Figure that best describes the memory of the model on this machine: `footprint`, `pss`, `rss`, `gpu` or
+    /// `system_used`.
     pub primary: Option<String>,
-    /// How many readings fall into the request.
-    pub samples: u64,
-    /// Which clock joined them: `mono` or `wall`.
-    #[serde(default)]
-    pub clock: String,
-    /// Why something is missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Readings during the request.
+    pub samples: Option<u64>,
+    /// Clock of the join: `mono` or `wall`.
+    pub clock: Option<String>,
+    /// Why a value is missing.
     pub reason: Option<String>,
 }
 
 /// Memory during a phase.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryPhase {
-    /// The highest of each figure, the readings nearest to both ends included.
+    /// Peak of each figure, the readings nearest to both ends included.
     pub high_water: MemoryFigures,
-    /// How many readings fall into the phase.
-    pub samples: u64,
+    /// Readings during the phase.
+    pub samples: Option<u64>,
 }
 
-/// A reading, and how far from the wanted moment it is.
+/// The reading that is nearest to a point in time.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryPoint {
-    /// When it was read: Unix seconds.
-    pub ts: f64,
-    /// How long after (before, if negative) the wanted moment it was read.
-    pub distance_seconds: f64,
-    /// The figures.
+    /// Time of the reading: Unix seconds.
+    pub ts: Option<f64>,
+    /// Time of the reading − requested time. Negative: the reading came before.
+    pub distance_seconds: Option<f64>,
+    /// Memory figures.
     #[serde(flatten)]
     pub figures: MemoryFigures,
 }
 
-/// Memory figures; differences of them may be negative.
+/// Memory figures. Differences of them may be negative.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryFigures {
-    /// The whole machine: total less available.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Machine: total − available memory.
     pub system_used_bytes: Option<i64>,
-    /// The processes: resident.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Processes: resident set size.
     pub rss_bytes: Option<i64>,
-    /// The processes: anonymous.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Processes: anonymous memory.
     pub anon_bytes: Option<i64>,
-    /// The processes: mapped files.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Processes: mapped files.
     pub file_bytes: Option<i64>,
-    /// The processes: proportional.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Processes: proportional set size.
     pub pss_bytes: Option<i64>,
-    /// The processes: physical footprint.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Processes: physical footprint.
     pub footprint_bytes: Option<i64>,
-    /// The processes: the kernel's own high-water mark.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Processes: the kernel's high-water mark.
     pub peak_bytes: Option<i64>,
-    /// All graphics processors together.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// All GPUs: memory in use.
     pub gpu_used_bytes: Option<i64>,
-    /// The processes' part of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// All GPUs: the processes' part of it.
     pub gpu_process_bytes: Option<i64>,
 }

@@ -1,49 +1,47 @@
-//! `load`: a model was brought into memory, or failed to be.
+//! `load`: a model load.
 
 use super::{Body, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
-/// One per model that llm-run loaded.
+/// A model load, or a failed one. llm-run writes one for each model that it loads.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
-    /// The run's id.
+    /// Id of the run.
     pub run: String,
-    /// The kind of server.
+    /// Kind of server.
     pub source: Source,
-    /// The model's id.
+    /// Id of the model.
     pub model: String,
-    /// From when to when the machine idled with nothing loaded, before the load: Unix seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Start and end of the idle time before the load, with no model loaded: Unix seconds.
     pub baseline_ts: Option<[f64; 2]>,
-    /// The same on the host's monotonic clock, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Start and end of that time on the host's monotonic clock, in seconds.
     pub baseline_mono: Option<[f64; 2]>,
-    /// When the load was asked for: Unix seconds.
+    /// Start of the load request: Unix seconds.
     pub started_ts: f64,
-    /// The same on the host's monotonic clock, in seconds.
+    /// Start of the load request on the host's monotonic clock, in seconds.
     pub started_mono: f64,
-    /// When the load was done, or had failed: Unix seconds.
+    /// End of the load, or its failure: Unix seconds.
     pub ended_ts: f64,
-    /// The same on the host's monotonic clock, in seconds.
+    /// End of the load on the host's monotonic clock, in seconds.
     pub ended_mono: f64,
-    /// How long the load took; null when it failed, or when the model was loaded already and could not be unloaded.
+    /// Duration of the load; null when it failed, or when the model was loaded before and could not be unloaded.
+    #[serialize_always]
     pub load_time_seconds: Option<f64>,
-    /// Whose clock `load_time_seconds` is.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Who measured `load_time_seconds`.
     pub load_time_source: Option<LoadTimeSource>,
-    /// Who loaded it.
+    /// What loaded the model.
     pub loader: Loader,
-    /// The GPU offload that was asked for: `max`, `off` or a ratio.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Requested GPU offload: `max`, `off` or a ratio.
     pub gpu_setting: Option<String>,
-    /// The context length, in tokens, with which it is loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Context length of the loaded instance, in tokens.
     pub context_length: Option<u64>,
-    /// The name under which the loaded instance answers, where that is not the model's id.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Id of the loaded instance, where it differs from the id of the model.
     pub instance: Option<String>,
-    /// Why it failed; null when it did not.
+    /// Why the load failed; null when it succeeded.
+    #[serialize_always]
     pub error: Option<String>,
 }
 
@@ -51,17 +49,17 @@ impl Body for Load {
     const TYPE: &'static str = "load";
 }
 
-/// Whose clock a load time is.
+/// Who measured a load time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LoadTimeSource {
-    /// The server said how long it took.
+    /// The server reported it.
     Server,
-    /// Measured here, from the request to the answer, or by `lms`, which leaves its own start out.
+    /// The client measured it, from the load request to its response; with `lms`, without the start of `lms`.
     Wall,
 }
 
-/// Who brought the model into memory.
+/// What loaded a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Loader {
@@ -71,6 +69,6 @@ pub enum Loader {
     Lms,
     /// Ollama's API.
     Ollama,
-    /// The server itself, on the first request that named the model.
+    /// The server, at the first request that named the model.
     Jit,
 }

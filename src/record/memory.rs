@@ -1,52 +1,50 @@
-//! `memory`: what the process table read. Written by mem-sample, read by bench-join.
+//! `memory`: a reading of memory.
 
 use super::Body;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::rust::double_option;
+use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
 
-/// One reading: the whole machine, and the processes that were asked for with all their descendants.
-///
-/// The sums over processes are null while none is found. Shared pages are counted once per process in `rss_bytes`, once
-/// in all in `pss_bytes`.
+/// Memory of the machine and of the selected processes with their descendants, written by mem-sample. Sums over
+/// processes are null when no process is found. `rss_bytes` counts a shared page once per process, `pss_bytes` once
+/// in total.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Memory {
-    /// When it was read: Unix seconds.
+    /// Time of the reading: Unix seconds.
     pub ts: f64,
-    /// The same on the host's monotonic clock, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// That time on the host's monotonic clock, in seconds.
     pub mono: Option<f64>,
-    /// The reading's number, from 1.
+    /// Number of the reading, from 1.
+    #[serde(default)]
     pub seq: u64,
-    /// The whole machine.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Memory of the machine.
     pub system: Option<SystemMemory>,
-    /// How many processes the sums are over; absent when none were asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Number of processes in the sums; absent when none were selected.
     pub processes: Option<u64>,
-    /// Resident memory.
-    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    /// Resident set size; null when no process is found.
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     pub rss_bytes: Option<Option<u64>>,
-    /// The anonymous part of it (Linux).
-    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    /// Anonymous part of it (Linux).
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     pub anon_bytes: Option<Option<u64>>,
-    /// The part of it that is mapped files, such as the weights of a GGUF (Linux).
-    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    /// Mapped files in it, such as the weights of a GGUF (Linux).
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     pub file_bytes: Option<Option<u64>>,
     /// Proportional set size: shared pages divided among their users (Linux, on request).
-    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     pub pss_bytes: Option<Option<u64>>,
     /// Physical footprint, as Activity Monitor shows it (macOS).
-    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     pub footprint_bytes: Option<Option<u64>>,
-    /// The highest that the kernel has seen, summed over the processes that are alive.
-    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    /// Sum of the kernel's high-water marks of the running processes.
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     pub peak_bytes: Option<Option<u64>>,
-    /// Memory of graphics processors, by `gpu0`, `gpu1` …
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Memory of each GPU: `gpu0`, `gpu1` …
     pub gpu: Option<BTreeMap<String, GpuMemory>>,
-    /// The processes one by one, on request.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Each process, on request.
     pub process_list: Option<Vec<ProcessMemory>>,
 }
 
@@ -54,65 +52,56 @@ impl Body for Memory {
     const TYPE: &'static str = "memory";
 }
 
-/// Memory of the whole machine.
+/// Memory of the machine.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SystemMemory {
-    /// Total less available.
+    /// Total − available memory.
     pub used_bytes: u64,
-    /// What could be had without swapping.
-    pub available_bytes: u64,
-    /// Installed.
-    pub total_bytes: u64,
+    /// Memory that is available without swapping.
+    pub available_bytes: Option<u64>,
+    /// Installed memory.
+    pub total_bytes: Option<u64>,
     /// Swap in use.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub swap_used_bytes: Option<u64>,
     /// Page cache (Linux).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cached_bytes: Option<u64>,
-    /// Pinned pages (macOS).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Wired pages (macOS).
     pub wired_bytes: Option<u64>,
     /// Compressed pages (macOS).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub compressed_bytes: Option<u64>,
 }
 
-/// Memory of one graphics processor.
+/// Memory of a GPU.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GpuMemory {
-    /// In use by everyone.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Memory in use by all processes.
     pub used_bytes: Option<u64>,
-    /// In use by the processes that were asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Memory in use by the selected processes.
     pub process_bytes: Option<u64>,
 }
 
-/// Memory of one process; what could not be read is absent.
+/// Memory of a process. A figure that could not be read is absent.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessMemory {
-    /// Its number.
-    pub pid: u64,
-    /// Its parent's number.
-    pub parent: u64,
-    /// The name of its executable.
-    pub name: String,
-    /// Resident memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Process id.
+    pub pid: Option<u64>,
+    /// Process id of the parent.
+    pub parent: Option<u64>,
+    /// Name of the executable.
+    pub name: Option<String>,
+    /// Resident set size.
     pub rss_bytes: Option<u64>,
-    /// The anonymous part of it (Linux).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Anonymous part of it (Linux).
     pub anon_bytes: Option<u64>,
-    /// The part of it that is mapped files (Linux).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Mapped files in it (Linux).
     pub file_bytes: Option<u64>,
     /// Proportional set size (Linux, on request).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pss_bytes: Option<u64>,
     /// Physical footprint (macOS).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub footprint_bytes: Option<u64>,
-    /// The highest that the kernel has seen.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The kernel's high-water mark.
     pub peak_bytes: Option<u64>,
 }

@@ -1,15 +1,15 @@
 //! The contract between the programs: one JSON object per line, `"type"` first, `"v":1` next, then the fields.
 //!
-//! `docs/records.md` says it to people, this module says it to the compiler, and `tests/contract.rs` holds one against
-//! the other. Here is only the shape of the records and how a line becomes one; where lines come from is
-//! [`crate::ndjson`]'s business, and what a number means is the business of the module that measures it.
+//! The types are its only definition: `docs/records.md` and the JSON Schema are generated from them. [`crate::ndjson`] reads and
+//! writes lines; the modules that measure define what the numbers mean.
 //!
-//! Three rules run through every type. *Absent* means not measured, `null` means tried and failed, `0` means measured
-//! zero: so a field that is always attempted is an `Option` that is written as `null`, and a field that is attempted
-//! only on request is an `Option` that is left out. Units are in the names, in full, base units only. A program that
-//! adds to a record works on [`Object`], never on the struct, so that fields it does not know survive byte for byte.
+//! *Absent* means not measured, `null` tried and failed, `0` measured zero: a struct leaves out its `None` (`skip_serializing_none`),
+//! `#[serialize_always]` marks a field whose `None` is null, and an `Option<Option<T>>` is absent, null or a value. A program that adds
+//! to a record works on [`Object`], not on the struct, so that unknown fields survive byte for byte.
 
-mod calibration;
+mod accuracy;
+#[cfg(test)]
+mod docs;
 mod join_summary;
 mod joined;
 mod level;
@@ -19,6 +19,7 @@ mod model;
 mod object;
 mod power;
 mod prompt;
+mod quantiles;
 mod result;
 mod run;
 mod sampler;
@@ -27,22 +28,23 @@ mod search;
 mod skim;
 mod start;
 
-pub use calibration::{Calibration, CalibrationLevel, ErrorSpread, LeftOut};
+pub use accuracy::{Accuracy, AccuracyLevel, NotMeasured};
 pub use join_summary::{JoinSummary, RunMemory, RunPower};
 pub use joined::{
     EnergyCost, GroundTruth, Idle, JoinedMemory, JoinedPower, MemoryFigures, MemoryPhase, MemoryPoint, PhaseEnergy,
     Quality, Watts,
 };
-pub use level::{Lateness, LoadLevel, RunEnd};
+pub use level::{LoadLevel, RunEnd};
 pub use load::{Load, LoadTimeSource, Loader};
 pub use memory::{GpuMemory, Memory, ProcessMemory, SystemMemory};
 pub use model::{Model, Pricing, Source};
 pub use object::Object;
 pub use power::{Power, PowerKind};
 pub use prompt::{Counted, Prompt, Synthetic};
+pub use quantiles::{Percentile, Quantiles, supports};
 pub use result::{
-    Attempt, Chunks, Client, Cost, CostSource, Derived, Errors, Failure, FailureKind, Files, FirstTokens, Itl,
-    LagSeconds, Outcome, Phase, PromptUsed, Timing, TokenSource, Tokens,
+    Attempt, Chunks, Client, Cost, CostSource, Derived, Errors, Failure, FailureKind, Files, FirstTokens, Outcome,
+    Phase, PromptUsed, Timing, TokenSource, Tokens,
 };
 pub use run::{Host, Run, Tool};
 pub use sampler::{Sampler, SamplerEvent};
@@ -93,7 +95,7 @@ pub enum Record {
     /// What a whole stream of results drew and held.
     JoinSummary(Box<JoinSummary>),
     /// How right a client measures on a machine.
-    Calibration(Box<Calibration>),
+    Accuracy(Box<Accuracy>),
     /// A JSON object of a type that this version does not know: pass it on as it came.
     Unknown,
     /// A record of a newer contract, with its `v`: pass it on unread, and say so once.
@@ -102,9 +104,8 @@ pub enum Record {
 
 #[derive(Deserialize)]
 struct Head<'a> {
-    #[serde(rename = "type", borrow, default)]
+    #[serde(rename = "type", borrow)]
     kind: Option<Cow<'a, str>>,
-    #[serde(default)]
     v: Option<u64>,
 }
 
@@ -180,14 +181,14 @@ fn read_unless_result(line: &str) -> Result<Option<Record>, serde_json::Error> {
         Prompt::TYPE => Record::Prompt(serde_json::from_str(line)?),
         Load::TYPE => Record::Load(serde_json::from_str(line)?),
         Start::TYPE => Record::Start(serde_json::from_str(line)?),
-        Power::TYPE => Record::Power(serde_json::from_str(line)?),
+        Power::TYPE => Record::Power(Box::new(Power::read(line)?)),
         Memory::TYPE => Record::Memory(serde_json::from_str(line)?),
         Sampler::TYPE => Record::Sampler(serde_json::from_str(line)?),
         LoadLevel::TYPE => Record::Level(serde_json::from_str(line)?),
         Search::TYPE => Record::Search(serde_json::from_str(line)?),
         RunEnd::TYPE => Record::RunEnd(serde_json::from_str(line)?),
         JoinSummary::TYPE => Record::JoinSummary(serde_json::from_str(line)?),
-        Calibration::TYPE => Record::Calibration(serde_json::from_str(line)?),
+        Accuracy::TYPE => Record::Accuracy(serde_json::from_str(line)?),
         _ => {
             is_json(line)?;
             Record::Unknown
@@ -211,15 +212,6 @@ struct Tagged<'a, T: Body> {
 /// When a map in the record has a key that is no string; no record of the contract has one.
 pub fn line<T: Body>(body: &T) -> Result<String, serde_json::Error> {
     serde_json::to_string(&Tagged { kind: T::TYPE, v: V, body })
-}
-
-/// Reads a field that tells "tried and failed" (null, `Some(None)`) from "not measured" (absent, `None`).
-fn tried<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::deserialize(deserializer).map(Some)
 }
 
 /// `true` for `false`: for flags that are only written when set.
@@ -266,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_type_and_the_version_come_first() {
-        let start = Start { id: 7, run: None, start_ts: 1.25, start_mono: 0.5 };
+        let start = Start { id: 7, run: None, start_ts: 1.25, start_mono: Some(0.5) };
         assert_eq!(line(&start).unwrap(), r#"{"type":"start","v":1,"id":7,"start_ts":1.25,"start_mono":0.5}"#);
     }
 }

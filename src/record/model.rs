@@ -1,15 +1,18 @@
-//! `model`: what a server offers. Written by llm-models, read by llm-run.
+//! `model`: a model that a server offers.
 
 use super::Body;
 use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use serde_with::skip_serializing_none;
+use strum::Display;
 
-/// The kind of server a model lives on. It decides the listing, the chat dialect, how a model is loaded and where the
-/// key comes from; a new server is one variant here, and the compiler asks for the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, ValueEnum)]
+/// Kind of server. It decides how models are listed and loaded, which protocols are tried, and which key is sent.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, ValueEnum, Display,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Source {
     /// LM Studio, on this machine or another.
     Lmstudio,
@@ -23,77 +26,48 @@ pub enum Source {
     Minimax,
 }
 
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Source::Lmstudio => "lmstudio",
-            Source::Openrouter => "openrouter",
-            Source::Ollama => "ollama",
-            Source::Openai => "openai",
-            Source::Minimax => "minimax",
-        })
-    }
-}
-
-/// A model, as its server tells of it. Only `id` is certain; a record without `source` or `base_url` is completed by
-/// llm-run's `--source` and `--base-url`.
+/// A model that a server offers. llm-models writes it; llm-run reads it and passes it on. llm-run completes a
+/// record without `source` or `base_url` by `--source` and `--base-url`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Model {
-    /// The kind of server.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Kind of server.
     pub source: Option<Source>,
-    /// What is sent as `model`.
+    /// Id of the model: the value of `model` in requests.
     pub id: String,
-    /// Where the server answers, without a trailing slash: `http://127.0.0.1:1234`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Base URL of the server, without a trailing slash: `http://127.0.0.1:1234`.
     pub base_url: Option<String>,
-    /// The server's display name of the model.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Display name that the server gives the model.
     pub name: Option<String>,
-    /// Who published the model.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Publisher of the model.
     pub publisher: Option<String>,
-    /// The architecture: `llama`, `gemma4` …
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Architecture: `llama`, `gemma4` …
     pub arch: Option<String>,
-    /// The file format: `gguf`, `mlx` …
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// File format: `gguf`, `mlx` …
     pub format: Option<String>,
-    /// The quantization: `Q4_K_M`, `4bit` …
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Quantization: `Q4_K_M`, `4bit` …
     pub quantization: Option<String>,
-    /// The number of parameters, in the publisher's words: `26B-A4B`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Number of parameters, as the publisher writes it: `26B-A4B`.
     pub parameters: Option<String>,
-    /// The size of the model's files.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Size of the model's files.
     pub size_bytes: Option<u64>,
-    /// The longest context, in tokens, that the model (not its present load) allows.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Longest context that the model supports, in tokens.
     pub context_length: Option<u64>,
-    /// The context length, in tokens, with which the model is loaded now.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Context length of the loaded instance, in tokens.
     pub loaded_context_length: Option<u64>,
-    /// Whether the model is in memory now.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Whether the model is loaded.
     pub loaded: Option<bool>,
-    /// What the model can do, in the server's words: `tools`, `vision`, `reasoning` …
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Capabilities that the server lists: `tools`, `vision`, `reasoning` …
     pub capabilities: Option<Vec<String>>,
-    /// What it costs.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Prices.
     pub pricing: Option<Pricing>,
-    /// The provider's tag, when the record is pinned to one (OpenRouter).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Tag of the provider to which requests are pinned (OpenRouter).
     pub provider: Option<String>,
-    /// The display name of that provider: what answers carry.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Display name of that provider, as results report it.
     pub provider_name: Option<String>,
-    /// What kind of OpenAI-compatible server answered: `llama.cpp`, `vllm` …
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Software of an OpenAI-compatible server: `llama.cpp`, `vllm` …
     pub server: Option<String>,
-    /// The version that it says it has.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Version that the server reports.
     pub server_version: Option<String>,
 }
 
@@ -101,16 +75,14 @@ impl Body for Model {
     const TYPE: &'static str = "model";
 }
 
-/// Prices in US dollars, as the decimal strings the server gave: a price is money, not a measurement, and keeps every digit.
+/// Prices in US dollars, as the decimal strings that the server sent, so that no digit is lost.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pricing {
-    /// US dollars for one token of the prompt.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Price of an input token.
     pub prompt_usd_per_token: Option<String>,
-    /// US dollars for one token of the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Price of an output token.
     pub completion_usd_per_token: Option<String>,
-    /// US dollars for one request, besides its tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Price of a request, in addition to its tokens.
     pub request_usd: Option<String>,
 }

@@ -1,38 +1,43 @@
-//! `power`: what a power meter read. Written by power-sample, read by bench-join.
+//! `power`: a reading of a power meter.
 
 use super::Body;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
 
-/// One reading. Domains: `cpu gpu ane dram soc` (Apple), `package-0 dram-0 psys` (RAPL), `gpu0` … (discrete GPUs),
-/// `system` (the whole machine), `wall` (the plug). Domains may contain each other: only the sampler's `total_domain`
-/// is a total.
+/// A reading of a power meter, written by power-sample. Domains are `cpu`, `gpu`, `ane`, `dram`, `soc` (Apple),
+/// `package-0`, `dram-0`, `psys` (RAPL), `gpu0` … (discrete GPUs), `system` (the whole machine) and `wall` (the
+/// plug). A domain may contain others: only the `total_domain` of the sampler is a total.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Power {
-    /// The end of the window, or the moment of the reading: Unix seconds.
+    /// End of the window, or time of the reading: Unix seconds.
     pub ts: f64,
-    /// The same on the host's monotonic clock, in seconds; absent where the reading is not of this boot.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// That time on the host's monotonic clock, in seconds; absent for a reading of another boot.
     pub mono: Option<f64>,
-    /// The reading's number, from 1.
+    /// Number of the reading, from 1.
+    #[serde(default)]
     pub seq: u64,
-    /// The meter: `powermetrics`, `rapl` …
-    pub source: String,
-    /// What kind of reading it is, and so how energy follows from it.
-    pub kind: PowerKind,
-    /// The length of the window that `watts` is the mean over, in seconds; for a counter, the time since the reading before.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Name of the meter: `powermetrics`, `rapl` …
+    #[serde(default)]
+    pub meter: String,
+    /// Kind of the reading, which decides how energy is computed. Readers take a reading without it for a `window`
+    /// if it has `window_seconds`, else for a `counter` if it has `joules`, else for an `instant`.
+    pub kind: Option<PowerKind>,
+    /// Length of the window over which `watts` are the mean, in seconds; for a counter, the time since the previous
+    /// reading. Readers use the interval of the `sampler` for a window without it.
     pub window_seconds: Option<f64>,
-    /// Watts per domain. A domain that could not be read is null.
+    /// Power of each domain; null for a domain that could not be read. Readers accept a counter or a window with
+    /// `joules` alone.
+    #[serde(default)]
     pub watts: BTreeMap<String, Option<f64>>,
-    /// Joules per domain: of the window, for `window`; the counter itself, wrap-around undone, for `counter`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Energy of each domain: of the window, or the value of the counter without its wrap-arounds. Readers require
+    /// it of a counter.
     pub joules: Option<BTreeMap<String, Option<f64>>>,
-    /// Why domains could not be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Why a domain could not be read.
     pub unavailable: Option<BTreeMap<String, String>>,
-    /// Whether the meter estimates rather than measures, where that was asked for.
+    /// Whether the power is estimated, which has to be requested.
     #[serde(default, skip_serializing_if = "super::is_false")]
     pub estimated: bool,
 }
@@ -41,14 +46,40 @@ impl Body for Power {
     const TYPE: &'static str = "power";
 }
 
-/// What a reading is.
+impl Power {
+    /// What kind of reading it is, by what it has where it does not say.
+    pub fn kind(&self) -> PowerKind {
+        self.kind.unwrap_or(match (self.window_seconds, &self.joules) {
+            (Some(_), _) => PowerKind::Window,
+            (None, Some(_)) => PowerKind::Counter,
+            (None, None) => PowerKind::Instant,
+        })
+    }
+
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// When it is no reading, or lacks what its energy follows from.
+    pub fn read(line: &str) -> Result<Self, serde_json::Error> {
+        let power: Self = serde_json::from_str(line)?;
+        let missing = match power.kind() {
+            PowerKind::Counter if power.joules.is_none() => "a counter without `joules`",
+            PowerKind::Window if power.watts.is_empty() && power.joules.is_none() => "neither `watts` nor `joules`",
+            PowerKind::Instant if power.watts.is_empty() => "no `watts`",
+            _ => return Ok(power),
+        };
+        Err(serde::de::Error::custom(missing))
+    }
+}
+
+/// Kind of a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PowerKind {
-    /// The mean over the window that ends at `ts`.
+    /// Mean over the window that ends at `ts`.
     Window,
-    /// A counter of joules, read at `ts`.
+    /// Energy counter, read at `ts`.
     Counter,
-    /// The power at `ts`.
+    /// Power at `ts`.
     Instant,
 }

@@ -1,35 +1,34 @@
-//! `prompt`: the text of a prompt, once, before its first use.
+//! `prompt`: the text of a prompt.
 
 use super::Body;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
-/// A prompt as it is sent.
+/// The text of a prompt. llm-run writes it once, before its first use.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Prompt {
-    /// The prompt's id, by which results name it.
+    /// Id of the prompt: the value of `prompt.id` in results.
     pub id: String,
-    /// The category, for suites that have them.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Category, in suites that have categories.
     pub category: Option<String>,
-    /// The system message.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// System message.
     pub system: Option<String>,
-    /// The user message; of a conversation, the first.
+    /// User message; in a conversation, the first one.
     pub text: String,
-    /// SHA-256 of the system message, a NUL byte and the user message, in hex; of a conversation, with a NUL byte and the
-    /// next user message for each further turn.
+    /// SHA-256, in hex, of the system message, a NUL byte and the user message; in a conversation, a NUL byte and
+    /// the user message of each further turn follow.
     pub sha256: String,
-    /// The user messages of a conversation after the first; what the model answers stands between them.
+    /// Further user messages of a conversation. The answers of the model stand between them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<String>,
-    /// The most tokens to answer with, where the prompt has a limit of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Limit of output tokens, where the prompt has one of its own.
     pub max_tokens: Option<u64>,
-    /// Of a text that was made to a length: the length, and who counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Target length of a synthetic prompt, and how its tokens were counted.
     pub synthetic: Option<Synthetic>,
-    /// True for the text that stands before every prompt of the run (`--shared-prefix`) and is not asked by itself.
+    /// Whether this is the text that precedes every prompt of the run (`--shared-prefix`). It is not sent on its
+    /// own.
     #[serde(default, skip_serializing_if = "is_false")]
     pub shared_prefix: bool,
 }
@@ -38,30 +37,29 @@ impl Body for Prompt {
     const TYPE: &'static str = "prompt";
 }
 
-/// What a synthetic text was to be.
+/// Lengths of a synthetic prompt.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Synthetic {
-    /// The length that was wanted, in tokens; a shared prefix comes on top of it.
+    /// Target of input tokens, without a shared prefix.
     pub input_tokens: u64,
-    /// The length of the answer that was wanted, in tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Target of output tokens.
     pub output_tokens: Option<u64>,
-    /// Who counted.
+    /// How the tokens were counted.
     pub counted: Counted,
-    /// What the server counted, a shared prefix included.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Tokens that the server counted, a shared prefix included.
     pub counted_tokens: Option<u64>,
 }
 
-/// Who counted the tokens of a synthetic text before it was sent.
+/// How the tokens of a synthetic prompt were counted before it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Counted {
-    /// The server, the whole chat with its template: what its usage says too.
+    /// The server counted the chat with its template; its usage agrees.
     ServerChat,
-    /// The server, the user message alone: its usage says more, by the chat template and the system message.
+    /// The server counted the user message alone; its usage adds the chat template and the system message.
     ServerText,
-    /// Nobody: a word was taken for a token.
+    /// One token per word, without a count by the server.
     Words,
 }
 

@@ -1,199 +1,167 @@
-//! `result`: one request, failed ones included. Written by llm-run, enriched by bench-join, read by bench-report.
-//!
-//! A superset of the per-model JSON of the scripts before us, so that their names still work in `jq`.
+//! `result`: one request. Its names include those of the earlier scripts' per-model JSON, so that their `jq` filters work.
 
 mod failure;
 mod measured;
 
 pub use failure::{Attempt, Errors, Failure, FailureKind};
-pub use measured::{Chunks, Client, Derived, FirstTokens, Itl, LagSeconds, Timing, TokenSource, Tokens};
+pub use measured::{Chunks, Client, Derived, FirstTokens, Timing, TokenSource, Tokens};
 
-use super::{Body, GroundTruth, JoinedMemory, JoinedPower, Source};
+use super::{Body, GroundTruth, JoinedMemory, JoinedPower, Quantiles, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use serde_with::rust::double_option;
+use serde_with::skip_serializing_none;
+use strum::Display;
 
-/// One request and all that is known of it. (The record is called `result`; the type is not, because Rust has one.)
+/// One request, successful or failed. llm-run writes it, bench-join adds `power` and `memory`, bench-report reads
+/// it.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
-    /// The run's id.
+    /// Id of the run.
     #[serde(default)]
     pub run: String,
-    /// The request's number in its run, from 1.
+    /// Number of the request in its run, from 1.
     #[serde(default)]
     pub id: u64,
-    /// A hash of server, model, prompt, settings and repeat: the same for the same question in another run.
+    /// Hash of server, model, prompt, settings and repetition. Requests of different runs with the same key are
+    /// repetitions of each other.
     #[serde(default)]
     pub key: String,
-    /// The kind of server.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Kind of server.
     pub source: Option<Source>,
-    /// The model that was asked for.
+    /// Requested model.
     pub model: String,
-    /// The model that the server says answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Model that the response names.
     pub served_model: Option<String>,
-    /// Who served it, behind a router.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Provider that served the request, behind a router.
     pub provider: Option<String>,
-    /// The provider's tag that the request was pinned to, whoever served it (OpenRouter).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Tag of the provider to which the request was pinned (OpenRouter).
     pub pinned_provider: Option<String>,
-    /// The address the request was sent to, without secrets.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// URL of the request, without secrets.
     pub endpoint: Option<String>,
-    /// The dialect that was spoken: `openai`, `lmstudio-v1`, `lmstudio-v0`, `ollama`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// API of the request: `openai`, `lmstudio-v1`, `lmstudio-v0`, `ollama`.
     pub api: Option<String>,
-    /// The version of HTTP, where it is another than 1.1: `2`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub http_version: Option<String>,
-    /// The server's own id of the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Id that the server gave the response.
     pub generation_id: Option<String>,
-    /// RFC 3339 of the start, UTC, for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Start of the request in RFC 3339, UTC.
     pub timestamp: Option<String>,
-    /// When the request was written: Unix seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Time at which the request was written to the connection: Unix seconds.
     pub start_ts: Option<f64>,
-    /// The same on the host's monotonic clock, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// That time on the host's monotonic clock, in seconds.
     pub start_mono: Option<f64>,
-    /// Moments of the request, as offsets from its start.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Times of events, from the start of the request.
     pub timing_seconds: Option<Timing>,
-    /// Time to first token: from the start to the first non-empty content, reasoning or tool argument. Never headers,
-    /// comments, role-only or usage chunks. Null when none came.
-    #[serde(default)]
+    /// Time to first token (TTFT): from the start of the request to the first non-empty content, reasoning or tool
+    /// argument. Headers, comments, role-only chunks and usage chunks do not count. Null when no token came.
+    #[serialize_always]
     pub ttft_seconds: Option<f64>,
-    /// The same from the scheduled moment of sending (open loop): free of coordinated omission.
-    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    /// TTFT from the scheduled time of the request (open loop), so that a late start cannot hide queueing; null
+    /// when no token came.
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     pub ttft_scheduled_seconds: Option<Option<f64>>,
-    /// Time to the first text that is not reasoning; null when none came.
-    #[serde(default)]
+    /// Time to the first token that is not reasoning; null when none came.
+    #[serialize_always]
     pub time_to_first_output_token_seconds: Option<f64>,
-    /// The whole request, from its start to the end of the answer; null when it never got that far.
-    #[serde(default)]
+    /// End-to-end latency: from the start of the request to the end of the response; null when the request failed.
+    #[serialize_always]
     pub generation_time_seconds: Option<f64>,
-    /// Time per output token after the first chunk: (last token − first token) / (output − tokens of the first chunk).
-    /// Null for fewer than two tokens, one chunk, or an unknown number of tokens.
-    #[serde(default)]
+    /// Time per output token after the first chunk: (last token − first token) ÷ (output tokens − tokens of the
+    /// first chunk). Null for fewer than two tokens, for one chunk, and where the number of tokens is unknown.
+    #[serialize_always]
     pub tpot_corrected_seconds: Option<f64>,
-    /// The form other tools use: (last token − first token) / (output − 1).
-    #[serde(default)]
+    /// Time per output token (TPOT): (last token − first token) ÷ (output tokens − 1); null where it cannot be
+    /// computed.
+    #[serialize_always]
     pub tpot_seconds: Option<f64>,
-    /// Inter-token latency: the gaps between chunks with text. Null for fewer than two chunks.
-    #[serde(default)]
-    pub inter_chunk_latency_seconds: Option<Itl>,
+    /// Distribution of the gaps between chunks with text; null for fewer than two chunks.
+    #[serialize_always]
+    pub inter_chunk_latency_seconds: Option<Quantiles>,
     /// Token counts.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Tokens>,
-    /// How the stream was cut.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Chunks of the stream.
     pub chunks: Option<Chunks>,
-    /// With `--save-stream`, per chunk: offset from the start in seconds, bytes of text, kind (`reasoning`, `answer`, `tool`).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Each chunk with `--save-stream`: time from the start of the request in seconds, bytes of text, kind
+    /// (`reasoning`, `answer`, `tool`).
     pub stream: Option<Vec<(f64, u64, String)>>,
-    /// The server's usage, raw.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The server's usage, as received.
     pub usage: Option<Value>,
-    /// The server's statistics, raw: LM Studio's `stats` with its load and prompt events, Ollama's durations.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The server's statistics, as received: LM Studio's `stats` with its load and prompt events, Ollama's
+    /// durations.
     pub rest_stats: Option<Value>,
-    /// LM Studio's `model_info`, raw.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// LM Studio's `model_info`, as received.
     pub model_info: Option<Value>,
-    /// LM Studio's `runtime`, raw.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// LM Studio's `runtime`, as received.
     pub runtime: Option<Value>,
-    /// llama.cpp's `timings` or vLLM's `metrics`, raw.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// llama.cpp's `timings` or vLLM's `metrics`, as received.
     pub timings: Option<Value>,
-    /// What else the server said, raw: the fields of the answer, of its choices and of their deltas that no other field here
-    /// holds (`system_fingerprint`, `stop_reason` …), each as it was last. At most 64, of 16 KiB.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Other fields of the response, its choices and its deltas (`system_fingerprint`, `stop_reason` …), as last
+    /// received: at most 64, each up to 16 KiB.
     pub server_fields: Option<Map<String, Value>>,
-    /// OpenRouter's word on its routing, raw: providers, `attempt`, `attempts`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// OpenRouter's routing metadata, as received: providers, `attempt`, `attempts`.
     pub openrouter_metadata: Option<Value>,
-    /// With `--verify-cost`: what OpenRouter's ledger says of the request, raw.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// OpenRouter's record of the generation, as received (`--verify-cost`).
     pub generation: Option<Value>,
-    /// Rates that follow from the rest.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Token rates computed from times and counts.
     pub derived: Option<Derived>,
-    /// What it cost.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Cost of the request.
     pub cost: Option<Cost>,
-    /// How long the model took to load, as in its `load` record.
-    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    /// Duration of the model's load, as in its `load` record; null when the load failed.
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     pub load_time_seconds: Option<Option<f64>>,
-    /// How many requests were to run at once (closed loop).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Target of concurrent requests (closed loop).
     pub concurrency: Option<u64>,
-    /// How many requests per second were to be sent (open loop).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Target of requests per second (open loop).
     pub rate: Option<f64>,
-    /// Whether the request counts.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Whether the request is a warm-up.
     pub phase: Option<Phase>,
-    /// Which repetition of the same question it is, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Number of the repetition of this request, from 1.
     pub repetition: Option<u64>,
-    /// Of a conversation: the number of its first request, the same for all its turns.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Number of the conversation: that of its first request.
     pub conversation: Option<u64>,
-    /// Of a conversation: which turn of it, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Turn of the conversation, from 1.
     pub turn: Option<u64>,
-    /// How many requests of this run were running when it was sent, itself included.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Requests of this run in flight when it was sent, itself included.
     pub in_flight: Option<u64>,
-    /// Why the answer ended, in OpenAI's words: `stop`, `length` …
-    #[serde(default)]
+    /// Why the response ended, in OpenAI's values: `stop`, `length` …; null when the server gave no reason.
+    #[serialize_always]
     pub finish_reason: Option<String>,
-    /// The same in the provider's own words.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Why the response ended, in the provider's own values.
     pub native_finish_reason: Option<String>,
-    /// The prompt and the parameters that were sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Prompt and sampling parameters that were sent.
     pub prompt: Option<PromptUsed>,
-    /// Paths of what was written, relative to the run folder.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Paths of the files that the run wrote for this request, relative to the run folder.
     pub files: Option<Files>,
-    /// The answer itself, with `--save-text`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Text of the answer (`--save-text`).
     pub text: Option<String>,
-    /// Tries before this one.
+    /// Failed attempts before this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
-    /// Errors as sentences, as the scripts before us wrote them.
+    /// Errors as sentences, in the form of the earlier scripts.
     #[serde(default)]
     pub errors: Errors,
-    /// The error, for programs; null when there is none.
-    #[serde(default)]
+    /// Error for programs; null when the request succeeded.
+    #[serialize_always]
     pub error: Option<Failure>,
-    /// Doubts, in short words: `cached_prompt`, `truncated_by_length`, `served_other_model`, `buffered_stream` …
+    /// Reasons for doubt about the result: `cached_prompt`, `truncated_by_length`, `served_other_model`,
+    /// `buffered_stream` …
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// How honest the client could be while this request ran.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Delays that the client itself caused.
     pub client: Option<Client>,
-    /// Against llm-sim only: what the server really did.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What llm-sim logged of the request, and the measurement error against it.
     pub ground_truth: Option<GroundTruth>,
-    /// What the machine drew; null when a meter was given and measured nothing. Added by bench-join.
-    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    /// Energy of the request, added by bench-join; null when a meter was given and no reading covers the request.
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     pub power: Option<Option<Box<JoinedPower>>>,
     /// Why `power` is null.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub power_reason: Option<String>,
-    /// What the machine held; null when a sampler was given and measured nothing. Added by bench-join.
-    #[serde(default, deserialize_with = "super::tried", skip_serializing_if = "Option::is_none")]
+    /// Memory during the request, added by bench-join; null when a sampler was given and no reading covers the
+    /// request.
+    #[serde(default, deserialize_with = "double_option::deserialize")]
     pub memory: Option<Option<Box<JoinedMemory>>>,
     /// Why `memory` is null.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_reason: Option<String>,
 }
 
@@ -201,97 +169,86 @@ impl Body for Outcome {
     const TYPE: &'static str = "result";
 }
 
-/// What a request cost.
+/// Cost of a request.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cost {
     /// US dollars.
     pub usd: f64,
-    /// Who says so.
-    pub source: CostSource,
-    /// With `--verify-cost`: US dollars by OpenRouter's ledger.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Where the cost comes from.
+    pub source: Option<CostSource>,
+    /// US dollars in OpenRouter's record of the generation (`--verify-cost`).
     pub verified_usd: Option<f64>,
 }
 
 /// Where a cost comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Display)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum CostSource {
-    /// The server's usage.
+    /// The usage of the response.
     Usage,
-    /// Tokens times the model's prices.
+    /// Token counts times the model's prices.
     Pricing,
-    /// OpenRouter's ledger, where the answer did not say.
+    /// OpenRouter's record of the generation, where the response has no cost.
     Generation,
 }
 
-/// Whether a request counts.
+/// Whether a request is a warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// It only warmed the server.
+    /// Warm-up: left out of all statistics.
     Warmup,
-    /// It counts.
+    /// Measured.
     Measure,
 }
 
-/// The prompt and the parameters that were sent; what was not sent is absent.
+/// Prompt and sampling parameters of a request. A parameter that was not sent is absent.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PromptUsed {
-    /// The id of the `prompt` record.
+    /// Id of the `prompt` record.
+    #[serde(default)]
     pub id: String,
-    /// The prompt's text, inlined by `bench-join --json-dir`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Text of the prompt, inlined by `bench-join --json-dir`.
     pub text: Option<String>,
-    /// What was put before the prompt's text so that no cache could know it; of a synthetic prompt, what the order of its words
-    /// was drawn from.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Unique text before the prompt, which defeats prompt caches; of a synthetic prompt, the seed of its word
+    /// order.
     pub nonce: Option<String>,
-    /// The length of the text that stands before every prompt of the run, in tokens (`--shared-prefix`).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Length of the shared prefix in tokens (`--shared-prefix`).
     pub shared_prefix_tokens: Option<u64>,
-    /// How many tokens a synthetic prompt was to have, the shared prefix included; `tokens.input` is what it had.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Target of input tokens of a synthetic prompt, the shared prefix included. `tokens.input` is the actual
+    /// number.
     pub wanted_input_tokens: Option<u64>,
-    /// How many tokens its answer was to have; `tokens.output` is what it had.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Target of output tokens. `tokens.output` is the actual number.
     pub wanted_output_tokens: Option<u64>,
     /// Sampling temperature.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
-    /// Nucleus sampling.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Nucleus sampling probability.
     pub top_p: Option<f64>,
-    /// The most tokens to answer with.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Limit of output tokens.
     pub max_tokens: Option<u64>,
-    /// The context length that was asked for, in tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Requested context length, in tokens.
     pub num_ctx: Option<u64>,
-    /// The sampling seed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Sampling seed.
     pub seed: Option<i64>,
-    /// How hard to think.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Reasoning effort.
     pub reasoning_effort: Option<String>,
-    /// The GPU offload with which the model was loaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// GPU offload with which the model was loaded.
     pub gpu_setting: Option<String>,
 }
 
-/// What was written for a request, relative to the run folder.
+/// Files of a request; paths are relative to the run folder.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Files {
-    /// The page taken from the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Page extracted from the answer.
     pub html: Option<String>,
-    /// The answer as text.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Answer as text.
     pub text: Option<String>,
-    /// The joined result, by `bench-join --json-dir`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Joined result, written by `bench-join --json-dir`.
     pub json: Option<String>,
     /// The power meter's log.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub power_log: Option<String>,
 }

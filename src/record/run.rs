@@ -1,27 +1,29 @@
-//! `run`: the head of a run. The first line that llm-run writes.
+//! `run`: the head of a run.
 
 use super::Body;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use serde_with::skip_serializing_none;
 
-/// What was run, when, by what, on what and with which settings: enough to do it again.
+/// The head of a run: the first line that llm-run writes, with what is needed to repeat the run.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
-    /// The run's id: `lmstudio-bench-20261121-155300`.
+    /// Id of the run: `lmstudio-bench-20261121-155300`.
     pub run: String,
-    /// When the run began: Unix seconds.
+    /// Start of the run: Unix seconds.
     pub started_ts: f64,
-    /// The id of the host's present boot, under which monotonic stamps of different programs can be compared.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Id of the host's current boot. Monotonic times of different programs are comparable where their boot ids are
+    /// equal.
     pub boot: Option<String>,
-    /// The program.
+    /// Program that wrote the run.
     pub tool: Tool,
-    /// The machine that the client ran on.
+    /// Machine on which the client ran.
     pub host: Host,
     /// Everything that shapes the load and the requests, by the names of the flags.
     pub settings: Map<String, Value>,
-    /// The command line, secrets removed.
+    /// Command line, with secrets removed.
     pub argv: Vec<String>,
 }
 
@@ -32,28 +34,24 @@ impl Body for Run {
 /// A program and its version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
-    /// The program's name.
+    /// Name of the program.
     pub name: String,
-    /// The program's version.
+    /// Version of the program.
     pub version: String,
 }
 
-/// The machine.
+/// A machine.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
-    /// The processor's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Name of the processor.
     pub cpu: Option<String>,
-    /// The number of logical processors this process may use.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Number of logical processors that the process may use.
     pub cores: Option<u64>,
-    /// The graphics processor's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Name of the GPU.
     pub gpu: Option<String>,
     /// Installed memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ram_bytes: Option<u64>,
-    /// The operating system and its version.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Operating system and its version.
     pub os: Option<String>,
 }

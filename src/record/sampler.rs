@@ -1,61 +1,53 @@
-//! `sampler`: opens and closes the stream of power-sample and mem-sample.
+//! `sampler`: the first and the last line of a stream of readings.
 
 use super::{Body, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
-/// What a sampler measures, at the start; how it went, at the end.
+/// The first and the last line of power-sample and mem-sample: what they measure, and how it went.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sampler {
-    /// Start or end.
+    /// Start or end of the stream.
+    #[serde(default)]
     pub event: SamplerEvent,
-    /// The program.
-    pub tool: Tool,
-    /// When: Unix seconds.
-    pub ts: f64,
-    /// The same on the host's monotonic clock, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Program that samples.
+    pub tool: Option<Tool>,
+    /// Time of the event: Unix seconds.
+    pub ts: Option<f64>,
+    /// That time on the host's monotonic clock, in seconds.
     pub mono: Option<f64>,
-    /// The id of the host's present boot; absent when the readings are of another host or time.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Id of the host's current boot; absent for readings of another host or boot.
     pub boot: Option<String>,
-    /// The meters, or `process table`.
-    pub sources: Vec<String>,
-    /// What is measured: power domains, or the processes that were asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Names of the power meters, or `process table`.
+    #[serde(default)]
+    pub meters: Vec<String>,
+    /// Power domains, or the selected processes.
     pub measures: Option<Vec<String>>,
-    /// The domain that is the total; with several meters, the domains whose sum is, joined by `+`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Domain of the total; with several meters, the domains of its sum, joined by `+`.
     pub total_domain: Option<String>,
-    /// What the total covers, in the meter's own words: `Combined Power (CPU + GPU + ANE)`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Name that the meter gives the total: `Combined Power (CPU + GPU + ANE)`.
     pub total_label: Option<String>,
-    /// The machine the meter says it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Machine that the meter reports.
     pub machine: Option<String>,
-    /// The time between readings that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Requested time between readings.
     pub interval_seconds: Option<f64>,
-    /// Whether the meter estimates rather than measures.
+    /// Whether the meter estimates power.
     #[serde(default, skip_serializing_if = "super::is_false")]
     pub estimated: bool,
-    /// Whether the meter is a simulation.
+    /// Whether the meter is simulated.
     #[serde(default, skip_serializing_if = "super::is_false")]
     pub simulated: bool,
-    /// End: how many readings were written.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Number of readings (end).
     pub samples: Option<u64>,
-    /// End: how many times a reading was due and none came.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Number of due readings that did not come (end).
     pub gaps: Option<u64>,
-    /// End: how many readings were cut off and dropped.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Number of readings that were dropped because they were truncated (end).
     pub truncated_samples: Option<u64>,
-    /// End: the processor time this sampler itself used.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// CPU time of the sampler (end).
     pub cpu_seconds: Option<f64>,
-    /// End: why it ended, where that was not by request.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Why the stream ended, if not by request (end).
     pub reason: Option<String>,
 }
 
@@ -63,12 +55,13 @@ impl Body for Sampler {
     const TYPE: &'static str = "sampler";
 }
 
-/// Which end of the stream it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Start or end of a stream of readings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SamplerEvent {
-    /// The first line.
+    /// Start. Readers assume it where `event` is missing.
+    #[default]
     Start,
-    /// The last line.
+    /// End.
     End,
 }

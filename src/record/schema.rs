@@ -1,14 +1,25 @@
 //! The records as JSON Schema, made from the types, so that other programs can check what they read.
 
 use super::{
-    Body, Calibration, JoinSummary, Load, LoadLevel, Memory, Model, Outcome, Power, Prompt, Run, RunEnd, Sampler,
-    Search, Start, V,
+    Accuracy, Body, JoinSummary, Load, LoadLevel, Memory, Model, Outcome, Power, Prompt, Run, RunEnd, Sampler, Search,
+    Start, V,
 };
 use schemars::{JsonSchema, schema_for};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-/// Every record type of the contract with its schema, in the order in which a run meets them.
-pub fn types() -> Vec<(&'static str, Value)> {
+/// A record type of the contract.
+pub struct RecordType {
+    /// The value of `"type"`.
+    pub name: &'static str,
+    /// Its JSON Schema, with the types that it refers to in `$defs`.
+    pub schema: Value,
+    /// Reads a line of this type and writes it again, as far as this version of the contract understands it.
+    pub rewrite: fn(&str) -> Result<String, serde_json::Error>,
+}
+
+/// Every record type of the contract, in the order in which a run meets them.
+pub fn types() -> Vec<RecordType> {
     vec![
         of::<Model>(),
         of::<Run>(),
@@ -23,7 +34,7 @@ pub fn types() -> Vec<(&'static str, Value)> {
         of::<Power>(),
         of::<Memory>(),
         of::<JoinSummary>(),
-        of::<Calibration>(),
+        of::<Accuracy>(),
     ]
 }
 
@@ -31,7 +42,7 @@ pub fn types() -> Vec<(&'static str, Value)> {
 pub fn document() -> Value {
     let mut defs = Map::new();
     let mut any = Vec::new();
-    for (name, mut schema) in types() {
+    for RecordType { name, mut schema, .. } in types() {
         if let Some(inner) = schema.as_object_mut() {
             inner.remove("$schema");
             if let Some(Value::Object(nested)) = inner.remove("$defs") {
@@ -49,7 +60,7 @@ pub fn document() -> Value {
     })
 }
 
-fn of<T: Body + JsonSchema>() -> (&'static str, Value) {
+fn of<T: Body + JsonSchema + DeserializeOwned>() -> RecordType {
     let mut schema = schema_for!(T).to_value();
     if let Some(object) = schema.as_object_mut() {
         object.insert("title".into(), T::TYPE.into());
@@ -66,7 +77,7 @@ fn of<T: Body + JsonSchema>() -> (&'static str, Value) {
         }
         object.insert("required".into(), Value::Array(required));
     }
-    (T::TYPE, schema)
+    RecordType { name: T::TYPE, schema, rewrite: |line| super::line(&serde_json::from_str::<T>(line)?) }
 }
 
 #[cfg(test)]

@@ -1,37 +1,40 @@
-//! `search`: what `llm-run --search` found.
+//! `search`: the outcome of `llm-run --search`.
 
 use super::Body;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
-/// The highest load that holds conditions, and how it was found. Its points are ordinary results and `level` records.
+/// The highest load that meets every SLO, found by `llm-run --search`. Its points are ordinary `result` and `level`
+/// records.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Search {
-    /// The run's id.
+    /// Id of the run.
     #[serde(default)]
     pub run: String,
-    /// The models that were asked.
+    /// Requested models.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<String>,
-    /// What was to hold, as it was asked.
-    pub conditions: Vec<String>,
-    /// What was searched over.
+    /// SLOs, as given.
+    pub slos: Vec<String>,
+    /// What the search varies.
     pub over: SearchOver,
-    /// The lowest load that was to be tried.
+    /// Lowest load of the search.
     pub minimum: f64,
-    /// The highest.
+    /// Highest load of the search.
     pub maximum: f64,
-    /// How far apart the two ends of what was found may be, as a share of the lower one.
+    /// Largest distance between `highest_passing` and `lowest_failing`, as a fraction of the former.
     pub tolerance: f64,
-    /// How it ended.
+    /// How the search ended.
     pub outcome: SearchOutcome,
-    /// The highest load that was seen to hold; null when none was.
-    #[serde(default)]
+    /// Highest load that passed; null when none did.
+    #[serialize_always]
     pub highest_passing: Option<f64>,
-    /// The lowest load above it that was seen not to; null when none was.
-    #[serde(default)]
+    /// Lowest load above it that failed; null when none did.
+    #[serialize_always]
     pub lowest_failing: Option<f64>,
-    /// The loads that were tried, in order.
+    /// Loads that were tried, in order.
     pub points: Vec<SearchPoint>,
 }
 
@@ -39,11 +42,11 @@ impl Body for Search {
     const TYPE: &'static str = "search";
 }
 
-/// What a search raises.
+/// What a search varies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchOver {
-    /// Requests at once.
+    /// Concurrent requests.
     Concurrency,
     /// Requests per second.
     Rate,
@@ -53,71 +56,71 @@ pub enum SearchOver {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SearchOutcome {
-    /// A load that holds and one that does not are as near to each other as was asked.
+    /// A passing and a failing load lie within the tolerance.
     Found,
-    /// The lowest load does not hold.
+    /// The lowest load failed.
     NonePassed,
-    /// The highest load holds.
+    /// The highest load passed.
     AllPassed,
-    /// Too few requests ended at a load to tell, however often it was run, or its points are shorter than the answers.
+    /// Too few requests ended at a load, in spite of repetitions, or its points were shorter than the responses.
     Unclear,
-    /// It was stopped before.
+    /// The search was stopped.
     Stopped,
 }
 
-/// One load that was tried.
+/// A load that was tried.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchPoint {
-    /// The load: requests at once, or per second.
+    /// Concurrent requests, or requests per second.
     pub load: f64,
-    /// Whether all conditions held and the server kept up; null when too few requests ended to tell.
-    pub holds: Option<bool>,
-    /// How many requests it is judged by.
+    /// Whether the SLOs were met and the server kept up; null when too few requests ended.
+    #[serialize_always]
+    pub passes: Option<bool>,
+    /// Requests that the decision is based on.
     pub requests: u64,
-    /// How many of them failed or were not sent: each breaks its conditions.
+    /// Requests among them that failed or were not sent: each violates every SLO.
     pub failed: u64,
-    /// How often it was run before there were enough of them.
+    /// How often the load was run to collect enough requests.
     pub parts: u64,
-    /// What each condition came to, in their order.
+    /// Value of each SLO, in their order.
     pub values: Vec<SearchValue>,
-    /// Whether the server kept up with a rate; absent where requests did not come by the clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Whether the server kept up with the rate; absent for a search over concurrency.
     pub queue: Option<SearchQueue>,
-    /// Why the load does not hold, or cannot be told, where that is no matter of the values: the queue grows, every request failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Why the load failed or is undecided, where the values do not show it: a growing queue, only failed requests.
     pub reason: Option<String>,
 }
 
-/// Whether a server kept up with requests that came by the clock.
+/// Whether a server kept up with a request rate.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchQueue {
-    /// Whether the queue still grows, so that the load does not hold however the values are; null where that is unclear.
+    /// Whether the queue grows, so that the load fails whatever its values are; null when that is unclear.
+    #[serialize_always]
     pub grows: Option<bool>,
-    /// Requests per second as they were due, from the first to the last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Scheduled requests per second, from the first to the last.
     pub sent_per_second: Option<f64>,
-    /// Requests that ended per second, from when the first answers could have come to when the last request was due.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Completed requests per second, from the first possible response to the last scheduled request.
     pub ended_per_second: Option<f64>,
-    /// The same of that half of the time in which most were in flight, until they were worked off: what the server can do. A queue
-    /// grows where that is below the rate that was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Completed requests per second over the busiest half of the time, until its requests were done: the capacity
+    /// of the server. The queue grows where it is below the rate.
     pub busy_ended_per_second: Option<f64>,
-    /// Mean time to the first token of the first third of the requests, from the moments they were due.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Mean TTFT of the first third of the requests, from their scheduled times.
     pub ttft_first_third_seconds: Option<f64>,
-    /// The same of the last third.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Mean TTFT of the last third of the requests, from their scheduled times.
     pub ttft_last_third_seconds: Option<f64>,
 }
 
-/// What one condition came to at one load.
+/// Value of an SLO at a load.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchValue {
-    /// The value, in the base unit of the condition; null when failures leave none.
+    /// Value in the base unit of the SLO; null when failed requests leave none.
+    #[serialize_always]
     pub value: Option<f64>,
-    /// How many numbers it is of.
+    /// Number of measurements.
     pub n: u64,
-    /// Whether it held; null when `n` is too small to tell.
-    pub holds: Option<bool>,
+    /// Whether the SLO was met; null when `n` is too small.
+    #[serialize_always]
+    pub passes: Option<bool>,
 }

@@ -1,22 +1,24 @@
-//! `start`: a request is on its way. Written by llm-run, consumed by bench-join, ignored by everyone else.
+//! `start`: a request was sent.
 
 use super::Body;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
-/// Written when a request is sent, in the order of sending, so that a reader of the stream knows at every moment how
-/// many requests are in flight without waiting for their ends.
+/// A request was sent. llm-run writes it at that moment, in the order of sending, so that a reader knows how many
+/// requests are in flight before they end. bench-join consumes it. A request that is sent again has a `start` for
+/// each attempt; the last one counts.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Start {
-    /// The request's number in its run.
+    /// Number of the request in its run.
     pub id: u64,
-    /// The run's id.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Id of the run.
     pub run: Option<String>,
-    /// When the request was written: Unix seconds.
+    /// Time at which the request was written to the connection: Unix seconds.
     pub start_ts: f64,
-    /// The same on the host's monotonic clock, in seconds.
-    pub start_mono: f64,
+    /// That time on the host's monotonic clock, in seconds.
+    pub start_mono: Option<f64>,
 }
 
 impl Body for Start {

@@ -1,6 +1,6 @@
 //! Which files a report is made from: result files as they are named, run folders by the names that every flow leaves.
 
-use crate::record::Calibration;
+use crate::record::Accuracy;
 use anyhow::Context;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 /// The streams of a run folder, in the order in which they are read: what results refer to comes first.
 const STREAMS: [&str; 5] = ["models.ndjson", "results.ndjson", "power.ndjson", "memory.ndjson", CALIBRATION];
 
-/// What a calibration leaves in its run folder.
-const CALIBRATION: &str = "calibration.ndjson";
+/// What an accuracy curve leaves in its run folder.
+const CALIBRATION: &str = "accuracy.ndjson";
 
 /// A file to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,17 +87,17 @@ pub fn name(one: &Path, all: &[PathBuf]) -> String {
     short.unwrap_or_else(|| one.display().to_string())
 }
 
-/// The calibration in a file of records, or in the folder that a calibration left.
+/// The accuracy in a file of records, or in the folder that an accuracy curve left.
 ///
 /// # Errors
 /// When the file cannot be read, or has none.
-pub fn calibration(path: &Path) -> anyhow::Result<Calibration> {
+pub fn accuracy(path: &Path) -> anyhow::Result<Accuracy> {
     let file = if path.is_dir() { path.join(CALIBRATION) } else { path.to_owned() };
     let open = std::fs::File::open(&file).with_context(|| file.display().to_string())?;
-    let found = super::calibration::read(std::io::BufReader::new(open)).with_context(|| file.display().to_string())?;
+    let found = super::accuracy::read(std::io::BufReader::new(open)).with_context(|| file.display().to_string())?;
     found.with_context(|| {
         format!(
-            "{}: no calibration record in it: name what `make calibrate` left, the folder or its {CALIBRATION}",
+            "{}: no accuracy record in it: name what `make accuracy` left, the folder or its {CALIBRATION}",
             file.display()
         )
     })

@@ -1,7 +1,7 @@
 //! The JSON summary: the fields of the token-rate harness that people already read, then our groups.
 
 use super::Options;
-use super::calibration;
+use super::accuracy;
 use super::columns::{COLUMNS, Cell};
 use crate::clock;
 use crate::summary::{Aside, Comparison, Group, Metric, Row, Stat, Summary};
@@ -47,8 +47,8 @@ impl Serialize for Results<'_> {
 /// Everything but the requests.
 fn head(summary: &Summary, options: &Options) -> Map<String, Value> {
     let totals = &summary.totals;
-    let mean = |stat: &Option<Stat>| number(stat.as_ref().map(|s| s.mean));
-    let ms = |stat: &Option<Stat>, name| number(stat.as_ref().and_then(|s| s.percentile(name)).map(|s| s * 1e3));
+    let mean = |stat: &Option<Stat>| number(stat.as_ref().and_then(|s| s.quantiles.mean));
+    let ms = |stat: &Option<Stat>, name| number(stat.as_ref().and_then(|s| s.quantiles.get(name)).map(|s| s * 1e3));
     let mut top = Map::new();
     let mut put = |name: &str, value: Value| top.insert(name.to_owned(), value);
     put("mode", json!(totals.mode));
@@ -85,8 +85,8 @@ fn head(summary: &Summary, options: &Options) -> Map<String, Value> {
         ("levels", json!(summary.levels)),
         ("searches", json!(summary.searches)),
         ("ends", json!(summary.ends)),
-        ("calibration", summary.calibration.as_ref().map_or(Value::Null, |calibration| json!(calibration))),
-        ("calibration_says", calibration(summary)),
+        ("accuracy", summary.accuracy.as_ref().map_or(Value::Null, |accuracy| json!(accuracy))),
+        ("accuracy_says", accuracy(summary)),
     ] {
         if value.as_array().is_none_or(|list| !list.is_empty()) && !value.is_null() {
             round_all(&mut value);
@@ -104,12 +104,12 @@ fn head(summary: &Summary, options: &Options) -> Map<String, Value> {
     top
 }
 
-/// What the calibration of a machine says of this run.
-fn calibration(summary: &Summary) -> Value {
-    let Some(calibration) = &summary.calibration else { return Value::Null };
-    let judged = calibration::judged(summary);
+/// What the accuracy of a machine says of this run.
+fn accuracy(summary: &Summary) -> Value {
+    let Some(accuracy) = &summary.accuracy else { return Value::Null };
+    let judged = accuracy::judged(summary);
     json!({
-        "verdict": calibration::verdict(calibration),
+        "verdict": accuracy::verdict(accuracy),
         "right": judged.as_ref().map(|judged| judged.right),
         "sentence": judged.as_ref().map(|judged| &judged.sentence),
         "loads": judged.as_ref().map(|judged| {

@@ -48,7 +48,7 @@ pub fn records(text: &str) -> anyhow::Result<Vec<Record>> {
             tokens_per_second_fallback: value["derived"]["tokens_per_second_fallback"].as_f64(),
         }),
         tokens,
-        cost: value["cost"].as_f64().map(|usd| Cost { usd, source: CostSource::Usage, verified_usd: None }),
+        cost: value["cost"].as_f64().map(|usd| Cost { usd, source: Some(CostSource::Usage), verified_usd: None }),
         load_time_seconds: value.get("load_time_seconds").map(Value::as_f64),
         model_info: value.get("model_info").cloned(),
         power: value.get("power").map(|power| power_of(power, seconds).map(Box::new)),
@@ -107,7 +107,7 @@ fn tokens(usage: &Value) -> Option<Tokens> {
         output: usage["completion_tokens"].as_u64(),
         reasoning: usage["completion_tokens_details"]["reasoning_tokens"].as_u64(),
         cached: usage["prompt_tokens_details"]["cached_tokens"].as_u64(),
-        source: TokenSource::Usage,
+        source: Some(TokenSource::Usage),
     })
 }
 
@@ -127,11 +127,11 @@ fn power_of(value: &Value, seconds: Option<f64>) -> Option<JoinedPower> {
             avg: of["avg"].as_f64()?,
             min: of["min"].as_f64()?,
             max: of["max"].as_f64()?,
-            samples: of["samples"].as_u64().unwrap_or(0),
+            samples: of["samples"].as_u64(),
         })
     };
     let cpu = watts("cpu_watts");
-    let samples = cpu.as_ref().map_or(0, |w| w.samples);
+    let samples = cpu.as_ref().and_then(|watts| watts.samples).unwrap_or(0);
     let gpu = watts("gpu_watts");
     if cpu.is_none() && gpu.is_none() {
         return None;
@@ -141,11 +141,11 @@ fn power_of(value: &Value, seconds: Option<f64>) -> Option<JoinedPower> {
         cpu_watts: cpu,
         gpu_watts: gpu,
         ane_watts: watts("ane_watts"),
-        coverage: covered,
-        quality: Quality::None,
-        samples,
-        clock: "wall".into(),
-        sources: vec!["powermetrics".into()],
+        coverage: Some(covered),
+        quality: Some(Quality::None),
+        samples: Some(samples),
+        clock: Some("wall".into()),
+        meters: vec!["powermetrics".into()],
         reason: Some("the scripts kept watts and no energy".into()),
         ..JoinedPower::default()
     })
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(o.files.as_ref().unwrap().html.as_deref(), Some("a_b.html"));
         assert_eq!(o.prompt.as_ref().unwrap().max_tokens, None);
         let power = o.power.as_ref().unwrap().as_ref().unwrap();
-        assert_eq!((power.coverage, power.energy_joules), (1.0, None));
+        assert_eq!((power.coverage, power.energy_joules), (Some(1.0), None));
         assert_eq!(o.finish_reason.as_deref(), Some("stop"));
     }
 }

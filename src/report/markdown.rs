@@ -1,7 +1,7 @@
 //! Markdown: a table for a README or the summary of a CI job.
 
 use super::Options;
-use super::calibration;
+use super::accuracy;
 use super::changes;
 use super::columns::{Cell, Column};
 use super::notes::notes;
@@ -67,7 +67,7 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
         }
         for said in told {
             let (baseline, model) = (plain(said.baseline), plain(&said.model));
-            let verdict = plain(said.change.verdict.word());
+            let verdict = plain(&said.change.verdict.to_string());
             let (old, new) = (plain(&said.old), plain(&said.new));
             writeln!(
                 to,
@@ -87,13 +87,13 @@ pub fn write(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Re
 
 /// How right the client measures on this machine, where that is known.
 fn calibrated(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
-    let Some(calibration) = &summary.calibration else { return Ok(()) };
-    let heads = calibration::HEADS.map(|(head, _)| head);
+    let Some(accuracy) = &summary.accuracy else { return Ok(()) };
+    let heads = accuracy::HEADS.map(|(head, _)| head);
     writeln!(to, "\n| {} |\n|{}", heads.join(" | "), " ---: |".repeat(heads.len()))?;
-    for row in calibration::rows(calibration) {
+    for row in accuracy::rows(accuracy) {
         writeln!(to, "| {} |", row.map(|cell| plain(&cell)).join(" | "))?;
     }
-    for line in calibration::notes(calibration).into_iter().chain(calibration::sentences(summary)) {
+    for line in accuracy::notes(accuracy).into_iter().chain(accuracy::sentences(summary)) {
         writeln!(to, "\n{}", plain(&line))?;
     }
     Ok(())

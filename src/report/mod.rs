@@ -3,8 +3,8 @@
 //! A format only writes: what a number is was decided by [`crate::summary`], and which columns there are by
 //! `columns`. Text from models, servers and files is hostile in every format.
 
+pub mod accuracy;
 mod aligned;
-pub mod calibration;
 mod changes;
 mod choose;
 mod columns;
@@ -51,8 +51,8 @@ pub enum Format {
     Text,
     /// Gauges for Prometheus and its relatives.
     Openmetrics,
-    /// Of results with llm-sim's truth beside them: how right the client measured, as a `calibration` record.
-    Calibration,
+    /// Of results with llm-sim's truth beside them: how right the client measured, as a `accuracy` record.
+    Accuracy,
 }
 
 /// What a report needs to know besides its numbers.
@@ -85,6 +85,6 @@ pub fn write(format: Format, summary: &Summary, options: &Options, to: &mut dyn 
         Format::Markdown => markdown::write(summary, options, to),
         Format::Text => text::write(summary, options, to),
         Format::Openmetrics => openmetrics::write(summary, to),
-        Format::Calibration => calibration::write(summary, to),
+        Format::Accuracy => accuracy::write(summary, to),
     }
 }

@@ -4,6 +4,7 @@
 //! percentiles carry a `quantile` label. What tables mark is left out, because a scraper cannot see a mark: what the sample cannot
 //! support. A single measurement stands as the median, as it does there, and as no other percentile.
 
+use crate::record::{Percentile, Quantiles};
 use crate::summary::{Group, Metric, Range, Stat, Summary, Throughput, Unit};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -22,12 +23,7 @@ pub fn write(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
         family(summary, to, &name, unit(metric), &help, |group| group.stat(metric).map(quantiles).unwrap_or_default())?;
     }
     family(summary, to, "llm_bench_itl_seconds", "seconds", "Gaps between chunks with text, merged.", |group| {
-        let Some(gaps) = &group.inter_chunk_latency_seconds else { return Vec::new() };
-        [("p50", "0.5", gaps.p50), ("p90", "0.9", gaps.p90), ("p95", "0.95", gaps.p95), ("p99", "0.99", gaps.p99)]
-            .into_iter()
-            .filter(|(name, ..)| !gaps.unsupported.contains(name))
-            .map(|(_, q, value)| (format!("quantile=\"{q}\""), value))
-            .collect()
+        group.inter_chunk_latency_seconds.as_ref().map(|gaps| supported(&gaps.quantiles)).unwrap_or_default()
     })?;
     counts(summary, to)?;
     energy(summary, to)?;
@@ -176,7 +172,7 @@ fn money(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
         ];
         labelled("tokens", prices)
     })?;
-    let sum = |group: &Group, metric| group.stat(metric).map(|stat| stat.mean * stat.n as f64);
+    let sum = |group: &Group, metric| group.stat(metric).and_then(|stat| total(&stat.quantiles));
     one(
         summary,
         to,
@@ -251,11 +247,27 @@ fn labels(group: &Group) -> String {
 }
 
 fn quantiles(stat: &Stat) -> Vec<(String, f64)> {
-    [("min", "0"), ("p50", "0.5"), ("p90", "0.9"), ("p95", "0.95"), ("p99", "0.99"), ("max", "1")]
-        .into_iter()
-        .filter(|(name, _)| stat.supports(name) || stat.n == 1 && *name == "p50")
-        .filter_map(|(name, q)| Some((format!("quantile=\"{q}\""), stat.percentile(name)?)))
-        .collect()
+    let numbers = &stat.quantiles;
+    // A single number is no percentile, but stands for the median.
+    let single = (numbers.count == 1).then_some(numbers.p50).flatten().map(|p50| labelled_quantile(0.5, p50));
+    let low = numbers.min.map(|min| labelled_quantile(0.0, min));
+    let high = numbers.max.map(|max| labelled_quantile(1.0, max));
+    low.into_iter().chain(single).chain(supported(numbers)).chain(high).collect()
+}
+
+/// The percentiles that there are enough numbers for.
+fn supported(numbers: &Quantiles) -> Vec<(String, f64)> {
+    let supported = Percentile::ALL.iter().filter(|p| p.is_supported_by(numbers.count));
+    supported.filter_map(|p| Some(labelled_quantile(p.fraction, numbers.get(p.name)?))).collect()
+}
+
+fn labelled_quantile(fraction: f64, value: f64) -> (String, f64) {
+    (format!("quantile=\"{fraction}\""), value)
+}
+
+/// The sum of all numbers.
+fn total(numbers: &Quantiles) -> Option<f64> {
+    Some(numbers.mean? * numbers.count as f64)
 }
 
 /// The name with its unit at the end, as the format wants it.

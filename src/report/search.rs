@@ -48,12 +48,12 @@ pub fn said(search: &Search) -> Said {
         }
     };
     let begin = match (search.highest_passing, search.outcome) {
-        (Some(holds), _) => format!("holds up to {}", load(holds)),
-        (None, SearchOutcome::NonePassed) => format!("does not hold at {}", load(search.minimum)),
+        (Some(holds), _) => format!("passes up to {}", load(holds)),
+        (None, SearchOutcome::NonePassed) => format!("fails at {}", load(search.minimum)),
         (None, _) => "was not seen to hold".to_owned(),
     };
     let comma = if end.is_empty() { "" } else { ", " };
-    let asked = search.conditions.join(" and ");
+    let asked = search.slos.join(" and ");
     let who = search.models.join(", ");
     let found = format!("{begin}{comma}{end} ({points})");
     let sentence = format!("{asked}: {found}");
@@ -91,7 +91,7 @@ mod tests {
         use SearchOutcome::{AllPassed, Found, NonePassed, Stopped, Unclear};
         let point = || SearchPoint {
             load: 8.0,
-            holds: None,
+            passes: None,
             requests: 1,
             failed: 0,
             parts: 1,
@@ -100,14 +100,14 @@ mod tests {
             reason: None,
         };
         for (over, outcome, holds, breaks, points, expect) in [
-            (SearchOver::Rate, Found, Some(26.0), Some(27.0), 7, "holds up to 26/s, and no more at 27/s (7 points)"),
+            (SearchOver::Rate, Found, Some(26.0), Some(27.0), 7, "passes up to 26/s, and no more at 27/s (7 points)"),
             (
                 SearchOver::Concurrency,
                 NonePassed,
                 None,
                 Some(8.0),
                 1,
-                "does not hold at 8 at once, the lowest load that was to be tried (1 point)",
+                "fails at 8 at once, the lowest load that was to be tried (1 point)",
             ),
             (
                 SearchOver::Rate,
@@ -115,7 +115,7 @@ mod tests {
                 Some(32.0),
                 None,
                 3,
-                "holds up to 32/s, the highest load that was to be tried (3 points)",
+                "passes up to 32/s, the highest load that was to be tried (3 points)",
             ),
             (
                 SearchOver::Rate,
@@ -123,7 +123,7 @@ mod tests {
                 Some(16.0),
                 None,
                 2,
-                "holds up to 16/s, too few requests ended to tell more (2 points)",
+                "passes up to 16/s, too few requests ended to tell more (2 points)",
             ),
             (
                 SearchOver::Rate,
@@ -137,7 +137,7 @@ mod tests {
             let search = Search {
                 run: "r".into(),
                 models: vec!["m".into()],
-                conditions: vec!["ttft_p95<1s".into(), "failed<1%".into()],
+                slos: vec!["ttft_p95<1s".into(), "failed<1%".into()],
                 over,
                 minimum: 8.0,
                 maximum: 32.0,

@@ -1,14 +1,14 @@
 //! The table for a terminal: what a run prints when it is over.
 
 use super::Options;
+use super::accuracy;
 use super::aligned::{self, Strip};
-use super::calibration;
 use super::changes;
 use super::columns::{COLUMNS, Cell, Column};
 use super::notes::notes;
 use super::number;
 use crate::clock;
-use crate::summary::{Comparison, Metric, Shape, Shapes, Stat, Summary, Unit, Verdict};
+use crate::summary::{Comparison, DRAWN, Stat, Summary, Unit, Verdict};
 use crate::text::plain;
 use std::io::{self, Write};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -109,22 +109,22 @@ pub fn columns(summary: &Summary, options: &Options) -> Vec<&'static Column> {
 
 /// How right the client measures on this machine, where that is known.
 fn calibrated(summary: &Summary, options: &Options, to: &mut dyn Write) -> io::Result<()> {
-    let Some(calibration) = &summary.calibration else { return Ok(()) };
-    let rows = calibration::rows(calibration);
+    let Some(accuracy) = &summary.accuracy else { return Ok(()) };
+    let rows = accuracy::rows(accuracy);
     let cells =
         |at: usize, head: &str| std::iter::once(head.to_owned()).chain(rows.iter().map(move |row| row[at].clone()));
-    let table: Vec<Strip> = calibration::HEADS
+    let table: Vec<Strip> = accuracy::HEADS
         .iter()
         .enumerate()
         .map(|(at, (head, _))| Strip { right: true, names: at == 0, cells: cells(at, head).collect() })
         .collect();
     writeln!(to)?;
     aligned::write(&table, options.screen, to)?;
-    for note in calibration::notes(calibration) {
+    for note in accuracy::notes(accuracy) {
         writeln!(to, "{}", plain(&note))?;
     }
     writeln!(to)?;
-    calibration::sentences(summary).iter().try_for_each(|line| writeln!(to, "{}", plain(line)))
+    accuracy::sentences(summary).iter().try_for_each(|line| writeln!(to, "{}", plain(line)))
 }
 
 /// How times are spread: a small histogram for each group with enough requests, all on one scale.
@@ -132,22 +132,16 @@ fn shapes(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     const BINS: usize = 24;
     const ENOUGH: u64 = 20;
-    type Of = fn(&Shapes) -> Option<&Shape>;
-    let drawn: [(Metric, &str, Of); 3] = [
-        (Metric::Ttft, "ttft", |shapes| shapes.ttft.as_ref()),
-        (Metric::DecodeRate, "decode", |shapes| shapes.decode.as_ref()),
-        (Metric::GenerationTime, "time", |shapes| shapes.e2e.as_ref()),
-    ];
-    for (metric, words, of) in drawn {
-        let shown: Vec<(usize, &Stat, &Shape)> = summary
+    for (metric, words) in DRAWN.into_iter().zip(["ttft", "decode", "time"]) {
+        let shown: Vec<(usize, &Stat)> = summary
             .groups
             .iter()
             .enumerate()
-            .filter_map(|(at, group)| Some((at, group.stat(metric)?, of(&group.shapes)?)))
-            .filter(|(_, stat, _)| stat.n >= ENOUGH)
+            .filter_map(|(at, group)| Some((at, group.stat(metric)?)))
+            .filter(|(_, stat)| stat.quantiles.count >= ENOUGH)
             .collect();
-        let low = shown.iter().map(|(_, stat, _)| stat.min).fold(f64::INFINITY, f64::min);
-        let high = shown.iter().map(|(_, stat, _)| stat.max).fold(f64::NEG_INFINITY, f64::max);
+        let low = shown.iter().filter_map(|(_, stat)| stat.quantiles.min).fold(f64::INFINITY, f64::min);
+        let high = shown.iter().filter_map(|(_, stat)| stat.quantiles.max).fold(f64::NEG_INFINITY, f64::max);
         if shown.is_empty() || low >= high {
             continue;
         }
@@ -160,8 +154,9 @@ fn shapes(summary: &Summary, to: &mut dyn Write) -> io::Result<()> {
                 exact[row.group][(((value - low) / (high - low) * BINS as f64) as usize).min(BINS - 1)] += 1;
             }
         }
-        for (at, _, shape) in shown {
-            let bins = if summary.sampled() { shape.bins(low, high, BINS) } else { exact[at].to_vec() };
+        for (at, _) in shown {
+            let shape = summary.groups[at].shape(metric).filter(|_| summary.sampled());
+            let bins = shape.map_or_else(|| exact[at].to_vec(), |shape| shape.bins(low, high, BINS));
             let most = bins.iter().max().copied().unwrap_or(1).max(1);
             let bar =
                 |n: &u64| if *n == 0 { ' ' } else { BARS[(*n as usize * (BARS.len() - 1)).div_ceil(most as usize)] };
@@ -195,7 +190,7 @@ fn compared(summary: &Summary, comparison: &Comparison, options: &Options, to: &
         column(true, "now", |said| said.new.clone()),
         column(true, "change", |said| said.percent.clone()),
         column(true, "95 % interval", |said| said.interval.clone()),
-        column(false, "verdict", |said| said.change.verdict.word().to_owned()),
+        column(false, "verdict", |said| said.change.verdict.to_string()),
     ];
     if !shown.is_empty() {
         aligned::write(&table, options.screen, to)?;

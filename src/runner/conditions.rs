@@ -29,7 +29,7 @@ impl What {
         match self {
             What::Ttft => outcome.ttft_seconds.map(|ttft| ttft + waited),
             What::Tpot => outcome.tpot_corrected_seconds,
-            What::Itl => outcome.inter_chunk_latency_seconds.as_ref().map(|itl| itl.mean),
+            What::Itl => outcome.inter_chunk_latency_seconds.as_ref().and_then(|itl| itl.mean),
             What::E2e => outcome.generation_time_seconds.map(|time| time + waited),
         }
     }
@@ -236,8 +236,9 @@ impl Samples {
         for (what, times) in &mut self.times {
             times.extend(what.of(outcome).filter(|time| time.is_finite()));
         }
-        if let (Some(gaps), Some(itl)) = (&mut self.gaps, &outcome.inter_chunk_latency_seconds)
-            && let Ok(theirs) = Histogram::decode(&itl.histogram)
+        let histogram = outcome.inter_chunk_latency_seconds.as_ref().and_then(|itl| itl.histogram.as_ref());
+        if let (Some(gaps), Some(text)) = (&mut self.gaps, histogram)
+            && let Ok(theirs) = Histogram::decode(text)
         {
             // Both are of microseconds up to an hour.
             let _ = gaps.add(&theirs);
@@ -256,10 +257,10 @@ impl Samples {
     /// Whether everything held; `None` when nothing broke and something cannot be told.
     pub fn hold(&self) -> Option<bool> {
         let values = self.values();
-        if values.iter().any(|value| value.holds == Some(false)) {
+        if values.iter().any(|value| value.passes == Some(false)) {
             return Some(false);
         }
-        values.iter().all(|value| value.holds == Some(true)).then_some(true)
+        values.iter().all(|value| value.passes == Some(true)).then_some(true)
     }
 
     /// What all of them failed of, most often; `None` where one ended well, or there was none.
@@ -275,7 +276,7 @@ impl Samples {
             return Some(1);
         }
         let values = self.values();
-        let unclear = self.conditions.all.iter().zip(&values).filter(|(_, value)| value.holds.is_none());
+        let unclear = self.conditions.all.iter().zip(&values).filter(|(_, value)| value.passes.is_none());
         let times = |(condition, value): (&Condition, &SearchValue)| {
             (value.n > 0).then(|| condition.needed().div_ceil(value.n).max(2))
         };
@@ -306,9 +307,9 @@ impl Samples {
         };
         let enough = n >= condition.needed();
         let failures_break = value.is_none() && self.failed > 0;
-        let holds =
+        let passes =
             (enough && (value.is_some() || failures_break)).then(|| value.is_some_and(|value| condition.keeps(value)));
-        SearchValue { value, n, holds }
+        SearchValue { value, n, passes }
     }
 
     fn times(&self, what: What) -> &[f64] {
@@ -325,12 +326,12 @@ impl Samples {
                 (Some(seconds), _) if seconds < 1.0 => format!("{:.1} ms", seconds * 1e3),
                 (Some(seconds), _) => format!("{seconds:.2} s"),
             };
-            let verdict = match value.holds {
-                Some(true) => "holds",
-                Some(false) => "does not hold",
+            let verdict = match value.passes {
+                Some(true) => "passes",
+                Some(false) => "fails",
                 None => "too few to tell",
             };
-            let needed = if value.holds.is_none() { format!(" of {}", condition.needed()) } else { String::new() };
+            let needed = if value.passes.is_none() { format!(" of {}", condition.needed()) } else { String::new() };
             format!("{} {verdict}: {shown}, n={}{needed}", condition.text, value.n)
         };
         let said: Vec<String> = self.conditions.all.iter().zip(self.values()).map(say).collect();
@@ -454,7 +455,7 @@ mod tests {
             assert_eq!(with(text, failures), expect, "{text} with {failures}");
         }
         let all = samples("ttft_p95<500ms", (0..100).map(|_| failed()));
-        assert_eq!(all.said(), "ttft_p95<500ms does not hold: broken by failures, n=100");
+        assert_eq!(all.said(), "ttft_p95<500ms fails: broken by failures, n=100");
         let because = |why: &str| Failure { message: why.into(), ..failed().error.unwrap() };
         let other = |why| Outcome { error: Some(because(why)), ..failed() };
         assert_eq!(all.all_failed_of(), Some("x"));

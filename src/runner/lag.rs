@@ -9,7 +9,7 @@
 
 use crate::clock;
 use crate::locks::locked;
-use crate::record::LagSeconds;
+use crate::record::Quantiles;
 use crate::stats::Histogram;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -74,15 +74,15 @@ impl Lag {
     }
 
     /// The lateness between two monotonic stamps, in nanoseconds; `None` when the loop was not asked in between.
-    pub fn between(&self, from_ns: u64, to_ns: u64) -> Option<LagSeconds> {
+    pub fn between(&self, from_ns: u64, to_ns: u64) -> Option<Quantiles> {
         let seen = locked(&self.seen);
         let first = seen.partition_point(|(sent, _)| *sent < from_ns);
         let mut late: Vec<u64> =
             seen.range(first..).take_while(|(sent, _)| *sent <= to_ns).map(|(_, late)| *late).collect();
         drop(seen);
         let max = *late.iter().max()?;
-        let p50 = quantile(&mut late, 0.5);
-        Some(LagSeconds { p50, p99: quantile(&mut late, 0.99), max: max as f64 / 1e9 })
+        let (p50, p99) = (Some(quantile(&mut late, 0.5)), Some(quantile(&mut late, 0.99)));
+        Some(Quantiles { count: late.len() as u64, p50, p99, max: Some(max as f64 / 1e9), ..Quantiles::default() })
     }
 
     /// The lateness around a moment, in nanoseconds of the monotonic clock: of the stamps that waited at it or just before. In seconds;
@@ -197,7 +197,7 @@ mod tests {
             from
         });
         let late = lag.between(from, clock::mono_ns()).unwrap();
-        assert!(late.max >= 0.1, "{late:?}");
+        assert!(late.max.unwrap() >= 0.1, "{late:?}");
         assert!(late.p50 <= late.p99 && late.p99 <= late.max);
         assert_eq!(lag.between(0, 1), None);
         let mut histogram = Histogram::new();

@@ -98,7 +98,7 @@ impl Shared {
         let warming = self.loops.iter().enumerate().map(|(number, on)| {
             let n = (workers + loops - 1 - number as u64) / loops;
             let (on, url, handle) = (Arc::clone(on), url.clone(), on.handle.clone());
-            handle.spawn(async move { on.connections.warm(&url, n as usize, limit).await })
+            handle.spawn(async move { on.connections.prewarm(&url, n as usize, limit).await })
         });
         let warmed = join_all(warming.collect::<Vec<_>>());
         tokio::select! {

@@ -6,7 +6,7 @@
 use super::Stop;
 use super::courtesy::{CROWD, Courtesy};
 use super::lag::Lag;
-use crate::http::wire::Connections;
+use crate::http::ConnectionPool;
 use crate::locks::locked;
 use std::future::Future;
 use std::io;
@@ -21,7 +21,7 @@ pub struct EventLoop {
     /// Where its tasks are put.
     pub handle: Handle,
     /// Its connections.
-    pub connections: Connections,
+    pub connections: ConnectionPool,
     /// How late it is.
     pub lag: Lag,
     /// Who is to hear that the run ends.
@@ -35,13 +35,13 @@ pub struct EventLoop {
 pub struct Loops(Vec<Arc<EventLoop>>);
 
 impl Loops {
-    /// Starts so many. With `http2`, so many streams share a connection.
+    /// Starts `n` event loops.
     ///
     /// # Errors
     /// When the system has no thread for one.
-    pub fn start(n: usize, http2: Option<usize>) -> io::Result<Self> {
-        let first = Connections::new(http2);
-        let mut others: Vec<Connections> = (1..n).map(|_| first.sibling()).collect();
+    pub fn start(n: usize) -> io::Result<Self> {
+        let first = ConnectionPool::new();
+        let mut others: Vec<ConnectionPool> = (1..n).map(|_| first.sibling()).collect();
         others.push(first);
         let started = others.into_iter().enumerate().map(|(number, connections)| {
             let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn loops_are_dealt_out_in_turn_and_end_with_their_last_owner() {
-        let loops = Loops::start(3, None).unwrap();
+        let loops = Loops::start(3).unwrap();
         assert_eq!(loops.len(), 3);
         let ran = |n| {
             let name = || std::thread::current().name().map(str::to_owned);

@@ -7,7 +7,7 @@ use super::job::Batch;
 use crate::clock::{self, between, micros};
 use crate::locks::locked;
 use crate::pace::Level;
-use crate::record::{FailureKind, Lateness, LoadLevel, Outcome, Phase};
+use crate::record::{FailureKind, LoadLevel, Outcome, Phase, Quantiles};
 use crate::stats::Histogram;
 use std::sync::{Mutex, MutexGuard};
 
@@ -223,17 +223,10 @@ impl Shared {
 }
 
 /// What a histogram says; `None` for an empty one.
-fn lateness(histogram: &Histogram) -> Option<Lateness> {
-    let q = |q| histogram.quantile(q);
-    Some(Lateness {
-        count: histogram.count(),
-        mean: micros(histogram.mean()?),
-        p50: q(0.5)?,
-        p90: q(0.9)?,
-        p99: q(0.99)?,
-        max: q(1.0)?,
-        histogram: histogram.encode(),
-    })
+fn lateness(histogram: &Histogram) -> Option<Quantiles> {
+    let quantiles = histogram.quantiles()?;
+    let mean = quantiles.mean.map(micros);
+    Some(Quantiles { mean, histogram: Some(histogram.encode()), ..quantiles })
 }
 
 /// The lateness of the event loop, at its 99th percentile in seconds, from which on the client's own part in a time is told.
@@ -255,11 +248,11 @@ fn not_kept(level: &LoadLevel, enough: bool) -> impl Iterator<Item = String> {
              ask for more --requests, a --duration or longer answers, or for fewer at once"
         )
     });
-    let late = level.loop_lag_seconds.as_ref().filter(|lag| lag.p99 > LATE).map(|lag| {
+    let late = level.loop_lag_seconds.as_ref().and_then(|lag| lag.p99).filter(|p99| *p99 > LATE).map(|p99| {
         format!(
             "{of}: this client was {:.0} ms late itself (event loop, p99), and its times are as much too long: ask for less at \
              once, give it more --threads, or a machine with less to do",
-            lag.p99 * 1e3
+            p99 * 1e3
         )
     });
     few.into_iter().chain(late)
@@ -272,6 +265,7 @@ pub fn said(level: &LoadLevel) -> String {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
     let ms = |seconds: f64| format!("{} ms", short(seconds * 1e3));
+    let p99 = |lag: &Option<Quantiles>| lag.as_ref().and_then(|lag| lag.p99);
     let per_second = |rate: Option<f64>| rate.map(|rate| format!("{}/s", short(rate)));
     let mut parts = Vec::new();
     let asked = match (level.concurrency, level.rate) {
@@ -282,7 +276,7 @@ pub fn said(level: &LoadLevel) -> String {
         }
         (None, rate) => {
             parts.extend(per_second(level.sent_per_second).map(|rate| format!("{rate} sent")));
-            parts.extend(level.schedule_lag_seconds.as_ref().map(|lag| format!("lag p99 {}", ms(lag.p99))));
+            parts.extend(p99(&level.schedule_lag_seconds).map(|p99| format!("lag p99 {}", ms(p99))));
             parts.extend(level.in_flight_mean.map(|mean| format!("{} running on average", short(mean))));
             format!("{}/s asked", rate.map_or_else(String::new, |rate| rate.to_string()))
         }
@@ -299,7 +293,7 @@ pub fn said(level: &LoadLevel) -> String {
     if level.not_sent > 0 {
         parts.push(format!("{} not sent", level.not_sent));
     }
-    parts.extend(level.loop_lag_seconds.as_ref().map(|lag| format!("event loop p99 {} late", ms(lag.p99))));
+    parts.extend(p99(&level.loop_lag_seconds).map(|p99| format!("event loop p99 {} late", ms(p99))));
     format!("{asked}: {}", parts.join(", "))
 }
 
@@ -358,12 +352,12 @@ mod tests {
         assert_eq!((counts.chunks, counts.ok, counts.failed, counts.not_sent, counts.due_not_sent), (35, 2, 1, 7, 1));
         assert_eq!((counts.started_ts, counts.ended_ts), (Some(2.0), Some(3.5)));
         let late = lateness(counts.schedule.as_ref().unwrap()).unwrap();
-        assert!((late.max - 0.004).abs() < 1e-5 && late.count == 4, "{late:?}");
+        assert!((late.max.unwrap() - 0.004).abs() < 1e-5 && late.count == 4, "{late:?}");
     }
 
     #[test]
     fn what_was_not_kept_is_said() {
-        let lag = |p99| Some(Lateness { p99, ..Lateness::default() });
+        let lag = |p99| Some(Quantiles { p99: Some(p99), ..Quantiles::default() });
         let level = |sent, most, p99| LoadLevel {
             concurrency: Some(8),
             sent,
@@ -392,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_level_is_said_with_what_was_asked_first() {
-        let lag = Lateness { p99: 0.0009, ..Lateness::default() };
+        let lag = Quantiles { p99: Some(0.0009), ..Quantiles::default() };
         let open = LoadLevel {
             rate: Some(50.0),
             sent: 499,

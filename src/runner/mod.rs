@@ -153,7 +153,7 @@ pub async fn run(
     // What the caller says, and what the run itself may say too: that enough has failed.
     let (enough, said) = watch::channel(Stop::Go);
     tokio::spawn(pass_on(stop, enough.clone()));
-    let loops = Loops::start(settings.threads, settings.http2)?;
+    let loops = Loops::start(settings.threads)?;
     let shared = Arc::new(Shared {
         next_id: AtomicU64::new(settings.first_id),
         settings,

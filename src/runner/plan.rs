@@ -67,7 +67,7 @@ pub struct Settings {
     pub parameters: Parameters,
     /// The load levels, one after another; of a search, the first.
     pub levels: Vec<Level>,
-    /// The highest load that holds is searched, from the first level on.
+    /// The highest load that passes is searched, from the first level on.
     pub search: Option<Search>,
     /// How long the load rises before each level; what is sent meanwhile is warm-up.
     pub ramp: Duration,
@@ -105,8 +105,6 @@ pub struct Settings {
     pub save_stream: bool,
     /// How many event loops there are; at least one.
     pub threads: usize,
-    /// HTTP/2, with at most so many streams on a connection; HTTP/1.1 where nobody asked for it.
-    pub http2: Option<usize>,
 }
 
 impl Settings {
@@ -230,7 +228,6 @@ pub(super) mod tests {
         let second = Duration::from_secs(1);
         Settings {
             threads: 1,
-            http2: None,
             run: "run".into(),
             first_id: 1,
             prompts: (0..prompts).map(|n| text(&n.to_string())).collect(),

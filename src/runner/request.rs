@@ -90,7 +90,7 @@ pub async fn perform(
             }
             flight.sent(stamp.mono_ns);
             let run = Some(settings.run.clone());
-            shared.tell(Event::Start(Start { id, run, start_ts: stamp.ts, start_mono: stamp.mono() }));
+            shared.tell(Event::Start(Start { id, run, start_ts: stamp.ts, start_mono: Some(stamp.mono()) }));
         };
         let on_piece = {
             let (shared, target) = (Arc::clone(shared), Arc::clone(target));
@@ -213,7 +213,7 @@ fn finish(
         outcome.text = Some(answer.clone());
     }
     // The lag matters where it could have moved the first token by a twentieth: then, or as a rule while the request ran.
-    let usual = outcome.client.as_ref().and_then(|client| client.lag_seconds.as_ref()).map(|lag| lag.p99);
+    let usual = outcome.client.as_ref().and_then(|client| client.lag_seconds.as_ref()).and_then(|lag| lag.p99);
     let lag = usual.into_iter().chain(at_first).reduce(f64::max);
     if lag.zip(outcome.ttft_seconds).is_some_and(|(lag, ttft)| lag > 0.001 && lag > ttft * 0.05) {
         outcome.warnings.push("client_lag".into());
@@ -224,7 +224,7 @@ fn finish(
 /// Whether the lengths that a synthetic prompt was to have came about, as far as the server counted.
 fn lengths(outcome: &Outcome) -> impl Iterator<Item = &'static str> + use<> {
     let wanted = outcome.prompt.as_ref().filter(|_| outcome.error.is_none());
-    let tokens = outcome.tokens.as_ref().filter(|tokens| tokens.source != TokenSource::Chunks);
+    let tokens = outcome.tokens.as_ref().filter(|tokens| tokens.source != Some(TokenSource::Chunks));
     let differs = |wanted: Option<u64>, got: Option<u64>| wanted.zip(got).is_some_and(|(wanted, got)| wanted != got);
     let input = differs(wanted.and_then(|p| p.wanted_input_tokens), tokens.and_then(|t| t.input));
     let output = differs(wanted.and_then(|p| p.wanted_output_tokens), tokens.and_then(|t| t.output));
@@ -237,7 +237,7 @@ fn attempt(told: &Told, wait: Duration) -> Attempt {
     Attempt {
         status: told.status,
         error: told.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
-        wait_seconds: wait.as_secs_f64(),
+        wait_seconds: Some(wait.as_secs_f64()),
     }
 }
 
@@ -336,7 +336,6 @@ mod tests {
             status,
             answer: Answer::default(),
             reads: 0,
-            http2: false,
             error: Some(Failure { kind, status, message: "x".into(), retryable }),
             retry_after: None,
         }

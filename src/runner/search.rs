@@ -1,4 +1,4 @@
-//! Where the highest load lies that holds: by steps that double, then by halving what is left. Pure: it is told what came
+//! Where the highest load lies that passes: by steps that double, then by halving what is left. Pure: it is told what came
 //! of a load and says which one is next; who asks is the runner.
 
 use super::conditions::Conditions;
@@ -16,7 +16,7 @@ pub struct Search {
     pub minimum: f64,
     /// The highest.
     pub maximum: f64,
-    /// How far apart the load that holds and the one that does not may be in the end, as a share of the first.
+    /// How far apart the load that passes and the one that fails may be in the end, as a share of the first.
     pub tolerance: f64,
     /// How arrivals are spaced (rates).
     pub arrival: Arrival,
@@ -77,7 +77,7 @@ impl Search {
             if steps.len() > 9 { [&steps[..4], &["…".into()], &steps[doubling - 2..]].concat() } else { steps };
         let unit = if self.over == SearchOver::Rate { "requests/s" } else { "at once" };
         format!(
-            "{}: would try {} {unit} until one does not hold, then halve what is between, until it is within {}%: at most \
+            "{}: would try {} {unit} until one fails, then halve what is between, until it is within {}%: at most \
              {most} points per model",
             self.conditions,
             shown.join(", "),
@@ -141,7 +141,7 @@ impl Bracket {
 
     /// What came of a load.
     pub fn tell(&mut self, load: f64, holds: bool) {
-        // What is noise is not resolved: a load above one that did not hold is never tried again.
+        // What is noise is not resolved: a load above one that failed is never tried again.
         if holds {
             self.low = Some(self.low.map_or(load, |low| low.max(load)));
         } else {
@@ -197,7 +197,7 @@ mod tests {
     fn the_plan_tells_the_steps_and_the_most_points() {
         assert_eq!(
             search(SearchOver::Concurrency, 1.0, 8.0, 0.05).plan(),
-            "ttft_p95<1s: would try 1, 2, 4, 8 at once until one does not hold, then halve what is between, until it is \
+            "ttft_p95<1s: would try 1, 2, 4, 8 at once until one fails, then halve what is between, until it is \
              within 5%: at most 6 points per model"
         );
         let long = search(SearchOver::Rate, 1.0, 5000.0, 0.05).plan();

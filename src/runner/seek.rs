@@ -1,4 +1,4 @@
-//! `--search`: runs one load after another, each as an ordinary level, until the highest is found that holds.
+//! `--search`: runs one load after another, each as an ordinary level, until the highest is found that passes.
 
 use super::backlog::Growth;
 use super::conditions::Samples;
@@ -16,7 +16,7 @@ const PARTS: u64 = 20;
 const PARTS_OF_A_QUEUE: u64 = 4;
 
 impl Shared {
-    /// Searches for the highest load of these targets that holds.
+    /// Searches for the highest load of these targets that passes.
     pub(super) async fn seek(self: &Arc<Self>, search: &Search, batch: &Batch) {
         let mut bracket = search.bracket();
         let mut points = Vec::new();
@@ -27,17 +27,17 @@ impl Shared {
             };
             let batch = Batch { level: search.level(load), part: Part::Measure, ..batch.clone() };
             let Some(point) = self.point(search, load, &batch).await else { break SearchOutcome::Stopped };
-            let holds = point.holds;
+            let passes = point.passes;
             points.push(point);
-            match holds {
-                Some(holds) => bracket.tell(load, holds),
+            match passes {
+                Some(passes) => bracket.tell(load, passes),
                 None => break SearchOutcome::Unclear,
             }
         };
         let found = record::Search {
             run: self.settings.run.clone(),
             models: batch.targets.iter().map(|target| target.model.id.clone()).collect(),
-            conditions: search.conditions.texts(),
+            slos: search.conditions.texts(),
             over: search.over,
             minimum: search.minimum,
             maximum: search.maximum,
@@ -85,11 +85,11 @@ impl Shared {
         if left {
             self.tell_level(batch);
         }
-        let Judged { holds, what, queue, reason, .. } = judged.filter(|_| !self.stopped())?;
+        let Judged { passes, what, queue, reason, .. } = judged.filter(|_| !self.stopped())?;
         self.tell(Event::Notice(format!("{}: {what}", search.said(load))));
         self.meter.samples(|samples| SearchPoint {
             load,
-            holds,
+            passes,
             requests: samples.requests,
             failed: samples.failed,
             parts,
@@ -102,7 +102,7 @@ impl Shared {
 
 /// What a point came to until now.
 struct Judged {
-    holds: Option<bool>,
+    passes: Option<bool>,
     /// Whether it is to be run once more, because that may tell what cannot be told yet.
     once_more: bool,
     queue: Option<SearchQueue>,
@@ -120,7 +120,7 @@ impl Judged {
         let times = samples.times_needed().filter(|_| held.is_none());
         let enough = |times: u64| parts.is_some_and(|parts| parts.max(1).saturating_mul(times) <= PARTS);
         let unclear = held == Some(true) && growth == Some(Growth::Unclear);
-        let (holds, once_more) = match (held, growth) {
+        let (passes, once_more) = match (held, growth) {
             (Some(false), _) | (_, Some(Growth::Grows)) => (Some(false), false),
             (None, _) => (None, times.is_some_and(enough)),
             // A load is only said to hold where the server was seen to keep up with it.
@@ -137,7 +137,7 @@ impl Judged {
             Some(reason) => format!("{reason}; {values}"),
             None => values,
         };
-        Self { holds, once_more, queue, reason: reason.filter(|_| holds != Some(true)), what }
+        Self { passes, once_more, queue, reason: reason.filter(|_| passes != Some(true)), what }
     }
 }
 
@@ -166,7 +166,7 @@ fn said(search: &Search, found: &record::Search) -> String {
     let last = found.points.last();
     match found.outcome {
         SearchOutcome::Found => format!(
-            "{conditions}: holds up to {}, and no more at {} ({points} points)",
+            "{conditions}: passes up to {}, and no more at {} ({points} points)",
             say(found.highest_passing),
             say(found.lowest_failing)
         ),
@@ -175,11 +175,11 @@ fn said(search: &Search, found: &record::Search) -> String {
                 format!("{conditions}: nothing was found at {}: {reason}", search.said(*load))
             }
             _ => {
-                format!("{conditions}: does not hold even at {}: begin lower, or ask less", say(found.lowest_failing))
+                format!("{conditions}: fails even at {}: begin lower, or ask less", say(found.lowest_failing))
             }
         },
         SearchOutcome::AllPassed => {
-            format!("{conditions}: holds up to {}, the most that was to be tried", say(found.highest_passing))
+            format!("{conditions}: passes up to {}, the most that was to be tried", say(found.highest_passing))
         }
         SearchOutcome::Unclear => match last {
             Some(SearchPoint { reason: Some(reason), load, .. }) => {
@@ -192,7 +192,7 @@ fn said(search: &Search, found: &record::Search) -> String {
             ),
         },
         SearchOutcome::Stopped => match found.highest_passing {
-            Some(load) => format!("{conditions}: stopped; holds at least up to {}", search.said(load)),
+            Some(load) => format!("{conditions}: stopped; passes at least up to {}", search.said(load)),
             None => format!("{conditions}: stopped before anything was found"),
         },
     }

@@ -9,6 +9,7 @@ use super::pen::Pen;
 use super::plan::{Plan, Shape};
 use super::profile;
 use super::quirks::Quirk;
+use super::replay::Replay;
 use super::serve::Sim;
 use super::shelf::Instance;
 use super::truth::wire_id;
@@ -92,7 +93,9 @@ pub async fn admit(request: Request, telling: Option<&Pen>) -> Result<(Turn, Run
         truth.queue_seconds = sim.slots.as_ref().map(|_| between(loaded_ns, admitted_ns));
     });
     let settings = &sim.settings;
-    let plan = if settings.replay.is_empty() {
+    let plan = if let Some(Replay::Streams(streams)) = &settings.replay {
+        Plan::replayed(&streams[(number as usize - 1) % streams.len()], settings.seed)
+    } else {
         let per_chunk = settings.tokens_per_chunk.unwrap_or(profile::tokens_per_chunk(settings.profile));
         let shape = Shape {
             ttft: &settings.ttft,
@@ -107,8 +110,6 @@ pub async fn admit(request: Request, telling: Option<&Pen>) -> Result<(Turn, Run
             number,
         };
         Plan::new(&model, &ask.prompt, &shape)
-    } else {
-        Plan::replayed(&settings.replay[(number as usize - 1) % settings.replay.len()], settings.seed)
     };
     let other = sim.models.iter().find(|other| other.id != model.id && !other.embedding);
     let served = match other.filter(|_| faults.has(Kind::WrongModel)) {

@@ -1,6 +1,5 @@
 //! What a chat request asks for, whatever form it came in; and why one is refused.
 
-use super::profile::Reasoning;
 use serde_json::Value;
 
 /// Why a request gets no answer. How it is said is the profile's business.
@@ -22,13 +21,6 @@ pub enum Refusal {
     NoEndpoint(String),
     /// The model could not be loaded.
     Load(String),
-    /// The prompt is longer than the context.
-    TooLong {
-        /// The prompt's tokens.
-        tokens: u64,
-        /// The context's.
-        context: u64,
-    },
     /// The server has no model yet.
     Loading,
     /// Too many requests.
@@ -70,12 +62,6 @@ pub struct Ask {
     pub messages: usize,
     /// How many seconds the model stays loaded after this request, where it says so; negative is for ever.
     pub keep_alive: Option<f64>,
-    /// How many choices are made.
-    pub choices: u32,
-    /// Where reasoning is put, when that was set.
-    pub reasoning_in: Option<Reasoning>,
-    /// All of the request, for what only some servers know.
-    pub body: Value,
 }
 
 impl Ask {
@@ -131,9 +117,6 @@ impl Ask {
             fallbacks: !only && provider["allow_fallbacks"] != Value::Bool(false),
             metadata: false,
             messages: body["messages"].as_array().map_or(0, Vec::len),
-            choices: 1,
-            reasoning_in: None,
-            body: body.clone(),
             keep_alive: body["ttl"].as_f64(),
         };
         Ok((ask, body))

@@ -7,13 +7,13 @@ use super::faults::{Faults, Kind};
 use super::link::Link;
 use super::pen::Script;
 use super::plain;
-use super::profile::{self, Dialect, TooLong};
+use super::profile::{self, Dialect};
 use super::quirks::Quirk;
 use super::serve::{Call, Sim};
 use super::tell::tell;
 use super::truth::wire_id;
 use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, Version, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub struct Request {
 }
 
 /// Tells the link that the client left, unless the answer came to an end before.
-pub struct Leaving(Arc<Link>);
+pub struct Leaving(pub Arc<Link>);
 
 impl Drop for Leaving {
     fn drop(&mut self) {
@@ -53,7 +53,7 @@ pub async fn answer(sim: Arc<Sim>, call: Call, ask: Result<Ask, Refusal>, dialec
     let mut truth = sim.truth(&call, number);
     truth.faults = faults.names();
     if let Ok(ask) = &ask {
-        (truth.model, truth.stream, truth.input) = (ask.model.clone(), ask.stream, ask.input_tokens());
+        (truth.model, truth.stream, truth.input) = (ask.model.clone(), ask.stream, Some(ask.input_tokens()));
     }
     let link = call.link.clone();
     link.open(truth);
@@ -95,7 +95,6 @@ impl Request {
         }
         let by_instance = || sim.shelf.find(&ask.model).map(|instance| instance.model.clone());
         let model = sim.model(&ask.model).cloned().or_else(by_instance);
-        let model = model.or_else(|| dialect.takes_any_model().then(|| sim.models[0].clone()));
         let any = || match sim.shelf.loaded().as_slice() {
             [only] if sim.is(Quirk::AnyName) => Some(only.model.clone()),
             _ => None,
@@ -104,10 +103,6 @@ impl Request {
         let model = model.ok_or_else(|| Refusal::Model(ask.model.clone()))?;
         if model.embedding {
             return Err(Refusal::NotChat(ask.model));
-        }
-        let (tokens, context) = (ask.input_tokens(), model.context);
-        if tokens > context && dialect.too_long() == TooLong::Refused {
-            return Err(Refusal::TooLong { tokens, context });
         }
         let mut provider = profile::provider(&ask).ok_or_else(|| Refusal::NoEndpoint(ask.model.clone()))?;
         if faults.has(Kind::IgnorePin) {
@@ -128,9 +123,6 @@ impl Request {
         let mime = if stream_type { dialect.mime() } else { "application/json" };
         let body = if self.ask.stream { self.stream(leaving).await? } else { plain::body(self, leaving).await? };
         let mut response = body.into_response();
-        if dialect.is_http_1_0() {
-            *response.version_mut() = Version::HTTP_10;
-        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(mime));
         dialect.head(&id, arrival_ts as u64, headers);
@@ -179,11 +171,10 @@ impl Request {
             self.call.link.sever();
             return Some(StatusCode::OK.into_response());
         }
-        let too_long = self.ask.input_tokens() > self.model.context;
-        if has(Kind::Empty200) || (too_long && self.dialect.too_long() == TooLong::Empty) {
+        if has(Kind::Empty200) {
             return Some(typed(mime, Vec::new()));
         }
-        if has(Kind::Plain200) || (too_long && self.dialect.too_long() == TooLong::Line) {
+        if has(Kind::Plain200) {
             let line = "The prompt is too long for this model.";
             let body = if self.ask.stream { self.dialect.line(line) } else { line.into() };
             return Some(typed(mime, body));

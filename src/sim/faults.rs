@@ -92,18 +92,8 @@ pub enum Kind {
     ProviderFailover,
     /// OpenRouter: another provider answers than the one that was asked for.
     IgnorePin,
-    /// OpenRouter: status 402, the balance does not cover the request.
-    NoCredit,
-    /// OpenRouter: status 403, the prompt was flagged.
-    Moderation,
     /// OpenRouter: status 429 of its own: `X-RateLimit-Reset` in milliseconds, no `Retry-After`.
     OwnRateLimit,
-    /// OpenRouter: status 503 in the availability form: no `code`, and the wait is in the body.
-    Unavailable,
-    /// OpenRouter: status 404 in the availability form: trying again is no use.
-    NoEndpoints,
-    /// OpenRouter: status 200, then an error whose code is a word, before the first token.
-    ErrorBeforeToken,
     /// OpenRouter: three quarters of the prompt come from a cache.
     CachedPrompt,
     /// OpenRouter: `/generation` tells twice the cost and one token more.

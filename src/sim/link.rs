@@ -9,7 +9,7 @@ use axum::serve::{IncomingStream, Listener};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -42,18 +42,10 @@ impl State {
     }
 }
 
-/// What a request and its connection know of each other. A connection answers one request at a time, or, with HTTP/2, many, and
-/// each of these has a link of its own on that of the connection.
+/// The state that a connection shares with the request that it answers.
 #[derive(Debug, Default)]
 pub struct Link {
     log: Option<Arc<Log>>,
-    /// The connection, of a link that is a stream of HTTP/2.
-    connection: Option<Arc<Link>>,
-    /// Streams that have handed over something that is not written yet, and those whose end is not flushed.
-    unwritten: Mutex<Vec<Arc<Link>>>,
-    unflushed: Mutex<Vec<Arc<Link>>>,
-    /// How many streams there are.
-    streams: AtomicUsize,
     state: Mutex<State>,
     severed: AtomicBool,
     closes: AtomicBool,
@@ -70,43 +62,23 @@ impl Link {
         locked(&self.state)
     }
 
-    fn new(log: Option<Arc<Log>>, connection: Option<Arc<Self>>) -> Self {
-        let mut link = Self::default();
-        (link.log, link.connection, link.active_ns) = (log, connection, AtomicU64::new(mono_ns()));
-        link
-    }
-
-    /// A stream of this connection.
-    pub fn stream(self: &Arc<Self>) -> Arc<Self> {
-        self.streams.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self::new(self.log.clone(), Some(Arc::clone(self))))
-    }
-
-    /// The connection.
-    fn connection(&self) -> &Self {
-        self.connection.as_deref().unwrap_or(self)
+    fn new(log: Option<Arc<Log>>) -> Self {
+        Self { log, active_ns: AtomicU64::new(mono_ns()), ..Self::default() }
     }
 
     /// The head of a request was read.
     pub fn begins(&self) {
-        self.connection().requests.fetch_add(1, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many requests came on this connection, the present one included.
     pub fn requests(&self) -> u64 {
-        self.connection().requests.load(Ordering::Relaxed)
+        self.requests.load(Ordering::Relaxed)
     }
 
     fn busy(&self) -> bool {
         let state = self.state();
-        (state.truth.is_some() && !state.closing) || self.streams.load(Ordering::Relaxed) > 0
-    }
-
-    /// The next write of the connection is of this stream too.
-    fn hands_over(self: &Arc<Self>) {
-        if let Some(connection) = &self.connection {
-            locked(&connection.unwritten).push(Arc::clone(self));
-        }
+        state.truth.is_some() && !state.closing
     }
 
     /// A request begins.
@@ -124,49 +96,39 @@ impl Link {
     }
 
     /// The next bytes hold a chunk that was due at `due_ns`.
-    pub fn chunk(self: &Arc<Self>, due_ns: u64, tokens: u32, reasoning: bool) {
+    pub fn chunk(&self, due_ns: u64, tokens: u32, reasoning: bool) {
         self.state().awaiting.push((due_ns, tokens, reasoning));
-        self.hands_over();
     }
 
     /// Nothing more will be handed over for this request, which ended as `outcome` says. Its record is written once
     /// the last byte has left, or at once when there is no connection any more.
-    pub fn close(self: &Arc<Self>, outcome: &'static str) {
-        let gone = self.connection.as_ref().is_some_and(|connection| connection.state().gone);
+    pub fn close(&self, outcome: &'static str) {
         let mut state = self.state();
         if state.closing {
             return;
         }
-        state.gone |= gone;
         state.closing = true;
         if let Some(truth) = &mut state.truth {
             truth.outcome = outcome;
         }
         if state.gone {
             state.finish(self.log.as_deref());
-        } else {
-            self.hands_over();
         }
     }
 
     /// Lets the connection die before its next byte.
     pub fn sever(&self) {
-        self.connection().severed.store(true, Ordering::Release);
+        self.severed.store(true, Ordering::Release);
     }
 
     /// Closes the connection, without a word, when the answer that is being written has left.
     pub fn close_after_answer(&self) {
-        self.connection().closes.store(true, Ordering::Release);
+        self.closes.store(true, Ordering::Release);
     }
 
     /// Bytes left at `now`.
     fn wrote(&self, now: u64) {
         self.active_ns.store(now, Ordering::Relaxed);
-        if self.streams.load(Ordering::Relaxed) > 0 {
-            let streams = std::mem::take(&mut *locked(&self.unwritten));
-            streams.iter().for_each(|stream| stream.wrote(now));
-            locked(&self.unflushed).extend(streams);
-        }
         let mut state = self.state();
         if state.truth.is_none() {
             return;
@@ -179,9 +141,6 @@ impl Link {
     }
 
     fn flushed(&self) {
-        if self.streams.load(Ordering::Relaxed) > 0 {
-            std::mem::take(&mut *locked(&self.unflushed)).iter().for_each(|stream| stream.flushed());
-        }
         let mut state = self.state();
         if state.closing && state.last_ns.is_some() && state.awaiting.is_empty() {
             state.finish(self.log.as_deref());
@@ -197,18 +156,6 @@ impl Link {
         state.gone = true;
         if state.closing {
             state.finish(self.log.as_deref());
-        }
-        drop(state);
-        for streams in [&self.unwritten, &self.unflushed] {
-            std::mem::take(&mut *locked(streams)).iter().for_each(|stream| stream.gone());
-        }
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        if let Some(connection) = &self.connection {
-            connection.streams.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
@@ -327,7 +274,7 @@ impl Listener for Door {
             // A connection that is gone already fails at its first read.
             let Ok(socket) = TcpStream::from_std(socket) else { continue };
             let _ = socket.set_nodelay(true);
-            let link = Link::new(self.log.clone(), None);
+            let link = Link::new(self.log.clone());
             let idle = self.idle_close.map(|limit| (limit, Box::pin(sleep(limit))));
             return (Wire { socket, link: Arc::new(link), idle }, from);
         }

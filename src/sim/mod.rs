@@ -1,5 +1,5 @@
 //! The simulated server: LM Studio, OpenRouter, Ollama, MiniMax or a plain OpenAI-compatible one, with known timing and
-//! known faults. It is what the demo runs against and what the tests take for truth.
+//! known faults; or any other, whose recorded exchanges it replays. It is what the demo runs against and what the tests take for truth.
 //!
 //! ```text
 //! profile ──ask──▶ chat ──plan──▶ pen ──bytes──▶ link ──▶ socket
@@ -13,9 +13,10 @@
 //! `llm-sim` where a machine's name would stand.
 
 pub mod catalog;
+pub mod exchange;
 pub mod faults;
-pub mod flavor;
 pub mod quirks;
+pub mod replay;
 pub mod timing;
 
 mod admit;
@@ -38,25 +39,33 @@ mod tell;
 mod truth;
 mod turn;
 
-pub use flavor::Count;
-pub use plan::{Recorded, recorded};
 pub use serve::{Server, listen};
 pub use size::size;
 pub use truth::Level;
 
 use crate::record::Source;
+use clap::ValueEnum;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// What a server counts before a request (openai).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Count {
+    /// Chats at `/v1/chat/completions/input_tokens`, texts at `/tokenize`: llama.cpp.
+    Chat,
+    /// Chats and texts at `/tokenize`: vLLM.
+    Tokenize,
+    /// Texts at `/tokenize`: SGLang.
+    Text,
+    /// Nothing.
+    None,
+}
 
 /// All that shapes a server.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Whose wire form is spoken.
     pub profile: Source,
-    /// Which of the OpenAI-compatible servers the openai profile is.
-    pub flavor: flavor::Flavor,
-    /// Where reasoning is put; `None` is the server's own habit.
-    pub reasoning_in: Option<flavor::ReasoningIn>,
     /// What it offers; never empty.
     pub models: Vec<catalog::SimModel>,
     /// Seconds from admission to the first token, before the model's own factor.
@@ -99,8 +108,8 @@ pub struct Settings {
     pub bodies: Option<PathBuf>,
     /// What the server counts for its clients.
     pub count: Count,
-    /// Recorded streams to speak again, in turn, instead of planned ones.
-    pub replay: Vec<plan::Recorded>,
+    /// What is replayed instead of planned answers.
+    pub replay: Option<replay::Replay>,
     /// Where the simulated power meter writes, and how often.
     pub power_log: Option<(PathBuf, Duration)>,
 }

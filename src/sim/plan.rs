@@ -5,12 +5,14 @@ use super::content;
 use super::timing::{self, Spread};
 use crate::record::{self, Record};
 use std::ops::Range;
+use strum::IntoStaticStr;
 
 /// The most tokens of an answer: what a request may ask for at least is held in memory.
 const MOST_TOKENS: usize = 1_000_000;
 
 /// Why an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Finish {
     /// It was complete.
     Stop,

@@ -17,8 +17,8 @@ use crate::record::Source;
 use anyhow::Context as _;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
-use axum::http::{Method, Version};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use serde_json::Value;
@@ -165,8 +165,6 @@ impl Sim {
 pub struct Call {
     /// When it arrived.
     pub arrival: Stamp,
-    /// Whether its body is said to be JSON.
-    pub json: bool,
     /// The client's name for it.
     pub request: Option<String>,
     /// Whether it asks for OpenRouter's metadata.
@@ -197,11 +195,9 @@ async fn receive(
         return response;
     }
     link.begins();
-    let link = if request.version() == Version::HTTP_2 { link.stream() } else { link };
-    let json = header(&request, "content-type").is_some_and(|kind| kind.starts_with("application/json"));
     let named = header(&request, "x-request-id").map(str::to_owned);
     let metadata = header(&request, "x-openrouter-metadata") == Some("enabled");
-    let call = Call { arrival, json, request: named, metadata, link };
+    let call = Call { arrival, request: named, metadata, link };
     if let Some(heard) = sim.heard.as_ref().filter(|_| request.method() == Method::POST) {
         let path = path.to_owned();
         let (parts, body) = request.into_parts();
@@ -284,7 +280,7 @@ impl Server {
         let (until, ended) = oneshot::channel::<()>();
         let (log, idle_close) = (self.sim.log.clone(), self.sim.settings.idle_close);
         let door_inside = Door { guests, address: self.address, log, idle_close };
-        let app = profile::router(self.sim.settings.profile)
+        let app = profile::router(&self.sim.settings)
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(middleware::from_fn_with_state(self.sim.clone(), receive))
             .with_state(self.sim.clone())

@@ -74,7 +74,7 @@ pub async fn tell(turn: &Turn, mut running: Running, dialect: Dialect, pen: &Pen
         if turn.has(Kind::Comments) && n % COMMENT_EVERY == COMMENT_EVERY - 1 {
             frame.extend_from_slice(dialect.comment());
         }
-        dues.push((due_ns, chunk.tokens * turn.ask.choices.max(1), chunk.reasoning));
+        dues.push((due_ns, chunk.tokens, chunk.reasoning));
         if gathered.is_empty() {
             gathered = frame;
         } else {
@@ -99,7 +99,7 @@ pub async fn tell(turn: &Turn, mut running: Running, dialect: Dialect, pen: &Pen
         out.write(gathered, note).await;
     }
     dialect.remember(turn, &sim);
-    if turn.has(Kind::CloseAfterStream) || dialect.closes() {
+    if turn.has(Kind::CloseAfterStream) {
         link.close_after_answer();
     }
     link.close("done");

@@ -7,6 +7,7 @@ use crate::locks::locked;
 use crate::record::{self, Body};
 use clap::ValueEnum;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -30,15 +31,16 @@ struct Lateness {
 
 #[derive(Debug, Serialize)]
 struct TokenCounts {
-    input: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<u64>,
     output: u64,
     reasoning: u64,
 }
 
 /// The record on the wire. Times as in every record: `_ts` Unix seconds, `_mono` seconds of the monotonic clock.
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 struct Line<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<&'a str>,
     number: u64,
     model: &'a str,
@@ -48,35 +50,21 @@ struct Line<'a> {
     faults: &'a Vec<String>,
     arrival_ts: f64,
     arrival_mono: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
     load_seconds: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     queue_seconds: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     first_token_ts: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     first_token_mono: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     last_token_ts: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     last_token_mono: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     end_ts: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     end_mono: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     ttft_seconds: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     gap_seconds: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     end_seconds: Option<f64>,
     tokens: TokenCounts,
     chunk_count: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
     lateness_seconds: Option<Lateness>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     net_energy_joules: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     chunks: Option<&'a Vec<(f64, f64, u32)>>,
 }
 
@@ -105,8 +93,8 @@ pub struct Truth {
     pub load_seconds: Option<f64>,
     /// How long it waited for a slot, when there are slots.
     pub queue_seconds: Option<f64>,
-    /// Tokens of its prompt.
-    pub input: u64,
+    /// Tokens of its prompt, where they are known.
+    pub input: Option<u64>,
     /// Tokens of a plain answer; those of a stream are counted as they leave.
     pub output: u64,
     /// The part of them that was reasoning.
@@ -135,7 +123,7 @@ impl Truth {
             arrival,
             load_seconds: None,
             queue_seconds: None,
-            input: 0,
+            input: None,
             output: 0,
             reasoning: 0,
             net_energy_joules: None,
@@ -260,7 +248,7 @@ mod tests {
         assert_eq!(line["end_seconds"], 0.224);
         assert_eq!(line["first_token_ts"], 100.201);
         assert_eq!(line["last_token_mono"], 1.223);
-        assert_eq!(line["tokens"], serde_json::json!({"input": 0, "output": 3, "reasoning": 1}));
+        assert_eq!(line["tokens"], serde_json::json!({"output": 3, "reasoning": 1}));
         assert_eq!(line["lateness_seconds"], serde_json::json!({"mean": 0.002, "max": 0.003}));
         assert_eq!(line["chunks"], serde_json::json!([[1.201, 0.001, 1], [1.223, 0.003, 2]]));
     }

@@ -3,7 +3,7 @@
 use super::ask::Ask;
 use super::catalog::SimModel;
 use super::faults::{Faults, Kind};
-use super::plan::{Finish, Plan};
+use super::plan::Plan;
 use super::shelf::Instance;
 use std::sync::Arc;
 
@@ -92,10 +92,7 @@ impl Turn {
 
     /// `stop` or `length`, as OpenAI's form has it.
     pub fn finish(&self) -> &'static str {
-        match self.plan.finish {
-            Finish::Stop => "stop",
-            Finish::Length => "length",
-        }
+        self.plan.finish.into()
     }
 
     /// Planned seconds to the first token.

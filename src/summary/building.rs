@@ -15,8 +15,8 @@ use super::prompts::Prompts;
 use super::sample::Sample;
 use super::window::Flight;
 use super::words::{LONGEST_WORD, WORDS, Words, note};
-use crate::record::{CostSource, Files, JoinedPower, PhaseEnergy, PromptUsed, Quality, TokenSource, Watts};
-use crate::stats::Merged;
+use crate::record::{CostSource, Files, JoinedPower, PhaseEnergy, PromptUsed, Watts};
+use crate::stats::HistogramSum;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// How many requests of ramps a group keeps at least: more than any client has in flight when one ends.
@@ -31,7 +31,7 @@ pub struct Building {
     samples: BTreeMap<Metric, Sample>,
     /// Which measurements that count once per run were counted already.
     once: HashSet<(Metric, String)>,
-    gaps: Merged,
+    gaps: HistogramSum,
     gap_map: Option<GapMap>,
     watts: BTreeMap<Metric, Range>,
     energy: Option<Energy>,
@@ -79,7 +79,7 @@ impl Building {
             failed: 0,
             samples: BTreeMap::new(),
             once: HashSet::new(),
-            gaps: Merged::default(),
+            gaps: HistogramSum::default(),
             gap_map: None,
             watts: BTreeMap::new(),
             energy: None,
@@ -204,8 +204,8 @@ impl Building {
         if let Some(steps) = &request.steps {
             self.gap_map.get_or_insert_default().add(steps);
         }
-        match request.gaps {
-            Some(Ok(())) => self.gaps.add(&request.counts),
+        match &request.gaps {
+            Some(Ok(counts)) => self.gaps.add(counts, figures.itl_ends),
             Some(Err(_)) => self.warnings.add("unreadable_histogram", 1),
             None => {}
         }
@@ -229,12 +229,9 @@ impl Building {
             self.finish_reasons.add(reason, 1);
         }
         if let Some(tokens) = &o.tokens {
-            let word = match tokens.source {
-                TokenSource::Usage => "usage",
-                TokenSource::ServerStats => "server_stats",
-                TokenSource::Chunks => "chunks",
-            };
-            self.token_sources.add(word, 1);
+            if let Some(source) = tokens.source {
+                self.token_sources.add(source.into(), 1);
+            }
         }
         if let Some(cached) = figures.value(Metric::TokensCached) {
             self.cache_known += 1;
@@ -246,19 +243,16 @@ impl Building {
         }
     }
 
-    fn pay(&mut self, usd: f64, source: CostSource, tokens: Option<f64>) {
+    fn pay(&mut self, usd: f64, source: Option<CostSource>, tokens: Option<f64>) {
         if !possible(Unit::Usd, usd) {
             return;
         }
         let cost = self.cost.get_or_insert_default();
         cost.requests += 1;
         cost.usd += usd;
-        let word = match source {
-            CostSource::Usage => "usage",
-            CostSource::Pricing => "pricing",
-            CostSource::Generation => "generation",
-        };
-        *cost.sources.entry(word.into()).or_default() += 1;
+        if let Some(source) = source {
+            *cost.sources.entry(source.to_string()).or_default() += 1;
+        }
         if let Some(tokens) = tokens {
             self.paid_tokens += tokens;
             self.paid_usd += usd;
@@ -267,7 +261,7 @@ impl Building {
 
     fn meter(&mut self, power: &JoinedPower) {
         let meter = self.meter.get_or_insert_default();
-        power.sources.iter().for_each(|source| note(&mut meter.sources, Some(source)));
+        power.meters.iter().for_each(|name| note(&mut meter.meters, Some(name)));
         note(&mut meter.total_domains, power.total_domain.as_deref());
         note(&mut meter.attribution, power.attribution.as_deref());
         meter.estimated |= power.estimated;
@@ -281,11 +275,13 @@ impl Building {
 
     fn energy(&mut self, power: &JoinedPower, figures: &Figures) {
         let meter = self.meter.get_or_insert_default();
-        if possible(Unit::Share, power.coverage) {
-            let lowest = meter.coverage_min.get_or_insert(power.coverage);
-            *lowest = lowest.min(power.coverage);
+        if let Some(coverage) = power.coverage.filter(|coverage| possible(Unit::Share, *coverage)) {
+            let lowest = meter.coverage_min.get_or_insert(coverage);
+            *lowest = lowest.min(coverage);
         }
-        *meter.quality.entry(quality_name(power.quality).into()).or_default() += 1;
+        if let Some(quality) = power.quality {
+            *meter.quality.entry(quality.to_string()).or_default() += 1;
+        }
         let domains: [(Metric, &Option<Watts>); 4] = [
             (Metric::CpuWatts, &power.cpu_watts),
             (Metric::GpuWatts, &power.gpu_watts),
@@ -418,15 +414,4 @@ fn sent(prompt: &PromptUsed) -> Vec<String> {
     say("reasoning_effort", prompt.reasoning_effort.clone());
     say("gpu", prompt.gpu_setting.clone());
     words
-}
-
-fn quality_name(quality: Quality) -> &'static str {
-    match quality {
-        Quality::Exact => "exact",
-        Quality::Good => "good",
-        Quality::Coarse => "coarse",
-        Quality::SubInterval => "sub_interval",
-        Quality::Partial => "partial",
-        Quality::None => "none",
-    }
 }

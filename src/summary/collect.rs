@@ -2,8 +2,8 @@
 
 mod finish;
 
+use super::accuracy::AccuracyCollector;
 use super::building::Building;
-use super::calibrating::Calibrating;
 use super::describe::told;
 use super::figures::Figures;
 use super::goodput::Slo;
@@ -16,7 +16,7 @@ use super::seen::Runs;
 use super::series::Series;
 use super::window::{Flight, Stages, Target, Window};
 use crate::record::{
-    Calibration, JoinSummary, Load, LoadLevel, Memory, Model, Outcome, Power, Prompt, Record, Run, RunEnd, Sampler,
+    Accuracy, JoinSummary, Load, LoadLevel, Memory, Model, Outcome, Power, Prompt, Record, Run, RunEnd, Sampler,
     SamplerEvent, Search, Source,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -73,8 +73,8 @@ pub struct Collector {
     load_levels: Vec<LoadLevel>,
     searches: Vec<Search>,
     ends: Vec<RunEnd>,
-    calibrating: Calibrating,
-    calibration: Option<Calibration>,
+    accuracy_collector: AccuracyCollector,
+    accuracy: Option<Accuracy>,
     power: Series,
     memory: Series,
     answers: usize,
@@ -121,7 +121,7 @@ impl Collector {
         match record {
             Record::Run(run) => {
                 self.keys.run(&run);
-                self.calibrating.run(&run);
+                self.accuracy_collector.run(&run);
                 keep(&mut self.runs, *run);
             }
             Record::Prompt(prompt) => {
@@ -137,12 +137,12 @@ impl Collector {
             Record::Memory(memory) => self.memory(&memory),
             Record::JoinSummary(joined) => keep(&mut self.joined, *joined),
             Record::Level(level) => {
-                self.calibrating.level(&level);
+                self.accuracy_collector.level(&level);
                 keep(&mut self.load_levels, *level);
             }
             Record::Search(search) => keep(&mut self.searches, *search),
             Record::RunEnd(end) => keep(&mut self.ends, *end),
-            Record::Calibration(calibration) => self.calibration = Some(*calibration),
+            Record::Accuracy(accuracy) => self.accuracy = Some(*accuracy),
             // A result is prepared.
             Record::Result(_) | Record::Sampler(_) | Record::Start(_) | Record::Unknown | Record::Newer(_) => {}
         }
@@ -158,7 +158,7 @@ impl Collector {
         }
         let Request { outcome: o, figures, .. } = request;
         self.asked.add(o);
-        self.calibrating.result(o);
+        self.accuracy_collector.result(o);
         told(&mut self.groups[group].details, o);
         let good = self.slo.is_some_and(|slo| slo.keeps(figures));
         self.fly(o, figures, group, good);

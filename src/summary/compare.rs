@@ -12,9 +12,11 @@ use super::metric::{Better, Metric};
 use super::{Row, Summary};
 use crate::stats;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 use statrs::stats_tests::Alternative;
 use statrs::stats_tests::mannwhitneyu::{MannWhitneyUMethod, mannwhitneyu};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use strum::{Display, IntoStaticStr};
 
 /// How many resamples, and how many permutations.
 const DRAWS: usize = 2000;
@@ -41,29 +43,20 @@ const COMPARED: [Metric; 11] = [
 ];
 
 /// Whether a metric is better than it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Display, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "lowercase")]
 pub enum Verdict {
     /// It is.
     Better,
     /// It is worse.
     Worse,
     /// The difference is not told from noise.
+    #[strum(serialize = "~")]
     Same,
     /// There are too few values.
+    #[strum(serialize = "not enough data")]
     NotEnoughData,
-}
-
-impl Verdict {
-    /// The verdict in a word; `~` for a difference that is noise.
-    pub fn word(self) -> &'static str {
-        match self {
-            Verdict::Better => "better",
-            Verdict::Worse => "worse",
-            Verdict::Same => "~",
-            Verdict::NotEnoughData => "not enough data",
-        }
-    }
 }
 
 /// What says how often chance alone would make such a difference.
@@ -77,6 +70,7 @@ pub enum Test {
 }
 
 /// One metric of one group against the same group of a baseline.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Serialize)]
 pub struct Change {
     /// The index of the group.
@@ -96,16 +90,12 @@ pub struct Change {
     /// New ÷ old.
     pub ratio: f64,
     /// The lower end of its 95 % interval; absent with too few values.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub low: Option<f64>,
     /// The upper end.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
     /// How often chance alone would make such a difference.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
     /// The test that says so.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<Test>,
     /// Whether prompts were compared with themselves.
     pub paired: bool,

@@ -1,6 +1,7 @@
 //! What a group drew: its energy, the parts of it, and what the meter could do.
 
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The lowest and the highest reading of a power domain while requests of the group ran.
@@ -14,6 +15,7 @@ pub struct Range {
 
 /// The energy of a group: sums over the requests whose energy and output tokens are both known, so that the quotients
 /// are of the same requests.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Energy {
     /// How many requests these are.
@@ -23,42 +25,32 @@ pub struct Energy {
     /// Their energy, gross.
     pub joules: f64,
     /// It is at least this; absent where a request has no bound.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub lower_joules: Option<f64>,
     /// It is at most this.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub upper_joules: Option<f64>,
     /// Their energy less idling; absent where one of them has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub net_joules: Option<f64>,
     /// That is at least this, as long as idling drew what [`net_bounds`](super::net_bounds) takes it to; absent where one
     /// of them has no bound.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub net_lower_joules: Option<f64>,
     /// And at most this.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub net_upper_joules: Option<f64>,
     /// Energy ÷ output tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub joules_per_output_token: Option<f64>,
     /// The lower bound ÷ output tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub joules_per_output_token_lower: Option<f64>,
     /// The upper bound ÷ output tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub joules_per_output_token_upper: Option<f64>,
     /// Energy less idling ÷ output tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub net_joules_per_output_token: Option<f64>,
     /// The lower bound of the energy less idling ÷ output tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub net_joules_per_output_token_lower: Option<f64>,
     /// The upper bound of the energy less idling ÷ output tokens.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub net_joules_per_output_token_upper: Option<f64>,
 }
 
 /// A part of the energy, summed over the requests where it is known.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Joules {
     /// How many requests, or loads, these are.
@@ -66,10 +58,8 @@ pub struct Joules {
     /// Their energy.
     pub joules: f64,
     /// It is at least this; absent where one of them has no bound.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub lower_joules: Option<f64>,
     /// It is at most this.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub upper_joules: Option<f64>,
 }
 
@@ -94,19 +84,16 @@ impl Joules {
 }
 
 /// Where the energy went: each part over the requests that tell it, so that the parts need not add up to any one sum.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Split {
     /// Loading the model, once per run.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<Joules>,
     /// From the start to the first token.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub prefill: Option<Joules>,
     /// From the first to the last token.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub decode: Option<Joules>,
     /// What idling would have taken in the same time: part of the others, not beside them.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<Joules>,
     /// The requests that tell both prefill and decode: what can be drawn as one whole and its parts.
     #[serde(skip)]
@@ -127,14 +114,14 @@ pub struct Same {
 }
 
 /// What the meter could do for the group.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Meter {
     /// The meters.
-    pub sources: BTreeSet<String>,
+    pub meters: BTreeSet<String>,
     /// The domains that energies are of.
     pub total_domains: BTreeSet<String>,
     /// The lowest coverage of a request, 0 to 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage_min: Option<f64>,
     /// How many requests have which quality of energy.
     pub quality: BTreeMap<String, u64>,

@@ -24,6 +24,8 @@ pub struct Figures {
     pub values: Values,
     /// Its median and 99th percentile gap between chunks, in seconds.
     pub itl: Option<(f64, f64)>,
+    /// Its shortest and longest gap between chunks, in seconds.
+    pub itl_ends: Option<(f64, f64)>,
     /// Its mean gap between chunks, in seconds.
     pub itl_mean: Option<f64>,
     /// At least and at most its energy, in joules.
@@ -65,8 +67,12 @@ impl Figures {
         let waited = sound("schedule", Unit::Seconds, timing.and_then(|t| t.scheduled).map(|at| 0.0 - at));
         let rate = sound("rate", Unit::PerSecond, o.rate);
         let itl = o.inter_chunk_latency_seconds.as_ref();
-        let itl_mean = sound("itl", Unit::Seconds, itl.map(|itl| itl.mean));
-        let known = itl.filter(|itl| possible(Unit::Seconds, itl.p50) && possible(Unit::Seconds, itl.p99));
+        let itl_mean = sound("itl", Unit::Seconds, itl.and_then(|itl| itl.mean));
+        let both = |a: Option<f64>, b: Option<f64>| {
+            a.zip(b).filter(|(a, b)| possible(Unit::Seconds, *a) && possible(Unit::Seconds, *b))
+        };
+        let known = itl.and_then(|itl| both(itl.p50, itl.p99));
+        let ends = itl.and_then(|itl| both(itl.min, itl.max)).filter(|(min, max)| min <= max);
         let energy_bounds = power.and_then(|p| Some((p.energy_lower_joules?, p.energy_upper_joules?)));
         let whole =
             |(low, high): &(f64, f64)| low <= high && possible(Unit::Joules, *low) && possible(Unit::Joules, *high);
@@ -88,7 +94,8 @@ impl Figures {
             waited,
             end_seconds,
             values,
-            itl: known.map(|itl| (itl.p50, itl.p99)),
+            itl: known,
+            itl_ends: ends,
             itl_mean,
             energy_bounds: energy_bounds.filter(whole),
             net_bounds: power.and_then(|power| net_bounds(power)),

@@ -3,31 +3,28 @@
 use super::figures::Figures;
 use super::metric::Metric;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 
 /// What a request must keep to be good, in seconds; a limit that is not set is kept by all.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Slo {
     /// The longest time to first token, from the moment the request was due (open loop), else from when it was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft: Option<f64>,
     /// The longest time to first token from when the request was sent, whenever it was due.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft_sent: Option<f64>,
     /// The longest mean gap between chunks.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub itl: Option<f64>,
     /// The longest time per output token after the first chunk.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tpot: Option<f64>,
     /// The longest whole request, from the moment it was due (open loop), else from when it was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub e2e: Option<f64>,
     /// The longest whole request from when it was sent, whenever it was due.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub e2e_sent: Option<f64>,
 }
 
 /// How many of a group's requests were good.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Goodput {
     /// Requests that did not fail and kept every limit.
@@ -37,7 +34,6 @@ pub struct Goodput {
     /// Good ÷ tried.
     pub share: f64,
     /// Good requests per second of the group's span; absent where the span is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_second: Option<f64>,
 }
 
@@ -90,7 +86,7 @@ impl Slo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Itl, Outcome, Timing};
+    use crate::record::{Outcome, Quantiles, Timing};
 
     fn seconds(text: &str) -> Result<f64, String> {
         text.trim_end_matches('s').parse().map_err(|_| "no".to_owned())
@@ -127,7 +123,7 @@ mod tests {
         let slo = Slo::parse("ttft=0.5s,itl=0.05s,e2e=2s", seconds).unwrap();
         let outcome = |ttft: Option<f64>, itl: Option<f64>, e2e: Option<f64>, failed: bool| {
             let mut o = Outcome { ttft_seconds: ttft, generation_time_seconds: e2e, ..Outcome::default() };
-            o.inter_chunk_latency_seconds = itl.map(|mean| Itl { count: 1, mean, ..Itl::default() });
+            o.inter_chunk_latency_seconds = itl.map(|mean| Quantiles { mean: Some(mean), ..Quantiles::default() });
             o.errors.generation = failed.then(String::new);
             slo.keeps(&Figures::of(&o))
         };

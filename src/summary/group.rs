@@ -7,49 +7,42 @@ use super::key::{Key, Settings};
 use super::metric::Metric;
 use super::outlying::Outlying;
 use super::prompts::Prompts;
-use super::sample::{Stat, unsupported};
+use super::sample::{Sample, Stat};
 use super::screen::Screens;
-use super::shape::Shapes;
+use super::shape::Shape;
 use super::window::{LEAST, Part};
 use crate::record::Source;
-use crate::stats::Merged;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of the model besides its numbers, from its `model` record, its `load` record, and what the server said
 /// with the answers.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Details {
     /// The server's display name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The architecture.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub arch: Option<String>,
     /// The file format.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
     /// The quantization.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub quantization: Option<String>,
     /// The number of parameters, in the publisher's words.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<String>,
     /// The size of the model's files.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
     /// The context, in tokens, that it was loaded with; else the longest it allows.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub context_length: Option<u64>,
     /// The price of a million input tokens, in US dollars, as listed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub listed_usd_per_million_input_tokens: Option<f64>,
     /// The price of a million output tokens, in US dollars, as listed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub listed_usd_per_million_output_tokens: Option<f64>,
 }
 
 /// What the group cost: sums over the requests whose cost is known.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Money {
     /// How many requests these are.
@@ -57,19 +50,18 @@ pub struct Money {
     /// US dollars.
     pub usd: f64,
     /// US dollars for a million output tokens: what was paid ÷ the output tokens that were paid for, input included.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub usd_per_million_output_tokens: Option<f64>,
     /// Who said so, and how often.
     pub sources: BTreeMap<String, u64>,
 }
 
 /// What the group got through, all its requests together: in the part of the load that [`Part`] names.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Throughput {
     /// How long that part is, summed over runs.
     pub span_seconds: f64,
     /// Output tokens of the requests that did not fail ÷ the span; of a request that lies in it in part, that part.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens_per_second: Option<f64>,
     /// Requests that did not fail ÷ the span, counted like their tokens.
     pub requests_per_second: f64,
@@ -100,65 +92,27 @@ impl Throughput {
     }
 }
 
-/// The gaps between chunks of all requests of the group, merged.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Gaps {
-    /// How many gaps.
-    pub n: u64,
-    /// The median, in seconds.
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: f64,
-    /// The 95th percentile.
-    pub p95: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The longest.
-    pub max: f64,
-    /// The percentiles that so few gaps cannot tell.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub unsupported: Vec<&'static str>,
-}
-
-impl Gaps {
-    /// The gaps of merged histograms; `None` where there are none.
-    pub fn of(histogram: &Merged) -> Option<Self> {
-        let q = |q| histogram.quantile(q);
-        Some(Self {
-            n: histogram.count(),
-            p50: q(0.5)?,
-            p90: q(0.9)?,
-            p95: q(0.95)?,
-            p99: q(0.99)?,
-            max: q(1.0)?,
-            unsupported: unsupported(histogram.count()),
-        })
-    }
-}
-
 /// How far the tool was from what a simulated server says it really did: the worst of the group, in seconds.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Error {
     /// Over how many requests.
     pub requests: u64,
     /// Of the time to first token.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft_seconds: Option<f64>,
     /// Of the mean gap.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub gap_seconds: Option<f64>,
     /// Of the end.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub end_seconds: Option<f64>,
 }
 
 /// An error as it was said, and how often.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ErrorCount {
     /// The kind.
     pub kind: String,
     /// The HTTP status.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// The message.
     pub message: String,
@@ -167,27 +121,23 @@ pub struct ErrorCount {
 }
 
 /// The requests of one model, source, provider and load.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Serialize)]
 pub struct Group {
     /// The kind of server.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
     /// The model that was asked for.
     pub model: String,
     /// Who served it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// What was set, and whatever else its requests are told apart by.
     #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub settings: Settings,
     /// Those of the settings that are not the same in all groups of its model, in words: `context 8192, temperature 0.7`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
     /// Requests at once.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u64>,
     /// Requests per second.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
     /// What else is known of the model.
     pub details: Details,
@@ -198,33 +148,26 @@ pub struct Group {
     /// The spread of each metric over the requests that did not fail.
     pub metrics: BTreeMap<Metric, Stat>,
     /// The gaps between chunks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub inter_chunk_latency_seconds: Option<Gaps>,
+    pub inter_chunk_latency_seconds: Option<Stat>,
     /// Where in the answers they are, of the streams that were kept; for pages.
     #[serde(skip)]
     pub gap_map: Option<GapMap>,
     /// The lowest and highest watts by metric.
     pub watts: BTreeMap<Metric, Range>,
     /// Its energy.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub energy: Option<Energy>,
     /// Where the energy went.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub energy_split: Option<Split>,
     /// What the meter could do; absent where no request was joined with one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub meter: Option<Meter>,
     /// Which figure of memory is the primary one.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub memory_primary: BTreeSet<String>,
     /// Its cost.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Money>,
     /// What it got through.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub throughput: Option<Throughput>,
     /// How many of its requests were good; absent where nobody asked for limits.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub goodput: Option<Goodput>,
     /// Why requests have no power, where a meter was asked and could not tell.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -235,17 +178,15 @@ pub struct Group {
     /// Requests that lie far out, by metric; they count like all others.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub outliers: BTreeMap<Metric, Outlying>,
-    /// The shapes of its spreads, of all its requests.
+    /// The numbers of the metrics whose distribution is drawn.
     #[serde(skip)]
-    pub shapes: Shapes,
+    pub(super) samples: BTreeMap<Metric, Sample>,
     /// The key that the group was made by.
     #[serde(skip)]
     pub(super) key: Key,
     /// The tool's own error, known only against a simulated server.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub worst_error: Option<Error>,
     /// What a browser saw of the pages that it produced; absent where none was asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub screens: Option<Screens>,
     /// How often answers ended for which reason.
     pub finish_reasons: BTreeMap<String, u64>,
@@ -299,6 +240,11 @@ impl Group {
     /// The spread of one metric; `None` where no request has it.
     pub fn stat(&self, metric: Metric) -> Option<&Stat> {
         self.metrics.get(&metric)
+    }
+
+    /// The distribution of one of the metrics that are drawn.
+    pub fn shape(&self, metric: Metric) -> Option<Shape> {
+        self.samples.get(&metric).map(Sample::shape)
     }
 
     /// All its requests.

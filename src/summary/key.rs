@@ -282,7 +282,7 @@ fn short(text: &str) -> String {
 
 /// What a run's head says of the work: what is the same for all its requests.
 fn of_run(run: &Run) -> Settings {
-    const KEPT: [(&str, &str); 14] = [
+    const KEPT: [(&str, &str); 13] = [
         ("suite", "suite"),
         ("prompt_lines", "prompts"),
         ("synthetic", "synthetic"),
@@ -291,7 +291,6 @@ fn of_run(run: &Run) -> Settings {
         ("shared_prefix_tokens", "shared_prefix"),
         ("arrival", "arrival"),
         ("stream", "stream"),
-        ("http2", "http2"),
         ("max_tokens", "max_tokens"),
         ("extra_body", "extra_body"),
         ("parallel", "parallel"),
@@ -309,7 +308,6 @@ fn of_run(run: &Run) -> Settings {
     // What every run does unless it is asked otherwise tells nothing apart.
     let usual = |name: &str, value: &Value| match name {
         "stream" => value == &Value::Bool(true),
-        "http2" => value == &Value::Bool(false),
         _ => value.is_null(),
     };
     told.filter(|(name, value)| !usual(name, value)).map(|(name, value)| (name, short(&say(value)))).collect()

@@ -271,7 +271,7 @@ impl Metric {
             Metric::MemoryGeneration => figure(memory, |m| m.delta_generation.as_ref()),
             Metric::MemoryHighWater => figure(memory, |m| m.high_water.as_ref()),
             Metric::Cost => o.cost.as_ref().map(|c| c.usd),
-            Metric::ClientLag => o.client.as_ref().and_then(|c| c.lag_seconds.as_ref()).map(|lag| lag.max),
+            Metric::ClientLag => o.client.as_ref().and_then(|c| c.lag_seconds.as_ref()).and_then(|lag| lag.max),
         }
     }
 }
@@ -332,5 +332,5 @@ pub fn counts(o: &Outcome) -> bool {
 
 /// A kind of failure in the words of the contract.
 pub fn kind_name(kind: FailureKind) -> &'static str {
-    kind.name()
+    kind.into()
 }

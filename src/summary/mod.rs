@@ -8,9 +8,9 @@
 //! [`EXACT`] numbers per group and metric, the starts and ends of [`FLIGHTS`] requests, and 4,000 points of each stream of
 //! readings.
 
+mod accuracy;
 mod alike;
 mod building;
-mod calibrating;
 mod collect;
 mod compare;
 mod describe;
@@ -41,7 +41,7 @@ pub use energy::{Energy, Joules, Meter, Range, Same, Split};
 pub use figures::{Figures, RowFailure, net_bounds};
 pub use gap_map::GapMap;
 pub use goodput::{Goodput, Slo};
-pub use group::{Details, Error, ErrorCount, Gaps, Group, Money, Throughput};
+pub use group::{Details, Error, ErrorCount, Group, Money, Throughput};
 pub use key::{By, GroupBy, Key, Settings};
 use key::{MACHINE, machine};
 pub use metric::{Better, Metric, Unit};
@@ -53,11 +53,11 @@ pub use sample::{EXACT, Stat};
 pub use screen::{Screen, Screens};
 pub use seen::{Doubled, Runs, Seen};
 pub use series::Columns;
-pub use shape::{Class, Shape, Shapes};
+pub use shape::{DRAWN, Shape};
 pub use values::Values;
 pub use window::{FLIGHTS, LEAST, Part, Window};
 
-use crate::record::{Calibration, JoinSummary, Load, LoadLevel, Prompt, Run, RunEnd, Sampler, Search};
+use crate::record::{Accuracy, JoinSummary, Load, LoadLevel, Prompt, Run, RunEnd, Sampler, Search};
 
 /// Everything that a report is made from.
 #[derive(Debug)]
@@ -99,9 +99,9 @@ pub struct Summary {
     /// How runs ended, and what they took.
     pub ends: Vec<RunEnd>,
     /// How right the client measured here, where llm-sim's truth stands beside the results.
-    pub calibrated: Option<Calibration>,
+    pub calibrated: Option<Accuracy>,
     /// How right the client was seen to measure on a machine, at another time.
-    pub calibration: Option<Calibration>,
+    pub accuracy: Option<Accuracy>,
     /// The samplers that measured.
     pub samplers: Vec<Sampler>,
     /// Watts over time, by domain.

@@ -7,7 +7,7 @@ use super::alike;
 use super::figures::Figures;
 use super::gap_map::Steps;
 use crate::record::{self, Field, Outcome, Record};
-use crate::stats::Counts;
+use crate::stats::ClassCounts;
 
 /// What a summary reads of a result: neither what servers said, raw, nor words that it never shows.
 fn field(name: &str) -> Field {
@@ -17,8 +17,7 @@ fn field(name: &str) -> Field {
         }
         "api" => Field::PassOverText("api", 0),
         "generation_id" => Field::PassOverText("generation_id", 1),
-        "http_version" => Field::PassOverText("http_version", 2),
-        "native_finish_reason" => Field::PassOverText("native_finish_reason", 3),
+        "native_finish_reason" => Field::PassOverText("native_finish_reason", 2),
         _ => Field::Read,
     }
 }
@@ -38,10 +37,8 @@ pub struct Request {
     pub(super) figures: Figures,
     /// The number of its kind, as [`alike::kind`] has it.
     pub(super) kind: u64,
-    /// Whether it has gaps between chunks, and whether they can be read.
-    pub(super) gaps: Option<Result<(), String>>,
-    /// Those gaps, where they can be.
-    pub(super) counts: Counts,
+    /// Its gaps between chunks, where it has any and they can be read.
+    pub(super) gaps: Option<Result<ClassCounts, String>>,
     /// The gaps one by one, where the stream was kept.
     pub(super) steps: Option<Steps>,
 }
@@ -93,7 +90,8 @@ impl Request {
         let o = &self.outcome;
         self.figures = Figures::of(o);
         self.kind = alike::kind(o);
-        self.gaps = o.inter_chunk_latency_seconds.as_ref().map(|itl| self.counts.read(&itl.histogram));
+        let histogram = o.inter_chunk_latency_seconds.as_ref().and_then(|itl| itl.histogram.as_ref());
+        self.gaps = histogram.map(|text| ClassCounts::read(text));
         self.steps = o.stream.as_ref().map(|stream| Steps::of(stream.iter().map(|(time, ..)| *time)));
     }
 }

@@ -20,6 +20,7 @@ pub use stages::{FLIGHTS, Stages};
 
 use crate::stats;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 use std::collections::HashMap;
 
 /// Fewer requests that end inside it are no steady part; of a closed loop at least as many as are in flight at once. What it
@@ -232,6 +233,7 @@ fn count(flights: &[Flight], target: Target, (from, to): (f64, f64), tallies: &m
 }
 
 /// What part of its load a group's throughput is of.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Part {
     /// Whether it is the steady part.
@@ -243,7 +245,6 @@ pub struct Part {
     #[serde(skip_serializing_if = "is_zero")]
     pub tail_seconds: f64,
     /// Why it is the whole, where a steady part was looked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 

@@ -54,15 +54,6 @@ fn the_state_of_the_older_listing_is_merged_into_the_native_one() {
 }
 
 #[test]
-fn a_model_that_sees_is_a_language_model_under_either_type() {
-    for age in ["v1", "v0"] {
-        let sim = lmstudio(&["--quirk", "vlm", "--lmstudio-api", age]);
-        let models = list(&sim, &[]).exits(0).of_type("model");
-        assert_eq!((models.len(), &models[0]["capabilities"][0]), (3, &"vision".into()), "{age}");
-    }
-}
-
-#[test]
 fn a_second_instance_is_no_second_model() {
     for age in ["v0", "openai"] {
         let (sim, lms) = (lmstudio(&["--lmstudio-api", age, "--models", "a,a:2,b:3"]), Lms::new());

@@ -429,7 +429,7 @@ fn the_join_gets_from_a_load_what_it_needs() {
         "50ms",
     ]);
     let mut memory = bare("mem-sample");
-    memory.args(["--pid", &sim.pid().to_string(), "--interval", "100ms", "--for", "20s", "-o", &path("memory")]);
+    memory.args(["--pid", &sim.pid().to_string(), "--interval", "100ms", "--duration", "20s", "-o", &path("memory")]);
     let mut memory = memory.spawn().unwrap();
     let ran = ask(bare("llm-run"), &sim, FINCH, &["--settle", "2500ms"]).exits(0);
     std::thread::sleep(Duration::from_millis(200));

@@ -36,7 +36,7 @@ fn sensors_mean_what_their_driver_says() {
     ] {
         write(sys.path(), &format!("class/hwmon/{file}"), &format!("{text}\n"));
     }
-    let records = sampled(sys.path(), &["--source", "hwmon", "--count", "2"]);
+    let records = sampled(sys.path(), &["--meter", "hwmon", "--count", "2"]);
     assert_eq!(records[0]["total_domain"], "module-0", "the module holds what is beside it");
     assert_eq!(
         records[1]["watts"],
@@ -56,9 +56,9 @@ fn a_total_that_reads_zero_or_no_number_is_unavailable_whatever_the_meter() {
     write(proc.path(), "stat", "cpu  5 0 0 5 0 0 0 0 0 0\n");
     let proc = proc.path().to_str().unwrap();
     for (args, domain) in [
-        (&["--source", "hwmon"][..], "system"),
-        (&["--source", "battery"], "system"),
-        (&["--source", "estimate", "--tdp-watts", "65", "--proc-root", proc], "cpu"),
+        (&["--meter", "hwmon"][..], "system"),
+        (&["--meter", "battery"], "system"),
+        (&["--meter", "estimate", "--tdp-watts", "65", "--proc-root", proc], "cpu"),
     ] {
         let all: Vec<&str> = args.iter().copied().chain(["--count", "2"]).collect();
         let records = sampled(sys.path(), &all);
@@ -68,7 +68,7 @@ fn a_total_that_reads_zero_or_no_number_is_unavailable_whatever_the_meter() {
     }
     // Where it is the battery that has no number, and the sensor is beside it, the machine is measured once.
     let records = sampled(sys.path(), &["--count", "2"]);
-    assert_eq!(records[0]["sources"], json!(["hwmon"]));
+    assert_eq!(records[0]["meters"], json!(["hwmon"]));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_sensor_that_vanishes_comes_back_or_says_nonsense_is_null_for_that_time() {
     write(sys.path(), "class/hwmon/hwmon0/name", "amdgpu\n");
     write(sys.path(), file, "35000000\n");
     let mut command = command("power-sample");
-    command.args(["--source", "hwmon", "-i", "200ms", "--sysfs-root"]).arg(sys.path());
+    command.args(["--meter", "hwmon", "-i", "200ms", "--sysfs-root"]).arg(sys.path());
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| {
         let record: Value = serde_json::from_str(&line.unwrap()).unwrap();
@@ -127,7 +127,7 @@ fn the_grid_does_not_drift_and_every_record_tells_its_own_time() {
     let sys = tempfile::tempdir().unwrap();
     write(sys.path(), "class/powercap/intel-rapl:0/name", "package-0\n");
     write(sys.path(), "class/powercap/intel-rapl:0/energy_uj", "1000000\n");
-    let records = sampled(sys.path(), &["--for", "2s"]);
+    let records = sampled(sys.path(), &["--duration", "2s"]);
     let powers: Vec<&Value> = records.iter().filter(|record| record["type"] == "power").collect();
     let mono = |record: &Value| record["mono"].as_f64().unwrap();
     let end = records.last().unwrap();

@@ -17,7 +17,7 @@ fn with(name: &str, script: &str, args: &[&str]) -> Ran {
 fn cards_by_the_running_nvidia_smi_are_counted_as_cards_and_not_as_lines() {
     let script = "echo 'timestamp, index, power.draw [W]'
         while :; do printf '2026/03/01 00:00:00.000, 0, 61.50 W\\n2026/03/01 00:00:00.000, 1, [N/A]\\n'; sleep 0.1; done";
-    let ran = with("nvidia-smi", script, &["--source", "nvidia-smi", "-i", "100ms", "--count", "3"]).exits(0);
+    let ran = with("nvidia-smi", script, &["--meter", "nvidia-smi", "-i", "100ms", "--count", "3"]).exits(0);
     let records = ran.of_type("power");
     let of = |card: &str| records.iter().filter(|record| record["watts"].get(card).is_some()).collect::<Vec<_>>();
     assert_eq!((of("gpu0").len(), of("gpu1").len()), (3, 3));
@@ -29,11 +29,11 @@ fn cards_by_the_running_nvidia_smi_are_counted_as_cards_and_not_as_lines() {
 #[test]
 fn a_driver_that_does_not_answer_is_told_in_its_own_words() {
     let script = "echo \"NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\"; exit 9";
-    let ran = with("nvidia-smi", script, &["--source", "nvidia-smi"]).exits(2);
+    let ran = with("nvidia-smi", script, &["--meter", "nvidia-smi"]).exits(2);
     assert!(ran.stderr.contains("communicate with the NVIDIA driver"), "{}", ran.stderr);
-    let ran = with("nvidia-smi", "echo 'No devices were found'; exit 6", &["--source", "nvidia-smi"]).exits(2);
+    let ran = with("nvidia-smi", "echo 'No devices were found'; exit 6", &["--meter", "nvidia-smi"]).exits(2);
     assert!(ran.stderr.contains("No devices were found"), "{}", ran.stderr);
-    let ran = run("power-sample", ["--source", "nvidia-smi"], "");
+    let ran = run("power-sample", ["--meter", "nvidia-smi"], "");
     assert!(ran.status == Some(2) || ran.stderr.is_empty(), "{}", ran.stderr);
 }
 
@@ -41,7 +41,7 @@ fn a_driver_that_does_not_answer_is_told_in_its_own_words() {
 fn macmon_is_read_wherever_it_runs() {
     let script = "[ \"$1 $2 $3\" = 'pipe -i 200' ] || exit 1
         while :; do echo '{\"cpu_power\":0.0,\"gpu_power\":0.5,\"ane_power\":0.0,\"all_power\":0.5,\"sys_power\":0.0}'; sleep 0.2; done";
-    let ran = with("macmon", script, &["--source", "macmon", "-i", "200ms", "--count", "2"]).exits(0);
+    let ran = with("macmon", script, &["--meter", "macmon", "-i", "200ms", "--count", "2"]).exits(0);
     let records = ran.of_type("power");
     assert_eq!(records.len(), 4, "two lines, each of a window and a moment");
     assert_eq!(records[2]["watts"], json!({ "ane": 0.0, "cpu": null, "gpu": 0.5, "soc": null }));
@@ -60,7 +60,7 @@ fn exporters_are_read_by_the_metrics_that_are_known() {
     let file = folder.path().join("metrics");
     fs::write(&file, text).unwrap();
     let scrape = format!("cat {}", file.display());
-    let args = ["--source", "command", "-i", "100ms", "--count", "1", "--command", &scrape];
+    let args = ["--meter", "command", "-i", "100ms", "--count", "1", "--command", &scrape];
     let ran = run("power-sample", args, "").exits(0);
     let joules: Vec<Value> = ran.of_type("power").iter().map(|record| record["joules"].clone()).collect();
     assert_eq!(joules, [json!({ "dram-0": 34.5 }), json!({ "package-0": 1234.5 })]);
@@ -68,7 +68,7 @@ fn exporters_are_read_by_the_metrics_that_are_known() {
     // One that is not known is found by its name and its labels.
     let other = "printf 'rack_power{feed=\"a\"} 700\\nrack_power{feed=\"b\"} 800\\n'";
     let pattern = r#"^rack_power\{feed="(?P<domain>\w+)"\} (?P<value>\S+)"#;
-    let args = ["--source", "command", "-i", "100ms", "--count", "1", "--command", other, "--pattern", pattern];
+    let args = ["--meter", "command", "-i", "100ms", "--count", "1", "--command", other, "--pattern", pattern];
     let watts: Vec<Value> =
         run("power-sample", args, "").exits(0).of_type("power").iter().map(|record| record["watts"].clone()).collect();
     assert_eq!(watts, [json!({ "a": 700.0 }), json!({ "b": 800.0 })]);
@@ -80,7 +80,7 @@ fn a_plug_that_counts_in_large_steps_is_no_lightning() {
     let counter = "i=0; while :; do echo $((100 + i / 6)); i=$((i + 1)); sleep 0.05; done";
     let ran = run(
         "power-sample",
-        ["--source", "command", "--command", counter, "--unit", "watt-hours", "--count", "40", "-i", "100ms"],
+        ["--meter", "command", "--command", counter, "--unit", "watt-hours", "--count", "40", "-i", "100ms"],
         "",
     )
     .exits(0);

@@ -35,7 +35,7 @@ fn family(folder: &Path) -> String {
 fn what_a_meter_started_ends_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command("power-sample");
-    command.args(["--source", "command", "--command", &family(folder.path())]);
+    command.args(["--meter", "command", "--command", &family(folder.path())]);
     let (mut child, mut lines) = spawn(command);
     assert_eq!((&next(&mut lines)["event"], &next(&mut lines)["watts"]["wall"]), (&"start".into(), &5.0.into()));
     let family = pids(folder.path(), &["one", "two", "three"]);
@@ -49,7 +49,7 @@ fn what_a_meter_started_ends_with_it() {
 fn even_one_that_is_killed_outright_leaves_no_meter_behind() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command("power-sample");
-    command.args(["--source", "command", "--command", &family(folder.path())]);
+    command.args(["--meter", "command", "--command", &family(folder.path())]);
     let (mut child, _lines) = spawn(command);
     let family = pids(folder.path(), &["one", "two", "three"]);
     child.kill().unwrap();
@@ -60,7 +60,7 @@ fn even_one_that_is_killed_outright_leaves_no_meter_behind() {
 #[test]
 fn a_program_that_does_not_stop_printing_is_stopped() {
     for (flood, numbers) in [("yes", false), ("yes 220", true), ("yes 'total 5 W'", true), ("cat /dev/zero", false)] {
-        let ran = run("power-sample", ["--source", "command", "-i", "100ms", "--command", flood], "");
+        let ran = run("power-sample", ["--meter", "command", "-i", "100ms", "--command", flood], "");
         // Of numbers, some may have been taken before it showed that they do not stop.
         assert!(ran.status == Some(2) || numbers && ran.status == Some(1), "{flood}: {:?}", ran.status);
         assert!(ran.stderr.contains("does not stop printing"), "{flood}: {}", ran.stderr);
@@ -79,7 +79,7 @@ fn a_program_that_says_nothing_of_use_is_told_what_it_said() {
         ("printf '\\0\\001\\377\\n9\\n'", "no text"),
         ("/nowhere/ipmitool", "not found"),
     ] {
-        let ran = run("power-sample", ["--source", "command", "-i", "100ms", "--command", program], "").exits(2);
+        let ran = run("power-sample", ["--meter", "command", "-i", "100ms", "--command", program], "").exits(2);
         assert_eq!(ran.stderr.lines().count(), 1, "{program}: {}", ran.stderr);
         assert!(ran.stderr.contains(said), "{program}: {}", ran.stderr);
     }
@@ -89,7 +89,7 @@ fn a_program_that_says_nothing_of_use_is_told_what_it_said() {
 fn what_is_no_power_is_null_with_its_reason() {
     for said in ["NaN", "-5", "1e400", "N/A", "inf", "0", "0.0 W"] {
         let print = format!("echo '{said}'");
-        let ran = run("power-sample", ["--source", "command", "-i", "100ms", "--count", "2", "--command", &print], "");
+        let ran = run("power-sample", ["--meter", "command", "-i", "100ms", "--count", "2", "--command", &print], "");
         let power = ran.exits(0).of_type("power").remove(0);
         assert_eq!(power["watts"]["wall"], Value::Null, "{said}: {power}");
         assert!(power["unavailable"]["wall"].is_string(), "{said}: {power}");
@@ -102,7 +102,7 @@ fn a_run_that_hangs_is_ended_and_the_readings_it_cost_are_counted() {
     let path = folder.path().display();
     let script = format!("[ -e {path}/pid ] && echo 7 || {{ echo $$ > {path}/pid; sleep 600; }}");
     let ran =
-        run("power-sample", ["--source", "command", "-i", "100ms", "--count", "2", "--command", &script], "").exits(0);
+        run("power-sample", ["--meter", "command", "-i", "100ms", "--count", "2", "--command", &script], "").exits(0);
     assert_eq!(ran.of_type("power")[1]["watts"]["wall"], 7.0);
     let gaps = ran.of_type("sampler")[1]["gaps"].as_u64().unwrap();
     assert!((90..200).contains(&gaps), "ten seconds of ten readings each: {gaps}");
@@ -112,10 +112,12 @@ fn a_run_that_hangs_is_ended_and_the_readings_it_cost_are_counted() {
 #[test]
 fn a_meter_is_told_how_many_readings_will_be_taken_so_that_it_ends_by_itself() {
     let folder = scripts(&[("powermetrics", "echo \"$@\" > \"$0.args\"; exec sleep 60"), super::SUDO]);
-    for (args, told) in
-        [(&["--for", "300ms"][..], Some("-n 5")), (&["--count", "3", "--for", "100ms"], Some("-n 3")), (&[], None)]
-    {
-        let mut all = vec!["--source", "powermetrics", "-i", "100ms"];
+    for (args, told) in [
+        (&["--duration", "300ms"][..], Some("-n 5")),
+        (&["--count", "3", "--duration", "100ms"], Some("-n 3")),
+        (&[], None),
+    ] {
+        let mut all = vec!["--meter", "powermetrics", "-i", "100ms"];
         all.extend(args);
         let file = folder.path().join("powermetrics.args");
         let _ = fs::remove_file(&file);
@@ -163,7 +165,7 @@ fn a_meter_under_sudo_ends_with_the_program_as_far_as_sudo_lets_it() {
     {
         for outright in [false, true] {
             let meter = meter.replacen("sleep", "echo go; sleep", 1);
-            let args = ["--source", "powermetrics", "-i", "1s"];
+            let args = ["--meter", "powermetrics", "-i", "1s"];
             let Some((folder, command)) = unprivileged(&meter, sudo, &args) else { return };
             let (mut child, _lines) = spawn(command);
             let pid = pids(folder.path(), &["powermetrics.pid"]).remove(0);
@@ -184,7 +186,7 @@ fn a_meter_under_sudo_ends_with_the_program_as_far_as_sudo_lets_it() {
 
 #[test]
 fn who_is_not_root_and_has_no_sudo_is_told_both_ways() {
-    let Some((_folder, command)) = unprivileged("echo 5", &["-DMETER_ONLY"], &["--source", "powermetrics"]) else {
+    let Some((_folder, command)) = unprivileged("echo 5", &["-DMETER_ONLY"], &["--meter", "powermetrics"]) else {
         return;
     };
     // This sudo asks for a password.
@@ -207,7 +209,7 @@ fn counters_that_only_root_may_read_say_how_to_be_allowed() {
     fs::write(zone.join("energy_uj"), "1\n").unwrap();
     fs::set_permissions(zone.join("energy_uj"), fs::Permissions::from_mode(0o400)).unwrap();
     fs::set_permissions(sys.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let args = ["--source", "rapl", "--sysfs-root", sys.path().to_str().unwrap()];
+    let args = ["--meter", "rapl", "--sysfs-root", sys.path().to_str().unwrap()];
     let Some((_folder, command)) = unprivileged("echo 5", &["-DMETER_ONLY"], &args) else { return };
     let ran = run_with(command, "").exits(2);
     assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
@@ -217,7 +219,7 @@ fn counters_that_only_root_may_read_say_how_to_be_allowed() {
 #[test]
 fn a_signal_before_the_first_reading_is_an_end_like_any_other() {
     let folder = scripts(&[super::SUDO, ("powermetrics", "echo $$ > \"$0.pid\"; exec sleep 60")]);
-    let (mut child, mut lines) = spawn(with_fakes(&folder, &["--source", "powermetrics"]));
+    let (mut child, mut lines) = spawn(with_fakes(&folder, &["--meter", "powermetrics"]));
     pids(folder.path(), &["powermetrics.pid"]);
     signal(&child, "INT");
     let mut rest = String::new();

@@ -83,7 +83,7 @@ fn a_recorded_log_is_read_to_the_last_sample() {
 #[test]
 fn a_pipe_of_a_recorded_log_says_the_same_as_the_file() {
     let log = fs::read(testdata("powermetrics/five.log")).unwrap();
-    let piped = run("power-sample", ["--source", "powermetrics", "--from", "-"], &log).exits(0);
+    let piped = run("power-sample", ["--meter", "powermetrics", "--from", "-"], &log).exits(0);
     assert_eq!(piped.of_type("power"), from(&testdata("powermetrics/five.log")).of_type("power"));
     let mut command = command("power-sample");
     command.args(["--from", "-"]).stdin(fs::File::open(testdata("powermetrics/five.log")).unwrap());
@@ -162,7 +162,7 @@ fn a_log_that_grows_is_followed_from_its_present_end_on() {
     let mut file = fs::File::options().append(true).open(&log).unwrap();
     file.write_all(row(2).as_bytes()).unwrap();
     let start = next(&mut lines);
-    assert_eq!((&start["sources"][0], start["boot"].is_string()), (&"asitop".into(), true));
+    assert_eq!((&start["meters"][0], start["boot"].is_string()), (&"asitop".into(), true));
     let second = next(&mut lines);
     assert_eq!(
         (&second["watts"]["soc"], second["mono"].is_number()),

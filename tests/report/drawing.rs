@@ -82,11 +82,9 @@ fn level(model: &str, load: Value, sent: &[u64], looked: &[u64]) -> Value {
     let late = |micros: &[u64]| {
         let mut histogram = Histogram::new();
         micros.iter().for_each(|us| histogram.add_ns(us * 1000));
-        let at = |q: f64| histogram.quantile(q).unwrap();
-        json!({
-            "count": micros.len(), "mean": histogram.mean().unwrap(), "p50": at(0.5), "p90": at(0.9), "p99": at(0.99),
-            "max": at(1.0), "histogram": histogram.encode(),
-        })
+        let mut statistics = json!(histogram.quantiles().unwrap());
+        statistics["histogram"] = json!(histogram.encode());
+        statistics
     };
     let mut level =
         json!({ "type": "level", "v": 1, "run": "r", "models": [model], "sent": 4, "failed": 0, "not_sent": 0 });

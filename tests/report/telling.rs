@@ -89,29 +89,28 @@ fn what_a_search_found_is_told_everywhere_and_its_loads_are_no_rivals() {
             result("m", from + i, json!({ "rate": rate, "concurrency": null, "ttft_seconds": ttft, "start_ts": 1_795_278_000.0 + from as f64 + i as f64 / rate }))
         })
     };
-    let asked =
-        json!({ "conditions": ["ttft_p95<1s"], "over": "rate", "minimum": 8, "maximum": 32, "tolerance": 0.05 });
+    let asked = json!({ "slos": ["ttft_p95<1s"], "over": "rate", "minimum": 8, "maximum": 32, "tolerance": 0.05 });
     let head = json!({
         "type": "run", "v": 1, "run": "r", "started_ts": 1.0, "tool": { "name": "llm-run", "version": "0" }, "host": {},
         "settings": { "search": asked }, "argv": ["llm-run"],
     });
-    let point = |load: f64, holds: bool| json!({ "load": load, "holds": holds, "requests": 10, "failed": 0, "parts": 1, "values": [] });
+    let point = |load: f64, passes: bool| json!({ "load": load, "passes": passes, "requests": 10, "failed": 0, "parts": 1, "values": [] });
     let found = json!({
-        "type": "search", "v": 1, "run": "r", "models": ["m"], "conditions": ["ttft_p95<1s"], "over": "rate", "minimum": 8.0,
+        "type": "search", "v": 1, "run": "r", "models": ["m"], "slos": ["ttft_p95<1s"], "over": "rate", "minimum": 8.0,
         "maximum": 32.0, "tolerance": 0.05, "outcome": "found", "highest_passing": 26.0, "lowest_failing": 27.0,
         "points": [point(26.0, true), point(27.0, false)],
     });
     let text = lines([head].into_iter().chain(at(26.0, 1, 0.2)).chain(at(27.0, 100, 1.4)).chain([found]));
     for format in ["text", "markdown"] {
         let said = run("bench-report", ["-f", format], &text).exits(0).stdout;
-        assert!(said.contains("1s: holds up to 26/s, and no more at 27/s (2 points)"), "{format}: {said}");
+        assert!(said.contains("1s: passes up to 26/s, and no more at 27/s (2 points)"), "{format}: {said}");
     }
     let page = page(&text);
     let top = page.split("<main>").next().unwrap();
-    assert!(!top.contains("conditions") && top.contains("search ttft_p95&#60;1s"), "{}", words(top));
+    assert!(!top.contains("slos") && top.contains("search ttft_p95&#60;1s"), "{}", words(top));
     let cards = words(page.split("class=\"standouts\"").nth(1).unwrap().split("</ul>").next().unwrap());
     assert!(cards.contains("ttft_p95&#60;1s") && cards.contains("26 /s"), "{cards}");
-    assert!(cards.contains("holds up to 26/s, and no more at 27/s (2 points)"), "{cards}");
+    assert!(cards.contains("passes up to 26/s, and no more at 27/s (2 points)"), "{cards}");
     assert!(!cards.contains("soonest"), "steps of one question are no rivals: {cards}");
     let groups = data(&page)["groups"].clone();
     assert_ne!(groups[0]["work"], groups[1]["work"]);

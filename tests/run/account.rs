@@ -127,7 +127,7 @@ fn what_was_cut_is_charged_and_the_ledger_says_how_much() {
 
 #[test]
 fn what_was_refused_is_in_no_book_and_is_not_looked_up() {
-    for fault in ["no-credit", "unavailable", "close"] {
+    for fault in ["rate-limit", "own-rate-limit", "http-500", "close"] {
         let sim = Sim::start("openrouter", &["--fault", fault]);
         let began = Instant::now();
         let result = one(&ask(&sim, "openrouter", FINCH, &["--verify-cost", "--retries", "0"]).exits(1));

@@ -1,8 +1,9 @@
 //! Connections that die, that idle, that go through a proxy: what the sockets of llm-run do between requests.
 
+use super::tls::front;
 use super::{ask, one};
 use crate::common::sim::Sim;
-use crate::common::{Ran, command, run_with};
+use crate::common::{Ran, command, run_with, testdata};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -39,7 +40,8 @@ fn a_kept_connection_that_dies_before_the_answer_is_no_failure_and_its_server_ge
 
 #[test]
 fn two_hundred_streams_of_a_server_that_closes_after_each_lose_none() {
-    let sim = Sim::start("openai", &["--flavor", "llama-cpp", "--ttft", "1ms", "--itl", "0ms", "--tokens", "4"]);
+    let quick = ["--ttft", "1ms", "--itl", "0ms", "--tokens", "4"];
+    let sim = Sim::start("openai", &[&["--fault", "close-after-stream"], &quick[..]].concat());
     let flags = ["--requests", "200", "--concurrency", "4", "--retries", "0"];
     let results = ask(&sim, "openai", "finch-4b", &flags).exits(0).of_type("result");
     assert_eq!(results.iter().filter(|r| r["error"].is_null() && r["tokens"]["output"] == 4).count(), 200);
@@ -73,8 +75,8 @@ fn a_model_loads_though_the_machine_settled_for_as_long_as_the_server_keeps_conn
     assert!(ran.of_type("load").iter().all(|load| load["error"].is_null()), "{}", ran.stdout);
 }
 
-/// A proxy that serves one connection: tells what it was asked, and forwards to `to`, or answers a CONNECT and tells the first
-/// bytes that come through.
+/// A proxy that says what it was asked, and forwards or tunnels to `to`; without `to` it answers a CONNECT and says the first bytes
+/// that come through.
 fn proxy(to: Option<String>) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -105,16 +107,24 @@ fn serve(stream: &mut TcpStream, to: Option<String>, say: impl Fn(String)) {
         }
         Some(to) => {
             let mut server = TcpStream::connect(to).unwrap();
+            if head.starts_with("CONNECT ") {
+                stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+                return relay(stream, server);
+            }
             // What a forwarding proxy does: the address becomes a path, and what was for the proxy stays here.
             let lines: Vec<&str> =
                 head.trim_end().lines().filter(|line| !line.to_lowercase().starts_with("proxy-")).collect();
             let head = lines.join("\r\n").replace("http://llm.test:8000/", "/") + "\r\n\r\n";
             server.write_all(head.as_bytes()).unwrap();
-            let (mut from, mut into) = (stream.try_clone().unwrap(), server.try_clone().unwrap());
-            std::thread::spawn(move || std::io::copy(&mut from, &mut into));
-            let _ = std::io::copy(&mut server, stream);
+            relay(stream, server);
         }
     }
+}
+
+fn relay(client: &mut TcpStream, mut server: TcpStream) {
+    let (mut from, mut into) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    std::thread::spawn(move || std::io::copy(&mut from, &mut into));
+    let _ = std::io::copy(&mut server, client);
 }
 
 fn through(base: &str, variables: &[(&str, &str)]) -> Ran {
@@ -142,7 +152,7 @@ fn a_request_to_another_machine_is_forwarded_by_the_proxy_of_the_environment() {
 
 #[test]
 fn a_listing_goes_the_same_way() {
-    let sim = Sim::start("openai", &["--flavor", "vllm"]);
+    let sim = Sim::start("openai", &["--replay", testdata("servers/vllm").to_str().unwrap()]);
     let (address, asked) = proxy(Some(sim.url.trim_start_matches("http://").to_owned()));
     let mut list = command("llm-models");
     list.args(["openai", "--base-url", "http://llm.test:8000"]).env("HTTP_PROXY", format!("http://{address}"));
@@ -166,6 +176,19 @@ fn a_request_to_an_https_server_goes_through_a_tunnel() {
     assert_eq!(error["kind"], "connect");
     let message = error["message"].as_str().unwrap();
     assert!(message.contains(&format!("through the proxy {address}")) && !message.contains("word"), "{message}");
+}
+
+#[test]
+fn a_tunnel_carries_the_whole_exchange() {
+    let sim = Sim::start("openai", &[]);
+    let front = front(&sim, &["http/1.1"], |_| true);
+    let (address, asked) = proxy(Some(front.url.replace("https://localhost", "127.0.0.1")));
+    let proxy = format!("http://{address}");
+    let certificate = front.certificate.to_str().unwrap();
+    let ran = through("https://llm.test/v1", &[("HTTPS_PROXY", &proxy), ("SSL_CERT_FILE", certificate)]).exits(0);
+    let result = one(&ran);
+    assert_eq!((&result["error"], &result["tokens"]["output"]), (&Value::Null, &json!(12)));
+    assert!(asked.recv().unwrap().starts_with("CONNECT llm.test:443 HTTP/1.1\r\n"));
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn a_search_where_every_request_fails_says_what_they_fail_of() {
     let found = ran.stderr.lines().find(|line| line.contains("nothing was found at 1 at once")).unwrap();
     assert!(found.contains("every request failed: ") && found.contains(&url) && found.contains("refused"), "{found}");
     let point = &ran.of_type("search")[0]["points"][0];
-    assert_eq!((&point["holds"], &point["failed"]), (&false.into(), &100.into()));
+    assert_eq!((&point["passes"], &point["failed"]), (&false.into(), &100.into()));
     assert!(point["reason"].as_str().unwrap().starts_with("every request failed: "), "{point}");
 
     let sim = Sim::start("openai", &["--fault", "http-500", "--tokens", "2"]);

@@ -1,11 +1,10 @@
-//! What real servers answered, word for word, through a socket: recordings that are not part of the package. Where they are
-//! not, the test says so; the same servers as llm-sim speaks them are always tested.
+//! What real servers answered, byte for byte: recordings that are not part of the package. Where they are not, the tests say so; the
+//! exchanges of `testdata/servers`, which are, have the same shapes and are always tested.
 
 use super::one;
-use crate::common::{Ran, command, root, run_with};
+use crate::common::sim::Sim;
+use crate::common::{Ran, command, root, run_with, testdata};
 use serde_json::{Value, json};
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 fn recordings() -> Option<PathBuf> {
@@ -17,64 +16,41 @@ fn recordings() -> Option<PathBuf> {
     Some(folder)
 }
 
-/// A server that answers `GET /PATH` with the recording of that name, and chats with the one called `chat`. A recording holds the
-/// body without its framing: the end of the connection is the end of the answer.
-fn speak(folder: PathBuf, chat: &'static str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut request = vec![0; 1 << 16];
-            let Ok(n) = stream.read(&mut request) else { continue };
-            let line = String::from_utf8_lossy(&request[..n]).lines().next().unwrap_or_default().to_owned();
-            let name = match line.split(' ').nth(1).unwrap_or_default() {
-                "/v1/models" => "models",
-                "/props" => "props",
-                "/health" => "health",
-                "/v1/chat/completions" => chat,
-                _ => "err_404",
-            };
-            let _ = stream.write_all(&unframed(&folder.join(name).with_extension("http")));
-        }
-    });
-    url
+/// A server that answers with the recordings of a folder, and chats with the one called `chat`.
+fn replay(folder: &Path, chat: &str) -> Sim {
+    let made = tempfile::tempdir().unwrap();
+    for (name, request) in [
+        ("models", "GET /v1/models"),
+        ("props", "GET /props"),
+        ("health", "GET /health"),
+        (chat, "POST /v1/chat/completions"),
+    ] {
+        let mut exchange = json!({"about": name, "request": request}).to_string().into_bytes();
+        exchange.push(b'\n');
+        exchange.extend(std::fs::read(folder.join(name).with_extension("http")).unwrap());
+        std::fs::write(made.path().join(name).with_extension("http"), exchange).unwrap();
+    }
+    Sim::start("openai", &["--replay", made.path().to_str().unwrap()])
 }
 
-/// The recording without the headers of a framing that it does not have any more.
-fn unframed(path: &Path) -> Vec<u8> {
-    let bytes = std::fs::read(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
-    let split = |mark: &[u8]| bytes.windows(mark.len()).position(|at| at == mark).map(|at| (at, mark.len()));
-    let (end, mark) = split(b"\r\n\r\n").or_else(|| split(b"\n\n")).unwrap();
-    let head = String::from_utf8_lossy(&bytes[..end]);
-    let framing = ["transfer-encoding", "content-length", "keep-alive", "connection"];
-    let kept = head
-        .lines()
-        .filter(|line| !framing.contains(&line.split(':').next().unwrap_or_default().to_lowercase().as_str()));
-    let head: String = kept.map(|line| format!("{}\r\n", line.trim_end())).collect();
-    let mut out = format!("{head}connection: close\r\n\r\n").into_bytes();
-    out.extend_from_slice(&bytes[end + mark..]);
-    out
-}
-
-fn ask(url: &str, flags: &[&str]) -> Ran {
+fn ask(sim: &Sim) -> Ran {
     let mut command = command("llm-run");
-    command.args(["--source", "openai", "--base-url", url, "--prompt", "hi", "--retries", "0", "--save-text"]);
-    command.args(flags);
+    command.args(["--source", "openai", "--base-url", &sim.url, "--prompt", "hi", "--retries", "0", "--save-text"]);
     run_with(command, "tiny\n")
 }
 
-const SERVERS: [(&str, Option<&str>); 4] = [
-    ("llama-server-0.7.0-debian", Some("llama.cpp")),
-    ("vllm-0.32.0-cpu", Some("vllm")),
-    ("mlx-lm-0.32.2", Some("mlx-lm")),
-    ("litellm-1.106.2-gateway", None),
+/// The recordings, the exchanges of ours of the same server, and what it is recognised as.
+const SERVERS: [(&str, &str, Option<&str>); 4] = [
+    ("llama-server-0.7.0-debian", "llama-cpp", Some("llama.cpp")),
+    ("vllm-0.32.0-cpu", "vllm", Some("vllm")),
+    ("mlx-lm-0.32.2", "mlx-lm", Some("mlx-lm")),
+    ("litellm-1.106.2-gateway", "litellm", None),
 ];
 
 #[test]
-fn what_real_servers_said_is_counted_as_they_counted_it() {
+fn real_answers_are_counted_as_the_servers_count() {
     let Some(folder) = recordings() else { return };
-    for (server, _) in SERVERS {
+    for (server, _, _) in SERVERS {
         for (chat, tokens, source) in [
             ("chat_stream_usage", 12, "usage"),
             ("chat_stream_one_token", 1, "usage"),
@@ -83,43 +59,34 @@ fn what_real_servers_said_is_counted_as_they_counted_it() {
             ("chat", 12, "usage"),
             ("chat_stream", 0, ""),
         ] {
-            let result = one(&ask(&speak(folder.join(server), chat), &[]).exits(0));
+            let result = one(&ask(&replay(&folder.join(server), chat)).exits(0));
             let whole = std::fs::read_to_string(folder.join(server).join(chat).with_extension("http")).unwrap();
-            assert_eq!(result["error"], Value::Null, "{server} {chat}");
-            assert!(!result["text"].as_str().unwrap().is_empty(), "{server} {chat}");
+            let named = format!("{server} {chat}: {result}");
+            assert_eq!(result["error"], Value::Null, "{named}");
+            assert!(!result["text"].as_str().unwrap().is_empty(), "{named}");
             if !source.is_empty() {
-                assert_eq!(
-                    (&result["tokens"]["output"], &result["tokens"]["source"]),
-                    (&json!(tokens), &json!(source)),
-                    "{server} {chat}"
-                );
-                assert!(whole.contains(&result["usage"]["total_tokens"].to_string()), "{server} {chat}");
+                let counted = (&result["tokens"]["output"], &result["tokens"]["source"]);
+                assert_eq!(counted, (&json!(tokens), &json!(source)), "{named}");
+                assert!(whole.contains(&result["usage"]["total_tokens"].to_string()), "{named}");
             }
-            assert_eq!(result["finish_reason"], "length", "{server} {chat}: {result}");
+            assert_eq!(result["finish_reason"], "length", "{named}");
             if chat == "chat_stream_usage" {
-                assert_eq!(
-                    (&result["chunks"]["count"], &result["tokens"]["input"]),
-                    (&json!(12), &json!(18)),
-                    "{server}"
-                );
-                assert_eq!(result["timings"].is_object(), server.starts_with("llama"), "{server}");
+                let counts = (&result["chunks"]["count"], &result["tokens"]["input"]);
+                assert_eq!(counts, (&json!(12), &json!(18)), "{named}");
+                assert_eq!(result["timings"].is_object(), server.starts_with("llama"), "{named}");
             }
             if chat == "chat_stream_logprobs" {
-                let exact = &result["chunks"]["first_tokens"];
-                assert_eq!(exact["exact"], whole.contains(r#""logprobs":{"content""#), "{server}: {exact}");
+                let exact = &result["chunks"]["first_tokens"]["exact"];
+                assert_eq!(exact, whole.contains(r#""logprobs":{"content""#), "{named}");
             }
             let two = result["warnings"].as_array().unwrap().contains(&"several_choices".into());
-            assert_eq!(two, chat == "chat_n2" && !server.starts_with("mlx"), "{server} {chat}: {}", result["warnings"]);
+            assert_eq!(two, chat == "chat_n2" && !server.starts_with("mlx"), "{named}");
         }
         for (chat, word) in [("err_bad_json", "JSON"), ("err_no_messages", "messages"), ("err_404", "ound")] {
             let word = if (server, chat) == ("llama-server-0.7.0-debian", "err_bad_json") { "json" } else { word };
-            let result = one(&ask(&speak(folder.join(server), chat), &[]).exits(1));
-            assert_eq!(result["error"]["kind"], "refused", "{server} {chat}");
-            assert!(
-                result["error"]["message"].as_str().unwrap().contains(word),
-                "{server} {chat}: {}",
-                result["error"]
-            );
+            let error = &one(&ask(&replay(&folder.join(server), chat)).exits(1))["error"];
+            assert_eq!(error["kind"], "refused", "{server} {chat}");
+            assert!(error["message"].as_str().unwrap().contains(word), "{server} {chat}: {error}");
         }
     }
 }
@@ -127,16 +94,51 @@ fn what_real_servers_said_is_counted_as_they_counted_it() {
 #[test]
 fn real_servers_are_recognised_by_what_they_list() {
     let Some(folder) = recordings() else { return };
-    for (server, name) in SERVERS {
+    for (server, _, name) in SERVERS {
         let mut list = command("llm-models");
-        list.args(["openai", "--base-url", &speak(folder.join(server), "chat")]);
+        let sim = replay(&folder.join(server), "chat");
+        list.args(["openai", "--base-url", &sim.url]);
         let models = run_with(list, "").exits(0).of_type("model");
         assert_eq!(models[0].get("server").and_then(Value::as_str), name, "{server}: {models:?}");
         if server.starts_with("llama") {
-            let told = ["parameters", "quantization", "context_length", "loaded_context_length", "size_bytes"];
-            let told: Vec<&Value> = told.iter().map(|field| &models[0][field]).collect();
-            assert_eq!(told, [&json!("598K"), &json!("F32"), &json!(8192), &json!(2048), &json!(2_393_344)]);
+            let fields = ["parameters", "quantization", "context_length", "loaded_context_length", "size_bytes"];
+            let values: Vec<&Value> = fields.iter().map(|field| &models[0][field]).collect();
+            assert_eq!(values, [&json!("598K"), &json!("F32"), &json!(8192), &json!(2048), &json!(2_393_344)]);
             assert_eq!(models[0]["server_version"], "b11669-Debian");
         }
+    }
+}
+
+/// The events of a stream: what each has of role, text, finish, usage and the rest; what is repeated once.
+fn shape(stream: &str) -> Vec<String> {
+    let event = |data: &str| {
+        let Ok(event) = serde_json::from_str::<Value>(data) else { return data.to_owned() };
+        let choice = &event["choices"][0];
+        let delta = &choice["delta"];
+        let has = [
+            ("no-choice", choice.is_null()),
+            ("role", delta["role"].is_string()),
+            ("null", delta.get("content").is_some_and(Value::is_null)),
+            ("text", delta["content"].as_str().is_some_and(|text| !text.is_empty())),
+            ("finish", choice["finish_reason"].is_string()),
+            ("usage", event["usage"].is_object()),
+            ("timings", event["timings"].is_object()),
+            ("fingerprint", event["system_fingerprint"].is_string()),
+            ("whole", event["object"] == "chat.completion"),
+        ];
+        has.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect::<Vec<_>>().join("+")
+    };
+    let mut shape: Vec<String> = stream.lines().filter_map(|line| line.strip_prefix("data: ")).map(event).collect();
+    shape.dedup();
+    shape
+}
+
+#[test]
+fn own_exchanges_have_the_shape_of_real_ones() {
+    let Some(folder) = recordings() else { return };
+    for (real, own, _) in SERVERS {
+        let real = std::fs::read_to_string(folder.join(real).join("chat_stream_usage.http")).unwrap();
+        let own = std::fs::read_to_string(testdata("servers").join(own).join("stream.http")).unwrap();
+        assert_eq!(shape(&own), shape(&real), "{own}");
     }
 }

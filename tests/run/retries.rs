@@ -1,13 +1,24 @@
 //! What may be tried again, how long is waited before, and what is never sent twice.
 
 use super::openrouter::FINCH;
-use super::{ask, asked, asking, one};
+use super::tls::{Front, front};
+use super::{ask, asking, one, spawned};
 use crate::common::sim::Sim;
-use crate::common::{Ran, run_with, signal};
+use crate::common::{Ran, run_with, signal, testdata};
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
+
+/// An OpenRouter that refuses the model: a fault of the simulated one, or a recorded exchange.
+fn refusing(fault: &str) -> (Sim, String) {
+    let recorded = testdata("servers/openrouter").join(fault).with_extension("http");
+    if recorded.exists() {
+        let sim = Sim::start("openrouter", &["--replay", recorded.to_str().unwrap()]);
+        return (sim, format!("{FINCH}-{fault}"));
+    }
+    (Sim::start("openrouter", &["--fault", fault]), FINCH.to_owned())
+}
 
 #[test]
 fn only_what_may_help_is_tried_again_and_as_the_server_asks() {
@@ -25,8 +36,8 @@ fn only_what_may_help_is_tried_again_and_as_the_server_asks() {
         ("truncate", "truncated", 200, 0, "without an end"),
         ("close", "protocol", 0, 0, "without an answer"),
     ] {
-        let sim = Sim::start("openrouter", &["--fault", fault]);
-        let ran = ask(&sim, "openrouter", FINCH, &["--retries", "1"]).exits(1);
+        let (sim, model) = refusing(fault);
+        let ran = ask(&sim, "openrouter", &model, &["--retries", "1"]).exits(1);
         let result = one(&ran);
         assert_eq!(result["error"]["kind"], kind, "{fault}: {result}");
         assert_eq!(result["error"]["status"].as_u64().unwrap_or(0), status, "{fault}: {result}");
@@ -121,12 +132,18 @@ fn every_status_and_every_word_for_it_is_taken_as_it_is_meant() {
 
 #[test]
 fn a_wait_is_what_the_server_asks_and_never_less() {
-    for (fault, least, most) in [("unavailable", 1.0, 1.2), ("own-rate-limit", 0.5, 1.2), ("rate-limit", 1.0, 1.2)] {
-        let sim = Sim::start("openrouter", &["--fault", &format!("{fault}:1x")]);
-        let result = one(&ask(&sim, "openrouter", FINCH, &[]).exits(0));
+    let unavailable = r#"{"error":{"message":"moment","availability":{"retryable":true,"retry_after":1}}}"#;
+    let recovering = once(503, "content-type: application/json\r\n", unavailable);
+    let limits = ["own-rate-limit:1x", "rate-limit:1x"].map(|fault| Sim::start("openrouter", &["--fault", fault]));
+    for (fault, least, url) in [
+        ("unavailable", 1.0, &recovering),
+        ("own-rate-limit", 0.5, &limits[0].url),
+        ("rate-limit", 1.0, &limits[1].url),
+    ] {
+        let result = one(&run_with(asking(url, "openrouter", &[]), format!("{FINCH}\n")).exits(0));
         let attempt = &result["attempts"][0];
         let wait = attempt["wait_seconds"].as_f64().unwrap();
-        assert!((least..=most).contains(&wait), "{fault}: waited {wait}");
+        assert!((least..=1.2).contains(&wait), "{fault}: waited {wait}");
         assert!(attempt["error"].as_str().unwrap().len() > 5, "{attempt}");
         assert!(
             result["timing_seconds"]["end"].as_f64().unwrap() < 0.9,
@@ -137,8 +154,9 @@ fn a_wait_is_what_the_server_asks_and_never_less() {
 
 #[test]
 fn an_error_before_the_first_token_of_a_plain_answer_is_tried_again_too() {
-    let sim = Sim::start("openrouter", &["--fault", "error-before-token:1x"]);
-    let result = one(&ask(&sim, "openrouter", FINCH, &["--no-stream"]).exits(0));
+    let failed = r#"{"choices":[{"message":{"content":""},"finish_reason":"error","error":{"code":502,"message":"Provider disconnected"}}]}"#;
+    let url = once(200, "content-type: application/json\r\n", failed);
+    let result = one(&run_with(asking(&url, "openrouter", &["--no-stream"]), format!("{FINCH}\n")).exits(0));
     assert_eq!(result["attempts"][0]["error"], "Provider disconnected", "{result}");
 }
 
@@ -172,42 +190,33 @@ fn no_connection_is_tried_again() {
     assert_eq!((&result["error"]["kind"], result["attempts"].as_array().unwrap().len()), (&"connect".into(), 1));
 }
 
-/// What goes between llm-run and a server that fails: the first connection is handed on until the server has answered, and of those
-/// after it nothing is ever heard.
-fn only_once(sim: &Sim) -> (String, Receiver<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let to = sim.url.trim_start_matches("http://").to_owned();
-    let (say, came_again) = channel();
-    std::thread::spawn(move || {
-        let (mut outside, _) = listener.accept().unwrap();
-        let mut inside = TcpStream::connect(to).unwrap();
-        let (mut from, mut into) = (outside.try_clone().unwrap(), inside.try_clone().unwrap());
-        std::thread::spawn(move || std::io::copy(&mut from, &mut into));
-        // Long after the answer, and before the next try, which is a second away.
-        inside.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-        let _ = std::io::copy(&mut inside, &mut outside);
-        let _ = (outside.shutdown(Shutdown::Both), inside.shutdown(Shutdown::Both));
-        let silent = listener.accept().unwrap();
-        let _ = say.send(());
-        std::thread::sleep(Duration::from_secs(30));
-        drop(silent);
-    });
-    (url, came_again)
+/// A server that closes idle connections, behind TLS that is spoken on the first connection alone: the handshake of the next try
+/// never ends. Says when that try has connected.
+fn tls_once(sim: &Sim) -> (Front, Receiver<()>) {
+    let (sender, came_again) = channel();
+    let serves = move |number| {
+        if number > 0 {
+            let _ = sender.send(());
+        }
+        number == 0
+    };
+    (front(sim, &["http/1.1"], serves), came_again)
 }
 
 #[test]
-fn a_try_that_waits_for_its_connection_ends_at_the_first_signal_and_does_not_take_those_before_it_along() {
+fn a_signal_ends_a_try_that_still_connects_and_keeps_the_first() {
     for (fault, tries, kind, status) in
         [("unavailable", "2", "server", Some(503)), ("own-rate-limit", "1", "rate_limit", Some(429))]
     {
-        let sim = Sim::start("openrouter", &["--fault", fault]);
-        let (url, came_again) = only_once(&sim);
+        // The next try is a second away.
+        let (sim, model) = refusing(fault);
+        let (front, came_again) = tls_once(&sim);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
-        // The connection of HTTP/2 is there when the server has greeted.
-        let flags = ["--http2", "--retries", tries, "--connect-timeout", "100s", "--grace", "100s"];
-        let child = asked(&url, "openrouter", FINCH, &[&flags[..], &["-o", path.to_str().unwrap()]].concat());
+        let flags = ["--retries", tries, "--connect-timeout", "100s", "--grace", "100s", "-o", path.to_str().unwrap()];
+        let mut command = asking(&front.url, "openrouter", &flags);
+        command.env("SSL_CERT_FILE", &front.certificate);
+        let child = spawned(command, &model);
         came_again.recv_timeout(Duration::from_secs(20)).unwrap();
         let began = Instant::now();
         signal(&child, "INT");

@@ -1,4 +1,4 @@
-//! `--search`: the highest load that holds, against servers whose knee is known; and what each level says of itself.
+//! `--search`: the highest load that passes, against servers whose knee is known; and what each level says of itself.
 
 use super::{ask, asked};
 use crate::common::sim::Sim;
@@ -35,7 +35,7 @@ fn the_most_at_once_that_a_server_with_four_slots_holds_is_four() {
     assert_eq!((&search["highest_passing"], &search["lowest_failing"]), (&json!(4.0), &json!(5.0)), "{search}");
     let tried: Vec<f64> = search["points"].as_array().unwrap().iter().map(|p| p["load"].as_f64().unwrap()).collect();
     assert_eq!(tried, [2.0, 4.0, 8.0, 6.0, 5.0]);
-    assert!(ran.stderr.contains("holds up to 4 at once, and no more at 5 at once (5 points)"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("passes up to 4 at once, and no more at 5 at once (5 points)"), "{}", ran.stderr);
     // The points are ordinary results and levels.
     let results = ran.of_type("result");
     assert_eq!(results.len(), 16 * 5);
@@ -54,7 +54,7 @@ fn the_highest_rate_is_found_that_a_server_can_work_off() {
     let search = found(&ran);
     assert_eq!((&search["highest_passing"], &search["lowest_failing"]), (&json!(8.0), &json!(16.0)), "{search}");
     assert!(ran.of_type("result").iter().all(|result| result["concurrency"].is_null()));
-    assert!(ran.stderr.contains("8/s: ttft_p50<400ms holds: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("8/s: ttft_p50<400ms passes: "), "{}", ran.stderr);
 }
 
 #[test]
@@ -80,10 +80,10 @@ fn a_server_that_never_or_always_holds_is_told_so() {
     let flags = ["--concurrency", "1..4", "--requests", "10"];
     let never = seek(&sim, &[&flags[..], &["--search", "ttft_p50<10ms"]].concat()).exits(1);
     assert_eq!((&found(&never)["outcome"], &found(&never)["highest_passing"]), (&"none_passed".into(), &Value::Null));
-    assert!(never.stderr.contains("does not hold even at 1 at once"), "{}", never.stderr);
+    assert!(never.stderr.contains("fails even at 1 at once"), "{}", never.stderr);
     let always = seek(&sim, &[&flags[..], &["--search", "ttft_p50<20s"]].concat()).exits(0);
     assert_eq!((&found(&always)["outcome"], &found(&always)["highest_passing"]), (&"all_passed".into(), &json!(4.0)));
-    assert!(always.stderr.contains("holds up to 4 at once, the most that was to be tried"), "{}", always.stderr);
+    assert!(always.stderr.contains("passes up to 4 at once, the most that was to be tried"), "{}", always.stderr);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn failures_break_what_is_searched_and_are_no_failure_of_the_search() {
     let search = found(&ran);
     let point = &search["points"][0];
     assert_eq!(
-        (&search["outcome"], &point["holds"], &point["requests"]),
+        (&search["outcome"], &point["passes"], &point["requests"]),
         (&"none_passed".into(), &false.into(), &20.into())
     );
     assert!(point["failed"].as_u64().unwrap() > 5, "{point}");
@@ -112,7 +112,7 @@ fn too_few_to_tell_is_refused_or_run_longer_and_told_with_their_number() {
     let longer = seek(&sim, &[&flags[..], &["--search", "ttft_p50<5s"]].concat()).exits(0);
     let point = &found(&longer)["points"][0];
     assert_eq!(
-        (&point["parts"], &point["requests"], &point["holds"]),
+        (&point["parts"], &point["requests"], &point["passes"]),
         (&2.into(), &10.into(), &true.into()),
         "{point}"
     );
@@ -224,7 +224,7 @@ fn a_rate_that_the_server_does_not_keep_up_with_does_not_hold_however_the_condit
     let search = found(&ran);
     assert_eq!((&search["outcome"], &search["lowest_failing"]), (&"none_passed".into(), &json!(36.0)), "{search}");
     let point = &search["points"][0];
-    assert_eq!((&point["holds"], &point["values"][0]["holds"]), (&false.into(), &true.into()), "{point}");
+    assert_eq!((&point["passes"], &point["values"][0]["passes"]), (&false.into(), &true.into()), "{point}");
     let queue = &point["queue"];
     assert_eq!(queue["grows"], true, "{point}");
     let number = |name: &str| queue[name].as_f64().unwrap();
@@ -233,12 +233,12 @@ fn a_rate_that_the_server_does_not_keep_up_with_does_not_hold_however_the_condit
     assert!(number("ttft_last_third_seconds") > 1.5 * number("ttft_first_third_seconds"), "{queue}");
     let reason = point["reason"].as_str().unwrap();
     assert!(reason.contains("/s ended: the queue still grows"), "{reason}");
-    assert!(ran.stderr.contains(&format!("36/s: {reason}; ttft_p90<60s holds: ")), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("36/s: {reason}; ttft_p90<60s passes: ")), "{}", ran.stderr);
 
     let ran = at("8..8").exits(0);
     let point = &found(&ran)["points"][0];
     assert_eq!(
-        (&point["holds"], &point["queue"]["grows"], &point["reason"]),
+        (&point["passes"], &point["queue"]["grows"], &point["reason"]),
         (&true.into(), &false.into(), &Value::Null)
     );
     assert!(!ran.stderr.contains("queue"), "{}", ran.stderr);

@@ -1,4 +1,4 @@
-//! Servers behind TLS: which HTTP is agreed on in the handshake, and what is said where none can be.
+//! Servers behind TLS: HTTP/1.1 whatever else they offer, and clear errors where the handshake fails.
 
 use super::{asking, one};
 use crate::common::sim::Sim;
@@ -11,18 +11,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
 
-/// What stands before a server and speaks TLS for it, as nginx or Caddy do; it ends with the test.
-struct Front {
-    url: String,
-    /// The certificate that whoever is to trust it must know.
-    certificate: PathBuf,
+/// A reverse proxy that speaks TLS for a server, as nginx or Caddy do; it ends with the test.
+pub(super) struct Front {
+    pub url: String,
+    /// The certificate for a client to trust.
+    pub certificate: PathBuf,
     _folder: tempfile::TempDir,
     _runtime: tokio::runtime::Runtime,
 }
 
-/// Offers these protocols in the handshake (ALPN), and hands on what comes.
-fn front(sim: &Sim, offers: &[&str]) -> Front {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// Offers these protocols in the handshake (ALPN), and forwards what comes. Of the connections, numbered from 0, it serves those that
+/// `serves` says; the others stay open, and nothing is ever sent on them.
+pub(super) fn front(sim: &Sim, offers: &[&str], serves: impl Fn(usize) -> bool + Send + 'static) -> Front {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "llm.test".to_owned()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let certificate = folder.path().join("certificate.pem");
     std::fs::write(&certificate, made.cert.pem()).unwrap();
@@ -37,7 +38,13 @@ fn front(sim: &Sim, offers: &[&str]) -> Front {
     let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
     let to = sim.url.trim_start_matches("http://").to_owned();
     runtime.spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
+        let mut silent = Vec::new();
+        for number in 0.. {
+            let (socket, _) = listener.accept().await.unwrap();
+            if !serves(number) {
+                silent.push(socket);
+                continue;
+            }
             let (acceptor, to) = (acceptor.clone(), to.clone());
             tokio::spawn(async move {
                 let Ok(mut outside) = acceptor.accept(socket).await else { return };
@@ -58,55 +65,55 @@ fn ask(front: &Front, trusts: bool, flags: &[&str]) -> Ran {
 }
 
 #[test]
-fn http2_is_agreed_on_in_the_handshake_and_only_where_it_was_asked_for() {
+fn https_speaks_http1_whatever_else_is_offered() {
     let sim = Sim::start("openai", &["--ttft", "50ms"]);
-    for offers in [&["h2"][..], &["h2", "http/1.1"], &["http/1.1", "h2"]] {
-        let front = front(&sim, offers);
-        let flags = ["--http2", "--threads", "1", "--concurrency", "3", "--requests", "6", "--retries", "0"];
+    for offers in [&["http/1.1"][..], &["h2", "http/1.1"], &[]] {
+        let front = front(&sim, offers, |_| true);
+        let flags = ["--threads", "1", "--concurrency", "3", "--requests", "6", "--retries", "0"];
         let results = ask(&front, true, &flags).exits(0).of_type("result");
         assert_eq!(results.len(), 6);
         for result in &results {
-            assert_eq!(
-                (&result["error"], &result["tokens"]["output"]),
-                (&Value::Null, &json!(12)),
-                "{offers:?}: {result}"
-            );
-            assert_eq!(result["http_version"], "2", "{offers:?}: {result}");
+            let got = (&result["error"], &result["tokens"]["output"]);
+            assert_eq!(got, (&Value::Null, &json!(12)), "{offers:?}: {result}");
             assert!(result["ttft_seconds"].as_f64().unwrap() > 0.045, "{offers:?}: {result}");
         }
         let opened = results.iter().filter(|result| result["timing_seconds"]["connect"].is_f64()).count();
-        assert_eq!(opened, 1, "{offers:?}: one connection for all");
-    }
-    for offers in [&["http/1.1"][..], &["h2", "http/1.1"], &[]] {
-        let result = one(&ask(&front(&sim, offers), true, &["--retries", "0"]).exits(0));
-        assert_eq!((&result["tokens"]["output"], result.get("http_version")), (&json!(12), None), "{offers:?}");
+        assert_eq!(opened, 3, "{offers:?}: a connection for each stream, and all of them kept");
     }
 }
 
 #[test]
-fn a_server_that_agrees_to_http1_only_is_refused_with_that_word_and_not_asked_again() {
+fn a_server_with_http2_only_is_a_clear_error() {
     let sim = Sim::start("openai", &[]);
-    for offers in [&["http/1.1"][..], &[]] {
-        let result = one(&ask(&front(&sim, offers), true, &["--http2", "--retries", "1"]).exits(2));
-        let message = result["error"]["message"].as_str().unwrap();
-        assert!(message.contains("does not speak HTTP/2: leave --http2 out"), "{offers:?}: {message}");
-        assert_eq!(
-            (&result["error"]["kind"], result.get("attempts")),
-            (&json!("connect"), None),
-            "{offers:?}: {result}"
-        );
-        assert_eq!(result.get("http_version"), None);
-    }
+    let result = one(&ask(&front(&sim, &["h2"], |_| true), true, &["--retries", "1"]).exits(2));
+    let message = result["error"]["message"].as_str().unwrap();
+    assert!(message.contains("the server does not speak HTTP/1.1: put a reverse proxy"), "{message}");
+    assert!(message.contains("https://localhost:"), "{message}");
+    assert_eq!((&result["error"]["kind"], result.get("attempts")), (&json!("connect"), None), "{result}");
 }
 
 #[test]
-fn a_certificate_that_nobody_here_knows_is_not_trusted() {
+fn an_unknown_certificate_is_not_trusted() {
     let sim = Sim::start("openai", &[]);
-    for flags in [&[][..], &["--http2"]] {
-        let result =
-            one(&ask(&front(&sim, &["h2", "http/1.1"]), false, &[flags, &["--retries", "0"]].concat()).exits(2));
-        let message = result["error"]["message"].as_str().unwrap();
-        assert!(message.contains("certificate") && message.contains("https://localhost:"), "{message}");
-        assert_eq!(result["error"]["kind"], "connect");
-    }
+    let front = front(&sim, &["h2", "http/1.1"], |_| true);
+    let result = one(&ask(&front, false, &["--retries", "0"]).exits(2));
+    let message = result["error"]["message"].as_str().unwrap();
+    assert!(message.contains("certificate") && message.contains("https://localhost:"), "{message}");
+    assert_eq!(result["error"]["kind"], "connect");
+}
+
+/// TLS reads of its own (a ticket, the alert that ends it) must not pass for the beginning of a response.
+#[test]
+fn a_kept_tls_connection_that_dies_is_replaced() {
+    let sim = Sim::start("openai", &["--fault", "close-reused", "--ttft", "80ms"]);
+    let front = front(&sim, &["http/1.1"], |_| true);
+    let ran = ask(&front, true, &["--repeat", "4", "--retries", "0"]).exits(0);
+    let results = ran.of_type("result");
+    assert!(results.iter().all(|result| result["error"].is_null() && result.get("attempts").is_none()), "{results:?}");
+    let died = |result: &&Value| {
+        let warnings = result["warnings"].as_array();
+        warnings.is_some_and(|words| words.contains(&"reused_connection_died".into()))
+    };
+    assert_eq!(results.iter().filter(died).count(), 1, "{results:?}");
+    assert_eq!(ran.of_type("start").len(), 5, "one request is sent twice");
 }

@@ -141,12 +141,7 @@ fn check(kind: Kind, answer: &Answer) {
         // How late is told by the run's own tests.
         Kind::Cold => complete(),
         // OpenRouter's own, in openrouter.rs.
-        Kind::NoCredit
-        | Kind::Moderation
-        | Kind::OwnRateLimit
-        | Kind::Unavailable
-        | Kind::NoEndpoints
-        | Kind::ErrorBeforeToken
+        Kind::OwnRateLimit
         | Kind::ProviderFailover
         | Kind::IgnorePin
         | Kind::CachedPrompt

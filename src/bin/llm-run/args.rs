@@ -146,7 +146,6 @@ impl Cli {
             save_text: self.keep.save_text,
             save_stream: self.keep.save_stream,
             threads: self.load.threads(),
-            http2: self.load.http2.map(|streams| streams as usize),
         })
     }
 

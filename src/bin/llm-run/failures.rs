@@ -44,7 +44,7 @@ impl Failures {
         let (endpoint, kind, message) = (outcome.endpoint.clone(), why.kind, why.message.clone());
         self.kinds.push(Kind { endpoint, kind, message, times: 1 });
         let said = outcome.errors.generation.as_deref().unwrap_or(&why.message);
-        Some(format!("{}: request {}: {}: {said}", outcome.model, outcome.id, why.kind.name()))
+        Some(format!("{}: request {}: {}: {said}", outcome.model, outcome.id, why.kind))
     }
 
     /// How often those came that came more than once, a line for each.
@@ -52,7 +52,7 @@ impl Failures {
         let line = |kind: &Kind| {
             let place = kind.endpoint.as_ref().filter(|place| !kind.message.contains(place.as_str()));
             let place = place.map_or_else(String::new, |place| format!("{place}: "));
-            format!("{} requests failed so: {place}{}: {}", kind.times, kind.kind.name(), kind.message)
+            format!("{} requests failed so: {place}{}: {}", kind.times, kind.kind, kind.message)
         };
         let others =
             (self.others > 0).then(|| format!("{} requests failed in other ways: see the records", self.others));

@@ -86,8 +86,7 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         SearchOver::Rate => search.at_most,
     });
     let wanted = searched.or(settings.levels.iter().map(|level| level.at_most(left)).max()).unwrap_or(1) + 32;
-    if let Some(allowed) = cli::allow_many_connections().filter(|allowed| *allowed < wanted && settings.http2.is_none())
-    {
+    if let Some(allowed) = cli::allow_many_connections().filter(|allowed| *allowed < wanted) {
         // What this machine cannot open would be taken for what the server cannot hold.
         if settings.search.as_ref().is_some_and(|search| search.over == SearchOver::Concurrency) {
             anyhow::bail!(

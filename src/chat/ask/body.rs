@@ -1,13 +1,12 @@
 //! The answer behind its head, read to its end. What happens here happens with every piece of every stream.
 
-use super::Limits;
 use super::alarm::{Alarm, Late};
+use super::limits::{Limits, cancelled};
 use crate::chat::Dialect;
 use crate::chat::answer::{Answer, Arrival};
 use crate::chat::reader::{Form, Reader};
 use crate::clock;
-use crate::http::wire::{Connection, Read};
-use crate::http::{broken_off, failure_of};
+use crate::http::{Connection, ReadStamp, failure_of, interrupted};
 use crate::record::{Failure, FailureKind};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -27,10 +26,8 @@ pub struct Body<P, C> {
     alarm: Alarm,
     on_piece: P,
     cancelled: C,
-    /// The read that brought the head, the last one that brought something of the answer, and how many of them there were.
-    head_read: Read,
-    latest: Read,
-    of_stream: u64,
+    /// The read that completed the head.
+    head_read: ReadStamp,
     /// The last piece that was no comment, in monotonic nanoseconds, and the moment to which such nanoseconds are counted.
     last_piece_ns: u64,
     began_ns: u64,
@@ -40,8 +37,8 @@ pub struct Body<P, C> {
     status: u16,
 }
 
-/// An answer that was read, as far as it came.
-pub struct Came {
+/// A body that was read, as far as it came.
+pub struct BodyResult {
     /// The connection it came on.
     pub connection: Connection,
     /// Whether that can carry another request.
@@ -77,8 +74,6 @@ impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
             on_piece,
             cancelled,
             head_read,
-            latest: head_read,
-            of_stream: 1,
             last_piece_ns: began_ns,
             began_ns,
             began: Instant::now(),
@@ -98,23 +93,21 @@ impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
             let answer = &mut self.answer;
             let before = (answer.first_event, answer.chunks.len(), answer.progress);
             let mut forward = false;
-            let mut take = |read: Read, bytes: &[u8]| {
-                self.of_stream += u64::from(read.number != self.latest.number);
-                self.latest = read;
+            let mut take = |read: ReadStamp, bytes: &[u8]| {
                 forward |= self.reader.take(answer, Arrival { ns: read.ns, read: read.number }, bytes);
             };
-            let Poll::Ready(piece) = self.connection.poll_piece(cx, &mut take) else {
+            let Poll::Ready(piece) = self.connection.poll_body(cx, &mut take) else {
                 return self.poll_limits(cx, busy).map(Err);
             };
             busy = true;
             if forward || before != (answer.first_event, answer.chunks.len(), answer.progress) {
-                self.last_piece_ns = self.last().ns;
+                self.last_piece_ns = self.connection.last_read().ns;
             }
             if (self.answer.chunks.len(), self.answer.progress) != (before.1, before.2) {
                 (self.on_piece)(&self.answer);
             }
             if self.answer.bytes() + self.reader.held() > self.limits.text_bytes {
-                return Poll::Ready(Err(too_large(self.status, self.limits)));
+                return Poll::Ready(Err(self.limits.too_large(self.status)));
             }
             match piece {
                 Ok(true) => {}
@@ -127,7 +120,7 @@ impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
                     self.answer.said.warnings.insert("cut_after_the_end");
                     break;
                 }
-                Err(why) => return Poll::Ready(Err(broken_off(&why))),
+                Err(error) => return Poll::Ready(Err(interrupted(&error))),
             }
         }
         Poll::Ready(Ok(()))
@@ -141,18 +134,13 @@ impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
         let since = Duration::from_nanos(self.last_piece_ns.saturating_sub(self.began_ns));
         let wait = self.deadline.min(self.began + since + self.limits.idle);
         let past = if busy { self.alarm.poll_past_when_busy(cx, wait) } else { self.alarm.poll_past(cx, wait) };
-        past.map(|Late| late(self.deadline, self.limits, "in the middle of the answer"))
-    }
-
-    /// The last read of the connection; of one that other streams share, the last that was for this one.
-    fn last(&self) -> Read {
-        if self.connection.is_http2() { self.latest } else { self.connection.last_read() }
+        past.map(|Late| self.limits.timed_out(self.deadline, "in the middle of the answer"))
     }
 
     /// What came until the end, or until `outcome` ended it; reads what is left of the transfer.
-    pub async fn finish(mut self, outcome: Result<(), Failure>) -> Came {
-        let last = self.last();
-        let reads = if self.connection.is_http2() { self.of_stream } else { last.number - self.head_read.number + 1 };
+    pub async fn finish(mut self, outcome: Result<(), Failure>) -> BodyResult {
+        let last = self.connection.last_read();
+        let reads = last.number - self.head_read.number + 1;
         let Self { mut connection, mut answer, .. } = self;
         let mut end_ns = last.ns;
         if let Err(failure) = outcome {
@@ -160,18 +148,18 @@ impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
                 // It broke now, whenever its last piece came.
                 end_ns = clock::mono_ns();
             }
-            return Came { connection, reusable: false, answer, reads, end_ns, outcome: Err(failure) };
+            return BodyResult { connection, reusable: false, answer, reads, end_ns, outcome: Err(failure) };
         }
         let mut reusable = !answer.said.warnings.contains("cut_after_the_end");
         if answer.ended {
             // What is left is the end of the transfer, and it is not the model's time.
-            let mut nobody = |_: Read, _: &[u8]| ();
-            let rest = async { while let Ok(true) = poll_fn(|cx| connection.poll_piece(cx, &mut nobody)).await {} };
+            let mut ignore = |_: ReadStamp, _: &[u8]| ();
+            let rest = async { while let Ok(true) = poll_fn(|cx| connection.poll_body(cx, &mut ignore)).await {} };
             reusable = timeout(LAST_BYTES, rest).await.is_ok();
         }
-        let at = Arrival { ns: end_ns, read: self.latest.number };
+        let at = Arrival { ns: end_ns, read: last.number };
         let outcome = over(&mut answer, self.status, &mut self.reader, at);
-        Came { connection, reusable: reusable && outcome.is_ok(), answer, reads, end_ns, outcome }
+        BodyResult { connection, reusable: reusable && outcome.is_ok(), answer, reads, end_ns, outcome }
     }
 }
 
@@ -215,28 +203,4 @@ fn judge(answer: &mut Answer, status: u16, reader: &Reader) -> Result<(), Failur
         return failed(FailureKind::Truncated, "the stream stopped without an end".into());
     }
     Ok(())
-}
-
-/// The failure of a request that is not waited for any longer.
-pub fn cancelled() -> Failure {
-    let message = "cancelled before its end".into();
-    Failure { kind: FailureKind::Cancelled, status: None, message, retryable: true }
-}
-
-fn too_large(status: u16, limits: Limits) -> Failure {
-    let message = format!("the answer is larger than {} bytes: --max-answer-bytes sets the limit", limits.text_bytes);
-    Failure { kind: FailureKind::TooLarge, status: Some(status), message, retryable: false }
-}
-
-/// The failure of a request that took too long.
-pub fn late(deadline: Instant, limits: Limits, when: &str) -> Failure {
-    let (kind, message) = if Instant::now() >= deadline {
-        (FailureKind::Timeout, format!("no end within {:?} ({when}): --timeout sets the limit", limits.total))
-    } else {
-        (
-            FailureKind::IdleTimeout,
-            format!("nothing came for {:?} ({when}): --idle-timeout sets the limit", limits.idle),
-        )
-    };
-    Failure { kind, status: None, message, retryable: true }
 }

@@ -48,11 +48,11 @@ fn load(from: f64, to: f64) -> Value {
 
 fn sampler(boot: &str, interval: f64) -> Value {
     json!({"type": "sampler", "v": 1, "event": "start", "tool": {"name": "s", "version": "0"}, "ts": T, "mono": 0.0,
-        "boot": boot, "sources": ["m"], "total_domain": "cpu", "interval_seconds": interval})
+        "boot": boot, "meters": ["m"], "total_domain": "cpu", "interval_seconds": interval})
 }
 
 fn window(at: f64, length: f64, watts: f64) -> Value {
-    json!({"type": "power", "v": 1, "ts": T + at, "mono": at, "seq": 1, "source": "m", "kind": "window",
+    json!({"type": "power", "v": 1, "ts": T + at, "mono": at, "seq": 1, "meter": "m", "kind": "window",
         "window_seconds": length, "watts": {"cpu": watts}})
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 fn power(kind: &str, source: &str, ts: f64, watts: serde_json::Value, joules: serde_json::Value) -> PowerSample {
     let line = json!({
-        "type": "power", "v": 1, "ts": ts, "seq": 1, "source": source, "kind": kind, "window_seconds": 1.0,
+        "type": "power", "v": 1, "ts": ts, "seq": 1, "meter": source, "kind": kind, "window_seconds": 1.0,
         "watts": watts, "joules": joules,
     });
     match record::read(&line.to_string()).map(|record| Sampling::default().sample(record)) {
@@ -24,7 +24,7 @@ fn windows(meters: &mut Meters, stream: usize, watts: &serde_json::Value) {
 fn named(meters: &mut Meters, stream: usize, total: &str) {
     let line = json!({
         "type": "sampler", "v": 1, "event": "start", "tool": {"name": "x", "version": "0"}, "ts": 0.0,
-        "sources": ["m"], "total_domain": total,
+        "meters": ["m"], "total_domain": total,
     });
     match record::read(&line.to_string()) {
         Ok(Record::Sampler(sampler)) => meters.sampler(stream, &sampler),
@@ -87,7 +87,7 @@ fn a_domain_that_several_meters_read_is_taken_from_the_counter_and_never_added()
     }
     let drawn = meters.drawn(&Piece::whole(2.0, 4.0));
     assert_eq!(drawn.total.unwrap().energy, 100.0);
-    assert_eq!(watts(&drawn.domains[0].1), Watts { avg: 50.0, min: 51.0, max: 51.0, samples: 2 });
+    assert_eq!(watts(&drawn.domains[0].1), Watts { avg: 50.0, min: 51.0, max: 51.0, samples: Some(2) });
     assert_eq!((drawn.domains[0].0, drawn.meters), ("gpu0", vec!["nvml"]));
 }
 

@@ -1,91 +1,98 @@
-//! Why a request failed, and the tries before the one that counts.
+//! Errors of a request and its failed attempts.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+use strum::{Display, IntoStaticStr};
 
-/// A try before the one that counts.
+/// A failed attempt before the one that the result describes.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempt {
-    /// The HTTP status, where there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// HTTP status, where a response came.
     pub status: Option<u16>,
-    /// Why it did not count.
+    /// Why the attempt failed.
+    #[serde(default)]
     pub error: String,
-    /// How long was waited after it.
-    pub wait_seconds: f64,
+    /// Delay before the next attempt.
+    pub wait_seconds: Option<f64>,
 }
 
 /// Errors as sentences.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Errors {
-    /// Why the model did not load; null when it did, or was not loaded by us.
-    #[serde(default)]
+    /// Why the model load failed; null when it succeeded, or llm-run did not load the model.
+    #[serialize_always]
     pub load: Option<String>,
-    /// Why the request failed; null when it did not.
-    #[serde(default)]
+    /// Why the request failed; null when it succeeded.
+    #[serialize_always]
     pub generation: Option<String>,
 }
 
 /// Why a request failed.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
-    /// What kind of failure it is.
+    /// Kind of failure.
+    #[serde(default)]
     pub kind: FailureKind,
-    /// The HTTP status, where there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// HTTP status, where a response came.
     pub status: Option<u16>,
-    /// What the server, or the system, said. Secrets are never in it.
+    /// Message of the server or the operating system, without secrets.
+    #[serde(default)]
     pub message: String,
     /// Whether the same request may succeed later.
+    #[serde(default)]
     pub retryable: bool,
 }
 
-/// Kinds of failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+/// Kind of failure.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    Display,
+    IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum FailureKind {
-    /// No connection: refused, unreachable, no such host, TLS.
+    /// No connection: refused, unreachable, unknown host, TLS error.
     Connect,
-    /// The whole request took too long.
+    /// Timeout of the whole request.
     Timeout,
-    /// Nothing came for too long.
+    /// Timeout before the first chunk or between chunks.
     IdleTimeout,
-    /// An HTTP status that is an error and none of the others.
+    /// HTTP error status that no other kind covers.
     Http,
-    /// Too many requests.
+    /// Rate limit.
     RateLimit,
-    /// The answer is not what the protocol says: no stream, no JSON, nothing at all.
+    /// Response that violates the protocol: no stream, no JSON, or empty.
     Protocol,
-    /// The answer stopped before its end.
+    /// Response that ended too early.
     Truncated,
-    /// The server failed: 5xx, or an error inside the stream.
+    /// Server error: 5xx, or an error in the stream.
     Server,
-    /// The server would not: bad key, no credit, moderation, unknown model, context too long.
+    /// Refusal: invalid key, no credit, moderation, unknown model, context too long.
     Refused,
-    /// We stopped it.
+    /// Cancelled by llm-run.
     Cancelled,
-    /// The answer outgrew what we are ready to hold.
+    /// Response over the size limit.
     TooLarge,
-    /// The model did not load.
+    /// Failed model load.
     Load,
-}
-
-impl FailureKind {
-    /// Its word in the records.
-    pub fn name(self) -> &'static str {
-        match self {
-            FailureKind::Connect => "connect",
-            FailureKind::Timeout => "timeout",
-            FailureKind::IdleTimeout => "idle_timeout",
-            FailureKind::Http => "http",
-            FailureKind::RateLimit => "rate_limit",
-            FailureKind::Protocol => "protocol",
-            FailureKind::Truncated => "truncated",
-            FailureKind::Server => "server",
-            FailureKind::Refused => "refused",
-            FailureKind::Cancelled => "cancelled",
-            FailureKind::TooLarge => "too_large",
-            FailureKind::Load => "load",
-        }
-    }
+    /// Any other failure. Readers map unknown kinds to it.
+    #[default]
+    #[serde(other)]
+    Other,
 }

@@ -1,147 +1,105 @@
-//! What was measured of a request: moments, gaps, tokens, rates, and the client's own lateness.
+//! Times, tokens, chunks and rates of a request, and the client's own delays.
 
+use crate::record::Quantiles;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+use strum::IntoStaticStr;
 
-/// Moments of a request, in seconds from its start.
+/// Times of events, in seconds from the start of the request.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Timing {
-    /// When it should have been sent (open loop): zero or negative.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Scheduled start (open loop): zero or negative.
     pub scheduled: Option<f64>,
-    /// How long opening the connection took, before the start; absent for a connection that was open already.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Duration of connecting, before the start; absent for a reused connection.
     pub connect: Option<f64>,
-    /// The response's headers.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Response headers.
     pub headers: Option<f64>,
-    /// The first event of any kind; comments are none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// First event of any kind, comments excluded.
     pub first_event: Option<f64>,
-    /// The first token of any kind.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// First token, reasoning included.
     pub first_token: Option<f64>,
-    /// The first token that is not reasoning.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// First token that is not reasoning.
     pub first_output_token: Option<f64>,
-    /// The last token.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Last token.
     pub last_token: Option<f64>,
-    /// The end of the answer, or of the attempt.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// End of the response, or failure of the request.
     pub end: Option<f64>,
 }
 
-/// The gaps between chunks with text, in seconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Itl {
-    /// How many gaps.
-    pub count: u64,
-    /// Their mean.
-    pub mean: f64,
-    /// The shortest.
-    pub min: f64,
-    /// The median.
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: f64,
-    /// The 95th percentile.
-    pub p95: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The longest.
-    pub max: f64,
-    /// All of them as an HdrHistogram of microseconds, format V2, base64: histograms of any runs add up exactly.
-    pub histogram: String,
-}
-
 /// Token counts. An unknown count is absent.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tokens {
-    /// Tokens of the prompt, cached ones included.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Input tokens, cached tokens included.
     pub input: Option<u64>,
-    /// Tokens of the answer, reasoning included.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Output tokens, reasoning included.
     pub output: Option<u64>,
-    /// The part of the output that was reasoning.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Reasoning tokens among the output tokens.
     pub reasoning: Option<u64>,
-    /// The part of the input that came from a prompt cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Input tokens from a prompt cache.
     pub cached: Option<u64>,
-    /// Who counted.
-    pub source: TokenSource,
+    /// Where the counts come from.
+    pub source: Option<TokenSource>,
 }
 
-/// Who counted the tokens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Where token counts come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum TokenSource {
-    /// The `usage` of the answer.
+    /// The usage of the response.
     Usage,
     /// The server's statistics: llama.cpp's timings, Ollama's counts, LM Studio's stats.
     ServerStats,
-    /// Nobody: chunks with text were counted, and a chunk is not a token.
-    #[default]
+    /// A count of chunks with text: an estimate, because a chunk may hold several tokens.
     Chunks,
 }
 
-/// How the stream was cut.
+/// Chunks of a stream.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Chunks {
     /// Chunks with text.
     pub count: u64,
-    /// Reads from the connection that brought body bytes.
-    pub reads: u64,
-    /// The most chunks with text that one read brought.
-    pub max_per_read: u64,
+    /// Reads of body bytes from the connection.
+    pub reads: Option<u64>,
+    /// Most chunks with text in one read.
+    pub max_per_read: Option<u64>,
     /// Tokens in the first chunk.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_tokens: Option<FirstTokens>,
 }
 
-/// How many tokens the first chunk held.
+/// Number of tokens in the first chunk.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FirstTokens {
-    /// The number.
+    /// Number of tokens.
     pub tokens: f64,
-    /// Whether the server said so; otherwise it is the first chunk's share of the bytes.
+    /// Whether the server reported the number. Otherwise it is estimated from the chunk's share of the bytes.
+    #[serde(default)]
     pub exact: bool,
 }
 
-/// Rates, in tokens per second.
+/// Token rates, in tokens per second.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Derived {
-    /// Output tokens ÷ the whole request's time.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Output tokens ÷ end-to-end latency.
     pub tokens_per_second: Option<f64>,
     /// 1 ÷ `tpot_corrected_seconds`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub decode_tokens_per_second: Option<f64>,
-    /// (Input − cached tokens) ÷ time to first token: queue and network included.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// (Input tokens − cached tokens) ÷ TTFT, queueing and network included.
     pub prompt_tokens_per_second: Option<f64>,
-    /// Output tokens ÷ the whole request's time, where the server gave no rate of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Output tokens ÷ end-to-end latency, where the server reports no rate.
     pub tokens_per_second_fallback: Option<f64>,
 }
 
-/// The client's own honesty.
+/// Delays that the client itself caused.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Client {
-    /// How late the client's event loop was while the request ran: what it may have added to a stamp; what the system took before the loop was woken is not in it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lag_seconds: Option<LagSeconds>,
-}
-
-/// Lateness of the event loop, in seconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct LagSeconds {
-    /// The median.
-    pub p50: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The worst.
-    pub max: f64,
+    /// Lag of the client's event loop during the request, which may have delayed a timestamp. Time before the
+    /// operating system woke the loop is not included.
+    pub lag_seconds: Option<Quantiles>,
 }

@@ -1,8 +1,9 @@
 //! How the cells of columns are made: numbers with their doubts, and with what else there is to say of them.
 
 use super::Cell;
+use crate::record::Quantiles;
 use crate::report::number;
-use crate::summary::{Energy, Group, Joules, Metric, Outlying, Range, Stat, Throughput, Unit};
+use crate::summary::{Energy, Group, Joules, Metric, Outlying, Range, Throughput, Unit};
 use std::collections::BTreeSet;
 
 /// Counted words as people read them: `stop`, or `stop 30, length 2`.
@@ -43,13 +44,14 @@ pub(super) fn p50(group: &Group, metric: Metric) -> Cell {
 pub(super) fn percentile(group: &Group, metric: Metric, name: &'static str) -> Cell {
     let Some(stat) = group.stat(metric) else { return Cell::Absent };
     // A single number is no percentile: it stands where the median stands, and nowhere else.
-    if stat.n == 1 && !matches!(name, "p50" | "max") {
+    if stat.quantiles.count == 1 && !matches!(name, "p50" | "max") {
         return Cell::Absent;
     }
-    let Some(value) = stat.percentile(name) else { return Cell::Absent };
+    let numbers = &stat.quantiles;
+    let Some(value) = numbers.get(name) else { return Cell::Absent };
     // Of one request the count carries the mark: all of its numbers are one measurement each, and a mark on each would say nothing.
-    let doubt = (stat.n > 1 && !stat.supports(name)).then(|| too_few(stat.n, name));
-    Cell::Number { value, doubt, more: Some(spread(stat, metric.unit())) }
+    let doubt = (numbers.count > 1 && !numbers.supports(name)).then(|| too_few(numbers.count, name));
+    Cell::Number { value, doubt, more: spread(numbers, metric.unit()) }
 }
 
 /// How many requests did not fail: the first thing to doubt where it is one.
@@ -64,12 +66,12 @@ fn too_few(n: u64, name: &str) -> String {
     format!("{n} measurements are too few to know {name}")
 }
 
-pub(super) fn spread(stat: &Stat, unit: Unit) -> String {
+fn spread(numbers: &Quantiles, unit: Unit) -> Option<String> {
     let say = |value| number::alone(value, unit);
-    match stat.n {
+    Some(match numbers.count {
         1 => "one measurement".into(),
-        n => format!("n {n}, mean {}, {} to {}", say(stat.mean), say(stat.min), say(stat.max)),
-    }
+        n => format!("n {n}, mean {}, {} to {}", say(numbers.mean?), say(numbers.min?), say(numbers.max?)),
+    })
 }
 
 /// A number of what the group got through, with the part of the load that it is of.
@@ -98,9 +100,10 @@ pub(super) fn joules(group: &Group, metric: Metric, part: Option<Joules>) -> Cel
 /// The sum of a metric over the requests that have it.
 pub(super) fn total(group: &Group, metric: Metric) -> Cell {
     let Some(stat) = group.stat(metric) else { return Cell::Absent };
-    let missing = group.ok - stat.n.min(group.ok);
-    let more = (missing > 0).then(|| format!("of {} requests; {missing} have none", stat.n));
-    Cell::Number { value: stat.mean * stat.n as f64, doubt: weak(group), more }
+    let (n, Some(mean)) = (stat.quantiles.count, stat.quantiles.mean) else { return Cell::Absent };
+    let missing = group.ok - n.min(group.ok);
+    let more = (missing > 0).then(|| format!("of {n} requests; {missing} have none"));
+    Cell::Number { value: mean * n as f64, doubt: weak(group), more }
 }
 
 /// A figure of memory. That of the whole machine is no figure of the server, and is marked.
@@ -129,24 +132,20 @@ pub(super) fn far_out(group: &Group) -> Option<String> {
 
 pub(super) fn gap(group: &Group, name: &'static str) -> Cell {
     let Some(gaps) = &group.inter_chunk_latency_seconds else { return Cell::Absent };
-    if gaps.n == 1 && name != "p50" {
+    let (n, Some(value)) = (gaps.quantiles.count, gaps.quantiles.get(name)) else { return Cell::Absent };
+    if n == 1 && name != "p50" {
         return Cell::Absent;
     }
-    let value = match name {
-        "p50" => gaps.p50,
-        "p95" => gaps.p95,
-        _ => gaps.p99,
-    };
-    let few = || match gaps.n {
+    let few = || match n {
         1 => format!("one gap is too few to know {name}"),
         n => format!("{n} gaps are too few to know {name}"),
     };
-    let doubt = gaps.unsupported.contains(&name).then(few);
-    let more = match gaps.n {
-        1 => "one gap".to_owned(),
-        n => format!("{n} gaps, longest {}", number::alone(gaps.max, Unit::Gap)),
+    let doubt = (!gaps.quantiles.supports(name)).then(few);
+    let more = match (n, gaps.quantiles.max) {
+        (1, _) => Some("one gap".to_owned()),
+        (n, max) => max.map(|max| format!("{n} gaps, longest {}", number::alone(max, Unit::Gap))),
     };
-    Cell::Number { value, doubt, more: Some(more) }
+    Cell::Number { value, doubt, more }
 }
 
 pub(super) fn watts(group: &Group, metric: Metric) -> Cell {

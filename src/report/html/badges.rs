@@ -1,7 +1,7 @@
 //! Badges: in a word or two how far the numbers can be trusted, each with its reason.
 
 use crate::record::{LoadLevel, RunEnd};
-use crate::report::{calibration, number};
+use crate::report::{accuracy, number};
 use crate::summary::{Group, Metric, Summary, Unit};
 
 /// A badge.
@@ -31,7 +31,7 @@ pub fn badges(summary: &Summary) -> Vec<Badge> {
     badges.extend(schedule(summary));
     badges.extend(truth(groups));
     badges.extend(
-        calibration::judged(summary)
+        accuracy::judged(summary)
             .map(|judged| badge(if judged.right { "good" } else { "warn" }, judged.short, judged.sentence)),
     );
     badges.extend(cache(groups));
@@ -129,7 +129,8 @@ fn samples(groups: &[Group]) -> Badge {
 }
 
 fn lag(groups: &[Group]) -> Option<Badge> {
-    let worst = groups.iter().filter_map(|g| g.stat(Metric::ClientLag)).map(|s| s.max).reduce(f64::max)?;
+    let worst =
+        groups.iter().filter_map(|g| g.stat(Metric::ClientLag)).filter_map(|s| s.quantiles.max).reduce(f64::max)?;
     let doubted: u64 = groups.iter().filter_map(|g| g.warnings.get("client_lag")).sum();
     let said = number::alone(worst, Unit::Seconds);
     Some(match doubted {
@@ -154,7 +155,7 @@ fn schedule(summary: &Summary) -> Option<Badge> {
     // Later than this is no schedule any more.
     const LATE: f64 = 0.005;
     let lags = summary.levels.iter().filter_map(|level| level.schedule_lag_seconds.as_ref());
-    let worst = lags.map(|lag| lag.p99).reduce(f64::max).filter(|lag| lag.is_finite())?;
+    let worst = lags.filter_map(|lag| lag.p99).reduce(f64::max).filter(|lag| lag.is_finite())?;
     let said = number::alone(worst, Unit::Seconds);
     Some(if worst < LATE {
         badge(
@@ -219,7 +220,7 @@ fn meter(summary: &Summary) -> Vec<Badge> {
             "No request was joined with readings of a power meter, so there is no energy: see bench-join --power.";
         return vec![badge("info", "no power meter", why)];
     }
-    let mut names: Vec<&str> = meters.iter().flat_map(|m| m.sources.iter().map(String::as_str)).collect();
+    let mut names: Vec<&str> = meters.iter().flat_map(|m| m.meters.iter().map(String::as_str)).collect();
     names.sort_unstable();
     names.dedup();
     let covered = meters.iter().filter_map(|m| m.coverage_min).fold(1.0, f64::min);

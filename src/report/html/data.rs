@@ -4,11 +4,11 @@ use super::intervals::Intervals;
 use super::links::href;
 use super::table::ROWS;
 use super::unseen;
-use crate::record::{Calibration, CalibrationLevel, ErrorSpread, Lateness, LoadLevel};
+use crate::record::{Accuracy, AccuracyLevel, LoadLevel, Percentile, Quantiles};
 use crate::report::columns::{COLUMNS, Cell};
 use crate::report::{Options, work};
 use crate::stats::Histogram;
-use crate::summary::{Columns, Energy, GapMap, Joules, Metric, Row, Shapes, Slo, Split, Summary};
+use crate::summary::{Columns, DRAWN, Energy, GapMap, Group, Joules, Metric, Row, Shape, Slo, Split, Summary};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -36,16 +36,17 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
             }
         }
         let stats: Map<String, Value> = group.metrics.iter().map(|(metric, s)| {
-            let numbers = [Some(s.mean), s.sd, Some(s.min), Some(s.p50), Some(s.p90), Some(s.p95), Some(s.p99), Some(s.max)];
-            let mut list = vec![json!(s.n)];
-            list.extend(numbers.into_iter().map(|v| v.map_or(Value::Null, short)));
+            let percentiles = Percentile::ALL.iter().map(|p| s.quantiles.get(p.name));
+            let numbers = [s.quantiles.mean, s.sd, s.quantiles.min].into_iter().chain(percentiles).chain([s.quantiles.max]);
+            let mut list = vec![json!(s.quantiles.count)];
+            list.extend(numbers.map(|v| v.map_or(Value::Null, short)));
             (metric.name().to_owned(), Value::Array(list))
         }).collect();
         json!({
             "name": name, "model": group.model, "cells": cells, "stats": stats, "ok": group.ok, "failed": group.failed,
             "concurrency": group.concurrency, "rate": group.rate, "work": work,
             "energy": group.energy.as_ref().map(|e| energy(e, group.energy_split.as_ref())),
-            "shapes": summary.sampled().then(|| shapes(&group.shapes)),
+            "shapes": summary.sampled().then(|| shapes(group)),
             "intervals": intervals.iter().map(|(key, (low, high))| ((*key).to_owned(), json!([short(*low), short(*high)]))).collect::<Map<_, _>>(),
             "gaps": group.gap_map.as_ref().map(gaps),
             "facts": facts(group),
@@ -87,22 +88,23 @@ fn document(summary: &Summary, options: &Options, names: &[String], intervals: &
     let weight = summary.sampled().then(|| short(summary.results as f64 / summary.rows.len().max(1) as f64));
     json!({
         "v": 1, "t0": t0, "slo": summary.slo, "columns": columns, "metrics": metrics, "groups": groups, "loads": loads,
+        "percentiles": Percentile::ALL.iter().map(|p| json!([p.label, p.fraction])).collect::<Vec<_>>(),
         "results": summary.results, "weight": weight, "rows": rows(&summary.rows, summary.slo.as_ref(), options, t0),
         "power": series(&summary.power, t0), "memory": series(&summary.memory, t0),
         "levels": summary.levels.iter().filter(|level| level.skipped.is_none()).map(level).collect::<Vec<_>>(),
-        "calibration": summary.calibration.as_ref().map(calibration),
+        "accuracy": summary.accuracy.as_ref().map(accuracy),
     })
 }
 
 /// What the client says of a load level: what was kept of what was asked, and how late it was, as upper ends of classes in
 /// seconds with their counts.
 fn level(level: &LoadLevel) -> Value {
-    let late = |late: &Option<Lateness>| {
+    let late = |late: &Option<Quantiles>| {
         late.as_ref().map(|late| {
-        let classes = Histogram::decode(&late.histogram).map(|histogram| {
+        let classes = Histogram::decode(late.histogram.as_deref().unwrap_or_default()).map(|histogram| {
             histogram.classes().map(|(seconds, n)| json!([short(seconds), n])).collect::<Vec<_>>()
         });
-        json!({ "n": late.count, "p50": short(late.p50), "p99": short(late.p99), "max": short(late.max), "classes": classes.ok() })
+        json!({ "n": late.count, "p50": late.p50.map(short), "p99": late.p99.map(short), "max": late.max.map(short), "classes": classes.ok() })
     })
     };
     json!({
@@ -114,15 +116,15 @@ fn level(level: &LoadLevel) -> Value {
     })
 }
 
-/// The curve of a calibration.
-fn calibration(calibration: &Calibration) -> Value {
-    let error = |error: &Option<ErrorSpread>| {
-        error.as_ref().map(|e| json!({ "mean": short(e.mean), "p50": short(e.p50), "p99": short(e.p99) }))
+/// The curve of an accuracy curve.
+fn accuracy(accuracy: &Accuracy) -> Value {
+    let error = |error: &Option<Quantiles>| {
+        error.as_ref().map(|e| json!({ "mean": e.mean.map(short), "p50": e.p50.map(short), "p99": e.p99.map(short) }))
     };
-    let level = |l: &CalibrationLevel| json!({ "n": l.concurrency, "ttft": error(&l.ttft_error_seconds), "gap": error(&l.gap_p99_error_seconds) });
+    let level = |l: &AccuracyLevel| json!({ "n": l.concurrency, "ttft": error(&l.ttft_error_seconds), "gap": error(&l.gap_p99_error_seconds) });
     json!({
-        "limit": short(calibration.limit_seconds), "accurate_up_to": calibration.accurate_up_to,
-        "levels": calibration.levels.iter().map(level).collect::<Vec<_>>(),
+        "limit": short(accuracy.limit_seconds), "accurate_up_to": accuracy.accurate_up_to,
+        "levels": accuracy.levels.iter().map(level).collect::<Vec<_>>(),
     })
 }
 
@@ -157,7 +159,7 @@ fn facts(group: &crate::summary::Group) -> Vec<(&'static str, String)> {
     }
     say("no power because", group.no_power.keys().cloned().collect());
     if let Some(meter) = &group.meter {
-        say("meter", set(&meter.sources));
+        say("meter", set(&meter.meters));
         say("total is", set(&meter.total_domains));
         say("energy shared by", set(&meter.attribution));
         say("quality of energy", meter.quality.iter().map(|(word, n)| format!("{word} {n}")).collect());
@@ -263,20 +265,11 @@ fn energy(energy: &Energy, split: Option<&Split>) -> Value {
     })
 }
 
-/// How many requests of a group took how long, where the page does not hold them one by one: classes as their middles and counts.
-fn shapes(shapes: &Shapes) -> Value {
-    let mut all = Map::new();
-    for (name, shape) in [
-        (Metric::Ttft.name(), &shapes.ttft),
-        (Metric::DecodeRate.name(), &shapes.decode),
-        (Metric::GenerationTime.name(), &shapes.e2e),
-    ] {
-        let Some(shape) = shape else { continue };
-        let zeros = (shape.zeros > 0).then(|| json!([0, shape.zeros]));
-        let classes = shape.classes().map(|class| json!([short((class.low * class.high).sqrt()), class.n]));
-        all.insert(name.into(), zeros.into_iter().chain(classes).collect());
-    }
-    Value::Object(all)
+/// The distribution of requests over times and rates, where the page does not hold them one by one: numbers and their counts.
+fn shapes(group: &Group) -> Value {
+    let shape = |metric: Metric| Some((metric.name().to_owned(), group.shape(metric)?));
+    let pairs = |shape: Shape| shape.numbers().map(|(value, n)| json!([short(value), n])).collect();
+    Value::Object(DRAWN.into_iter().filter_map(shape).map(|(name, shape)| (name, pairs(shape))).collect())
 }
 
 /// Where in the answers gaps are long, as the classes that hold any.

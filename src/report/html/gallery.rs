@@ -27,7 +27,7 @@ pub struct Gallery {
     /// The cards.
     pub cards: Vec<Answer>,
     /// What the cards are of, where they are not all there is.
-    pub left_out: String,
+    pub not_measured: String,
     /// Whether any card has a page.
     pub pages: bool,
 }
@@ -81,7 +81,7 @@ pub fn gallery(summary: &Summary, options: &Options, names: &[String]) -> Galler
         });
     }
     if gallery.cards.len() < all.len() {
-        gallery.left_out = format!(
+        gallery.not_measured = format!(
             "{} of {} answers: at most {CARDS_OF_GROUP} of a row of the table, of different prompts first, and {CARDS} in all. {}",
             gallery.cards.len(),
             all.len(),

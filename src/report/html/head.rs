@@ -101,7 +101,7 @@ pub fn setting(name: &str, value: &Value) -> Option<(String, String)> {
         Value::String(text) => Some(text.clone()),
         // What a search was to find is told with what it found.
         Value::Object(asked) if name == "search" => {
-            let conditions = asked.get("conditions").and_then(Value::as_array)?;
+            let conditions = asked.get("slos").and_then(Value::as_array)?;
             Some(conditions.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" and "))
         }
         Value::Number(n) => Some(n.as_f64().map_or_else(|| n.to_string(), |n| n.to_string())),
@@ -221,7 +221,7 @@ mod tests {
             ("suite", json!("website"), Some(("suite", "website"))),
             (
                 "search",
-                json!({"conditions": ["ttft_p90<1s", "failed<1%"], "over": "rate"}),
+                json!({"slos": ["ttft_p90<1s", "failed<1%"], "over": "rate"}),
                 Some(("search", "ttft_p90<1s and failed<1%")),
             ),
             ("seed", json!(null), None),

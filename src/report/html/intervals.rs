@@ -40,7 +40,7 @@ fn of(group: &Group, rows: &[&Row]) -> Intervals {
     let mut intervals = Intervals::new();
     for (key, metric) in MEDIANS {
         let between = if metric.once_per_run() {
-            group.stat(metric).filter(|stat| stat.n > 1).map(|stat| (stat.min, stat.max))
+            group.stat(metric).map(|stat| &stat.quantiles).filter(|q| q.count > 1).and_then(|q| q.min.zip(q.max))
         } else {
             let mut values: Vec<f64> = rows.iter().filter_map(|row| row.value(metric)).collect();
             values.sort_by(f64::total_cmp);

@@ -46,7 +46,7 @@ const SCRIPT: &str = concat!(
     include_str!("energy.js"),
     include_str!("goodput.js"),
     include_str!("health.js"),
-    include_str!("calibration.js"),
+    include_str!("accuracy.js"),
     include_str!("run.js"),
     include_str!("gallery.js"),
     include_str!("page.js"),

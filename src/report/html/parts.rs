@@ -5,7 +5,7 @@ use super::head::setting;
 use super::links::href;
 use crate::clock;
 use crate::record::{JoinSummary, Load, Prompt, Run, Sampler};
-use crate::report::{Options, calibration, changes, number};
+use crate::report::{Options, accuracy, changes, number};
 use crate::summary::{Group, Row, Summary, Unit, Verdict};
 
 /// How many failures are listed.
@@ -30,21 +30,21 @@ pub struct ChangeText {
 }
 
 /// How right the client measures on this machine.
-pub struct CalibrationText {
+pub struct AccuracyText {
     pub heads: &'static [(&'static str, &'static str)],
     pub rows: Vec<[String; 11]>,
     pub sentences: Vec<String>,
     pub notes: Vec<String>,
 }
 
-/// The calibration of the machine, where there is one.
-pub fn calibrated(summary: &Summary) -> Option<CalibrationText> {
-    let calibration = summary.calibration.as_ref()?;
-    Some(CalibrationText {
-        heads: &calibration::HEADS,
-        rows: calibration::rows(calibration),
-        sentences: calibration::sentences(summary),
-        notes: calibration::notes(calibration),
+/// The accuracy of the machine, where there is one.
+pub fn calibrated(summary: &Summary) -> Option<AccuracyText> {
+    let accuracy = summary.accuracy.as_ref()?;
+    Some(AccuracyText {
+        heads: &accuracy::HEADS,
+        rows: accuracy::rows(accuracy),
+        sentences: accuracy::sentences(summary),
+        notes: accuracy::notes(accuracy),
     })
 }
 
@@ -86,7 +86,7 @@ pub fn change(said: changes::Said) -> ChangeText {
         percent: said.percent,
         interval: said.interval,
         class,
-        verdict: said.change.verdict.word(),
+        verdict: said.change.verdict.into(),
     }
 }
 
@@ -158,7 +158,8 @@ pub fn quoted(arg: &str) -> String {
 
 /// A sampler in one line.
 pub fn meter(sampler: &Sampler) -> String {
-    let mut parts = vec![format!("{} {}: {}", sampler.tool.name, sampler.tool.version, sampler.sources.join(", "))];
+    let tool = sampler.tool.as_ref().map_or("sampler".to_owned(), |tool| format!("{} {}", tool.name, tool.version));
+    let mut parts = vec![format!("{tool}: {}", sampler.meters.join(", "))];
     parts.extend(sampler.machine.clone());
     parts.extend(sampler.measures.as_ref().map(|m| format!("measures {}", m.join(", "))));
     parts.extend(sampler.total_domain.as_ref().map(|d| format!("total {d}")));

@@ -24,7 +24,7 @@ function format(values, unit) {
 }
 
 function spreads(group) {
-  const names = ["n", "mean", "± sd", "min", "p50", "p90", "p95", "p99", "max"];
+  const names = ["n", "mean", "± sd", "min", ...data.percentiles.map(([label]) => label), "max"];
   const known = data.metrics.filter((metric) => group.stats[metric.name]);
   if (!known.length) return null;
   // The unit stands behind the name, in what the numbers are in.
@@ -41,7 +41,7 @@ function spreads(group) {
   }
   const cell = (value, i, metric, n, write) => {
     // A percentile needs five measurements beyond it.
-    const quant = { 4: 0.5, 5: 0.9, 6: 0.95, 7: 0.99 }[i];
+    const quant = data.percentiles[i - 4]?.[1];
     const weak = quant && n > 1 && n * (1 - quant) < 5 - 1e-9;
     return el("td", { class: "n" }, i === 0 ? String(value) : value === null ? "–" : write(value / metric.scale),
       weak ? el("span", { class: "doubt", title: `${n} measurements are too few to know this` }, "?") : null);

@@ -142,7 +142,7 @@ fn candidate(column: &Column, at: usize, group: &Group, intervals: &Intervals) -
     let Cell::Number { value, doubt, .. } = (column.of)(group) else { return None };
     let between = intervals.get(column.key).copied();
     let alone = (group.ok == 1).then(|| "of one request".to_owned());
-    let wrote = group.stat(Metric::TokensOut).map(|stat| stat.p50);
+    let wrote = group.stat(Metric::TokensOut).and_then(|stat| stat.quantiles.p50);
     Some(Candidate { at, value, wrote, between: between.unwrap_or((value, value)), doubt: doubt.or(alone) })
 }
 

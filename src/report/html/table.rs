@@ -29,7 +29,7 @@ pub struct Head {
 }
 
 /// Columns that no row has a value for, for one reason: keys and labels.
-pub struct LeftOut {
+pub struct NotMeasured {
     pub why: &'static str,
     pub columns: Vec<(&'static str, &'static str)>,
 }
@@ -57,16 +57,16 @@ pub fn shown(summary: &Summary) -> Vec<&'static Column> {
 }
 
 /// The others, and what would fill them.
-pub fn left_out(summary: &Summary, shown: &[&Column]) -> Vec<LeftOut> {
+pub fn not_measured(summary: &Summary, shown: &[&Column]) -> Vec<NotMeasured> {
     if summary.groups.is_empty() {
         return Vec::new();
     }
-    let mut all: Vec<LeftOut> = Vec::new();
+    let mut all: Vec<NotMeasured> = Vec::new();
     for column in COLUMNS.iter().filter(|column| shown.iter().all(|one| one.key != column.key)) {
         let (why, one) = (absent(column, None), (column.key, label(column)));
         match all.iter_mut().find(|reason| reason.why == why) {
             Some(reason) => reason.columns.push(one),
-            None => all.push(LeftOut { why, columns: vec![one] }),
+            None => all.push(NotMeasured { why, columns: vec![one] }),
         }
     }
     all

@@ -6,11 +6,11 @@ use super::head::{self, Stream};
 use super::intervals::Intervals;
 use super::packed::Embedded;
 use super::parts::{
-    CalibrationText, ChangeText, Failure, PromptText, RunText, calibrated, change, failures, joined, load, meter,
-    prompt, run,
+    AccuracyText, ChangeText, Failure, PromptText, RunText, calibrated, change, failures, joined, load, meter, prompt,
+    run,
 };
 use super::standouts::{Standout, standouts};
-use super::table::{self, Head, LeftOut, Line, SetSwitch};
+use super::table::{self, Head, Line, NotMeasured, SetSwitch};
 use crate::record::Prompt;
 use crate::report::{Options, changes, text};
 use crate::summary::{Summary, Verdict};
@@ -50,7 +50,7 @@ pub struct Page {
     columns: Vec<Head>,
     rows: Vec<Line>,
     rows_left: usize,
-    left_out: Vec<LeftOut>,
+    not_measured: Vec<NotMeasured>,
     marked: bool,
     refresh: u64,
     unreadable: u64,
@@ -60,7 +60,7 @@ pub struct Page {
     compared_tally: String,
     compared_missing: Vec<String>,
     failures: Vec<Failure>,
-    calibration: Option<CalibrationText>,
+    accuracy: Option<AccuracyText>,
     gallery: Gallery,
     prompts: Vec<PromptText>,
     prompts_asked: usize,
@@ -98,7 +98,7 @@ impl Page {
             columns: shown.iter().map(|column| table::head(column, table::loaded(summary))).collect(),
             rows: table::lines(summary, options, &shown, &mut marked),
             rows_left: summary.groups.len().saturating_sub(table::ROWS),
-            left_out: table::left_out(summary, &shown),
+            not_measured: table::not_measured(summary, &shown),
             marked,
             refresh: options.refresh.unwrap_or(0),
             unreadable: summary.unreadable,
@@ -108,7 +108,7 @@ impl Page {
             compared_tally: summary.comparison.as_ref().map(changes::tally).unwrap_or_default(),
             compared_missing: summary.comparison.as_ref().map(changes::missing).unwrap_or_default(),
             failures: failures(summary, names),
-            calibration: calibrated(summary),
+            accuracy: calibrated(summary),
             gallery: gallery(summary, options, names),
             prompts: summary.prompts.iter().map(prompt).collect(),
             prompts_asked: summary.prompts.iter().filter(|prompt| !prompt.shared_prefix).count(),

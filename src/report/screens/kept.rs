@@ -2,6 +2,7 @@
 
 use crate::summary::Screen;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,16 +19,14 @@ pub struct Kept {
     changed: bool,
 }
 
+#[skip_serializing_none]
 #[derive(Serialize, Deserialize)]
 struct Seen {
     sha256: String,
     how: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
     rendered: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     console_errors: Option<u64>,
     hosts: BTreeSet<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! LM Studio: three generations of its API on one port, models that are loaded and unloaded, and a 200 for every path
 //! that does not exist.
 
-use super::completions::{self, Manner, PLAIN, Role};
+use super::completions::{self, BASE, Completions, Role};
 use super::{Dialect, Sim, answer, describe, lmstudio_chat, lmstudio_lms, ok, openai};
 use crate::sim::ask::Refusal;
 use crate::sim::catalog::SimModel;
@@ -22,8 +22,8 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// `/v1/chat/completions`: no timings, an empty `stats`, the model's name as fingerprint.
-const COMPAT: Manner = Manner {
-    role: Role::WithFirst,
+const COMPAT: Completions = Completions {
+    role: Role::First,
     envelope: |turn, chunk| {
         chunk.insert("system_fingerprint".into(), turn.served.as_str().into());
     },
@@ -36,11 +36,11 @@ const COMPAT: Manner = Manner {
         format!("data: {error}\n\n").into_bytes()
     },
     refuse: refuse_completion,
-    ..PLAIN
+    ..BASE
 };
 
 /// `/api/v0/chat/completions`: the same, with statistics in the plain body.
-const V0: Manner = Manner { body: stats, ..COMPAT };
+const V0: Completions = Completions { body: stats, ..COMPAT };
 
 pub fn router() -> Router<Arc<Sim>> {
     Router::new()
@@ -94,7 +94,7 @@ pub fn refuse(refusal: &Refusal) -> Response {
         Refusal::Key => StatusCode::UNAUTHORIZED,
         Refusal::Model(_) => StatusCode::NOT_FOUND,
         Refusal::RateLimit => StatusCode::TOO_MANY_REQUESTS,
-        Refusal::Internal | Refusal::Loading | Refusal::TooLong { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        Refusal::Internal | Refusal::Loading => StatusCode::INTERNAL_SERVER_ERROR,
         _ => StatusCode::BAD_REQUEST,
     };
     answer(status, &json!({"error": error(refusal)}))
@@ -114,7 +114,7 @@ pub fn error(refusal: &Refusal) -> Value {
             ("invalid_request", Some("missing_required_parameter"), Some(*name))
         }
         Refusal::Parameter(name, _) => ("invalid_request", Some("invalid_value"), Some(*name)),
-        Refusal::Internal | Refusal::Loading | Refusal::TooLong { .. } => ("internal_error", None, None),
+        Refusal::Internal | Refusal::Loading => ("internal_error", None, None),
         _ => ("invalid_request", None, None),
     };
     let mut error = json!({"type": kind, "message": describe(refusal)});

@@ -1,7 +1,7 @@
 //! MiniMax: reasoning inside the content unless it is split off, a role on every chunk, many tokens per chunk, usage
 //! always, no `[DONE]`, and errors that say 200.
 
-use super::completions::{self, Manner, PLAIN, Reasoning, Role};
+use super::completions::{self, BASE, Completions, Reasoning, Role};
 use super::{Sim, answer, describe, ok, openai};
 use crate::sim::ask::Refusal;
 use crate::sim::serve::Call;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// MiniMax sends few, large chunks.
 pub const TOKENS_PER_CHUNK: u32 = 5;
 
-const MANNER: Manner = Manner {
+const API: Completions = Completions {
     id: |id, _| format!("06{id}"),
     role: Role::Every,
     reasoning: Reasoning::Inline,
@@ -54,7 +54,7 @@ const MANNER: Manner = Manner {
         format!("data: {error}\n\n").into_bytes()
     },
     refuse,
-    ..PLAIN
+    ..BASE
 };
 
 pub fn router() -> Router<Arc<Sim>> {
@@ -80,7 +80,7 @@ pub fn refuse(refusal: &Refusal) -> Response {
     match refusal {
         Refusal::Key => failed(StatusCode::UNAUTHORIZED, "authorized_error", 2049),
         Refusal::RateLimit => failed(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", 1002),
-        Refusal::Internal | Refusal::Load(_) | Refusal::Loading | Refusal::TooLong { .. } => {
+        Refusal::Internal | Refusal::Load(_) | Refusal::Loading => {
             failed(StatusCode::INTERNAL_SERVER_ERROR, "api_error", 1013)
         }
         Refusal::Model(_) | Refusal::NotChat(_) | Refusal::NoEndpoint(_) => ok(&said(2061)),
@@ -95,5 +95,5 @@ async fn models(State(sim): State<Arc<Sim>>) -> Response {
 }
 
 async fn chat(State(sim): State<Arc<Sim>>, Extension(call): Extension<Call>, body: Bytes) -> Response {
-    completions::handle(sim, call, body, &MANNER).await
+    completions::handle(sim, call, body, &API).await
 }

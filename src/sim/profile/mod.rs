@@ -1,35 +1,39 @@
 //! The servers that are simulated: one file each, with its routes, its listing, its errors and what its chat adds to the
-//! common forms. Three forms of chat exist: OpenAI's completions in five manners, LM Studio's own, Ollama's own.
+//! common forms. Three forms of chat exist: OpenAI's completions, LM Studio's own, Ollama's own. [`recorded`] answers with what a
+//! folder of exchanges has, for every other server.
 
 mod completions;
-mod flavors;
 mod lmstudio;
 mod lmstudio_chat;
 mod lmstudio_lms;
-mod manner;
 mod minimax;
 mod ollama;
 mod openai;
 mod openrouter;
 mod openrouter_faults;
+mod recorded;
 
+use super::Settings;
 use super::ask::{Ask, Refusal};
 use super::catalog::SimModel;
 use super::chat::Request;
+use super::replay::Replay;
 use super::serve::Sim;
 use super::turn::Turn;
 use crate::record::Source;
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use completions::Manner;
-pub use completions::{Reasoning, TooLong};
+use completions::Completions;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// The routes of a profile.
-pub fn router(profile: Source) -> Router<Arc<Sim>> {
-    match profile {
+/// The routes of a server: those of recorded exchanges where there are any, else those of its profile.
+pub fn router(settings: &Settings) -> Router<Arc<Sim>> {
+    if let Some(Replay::Exchanges(_)) = &settings.replay {
+        return recorded::router();
+    }
+    match settings.profile {
         Source::Lmstudio => lmstudio::router(),
         Source::Openrouter => openrouter::router(),
         Source::Ollama => ollama::router(),
@@ -98,8 +102,8 @@ pub fn means<'a>(models: &'a [Arc<SimModel>], id: &str) -> Option<&'a Arc<SimMod
 /// A form of chat.
 #[derive(Debug, Clone, Copy)]
 pub enum Dialect {
-    /// OpenAI's chat completions, in a server's manner.
-    Completions(&'static Manner),
+    /// OpenAI's chat completions, as a profile has them.
+    Completions(&'static Completions),
     /// LM Studio's `/api/v1/chat`.
     LmStudioChat,
     /// Ollama's `/api/chat`.
@@ -110,8 +114,7 @@ impl Dialect {
     /// The content type of a stream.
     pub fn mime(self) -> &'static str {
         match self {
-            Dialect::Completions(manner) => manner.mime,
-            Dialect::LmStudioChat => "text/event-stream",
+            Dialect::Completions(_) | Dialect::LmStudioChat => "text/event-stream",
             Dialect::OllamaChat => "application/x-ndjson",
         }
     }
@@ -119,7 +122,7 @@ impl Dialect {
     /// A server's own headers of an answer.
     pub fn head(self, id: &str, created: u64, headers: &mut HeaderMap) {
         match self {
-            Dialect::Completions(manner) => (manner.head)(id, created, headers),
+            Dialect::Completions(api) => (api.head)(id, created, headers),
             Dialect::LmStudioChat => lmstudio::head(id, created, headers),
             Dialect::OllamaChat => {}
         }
@@ -131,7 +134,7 @@ impl Dialect {
     /// The answer of a fault that only this server has.
     pub fn at_once(self, request: &Request) -> Option<Response> {
         match self {
-            Dialect::Completions(manner) => (manner.at_once)(request),
+            Dialect::Completions(api) => (api.at_once)(request),
             Dialect::LmStudioChat | Dialect::OllamaChat => None,
         }
     }
@@ -143,7 +146,7 @@ impl Dialect {
 
     /// Whether a plain answer is padded while it is made.
     pub fn pads(self) -> bool {
-        matches!(self, Dialect::Completions(manner) if manner.pads)
+        matches!(self, Dialect::Completions(api) if api.pads)
     }
 
     /// The first frame of a stream that tells of loading.
@@ -168,33 +171,10 @@ impl Dialect {
         lmstudio_chat::event("model_load.end", &fields)
     }
 
-    /// Whether any model's name gets an answer.
-    pub fn takes_any_model(self) -> bool {
-        matches!(self, Dialect::Completions(manner) if manner.any_model)
-    }
-
-    /// Whether a stream's connection is closed after it, against its promise.
-    pub fn closes(self) -> bool {
-        matches!(self, Dialect::Completions(manner) if manner.closes)
-    }
-
-    /// Whether the answer is HTTP/1.0.
-    pub fn is_http_1_0(self) -> bool {
-        matches!(self, Dialect::Completions(manner) if manner.http_1_0)
-    }
-
-    /// What becomes of a prompt that is too long.
-    pub fn too_long(self) -> TooLong {
-        match self {
-            Dialect::Completions(manner) => manner.too_long,
-            Dialect::LmStudioChat | Dialect::OllamaChat => TooLong::Answered,
-        }
-    }
-
     /// The frames before the first token, each with its offset from admission, in nanoseconds.
     pub fn opening(self, turn: &Turn) -> Vec<(u64, Vec<u8>)> {
         match self {
-            Dialect::Completions(manner) => manner.opening(turn),
+            Dialect::Completions(api) => api.opening(turn),
             Dialect::LmStudioChat => lmstudio_chat::opening(turn),
             Dialect::OllamaChat => Vec::new(),
         }
@@ -203,7 +183,7 @@ impl Dialect {
     /// The frame of chunk `n`.
     pub fn chunk(self, turn: &Turn, n: usize) -> Vec<u8> {
         match self {
-            Dialect::Completions(manner) => manner.chunk(turn, n),
+            Dialect::Completions(api) => api.chunk(turn, n),
             Dialect::LmStudioChat => lmstudio_chat::chunk(turn, n),
             Dialect::OllamaChat => ollama::chunk(turn, n),
         }
@@ -212,7 +192,7 @@ impl Dialect {
     /// The frames after the last token.
     pub fn closing(self, turn: &Turn) -> Vec<Vec<u8>> {
         match self {
-            Dialect::Completions(manner) => manner.closing(turn),
+            Dialect::Completions(api) => api.closing(turn),
             Dialect::LmStudioChat => lmstudio_chat::closing(turn),
             Dialect::OllamaChat => ollama::closing(turn),
         }
@@ -221,7 +201,7 @@ impl Dialect {
     /// An error in the middle of a stream, after `sent` chunks, and what ends it.
     pub fn failing(self, turn: &Turn, sent: usize) -> Vec<u8> {
         match self {
-            Dialect::Completions(manner) => (manner.failing)(turn),
+            Dialect::Completions(api) => (api.failing)(turn),
             Dialect::LmStudioChat => lmstudio_chat::failing(turn, sent),
             Dialect::OllamaChat => ollama::failing(),
         }
@@ -230,7 +210,7 @@ impl Dialect {
     /// A whole answer.
     pub fn plain(self, turn: &Turn) -> Value {
         match self {
-            Dialect::Completions(manner) => manner.plain(turn),
+            Dialect::Completions(api) => api.plain(turn),
             Dialect::LmStudioChat => lmstudio_chat::result(turn, turn.plan.chunks.len()),
             Dialect::OllamaChat => ollama::plain(turn),
         }
@@ -255,7 +235,7 @@ impl Dialect {
     /// The answer to a request that gets none.
     pub fn refuse(self, refusal: &Refusal) -> Response {
         match self {
-            Dialect::Completions(manner) => (manner.refuse)(refusal),
+            Dialect::Completions(api) => (api.refuse)(refusal),
             Dialect::LmStudioChat => lmstudio::refuse(refusal),
             Dialect::OllamaChat => ollama::refuse(refusal),
         }
@@ -275,8 +255,8 @@ impl Dialect {
 
     /// Keeps what the server will be asked about the request later.
     pub fn remember(self, turn: &Turn, sim: &Sim) {
-        if let Dialect::Completions(manner) = self {
-            (manner.remember)(turn, sim);
+        if let Dialect::Completions(api) = self {
+            (api.remember)(turn, sim);
         }
     }
 }
@@ -293,11 +273,6 @@ fn describe(refusal: &Refusal) -> String {
         Refusal::NoEndpoint(model) => format!("No endpoints found for {model}."),
         Refusal::Load(model) => {
             format!("Failed to load model \"{model}\". Error: insufficient system resources (simulated).")
-        }
-        Refusal::TooLong { tokens, context } => {
-            format!(
-                "request ({tokens} tokens) exceeds the available context size ({context} tokens), try increasing it"
-            )
         }
         Refusal::Loading => "Loading model".into(),
         Refusal::RateLimit => "Rate limit reached (simulated). Please retry after 1 second.".into(),

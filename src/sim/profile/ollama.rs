@@ -1,7 +1,7 @@
 //! Ollama: its own chat in lines of JSON with durations in nanoseconds, models that come with a request and leave after
 //! a while, and a layer in OpenAI's form.
 
-use super::completions::{self, Manner, PLAIN, Reasoning, Role};
+use super::completions::{self, BASE, Completions, Reasoning, Role};
 use super::{Dialect, Sim, answer, describe, ok, openai};
 use crate::clock::{self, wall};
 use crate::sim::ask::{Ask, Refusal, limit};
@@ -29,7 +29,7 @@ pub fn keep_seconds(sim: &Sim) -> f64 {
     if sim.is(Quirk::KeepNothing) { 0.0 } else { KEEP_ALIVE_SECONDS }
 }
 
-const COMPAT: Manner = Manner {
+const COMPAT: Completions = Completions {
     id: |id, _| format!("chatcmpl-{}", id.bytes().take(3).map(u64::from).sum::<u64>()),
     role: Role::Every,
     reasoning: Reasoning::Field("reasoning"),
@@ -37,7 +37,7 @@ const COMPAT: Manner = Manner {
         chunk.insert("system_fingerprint".into(), "fp_ollama".into());
     },
     refuse: refuse_completion,
-    ..PLAIN
+    ..BASE
 };
 
 pub fn router() -> Router<Arc<Sim>> {
@@ -60,7 +60,7 @@ pub fn refuse(refusal: &Refusal) -> Response {
         Refusal::Model(model) => (StatusCode::NOT_FOUND, format!("model '{model}' not found")),
         Refusal::NotChat(model) => (StatusCode::BAD_REQUEST, format!("\"{model}\" does not support chat")),
         Refusal::RateLimit => (StatusCode::TOO_MANY_REQUESTS, describe(refusal)),
-        Refusal::Internal | Refusal::Load(_) | Refusal::Loading | Refusal::TooLong { .. } => {
+        Refusal::Internal | Refusal::Load(_) | Refusal::Loading => {
             (StatusCode::INTERNAL_SERVER_ERROR, describe(refusal))
         }
         other => (StatusCode::BAD_REQUEST, describe(other)),
@@ -73,9 +73,7 @@ pub fn refuse_completion(refusal: &Refusal) -> Response {
         Refusal::Key => (StatusCode::UNAUTHORIZED, "authentication_error"),
         Refusal::Model(_) => (StatusCode::NOT_FOUND, "not_found_error"),
         Refusal::RateLimit => (StatusCode::TOO_MANY_REQUESTS, "api_error"),
-        Refusal::Internal | Refusal::Load(_) | Refusal::Loading | Refusal::TooLong { .. } => {
-            (StatusCode::INTERNAL_SERVER_ERROR, "api_error")
-        }
+        Refusal::Internal | Refusal::Load(_) | Refusal::Loading => (StatusCode::INTERNAL_SERVER_ERROR, "api_error"),
         _ => (StatusCode::BAD_REQUEST, "invalid_request_error"),
     };
     answer(status, &json!({"error": {"message": describe(refusal), "type": kind, "param": null, "code": null}}))

@@ -1,17 +1,24 @@
-//! An OpenAI-compatible server: a plain one, or one of those that [`flavors`] knows.
+//! A plain OpenAI-compatible server.
 
-use super::{Sim, answer, completions, flavors, ok};
+use super::completions::{self, BASE, Completions};
+use super::{Sim, answer, ok};
 use crate::sim::Count;
 use crate::sim::ask::{Ask, Refusal, text_of};
 use crate::sim::serve::Call;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use serde_json::{Value, json};
 use std::sync::Arc;
+
+const API: Completions = Completions {
+    usage_null: true,
+    envelope: |_, chunk| drop(chunk.insert("system_fingerprint".into(), "fp_llm_sim".into())),
+    ..BASE
+};
 
 pub fn router() -> Router<Arc<Sim>> {
     Router::new()
@@ -20,7 +27,8 @@ pub fn router() -> Router<Arc<Sim>> {
         .route("/v1/chat/completions", post(chat))
         .route("/v1/chat/completions/input_tokens", post(input_tokens))
         .route("/tokenize", post(tokenize))
-        .fallback(other)
+        .route("/health", get(health))
+        .fallback(|| async { not_found() })
 }
 
 pub fn refuse(refusal: &Refusal) -> Response {
@@ -39,11 +47,7 @@ pub fn item(sim: &Sim, id: &str, owner: String) -> Value {
 }
 
 async fn models(State(sim): State<Arc<Sim>>) -> Response {
-    let mut response = ok(&flavors::list(&sim));
-    if let Some(name) = flavors::server_header(sim.settings.flavor) {
-        response.headers_mut().insert(header::SERVER, HeaderValue::from_static(name));
-    }
-    response
+    ok(&list(&sim, |_| "llm-sim".into()))
 }
 
 async fn model(State(sim): State<Arc<Sim>>, Path(id): Path<String>) -> Response {
@@ -54,12 +58,14 @@ async fn model(State(sim): State<Arc<Sim>>, Path(id): Path<String>) -> Response 
 }
 
 async fn chat(State(sim): State<Arc<Sim>>, Extension(call): Extension<Call>, body: Bytes) -> Response {
-    let manner = flavors::manner(sim.settings.flavor);
-    completions::handle(sim, call, body, manner).await
+    completions::handle(sim, call, body, &API).await
 }
 
-async fn other(State(sim): State<Arc<Sim>>, uri: Uri) -> Response {
-    flavors::other(&sim, uri.path())
+async fn health(State(sim): State<Arc<Sim>>) -> Response {
+    if sim.loads() {
+        return refuse(&Refusal::Loading);
+    }
+    ok(&json!({"status": "ok"}))
 }
 
 fn not_found() -> Response {

@@ -1,6 +1,6 @@
 //! OpenRouter: a catalogue with prices, providers behind each model, comments while it works, usage with cost always.
 
-use super::completions::{self, Manner, PLAIN, Reasoning};
+use super::completions::{self, BASE, Completions, Reasoning};
 use super::openrouter_faults::{at_once, metadata};
 use super::{Sim, answer, describe, ok};
 use crate::clock;
@@ -22,10 +22,10 @@ use std::sync::Arc;
 /// Each model has the same two providers: display name, routing tag, quantization. The second takes twice the price.
 pub const PROVIDERS: [(&str, &str, &str); 2] = [("Aviary", "aviary/fp8", "fp8"), ("Roost", "roost/bf16", "bf16")];
 
-const MANNER: Manner = Manner {
+const API: Completions = Completions {
     id,
-    role: completions::Role::Before,
-    reasoning: Reasoning::Twice,
+    role: completions::Role::Alone,
+    reasoning: Reasoning::Details,
     usage_always: true,
     pads: true,
     comment: Some("OPENROUTER PROCESSING"),
@@ -67,7 +67,7 @@ const MANNER: Manner = Manner {
             sim.remember(id.clone(), generation(&id, turn));
         }
     },
-    ..PLAIN
+    ..BASE
 };
 
 pub fn router() -> Router<Arc<Sim>> {
@@ -137,7 +137,7 @@ pub fn refuse(refusal: &Refusal) -> Response {
             let error = json!({"message": "Provider returned error", "code": 429, "metadata": metadata});
             answer(StatusCode::TOO_MANY_REQUESTS, &json!({"error": error, "user_id": "user_sim"}))
         }
-        Refusal::Internal | Refusal::Load(_) | Refusal::Loading | Refusal::TooLong { .. } => {
+        Refusal::Internal | Refusal::Load(_) | Refusal::Loading => {
             failed(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         }
         Refusal::NotChat(_) | Refusal::NotJson(_) | Refusal::Parameter(..) | Refusal::UnknownKeys(_) => {
@@ -304,5 +304,5 @@ async fn find_generation(State(sim): State<Arc<Sim>>, Query(query): Query<HashMa
 }
 
 async fn chat(State(sim): State<Arc<Sim>>, Extension(call): Extension<Call>, body: Bytes) -> Response {
-    completions::handle(sim, call, body, &MANNER).await
+    completions::handle(sim, call, body, &API).await
 }

@@ -1,12 +1,11 @@
 //! A group when its requests are all in: what its sums, samples and counts say.
 
+use super::Building;
 use super::Split;
-use super::{Building, Merged};
 use crate::summary::goodput::Goodput;
-use crate::summary::group::{ErrorCount, Gaps, Group, Throughput};
-use crate::summary::metric::Metric;
-use crate::summary::sample::Sample;
-use crate::summary::shape::{Shape, Shapes};
+use crate::summary::group::{ErrorCount, Group, Throughput};
+use crate::summary::sample::Stat;
+use crate::summary::shape::DRAWN;
 use crate::summary::window::{Part, Tally, Target};
 use crate::summary::words::WORDS;
 use std::collections::BTreeMap;
@@ -78,13 +77,9 @@ impl Building {
             share: self.good as f64 / tried as f64,
             requests_per_second: throughput.as_ref().map(|t| t.good_per_second),
         });
-        let shape = |metric| self.samples.get(&metric).map(Sample::shape);
-        let shapes = Shapes {
-            ttft: shape(Metric::Ttft),
-            decode: shape(Metric::DecodeRate),
-            itl: gap_shape(&self.gaps),
-            e2e: shape(Metric::GenerationTime),
-        };
+        let metrics = self.samples.iter().filter_map(|(metric, sample)| Some((*metric, sample.stat()?))).collect();
+        let mut samples = self.samples;
+        samples.retain(|metric, _| DRAWN.contains(metric));
         let model = match (self.key.model.is_empty(), self.models.len()) {
             (false, _) | (true, 0) => self.key.model.clone(),
             (true, 1) => self.models.iter().next().cloned().unwrap_or_default(),
@@ -129,8 +124,9 @@ impl Building {
             details: self.details,
             ok: self.ok,
             failed: self.failed,
-            metrics: self.samples.iter().filter_map(|(metric, sample)| Some((*metric, sample.stat()?))).collect(),
-            inter_chunk_latency_seconds: Gaps::of(&self.gaps),
+            metrics,
+            samples,
+            inter_chunk_latency_seconds: self.gaps.quantiles().map(|quantiles| Stat::classed(quantiles, None)),
             gap_map: self.gap_map,
             watts: self.watts,
             energy,
@@ -142,7 +138,6 @@ impl Building {
             no_power: self.no_power.0,
             no_memory: self.no_memory.0,
             outliers: BTreeMap::new(),
-            shapes,
             energy_split: (self.split != Split::default()).then_some(self.split),
             settings: (*self.key.settings).clone(),
             sub: None,
@@ -164,11 +159,4 @@ impl Building {
             key: self.key,
         }
     }
-}
-
-/// The shape of merged gaps; `None` where there is none.
-fn gap_shape(gaps: &Merged) -> Option<Shape> {
-    let mut shape = Shape::default();
-    gaps.recorded().for_each(|(seconds, n)| shape.add(seconds, n));
-    (gaps.count() > 0).then_some(shape)
 }

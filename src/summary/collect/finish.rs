@@ -87,8 +87,8 @@ impl Collector {
             levels: self.load_levels,
             searches: self.searches,
             ends: self.ends,
-            calibrated: self.calibrating.finish(),
-            calibration: self.calibration,
+            calibrated: self.accuracy_collector.finish(),
+            accuracy: self.accuracy,
             power: self.power.columns(),
             memory: self.memory.columns(),
         }

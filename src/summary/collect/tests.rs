@@ -63,7 +63,7 @@ fn warm_up_and_failures_do_not_count_in_any_spread() {
     ]);
     let group = &summary.groups[0];
     assert_eq!((group.ok, group.failed, summary.warmups), (1, 1, 1));
-    assert_eq!(group.stat(Metric::Ttft).unwrap().max, 1.0);
+    assert_eq!(group.stat(Metric::Ttft).unwrap().quantiles.max, Some(1.0));
     assert_eq!((summary.totals.requests, summary.totals.failed), (2, 1));
 }
 
@@ -73,7 +73,7 @@ fn a_load_counts_once_per_run_and_not_when_it_failed() {
     let failed = json!({"model": "n", "run": "a", "load_time_seconds": 0.1, "errors": {"load": "no memory"}});
     let summary = summary([loaded("a", 4.0), loaded("a", 4.0), loaded("b", 6.0), failed]);
     let stat = summary.groups[0].stat(Metric::LoadTime).unwrap();
-    assert_eq!((stat.n, stat.mean), (2, 5.0));
+    assert_eq!((stat.quantiles.count, stat.quantiles.mean), (2, Some(5.0)));
     assert_eq!(summary.groups[1].stat(Metric::LoadTime), None);
     assert_eq!(summary.groups[1].errors["load"], 1);
 }
@@ -108,7 +108,7 @@ fn of_very_many_requests_an_even_sample_is_kept_and_all_are_counted() {
     assert_eq!((summary.rows.len(), summary.groups[0].ok), (ROWS, n));
     let early = summary.rows.iter().filter(|row| row.id < n / 2).count();
     assert!((ROWS * 47 / 100..ROWS * 53 / 100).contains(&early), "{early}");
-    let median = summary.groups[0].stat(Metric::Ttft).unwrap().p50;
+    let median = summary.groups[0].stat(Metric::Ttft).unwrap().quantiles.p50.unwrap();
     assert!((median - n as f64 / 2.0).abs() < n as f64 * 2e-3, "{median}");
 }
 

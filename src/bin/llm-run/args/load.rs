@@ -50,11 +50,6 @@ pub struct LoadArgs {
     /// Try a request again after 408, 429, 5xx or no connection; 0 for load tests
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub retries: u32,
-    /// Speak HTTP/2, and share a connection among up to STREAMS requests [with no number: 100]; without this flag it is HTTP/1.1
-    /// and a connection for each
-    #[arg(long, value_name = "STREAMS", num_args = 0..=1, require_equals = true, default_missing_value = "100",
-        value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub http2: Option<u32>,
     /// Event loops, a thread each; default: the cores, up to 4
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
@@ -129,7 +124,6 @@ impl LoadArgs {
             "ramp_seconds": Some(self.ramp.as_secs_f64()).filter(|ramp| *ramp > 0.0),
             "max_errors": self.max_errors,
             "retries": self.retries,
-            "http2_streams": self.http2,
             "threads": self.threads,
         })
     }

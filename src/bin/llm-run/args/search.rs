@@ -1,4 +1,4 @@
-//! The search for the highest load that holds: what is to hold, and between which loads.
+//! The search for the highest load that passes: what is to hold, and between which loads.
 
 use super::load::LoadArgs;
 use anyhow::{bail, ensure};
@@ -10,7 +10,7 @@ use llm_bench::runner::search::Search;
 use serde_json::{Value, json};
 use std::str::FromStr;
 
-/// The search for the highest load that holds.
+/// The search for the highest load that passes.
 #[derive(Args)]
 #[command(next_help_heading = "Search")]
 pub struct SearchArgs {
@@ -19,7 +19,7 @@ pub struct SearchArgs {
     /// several with commas. A point lasts --duration or --requests
     #[arg(long, value_name = "CONDITIONS", value_parser = conditions)]
     pub search: Option<Conditions>,
-    /// How near the highest load that holds and the lowest that does not must be to each other
+    /// How near the highest load that passes and the lowest that does not must be to each other
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = tolerance, requires = "search")]
     pub search_tolerance: f64,
 }
@@ -114,7 +114,7 @@ impl SearchArgs {
     pub fn recorded(&self, search: Option<&Search>) -> Value {
         json!({
             "search": search.map(|search| json!({
-                "conditions": search.conditions.texts(), "over": search.over, "minimum": search.minimum,
+                "slos": search.conditions.texts(), "over": search.over, "minimum": search.minimum,
                 "maximum": search.maximum, "tolerance": search.tolerance,
             })),
         })
