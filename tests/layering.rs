@@ -128,6 +128,27 @@ fn each_outside_crate_has_one_home() {
 }
 
 #[test]
+fn each_dependency_has_a_row_that_says_why() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let mut dependencies = BTreeSet::new();
+    let mut inside = false;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            inside = line.ends_with("dependencies]");
+        } else if let Some((name, _)) = line.split_once(" = ").filter(|_| inside && !line.starts_with('#')) {
+            dependencies.insert(name);
+        }
+    }
+    assert!(dependencies.contains("serde") && dependencies.contains("proptest"), "{dependencies:?}");
+    let table = std::fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
+    let rows: BTreeSet<&str> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let missing: Vec<_> = dependencies.difference(&rows).collect();
+    let gone: Vec<_> = rows.difference(&dependencies).collect();
+    assert!(missing.is_empty(), "docs/dependencies.md has no row for {missing:?}");
+    assert!(gone.is_empty(), "docs/dependencies.md has a row for {gone:?}, which Cargo.toml has not");
+}
+
+#[test]
 fn only_programs_and_their_main_know_standard_streams_arguments_and_the_environment() {
     let mut wrong = Vec::new();
     for path in sources(&root().join("src")) {

@@ -346,7 +346,6 @@ fn hear(input: &mut Input, line: Line) -> anyhow::Result<Option<(String, Heard)>
             if let Heard::Newer(v) = heard {
                 input.newer(&line, v);
             }
-            // A start goes no further.
             let text = if let Heard::Start(_) = heard { String::new() } else { line.text };
             Ok(Some((text, heard)))
         }
