@@ -34,9 +34,8 @@ impl Records {
         Ok(Self { blocks: Blocks::open(files)?, refusals: Refusals::new(strict, talk), newer: Newer::new(talk) })
     }
 
-    /// Reads every record with `read` on as many `threads`, and hands what it makes of them to `take` in order. What `take`
-    /// gives back, because it is no longer needed, `read` is given as room for a later one. Those of a contract that is newer,
-    /// as `newer` says, are told of once. What cannot be read is reported as `prog: file:line: why` and skipped, or ends the
+    /// Reads every record with `read` on as many `threads`, and hands what it makes of them to `take` in order. Those of a
+    /// contract that is newer, as `newer` says, are told of once. What cannot be read is reported as `prog: file:line: why` and skipped, or ends the
     /// program under `--strict`. Says how many lines that were.
     ///
     /// # Errors
@@ -44,9 +43,9 @@ impl Records {
     pub fn each<T: Send>(
         self,
         threads: NonZeroUsize,
-        read: impl Fn(&str, Option<T>) -> Result<T, serde_json::Error> + Sync,
+        read: impl Fn(&str) -> Result<T, serde_json::Error> + Sync,
         newer: fn(&T) -> Option<u64>,
-        take: &mut (dyn FnMut(T) -> Option<T> + Send),
+        take: &mut (dyn FnMut(T) + Send),
     ) -> anyhow::Result<u64> {
         let source = Mutex::new(Source { blocks: self.blocks, number: 0 });
         let turn = Turn { next: 0, refusals: self.refusals, told: self.newer, newer, take, failed: None };
@@ -75,7 +74,7 @@ struct Turn<'a, T> {
     refusals: Refusals,
     told: Newer,
     newer: fn(&T) -> Option<u64>,
-    take: &'a mut (dyn FnMut(T) -> Option<T> + Send),
+    take: &'a mut (dyn FnMut(T) + Send),
     failed: Option<anyhow::Error>,
 }
 
@@ -90,10 +89,10 @@ type Read<T> = (u64, Result<T, String>);
 fn work<T: Send>(
     source: &Mutex<Source>,
     turns: &Turns<'_, T>,
-    read: &(impl Fn(&str, Option<T>) -> Result<T, serde_json::Error> + Sync),
+    read: &(impl Fn(&str) -> Result<T, serde_json::Error> + Sync),
 ) {
     let mut room = Vec::new();
-    let (mut records, mut spare): (Vec<Read<T>>, Vec<T>) = (Vec::new(), Vec::new());
+    let mut records: Vec<Read<T>> = Vec::new();
     while !turns.failed() {
         let (number, block) = {
             let mut source = locked(source);
@@ -107,15 +106,15 @@ fn work<T: Send>(
             Ok(block) => {
                 for line in block.lines() {
                     if records.len() == AT_ONCE {
-                        mine.wait().hand_out(&block, &mut records, &mut spare);
+                        mine.wait().hand_out(&block, &mut records);
                     }
                     records.push(match line {
-                        Ok((number, text)) => (number, read(text, spare.pop()).map_err(|why| why.to_string())),
+                        Ok((number, text)) => (number, read(text).map_err(|why| why.to_string())),
                         Err(Bad::Line(place, why)) => (place.number, Err(why)),
                         Err(Bad::Input(place, why)) => (place.number, Err(why.to_string())),
                     });
                 }
-                mine.wait().hand_out(&block, &mut records, &mut spare);
+                mine.wait().hand_out(&block, &mut records);
                 room = block.into_room();
             }
             Err(Bad::Line(place, why)) => mine.wait().refuse(&place, &why),
@@ -152,7 +151,7 @@ impl<T> Drop for Mine<'_, '_, T> {
 }
 
 impl<T> Turn<'_, T> {
-    fn hand_out(&mut self, block: &Block, records: &mut Vec<Read<T>>, spare: &mut Vec<T>) {
+    fn hand_out(&mut self, block: &Block, records: &mut Vec<Read<T>>) {
         for (number, record) in records.drain(..) {
             if self.failed.is_some() {
                 continue;
@@ -162,8 +161,7 @@ impl<T> Turn<'_, T> {
                     if let Some(v) = (self.newer)(&record) {
                         self.told.at(&block.place(number), v);
                     }
-                    let room = (self.take)(record);
-                    spare.extend(room.filter(|_| spare.len() < AT_ONCE));
+                    (self.take)(record);
                 }
                 Err(why) => self.refuse(&block.place(number), &why),
             }

@@ -25,7 +25,6 @@ mod run;
 mod sampler;
 pub mod schema;
 mod search;
-mod skim;
 mod start;
 
 pub use accuracy::{Accuracy, AccuracyLevel, NotMeasured};
@@ -49,7 +48,6 @@ pub use result::{
 pub use run::{Host, Run, Tool};
 pub use sampler::{Sampler, SamplerEvent};
 pub use search::{Search, SearchOutcome, SearchOver, SearchPoint, SearchQueue, SearchValue};
-pub use skim::Field;
 pub use start::Start;
 
 use serde::{Deserialize, Serialize};
@@ -138,44 +136,17 @@ pub fn is_json(line: &str) -> Result<(), serde_json::Error> {
 /// # Errors
 /// When the line is not a JSON object, or says a known type and does not keep that type's shape.
 pub fn read(line: &str) -> Result<Record, serde_json::Error> {
-    Ok(match read_unless_result(line)? {
-        Some(other) => other,
-        None => Record::Result(serde_json::from_str(line)?),
-    })
-}
-
-/// Reads one line, of a result all but the fields that are to be passed over: they are taken for absent, and nothing is made
-/// of their values, which may be long. A result is put into the room of a former one, and `None` is returned: whoever reads very many
-/// spares the allocator its largest pieces.
-///
-/// # Errors
-/// When the line is not a JSON object, or says a known type and does not keep that type's shape; the shape of fields that
-/// are passed over is looked at as far as [`Field`] says. Then the room is as it was.
-pub fn read_into(
-    room: &mut Outcome,
-    line: &str,
-    field: impl Fn(&str) -> Field + Copy,
-) -> Result<Option<Record>, serde_json::Error> {
-    let other = read_unless_result(line)?;
-    if other.is_none() {
-        skim::into(room, line, field)?;
-    }
-    Ok(other)
-}
-
-/// Reads one line unless it is a result.
-fn read_unless_result(line: &str) -> Result<Option<Record>, serde_json::Error> {
     if !line.trim_start().starts_with('{') {
         // Serde takes a list for a struct's fields in their order; a record is an object.
         return Err(serde::de::Error::custom("not a JSON object"));
     }
     let (kind, v) = head(line)?;
-    let Some(kind) = kind else { return Ok(Some(Record::Unknown)) };
+    let Some(kind) = kind else { return Ok(Record::Unknown) };
     if let Some(v) = v.filter(|&v| v > V) {
-        return Ok(Some(Record::Newer(v)));
+        return Ok(Record::Newer(v));
     }
-    Ok(Some(match kind.as_ref() {
-        Outcome::TYPE => return Ok(None),
+    Ok(match kind.as_ref() {
+        Outcome::TYPE => Record::Result(serde_json::from_str(line)?),
         Model::TYPE => Record::Model(serde_json::from_str(line)?),
         Run::TYPE => Record::Run(serde_json::from_str(line)?),
         Prompt::TYPE => Record::Prompt(serde_json::from_str(line)?),
@@ -193,7 +164,7 @@ fn read_unless_result(line: &str) -> Result<Option<Record>, serde_json::Error> {
             is_json(line)?;
             Record::Unknown
         }
-    }))
+    })
 }
 
 /// A record as it goes on the wire: the type and the version before the fields.

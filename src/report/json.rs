@@ -229,7 +229,7 @@ fn result(summary: &Summary, row: &Row) -> Value {
         put("hosts", json!(screen.hosts));
         put("screenshot", json!(screen.picture));
     }
-    for (metric, value) in row.figures.values.iter() {
+    for &(metric, value) in &row.figures.values {
         if !matches!(metric, Metric::TokensIn | Metric::TokensOut | Metric::TokenRate) {
             put(metric.name(), number(Some(value)));
         }

@@ -49,36 +49,35 @@ fn own(bytes: &[u8]) -> Option<Vec<(u32, u64)>> {
     let last = (class(highest) | (HALF - 1)).max(2 * HALF - 1);
     let (mut counts, mut class, mut at) = (Vec::with_capacity(payload.len() / 2), 0u32, 0);
     while at < payload.len() {
-        let (number, length) = zig_zag(&payload[at..])?;
+        let (number, length) = var_int(&payload[at..])?;
         at += length;
-        if number < 0 {
-            class = class.checked_add(u32::try_from(number.unsigned_abs()).ok()?)?;
+        // Zig-zag: an odd number is as many classes without a count.
+        if number & 1 == 1 {
+            class = class.checked_add(u32::try_from(number >> 1).ok()?)?.checked_add(1)?;
             continue;
         }
         if class > last {
             return None;
         }
         if number > 0 {
-            counts.push((class, number.unsigned_abs()));
+            counts.push((class, number >> 1));
         }
         class += 1;
     }
     Some(counts)
 }
 
-/// A number in zig-zag LEB128 of at most nine bytes, the last of which has eight bits for it; and how many bytes it takes.
-fn zig_zag(bytes: &[u8]) -> Option<(i64, usize)> {
-    let (mut number, mut length) = (0u64, 0);
-    loop {
-        let byte = *bytes.get(length)?;
-        let bits = if length == 8 { byte } else { byte & 0x7f };
-        number |= u64::from(bits) << (7 * length);
-        length += 1;
-        if byte < 0x80 || length == 9 {
-            let half = i64::try_from(number >> 1).unwrap_or(i64::MAX);
-            return Some((if number & 1 == 1 { !half } else { half }, length));
+/// A number in LEB128 of at most nine bytes, the last of which has eight bits for it; and how many bytes it takes.
+fn var_int(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut number = 0;
+    for (at, byte) in bytes.iter().take(9).enumerate() {
+        let bits = if at == 8 { *byte } else { byte & 0x7f };
+        number |= u64::from(bits) << (7 * at);
+        if *byte < 0x80 || at == 8 {
+            return Some((number, at + 1));
         }
     }
+    None
 }
 
 /// How many classes with their counts are kept as they came, before there is a table of all classes.

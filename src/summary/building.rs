@@ -161,7 +161,7 @@ impl Building {
         }
         // A load that failed took no time and no memory that anybody wants compared.
         let loaded = figures.failure.as_ref().is_none_or(|failure| failure.kind != "load");
-        for (metric, value) in figures.values.iter().filter(|(metric, _)| loaded && metric.once_per_run()) {
+        for &(metric, value) in figures.values.iter().filter(|(metric, _)| loaded && metric.once_per_run()) {
             if self.once.insert((metric, o.run.clone())) {
                 self.samples.entry(metric).or_default().add(value);
                 let load = o.power.as_ref().and_then(|power| power.as_ref()?.load.as_ref());
@@ -198,7 +198,7 @@ impl Building {
     /// Counts the numbers of a request that did not fail.
     fn measure(&mut self, request: &Request) {
         let Request { outcome: o, figures, .. } = request;
-        for (metric, value) in figures.values.iter().filter(|(metric, _)| !metric.once_per_run()) {
+        for &(metric, value) in figures.values.iter().filter(|(metric, _)| !metric.once_per_run()) {
             self.samples.entry(metric).or_default().add(value);
         }
         if let Some(steps) = &request.steps {

@@ -103,17 +103,11 @@ impl Collector {
         self.fold(record.into(), folder);
     }
 
-    /// Folds one record in that was prepared; what it held may be used again.
-    pub fn fold(&mut self, prepared: Prepared, folder: Option<usize>) -> Option<Prepared> {
+    /// Folds one record in that was prepared.
+    pub fn fold(&mut self, prepared: Prepared, folder: Option<usize>) {
         match prepared {
-            Prepared::Result(mut request) => {
-                self.result(&mut request, folder);
-                Some(Prepared::Result(request))
-            }
-            Prepared::Other(record) => {
-                self.other(record);
-                None
-            }
+            Prepared::Result(request) => self.result(*request, folder),
+            Prepared::Other(record) => self.other(record),
         }
     }
 
@@ -148,15 +142,15 @@ impl Collector {
         }
     }
 
-    fn result(&mut self, request: &mut Request, folder: Option<usize>) {
-        let group = self.group(&request.outcome, request.kind);
-        let values = &mut request.figures.values;
+    fn result(&mut self, mut request: Request, folder: Option<usize>) {
+        let group = self.group(&request.outcome);
+        let figures = &mut request.figures;
         if let (Some(price), Some(joules), None) =
-            (self.price_per_kwh, values.get(Metric::Energy), values.get(Metric::EnergyPrice))
+            (self.price_per_kwh, figures.value(Metric::Energy), figures.value(Metric::EnergyPrice))
         {
-            values.insert(Metric::EnergyPrice, joules / 3.6e6 * price);
+            figures.set(Metric::EnergyPrice, joules / 3.6e6 * price);
         }
-        let Request { outcome: o, figures, .. } = request;
+        let Request { outcome: o, figures, .. } = &request;
         self.asked.add(o);
         self.accuracy_collector.result(o);
         told(&mut self.groups[group].details, o);
@@ -164,7 +158,7 @@ impl Collector {
         self.fly(o, figures, group, good);
         if counts(o) {
             self.total(o, figures);
-            self.groups[group].add(request, good);
+            self.groups[group].add(&request, good);
         } else {
             self.warmups += 1;
         }
@@ -172,17 +166,11 @@ impl Collector {
     }
 
     /// The group of a result; a new one where none like it came before.
-    fn group(&mut self, o: &Outcome, kind: u64) -> usize {
-        if let Some(group) = self.keys.known(o, kind) {
-            return group;
-        }
-        let key = self.keys.of(o);
-        let group = *self.by_key.entry(key).or_insert_with_key(|key| {
+    fn group(&mut self, o: &Outcome) -> usize {
+        *self.by_key.entry(self.keys.of(o)).or_insert_with_key(|key| {
             self.groups.push(Building::new(key.clone()));
             self.groups.len() - 1
-        });
-        self.keys.remember(o, kind, group);
-        group
+        })
     }
 
     /// Keeps when a request was in flight, where its load has a steady part to look for, and of one that does not count
@@ -228,8 +216,8 @@ impl Collector {
 
     /// Keeps every row while there is room, then each with the same chance (Vitter's algorithm R). The draw is a fixed
     /// sequence, so that the same input gives the same report.
-    fn keep_row(&mut self, request: &mut Request, group: usize, folder: Option<usize>) {
-        let o = &request.outcome;
+    fn keep_row(&mut self, request: Request, group: usize, folder: Option<usize>) {
+        let Request { outcome: o, figures, .. } = request;
         let text = o.text.as_deref().and_then(|text| self.answer(text));
         self.seen += 1;
         let at = if self.rows.len() < ROWS {
@@ -240,7 +228,7 @@ impl Collector {
         if at >= ROWS {
             return;
         }
-        let row = Row { folder, text, ..Row::of(o, std::mem::take(&mut request.figures), group) };
+        let row = Row { folder, text, ..Row::of(&o, figures, group) };
         match self.rows.get_mut(at) {
             Some(place) => *place = row,
             None => self.rows.push(row),

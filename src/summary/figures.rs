@@ -3,7 +3,6 @@
 //! It follows from the result alone, so that whoever read the result can work it out before it is its turn to be folded in.
 
 use super::metric::{Metric, Unit, failed, kind_name, moment, possible};
-use super::values::Values;
 use crate::record::{JoinedPower, Outcome};
 
 /// The longest message that is kept of a failure, in characters; the record has all of it.
@@ -20,8 +19,8 @@ pub struct Figures {
     pub waited: Option<f64>,
     /// From the start to the end of the answer or of the attempt, in seconds; known of failures too.
     pub end_seconds: Option<f64>,
-    /// Its numbers.
-    pub values: Values,
+    /// Its numbers, in the order of the metrics.
+    pub values: Vec<(Metric, f64)>,
     /// Its median and 99th percentile gap between chunks, in seconds.
     pub itl: Option<(f64, f64)>,
     /// Its shortest and longest gap between chunks, in seconds.
@@ -80,10 +79,10 @@ impl Figures {
         if o.start_ts.is_some() && start_ts.is_none() {
             warnings.push("impossible_start".into());
         }
-        let mut values = Values::default();
+        let mut values = Vec::with_capacity(16);
         for metric in Metric::ALL {
             match metric.of(o) {
-                Some(value) if metric.possible(value) => values.insert(metric, value),
+                Some(value) if metric.possible(value) => values.push((metric, value)),
                 Some(_) => warnings.push(format!("impossible_{}", metric.name())),
                 None => {}
             }
@@ -122,7 +121,13 @@ impl Figures {
 
     /// One of its numbers.
     pub fn value(&self, metric: Metric) -> Option<f64> {
-        self.values.get(metric)
+        self.values.iter().find(|(known, _)| *known == metric).map(|(_, value)| *value)
+    }
+
+    /// Adds a number that the result does not have.
+    pub fn set(&mut self, metric: Metric, value: f64) {
+        let place = self.values.partition_point(|(known, _)| *known < metric);
+        self.values.insert(place, (metric, value));
     }
 }
 

@@ -3,7 +3,6 @@
 //! Requests of different settings or machines are never pooled silently: every setting that shapes an answer or its time is
 //! part of the key, and so is the hardware of the run. What does not differ tells nothing apart, so only what differs between the groups of a model is shown.
 
-use super::alike::Alike;
 use super::metric::{Unit, failed, possible};
 use super::words::LONGEST_WORD;
 use crate::record::{Host, Outcome, Run, Source};
@@ -105,13 +104,6 @@ impl GroupBy {
     pub fn has(&self, by: By) -> bool {
         self.0.contains(&by)
     }
-
-    /// Whether a setting of one request says the same of all requests of its run with the same parameters.
-    fn is_of_runs(&self) -> bool {
-        let of_runs =
-            |by: &By| matches!(by, By::Model | By::Source | By::Provider | By::Load | By::Settings | By::Machine);
-        self.0.iter().all(of_runs)
-    }
 }
 
 /// What was set, by name.
@@ -174,8 +166,6 @@ pub struct Keys {
     runs: HashMap<String, Settings>,
     machines: HashMap<String, String>,
     categories: HashMap<String, String>,
-    /// The groups of kinds of results, by the kind's number.
-    known: HashMap<u64, (Alike, usize)>,
 }
 
 impl Keys {
@@ -189,11 +179,9 @@ impl Keys {
         let machine = machine(&run.host).filter(|_| self.by.has(By::Machine));
         if let Some(machine) = machine.filter(|_| self.machines.len() < HEADS) {
             self.machines.insert(run.run.clone(), machine);
-            self.known.clear();
         }
         if self.by.has(By::Settings) && (self.runs.len() < HEADS || self.runs.contains_key(&run.run)) {
             self.runs.insert(run.run.clone(), of_run(run));
-            self.known.clear();
         }
     }
 
@@ -201,18 +189,6 @@ impl Keys {
     pub fn prompt(&mut self, id: &str, category: Option<&str>) {
         if let Some(category) = category.filter(|_| self.by.has(By::Category) && self.categories.len() < HEADS) {
             self.categories.insert(id.to_owned(), short(category));
-        }
-    }
-
-    /// The group of a result, where one like it came before.
-    pub fn known(&self, o: &Outcome, kind: u64) -> Option<usize> {
-        self.known.get(&kind).filter(|(alike, _)| alike.is(o)).map(|(_, group)| *group)
-    }
-
-    /// Remembers the group of a result and of all that are like it.
-    pub fn remember(&mut self, o: &Outcome, kind: u64, group: usize) {
-        if self.by.is_of_runs() && self.known.len() < HEADS {
-            self.known.insert(kind, (Alike::of(o), group));
         }
     }
 
