@@ -6,6 +6,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// A percentile that is recorded and reported.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,25 +45,21 @@ macro_rules! quantiles {
         }
 
         /// Statistics of many numbers, in the unit of the field that holds them. A percentile that was not recorded is absent.
+        #[skip_serializing_none]
         #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
         pub struct Quantiles {
             /// How many numbers.
             #[serde(default)]
             pub count: u64,
             /// The arithmetic mean.
-            #[serde(skip_serializing_if = "Option::is_none")]
             pub mean: Option<f64>,
             /// The smallest.
-            #[serde(skip_serializing_if = "Option::is_none")]
             pub min: Option<f64>,
             $($(#[doc = $doc])+
-            #[serde(skip_serializing_if = "Option::is_none")]
             pub $name: Option<f64>,)+
             /// The largest.
-            #[serde(skip_serializing_if = "Option::is_none")]
             pub max: Option<f64>,
             /// All numbers as an HdrHistogram of microseconds, format V2, base64. Histograms of any runs add up exactly.
-            #[serde(skip_serializing_if = "Option::is_none")]
             pub histogram: Option<String>,
         }
 

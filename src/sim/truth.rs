@@ -29,9 +29,9 @@ struct Lateness {
     max: f64,
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 struct TokenCounts {
-    #[serde(skip_serializing_if = "Option::is_none")]
     input: Option<u64>,
     output: u64,
     reasoning: u64,

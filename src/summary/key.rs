@@ -11,12 +11,14 @@ use crate::units::{Unit, possible};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use strum::{EnumString, VariantNames};
 
 /// The most runs and prompts whose words are remembered for keys, and the most kinds of results whose group is.
 const HEADS: usize = 20_000;
 
 /// Something that requests can be told apart by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, EnumString, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum By {
     /// The model that was asked for.
     Model,
@@ -41,30 +43,13 @@ pub enum By {
     /// The turn of a conversation.
     Turn,
     /// The repetition of the same question.
+    #[strum(serialize = "repetition")]
     Repeat,
     /// The address that the request was sent to.
     Endpoint,
     /// The model that the server says answered.
+    #[strum(serialize = "served_model")]
     Served,
-}
-
-impl By {
-    const ALL: [(By, &'static str); 14] = [
-        (By::Model, "model"),
-        (By::Source, "source"),
-        (By::Provider, "provider"),
-        (By::Load, "load"),
-        (By::Settings, "settings"),
-        (By::Machine, "machine"),
-        (By::Quantization, "quantization"),
-        (By::Run, "run"),
-        (By::Prompt, "prompt"),
-        (By::Category, "category"),
-        (By::Turn, "turn"),
-        (By::Repeat, "repetition"),
-        (By::Endpoint, "endpoint"),
-        (By::Served, "served_model"),
-    ];
 }
 
 /// By what requests are put together.
@@ -85,19 +70,19 @@ impl GroupBy {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut keys = Vec::new();
         for word in text.split(',').map(str::trim) {
-            let Some((by, _)) = By::ALL.iter().find(|(_, name)| *name == word) else {
-                let names: Vec<&str> = By::ALL.iter().map(|(_, name)| *name).collect();
+            let Ok(by) = word.parse() else {
+                let names = By::VARIANTS.join(", ");
                 if word.is_empty() {
                     let what =
                         if text.trim().is_empty() { "nothing is named" } else { "a name between commas is empty" };
-                    return Err(format!("{what}; there are {}", names.join(", ")));
+                    return Err(format!("{what}; there are {names}"));
                 }
-                return Err(format!("nothing to group by is called {word}; there are {}", names.join(", ")));
+                return Err(format!("nothing to group by is called {word}; there are {names}"));
             };
-            if keys.contains(by) {
+            if keys.contains(&by) {
                 return Err(format!("{word}: stands twice"));
             }
-            keys.push(*by);
+            keys.push(by);
         }
         Ok(Self(keys))
     }
