@@ -43,6 +43,7 @@ pub use figures::{Figures, RowFailure, net_bounds};
 pub use gap_map::GapMap;
 pub use goodput::{Goodput, Limit, Slo};
 pub use group::{Details, Error, ErrorCount, Group, Money, Throughput};
+pub use key::is_task;
 pub use key::{By, GroupBy, Key, Settings};
 use key::{MACHINE, machine};
 pub use outlying::Outlying;
