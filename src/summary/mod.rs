@@ -21,7 +21,6 @@ mod goodput;
 mod group;
 mod key;
 mod label;
-mod natural;
 mod outlying;
 mod prepared;
 mod prompts;
