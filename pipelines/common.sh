@@ -158,7 +158,7 @@ run_flags() {
     local name
     for name in temperature top-p max-tokens seed reasoning-effort concurrency rate arrival duration ramp \
         requests repeat warmup max-errors load-seed retries search search-tolerance timeout \
-        idle-timeout grace provider context-length gpu ttl settle prompts prompt prompt-file synthetic dataset turns \
+        idle-timeout grace provider context-length gpu ttl settle prompts prompt prompt-file synthetic input-file input-format turns \
         shared-prefix system suite nonce extra-body api resume; do
         local variable=${name//-/_}
         variable=$(tr '[:lower:]' '[:upper:]' <<< "$variable")
@@ -170,11 +170,9 @@ run_flags() {
     flags+=("${found[@]}")
 }
 
-# suite NAME: the flow's own prompts, unless SUITE or another source of prompts says otherwise. PROMPTS is one where it is no
-# number.
+# suite NAME: the flow's own prompts, unless SUITE or another source of prompts says otherwise.
 suite() {
-    [ -n "${SUITE+given}" ] || [ -n "${PROMPT:-}${PROMPT_FILE:-}${SYNTHETIC:-}${DATASET:-}" ] ||
-        [[ ${PROMPTS:-} =~ [^0-9] ]] || SUITE=$1
+    [ -n "${SUITE+given}" ] || [ -n "${PROMPT:-}${PROMPT_FILE:-}${INPUT_FILE:-}${SYNTHETIC:-}" ] || SUITE=$1
 }
 
 # keep each|once: writes the joined stream to results.ndjson; with `each`, makes the page anew after each result.

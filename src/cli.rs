@@ -70,7 +70,7 @@ pub struct Common {
     #[arg(short, long, global = true, help_heading = "Common options")]
     pub verbose: bool,
     /// Write to FILE instead of standard output
-    #[arg(short, long, global = true, value_name = "FILE", help_heading = "Common options")]
+    #[arg(short, long, alias = "out", global = true, value_name = "FILE", help_heading = "Common options")]
     pub output: Option<PathBuf>,
     /// Stop at the first line that cannot be read, with exit status 2, instead of reporting and skipping it
     #[arg(long, global = true, help_heading = "Common options")]

@@ -8,9 +8,9 @@
 //!
 //! Each program is a thin file in `src/bin` over the modules here. Who may import whom (`tests/layering.rs` holds it):
 //! programs import [`cli`], [`ndjson`], [`record`] and their own module; the modules of a domain import [`record`],
-//! [`clock`], [`stats`], [`text`] and `http`; [`power`] and [`memory`] also import [`schedule`] and [`nvml`]; `models` and `loader` import `lms`; `runner` imports `chat`, `loader`,
+//! [`clock`], [`stats`], [`text`] and `http`; [`power`] and [`memory`] also import [`schedule`] and [`nvml`]; [`power`] and [`report`] import [`process_group`]; `models` and `loader` import `lms`; `runner` imports `chat`, `loader`,
 //! `prompts`, `pace`, `artifacts` and `summary`, whose registry has the metrics that an SLO limits; `report` imports `summary`; [`record`], [`ndjson`], [`clock`], [`schedule`],
-//! [`stats`], [`text`], [`units`] and [`locks`] import nothing of ours, and whoever locks imports [`locks`]. Only programs and [`cli`] know
+//! [`stats`], [`text`], [`units`], [`process_group`] and [`locks`] import nothing of ours, and whoever locks imports [`locks`]. Only programs and [`cli`] know
 //! standard input, standard output, arguments and the environment.
 
 pub mod artifacts;
@@ -24,6 +24,7 @@ pub mod nvml;
 #[cfg(feature = "http")]
 pub mod pace;
 pub mod power;
+pub mod process_group;
 pub mod prompts;
 pub mod record;
 pub mod report;

@@ -18,12 +18,6 @@ pub use blocks::{BLOCK, Block, Blocks};
 /// The longest line that is read, in bytes: longer ones are not records but accidents, and memory is bounded by this.
 pub const MAX_LINE: usize = 256 << 20;
 
-/// The room of a longer line is not kept for others, in bytes.
-const ROOM: usize = 1 << 14;
-
-/// The room of so many lines is kept: as many as a program has on their way at once, and little to hold.
-const SPARE: usize = 1 << 10;
-
 /// Where a line stood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -62,8 +56,6 @@ pub struct Lines {
     waiting: VecDeque<(Arc<str>, Reader)>,
     current: Option<(Arc<str>, Reader)>,
     number: u64,
-    /// Room of lines that nobody needs any more.
-    spare: Vec<String>,
 }
 
 type Reader = BufReader<Box<dyn Read + Send>>;
@@ -76,13 +68,13 @@ impl Lines {
     /// When a file cannot be opened, or `-` stands twice; the message names the file.
     pub fn open<P: AsRef<Path>>(files: &[P]) -> io::Result<Self> {
         let waiting = inputs(files)?.into_iter().map(|(name, reader)| (name, buffered(reader))).collect();
-        Ok(Self { waiting, current: None, number: 0, spare: Vec::new() })
+        Ok(Self { waiting, current: None, number: 0 })
     }
 
     /// The lines of one reader, under `name` in messages.
     pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Self {
         let waiting = VecDeque::from([(name.into(), buffered(reader))]);
-        Self { waiting, current: None, number: 0, spare: Vec::new() }
+        Self { waiting, current: None, number: 0 }
     }
 
     /// Whether the next line is here already, so that [`Lines::next`] will not wait for it. Where it may be blank, and
@@ -90,14 +82,6 @@ impl Lines {
     pub fn at_hand(&self) -> bool {
         let here = self.current.as_ref().map(|(_, reader)| reader.buffer()).unwrap_or_default();
         here.first().is_some_and(|byte| !byte.is_ascii_whitespace()) && memchr::memchr(b'\n', here).is_some()
-    }
-
-    /// Takes back the text of a line that nobody needs any more: its room serves a later one. Where lines go from thread to
-    /// thread, that spares the allocator more than half of its work.
-    pub fn recycle(&mut self, text: String) {
-        if text.capacity() <= ROOM && self.spare.len() < SPARE {
-            self.spare.push(text);
-        }
     }
 }
 
@@ -180,8 +164,7 @@ impl Iterator for Lines {
             let (name, reader) = self.current.as_mut()?;
             self.number += 1;
             let place = Place { file: name.clone(), number: self.number };
-            let mut bytes = self.spare.pop().unwrap_or_default().into_bytes();
-            bytes.clear();
+            let mut bytes = Vec::new();
             if let Err(why) = read_line(&mut reader.by_ref().take(MAX_LINE as u64 + 1), &mut bytes) {
                 self.current = None;
                 return Some(Err(Bad::Input(place, why)));

@@ -151,24 +151,16 @@ fn of_very_many_bad_lines_every_program_tells_ten_and_the_rest_in_one_line() {
         ("bench-join", vec![at("results")], "results"),
         ("bench-join", vec!["--power".into(), at("power"), later], "power"),
         ("llm-run", vec!["--dry-run".into(), "--prompt".into(), "x".into(), at("models")], "models"),
-        ("llm-run", vec!["--dry-run".into(), "--prompts".into(), at("prompts"), one.clone()], "prompts"),
-        (
-            "llm-run",
-            vec!["--dry-run".into(), "--dataset".into(), format!("sharegpt:{}", at("sharegpt")), one.clone()],
-            "sharegpt",
-        ),
-        (
-            "llm-run",
-            vec!["--dry-run".into(), "--dataset".into(), format!("sharegpt:{}", at("sharegpt.json")), one],
-            "sharegpt.json",
-        ),
+        ("llm-run", vec!["--dry-run".into(), "--input-file".into(), at("prompts"), one.clone()], "prompts"),
+        ("llm-run", vec!["--dry-run".into(), "--input-file".into(), at("sharegpt"), one.clone()], "sharegpt"),
+        ("llm-run", vec!["--dry-run".into(), "--input-file".into(), at("sharegpt.json"), one], "sharegpt.json"),
         ("llm-models", vec!["file".into(), at("ids")], "ids"),
     ] {
         let ran = run(program, &args, "").exits(1);
         let said: Vec<&str> =
             ran.stderr.lines().filter(|line| line.starts_with(&format!("{program}: {}", at(input)))).collect();
         assert_eq!(said.len(), 11, "{program} {input}: {}", ran.stderr);
-        let what = if input.starts_with("sharegpt") { "entries" } else { "lines" };
+        let what = if input == "sharegpt.json" { "entries" } else { "lines" };
         let more = format!("{program}: {}: 990 more {what} could not be read (12 to 1001): 1000 in all", at(input));
         assert_eq!(said[10], more);
     }

@@ -194,7 +194,7 @@ fn a_flow_asks_what_its_variables_say() {
         ("MODE", "openai"),
         ("MODEL", "finch-4b"),
         ("SYNTHETIC", "in=9,out=20,n=2"),
-        ("PROMPTS", "mine.ndjson"),
+        ("INPUT_FILE", "mine.ndjson"),
         ("TURNS", "all"),
         ("SHARED_PREFIX", "4"),
         ("EXTRA_BODY", r#"{"ignore_eos":true}"#),

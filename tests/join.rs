@@ -557,76 +557,41 @@ fn a_sampler_s_file_that_is_made_a_moment_later_is_waited_for() {
 }
 
 #[test]
-fn a_file_in_the_place_of_another_is_told_with_the_flag_that_it_belongs_to() {
+fn a_file_without_usable_records_is_reported_once() {
     let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str, text: &str| {
+    let at = |name: &str, lines: &[Value]| {
         let path = folder.path().join(name).to_str().unwrap().to_owned();
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
         path
     };
-    let results = at(
-        "results",
-        &format!(
-            "{}
-{}
-",
-            head("b"),
-            result(1, "m", 0.0, 1.0)
-        ),
-    );
-    let memory = at(
-        "memory",
-        &format!(
-            "{}
-",
-            memory(0.5, 1)
-        )
-        .repeat(20),
-    );
-    let power = at(
-        "power",
-        &format!(
-            "{}
-",
-            power(0.5, 1.0)
-        ),
-    );
-    let (results, memory, power) = (results.as_str(), memory.as_str(), power.as_str());
+    let results = at("results", &[head("b"), result(1, "m", 0.0, 1.0)]);
+    let memory = at("memory", &vec![memory(0.5, 1); 20]);
+    let power = at("power", &[power(0.5, 1.0)]);
+    let empty = at("empty", &[]);
+    let (results, memory, power, empty) = (results.as_str(), memory.as_str(), power.as_str(), empty.as_str());
     for (args, expect) in [
-        (&[memory][..], vec![format!("{memory}: holds memory readings and no results: give it as --mem {memory}")]),
+        (&[memory][..], &["memory: 0 results"][..]),
+        (&[results, empty, memory], &["empty: 0 results", "memory: 0 results"]),
+        (&["--power", memory, results], &["memory: 0 power records"]),
         (
-            &["--power", results, memory],
-            vec![
-                format!(
-                    "--power {results}: holds results and no power readings: name it without a flag: bench-join {results}"
-                ),
-                format!("{memory}: holds memory readings and no results: give it as --mem {memory}"),
-            ],
+            &["--power", empty, "--ground-truth", memory, results],
+            &["empty: 0 power records", "memory: 0 ground_truth records"],
         ),
-        (
-            &["--power", memory, results],
-            vec![format!("--power {memory}: holds memory readings and no power readings: give it as --mem {memory}")],
-        ),
-        (
-            &["--mem", power, results],
-            vec![format!("--mem {power}: holds power readings and no memory readings: give it as --power {power}")],
-        ),
-        (&["--power", power, "--mem", memory, results], vec![]),
+        (&["--mem", power, results], &["power: 0 memory records"]),
+        // No result needed them, so nobody looked.
+        (&["--power", results, memory], &["memory: 0 results"]),
+        (&["--power", power, "--mem", memory, results], &[]),
     ] {
-        let ran = run("bench-join", args, "").exits(0);
-        let mut said: Vec<String> = ran.stderr.lines().map(str::to_owned).collect();
-        let mut expect: Vec<String> = expect.into_iter().map(|line| format!("bench-join: {line}")).collect();
-        said.retain(|line| line.contains(": holds "));
-        said.sort();
-        expect.sort();
-        assert_eq!(said, expect, "{args:?}: {}", ran.stderr);
+        let ran = run("bench-join", ["--wait", "50ms"].iter().chain(args), "").exits(0);
+        let reported: Vec<&str> = ran.stderr.lines().filter(|line| line.contains(": 0 ")).collect();
+        let expect: Vec<String> =
+            expect.iter().map(|line| format!("bench-join: {}/{line}", folder.path().display())).collect();
+        assert_eq!(reported, expect, "{args:?}: {}", ran.stderr);
         if args.last() == Some(&memory) {
             // The lines pass all the same.
             assert_eq!(ran.stdout.matches("\"type\":\"memory\"").count(), 20);
         }
     }
-    let models = run("bench-join", [""; 0], "{\"type\":\"model\",\"v\":1,\"id\":\"m\"}\n").exits(0);
-    assert!(models.stderr.contains("-: holds models and no results: llm-run asks them"), "{}", models.stderr);
     let quiet = run("bench-join", ["-q", memory], "").exits(0);
     assert_eq!(quiet.stderr, "");
 }

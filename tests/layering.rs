@@ -28,7 +28,7 @@ fn module_of(path: &Path) -> String {
 /// What each module may import, besides itself.
 fn allowed(module: &str) -> &'static [&'static str] {
     match module {
-        "record" | "ndjson" | "clock" | "pace" | "text" | "units" | "locks" => &[],
+        "record" | "ndjson" | "clock" | "pace" | "text" | "units" | "locks" | "process_group" => &[],
         "stats" => &["record"],
         "schedule" => &["clock"],
         "cli" => &["ndjson", "record", "http", "clock", "schedule", "text", "locks"],
@@ -52,10 +52,11 @@ fn allowed(module: &str) -> &'static [&'static str] {
             "summary",
             "units",
         ],
-        "power" | "memory" => &["record", "clock", "stats", "schedule", "nvml"],
+        "power" => &["record", "clock", "stats", "schedule", "nvml", "process_group"],
+        "memory" => &["record", "clock", "stats", "schedule", "nvml"],
         "join" => &["record", "clock", "stats", "locks"],
         "summary" => &["record", "clock", "stats", "text", "units"],
-        "report" => &["record", "clock", "stats", "summary", "text", "units", "artifacts"],
+        "report" => &["record", "clock", "stats", "summary", "text", "units", "artifacts", "process_group"],
         "sim" => &["record", "clock", "stats", "prompts", "text", "locks"],
         _ => panic!("src/{module} is new: say here what it may import"),
     }
@@ -120,6 +121,9 @@ fn each_outside_crate_has_one_home() {
         ("nvml_wrapper", &["nvml"]),
         ("clap_mangen", &["cli"]),
         ("png", &["report"]),
+        ("process_wrap", &["process_group"]),
+        ("comfy_table", &["text"]),
+        ("alphanumeric_sort", &["summary"]),
     ]);
     let mut wrong = Vec::new();
     for path in sources(&root().join("src")) {
@@ -134,6 +138,27 @@ fn each_outside_crate_has_one_home() {
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn each_dependency_has_a_row_that_says_why() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let mut dependencies = BTreeSet::new();
+    let mut inside = false;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            inside = line.ends_with("dependencies]");
+        } else if let Some((name, _)) = line.split_once(" = ").filter(|_| inside && !line.starts_with('#')) {
+            dependencies.insert(name);
+        }
+    }
+    assert!(dependencies.contains("serde") && dependencies.contains("proptest"), "{dependencies:?}");
+    let table = std::fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
+    let rows: BTreeSet<&str> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let missing: Vec<_> = dependencies.difference(&rows).collect();
+    let gone: Vec<_> = rows.difference(&dependencies).collect();
+    assert!(missing.is_empty(), "docs/dependencies.md has no row for {missing:?}");
+    assert!(gone.is_empty(), "docs/dependencies.md has a row for {gone:?}, which Cargo.toml has not");
 }
 
 #[test]

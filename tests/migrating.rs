@@ -240,8 +240,8 @@ fn check(theirs: &str, flows: &Flows) -> bool {
         "/api/v0 first, then /v1" => {
             let sim = Sim::start("lmstudio", &[]);
             let of = |api: &str| ask("lmstudio", &sim, "aviary/finch-4b", &["--api", api])["api"].clone();
-            let apis = ["auto", "v1", "v0", "openai"].map(of);
-            assert_eq!(apis, ["lmstudio-v1", "lmstudio-v1", "lmstudio-v0", "openai"]);
+            let apis = ["auto", "v1", "v0", "chat"].map(of);
+            assert_eq!(apis, ["lmstudio-v1", "lmstudio-v1", "lmstudio-v0", "chat"]);
         }
         "reports/lmstudio-bench-YYYYMMDD-HHMMSS/" => {
             for (run, flow) in

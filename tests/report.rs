@@ -19,6 +19,7 @@ mod reading;
 mod registry;
 mod screens;
 mod scripts;
+mod settings;
 mod telling;
 mod text;
 mod using;
@@ -167,7 +168,7 @@ fn what_cannot_be_done_is_said_in_one_line() {
     for (args, expect) in [
         (vec!["/no/such/file"], "/no/such/file: "),
         (vec![folder.path().to_str().unwrap()], "no results.ndjson"),
-        (vec!["--out", "a", "--output", "b"], "cannot be used with"),
+        (vec!["--out", "a", "--output", "b"], "cannot be used multiple times"),
         (vec!["--format", "pdf"], "pdf"),
     ] {
         let ran = run("bench-report", &args, "").exits(2);

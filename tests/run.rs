@@ -74,10 +74,10 @@ fn near(result: &Value, sent: &Value, server: &str) {
 
 const MODELS: [(&str, &str, &str); 5] = [
     ("lmstudio", "nocturne/owl-20b", "lmstudio-v1"),
-    ("openrouter", "nocturne/owl-20b", "openai"),
+    ("openrouter", "nocturne/owl-20b", "chat"),
     ("ollama", "owl:20b", "ollama"),
-    ("openai", "owl-20b", "openai"),
-    ("minimax", "MiniMax-Owl", "openai"),
+    ("openai", "owl-20b", "chat"),
+    ("minimax", "MiniMax-Owl", "chat"),
 ];
 
 #[test]

@@ -6,9 +6,8 @@ use llm_bench::artifacts::JsonFiles;
 use llm_bench::cli::{self, Common, EXIT_STATUS, Exit, Input, Refusals, Talk};
 use llm_bench::join::{
     self, Attribution, Emission, Ends, Feed, Heard, IdleFrom, Joiner, Kind, Level, NextLines, Rates, Role, Sample,
-    Sampling, Seen, Settings, Tail, Wanted, Written,
+    Sampling, Settings, Tail, Written,
 };
-use llm_bench::locks::locked;
 use llm_bench::ndjson::{Line, Lines, Out};
 use llm_bench::record::{self, Record, SamplerEvent};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -17,8 +16,8 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -142,13 +141,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
-    let reading = Reading {
-        strict: args.common.strict,
-        talk,
-        refusals: RefCell::default(),
-        seen: RefCell::default(),
-        follow: args.follow,
-    };
+    let reading = Reading { strict: args.common.strict, talk, refusals: RefCell::default(), follow: args.follow };
     let stop = signals(args.follow)?;
     let settings = Settings {
         attribution: args.attribution,
@@ -157,29 +150,37 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
         idle: idle(&args, &reading)?,
         rates: Rates { price_per_kwh: args.price_per_kwh, carbon_g_per_kwh: args.carbon_g_per_kwh, pue: args.pue },
     };
-    let power = args.power.iter().map(|path| (path, Role::Power));
-    let mem = args.mem.iter().map(|path| (path, Role::Memory));
-    let truth = args.ground_truth.iter().map(|path| (path, Role::Truth));
-    let feeds =
-        power.chain(mem).chain(truth).map(|(path, role)| reading.feed(path, role)).collect::<Result<Vec<_>, _>>()?;
+    let samples = samples(&args);
+    let feeds = samples.iter().map(|(path, role)| reading.feed(path, *role)).collect::<Result<Vec<_>, _>>()?;
     let lines = reading.lines(&args.files, &stop)?;
     let mut files = args.json_dir.as_deref().map(JsonFiles::new);
-    let read = args.files.iter().chain(&args.power).chain(&args.mem).chain(&args.ground_truth);
-    cli::distinct(args.common.output.as_deref(), read.map(PathBuf::as_path))?;
+    let read = args.files.iter().map(PathBuf::as_path).chain(samples.iter().map(|(path, _)| *path));
+    cli::distinct(args.common.output.as_deref(), read)?;
     let mut out = Out::open(args.common.output.as_deref())?;
     let mut emit = |emission: Option<&Emission>| {
         let Some(emission) = emission else { return Ok(out.flush()?) };
         match (&mut files, emission.kind) {
-            (Some(files), Kind::Result) => return Ok(out.hold(&[&files.result(&emission.parts().concat())?])?),
+            (Some(files), Kind::Result) => return Ok(out.hold(&[&files.result(&emission.line)?])?),
             (Some(files), Kind::Prompt) => files.prompt(&emission.line)?,
             _ => {}
         }
-        Ok(out.hold(&emission.parts())?)
+        Ok(out.hold(&[&emission.line])?)
     };
     let mut core = Joiner::new(settings, &feeds.iter().map(Feed::role).collect::<Vec<_>>(), join::now());
     join::drive(&mut core, lines, feeds, &stop, &mut emit, &|note| talk.warn(note))?;
-    reading.held().iter().for_each(|held| talk.warn(held));
+    for source in core.empty_sources() {
+        let (path, role) = samples[source];
+        talk.warn(format!("{}: 0 {}", path.display(), role.records()));
+    }
     Ok(Exit::of(reading.refused()))
+}
+
+/// The files of samples in the order of the streams, and what each is read for.
+fn samples(args: &Args) -> Vec<(&Path, Role)> {
+    let power = args.power.iter().map(|path| (path, Role::Power));
+    let mem = args.mem.iter().map(|path| (path, Role::Memory));
+    let truth = args.ground_truth.iter().map(|path| (path, Role::Truth));
+    power.chain(mem).chain(truth).map(|(path, role)| (path.as_path(), role)).collect()
 }
 
 /// A flag that ends the input: set by SIGTERM, and by SIGINT where nothing else would end it. A second signal leaves.
@@ -225,17 +226,12 @@ fn idle(args: &Args, reading: &Reading) -> anyhow::Result<IdleFrom> {
     Ok(IdleFrom::Level(level))
 }
 
-/// How many lines of a file of readings are looked at beforehand, to see what it holds.
-const BEGINNING: usize = 16;
-
 /// How inputs are read.
 struct Reading {
     strict: bool,
     talk: Talk,
     /// What was refused of each input; some are read on threads that nobody waits for.
     refusals: RefCell<Vec<Refusals>>,
-    /// What was seen in each input.
-    seen: RefCell<Vec<Arc<Mutex<Seen>>>>,
     follow: bool,
 }
 
@@ -259,19 +255,7 @@ impl Reading {
         refusals.iter().map(Refusals::bad).sum()
     }
 
-    /// What is seen of an input that is given for this.
-    fn watch(&self, wanted: Wanted) -> Arc<Mutex<Seen>> {
-        let seen = Arc::new(Mutex::new(Seen::new(wanted)));
-        self.seen.borrow_mut().push(Arc::clone(&seen));
-        seen
-    }
-
-    /// What inputs hold instead of what they were given for.
-    fn held(&self) -> Vec<String> {
-        self.seen.borrow().iter().flat_map(|seen| locked(seen).misplaced()).collect()
-    }
-
-    /// The lines of results.
+    /// The lines of results. Reports the named files that held no result when all have been read.
     fn lines(&self, files: &[PathBuf], stop: &Arc<AtomicBool>) -> anyhow::Result<NextLines> {
         let mut input = if self.follow {
             let [path] = files else { bail!("--follow: needs one file of results") };
@@ -283,17 +267,22 @@ impl Reading {
         } else {
             Input::open_counting(files, self.another(), self.talk)?
         };
-        let seen = self.watch(Wanted::Results);
-        Ok(Box::new(move |to, spent| {
-            spent.drain(..).for_each(|text| input.recycle(text));
-            at_hand(&mut input, to, |input, line| {
-                let file = Arc::clone(&line.place.file);
+        let mut without_results: Vec<String> =
+            files.iter().filter(|path| path.as_os_str() != "-").map(|path| path.display().to_string()).collect();
+        let talk = self.talk;
+        Ok(Box::new(move |to| {
+            let more = at_hand(&mut input, to, |input, line| {
+                let file = (!without_results.is_empty()).then(|| Arc::clone(&line.place.file));
                 let heard = hear(input, line)?;
-                if let Some((text, heard)) = &heard {
-                    locked(&seen).heard(&file, heard, text);
+                if let (Some(file), Some((_, Heard::Result(_)))) = (file, &heard) {
+                    without_results.retain(|name| **name != *file);
                 }
                 Ok(heard)
-            })
+            })?;
+            if !more {
+                without_results.drain(..).for_each(|name| talk.warn(format!("{name}: 0 results")));
+            }
+            Ok(more)
         }))
     }
 
@@ -305,20 +294,6 @@ impl Reading {
         let grows = meta.is_file();
         let file = if grows { Some(open(path)?) } else { None };
         let (path, refusals, talk, follow) = (path.to_owned(), self.another(), self.talk, self.follow);
-        let seen = match role {
-            Role::Power => Some(self.watch(Wanted::Power)),
-            Role::Memory => Some(self.watch(Wanted::Memory)),
-            Role::Truth => None,
-        };
-        if let Some(seen) = seen.as_ref().filter(|_| grows) {
-            // Where no result needs its readings, the join is over before they are read.
-            let first = Lines::open(&[&path])?.take(BEGINNING).flatten();
-            first.for_each(|line| {
-                if let Ok(record) = record::read(&line.text) {
-                    locked(seen).record(&line.place.file, &record);
-                }
-            });
-        }
         Ok(Feed::new(role, grows, move |catch| {
             let name = path.display().to_string();
             let ends = Ends::default();
@@ -335,17 +310,11 @@ impl Reading {
                     }
                     let sample = match role {
                         Role::Truth => truth(input, &line)?,
-                        Role::Power | Role::Memory => record(input, &line)?.and_then(|record| {
-                            if let Some(seen) = &seen {
-                                locked(seen).record(&line.place.file, &record);
-                            }
-                            sampling.sample(record)
-                        }),
+                        Role::Power | Role::Memory => record(input, &line)?.and_then(|record| sampling.sample(record)),
                     };
                     if let Some(Sample::Sampler(sampler)) = &sample {
                         ends.finish(sampler.event == SamplerEvent::End && !follow);
                     }
-                    input.recycle(line.text);
                     Ok(sample)
                 })
             }))
@@ -377,12 +346,8 @@ fn hear(input: &mut Input, line: Line) -> anyhow::Result<Option<(String, Heard)>
             if let Heard::Newer(v) = heard {
                 input.newer(&line, v);
             }
-            if let Heard::Start(_) = heard {
-                // It goes no further: there is nothing more in it that anyone needs.
-                input.recycle(line.text);
-                return Ok(Some((String::new(), heard)));
-            }
-            Ok(Some((line.text, heard)))
+            let text = if let Heard::Start(_) = heard { String::new() } else { line.text };
+            Ok(Some((text, heard)))
         }
         Err(why) => input.refuse(&line.place, &why.to_string()).map(|()| None),
     }

@@ -29,11 +29,8 @@ struct Args {
     /// What to write
     #[arg(short, long, value_name = "FORMAT", default_value = "html")]
     format: Format,
-    /// The same as --output
-    #[arg(long, value_name = "FILE", conflicts_with = "output")]
-    out: Option<PathBuf>,
-    /// What is put together: any of model, source, provider, load, settings, machine, quantization, run, prompt, category,
-    /// turn, repeat, endpoint, served_model [default: model,source,provider,load,settings,machine]
+    /// What is put together: any of model, source, provider, load, settings, machine, version, quantization, run, prompt,
+    /// category, turn, repetition, endpoint, served_model [default: model,source,provider,load,settings,machine,version]
     #[arg(long, value_name = "KEYS", value_parser = GroupBy::parse)]
     group_by: Option<GroupBy>,
     /// What throughput, rates and concurrency are of: the steady part of a load, where there is one, or all of it
@@ -111,14 +108,14 @@ fn columns(text: &str) -> Result<Columns, String> {
 
 const AFTER: &str = "\
 Examples:
-  bench-report reports/lmstudio-bench-20261121-155300/ --out index.html
+  bench-report reports/lmstudio-bench-20261121-155300/ -o index.html
   bench-join results.ndjson --power power.ndjson | bench-report --format text --sort -tok_s
   bench-report --format json monday.ndjson tuesday.ndjson | jq '.groups[] | {model, ok, failed}'
   bench-report new.ndjson --baseline old.ndjson --fail-if 'tok_s < 0.95 * baseline' --format markdown
   bench-report sweep.ndjson --group-by model,load,category --window all --format text
-  bench-report results.ndjson --accuracy reports/accuracy-20261121-155300 --out index.html
-  bench-report results.ndjson --follow --out index.html
-  bench-report reports/lmstudio-bench-20261121-155300/ --screenshots --out index.html
+  bench-report results.ndjson --accuracy reports/accuracy-20261121-155300 -o index.html
+  bench-report results.ndjson --follow -o index.html
+  bench-report reports/lmstudio-bench-20261121-155300/ --screenshots -o index.html
 
 Exit status:
   0  all done
@@ -152,7 +149,7 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     if let Some(program) = args.chromium.as_deref().filter(|program| !screens::is_program(program)) {
         anyhow::bail!("--chromium {}: no program: name the browser's program file", program.display());
     }
-    let output = args.out.as_deref().or(args.common.output.as_deref()).filter(|path| path.as_os_str() != "-");
+    let output = args.common.output.as_deref().filter(|path| path.as_os_str() != "-");
     let each = args.baseline.iter().map(|file| {
         let sources = input::sources(std::slice::from_ref(file))?;
         Ok((input::name(file, &args.baseline), read(&sources, &args, talk)?.0))

@@ -31,6 +31,7 @@ use strum::Display;
 #[strum(serialize_all = "kebab-case")]
 pub enum Dialect {
     /// Chat completions under `/v1` (OpenRouter: `/api/v1`).
+    #[strum(serialize = "chat")]
     Openai,
     /// LM Studio's native chat, `/api/v1/chat`.
     LmstudioV1,

@@ -118,11 +118,6 @@ impl Input {
         }
     }
 
-    /// Takes back the text of a line that nobody needs any more: its room serves a later one.
-    pub fn recycle(&mut self, text: String) {
-        self.lines.recycle(text);
-    }
-
     /// Whether [`next_or_refused`](Input::next_or_refused) will not wait.
     pub fn at_hand(&self) -> bool {
         self.lines.at_hand()

@@ -31,8 +31,8 @@ const PRESENT: f64 = 10.0;
 /// Waits for what a stream of samples says next, and takes it with what else is at hand; `false` at its end.
 pub type NextSamples = Box<dyn FnMut(&mut Vec<Sample>) -> anyhow::Result<bool> + Send>;
 
-/// The same of lines of results. It is given back the texts of former lines, whose room it may use.
-pub type NextLines = Box<dyn FnMut(&mut Vec<(String, Heard)>, &mut Vec<String>) -> anyhow::Result<bool> + Send>;
+/// The same of lines of results.
+pub type NextLines = Box<dyn FnMut(&mut Vec<(String, Heard)>) -> anyhow::Result<bool> + Send>;
 
 /// A stream of samples.
 pub struct Feed {
@@ -73,8 +73,6 @@ struct Lane {
 struct Inbox {
     lines: VecDeque<(String, Heard)>,
     bytes: usize,
-    /// The texts of lines that have gone out.
-    spent: Vec<String>,
     lines_ended: bool,
     lanes: Vec<Lane>,
     failed: Option<anyhow::Error>,
@@ -154,23 +152,16 @@ fn work(
     out: &mut dyn FnMut(Option<&Emission>) -> anyhow::Result<()>,
     say: &dyn Fn(&str),
 ) -> anyhow::Result<()> {
-    let mut spent = Vec::new();
     loop {
         // Asked often: a signal sets it without waking anyone.
         if stop.load(Ordering::Relaxed) {
             hub.lock().lines_ended = true;
         }
-        let took = take(core, hub, &mut spent)?;
+        let took = take(core, hub)?;
         let now = now();
         let due = loop {
             match core.next(now)? {
-                Ok(emission) => {
-                    out(Some(&emission))?;
-                    let text = core.recycle(emission);
-                    if spent.len() < AHEAD {
-                        spent.push(text);
-                    }
-                }
+                Ok(emission) => out(Some(&emission))?,
                 Err(due) => break due,
             }
         };
@@ -210,10 +201,9 @@ enum Took {
     Lines,
 }
 
-/// Hands the core what has come and is of use, and says what it was. Gives back the texts that are `spent`.
-fn take(core: &mut Joiner, hub: &Hub, spent: &mut Vec<String>) -> anyhow::Result<Took> {
+/// Hands the core what has come and is of use, and says what it was.
+fn take(core: &mut Joiner, hub: &Hub) -> anyhow::Result<Took> {
     let mut inbox = hub.lock();
-    inbox.spent.append(spent);
     if let Some(why) = inbox.failed.take() {
         return Err(why);
     }
@@ -262,9 +252,9 @@ fn take(core: &mut Joiner, hub: &Hub, spent: &mut Vec<String>) -> anyhow::Result
 }
 
 fn read(hub: &Hub, mut lines: NextLines) {
-    let (mut batch, mut spent) = (Vec::new(), Vec::new());
+    let mut batch = Vec::new();
     loop {
-        let next = lines(&mut batch, &mut spent);
+        let next = lines(&mut batch);
         let Some(mut inbox) = hub.room(hub.lock(), |inbox| inbox.bytes >= AHEAD_BYTES || inbox.lines.len() >= AHEAD)
         else {
             return;
@@ -274,7 +264,6 @@ fn read(hub: &Hub, mut lines: NextLines) {
         }
         inbox.bytes += batch.iter().map(|(line, _)| line.len()).sum::<usize>();
         inbox.lines.extend(batch.drain(..));
-        spent.append(&mut inbox.spent);
         match next {
             Ok(more) => inbox.lines_ended = !more,
             Err(why) => inbox.failed = Some(why),

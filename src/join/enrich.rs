@@ -1,30 +1,34 @@
 //! Fields put into a line that otherwise leaves byte for byte as it came.
 
-use super::fields;
 use crate::record::Object;
 use serde::Serialize;
+
+/// Room for the fields that a join adds, in bytes.
+const ROOM: usize = 2048;
 
 /// A line whose fields are being set: in the place of the old values where it has some of them, else at its end.
 #[derive(Debug)]
 pub enum Patch {
-    /// The line, and what is to stand before its last brace.
-    Added(String, Vec<u8>),
+    /// The line without its last brace.
+    Open(Vec<u8>),
     /// Its fields one by one.
     Fields(Object),
 }
 
 impl Patch {
-    /// A line that was read as a result. `has_some` says whether it has fields of the names that will be set; what is added
-    /// is put into `room`.
+    /// A line that was read as a result. `has_some` says whether it has fields of the names that will be set.
     ///
     /// # Errors
     /// When the line is not a JSON object.
-    pub fn new(line: String, has_some: bool, mut room: Vec<u8>) -> Result<Self, serde_json::Error> {
-        if has_some || !line.ends_with('}') {
-            return Ok(Patch::Fields(Object::parse(&line)?));
+    pub fn new(line: &str, has_some: bool) -> Result<Self, serde_json::Error> {
+        match line.strip_suffix('}') {
+            Some(open) if !has_some => {
+                let mut bytes = Vec::with_capacity(open.len() + ROOM);
+                bytes.extend_from_slice(open.as_bytes());
+                Ok(Patch::Open(bytes))
+            }
+            _ => Object::parse(line).map(Patch::Fields),
         }
-        room.clear();
-        Ok(Patch::Added(line, room))
     }
 
     /// Sets a field; each at most once.
@@ -34,26 +38,27 @@ impl Patch {
     pub fn set<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), serde_json::Error> {
         match self {
             // A result has a model, so a comma is due.
-            Patch::Added(_, added) => {
-                added.extend_from_slice(b",\"");
-                added.extend_from_slice(key.as_bytes());
-                added.extend_from_slice(b"\":");
-                fields::write(added, value)
+            Patch::Open(bytes) => {
+                bytes.extend_from_slice(b",\"");
+                bytes.extend_from_slice(key.as_bytes());
+                bytes.extend_from_slice(b"\":");
+                serde_json::to_writer(bytes, value)
             }
             Patch::Fields(object) => object.set(key, value),
         }
     }
 
-    /// The line, and what is to stand before its last brace.
+    /// The line with its new fields.
     ///
     /// # Errors
     /// Never for an object that was read; the signature is serde's.
-    pub fn parts(self) -> Result<(String, String), serde_json::Error> {
+    pub fn line(self) -> Result<String, serde_json::Error> {
         match self {
-            Patch::Added(line, added) => {
-                String::from_utf8(added).map(|added| (line, added)).map_err(serde::ser::Error::custom)
+            Patch::Open(mut bytes) => {
+                bytes.push(b'}');
+                String::from_utf8(bytes).map_err(serde::ser::Error::custom)
             }
-            Patch::Fields(object) => object.line().map(|line| (line, String::new())),
+            Patch::Fields(object) => object.line(),
         }
     }
 }
@@ -61,25 +66,19 @@ impl Patch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::join::{Emission, Kind};
-
-    fn text(patch: Patch) -> String {
-        let (line, added) = patch.parts().unwrap();
-        Emission { kind: Kind::Result, line, added }.parts().concat()
-    }
 
     #[test]
-    fn new_fields_stand_at_the_end_and_old_ones_in_their_place() {
+    fn new_fields_stand_last_and_old_ones_in_their_place() {
         for (line, has_some, expect) in [
             (r#"{"a": 1e2}"#, false, r#"{"a": 1e2,"power":1,"memory":"x"}"#),
             (r#"{"power":0,"a":1}"#, true, r#"{"power":1,"a":1,"memory":"x"}"#),
             (r#"{"a":1} "#, false, r#"{"a":1,"power":1,"memory":"x"}"#),
         ] {
-            let mut patch = Patch::new(line.to_owned(), has_some, b"what was there before".to_vec()).unwrap();
+            let mut patch = Patch::new(line, has_some).unwrap();
             patch.set("power", &1).unwrap();
             patch.set("memory", "x").unwrap();
-            assert_eq!(text(patch), expect);
+            assert_eq!(patch.line().unwrap(), expect);
         }
-        assert_eq!(text(Patch::new("{\"a\": 1}".to_owned(), false, Vec::new()).unwrap()), "{\"a\": 1}");
+        assert_eq!(Patch::new("{\"a\": 1}", false).unwrap().line().unwrap(), "{\"a\": 1}");
     }
 }

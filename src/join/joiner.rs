@@ -87,8 +87,8 @@ pub struct Joiner {
     pub(super) wall: (Option<String>, Steps),
     /// Whether results come without starts, and so wait for the end of the input.
     pub(super) buffering: bool,
-    /// Room for the fields of the next result.
-    spare: Vec<u8>,
+    /// Whether something went out that readings were awaited for.
+    awaited: bool,
     input_ended: bool,
     summarised: bool,
     notes: Vec<String>,
@@ -131,7 +131,7 @@ impl Joiner {
             last_event: f64::NEG_INFINITY,
             wall: (None, Steps::default()),
             buffering: false,
-            spare: Vec::new(),
+            awaited: false,
             input_ended: false,
             summarised: false,
             notes: Vec::new(),
@@ -152,6 +152,12 @@ impl Joiner {
     /// No more lines of results will come.
     pub fn input_ended(&mut self) {
         self.input_ended = true;
+    }
+
+    /// The numbers of the streams that were awaited and gave no usable record.
+    pub fn empty_sources(&self) -> Vec<usize> {
+        let empty = |&source: &usize| self.awaited && self.sources[source].samples == 0;
+        (0..self.sources.len()).filter(empty).collect()
     }
 
     /// Whether that has been said.
@@ -218,14 +224,6 @@ impl Joiner {
         self.said.clone()
     }
 
-    /// Takes back what has gone out, whose room serves the next, and hands out the text of the line.
-    pub fn recycle(&mut self, emission: Emission) -> String {
-        if emission.kind == Kind::Result {
-            self.spare = emission.added.into_bytes();
-        }
-        emission.line
-    }
-
     /// Whether the next line may go out; otherwise, when to ask again (for ever, when only a new line or reading can
     /// change it).
     fn ready(&mut self, now: f64) -> Result<(), f64> {
@@ -267,15 +265,16 @@ impl Joiner {
         if self.input_ended && self.queue.is_empty() && !self.finished() {
             self.summarised = true;
             let line = record::line(&self.summary())?;
-            return Ok(Ok(Emission::whole(Kind::Summary, line)));
+            return Ok(Ok(Emission { kind: Kind::Summary, line }));
         }
         if let Err(due) = self.ready(now) {
             return Ok(Err(due));
         }
         let Some((_, waiting)) = self.queue.pop_front() else { return Ok(Err(f64::INFINITY)) };
         Ok(Ok(match waiting {
-            Waiting::Line(kind, line) => Emission::whole(kind, line),
+            Waiting::Line(kind, line) => Emission { kind, line },
             Waiting::Load(line, loading) => {
+                self.awaited = true;
                 let loaded = verdict::load(self, &loading);
                 self.totals.load(&loaded);
                 if let (IdleFrom::Auto, Some((from, to))) = (&self.settings.idle, loading.baseline) {
@@ -285,22 +284,23 @@ impl Joiner {
                 let (run, model) = loading.key;
                 self.loaded.entry(run).or_default().insert(model, Rc::new(loaded));
                 self.release(loading.since);
-                Emission::whole(Kind::Other, line)
+                Emission { kind: Kind::Other, line }
             }
-            Waiting::Result(line, asked, span) => {
-                let mut line = Patch::new(line, asked.enriched, std::mem::take(&mut self.spare))?;
+            Waiting::Result(mut line, asked, span) => {
                 if !self.sources.is_empty() {
                     if self.settings.idle == IdleFrom::Auto {
                         // The gaps up to here are known now, and with them the idle power.
                         self.account();
                     }
-                    verdict::result(self, &asked, span, &mut line)?;
+                    let mut patch = Patch::new(&line, asked.enriched)?;
+                    verdict::result(self, &asked, span, &mut patch)?;
+                    line = patch.line()?;
                 }
                 if let Some(span) = span {
+                    self.awaited = true;
                     self.release(span.from);
                 }
-                let (line, added) = line.parts()?;
-                Emission { kind: Kind::Result, line, added }
+                Emission { kind: Kind::Result, line }
             }
         }))
     }

@@ -20,6 +20,17 @@ pub enum Role {
     Truth,
 }
 
+impl Role {
+    /// What is read from it, in the plural.
+    pub fn records(self) -> &'static str {
+        match self {
+            Role::Power => "power records",
+            Role::Memory => "memory records",
+            Role::Truth => "ground_truth records",
+        }
+    }
+}
+
 /// One stream.
 #[derive(Debug)]
 pub struct Source {

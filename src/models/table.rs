@@ -2,33 +2,16 @@
 
 use crate::record::Model;
 use crate::text::cut;
+use crate::text::table::aligned;
 
 /// The most characters of a cell.
 const WIDEST: usize = 80;
 
 /// The table of `models`, with a head line.
 pub fn table(models: &[Model]) -> String {
-    let mut rows =
-        vec![["MODEL", "SOURCE", "SIZE", "QUANT", "CONTEXT", "LOADED", "$/M IN", "$/M OUT"].map(String::from)];
-    rows.extend(models.iter().map(row));
-    let mut widths = [0; 8];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for row in &rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(widths)
-            .enumerate()
-            .map(|(n, (cell, width))| if n < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") })
-            .collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+    let head = ["MODEL", "SOURCE", "SIZE", "QUANT", "CONTEXT", "LOADED", "$/M IN", "$/M OUT"].map(String::from);
+    let right: [bool; 8] = std::array::from_fn(|column| column >= 2);
+    aligned(std::iter::once(head).chain(models.iter().map(row)), &right)
 }
 
 fn row(model: &Model) -> [String; 8] {
@@ -82,12 +65,10 @@ mod tests {
             Model { id: "x".into(), ..Model::default() },
         ];
         let expect = indoc! {"
-            MODEL           SOURCE      SIZE  QUANT  CONTEXT  LOADED  $/M IN  $/M OUT
+            MODEL          SOURCE      SIZE  QUANT  CONTEXT  LOADED  $/M IN  $/M OUT
             acme/small[2J  lmstudio  2.5 GB                     yes
-            x
-        "};
-        let squeezed = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(squeezed(&table(&models)), squeezed(expect));
+            x"};
+        assert_eq!(table(&models), expect);
         assert!(!table(&models).contains('\x1b'));
     }
 }

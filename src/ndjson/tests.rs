@@ -67,16 +67,6 @@ fn lines_are_read_as_people_write_them() {
 }
 
 #[test]
-fn a_line_in_the_room_of_a_former_one_has_nothing_of_it_and_the_room_of_a_long_one_is_not_kept() {
-    let mut lines = Lines::from_reader("x", io::Cursor::new(b"a\n\nbc\n".to_vec()));
-    lines.recycle("a former line".to_owned());
-    lines.recycle("x".repeat(ROOM + 1));
-    assert_eq!(lines.spare.len(), 1);
-    let texts: Vec<String> = lines.map(|line| line.unwrap().text).collect();
-    assert_eq!(texts, ["a", "bc"]);
-}
-
-#[test]
 fn a_missing_file_is_named() {
     let why = Lines::open(&["/no/such/file"]).err().unwrap().to_string();
     assert!(why.starts_with("/no/such/file: "), "{why}");

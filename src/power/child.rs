@@ -5,10 +5,9 @@
 //! shell ends the whole group, so that what the meter started goes with it.
 
 use super::text::on_path;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, test_kill_process_group, waitid};
+use crate::process_group::Group;
 use std::io::{self, Read};
-use std::os::unix::process::CommandExt;
-use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -63,7 +62,7 @@ pub fn answer(command: &Command) -> Option<String> {
         let _ = io::copy(&mut stdout, &mut io::sink());
         let _ = tell.send(bytes);
     });
-    let ended = child.wait(ANSWER) && child.verdict().is_none();
+    let ended = child.group.wait(ANSWER).is_some() && child.verdict().is_none();
     drop(child);
     // Who went away from the group may still hold its output open, and is not waited for.
     let said = ended.then(|| said.recv_timeout(GRACE).ok()).flatten()?;
@@ -73,13 +72,11 @@ pub fn answer(command: &Command) -> Option<String> {
 /// A running meter. Dropping it ends it.
 #[derive(Debug)]
 pub struct Child {
-    shell: process::Child,
+    group: Group,
     leash: Option<ChildStdin>,
     name: String,
     complaint: Arc<Mutex<String>>,
     listener: Option<JoinHandle<()>>,
-    /// Nothing is left of it, and its number may be another's by now.
-    over: bool,
 }
 
 impl Child {
@@ -96,12 +93,13 @@ impl Child {
         }
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", LEASH, "sh"]).arg(program).args(command.get_args());
-        // In a group of its own: ^C is for us, and we end it.
-        shell.process_group(0).env("LC_ALL", "C");
+        shell.env("LC_ALL", "C");
         shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut shell = shell.spawn()?;
+        // ^C is for this program, which ends the group.
+        let mut group = Group::spawn(shell, DEATH)?;
+        let shell = group.leader();
         let complaint = Arc::new(Mutex::new(String::new()));
-        let (Some(stdout), Some(mut stderr)) = (shell.stdout.take(), shell.stderr.take()) else {
+        let (Some(stdout), Some(mut stderr)) = (shell.stdout().take(), shell.stderr().take()) else {
             return Err(io::Error::other("no pipe to it"));
         };
         let heard = Arc::clone(&complaint);
@@ -115,16 +113,15 @@ impl Child {
             let _ = io::copy(&mut stderr, &mut io::sink());
         });
         // Held for its end, not for its use.
-        let leash = shell.stdin.take();
-        Ok((Self { shell, leash, name, complaint, listener: Some(listener), over: false }, stdout))
+        let leash = shell.stdin().take();
+        Ok((Self { group, leash, name, complaint, listener: Some(listener) }, stdout))
     }
 
-    /// How it ended, after its output has: `None` when all went well, otherwise what it said.
+    /// How it ended, after its output has: `None` when all went well or it was stopped, otherwise what it said.
     pub fn verdict(&mut self) -> Option<String> {
-        if self.over || !self.wait(GRACE) {
-            return None;
-        }
-        let status = self.bury()?;
+        self.leash.as_ref()?;
+        let status = self.group.wait(GRACE)?;
+        self.kill();
         if let Some(listener) = self.listener.take() {
             let until = Instant::now() + GRACE;
             while !listener.is_finished() && Instant::now() < until {
@@ -144,66 +141,27 @@ impl Child {
     /// signalled by whoever is not root: sudo is asked to, and where it will not, the meter ends at its next line, because
     /// nobody reads it any more.
     pub fn stop(&mut self) {
-        if self.over {
-            return;
+        self.group.terminate();
+        if self.group.wait(GRACE).is_none() && self.name == "sudo" {
+            self.ask_sudo();
         }
-        if !self.wait(Duration::ZERO) {
-            self.signal(Signal::TERM);
-            if !self.wait(GRACE) && self.name == "sudo" {
-                self.ask_sudo();
-            }
-        }
-        self.bury();
-        // Killed is not yet gone. The dead that nobody asks after are not waited for: that would be for ever.
-        let until = Instant::now() + DEATH;
-        while self.pid().is_some_and(|group| test_kill_process_group(group).is_ok()) && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        self.kill();
     }
 
-    fn ask_sudo(&self) {
+    fn ask_sudo(&mut self) {
         let mut sudo = Command::new("sudo");
-        sudo.args(["-n", "kill", "-TERM", "--"]).arg(format!("-{}", self.shell.id()));
+        sudo.args(["-n", "kill", "-TERM", "--"]).arg(format!("-{}", self.group.id()));
         let sudo = sudo.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        self.wait(GRACE);
+        self.group.wait(GRACE);
         if let Ok(mut sudo) = sudo {
             let _ = sudo.kill();
             let _ = sudo.wait();
         }
     }
 
-    /// Ends what is left of its group, and takes notice of its end.
-    fn bury(&mut self) -> Option<process::ExitStatus> {
-        // The shell is not asked after until now: as long as it is not, nobody else gets the group's number.
-        self.signal(Signal::KILL);
-        self.over = true;
+    fn kill(&mut self) {
+        self.group.kill();
         self.leash = None;
-        self.shell.wait().ok()
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.pid() {
-            let _ = kill_process_group(group, signal);
-        }
-    }
-
-    fn pid(&self) -> Option<Pid> {
-        i32::try_from(self.shell.id()).ok().and_then(Pid::from_raw)
-    }
-
-    /// Whether it ends within this time. It stays a zombie.
-    fn wait(&self, patience: Duration) -> bool {
-        let Some(pid) = self.pid() else { return true };
-        let how = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        let until = Instant::now() + patience;
-        loop {
-            match waitid(WaitId::Pid(pid), how) {
-                Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
-                Ok(None) => return false,
-                // Ended, or asked after before.
-                _ => return true,
-            }
-        }
     }
 }
 

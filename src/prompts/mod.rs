@@ -1,20 +1,22 @@
-//! What is asked: the built-in suites, prompts of the user's own, texts made to a length, conversations of a data set; and what
-//! is put before a prompt so that caches are kept out, or measured on purpose.
+//! Prompts: the built-in suites, input files, synthetic texts; and the text before a prompt that defeats prompt caches, or
+//! measures them on purpose.
 //!
-//! A source of prompts is one file here. Nothing here opens a file, asks a server or knows how a request is put.
+//! A source of prompts and a format of input files are one file each. Nothing here opens a file or knows a server.
 
 mod draw;
 mod fitting;
+mod input_format;
+mod jsonl;
 mod lengths;
-mod lines;
-pub mod sharegpt;
+mod sharegpt;
 mod suites;
 pub mod synthetic;
+mod text_lines;
 
 pub use draw::Sample;
 pub use fitting::{Fit, Fitting};
+pub use input_format::{Entry, Format, InputFormat, array, array_begins};
 pub use lengths::Lengths;
-pub use lines::{Asked, read};
 pub use suites::{Suite, suite};
 
 use crate::record::{Counted, Prompt};

@@ -27,6 +27,7 @@ mod run;
 mod sampler;
 pub mod schema;
 mod search;
+mod settings;
 mod skim;
 mod start;
 
@@ -51,6 +52,7 @@ pub use result::{
 pub use run::{Host, Run, Tool};
 pub use sampler::{Sampler, SamplerEvent};
 pub use search::{Search, SearchOutcome, SearchOver, SearchPoint, SearchQueue, SearchValue};
+pub use settings::{Effect, RunSettings, SearchSettings};
 pub use skim::Field;
 pub use start::Start;
 

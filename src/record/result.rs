@@ -41,7 +41,7 @@ pub struct Outcome {
     pub pinned_provider: Option<String>,
     /// URL of the request, without secrets.
     pub endpoint: Option<String>,
-    /// API of the request: `openai`, `lmstudio-v1`, `lmstudio-v0`, `ollama`.
+    /// API of the request: `chat`, `lmstudio-v1`, `lmstudio-v0`, `ollama`.
     pub api: Option<String>,
     /// Id that the server gave the response.
     pub generation_id: Option<String>,

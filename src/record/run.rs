@@ -1,9 +1,8 @@
 //! `run`: the head of a run.
 
-use super::Body;
+use super::{Body, RunSettings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use serde_with::skip_serializing_none;
 
 /// The head of a run: the first line that llm-run writes, with what is needed to repeat the run.
@@ -21,9 +20,11 @@ pub struct Run {
     pub tool: Tool,
     /// Machine on which the client ran.
     pub host: Host,
-    /// Everything that shapes the load and the requests, by the names of the flags.
-    pub settings: Map<String, Value>,
+    /// Settings of the run.
+    #[serde(default)]
+    pub settings: RunSettings,
     /// Command line, with secrets removed.
+    #[serde(default)]
     pub argv: Vec<String>,
 }
 

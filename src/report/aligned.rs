@@ -1,11 +1,9 @@
-//! Columns side by side on a screen of a known width, or of any.
+//! A table that is folded where it is wider than the screen.
 
+use crate::text::table::{GAP, aligned};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
-
-/// Between two columns.
-const GAP: &str = "  ";
 
 /// A column of a table: its cells, the head first.
 pub struct Strip {
@@ -18,8 +16,9 @@ pub struct Strip {
 }
 
 impl Strip {
+    /// Its width with the gap after it.
     fn width(&self) -> usize {
-        self.cells.iter().map(|cell| cell.width()).max().unwrap_or(0)
+        self.cells.iter().map(|cell| cell.width()).max().unwrap_or(0) + usize::from(GAP)
     }
 }
 
@@ -33,17 +32,10 @@ pub fn write(table: &[Strip], screen: Option<usize>, to: &mut dyn Write) -> io::
         if number > 0 {
             writeln!(to)?;
         }
-        let widths: Vec<usize> = part.iter().map(|strip| strip.width()).collect();
-        for line in 0..part.first().map_or(0, |strip| strip.cells.len()) {
-            let mut text = String::new();
-            for (strip, width) in part.iter().zip(&widths) {
-                let cell = &strip.cells[line];
-                let space = " ".repeat(width.saturating_sub(cell.width()));
-                let (before, after) = if strip.right { (space.as_str(), "") } else { ("", space.as_str()) };
-                text.push_str(&format!("{before}{cell}{after}{GAP}"));
-            }
-            writeln!(to, "{}", text.trim_end())?;
-        }
+        let lines = part.first().map_or(0, |strip| strip.cells.len());
+        let rows = (0..lines).map(|line| part.iter().map(move |strip| strip.cells[line].clone()));
+        let right: Vec<bool> = part.iter().map(|strip| strip.right).collect();
+        writeln!(to, "{}", aligned(rows, &right))?;
     }
     Ok(())
 }
@@ -51,16 +43,18 @@ pub fn write(table: &[Strip], screen: Option<usize>, to: &mut dyn Write) -> io::
 /// The columns of each part, in their order: as many as fit, and at least one beside the names.
 fn parts(table: &[Strip], screen: usize) -> Vec<Vec<&Strip>> {
     let (names, others): (Vec<&Strip>, Vec<&Strip>) = table.iter().partition(|strip| strip.names);
-    let taken = |strips: &[&Strip]| strips.iter().map(|strip| strip.width() + GAP.len()).sum::<usize>();
+    // The last column has no gap after it.
+    let width =
+        |strips: &[&Strip]| strips.iter().map(|strip| strip.width()).sum::<usize>().saturating_sub(usize::from(GAP));
     let all: Vec<&Strip> = table.iter().collect();
-    if names.is_empty() || others.is_empty() || taken(&all).saturating_sub(GAP.len()) <= screen {
+    if names.is_empty() || others.is_empty() || width(&all) <= screen {
         return vec![all];
     }
     let again = telling(&names);
     let mut parts = vec![names];
     for strip in others {
         match parts.last_mut() {
-            Some(part) if taken(part) + strip.width() <= screen => part.push(strip),
+            Some(part) if width(part) + strip.width() <= screen => part.push(strip),
             _ => parts.push(again.iter().copied().chain([strip]).collect()),
         }
     }

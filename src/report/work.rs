@@ -1,22 +1,18 @@
 //! Which rows did the same work: only those are compared with each other where a best is named.
 //!
-//! Two rows did the same when what their runs say of the work is the same (suite, prompts, lengths, data set, turns, prefix,
-//! the most tokens allowed) and when of the prompts that the one with fewer asked at least half were asked by the other too.
+//! Two rows did the same when the settings that make a task are the same (`Effect::Task` of `RunSettings`) and when of the
+//! prompts that the one with fewer asked at least half were asked by the other too.
 //! The loads that a search tried are steps of one question: only rows of the same step are compared.
 
 use super::search;
-use crate::summary::{Group, Summary};
+use crate::summary::{Group, Summary, is_task};
 use std::collections::HashMap;
-
-/// The settings that make a task; the others are how it is done.
-const WORK: [&str; 10] =
-    ["suite", "prompts", "synthetic", "dataset", "turns", "shared_prefix", "max_tokens", "prompt", "category", "turn"];
 
 /// How many kinds with the same settings are told apart by their prompts; of more, a row is a kind of its own.
 const MOST: usize = 64;
 
 /// What a group's settings say of its work, and which step of a search it is.
-type Work<'a> = ([Option<&'a String>; WORK.len()], Option<u64>);
+type Work<'a> = (Vec<(&'a str, &'a str)>, Option<u64>);
 
 /// The kind of work of each group, numbered from 0 in the order of the groups.
 pub fn kinds(summary: &Summary) -> Vec<usize> {
@@ -26,7 +22,9 @@ pub fn kinds(summary: &Summary) -> Vec<usize> {
     let mut kinds = Vec::new();
     for group in &summary.groups {
         let step = search::step(&summary.searches, group);
-        let near = firsts.entry((WORK.map(|name| group.settings.get(name)), step)).or_default();
+        let set = group.settings.iter().filter(|(name, _)| is_task(name));
+        let task = set.map(|(name, value)| (*name, value.as_str())).collect();
+        let near = firsts.entry((task, step)).or_default();
         let known = near.iter().find(|(first, _)| first.prompts.alike(&group.prompts)).map(|(_, kind)| *kind);
         kinds.push(known.unwrap_or_else(|| {
             if near.len() < MOST {

@@ -9,6 +9,7 @@ use crate::pace::Level;
 use crate::prompts::Item;
 use crate::record::{Model, Source};
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -34,9 +35,22 @@ pub enum ApiChoice {
     /// LM Studio's older REST API.
     V0,
     /// Chat completions.
-    Openai,
+    Chat,
     /// Ollama's chat.
     Ollama,
+}
+
+impl fmt::Display for ApiChoice {
+    /// In the words of a result's `api`.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            ApiChoice::Auto => f.write_str("auto"),
+            ApiChoice::V1 => Dialect::LmstudioV1.fmt(f),
+            ApiChoice::V0 => Dialect::LmstudioV0.fmt(f),
+            ApiChoice::Chat => Dialect::Openai.fmt(f),
+            ApiChoice::Ollama => Dialect::Ollama.fmt(f),
+        }
+    }
 }
 
 impl ApiChoice {
@@ -46,7 +60,7 @@ impl ApiChoice {
             ApiChoice::Auto => Dialect::of(source),
             ApiChoice::V1 => &[Dialect::LmstudioV1],
             ApiChoice::V0 => &[Dialect::LmstudioV0],
-            ApiChoice::Openai => &[Dialect::Openai],
+            ApiChoice::Chat => &[Dialect::Openai],
             ApiChoice::Ollama => &[Dialect::Ollama],
         }
     }

@@ -28,7 +28,7 @@ fn words(o: &Outcome) -> Option<[Option<&str>; 2]> {
 }
 
 /// What else keys follow from.
-type Numbers = (bool, Option<Source>, [Option<u64>; 7]);
+type Numbers = (bool, Option<Source>, [Option<u64>; 9]);
 
 fn numbers(o: &Outcome) -> Numbers {
     let (prompt, bits) = (o.prompt.as_ref(), |v: Option<f64>| v.map(f64::to_bits));
@@ -40,6 +40,8 @@ fn numbers(o: &Outcome) -> Numbers {
         prompt.and_then(|p| p.num_ctx),
         prompt.and_then(|p| p.max_tokens),
         prompt.and_then(|p| p.wanted_output_tokens).map(|_| 1),
+        prompt.and_then(|p| p.nonce.as_ref()).map(|_| 1),
+        prompt.and_then(|p| p.shared_prefix_tokens),
     ];
     (failed(o), o.source, numbers)
 }
@@ -51,6 +53,8 @@ pub struct Alike {
     model: String,
     provider: Option<String>,
     pinned_provider: Option<String>,
+    api: Option<String>,
+    endpoint: Option<String>,
     words: Option<[Option<String>; 2]>,
     numbers: Numbers,
 }
@@ -62,6 +66,8 @@ impl Alike {
             model: o.model.clone(),
             provider: o.provider.clone(),
             pinned_provider: o.pinned_provider.clone(),
+            api: o.api.clone(),
+            endpoint: o.endpoint.clone(),
             words: words(o).map(|words| words.map(|word| word.map(str::to_owned))),
             numbers: numbers(o),
         }
@@ -74,6 +80,8 @@ impl Alike {
             && self.model == o.model
             && self.provider == o.provider
             && self.pinned_provider == o.pinned_provider
+            && self.api == o.api
+            && self.endpoint == o.endpoint
             && mine == words(o)
     }
 }
@@ -94,6 +102,8 @@ mod tests {
             one().source(Source::Openai),
             one().set(|o| o.provider = word("p")),
             one().set(|o| o.pinned_provider = word("p")),
+            one().set(|o| o.api = word("chat")),
+            one().set(|o| o.endpoint = word("http://h/v1")),
             one().concurrency(0),
             one().rate(0.0),
             one().set(|o| o.errors.generation = word("no")),
@@ -103,6 +113,8 @@ mod tests {
             sent(PromptUsed { num_ctx: Some(0), ..PromptUsed::default() }),
             sent(PromptUsed { max_tokens: Some(0), ..PromptUsed::default() }),
             sent(PromptUsed { wanted_output_tokens: Some(0), ..PromptUsed::default() }),
+            sent(PromptUsed { nonce: word("0a"), ..PromptUsed::default() }),
+            sent(PromptUsed { shared_prefix_tokens: Some(0), ..PromptUsed::default() }),
             sent(PromptUsed { reasoning_effort: word("low"), ..PromptUsed::default() }),
             sent(PromptUsed { gpu_setting: word("low"), ..PromptUsed::default() }),
         ];

@@ -131,7 +131,10 @@ impl Collector {
                 }
             }
             Record::Load(load) => keep(&mut self.loads, *load),
-            Record::Model(model) => keep(&mut self.models, *model),
+            Record::Model(model) => {
+                self.keys.model(&model);
+                keep(&mut self.models, *model);
+            }
             Record::Sampler(sampler) if sampler.event == SamplerEvent::Start => keep(&mut self.samplers, *sampler),
             Record::Power(power) => self.power(&power),
             Record::Memory(memory) => self.memory(&memory),

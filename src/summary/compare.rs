@@ -112,22 +112,23 @@ pub struct Aside {
     pub group: String,
 }
 
-/// For each group of `new` the one of `old` that it is compared with: of the same model, source, provider, load, settings and machine;
-/// else of the same model, source, provider and load, where each side has just one that is left.
+/// For each group of `new` the one of `old` that it is compared with: the group with the same key; else the same but for the versions;
+/// else of the same model, source, provider and load. Of the last two only where each side has just one that is left.
 pub fn counterparts(new: &Summary, old: &Summary) -> Vec<Option<usize>> {
-    let place: HashMap<&Key, usize> = old.groups.iter().enumerate().map(|(at, group)| (group.key(), at)).collect();
-    let mut found: Vec<Option<usize>> = new.groups.iter().map(|group| place.get(group.key()).copied()).collect();
-    let mut left: HashMap<Key, (Vec<usize>, Vec<usize>)> = HashMap::new();
-    for (at, group) in new.groups.iter().enumerate().filter(|(at, _)| found[*at].is_none()) {
-        left.entry(group.key().without_settings()).or_default().0.push(at);
-    }
-    let taken: HashSet<usize> = found.iter().flatten().copied().collect();
-    for (at, group) in old.groups.iter().enumerate().filter(|(at, _)| !taken.contains(at)) {
-        left.entry(group.key().without_settings()).or_default().1.push(at);
-    }
-    for (now, before) in left.into_values() {
-        if let ([now], [before]) = (&now[..], &before[..]) {
-            found[*now] = Some(*before);
+    let mut found = vec![None; new.groups.len()];
+    for key_of in [Key::clone, Key::without_versions, Key::without_settings] {
+        let mut left: HashMap<Key, (Vec<usize>, Vec<usize>)> = HashMap::new();
+        let taken: HashSet<usize> = found.iter().flatten().copied().collect();
+        for (at, group) in new.groups.iter().enumerate().filter(|(at, _)| found[*at].is_none()) {
+            left.entry(key_of(group.key())).or_default().0.push(at);
+        }
+        for (at, group) in old.groups.iter().enumerate().filter(|(at, _)| !taken.contains(at)) {
+            left.entry(key_of(group.key())).or_default().1.push(at);
+        }
+        for (now, before) in left.into_values() {
+            if let ([now], [before]) = (&now[..], &before[..]) {
+                found[*now] = Some(*before);
+            }
         }
     }
     found

@@ -133,7 +133,7 @@ pub struct Group {
     /// What was set, and whatever else its requests are told apart by.
     #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub settings: Settings,
-    /// Those of the settings that are not the same in all groups of its model, in words: `context 8192, temperature 0.7`.
+    /// Those of the settings that are not the same in all groups of its model, in words: `context length 8192, temperature 0.7`.
     pub sub: Option<String>,
     /// Requests at once.
     pub concurrency: Option<u64>,

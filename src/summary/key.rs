@@ -1,15 +1,15 @@
 //! What makes requests comparable: who answered, at which load, and what was set.
 //!
-//! Requests of different settings or machines are never pooled silently: every setting that shapes an answer or its time is
-//! part of the key, and so is the hardware of the run. What does not differ tells nothing apart, so only what differs between the groups of a model is shown.
+//! Requests of different settings, machines or versions are never pooled silently: every setting that [`RunSettings`] declares to
+//! shape numbers is part of the key. Only what differs between the groups of a model is shown.
 
 use super::alike::Alike;
 use super::figures::failed;
 use super::words::LONGEST_WORD;
-use crate::record::{Host, Outcome, Run, Source};
+use crate::record::{Effect, Host, Model, Outcome, Run, RunSettings, Source};
 use crate::units::{Unit, possible};
-use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use strum::{EnumString, VariantNames};
 
@@ -32,6 +32,8 @@ pub enum By {
     Settings,
     /// The machine that it was measured on.
     Machine,
+    /// The versions of the tool that measured and, where it is known, of the server.
+    Version,
     /// The quantization that the server told with the answer.
     Quantization,
     /// The run.
@@ -58,7 +60,7 @@ pub struct GroupBy(Vec<By>);
 
 impl Default for GroupBy {
     fn default() -> Self {
-        Self(vec![By::Model, By::Source, By::Provider, By::Load, By::Settings, By::Machine])
+        Self(vec![By::Model, By::Source, By::Provider, By::Load, By::Settings, By::Machine, By::Version])
     }
 }
 
@@ -94,9 +96,7 @@ impl GroupBy {
 
     /// Whether a setting of one request says the same of all requests of its run with the same parameters.
     fn is_of_runs(&self) -> bool {
-        let of_runs =
-            |by: &By| matches!(by, By::Model | By::Source | By::Provider | By::Load | By::Settings | By::Machine);
-        self.0.iter().all(of_runs)
+        self.0.iter().all(|by| Self::default().has(*by))
     }
 }
 
@@ -126,6 +126,13 @@ impl Key {
         Self { provider: None, ..self.clone() }
     }
 
+    /// The same model, load and settings, measured with any version.
+    pub fn without_versions(&self) -> Self {
+        let mut settings = (*self.settings).clone();
+        settings.retain(|name, _| !matches!(*name, TOOL | SERVER));
+        Self { settings: Arc::new(settings), ..self.clone() }
+    }
+
     /// The same model, server and load, whatever was set.
     pub fn without_settings(&self) -> Self {
         Self { settings: Arc::default(), ..self.clone() }
@@ -153,12 +160,16 @@ impl Key {
     }
 }
 
-/// Makes keys of results, with what the runs and prompts before them said.
+/// Makes keys of results, with what the runs, models and prompts before them said.
 #[derive(Debug, Default)]
 pub struct Keys {
     by: GroupBy,
+    /// By run: what is the same for all its requests.
     runs: HashMap<String, Settings>,
-    machines: HashMap<String, String>,
+    /// The run whose head came last.
+    run: String,
+    /// By run and model: servers and their versions.
+    servers: HashMap<(String, Option<Source>, String), Vec<Server>>,
     categories: HashMap<String, String>,
     /// The groups of kinds of results, by the kind's number.
     known: HashMap<u64, (Alike, usize)>,
@@ -170,15 +181,36 @@ impl Keys {
         Self { by, ..Self::default() }
     }
 
-    /// Remembers what a run set, and where it was measured.
+    /// Remembers the settings of a run, and where and with what it was measured.
     pub fn run(&mut self, run: &Run) {
-        let machine = machine(&run.host).filter(|_| self.by.has(By::Machine));
-        if let Some(machine) = machine.filter(|_| self.machines.len() < HEADS) {
-            self.machines.insert(run.run.clone(), machine);
-            self.known.clear();
+        self.run.clone_from(&run.run);
+        if self.runs.len() >= HEADS && !self.runs.contains_key(&run.run) {
+            return;
         }
-        if self.by.has(By::Settings) && (self.runs.len() < HEADS || self.runs.contains_key(&run.run)) {
-            self.runs.insert(run.run.clone(), of_run(run));
+        let mut settings = Settings::new();
+        if self.by.has(By::Settings) {
+            put(&mut settings, &run.settings);
+        }
+        if self.by.has(By::Machine) {
+            settings.extend(machine(&run.host).map(|machine| (MACHINE, machine)));
+        }
+        if self.by.has(By::Version) {
+            settings.insert(TOOL, short(&format!("{} {}", run.tool.name, run.tool.version), LONGEST_WORD));
+        }
+        self.runs.insert(run.run.clone(), settings);
+        self.known.clear();
+    }
+
+    /// Remembers the version of the server of a model, which llm-run passes on after the head of its run.
+    pub fn model(&mut self, model: &Model) {
+        if !self.by.has(By::Version) || self.servers.len() >= HEADS {
+            return;
+        }
+        let words = [&model.server, &model.server_version].into_iter().flatten();
+        let version = words.map(String::as_str).collect::<Vec<_>>().join(" ");
+        if !version.is_empty() {
+            let server = Server { base_url: model.base_url.clone(), version: short(&version, LONGEST_WORD) };
+            self.servers.entry((self.run.clone(), model.source, model.id.clone())).or_default().push(server);
             self.known.clear();
         }
     }
@@ -186,7 +218,7 @@ impl Keys {
     /// Remembers the category of a prompt.
     pub fn prompt(&mut self, id: &str, category: Option<&str>) {
         if let Some(category) = category.filter(|_| self.by.has(By::Category) && self.categories.len() < HEADS) {
-            self.categories.insert(id.to_owned(), short(category));
+            self.categories.insert(id.to_owned(), short(category, LONGEST_WORD));
         }
     }
 
@@ -219,21 +251,30 @@ impl Keys {
         }
     }
 
+    /// The version of the server that a request was sent to.
+    fn server(&self, o: &Outcome) -> Option<String> {
+        let servers = self.servers.get(&(o.run.clone(), o.source, o.model.clone()))?;
+        let reached = |server: &&Server| {
+            let base = server.base_url.as_deref();
+            base.zip(o.endpoint.as_deref()).is_none_or(|(base, endpoint)| endpoint.starts_with(base))
+        };
+        servers.iter().rfind(reached).map(|server| server.version.clone())
+    }
+
     fn settings(&self, o: &Outcome) -> Settings {
-        let mut settings = Settings::new();
+        let run = self.runs.get(&o.run);
+        let mut settings = run.cloned().unwrap_or_default();
         if self.by.has(By::Settings) {
-            let run = self.runs.get(&o.run);
-            settings = run.cloned().unwrap_or_default();
-            of_request(&mut settings, o, run.is_some());
+            put(&mut settings, &sent(o, run.is_some()));
         }
         let mut put = |by: By, name: &'static str, value: Option<String>| {
             if let Some(value) = value.filter(|_| self.by.has(by)) {
-                settings.insert(name, short(&value));
+                settings.insert(name, short(&value, LONGEST_WORD));
             }
         };
         let prompt = o.prompt.as_ref().map(|prompt| &prompt.id);
         put(By::Provider, "pinned_provider", o.pinned_provider.clone());
-        put(By::Machine, MACHINE, self.machines.get(&o.run).cloned());
+        put(By::Version, SERVER, Some(()).filter(|()| !self.servers.is_empty()).and_then(|()| self.server(o)));
         put(By::Run, "run", Some(o.run.clone()));
         put(By::Prompt, "prompt", prompt.cloned());
         put(By::Category, "category", prompt.and_then(|id| self.categories.get(id)).cloned());
@@ -249,6 +290,25 @@ impl Keys {
 /// The name of the setting that tells machines apart.
 pub const MACHINE: &str = "machine";
 
+/// The names of the settings that tell versions apart.
+pub const TOOL: &str = "tool";
+pub const SERVER: &str = "server";
+
+/// Whether a setting that groups have is part of their task.
+pub fn is_task(name: &str) -> bool {
+    match RunSettings::effect(name) {
+        Some(effect) => effect == Effect::Task,
+        None => matches!(name.parse(), Ok(By::Prompt | By::Category | By::Turn)),
+    }
+}
+
+/// A server of a model, and its name and version.
+#[derive(Debug)]
+struct Server {
+    base_url: Option<String>,
+    version: String,
+}
+
 /// A machine by its hardware, in words: `Apple M3 Max 64 GiB`; `None` where nothing of it is known. Graphics that carry the
 /// processor's name are part of it. Memory is told to the GiB: what a system counts as installed differs from boot to boot.
 pub fn machine(host: &Host) -> Option<String> {
@@ -262,60 +322,40 @@ pub fn machine(host: &Host) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" ").chars().take(80).collect())
 }
 
-fn short(text: &str) -> String {
-    text.chars().take(LONGEST_WORD).collect()
-}
+/// The longest text of a setting, in characters.
+const LONGEST_SETTING: usize = 80;
 
-/// What a run's head says of the work: what is the same for all its requests.
-fn of_run(run: &Run) -> Settings {
-    const KEPT: [(&str, &str); 13] = [
-        ("suite", "suite"),
-        ("prompt_lines", "prompts"),
-        ("synthetic", "synthetic"),
-        ("dataset", "dataset"),
-        ("turns", "turns"),
-        ("shared_prefix_tokens", "shared_prefix"),
-        ("arrival", "arrival"),
-        ("stream", "stream"),
-        ("max_tokens", "max_tokens"),
-        ("extra_body", "extra_body"),
-        ("parallel", "parallel"),
-        ("context_length", "context"),
-        ("gpu", "gpu"),
-    ];
-    let say = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => {
-            items.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect::<Vec<_>>().join(" ")
-        }
-        other => other.to_string(),
-    };
-    let told = KEPT.iter().filter_map(|(field, name)| Some((*name, run.settings.get(*field)?)));
-    // What every run does unless it is asked otherwise tells nothing apart.
-    let usual = |name: &str, value: &Value| match name {
-        "stream" => value == &Value::Bool(true),
-        _ => value.is_null(),
-    };
-    told.filter(|(name, value)| !usual(name, value)).map(|(name, value)| (name, short(&say(value)))).collect()
-}
-
-/// What was sent with a request. Its limit counts only where no run tells one for all: suites and lengths that differ from
-/// prompt to prompt have one each.
-fn of_request(settings: &mut Settings, o: &Outcome, run_known: bool) {
-    let Some(prompt) = &o.prompt else { return };
-    let mut put = |name: &'static str, value: Option<String>| {
-        if let Some(value) = value {
-            settings.insert(name, short(&value));
-        }
-    };
-    put("temperature", prompt.temperature.map(|v| v.to_string()));
-    put("top_p", prompt.top_p.map(|v| v.to_string()));
-    put("context", prompt.num_ctx.map(|v| v.to_string()));
-    put("reasoning_effort", prompt.reasoning_effort.clone());
-    put("gpu", prompt.gpu_setting.clone());
-    if !run_known && prompt.wanted_output_tokens.is_none() {
-        put("max_tokens", prompt.max_tokens.map(|v| v.to_string()));
+/// A text in one line of at most so many characters. One that is changed ends in a digest, so that it is not taken for another.
+fn short(text: &str, most: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line == text && text.chars().count() <= most {
+        return line;
     }
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    let kept: String = line.chars().take(most).collect();
+    format!("{} #{:08x}", kept.trim_end(), hasher.finish() as u32)
+}
+
+/// Adds the settings that separate groups; later ones win.
+fn put(settings: &mut Settings, set: &RunSettings) {
+    settings.extend(set.separating().into_iter().map(|(name, value)| (name, short(&value, LONGEST_SETTING))));
+}
+
+/// What a request was sent with. Its limit counts only where its run is not known: of suites and synthetic prompts each prompt
+/// may have its own.
+fn sent(o: &Outcome, run_known: bool) -> RunSettings {
+    let mut sent = RunSettings { api: o.api.clone(), ..RunSettings::default() };
+    let Some(prompt) = &o.prompt else { return sent };
+    sent.temperature = prompt.temperature;
+    sent.top_p = prompt.top_p;
+    sent.context_length = prompt.num_ctx;
+    sent.reasoning_effort.clone_from(&prompt.reasoning_effort);
+    sent.gpu.clone_from(&prompt.gpu_setting);
+    sent.nonce = prompt.nonce.is_some().then_some(true);
+    sent.shared_prefix_tokens = prompt.shared_prefix_tokens;
+    sent.max_tokens = prompt.max_tokens.filter(|_| !run_known && prompt.wanted_output_tokens.is_none());
+    sent
 }
 
 #[cfg(test)]
@@ -346,7 +386,7 @@ mod tests {
             |settings: &Settings| settings.iter().map(|(k, v)| format!("{k} {v}")).collect::<Vec<_>>().join(", ");
         assert_eq!(
             said(&keys.of(&o).settings),
-            "context 8192, max_tokens 99, suite website, synthetic 512x64 9x9, temperature 0.5"
+            "context_length 8192, max_tokens 99, suite website, synthetic 512x64 9x9, temperature 0.5, tool llm-run 0"
         );
         let o = fixture::result(2, "m").run("other").merge(json!({"prompt": {"id": "p", "max_tokens": 7}}));
         assert_eq!(said(&keys.of(&o).settings), "max_tokens 7");

@@ -3,6 +3,7 @@
 use super::group::Group;
 use super::key::MACHINE;
 use super::window::Window;
+use crate::record::{Effect, RunSettings};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Gives each group the settings that are not the same in all groups of its model, in words.
@@ -15,8 +16,8 @@ pub fn label(groups: &mut [Group]) {
             values.entry(who(group)).or_default().entry(name).or_default();
         }
     }
-    // When requests arrive is set of open loops alone: that others have no such thing is no difference.
-    let has = |group: &Group, name: &str| name != "arrival" || group.rate.is_some();
+    // A closed loop has no settings of open loops: that they are absent is no difference.
+    let has = |group: &Group, name: &str| RunSettings::effect(name) != Some(Effect::OpenLoop) || group.rate.is_some();
     for group in groups.iter() {
         for (name, seen) in values.entry(who(group)).or_default() {
             if has(group, name) {

@@ -15,9 +15,8 @@ fn field(name: &str) -> Field {
         "usage" | "rest_stats" | "runtime" | "timings" | "server_fields" | "openrouter_metadata" | "generation" => {
             Field::PassOver
         }
-        "api" => Field::PassOverText("api", 0),
-        "generation_id" => Field::PassOverText("generation_id", 1),
-        "native_finish_reason" => Field::PassOverText("native_finish_reason", 2),
+        "generation_id" => Field::PassOverText("generation_id", 0),
+        "native_finish_reason" => Field::PassOverText("native_finish_reason", 1),
         _ => Field::Read,
     }
 }

@@ -38,7 +38,7 @@ fn a_load_that_tells_of_itself_is_not_idle() {
     let sim = lmstudio(&["--load-time", "1600ms", "--ttft", "100ms"]);
     let ran = ask(bare("llm-run"), &sim, FINCH, &["--no-load", "--idle-timeout", "900ms"]).exits(0);
     assert_eq!(one(&ran, "result")["error"], Value::Null);
-    let ran = ask(bare("llm-run"), &sim, HERON, &["--no-load", "--idle-timeout", "900ms", "--api", "openai"]).exits(1);
+    let ran = ask(bare("llm-run"), &sim, HERON, &["--no-load", "--idle-timeout", "900ms", "--api", "chat"]).exits(1);
     assert_eq!(one(&ran, "result")["error"]["kind"], "idle_timeout", "the plain API tells nothing while it loads");
 }
 
@@ -48,7 +48,7 @@ fn each_api_can_be_asked_for_and_tells_what_it_has() {
     for (flags, api, path) in [
         (&["--api", "v1"][..], "lmstudio-v1", "/api/v1/chat"),
         (&["--api", "v0"], "lmstudio-v0", "/api/v0/chat/completions"),
-        (&["--api", "openai"], "openai", "/v1/chat/completions"),
+        (&["--api", "chat"], "chat", "/v1/chat/completions"),
         (&["--api", "v0", "--no-stream"], "lmstudio-v0", "/api/v0/chat/completions"),
         (&["--api", "v1", "--no-stream"], "lmstudio-v1", "/api/v1/chat"),
     ] {
@@ -176,7 +176,7 @@ fn another_api_is_tried_only_where_the_endpoint_is_missing() {
 fn what_was_not_asked_for_and_answers_all_the_same_is_doubted() {
     let sim = lmstudio(&["--quirk", "any-name"]);
     ask(bare("llm-run"), &sim, HERON, &["--no-load"]).exits(0);
-    for api in ["v1", "v0", "openai"] {
+    for api in ["v1", "v0", "chat"] {
         let ran = ask(bare("llm-run"), &sim, "aviary/fnich-4b", &["--no-load", "--api", api]).exits(0);
         let result = one(&ran, "result");
         assert_eq!(result["served_model"], HERON, "{api}");
@@ -190,7 +190,7 @@ fn what_was_not_asked_for_and_answers_all_the_same_is_doubted() {
 #[test]
 fn a_server_that_loads_nothing_by_itself_refuses_what_is_not_loaded() {
     let sim = lmstudio(&["--quirk", "no-jit"]);
-    for api in ["v1", "v0", "openai"] {
+    for api in ["v1", "v0", "chat"] {
         let result = one(&ask(bare("llm-run"), &sim, FINCH, &["--no-load", "--api", api]).exits(1), "result");
         assert!(result["error"]["message"].as_str().unwrap().contains("No models loaded"), "{api}: {result}");
     }
@@ -200,7 +200,7 @@ fn a_server_that_loads_nothing_by_itself_refuses_what_is_not_loaded() {
 #[test]
 fn a_model_leaves_by_itself_when_its_time_is_over() {
     let sim = lmstudio(&[]);
-    ask(bare("llm-run"), &sim, FINCH, &["--no-load", "--api", "openai", "--extra-body", r#"{"ttl":1}"#]).exits(0);
+    ask(bare("llm-run"), &sim, FINCH, &["--no-load", "--api", "chat", "--extra-body", r#"{"ttl":1}"#]).exits(0);
     assert_eq!(held(&sim), [FINCH]);
     std::thread::sleep(Duration::from_millis(1200));
     assert_eq!(held(&sim), Vec::<String>::new());

@@ -169,8 +169,8 @@ fn every_age_is_loaded_by_what_it_has() {
         ("v1", true, "rest", "lmstudio-v1"),
         ("v0", true, "lms", "lmstudio-v0"),
         ("v0", false, "jit", "lmstudio-v0"),
-        ("openai", true, "lms", "openai"),
-        ("openai", false, "jit", "openai"),
+        ("openai", true, "lms", "chat"),
+        ("openai", false, "jit", "chat"),
     ] {
         for quirk in [&[][..], &["--quirk", "true-404"]] {
             let (sim, lms) = (lmstudio(&[&["--lmstudio-api", age], quirk].concat()), Lms::new());

@@ -168,7 +168,7 @@ made_prompts() {
         '{"role":"user","content":"And a few more."}' '{"role":"user","content":"Again."}' >talk.ndjson
     set +e
     llm-models openai --base-url "$url" |
-        llm-run --prompts talk.ndjson --synthetic in=120±30,out=9,n=20 --requests 42 --shared-prefix 33 \
+        llm-run --input-file talk.ndjson --synthetic in=120±30,out=9,n=20 --requests 42 --shared-prefix 33 \
             --system 'Be brief.' --extra-body '{"ignore_eos":true}' >made.ndjson
     statuses=("${PIPESTATUS[@]}")
     set -e

@@ -80,7 +80,7 @@ fn a_file_of_prompts_is_asked_line_by_line_and_what_cannot_be_read_is_told_and_c
         r#"{"text":"Again","id":"loose"}"#,
     ];
     let file = server.file("mine.ndjson", &lines.join("\n"));
-    let ran = server.ask("finch-4b", &["--prompts", &file, "--system", "House.", "--max-tokens", "9"]).exits(1);
+    let ran = server.ask("finch-4b", &["--input-file", &file, "--system", "House.", "--max-tokens", "9"]).exits(1);
     for place in [":3: not JSON", ":6: the prompt is not a text"] {
         assert!(ran.stderr.contains(&format!("mine.ndjson{place}")), "{}", ran.stderr);
     }
@@ -96,7 +96,7 @@ fn a_file_of_prompts_is_asked_line_by_line_and_what_cannot_be_read_is_told_and_c
     let results = ran.of_type("result");
     assert_eq!((&results[1]["prompt"]["max_tokens"], &results[1]["tokens"]["output"]), (&3.into(), &3.into()));
 
-    let strict = server.ask("finch-4b", &["--prompts", &file, "--strict"]).exits(2);
+    let strict = server.ask("finch-4b", &["--input-file", &file, "--strict"]).exits(2);
     assert!(strict.stderr.contains("mine.ndjson:3") && strict.stdout.is_empty(), "{}", strict.stderr);
     assert_eq!(server.chats().len(), 4, "under --strict nothing was sent");
 }
@@ -114,13 +114,13 @@ fn a_printed_suite_and_a_run_s_own_records_are_prompts_again() {
     )
     .exits(0);
     let file = server.file("suite.ndjson", &printed.stdout);
-    let first = server.ask("finch-4b", &["--prompts", &file, "--prompts", "3"]).exits(0);
+    let first = server.ask("finch-4b", &["--input-file", &file, "--prompts", "3"]).exits(0);
     let hashes = |ran: &Ran| ran.of_type("prompt").iter().map(|p| p["sha256"].clone()).collect::<Vec<_>>();
     let suite: Vec<_> = printed.records().iter().map(|p| p["sha256"].clone()).collect();
     assert_eq!(hashes(&first), suite[..3]);
     assert_eq!(first.of_type("result").len(), 3);
     let run = server.file("run.ndjson", &first.stdout);
-    let again = server.ask("finch-4b", &["--prompts", &run]).exits(0);
+    let again = server.ask("finch-4b", &["--input-file", &run]).exits(0);
     assert_eq!(hashes(&again), hashes(&first));
     let keys = |ran: &Ran| ran.of_type("result").iter().map(|r| r["key"].clone()).collect::<Vec<_>>();
     assert_eq!(keys(&again), keys(&first), "the same questions, by whatever way they came");
@@ -129,15 +129,15 @@ fn a_printed_suite_and_a_run_s_own_records_are_prompts_again() {
 #[test]
 fn every_turn_is_a_result_and_carries_the_model_s_own_answers() {
     for (profile, model, api) in [
-        ("openai", "owl-20b", "openai"),
+        ("openai", "owl-20b", "chat"),
         ("lmstudio", "nocturne/owl-20b", "lmstudio-v0"),
         ("ollama", "owl:20b", "ollama"),
-        ("openrouter", "nocturne/owl-20b", "openai"),
-        ("minimax", "MiniMax-Owl", "openai"),
+        ("openrouter", "nocturne/owl-20b", "chat"),
+        ("minimax", "MiniMax-Owl", "chat"),
     ] {
         let server = Server::start(profile, &[]);
         let file = server.file("talk.ndjson", &talk());
-        let ran = server.ask(model, &["--prompts", &file, "--save-text", "--nonce", "on"]).exits(0);
+        let ran = server.ask(model, &["--input-file", &file, "--save-text", "--nonce", "on"]).exits(0);
         let results = ran.of_type("result");
         assert_eq!(results.len(), 3, "{profile}: {}", ran.stderr);
         for (n, result) in results.iter().enumerate() {
@@ -167,7 +167,7 @@ fn turns_are_in_order_and_conversations_side_by_side() {
     let server = Server::start("openai", &["--itl", "3ms"]);
     let lines: Vec<_> = (0..6).map(|n| talk().replace("\"talk\"", &format!("\"talk-{n}\""))).collect();
     let file = server.file("talks.ndjson", &lines.join("\n"));
-    let ran = server.ask("finch-4b", &["--prompts", &file, "--concurrency", "3", "--turns", "2"]).exits(0);
+    let ran = server.ask("finch-4b", &["--input-file", &file, "--concurrency", "3", "--turns", "2"]).exits(0);
     let results = ran.of_type("result");
     assert_eq!(results.len(), 12, "--turns 2 of 3");
     let mut talks: BTreeMap<u64, Vec<&Value>> = BTreeMap::new();
@@ -189,7 +189,7 @@ fn a_turn_that_fails_ends_its_conversation_and_a_conversation_is_taken_up_as_a_w
     let server = Server::start("openai", &["--fault", "http-500:1x"]);
     let lines = [talk(), talk().replace("\"talk\"", "\"other\"").replace("One", "Uno")];
     let file = server.file("talks.ndjson", &lines.join("\n"));
-    let first = server.ask("finch-4b", &["--prompts", &file]).exits(1);
+    let first = server.ask("finch-4b", &["--input-file", &file]).exits(1);
     let ended = |ran: &Ran| -> Vec<(String, u64, bool)> {
         let of =
             |r: &Value| (r["prompt"]["id"].as_str().unwrap().into(), r["turn"].as_u64().unwrap(), r["error"].is_null());
@@ -209,7 +209,7 @@ fn a_turn_that_fails_ends_its_conversation_and_a_conversation_is_taken_up_as_a_w
         [("whole", first.stdout.clone(), vec!["talk"]), ("torn", torn.join("\n"), vec!["talk", "other"])]
     {
         let earlier = server.file(name, &text);
-        let second = server.ask("finch-4b", &["--prompts", &file, "--resume", &earlier]).exits(0);
+        let second = server.ask("finch-4b", &["--input-file", &file, "--resume", &earlier]).exits(0);
         let asked: Vec<_> = ended(&second).into_iter().map(|(id, turn, _)| (id, turn)).collect();
         let expected: Vec<_> = again.iter().flat_map(|id| (1..=3).map(|turn| ((*id).to_owned(), turn))).collect();
         assert_eq!(asked, expected, "{name}");
@@ -247,19 +247,19 @@ fn a_data_set_is_asked_by_its_first_turns_or_as_conversations() {
         (ran, sent)
     };
     let firsts: Vec<_> = (0..20).map(|n| format!("First of {n}")).collect();
-    let (ran, sent) = asked(&["--dataset", &format!("sharegpt:{whole}")], 0);
+    let (ran, sent) = asked(&["--input-file", &whole], 0);
     assert_eq!(sent, firsts);
     assert_eq!(ran.of_type("prompt")[3]["id"], "sharegpt-e3");
     assert!(ran.of_type("prompt").iter().all(|prompt| prompt["max_tokens"].is_null()), "its answers set no limit");
 
-    let (_, five) = asked(&["--dataset", &format!("sharegpt:{lines}"), "--prompts", "5"], 0);
-    let (_, same) = asked(&["--dataset", &format!("sharegpt:{whole}"), "--prompts", "5"], 0);
+    let (_, five) = asked(&["--input-file", &lines, "--prompts", "5"], 0);
+    let (_, same) = asked(&["--input-file", &whole, "--prompts", "5"], 0);
     assert_eq!(five, same, "the same seed, the same choice");
     assert!(five != firsts[..5] && five.len() == 5, "not only the first: {five:?}");
     let places: Vec<_> = five.iter().map(|text| firsts.iter().position(|first| first == text).unwrap()).collect();
     assert!(places.is_sorted(), "in the order of the file");
 
-    let (ran, sent) = asked(&["--dataset", &format!("sharegpt:{lines}"), "--prompts", "2", "--turns", "all"], 0);
+    let (ran, sent) = asked(&["--input-file", &lines, "--prompts", "2", "--turns", "all"], 0);
     assert_eq!(sent.len(), 4);
     assert_eq!(ran.of_type("result").iter().map(|r| r["turn"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 1, 2]);
     let last = server.chats().pop().unwrap();
@@ -268,16 +268,16 @@ fn a_data_set_is_asked_by_its_first_turns_or_as_conversations() {
     entries.truncate(2);
     entries.extend([json!({"id": "empty", "conversations": []}), json!({"other": 1}), json!("text")]);
     let mixed = server.file("mixed.json", &json!(entries).to_string());
-    let (ran, sent) = asked(&["--dataset", &format!("sharegpt:{mixed}")], 1);
+    let (ran, sent) = asked(&["--input-file", &mixed], 1);
     assert_eq!(sent.len(), 2);
-    for word in ["mixed.json: entry 4: no `conversations`", "entry 5", "1 of 5 conversations ask nothing"] {
+    for word in ["mixed.json: entry 4: no `conversations`", "entry 5", "1 of 5 conversations have no user message"] {
         assert!(ran.stderr.contains(word), "{word}: {}", ran.stderr);
     }
-    asked(&["--dataset", &format!("sharegpt:{mixed}"), "--strict"], 2);
+    asked(&["--input-file", &mixed, "--strict"], 2);
     let torn = server.file("torn.json", &json!(entries).to_string()[..200]);
-    let (ran, sent) = asked(&["--dataset", &format!("sharegpt:{torn}")], 1);
+    let (ran, sent) = asked(&["--input-file", &torn], 1);
     assert_eq!(sent.len(), 1);
-    assert!(ran.stderr.contains("torn.json: EOF") && ran.stderr.contains("not read"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("torn.json: EOF") && ran.stderr.contains("the rest is not read"), "{}", ran.stderr);
 }
 
 #[test]
@@ -315,6 +315,34 @@ fn parameters_are_sent_only_when_given_and_a_vendor_s_fields_as_they_are() {
 }
 
 #[test]
+fn input_formats_are_detected_and_can_be_given() {
+    let server = Server::start("openai", &[]);
+    let text = server.file("plain.txt", "Write a poem.\n\n  Count to 9.  \n");
+    let array =
+        server.file("array.json", r#"[{"prompt":"One"},"Two",{"messages":[{"role":"user","content":"Three"}]}]"#);
+    let quoted = server.file("quoted.txt", "\"Quoted\" is a word.\n[1] is a list.\n");
+    let sent = |flags: &[&str], status: i32| {
+        let before = server.chats().len();
+        let ran = server.ask("finch-4b", flags).exits(status);
+        let sent: Vec<_> = server.chats()[before..].iter().map(|body| said(body)[0].1.clone()).collect();
+        (ran, sent)
+    };
+    let (ran, all) = sent(&["--input-file", &text, "--input-file", &array], 0);
+    assert_eq!(all, ["Write a poem.", "Count to 9.", "One", "Two", "Three"]);
+    let ids: Vec<Value> = ran.of_type("prompt").iter().map(|prompt| prompt["id"].clone()).collect();
+    assert_eq!(ids, ["plain-1", "plain-3", "array-1", "array-2", "array-3"]);
+    let settings = &ran.of_type("run")[0]["settings"];
+    assert_eq!((&settings["input_file"], &settings["prompts"]), (&json!([text, array]), &5.into()));
+    assert!(settings["input_format"].is_null(), "it was not given");
+
+    let (ran, _) = sent(&["--input-file", &quoted], 2);
+    assert!(ran.stderr.contains("quoted.txt:1: not JSON") && ran.stderr.contains("--input-format"), "{}", ran.stderr);
+    let (ran, all) = sent(&["--input-file", &quoted, "--input-format", "text", "--prompts", "1"], 0);
+    assert_eq!(all, ["\"Quoted\" is a word."]);
+    assert_eq!(ran.of_type("run")[0]["settings"]["input_format"], "text");
+}
+
+#[test]
 fn a_dry_run_shows_what_would_be_asked() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("talk.ndjson");
@@ -328,7 +356,7 @@ fn a_dry_run_shows_what_would_be_asked() {
     for (source, path) in
         [("openai", "/v1/chat/completions"), ("lmstudio", "/api/v0/chat/completions"), ("ollama", "/api/chat")]
     {
-        let records = dry(source, &["--prompts", file]);
+        let records = dry(source, &["--input-file", file]);
         assert_eq!((records.len(), records[0]["url"].as_str().unwrap()), (1, &*format!("http://127.0.0.1:1{path}")));
         assert_eq!(said(&records[0]["body"]).last().unwrap().1, "One", "the first turn");
         assert!(records[0]["note"].as_str().unwrap().starts_with("turn 1 of 3"), "and a note");
@@ -354,25 +382,24 @@ fn what_cannot_be_asked_is_refused_with_what_can() {
         path.to_str().unwrap().to_owned()
     };
     let (bad, empty, talks) = (write("bad", "nonsense\n"), write("empty.json", "[]"), write("talk", &talk()));
-    let dataset = format!("sharegpt:{empty}");
     for (flags, word) in [
-        (&["--prompts", "-"][..], "standard input carries the models"),
+        (&["--input-file", "-"][..], "standard input carries the models"),
         (&["--prompts", "0"], "at least 1"),
-        (&["--prompts", "5"], "nothing to ask"),
-        (&["--prompts", "/no/such"], "/no/such"),
-        (&["--prompts", &bad], "no prompt in it"),
+        (&["--prompts", "5"], "no prompts: give"),
+        (&["--input-file", "/no/such"], "/no/such"),
+        (&["--input-file", &bad, "--input-format", "jsonl"], "no prompts in it"),
+        (&["--prompts", "mine.ndjson"], "--input-file FILE"),
+        (&["--prompt", "x", "--input-format", "text"], "--input-file"),
         (&["--synthetic", "out=5"], "in=LENGTH is missing"),
         (&["--synthetic", "in=5±9"], "standard deviation"),
         (&["--synthetic", "in=5,out=2", "--max-tokens", "7"], "both limit the answer"),
-        (&["--dataset", "other:file"], "sharegpt:FILE"),
-        (&["--dataset", "sharegpt:-"], "standard input carries the models"),
-        (&["--dataset", "sharegpt:/no/such"], "/no/such"),
-        (&["--dataset", &dataset], "no conversation in it"),
+        (&["--dataset", "sharegpt:file"], "unexpected argument '--dataset'"),
+        (&["--input-file", &empty], "no prompts in it"),
         (&["--synthetic", "in=99999999999"], "not between 1 and"),
         (&["--prompt", "x", "--turns", "0"], "above zero"),
         (&["--prompt", "x", "--shared-prefix", "0"], "shared-prefix"),
-        (&["--prompts", &talks, "--api", "v1"], "--api auto, v0 or openai"),
-        (&["--prompts", &talks, "--output", &talks], "would be overwritten"),
+        (&["--input-file", &talks, "--api", "v1"], "--api auto, v0 or chat"),
+        (&["--input-file", &talks, "--output", &talks], "would be overwritten"),
     ] {
         let mut ask = command("llm-run");
         ask.args(["--source", "lmstudio", "--base-url", "http://127.0.0.1:1"]).args(flags);
@@ -392,7 +419,7 @@ fn the_report_shows_every_turn_and_does_not_count_what_stands_before() {
     ]});
     std::fs::write(&file, format!("{talk}\n")).unwrap();
     let server = Server::start("openai", &["--tokens", "3"]);
-    let ran = server.ask("finch-4b", &["--prompts", file.to_str().unwrap(), "--shared-prefix", "20"]);
+    let ran = server.ask("finch-4b", &["--input-file", file.to_str().unwrap(), "--shared-prefix", "20"]);
     let page = crate::common::run("bench-report", ["--format", "html"], ran.stdout).exits(0).stdout;
     for text in ["Second question", "Turn 2", "conversation of 2 turns", "stands before every prompt"] {
         assert!(page.contains(text), "{text}");

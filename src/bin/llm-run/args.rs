@@ -16,7 +16,7 @@ use limits::LimitArgs;
 use llm_bench::cli::{self, Common, KeyArgs, Talk};
 use llm_bench::clock;
 use llm_bench::prompts::Item;
-use llm_bench::record::Source;
+use llm_bench::record::{RunSettings, Source};
 use llm_bench::runner::{ApiChoice, Settings};
 use load::LoadArgs;
 use loading::LoadingArgs;
@@ -24,7 +24,6 @@ use openrouter::OpenrouterArgs;
 pub use prompts::PromptArgs;
 use request::RequestArgs;
 use search::SearchArgs;
-use serde_json::{Map, Value, json};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
@@ -34,7 +33,7 @@ Examples:
   llm-models openrouter --match '^google/' | llm-run --suite website --concurrency 4 --max-tokens 2000 > results.ndjson
   echo tiny | llm-run --source openai --base-url http://127.0.0.1:8080 --suite token-rate --concurrency 1,4,16
   echo tiny | llm-run --source openai --base-url http://127.0.0.1:8080 --synthetic in=512±64,out=128,n=200 --concurrency 8
-  echo tiny | llm-run --source openai --base-url http://127.0.0.1:8080 --dataset sharegpt:sharegpt.json --prompts 50 --turns all
+  echo tiny | llm-run --source openai --base-url http://127.0.0.1:8080 --input-file sharegpt.json --prompts 50 --turns all
   echo tiny | llm-run --source openai --base-url http://127.0.0.1:8080 --rate 1..100 --search 'ttft_p95<500ms' --duration 60s
   llm-run --print-suite website | jq -r .text
 
@@ -47,8 +46,8 @@ Environment:
                        the way to other machines; this machine is always asked directly
 
 Memory: the models and prompts of the run, and the answers in flight (--max-answer-bytes each; in a conversation those of
-its earlier turns too); with --verify-cost, also the answers of up to 256 results that wait for it. Of a data set no more is
-held than is asked; synthetic texts are made when they are sent.
+its earlier turns too); with --verify-cost, also the answers of up to 256 results that wait for it. Of an input file that is sampled no more is
+held than is sent; synthetic texts are made when they are sent.
 ";
 
 /// Load models, ask them, and time every token
@@ -114,7 +113,7 @@ impl Cli {
         }
         if self.api == ApiChoice::V1 && prompts.iter().any(|item| item.turns() > 1) {
             bail!(
-                "--api v1: LM Studio's native chat takes no messages, so no conversation: give --api auto, v0 or openai"
+                "--api v1: LM Studio's native chat takes no messages, so no conversation: give --api auto, v0 or chat"
             );
         }
         Ok(Settings {
@@ -154,28 +153,24 @@ impl Cli {
         self.load.load_seed.or(self.request.seed.map(i64::unsigned_abs)).unwrap_or(1)
     }
 
-    /// The settings as the `run` record carries them: what shapes the load and the requests, without what was not asked.
-    pub fn recorded(&self, settings: &Settings) -> Map<String, Value> {
-        let own = json!({
-            "prompts": settings.prompts.len(),
-            "api": format!("{:?}", settings.api).to_lowercase(),
-            "load_seed": settings.load_seed,
-        });
-        let parts = [
-            self.prompts.recorded(),
-            own,
-            self.load.recorded(settings.search.is_some()),
-            self.search.recorded(settings.search.as_ref()),
-            self.request.recorded(),
-            self.limits.recorded(),
-            self.loading.recorded(),
-            self.openrouter.recorded(),
-        ];
-        let fields = parts.into_iter().filter_map(|part| match part {
-            Value::Object(fields) => Some(fields),
-            _ => None,
-        });
-        fields.flatten().filter(|(_, value)| !value.is_null()).collect()
+    /// The settings as the `run` record carries them.
+    pub fn recorded(&self, settings: &Settings) -> RunSettings {
+        let mut run = RunSettings {
+            prompts: Some(settings.prompts.len() as u64),
+            nonce: Some(settings.nonces()),
+            api: Some(settings.api.to_string()),
+            load_seed: Some(settings.load_seed),
+            ..RunSettings::default()
+        };
+        self.prompts.record(&mut run);
+        self.load.record(settings.search.is_some(), &mut run);
+        self.search.record(settings.search.as_ref(), &mut run);
+        self.request.record(&mut run);
+        self.limits.record(&mut run);
+        self.loading.record(&mut run);
+        self.openrouter.record(&mut run);
+        self.keep.record(&mut run);
+        run
     }
 }
 

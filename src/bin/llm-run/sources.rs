@@ -1,19 +1,20 @@
-//! The prompts of a run, from wherever the command line says, in the order of its kinds: suite, texts, files, lines, synthetic
-//! texts, data set.
+//! The prompts of a run, from every source on the command line, in this order: suite, texts, files, input files, synthetic texts.
 
 use crate::args::PromptArgs;
 use anyhow::{Context, bail, ensure};
 use llm_bench::cli::{Input, Refusals, Talk};
-use llm_bench::ndjson::{Bad, Lines};
-use llm_bench::prompts::{self, Asked, Item, Sample, sharegpt, suite};
+use llm_bench::ndjson::Lines;
+use llm_bench::prompts::{self, Entry, Format, InputFormat, Item, Sample, array, array_begins, suite};
 use llm_bench::record::Prompt;
 use std::collections::HashSet;
+use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The seed of everything random about prompts is `seed`. Returns what is asked, and how many lines or entries could not be read.
+/// Returns the prompts, and how many lines or entries could not be read. `seed` is that of everything random about them.
 pub fn gather(args: &PromptArgs, seed: u64, strict: bool, talk: Talk) -> anyhow::Result<(Vec<Item>, u64)> {
     let system = args.system.as_deref();
     let mut bad = 0;
@@ -27,8 +28,10 @@ pub fn gather(args: &PromptArgs, seed: u64, strict: bool, talk: Talk) -> anyhow:
         ensure!(!text.trim().is_empty(), "--prompt-file {}: an empty text asks nothing", path.display());
         list.push(prompts::prompt(&stem(path, "prompt-file"), None, system, text.trim_end()));
     }
-    for path in args.prompt_lines() {
-        bad += lines(args, path, &mut list, strict, talk)?;
+    for path in &args.input_file {
+        let (found, unread) = input_file(args, path, seed, strict, talk)?;
+        bad += unread;
+        list.extend(found);
     }
     let asked = list.len();
     let mut ids = HashSet::new();
@@ -37,18 +40,13 @@ pub fn gather(args: &PromptArgs, seed: u64, strict: bool, talk: Talk) -> anyhow:
         let first = items.len() as u64 - asked as u64 + 1;
         items.extend(wanted.recipes(seed, first, system).map(Item::Synthetic));
     }
-    if let Some(path) = &args.dataset {
-        let (chosen, unread) = dataset(args, path, seed, strict, talk)?;
-        bad += unread;
-        items.extend(chosen.into_iter().map(|prompt| named(prompt, &mut ids)));
-    }
     if items.is_empty() {
         bail!(
-            "nothing to ask: give --prompt TEXT, --prompt-file FILE, --prompts FILE, --synthetic in=N, --dataset sharegpt:FILE, \
-             or --suite website|token-rate"
+            "no prompts: give --prompt TEXT, --prompt-file FILE, --input-file FILE, --synthetic in=N, or \
+             --suite website|token-rate"
         );
     }
-    items.truncate(args.limit().unwrap_or(usize::MAX));
+    items.truncate(args.prompts.map_or(usize::MAX, NonZeroUsize::get));
     Ok((items, bad))
 }
 
@@ -67,24 +65,6 @@ fn stem(path: &Path, otherwise: &str) -> String {
     path.file_stem().map_or_else(|| otherwise.into(), |stem| stem.to_string_lossy().into_owned())
 }
 
-fn lines(args: &PromptArgs, path: &Path, list: &mut Vec<Prompt>, strict: bool, talk: Talk) -> anyhow::Result<u64> {
-    let mut input = Input::from_lines(Lines::open(&[path])?, strict, talk);
-    let (name, before) = (stem(path, "prompts"), list.len());
-    while let Some(line) = input.next_line()? {
-        match prompts::read(&line.text, &format!("{name}-{}", line.place.number), args.system.as_deref()) {
-            Ok(Asked::Prompt(prompt)) => {
-                list.push(cut(*prompt, args.turns.map_or(usize::MAX, |turns| turns.most())));
-            }
-            Ok(Asked::Nothing) => {}
-            Err(why) => input.refuse(&line.place, &why.to_string())?,
-        }
-    }
-    if list.len() == before {
-        bail!("{}: no prompt in it that can be asked", path.display());
-    }
-    Ok(input.bad())
-}
-
 /// The first turns of a conversation. Its hash is that of what is left.
 fn cut(prompt: Prompt, most: usize) -> Prompt {
     if prompt.turns.len() < most {
@@ -97,67 +77,100 @@ fn cut(prompt: Prompt, most: usize) -> Prompt {
     }
 }
 
-/// The conversations of a data set: all, or so many at random.
-fn dataset(args: &PromptArgs, path: &Path, seed: u64, strict: bool, talk: Talk) -> anyhow::Result<(Vec<Prompt>, u64)> {
-    let most = args.turns.map_or(1, |turns| turns.most());
-    let mut sample = Sample::new(args.limit(), seed);
-    let (mut silent, mut seen) = (0u64, 0u64);
-    let name: Arc<str> = path.display().to_string().into();
-    let bad = Refusals::of(("entry", "entries"), strict, talk);
-    let mut take = |place: String, number: u64, value: &serde_json::Value, bad: &Refusals| {
-        seen += 1;
-        match sharegpt::entry(value) {
-            Ok(entry) => {
-                let id = format!("sharegpt-{}", entry.id.unwrap_or_else(|| number.to_string()));
-                let system = entry.system.as_deref().or(args.system.as_deref());
-                let turns = entry.turns.into_iter().take(most).collect();
-                match prompts::conversation(&id, system, turns) {
-                    Some(prompt) => sample.push(prompt),
-                    None => silent += 1,
-                }
-                Ok(())
+/// An input file while it is read.
+struct InputFile<'a> {
+    args: &'a PromptArgs,
+    name: Arc<str>,
+    stem: String,
+    format: Format,
+    bad: Refusals,
+    prompts: Sample<Prompt>,
+    entries: u64,
+    without_user: u64,
+}
+
+impl InputFile<'_> {
+    /// Takes an entry; `place` is where it stands, for messages.
+    fn take(&mut self, number: u64, place: &dyn fmt::Display, entry: &str) -> anyhow::Result<()> {
+        self.entries += 1;
+        match (self.format.read)(entry, &format!("{}-{number}", self.stem), self.args.system.as_deref()) {
+            Ok(Entry::Prompt(prompt)) => {
+                let turns = self.args.turns.map_or(self.format.turns, |turns| turns.most());
+                self.prompts.push(cut(*prompt, turns));
             }
-            Err(why) => bad.count(&name, number, &format!("{place}: {why}")),
+            Ok(Entry::NoUserMessage) => self.without_user += 1,
+            Ok(Entry::OtherRecord) => {}
+            Err(reason) => self.bad.count(&self.name, number, &format!("{place}: {reason}"))?,
         }
-    };
-    let mut reader = BufReader::new(File::open(path).with_context(|| name.to_string())?);
-    let start = reader.fill_buf().with_context(|| name.to_string())?;
-    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-    if start.trim_ascii_start().first() == Some(&b'[') {
-        let mark = reader.buffer().starts_with(b"\xef\xbb\xbf");
-        reader.consume(if mark { 3 } else { 0 });
-        let read = sharegpt::array(reader, &mut |number, value| {
-            take(format!("{name}: entry {number}"), number, &value, &bad).map_err(|why| why.to_string())
+        Ok(())
+    }
+
+    /// Reads one JSON array.
+    fn array(&mut self, reader: impl BufRead, strict: bool) -> anyhow::Result<()> {
+        let name = Arc::clone(&self.name);
+        let read = array(reader, &mut |number, entry| {
+            let place = format!("{name}: entry {number}");
+            self.take(number, &place, entry).map_err(|error| error.to_string())
         });
         match read {
-            Err(why) if strict => bail!("{name}: {why}"),
-            // It is said even where much was refused before.
-            Err(why) => {
-                bad.sum_up();
-                bad.count(&name, 0, &format!("{name}: {why}: what follows is not read"))?;
+            Err(reason) if strict => bail!("{name}: {reason}"),
+            Err(reason) => {
+                self.bad.sum_up();
+                self.bad.count(&name, 0, &format!("{name}: {reason}: the rest is not read"))
             }
-            Ok(()) => {}
-        }
-    } else {
-        drop(reader);
-        for line in Lines::open(&[path])? {
-            match line {
-                Ok(line) => match serde_json::from_str(&line.text) {
-                    Ok(value) => take(line.place.to_string(), line.place.number, &value, &bad),
-                    Err(why) => bad.line(&line.place, &format!("not JSON: {why}")),
-                },
-                Err(Bad::Line(place, why)) => bad.line(&place, &why),
-                Err(Bad::Input(place, why)) => return Err(why).with_context(|| place.to_string()),
-            }?;
+            Ok(()) => Ok(()),
         }
     }
-    if silent > 0 {
-        talk.warn(format!("{name}: {silent} of {seen} conversations ask nothing, and are left out"));
+
+    /// Reads lines.
+    fn lines(&mut self, reader: impl BufRead + Send + 'static, talk: Talk) -> anyhow::Result<()> {
+        let mut input = Input::counting(Lines::from_reader(&self.name, reader), self.bad.clone(), talk);
+        while let Some(line) = input.next_line()? {
+            self.take(line.place.number, &line.place, &line.text)?;
+        }
+        Ok(())
     }
-    bad.sum_up();
-    let chosen = sample.chosen();
-    if chosen.is_empty() {
-        bail!("{name}: no conversation in it that can be asked");
+}
+
+/// The prompts of an input file: all, or a random sample; and how many entries could not be read.
+fn input_file(
+    args: &PromptArgs,
+    path: &Path,
+    seed: u64,
+    strict: bool,
+    talk: Talk,
+) -> anyhow::Result<(Vec<Prompt>, u64)> {
+    let name: Arc<str> = path.display().to_string().into();
+    let mut reader = BufReader::new(File::open(path).with_context(|| name.to_string())?);
+    let start = reader.fill_buf().with_context(|| name.to_string())?;
+    let format = args.input_format.unwrap_or_else(|| InputFormat::detect(start)).format();
+    let array_begins = array_begins(start).filter(|_| format.json);
+    let entry = if array_begins.is_some() { ("entry", "entries") } else { ("line", "lines") };
+    let mut file = InputFile {
+        args,
+        stem: stem(path, "prompts"),
+        name: Arc::clone(&name),
+        format,
+        bad: Refusals::of(entry, strict, talk),
+        prompts: Sample::new(args.prompts.map(NonZeroUsize::get).filter(|_| format.sampled), seed),
+        entries: 0,
+        without_user: 0,
+    };
+    match array_begins {
+        Some(mark) => {
+            reader.consume(mark);
+            file.array(reader, strict)?;
+        }
+        None => file.lines(reader, talk)?,
     }
-    Ok((chosen, bad.bad()))
+    if file.without_user > 0 {
+        let InputFile { without_user, entries, .. } = file;
+        talk.warn(format!("{name}: {without_user} of {entries} conversations have no user message: left out"));
+    }
+    file.bad.sum_up();
+    let prompts = file.prompts.chosen();
+    if prompts.is_empty() {
+        bail!("{name}: no prompts in it: give a file with one per line, or name its format with --input-format");
+    }
+    Ok((prompts, file.bad.bad()))
 }

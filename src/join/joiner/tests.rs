@@ -88,7 +88,7 @@ fn read(core: &mut Joiner, source: usize, sample: &Value, now: f64) {
 fn out(core: &mut Joiner, now: f64) -> Vec<Value> {
     let mut out = Vec::new();
     while let Ok(emission) = core.next(now).unwrap() {
-        out.push(serde_json::from_str(&emission.parts().concat()).unwrap());
+        out.push(serde_json::from_str(&emission.line).unwrap());
     }
     out
 }

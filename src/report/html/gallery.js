@@ -1,8 +1,8 @@
 // The gallery: thumbnails, the viewer with one answer or two side by side, and pictures on hover.
 //
-// A still page is a frame of its own in which nothing can run and nothing can be loaded: it is sandboxed without scripts, and
-// the policy of this page, which forbids every request, holds in it too. Its style is put in by this script, because that
-// policy knows no style but this page's. A live page is its file, in a sandbox without an origin.
+// A still page is a frame in which nothing runs and nothing loads: its sandbox forbids scripts, and the policy of this page,
+// which forbids every request, holds in it too. That policy forbids its style as well, so this script sets the style.
+// A live page is its file, in a sandbox without an origin.
 
 // A scope of its own: its names are nobody else's.
 const { initGallery } = (() => {
@@ -18,76 +18,23 @@ async function unpacked(packed) {
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
 }
 
-// Addresses that need no request: parts of the page itself, and pictures that are in it.
-const within = (value) => /^\s*(#|data:image\/)/i.test(value);
-const ADDRESSES = new Set(["src", "srcset", "href", "xlink:href", "poster", "background", "data", "action", "formaction", "ping", "imagesrcset", "manifest", "longdesc"]);
-const UNWANTED = new Set(["autofocus", "autoplay", "nonce", "srcdoc", "is", "target", "download", "http-equiv"]);
-const UNSEEN = new Set(["link", "meta", "base", "object", "embed", "applet", "portal", "frame", "source", "track", "html", "head", "body"]);
-const SKIPPED = new Set(["script", "style", "noscript", "iframe", "template", "title", "noembed", "noframes"]);
-
-// A page written anew without what would run or load, its style apart. The frame forbids both anyway; here they go so that the
-// browser has nothing to complain of. No parser of the browser is asked, because each applies this page's policy and complains.
-function stilled(html) {
-  const token = /<!--[^]*?(?:-->|$)|<[!?][^>]*(?:>|$)|<(\/?)([a-z][^\s\/>]*)((?:"[^"]*"|'[^']*'|[^>"'])*)>?/gi;
-  const plain = (text) => text.replaceAll("<", "&lt;");
-  const root = {};
-  let [markup, css, at] = ["", "", 0];
-  for (let tag = token.exec(html); tag; tag = token.exec(html)) {
-    markup += plain(html.slice(at, tag.index));
-    at = token.lastIndex;
-    const [, slash, named, rest] = tag;
-    const name = named?.toLowerCase();
-    if (!name) continue;
-    if (SKIPPED.has(name)) {
-      if (slash) continue;
-      const end = new RegExp(`</${name}(?=[\\s/>]|$)`, "gi");
-      end.lastIndex = at;
-      const until = end.exec(html)?.index ?? html.length;
-      if (name === "style") css += `${html.slice(at, until).replace(/<!--|-->|<!\[CDATA\[|\]\]>/g, "")}\n`;
-      at = token.lastIndex = until;
-      continue;
-    }
-    const attributes = slash ? "" : kept(rest);
-    if (name === "html" || name === "body") root[name] ??= attributes;
-    if (!UNSEEN.has(name) && /^[a-z][\w:.-]*$/.test(name)) markup += `<${slash}${name}${attributes}>`;
-  }
-  markup += plain(html.slice(at));
-  return { markup: `<html${root.html ?? ""}><body${root.body ?? ""}>${markup}`, css: quiet(css) };
-}
-
-function kept(text) {
-  let list = "";
-  for (const [, name, double, single, bare] of text.matchAll(/([^\s"'<>\/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+)))?/g)) {
-    const key = name.toLowerCase();
-    const value = (double ?? single ?? bare ?? "").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
-    if (!/^[a-z_][\w:.-]*$/.test(key) || key.startsWith("on") || UNWANTED.has(key) || (ADDRESSES.has(key) && !within(value))) continue;
-    list += key === "style" ? ` data-still-style="${value}"` : ` ${key}="${value}"`;
-  }
-  return list;
-}
-
-function quiet(css) {
-  const letters = (all, hex) => (/^[A-Za-z]$/.test(String.fromCharCode(parseInt(hex, 16))) ? String.fromCharCode(parseInt(hex, 16)) : all);
-  return css.replace(/\\([0-9a-f]{1,6})\s?/gi, letters).replace(/@import[^;]*(;|$)/gi, "").replace(/@font-face\s*\{[^}]*\}/gi, "")
-    .replace(/(-webkit-)?image-set\((?:[^()]|\([^()]*\))*\)/gi, "none").replace(/\b(?:src|image)\(\s*["'][^)]*\)/gi, "none")
-    .replace(/url\(\s*(["']?)(.*?)\1\s*\)/gis, (all, quote, address) => (within(address) ? all : "none"));
-}
-
-// The frame of a page as it stands.
+// The frame of a page as it stands. The parsed page is moved into it, not parsed again.
 async function stillFrame(answer) {
-  const { markup, css } = stilled(await unpacked(answer.packed));
+  const page = new DOMParser().parseFromString(await unpacked(answer.packed), "text/html");
+  // The policy blocks requests, but a browser may connect for a link's hint, and for a frame before it is blocked.
+  for (const node of $$("link, iframe, frame", page)) node.remove();
   const policy = "default-src 'none'; img-src data:; form-action 'none'; base-uri 'none'";
   const frame = el("iframe", { sandbox: "allow-same-origin", referrerpolicy: "no-referrer", title: `Page by ${answer.model}, as it stands` });
   frame.addEventListener("load", () => {
     const inside = frame.contentDocument;
-    if (!inside) return;
+    inside.documentElement.replaceWith(page.documentElement);
     const sheet = new frame.contentWindow.CSSStyleSheet();
-    sheet.replaceSync(css);
+    sheet.replaceSync($$("style", inside).map((style) => style.textContent).join("\n"));
     inside.adoptedStyleSheets = [sheet];
-    for (const node of $$("[data-still-style]", inside)) node.style.cssText = quiet(node.dataset.stillStyle);
+    for (const node of $$("[style]", inside)) node.style.cssText = node.getAttribute("style");
     frame.dataset.ready = "";
-  });
-  frame.srcdoc = `<!doctype html><meta http-equiv="Content-Security-Policy" content="${policy}">${markup}`;
+  }, { once: true });
+  frame.srcdoc = `<!doctype html><meta http-equiv="Content-Security-Policy" content="${policy}"><meta http-equiv="x-dns-prefetch-control" content="off">`;
   return frame;
 }
 

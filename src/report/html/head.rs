@@ -81,7 +81,8 @@ fn date(ts: f64) -> Option<String> {
 /// The settings of the first run, as `name value`; those of the others stand with their runs.
 pub fn settings(summary: &Summary) -> Vec<String> {
     let Some(run) = summary.runs.first() else { return Vec::new() };
-    let words = run.settings.iter().filter_map(|(name, value)| {
+    let values = run.settings.values();
+    let words = values.iter().filter_map(|(name, value)| {
         let (name, text) = setting(name, value)?;
         let said = match value {
             Value::Bool(true) => name,

@@ -139,8 +139,8 @@ pub fn run(run: &Run) -> RunText {
     say("graphics", run.host.gpu.clone());
     say("memory", run.host.ram_bytes.map(number::gib));
     say("system", run.host.os.clone());
-    for (name, value) in &run.settings {
-        if let Some((name, text)) = setting(name, value) {
+    for (name, value) in run.settings.values() {
+        if let Some((name, text)) = setting(&name, &value) {
             say(&name, Some(text));
         }
     }

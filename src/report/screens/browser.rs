@@ -4,15 +4,14 @@
 //! proxy that is not there, loopback too; the profile is a folder of its own that is removed; the process and all that it
 //! starts form a group that is killed.
 
+use crate::process_group::Group;
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -28,6 +27,7 @@ const APPS: [&str; 2] = [
 
 /// How long a browser may take to start.
 const START: Duration = Duration::from_secs(60);
+
 /// How long its killed children may take to be gone.
 const GONE: Duration = Duration::from_secs(3);
 
@@ -75,12 +75,12 @@ pub fn unboxed() -> bool {
 
 /// A running browser.
 pub struct Browser {
-    child: Child,
+    // Killed first: its profile is removed last.
+    _group: Group,
     to: ChildStdin,
     from: Receiver<Value>,
     next: u64,
     said: PathBuf,
-    // Removed last, when the browser is gone.
     _profile: TempDir,
 }
 
@@ -104,9 +104,9 @@ impl Browser {
         }
         // What it leaves when it is killed is left in there.
         command.env("TMPDIR", profile.path());
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&said)?);
-        let mut child = command.spawn().with_context(|| program.display().to_string())?;
-        let (Some(to), Some(back)) = (child.stdin.take(), child.stdout.take()) else {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&said)?);
+        let mut group = Group::spawn(command, GONE).with_context(|| program.display().to_string())?;
+        let (Some(to), Some(back)) = (group.leader().stdin().take(), group.leader().stdout().take()) else {
             bail!("{}: no pipes to it", program.display());
         };
         let (send, from) = channel();
@@ -122,7 +122,7 @@ impl Browser {
                 message.clear();
             }
         });
-        let mut browser = Self { child, to, from, next: 0, said, _profile: profile };
+        let mut browser = Self { _group: group, to, from, next: 0, said, _profile: profile };
         // What is gone already is told below, with its last words.
         let id = browser.send("Browser.getVersion", json!({}), None).unwrap_or_default();
         let until = Instant::now() + START;
@@ -169,19 +169,5 @@ impl Browser {
         let said = std::fs::read(&self.said).unwrap_or_default();
         let lines = crate::text::lines(&String::from_utf8_lossy(&said));
         lines.last().map(|line| crate::text::cut(line, 300)).unwrap_or_else(|| "it said nothing".into())
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process_group(group, Signal::KILL);
-            let _ = self.child.wait();
-            // Its children must be gone before their profile is removed.
-            let until = Instant::now() + GONE;
-            while test_kill_process_group(group).is_ok() && Instant::now() < until {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
     }
 }

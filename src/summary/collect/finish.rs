@@ -7,12 +7,12 @@ use crate::summary::describe::listed;
 use crate::summary::group::Group;
 use crate::summary::key::Key;
 use crate::summary::label::{described, label};
-use crate::summary::natural::natural;
 use crate::summary::outlying::outlying;
 use crate::summary::registry::Metric;
 use crate::summary::row::Row;
 use crate::summary::sample::Sample;
 use crate::summary::{Summary, Totals};
+use alphanumeric_sort::compare_str;
 use std::collections::{BTreeSet, HashMap};
 
 impl Collector {
@@ -23,7 +23,7 @@ impl Collector {
         let mut order: Vec<usize> = (0..self.groups.len()).filter(|at| place[*at] == *at).collect();
         order.sort_by(|a, b| {
             let (a, b) = (&self.groups[*a].key, &self.groups[*b].key);
-            a.source.cmp(&b.source).then_with(|| natural(&a.model, &b.model)).then_with(|| a.cmp(b))
+            a.source.cmp(&b.source).then_with(|| compare_str(&a.model, &b.model)).then_with(|| a.cmp(b))
         });
         let rank: HashMap<usize, usize> = order.iter().enumerate().map(|(rank, at)| (*at, rank)).collect();
         let mut rows = self.rows;

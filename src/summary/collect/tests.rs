@@ -123,6 +123,7 @@ fn what_a_run_says_later_counts_for_results_that_are_like_earlier_ones() {
         collector.add(record, None);
     }
     let summary = collector.finish();
-    let groups: Vec<_> = summary.groups.iter().map(|g| (g.settings.get("context").map(String::as_str), g.ok)).collect();
+    let groups: Vec<_> =
+        summary.groups.iter().map(|g| (g.settings.get("context_length").map(String::as_str), g.ok)).collect();
     assert_eq!(groups, [(None, 1), (Some("1"), 2), (Some("2"), 1)]);
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use llm_bench::cli::Talk;
 use llm_bench::ndjson::{Bad, Lines};
-use llm_bench::record::{self, Outcome, Phase, Record};
+use llm_bench::record::{self, Outcome, Phase, Record, RunSettings};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,12 @@ fn run_id(text: &str) -> Result<String, String> {
 }
 
 impl KeepArgs {
+    /// Writes what results keep to the settings of the run.
+    pub fn record(&self, settings: &mut RunSettings) {
+        settings.save_text = self.save_text.then_some(true);
+        settings.save_stream = self.save_stream.then_some(true);
+    }
+
     /// What the run that is resumed has done; with `whole`, also its good results.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use clap::Args;
 use llm_bench::chat::Limits;
 use llm_bench::cli::duration_in;
-use serde_json::{Value, json};
+use llm_bench::record::RunSettings;
 use std::time::Duration;
 
 /// How long anything may take, and how large it may be.
@@ -46,12 +46,11 @@ impl LimitArgs {
         }
     }
 
-    /// As the `run` record carries it.
-    pub fn recorded(&self) -> Value {
-        let limits = self.limits();
-        json!({
-            "timeout_seconds": limits.total.as_secs_f64(),
-            "idle_timeout_seconds": limits.idle.as_secs_f64(),
-        })
+    /// Writes them to the settings of the run.
+    pub fn record(&self, settings: &mut RunSettings) {
+        settings.timeout_seconds = Some(self.timeout.as_secs_f64());
+        settings.idle_timeout_seconds = self.idle_timeout.map(|timeout| timeout.as_secs_f64());
+        settings.connect_timeout_seconds = Some(self.connect_timeout.as_secs_f64());
+        settings.max_answer_bytes = Some(self.max_answer_bytes as u64);
     }
 }

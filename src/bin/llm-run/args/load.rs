@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use llm_bench::cli::{duration, duration_in};
 use llm_bench::pace::{Arrival, Level};
-use serde_json::{Value, json};
+use llm_bench::record::RunSettings;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub struct LoadArgs {
     /// Send no more when N requests have failed
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub max_errors: Option<NonZeroU64>,
-    /// What random arrivals, synthetic prompts and the choice from a --dataset follow from [default: --seed, else 1]
+    /// What random arrivals, synthetic prompts and the choice from input files follow from [default: --seed, else 1]
     #[arg(long, value_name = "N")]
     pub load_seed: Option<u64>,
     /// Try a request again after 408, 429, 5xx or no connection; 0 for load tests
@@ -106,25 +106,23 @@ impl LoadArgs {
         self.concurrency.iter().find_map(Asked::one).map_or(MOST_AT_ONCE, NonZeroU64::get)
     }
 
-    /// As the `run` record carries it.
-    pub fn recorded(&self, searched: bool) -> Value {
+    /// Writes them to the settings of the run; of a search there are no levels.
+    pub fn record(&self, searched: bool, settings: &mut RunSettings) {
         let open = !self.rate.is_empty();
-        let levels = self.levels().unwrap_or_default();
-        let of = |load: fn(Level) -> Option<f64>| levels.iter().filter_map(|level| load(*level)).collect::<Vec<_>>();
-        let concurrency = || levels.iter().filter_map(|level| level.concurrency()).collect::<Vec<_>>();
-        json!({
-            "concurrency": (!open && !searched).then(concurrency),
-            "rate": (open && !searched).then(|| of(Level::rate)),
-            "arrival": open.then(|| self.arrival.to_string()),
-            "concurrency_limit": open.then(|| self.at_most()),
-            "requests": self.requests,
-            "duration_seconds": self.duration.map(|duration| duration.as_secs_f64()),
-            "repeat": self.repeat,
-            "warmup": self.warmup,
-            "ramp_seconds": Some(self.ramp.as_secs_f64()).filter(|ramp| *ramp > 0.0),
-            "max_errors": self.max_errors,
-            "retries": self.retries,
-            "threads": self.threads,
-        })
+        let levels = if searched { Vec::new() } else { self.levels().unwrap_or_default() };
+        let rates: Vec<f64> = levels.iter().filter_map(|level| level.rate()).collect();
+        let concurrency: Vec<u64> = levels.iter().filter_map(|level| level.concurrency()).collect();
+        settings.concurrency = Some(concurrency).filter(|_| !open && !searched);
+        settings.rate = Some(rates).filter(|_| open && !searched);
+        settings.arrival = open.then(|| self.arrival.to_string());
+        settings.concurrency_limit = open.then(|| self.at_most());
+        settings.requests = self.requests.map(NonZeroU64::get);
+        settings.duration_seconds = self.duration.map(|duration| duration.as_secs_f64());
+        settings.repeat = Some(self.repeat.get());
+        settings.warmup = Some(self.warmup);
+        settings.ramp_seconds = Some(self.ramp.as_secs_f64()).filter(|ramp| *ramp > 0.0);
+        settings.max_errors = self.max_errors.map(NonZeroU64::get);
+        settings.retries = Some(u64::from(self.retries));
+        settings.threads = self.threads.map(u64::from);
     }
 }

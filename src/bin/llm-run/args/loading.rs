@@ -4,7 +4,7 @@ use super::limits::limit;
 use clap::Args;
 use llm_bench::cli;
 use llm_bench::loader::Wanted;
-use serde_json::{Value, json};
+use llm_bench::record::RunSettings;
 use std::time::Duration;
 
 /// How models are loaded.
@@ -88,16 +88,15 @@ impl LoadingArgs {
         })
     }
 
-    /// As the `run` record carries it.
-    pub fn recorded(&self) -> Value {
-        json!({
-            "load": !self.no_load,
-            "context_length": self.context_length,
-            "gpu": self.gpu,
-            "ttl_seconds": self.ttl.map(|ttl| ttl.as_secs_f64()),
-            "parallel": self.parallel,
-            "identifier": self.identifier,
-            "settle_seconds": (!self.no_load).then_some(self.settle.as_secs_f64()),
-        })
+    /// Writes them to the settings of the run.
+    pub fn record(&self, settings: &mut RunSettings) {
+        settings.load = Some(!self.no_load);
+        settings.context_length = self.context_length;
+        settings.gpu.clone_from(&self.gpu);
+        settings.ttl_seconds = self.ttl.map(|ttl| ttl.as_secs_f64());
+        settings.parallel = self.parallel;
+        settings.identifier.clone_from(&self.identifier);
+        settings.settle_seconds = (!self.no_load).then_some(self.settle.as_secs_f64());
+        settings.load_timeout_seconds = (!self.no_load).then_some(self.load_timeout.as_secs_f64());
     }
 }

@@ -1,7 +1,7 @@
 //! What only OpenRouter knows: providers, a key's limits, a ledger.
 
 use clap::Args;
-use serde_json::{Value, json};
+use llm_bench::record::RunSettings;
 
 /// What only OpenRouter knows.
 #[derive(Args)]
@@ -29,11 +29,9 @@ fn tag(text: &str) -> Result<String, String> {
 }
 
 impl OpenrouterArgs {
-    /// As the `run` record carries it.
-    pub fn recorded(&self) -> Value {
-        json!({
-            "provider": self.provider,
-            "verify_cost": self.verify_cost.then_some(true),
-        })
+    /// Writes them to the settings of the run.
+    pub fn record(&self, settings: &mut RunSettings) {
+        settings.provider.clone_from(&self.provider);
+        settings.verify_cost = self.verify_cost.then_some(true);
     }
 }

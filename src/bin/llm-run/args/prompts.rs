@@ -1,11 +1,12 @@
 //! What is asked.
 
 use clap::Args;
-use llm_bench::prompts::Suite;
 use llm_bench::prompts::synthetic::Wanted;
+use llm_bench::prompts::{InputFormat, Suite};
+use llm_bench::record::RunSettings;
 use llm_bench::runner::Nonce;
-use serde_json::{Value, json};
-use std::num::NonZeroU64;
+use std::fmt;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 /// What is asked.
@@ -21,19 +22,21 @@ pub struct PromptArgs {
     /// Ask a built-in suite
     #[arg(long, value_enum)]
     pub suite: Option<Suite>,
-    /// Ask the prompts of FILE, one JSON value per line: `prompt` records, {"prompt": …}, {"messages": […]} or strings. With
-    /// a number instead, only the first N prompts of all, or N at random of a --dataset (repeat: --prompts FILE --prompts 10)
-    #[arg(long, value_name = "FILE|N", value_parser = prompts)]
-    pub prompts: Vec<Prompts>,
+    /// Prompts of FILE: one per line, or in one JSON array (repeat for several files)
+    #[arg(long, value_name = "FILE", value_parser = input_file)]
+    pub input_file: Vec<PathBuf>,
+    /// Format of the input files [default: from their first bytes]
+    #[arg(long, value_enum, value_name = "FORMAT", requires = "input_file")]
+    pub input_format: Option<InputFormat>,
+    /// Only N prompts: the first of all, of a ShareGPT file N at random
+    #[arg(long, value_name = "N", value_parser = number_of_prompts)]
+    pub prompts: Option<NonZeroUsize>,
     /// Ask texts that are made to a length in tokens, such as in=512,out=128,n=100; lengths are 512, 512±64 (or 512+-64:
     /// mean and standard deviation) or 256..1024. Servers that can count do; elsewhere a word is taken for a token
     #[arg(long, value_name = "in=LENGTH[,out=LENGTH][,n=N]", value_parser = Wanted::parse)]
     pub synthetic: Vec<Wanted>,
-    /// Ask what people asked: the ShareGPT data set, as a JSON array or one conversation per line
-    #[arg(long, value_name = "sharegpt:FILE", value_parser = sharegpt)]
-    pub dataset: Option<PathBuf>,
-    /// Play so many turns of each conversation, each a request with the model's own earlier answers before it
-    /// [default: all of --prompts, 1 of --dataset]
+    /// Play N turns of each conversation, each a request after the model's own earlier answers [default: all, 1 of a ShareGPT
+    /// file]
     #[arg(long, value_name = "N|all", value_parser = turns)]
     pub turns: Option<Turns>,
     /// The system message, where a prompt brings none along
@@ -43,22 +46,13 @@ pub struct PromptArgs {
     /// and keeps caches only from what follows
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub shared_prefix: Option<u64>,
-    /// Put a unique line before each prompt, so that no cache knows it; auto: when a model is asked the same more than
-    /// once, and for the token-rate suite
+    /// Prepend a unique nonce to each prompt to defeat prompt caches; auto: when a model gets the same prompt more than once,
+    /// and for the token-rate suite
     #[arg(long, value_enum, default_value = "auto")]
     pub nonce: Nonce,
     /// Print a built-in suite as prompt records, and leave
     #[arg(long, value_enum, value_name = "SUITE")]
     pub print_suite: Option<Suite>,
-}
-
-/// A value of `--prompts`.
-#[derive(Debug, Clone)]
-pub enum Prompts {
-    /// Only so many.
-    First(NonZeroU64),
-    /// Those of a file.
-    File(PathBuf),
 }
 
 /// A value of `--turns`.
@@ -80,12 +74,17 @@ impl Turns {
     }
 }
 
-fn prompts(text: &str) -> Result<Prompts, String> {
-    match text.parse::<u64>() {
-        Ok(n) => NonZeroU64::new(n).map(Prompts::First).ok_or_else(|| "at least 1".into()),
-        Err(_) if text == "-" => Err("standard input carries the models: give the prompts as a file".into()),
-        Err(_) if text.is_empty() => Err("neither a file nor a number".into()),
-        Err(_) => Ok(Prompts::File(text.into())),
+fn number_of_prompts(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse() {
+        Ok(n) => NonZeroUsize::new(n).ok_or_else(|| "at least 1".into()),
+        Err(_) => Err("not a number: prompts of a file are read with --input-file FILE".into()),
+    }
+}
+
+fn input_file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "-" => Err("standard input carries the models: give the prompts as a file".into()),
+        _ => Ok(text.into()),
     }
 }
 
@@ -96,36 +95,19 @@ fn turns(text: &str) -> Result<Turns, String> {
     }
 }
 
-fn sharegpt(text: &str) -> Result<PathBuf, String> {
-    match text.split_once(':') {
-        Some(("sharegpt", "-")) => Err("standard input carries the models: give the data set as a file".into()),
-        Some(("sharegpt", file)) if !file.is_empty() => Ok(file.into()),
-        _ => Err("not sharegpt:FILE, the one form of data sets that is known".into()),
+impl fmt::Display for Turns {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Turns::First(n) => n.fmt(f),
+            Turns::All => f.write_str("all"),
+        }
     }
 }
 
 impl PromptArgs {
     /// The files that are read.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let lines = self.prompt_lines();
-        self.prompt_file.iter().map(PathBuf::as_path).chain(lines).chain(self.dataset.as_deref())
-    }
-
-    /// The files of prompts, one per line.
-    pub fn prompt_lines(&self) -> impl Iterator<Item = &Path> {
-        self.prompts.iter().filter_map(|value| match value {
-            Prompts::File(path) => Some(path.as_path()),
-            Prompts::First(_) => None,
-        })
-    }
-
-    /// How many prompts at most.
-    pub fn limit(&self) -> Option<usize> {
-        let limits = self.prompts.iter().filter_map(|value| match value {
-            Prompts::First(n) => Some(usize::try_from(n.get()).unwrap_or(usize::MAX)),
-            Prompts::File(_) => None,
-        });
-        limits.min()
+        self.prompt_file.iter().chain(&self.input_file).map(PathBuf::as_path)
     }
 
     /// When a nonce is put before the prompt.
@@ -137,20 +119,18 @@ impl PromptArgs {
         }
     }
 
-    /// As the `run` record carries it.
-    pub fn recorded(&self) -> Value {
+    /// Writes them to the settings of the run.
+    pub fn record(&self, settings: &mut RunSettings) {
         let several = |list: Vec<String>| (!list.is_empty()).then_some(list);
-        json!({
-            "suite": self.suite.map(|suite| suite.to_string()),
-            "prompt_lines": several(self.prompt_lines().map(|path| path.display().to_string()).collect()),
-            "synthetic": several(self.synthetic.iter().map(ToString::to_string).collect()),
-            "dataset": self.dataset.as_ref().map(|path| format!("sharegpt:{}", path.display())),
-            "turns": self.turns.map(|turns| match turns {
-                Turns::First(n) => Value::from(n.get()),
-                Turns::All => "all".into(),
-            }),
-            "shared_prefix_tokens": self.shared_prefix,
-            "nonce": format!("{:?}", self.nonce()).to_lowercase(),
-        })
+        let names = |paths: &[PathBuf]| several(paths.iter().map(|path| path.display().to_string()).collect());
+        settings.suite = self.suite.map(|suite| suite.to_string());
+        settings.prompt = several(self.prompt.clone());
+        settings.prompt_file = names(&self.prompt_file);
+        settings.input_file = names(&self.input_file);
+        settings.input_format = self.input_format.map(|format| format.to_string());
+        settings.synthetic = several(self.synthetic.iter().map(ToString::to_string).collect());
+        settings.turns = self.turns.map(|turns| turns.to_string());
+        settings.system.clone_from(&self.system);
+        settings.shared_prefix_tokens = self.shared_prefix;
     }
 }

@@ -3,7 +3,8 @@
 use anyhow::bail;
 use clap::Args;
 use llm_bench::chat::Parameters;
-use serde_json::{Map, Value, json};
+use llm_bench::record::RunSettings;
+use serde_json::{Map, Value};
 
 /// What is sent with each prompt; nothing that was not given.
 #[derive(Args)]
@@ -60,16 +61,14 @@ impl RequestArgs {
         })
     }
 
-    /// As the `run` record carries it.
-    pub fn recorded(&self) -> Value {
-        json!({
-            "stream": !self.no_stream,
-            "temperature": self.temperature,
-            "top_p": self.top_p,
-            "max_tokens": self.max_tokens,
-            "seed": self.seed,
-            "reasoning_effort": self.reasoning_effort,
-            "extra_body": self.extra_body,
-        })
+    /// Writes them to the settings of the run.
+    pub fn record(&self, settings: &mut RunSettings) {
+        settings.stream = Some(!self.no_stream);
+        settings.temperature = self.temperature;
+        settings.top_p = self.top_p;
+        settings.max_tokens = self.max_tokens;
+        settings.seed = self.seed;
+        settings.reasoning_effort.clone_from(&self.reasoning_effort);
+        settings.extra_body.clone_from(&self.extra_body);
     }
 }

@@ -3,10 +3,9 @@
 use super::load::LoadArgs;
 use anyhow::{bail, ensure};
 use clap::Args;
-use llm_bench::record::{Outcome, SearchOver};
+use llm_bench::record::{Outcome, RunSettings, SearchOver, SearchSettings};
 use llm_bench::runner::search::Search;
 use llm_bench::runner::slo::Slos;
-use serde_json::{Value, json};
 use std::str::FromStr;
 
 /// The search for the highest load that passes.
@@ -105,14 +104,15 @@ impl SearchArgs {
         }))
     }
 
-    /// As the `run` record carries it.
-    pub fn recorded(&self, search: Option<&Search>) -> Value {
-        json!({
-            "search": search.map(|search| json!({
-                "slos": search.slos.texts(), "over": search.over, "minimum": search.minimum,
-                "maximum": search.maximum, "tolerance": search.tolerance,
-            })),
-        })
+    /// Writes the search to the settings of the run.
+    pub fn record(&self, search: Option<&Search>, settings: &mut RunSettings) {
+        settings.search = search.map(|search| SearchSettings {
+            slos: Some(search.slos.texts()),
+            over: Some(search.over),
+            minimum: Some(search.minimum),
+            maximum: Some(search.maximum),
+            tolerance: Some(search.tolerance),
+        });
     }
 }
 

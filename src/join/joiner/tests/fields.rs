@@ -25,7 +25,7 @@ fn fields_that_are_not_known_survive_byte_for_byte_and_what_an_earlier_join_meas
     core.input_ended();
     let Ok(emission) = core.next(0.0).unwrap() else { panic!() };
     assert_eq!(
-        emission.parts().concat(),
+        emission.line,
         r#"{"type":"result","v":1,"model":"m","power":{"old":1},"memory":null,"z":1.10,"n":123456789012345678901234567890}"#
     );
     assert_eq!(out(&mut core, 0.0).len(), 1, "one summary, not two");

@@ -1,26 +1,17 @@
-//! Prompts of the user's own, one JSON value per line: our `prompt` records, looser objects, bare strings.
+//! JSON, one value per line or in one array: our `prompt` records, looser objects, strings.
 //!
-//! Of the messages of a conversation only the system's and the user's are taken: what the assistant said there is not what
-//! the model that is asked would have said.
+//! Of a conversation only the system and user messages are taken: the assistant messages would not be those of the model that
+//! is measured.
 
+use super::input_format::{Entry, Format};
 use super::{conversation, prompt};
 use crate::record::{Prompt, Record, V, read as read_record};
 use serde_json::{Map, Value};
 
-/// What a line holds.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Asked {
-    /// A prompt, or a conversation.
-    Prompt(Box<Prompt>),
-    /// A record that is no prompt, as they stand in the results of a run: it is not asked.
-    Nothing,
-}
+/// JSON, one value per line or in one array.
+pub const FORMAT: Format = Format { read, json: true, turns: usize::MAX, sampled: false };
 
-/// Reads a line. Where it names no id or system message, these are used.
-///
-/// # Errors
-/// When it is no prompt, in a sentence without the place.
-pub fn read(line: &str, id: &str, system: Option<&str>) -> Result<Asked, String> {
+fn read(line: &str, id: &str, system: Option<&str>) -> Result<Entry, String> {
     let value: Value =
         serde_json::from_str(line).map_err(|why| format!("not JSON (an object, or a text in quotes): {why}"))?;
     let mut fields = match value {
@@ -59,16 +50,16 @@ pub fn read(line: &str, id: &str, system: Option<&str>) -> Result<Asked, String>
     plain(found)
 }
 
-fn plain(prompt: Prompt) -> Result<Asked, String> {
+fn plain(prompt: Prompt) -> Result<Entry, String> {
     if prompt.text.trim().is_empty() || prompt.turns.iter().any(|turn| turn.trim().is_empty()) {
         return Err("an empty text".into());
     }
-    Ok(Asked::Prompt(Box::new(prompt)))
+    Ok(Entry::Prompt(Box::new(prompt)))
 }
 
-fn record(kind: &str, line: &str, system: Option<&str>) -> Result<Asked, String> {
+fn record(kind: &str, line: &str, system: Option<&str>) -> Result<Entry, String> {
     match read_record(line).map_err(|why| format!("not a `{kind}` record: {why}"))? {
-        Record::Prompt(found) if found.shared_prefix => Ok(Asked::Nothing),
+        Record::Prompt(found) if found.shared_prefix => Ok(Entry::OtherRecord),
         Record::Prompt(found) => {
             let system = found.system.as_deref().or(system);
             let turns = std::iter::once(found.text.clone()).chain(found.turns.iter().cloned()).collect();
@@ -78,7 +69,7 @@ fn record(kind: &str, line: &str, system: Option<&str>) -> Result<Asked, String>
             plain(Prompt { category, max_tokens, synthetic, ..again })
         }
         Record::Newer(v) => Err(format!("a record of contract version {v}, newer than {V}")),
-        _ => Ok(Asked::Nothing),
+        _ => Ok(Entry::OtherRecord),
     }
 }
 
@@ -123,8 +114,8 @@ mod tests {
 
     fn asked(line: &str) -> Prompt {
         match read(line, "file-3", Some("house")).unwrap() {
-            Asked::Prompt(prompt) => *prompt,
-            Asked::Nothing => panic!("{line}"),
+            Entry::Prompt(prompt) => *prompt,
+            _ => panic!("{line}"),
         }
     }
 
@@ -167,7 +158,7 @@ mod tests {
             r#"{"type":"note","text":"not a prompt"}"#,
             r#"{"type":"prompt","v":1,"id":"shared-prefix","text":"x","sha256":"","shared_prefix":true}"#,
         ] {
-            assert_eq!(read(line, "f", None), Ok(Asked::Nothing), "{line}");
+            assert_eq!(read(line, "f", None), Ok(Entry::OtherRecord), "{line}");
         }
     }
 
