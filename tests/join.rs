@@ -235,7 +235,7 @@ fn readings_that_nothing_can_draw_are_left_out_and_told_once() {
     let absurd = (0..50).map(|i| power(2.75 + f64::from(i) / 1000.0, 1e308)).collect::<Vec<_>>();
     fs::write(&path, powers(false) + &text(&absurd) + &text(&[sampler(SamplerEvent::End)])).unwrap();
     let ran = run("bench-join", ["--power", path.to_str().unwrap()], requests()).exits(0);
-    assert_eq!(ran.stderr, "bench-join: readings of fake were left out: watts below 0 or beyond 1e9\n");
+    assert_eq!(ran.stderr, "bench-join: readings of m were left out: watts below 0 or beyond 1e9\n");
     let power = &ran.of_type("result")[0]["power"];
     assert_eq!((&power["energy_joules"], &power["quality"]), (&json!(40.0), &json!("exact")));
     assert_eq!(ran.of_type("join_summary")[0]["warnings"].as_array().unwrap().len(), 1);
