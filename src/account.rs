@@ -150,7 +150,9 @@ fn compare(outcome: &mut Outcome, mut entry: Map<String, Value>) {
                 doubts.push("cost_differs");
             }
         }
-        (none, Some(usd)) => *none = Some(Cost { usd, source: Some(CostSource::Generation), verified_usd: Some(usd) }),
+        (none, Some(usd)) => {
+            *none = Some(Cost { usd, source: Some(CostSource::Generation), verified_usd: Some(usd), ..Cost::default() })
+        }
     }
     if let Some(tokens) = outcome.tokens.as_ref().filter(|tokens| tokens.source == Some(TokenSource::Usage)) {
         let differs = |name: &str, ours: Option<u64>| number(name).zip(ours).is_some_and(|(a, b)| a != b as f64);

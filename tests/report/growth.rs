@@ -18,7 +18,8 @@ fn summary(n: u64) -> Summary {
         let failed = id % n % 10 == 3;
         let result = fixture::result(id, format!("model-{}", id % n)).source(Source::Openrouter).ttft(0.5).e2e(1.0);
         let message = format!("failure {id}");
-        let error = failed.then(|| Failure { kind: FailureKind::Server, message, ..Failure::default() });
+        let (kind, status) = (FailureKind::Server, Some(500));
+        let error = failed.then(|| Failure { kind, status, message, retryable: true, ..Failure::default() });
         let provider = (!failed).then(|| "P".to_owned());
         let o = result.set(|o| (o.provider, o.error) = (provider, error)).record();
         collector.add(Record::Result(Box::new(o)), None);
