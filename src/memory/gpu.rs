@@ -47,18 +47,14 @@ impl Gpus {
             let of_processes = memory.as_ref().and_then(|memory| sum_of(memory.processes.as_ref()?, pids?, there));
             all.insert(
                 format!("gpu{index}"),
-                GpuMemory {
-                    used_bytes: memory.map(|memory| memory.used),
-                    process_bytes: of_processes,
-                    ..GpuMemory::default()
-                },
+                GpuMemory { used_bytes: memory.and_then(|memory| memory.used), process_bytes: of_processes },
             );
         }
         let clients = pids.map(|pids| self.clients(pids));
         for (card, index) in self.cards.iter().zip(nvidia..) {
             let used_bytes = card.used.as_ref().and_then(|file| fs::read_to_string(file).ok()?.trim().parse().ok());
             let process_bytes = clients.as_ref().map(|clients| clients.get(&card.address).copied().unwrap_or(0));
-            all.insert(format!("gpu{index}"), GpuMemory { used_bytes, process_bytes, ..GpuMemory::default() });
+            all.insert(format!("gpu{index}"), GpuMemory { used_bytes, process_bytes });
         }
         all
     }
