@@ -14,6 +14,8 @@ mod records;
 mod refusals;
 mod sampling;
 mod screen;
+#[cfg(feature = "http")]
+mod tls;
 
 pub use crate::text::plain;
 pub use args::{distinct, duration, duration_in, regex};
@@ -27,6 +29,8 @@ pub use records::Records;
 pub use refusals::Refusals;
 pub use sampling::{Sampling, Stop};
 pub use screen::screen_width;
+#[cfg(feature = "http")]
+pub use tls::TlsArgs;
 
 use clap::{Args, CommandFactory, Parser, ValueEnum};
 use std::io::{self, IsTerminal, Write};

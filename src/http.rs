@@ -29,5 +29,6 @@ pub use retry_after::{wait_in_body, wait_in_headers};
 pub use secret::{KeyRule, Secret};
 pub use service::{Service, api_base, no_key_sent, service};
 pub use socket::ReadStamp;
+pub use tls::{Trust, trust};
 pub use transport_error::{interrupted, no_response};
 pub use url::{authority, base_url, is_loopback, leads_to, root_of, shown, versioned};

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use llm_bench::cli::{self, Common, Exit, KeyArgs, Refusals, Talk, base_url_of};
+use llm_bench::cli::{self, Common, Exit, KeyArgs, Refusals, Talk, TlsArgs, base_url_of};
 use llm_bench::http::{Api, api_base, base_url, no_key_sent, root_of, service, shown};
 use llm_bench::models::{self, detect, minimax, ollama, openai, openrouter, start};
 use llm_bench::ndjson::{Out, Place as At};
@@ -47,6 +47,8 @@ struct Cli {
     matching: Option<Regex>,
     #[command(flatten)]
     keys: KeyArgs,
+    #[command(flatten)]
+    tls: TlsArgs,
     #[command(flatten)]
     common: Common,
 }
@@ -162,6 +164,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
+    cli.tls.apply()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listed = runtime.block_on(async {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -315,6 +318,8 @@ fn unreached(cli: &Cli, source: Source, why: Failure) -> anyhow::Error {
     let in_environment = || variable.and_then(std::env::var_os).is_some_and(|key| !key.is_empty());
     let keyed = cli.keys.api_key.is_some() || cli.keys.api_key_file.is_some() || in_environment();
     let fix = match (source, why.kind) {
+        // The message says what to do.
+        (_, FailureKind::Connect) if !why.retryable => "",
         (Source::Lmstudio, FailureKind::Connect) => {
             ": start LM Studio's server (its Developer tab, or `lms server start`), or give --base-url"
         }

@@ -1,9 +1,9 @@
 //! API calls: listings, loads, checks. Not for anything that is timed to the millisecond.
 
 use super::api_error::failure_of;
-use super::failure::io_failure;
+use super::failure::{io_failure, refused};
 use super::secret::{KeyRule, Secret};
-use super::tls::install_provider;
+use super::tls;
 use super::url::{is_loopback, root_of, shown};
 use crate::locks::locked;
 use crate::record::{Failure, FailureKind};
@@ -71,8 +71,9 @@ impl Api {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        install_provider();
+        let failed = |error: &dyn std::error::Error| io_failure(FailureKind::Connect, &shown(&self.base), error);
         let mut builder = reqwest::Client::builder();
+        builder = builder.tls_backend_preconfigured(tls::client_config().map_err(|error| failed(&error))?);
         if is_loopback(&self.base) {
             // A proxy of the environment is for other machines.
             builder = builder.no_proxy();
@@ -86,7 +87,7 @@ impl Api {
             // A redirect must never carry a key to another host.
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|why| io_failure(FailureKind::Connect, &shown(&self.base), &why))?;
+            .map_err(|error| failed(&error))?;
         Ok(self.client.get_or_init(|| client))
     }
 
@@ -137,6 +138,9 @@ impl Api {
             request = request.header("authorization", key.bearer());
         }
         let failed = |why: reqwest::Error| {
+            if let Some(reason) = tls::handshake_failure(&why) {
+                return refused(&shown(&url), &reason);
+            }
             let kind = match () {
                 () if why.is_connect() => FailureKind::Connect,
                 () if why.is_timeout() => FailureKind::Timeout,

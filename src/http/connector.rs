@@ -1,6 +1,6 @@
 //! Opens the transport to a server: directly, or through a proxy of the environment.
 
-use super::failure::io_failure;
+use super::failure::{io_failure, refused};
 use super::proxy::{ForwardProxy, host_and_port, open_tunnel};
 use super::socket::Socket;
 use super::tls;
@@ -53,11 +53,9 @@ impl Connector {
         let name = ServerName::try_from(host_and_port(uri).0.to_owned()).map_err(|error| failed(&error))?;
         match tls.connect(name, socket).await {
             Ok(stream) => Ok((Transport::Tls(Box::new(stream)), None)),
-            Err(error) if tls::lacks_http1(&error) => Err(refused(
-                server,
-                "the server does not speak HTTP/1.1: put a reverse proxy that does (nginx, Caddy) before it",
-            )),
-            Err(error) => Err(failed(&error)),
+            Err(error) => {
+                Err(tls::handshake_failure(&error).map_or_else(|| failed(&error), |reason| refused(server, &reason)))
+            }
         }
     }
 
@@ -82,12 +80,6 @@ fn check_scheme(proxy: &Intercept, server: &str) -> Result<(), Failure> {
             ))
         }
     }
-}
-
-/// A failure to connect that another try would repeat.
-fn refused(server: &str, reason: &str) -> Failure {
-    let message = format!("cannot connect to {server}: {reason}");
-    Failure { kind: FailureKind::Connect, message, retryable: false, ..Failure::default() }
 }
 
 fn cannot_connect(server: &str, proxy: Option<&Intercept>, error: &(dyn Error + 'static)) -> Failure {

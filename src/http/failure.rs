@@ -12,6 +12,12 @@ pub fn io_failure(kind: FailureKind, what: &str, error: &dyn std::error::Error) 
     Failure { kind, message: short(&format!("{what}: {deepest}")), retryable, ..Failure::default() }
 }
 
+/// A failure to connect that another attempt would repeat.
+pub(super) fn refused(server: &str, reason: &str) -> Failure {
+    let message = format!("cannot connect to {server}: {reason}");
+    Failure { kind: FailureKind::Connect, status: None, message, retryable: false }
+}
+
 /// The first 500 characters, on one line.
 pub(super) fn short(text: &str) -> String {
     let mut line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(501).collect();

@@ -73,14 +73,14 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::sync::Arc;
     use std::time::Duration;
+    use tokio_rustls::TlsConnector;
     use tokio_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
-    use tokio_rustls::rustls::{RootCertStore, ServerConfig, ServerConnection, crypto::ring};
+    use tokio_rustls::rustls::{ServerConfig, ServerConnection, crypto::ring};
 
     /// A client of a TLS server that writes these records after the handshake, all at once; and the server's socket.
     async fn client_of(records: &'static [&'static [u8]]) -> (Transport, TcpStream) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(made.cert.der().clone()).unwrap();
+        let connector = TlsConnector::from(Arc::new(trusting(vec![made.cert.der().clone()], false)));
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
@@ -105,7 +105,7 @@ mod tests {
         });
         let socket = Socket::connect("127.0.0.1", port).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        let transport = Transport::Tls(Box::new(trusting(roots).connect(name, socket).await.unwrap()));
+        let transport = Transport::Tls(Box::new(connector.connect(name, socket).await.unwrap()));
         // All of it is in the client's socket when this returns.
         let server = tokio::task::spawn_blocking(|| serving.join().unwrap()).await.unwrap();
         (transport, server)

@@ -119,7 +119,8 @@ async fn loaded(api: &Api, source: Source) -> Result<Vec<String>, String> {
 pub async fn unreached(api: &Api, source: Source) -> Option<String> {
     let path = if source == Source::Ollama { "/api/version" } else { "/v1/models" };
     let why = api.get(path, SHORT).await.err().filter(|why| why.kind == FailureKind::Connect)?;
-    Some(format!("{}: is the server up, and is --base-url right?", why.message))
+    let question = if why.retryable { ": is the server up, and is --base-url right?" } else { "" };
+    Some(format!("{}{question}", why.message))
 }
 
 /// The `load` record of a model whose server was not reached: nothing was asked of it.

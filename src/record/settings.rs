@@ -151,6 +151,8 @@ run_settings! {
     connect_timeout_seconds: f64 => Separates unless 10.0, 10.0, 0.5;
     /// The most bytes of an answer that are held.
     max_answer_bytes: u64 => Separates unless 67_108_864, 67_108_864, 1000;
+    /// Whether every TLS certificate was trusted.
+    insecure: bool => Describes, true, false;
     /// Whether llm-run loads models that can be loaded.
     load: bool => Separates unless true, true, false;
     /// The context length that models are loaded with, in tokens.

@@ -189,6 +189,7 @@ fn every_flag_of_llm_run_is_a_setting_or_named_here() {
         "version",
         // Part of `search`.
         "search-tolerance",
+        "cacert",
     ];
     let help = run("llm-run", ["--help"], "").exits(0).stdout;
     let flags: Vec<&str> = help

@@ -2,7 +2,7 @@
 
 use super::{asking, one};
 use crate::common::sim::Sim;
-use crate::common::{Ran, run_with};
+use crate::common::{Ran, run, run_with};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,14 +23,27 @@ pub(super) struct Front {
 /// Offers these protocols in the handshake (ALPN), and forwards what comes. Of the connections, numbered from 0, it serves those that
 /// `serves` says; the others stay open, and nothing is ever sent on them.
 pub(super) fn front(sim: &Sim, offers: &[&str], serves: impl Fn(usize) -> bool + Send + 'static) -> Front {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "llm.test".to_owned()]).unwrap();
+    front_with(sim, offers, serves, |_| {})
+}
+
+/// The same, with a certificate of other parameters.
+fn front_with(
+    sim: &Sim,
+    offers: &[&str],
+    serves: impl Fn(usize) -> bool + Send + 'static,
+    change: impl Fn(&mut rcgen::CertificateParams),
+) -> Front {
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned(), "llm.test".to_owned()]).unwrap();
+    change(&mut params);
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    let cert = params.self_signed(&signing_key).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let certificate = folder.path().join("certificate.pem");
-    std::fs::write(&certificate, made.cert.pem()).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    std::fs::write(&certificate, cert.pem()).unwrap();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    let mut config = config.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    let mut config = config.with_single_cert(vec![cert.der().clone()], key).unwrap();
     config.alpn_protocols = offers.iter().map(|name| name.as_bytes().to_vec()).collect();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -93,13 +106,59 @@ fn a_server_with_http2_only_is_a_clear_error() {
 }
 
 #[test]
-fn an_unknown_certificate_is_not_trusted() {
+fn certificates_are_trusted_by_name_or_not_at_all() {
     let sim = Sim::start("openai", &[]);
     let front = front(&sim, &["h2", "http/1.1"], |_| true);
-    let result = one(&ask(&front, false, &["--retries", "0"]).exits(2));
-    let message = result["error"]["message"].as_str().unwrap();
-    assert!(message.contains("certificate") && message.contains("https://localhost:"), "{message}");
-    assert_eq!(result["error"]["kind"], "connect");
+    let file = front.certificate.to_str().unwrap();
+    let by_address = front.url.replace("localhost", "127.0.0.1");
+    for (url, flags, expect) in [
+        (&front.url, &[][..], Some("its certificate is not trusted: name it, or its authority's, with --cacert FILE")),
+        (&front.url, &["--cacert", file], None),
+        (&by_address, &["--cacert", file], Some("its certificate is for another name: use that name in the base URL")),
+        (&by_address, &["--insecure"], None),
+    ] {
+        let ran = run_with(asking(url, "openai", &[flags, &["--retries", "1"]].concat()), "finch-4b\n");
+        let result = one(&ran.exits(if expect.is_some() { 2 } else { 0 }));
+        let message = expect.map(|reason| format!("cannot connect to {url}: {reason}"));
+        assert_eq!(result["error"]["message"].as_str().map(str::to_owned), message, "{flags:?}");
+        assert!(result.get("attempts").is_none(), "another attempt would fail in the same way");
+        let insecure = flags.contains(&"--insecure").then_some(true);
+        let listed = run("llm-models", [&["openai", "--base-url", url][..], flags].concat(), "");
+        assert_eq!(listed.status, Some(if expect.is_some() { 2 } else { 0 }), "{}", listed.stderr);
+        assert!(expect.is_none_or(|reason| listed.stderr.ends_with(&format!("{reason}\n"))), "{}", listed.stderr);
+        let run = run_with(asking(url, "openai", &[flags, &["--retries", "1"]].concat()), "finch-4b\n");
+        assert_eq!(run.of_type("run")[0]["settings"]["insecure"].as_bool(), insecure);
+    }
+}
+
+#[test]
+fn a_certificate_that_openssl_makes_is_trusted_when_named() {
+    let sim = Sim::start("openai", &[]);
+    let authority =
+        |made: &mut rcgen::CertificateParams| made.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let front = front_with(&sim, &["http/1.1"], |_| true, authority);
+    for flags in [&["--cacert", front.certificate.to_str().unwrap()][..], &[]] {
+        let mut ask = asking(&front.url, "openai", flags);
+        if flags.is_empty() {
+            ask.env("SSL_CERT_FILE", &front.certificate);
+        }
+        assert_eq!(one(&run_with(ask, "finch-4b\n").exits(0))["error"], Value::Null);
+    }
+}
+
+#[test]
+fn a_file_without_a_certificate_and_a_port_without_tls_are_named() {
+    let sim = Sim::start("openai", &[]);
+    let file = crate::common::root().join("Cargo.toml");
+    let file = file.to_str().unwrap();
+    let ran = run_with(asking(&sim.url, "openai", &["--cacert", file]), "finch-4b\n").exits(2);
+    let expect = format!("--cacert {file}: holds no certificate");
+    assert!(ran.stderr.contains(&expect), "{}", ran.stderr);
+    let url = sim.url.replace("http:", "https:");
+    let result = one(&run_with(asking(&url, "openai", &["--retries", "0"]), "finch-4b\n").exits(2));
+    let expect =
+        format!("cannot connect to {url}: the server does not speak TLS on this port: use http:// in the base URL");
+    assert_eq!(result["error"]["message"], expect.as_str());
 }
 
 /// TLS reads of its own (a ticket, the alert that ends it) must not pass for the beginning of a response.

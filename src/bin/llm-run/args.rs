@@ -13,7 +13,7 @@ use anyhow::bail;
 use clap::Parser;
 use keep::KeepArgs;
 use limits::LimitArgs;
-use llm_bench::cli::{self, Common, KeyArgs, Talk};
+use llm_bench::cli::{self, Common, KeyArgs, Talk, TlsArgs};
 use llm_bench::clock;
 use llm_bench::prompts::Item;
 use llm_bench::record::{RunSettings, Source};
@@ -91,6 +91,8 @@ pub struct Cli {
     #[command(flatten)]
     pub keys: KeyArgs,
     #[command(flatten)]
+    pub tls: TlsArgs,
+    #[command(flatten)]
     pub common: Common,
 }
 
@@ -160,6 +162,7 @@ impl Cli {
             nonce: Some(settings.nonces()),
             api: Some(settings.api.to_string()),
             load_seed: Some(settings.load_seed),
+            insecure: self.tls.insecure.then_some(true),
             ..RunSettings::default()
         };
         self.prompts.record(&mut run);

@@ -47,6 +47,7 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         base_url(url).map_err(|why| anyhow::anyhow!("--base-url {why}"))?;
     }
     cli.keys.check()?;
+    cli.tls.apply()?;
     cli::distinct(output, cli.files.iter().chain(&cli.keep.resume).map(PathBuf::as_path).chain(cli.prompts.files()))?;
     let mut out = Out::open(output)?;
     let (targets, bad_lines) = begin(&cli, &settings, started_ts, talk, &mut out).inspect_err(|why| {
