@@ -66,8 +66,8 @@ screenshot: build ## docs/demo*.png: the page of a demo in headless Chromium, ta
 	@dir=$$(ls -d reports/demo-* 2> /dev/null | tail -1); [ -n "$$dir" ] || { pipelines/demo.sh; dir=$$(ls -d reports/demo-* | tail -1); }; \
 	CI=1 SCREENSHOTS_OF="$$PWD/$$dir" cargo test --locked --test suite report::pictures
 
-bless: ## generate the checked-in files: docs/records.md, the JSON Schema, golden files
-	BLESS=1 cargo test --locked
+bless: ## BLESS_ONLY=search: write the checked-in files anew: docs/records.md, the JSON Schema, golden files; git diff shows what changed
+	BLESS=1 INSTA_UPDATE=always cargo test --locked $(BLESS_ONLY)
 
 bench: ## BENCH_ONLY=report BENCH_QUICK=1: speed, memory and cost of whole programs beside their neighbours, into docs/performance.md
 ifndef BIN

@@ -187,3 +187,14 @@ fn only_programs_and_their_main_know_standard_streams_arguments_and_the_environm
     }
     assert_eq!(wrong, Vec::<String>::new());
 }
+
+#[test]
+fn every_golden_file_belongs_to_a_test() {
+    let tests: String =
+        sources(&root().join("tests")).iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    for entry in std::fs::read_dir(root().join("tests/snapshots")).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        let name = name.strip_suffix(".snap").unwrap_or_else(|| panic!("{name}: no golden file"));
+        assert!(tests.contains(&format!("\"{name}\"")), "{name}: no test compares with it");
+    }
+}

@@ -328,7 +328,7 @@ fn check(theirs: &str, flows: &Flows) -> bool {
             let mut run = command("llm-run");
             run.args(["--source", "openrouter", "--base-url", &sim.url, "--prompt", "x", "--api-key", "sk-or-v1-test"]);
             let ran = run_with(run, "aviary/finch-4b\n").exits(0);
-            assert!(ran.stderr.contains("other users") && !ran.stdout.contains("sk-or-v1-test"), "{}", ran.stderr);
+            assert!(ran.stderr.contains("--api-key") && !ran.stdout.contains("sk-or-v1-test"), "{}", ran.stderr);
         }
         _ if theirs.starts_with("avg_latency_ms, p50_latency_ms") => {
             let summary = token_rate.json("summary.json");

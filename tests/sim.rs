@@ -8,6 +8,7 @@ mod openrouter;
 mod profiles;
 mod replay;
 
+use crate::common::golden::{case, golden};
 use crate::common::{run, wait_until};
 use client::{Answer, Sim, chat, user, write};
 use serde_json::{Value, json};
@@ -42,30 +43,30 @@ fn a_port_that_is_taken_is_said_with_what_to_do() {
     let sim = Sim::start(&[]);
     let ran = run("llm-sim", ["--listen", sim.url.trim_start_matches("http://")], "").exits(2);
     assert_eq!(ran.stdout, "");
-    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
-    assert!(ran.stderr.contains("cannot listen") && ran.stderr.contains("127.0.0.1:0"), "{}", ran.stderr);
+    golden!("port-taken", ran.stderr);
 }
 
 #[test]
 fn what_it_cannot_do_it_refuses_with_what_it_can() {
-    for (flags, says) in [
-        (["--fault", "explode"], "split-utf8"),
-        (["--fault", "stall:2"], "between 0 and 1"),
-        (["--ttft", "gamma:1ms"], "lognormal:MEAN,SD"),
-        (["--ttft", "200"], "unit"),
-        (["--tokens", "0"], "between 1 and"),
-        (["--load-bytes", "2TB"], "1000GB"),
-        (["--slots", "0"], "1..="),
-        (["--ground-truth", "/no/such/folder/x"], "cannot write the truth"),
-        (["--power-log", "/no/such/folder/x"], "cannot write the power log"),
-        (["--replay", "/dev/null"], "--save-stream"),
-        (["--replay", "/no/such/file"], "/no/such/file"),
-        (["--replay", env!("CARGO_MANIFEST_DIR")], "no exchange (*.http)"),
-        (["--models", ","], "names no model"),
+    let mut told = String::new();
+    for flags in [
+        ["--fault", "explode"],
+        ["--fault", "stall:2"],
+        ["--ttft", "gamma:1ms"],
+        ["--ttft", "200"],
+        ["--tokens", "0"],
+        ["--load-bytes", "2TB"],
+        ["--slots", "0"],
+        ["--ground-truth", "/no/such/folder/x"],
+        ["--power-log", "/no/such/folder/x"],
+        ["--replay", "/dev/null"],
+        ["--replay", "/no/such/file"],
+        ["--replay", env!("CARGO_MANIFEST_DIR")],
+        ["--models", ","],
     ] {
-        let ran = run("llm-sim", flags, "").exits(2);
-        assert!(ran.stderr.contains(says), "{flags:?}: {}", ran.stderr);
+        told += &case(flags, &run("llm-sim", flags, "").exits(2).stderr);
     }
+    golden!("sim-flags-refused", told);
 }
 
 #[test]

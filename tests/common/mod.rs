@@ -1,5 +1,6 @@
 //! Running the built programs as a user runs them.
 
+pub mod golden;
 pub mod sim;
 
 use std::ffi::OsStr;

@@ -1,6 +1,7 @@
 //! LM Studio's three ways to chat: which is spoken, what is kept of it, and when another is tried.
 
 use super::{FINCH, HERON, ask, bare, held, lmstudio, one};
+use crate::common::golden::golden;
 use crate::common::run_with;
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -184,7 +185,7 @@ fn what_was_not_asked_for_and_answers_all_the_same_is_doubted() {
     }
     // A load says so before anything is asked.
     let ran = ask(bare("llm-run"), &sim, "aviary/fnich-4b", &[]).exits(1);
-    assert!(one(&ran, "load")["error"].as_str().unwrap().contains("no such model"));
+    golden!("load-no-such-model", one(&ran, "load")["error"].as_str().unwrap());
 }
 
 #[test]

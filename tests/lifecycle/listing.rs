@@ -1,6 +1,7 @@
 //! `llm-models lmstudio`: whichever listing answers, a server that must be started first, and one that has no list at all.
 
 use super::{FINCH, Lms, ask, bare, lmstudio};
+use crate::common::golden::{case, golden, known};
 use crate::common::sim::Sim;
 use crate::common::{Ran, run_with, wait_until};
 use serde_json::Value;
@@ -71,25 +72,22 @@ fn the_list_comes_as_records_a_table_or_ids() {
         "aviary/finch-4b\naviary/heron-12b\nnocturne/owl-20b\n"
     );
     let table = list(&sim, &["--format", "text"]).exits(0).stdout;
-    assert!(table.starts_with("MODEL") && table.lines().count() == 4 && table.contains("7.4 GB"), "{table}");
+    golden!("model-table", table);
     assert!(list(&sim, &["--format", "ndjson"]).exits(0).records().iter().all(|record| record["v"] == 1));
 }
 
 #[test]
 fn a_key_is_taken_from_the_environment_and_its_lack_is_said() {
+    let mut told = String::new();
     for age in ["v1", "v0", "openai"] {
         let sim = lmstudio(&["--api-key", "sk-lm-x", "--lmstudio-api", age]);
         let refused = list(&sim, &[]).exits(2);
-        assert!(
-            refused.stderr.contains("API token is required")
-                && refused.stderr.contains("no key was sent: set LM_API_TOKEN"),
-            "{}",
-            refused.stderr
-        );
+        told += &case(age, &refused.stderr);
         let mut keyed = bare("llm-models");
         keyed.args(["lmstudio"]).env("LM_API_TOKEN", "sk-lm-x").env("LMSTUDIO_API_BASE", format!("{}/v1/", sim.url));
         assert_eq!(run_with(keyed, "").exits(0).of_type("model").len(), 3, "{age}");
     }
+    golden!("lm-studio-wants-a-key", told);
 }
 
 /// A port on which nothing listens.
@@ -104,11 +102,7 @@ fn a_server_that_is_down_is_started_waited_for_and_said_so() {
     list.args(["lmstudio", "--base-url", &format!("http://127.0.0.1:{port}")]);
     let ran = run_with(list, "").exits(0);
     assert_eq!(ran.of_type("model").len(), 3);
-    assert!(
-        ran.stderr.contains("started it with `lms server start`: Success! Server is now running"),
-        "{}",
-        ran.stderr
-    );
+    golden!("lm-studio-started", ran.stderr, known(port, "[port]"));
     assert!(lms.calls().contains(&format!("server start --port {port}")), "{:?}", lms.calls());
 }
 
@@ -129,7 +123,7 @@ fn without_a_named_server_lms_says_where_it_is_or_where_it_started_it() {
     )
     .exits(0);
     assert_eq!(ran.of_type("model")[0]["base_url"], sim.url.as_str());
-    assert!(ran.stderr.contains("LM Studio's server is on port"), "{}", ran.stderr);
+    golden!("lm-studio-on-another-port", ran.stderr, known(sim.url.rsplit(':').next().unwrap(), "[port]"));
     assert_eq!(lms.calls(), ["server status --json"], "nothing is started");
     // It does not, and is started where it was last.
     let (lms, port) = (Lms::new(), free_port());
@@ -146,24 +140,26 @@ fn starting_can_be_forbidden_and_can_fail() {
     let mut forbidden = lms.command("llm-models", "");
     forbidden.args(["lmstudio", "--no-start", "--base-url", &url]);
     let ran = run_with(forbidden, "").exits(2);
-    assert!(ran.stderr.contains("lms server start") && lms.calls().is_empty(), "{}", ran.stderr);
-    assert_eq!(ran.stderr.lines().count(), 1);
+    assert!(lms.calls().is_empty(), "{:?}", lms.calls());
+    let mut told = case("--no-start", &ran.stderr);
 
     let mut none = bare("llm-models");
     none.args(["lmstudio", "--base-url", &url]);
     let ran = run_with(none, "").exits(2);
-    assert!(ran.stderr.contains("no `lms` to start it with") && ran.stderr.lines().count() == 1, "{}", ran.stderr);
+    told += &case("no lms", &ran.stderr);
 
     let mut fails = lms.command("llm-models", "");
     fails.args(["lmstudio", "--base-url", &url]).env("FAKE_LMS_FAULT", "fail-server-start noise");
     let ran = run_with(fails, "").exits(2);
-    assert!(ran.stderr.contains("engine exited") && !ran.stderr.contains('\x1b'), "{}", ran.stderr);
+    assert!(!ran.stderr.contains('\x1b'), "{}", ran.stderr);
+    told += &case("lms fails", &ran.stderr);
 
     // Nobody starts a server on another machine, whatever it says.
     let mut far = lms.command("llm-models", "");
     let before = lms.calls().len();
     far.args(["lmstudio", "--base-url", "http://no-such-host.invalid:9"]);
-    assert!(!run_with(far, "").exits(2).stderr.contains("started"));
+    told += &case("far", &run_with(far, "").exits(2).stderr);
+    golden!("lm-studio-not-started", told, known(url.rsplit(':').next().unwrap(), "[port]"));
     assert_eq!(lms.calls().len(), before);
 }
 
@@ -194,25 +190,22 @@ fn where_no_listing_answers_lms_lists() {
     let models = ran.of_type("model");
     assert_eq!((models.len(), &models[0]["id"], &models[0]["format"]), (3, &FINCH.into(), &"mlx".into()));
     assert_eq!(models[0]["base_url"], url.as_str());
-    assert!(
-        ran.stderr.contains("listing with `lms ls`") && lms.calls() == ["ls --json"],
-        "{} {:?}",
-        ran.stderr,
-        lms.calls()
-    );
+    assert_eq!(lms.calls(), ["ls --json"]);
+    let told = case("lms", &ran.stderr);
     let (url, server) = mute();
     let mut none = bare("llm-models");
     none.args(["lmstudio", "--base-url", &url]);
     let ran = run_with(none, "").exits(2);
     server.join().unwrap();
-    assert!(ran.stderr.contains("not with a list of LM Studio's models"), "{}", ran.stderr);
+    golden!("lm-studio-lists-nothing", told + &case("no lms", &ran.stderr));
 }
 
 #[test]
 fn another_kind_of_server_is_listed_and_doubted() {
     let (other, own) = (Sim::start("openai", &[]), lmstudio(&["--lmstudio-api", "openai"]));
     let ran = list(&other, &[]).exits(0);
-    assert!(ran.of_type("model").len() == 3 && ran.stderr.contains("llm-models openai"), "{}", ran.stderr);
+    assert_eq!(ran.of_type("model").len(), 3);
+    golden!("listed-as-lm-studio", ran.stderr);
     assert_eq!(list(&own, &[]).exits(0).stderr, "");
 }
 
@@ -232,7 +225,7 @@ fn an_interrupt_ends_the_lms_that_is_waited_for() {
 fn no_models_is_one_line_with_the_fix() {
     let sim = lmstudio(&["--models", "text-embedding-wren-v1"]);
     let ran = list(&sim, &[]).exits(2);
-    assert_eq!(ran.stderr, "llm-models: no models: download one in LM Studio, or with `lms get`\n");
+    golden!("lm-studio-has-no-models", ran.stderr);
     assert_eq!(list(&sim, &["--all"]).exits(0).of_type("model").len(), 1);
 }
 
@@ -247,7 +240,7 @@ fn minimax_is_its_service_or_a_server_of_one_s_own() {
         "",
     )
     .exits(2);
-    assert!(ran.stderr.contains("MINIMAX_API_KEY"), "{}", ran.stderr);
+    golden!("minimax-without-a-key", ran.stderr);
     let mut run = bare("llm-run");
     run.args(["--source", "minimax", "--prompt", "x", "-n"]).env("MINIMAX_API_KEY", "k");
     assert_eq!(
@@ -282,7 +275,7 @@ fn a_list_is_read_line_by_line_and_json_is_no_id() {
     };
     let ran = list(&["--format", "ids"]).exits(1);
     assert_eq!(ran.stdout, "acme/small\nacme/large\n");
-    assert!(ran.stderr.contains("models.txt:6: JSON") && ran.stderr.contains(":7:"), "{}", ran.stderr);
+    let told = case("models.txt", &ran.stderr);
     assert_eq!(list(&["--strict"]).exits(2).stdout, "");
     let mut stdin = bare("llm-models");
     stdin.args(["file", "-", "--source", "ollama"]);
@@ -291,7 +284,7 @@ fn a_list_is_read_line_by_line_and_json_is_no_id() {
     run.args(["--source", "openai", "--base-url", "http://127.0.0.1:1", "--prompt", "x", "-n"]);
     let ran = run_with(run, "[\"a\"]\nreal\n\"quoted\"\n").exits(1);
     assert_eq!(ran.records().iter().map(|r| r["body"]["model"].clone()).collect::<Vec<Value>>(), ["real"]);
-    assert!(ran.stderr.contains("-:1: JSON") || ran.stderr.contains(":1: JSON"), "{}", ran.stderr);
+    golden!("json-is-no-model-id", told + &case("llm-run", &ran.stderr));
 }
 
 #[test]

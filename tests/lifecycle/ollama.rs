@@ -1,6 +1,7 @@
 //! The life of a model in Ollama.
 
 use super::{bare, one};
+use crate::common::golden::{case, golden, time};
 use crate::common::sim::Sim;
 use crate::common::{Ran, run_with};
 use serde_json::Value;
@@ -62,13 +63,12 @@ fn a_failed_load_is_a_result_and_a_flag_of_lm_studio_is_not_recorded_as_done() {
     assert_eq!((&results[0]["error"]["kind"], &results[1]["error"]), (&"load".into(), &Value::Null));
     assert!(loads.iter().all(|load| load.get("gpu_setting").is_none()));
     assert!(results[1]["prompt"].get("gpu_setting").is_none(), "{}", results[1]);
-    assert!(
-        ran.stderr.contains("finch:4b: --gpu is LM Studio's") && ran.stderr.contains("--parallel is"),
-        "{}",
-        ran.stderr
-    );
     let gone = one(&ask(&sim, "no-such", &[]).exits(1), "load");
-    assert!(gone["error"].as_str().unwrap().contains("not found"), "{gone}");
+    golden!(
+        "ollama-load-failed",
+        case("models", &ran.stderr) + &case("no such", gone["error"].as_str().unwrap()),
+        time()
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The fake itself: a stand-in that behaves otherwise than the real one would prove nothing.
 
 use super::{FINCH, Lms, bare, lmstudio, one};
+use crate::common::golden::{case, golden};
 use crate::common::run_with;
 
 #[test]
@@ -54,11 +55,12 @@ fn no_key_is_in_the_arguments_of_lms_nor_another_service_s_key_in_its_sight() {
 #[test]
 fn without_lms_what_only_lms_can_do_is_a_failed_load_that_says_so() {
     let sim = lmstudio(&[]);
+    let mut errors = String::new();
     for flags in [&["--gpu", "0.5"][..], &["--ttl", "60s"], &["--parallel", "2"], &["--identifier", "me"]] {
         let ran = super::ask(bare("llm-run"), &sim, FINCH, flags).exits(1);
         let result = one(&ran, "result");
-        let why = result["errors"]["load"].as_str().unwrap();
-        assert!(why.contains(flags[0]) && why.contains("no `lms` on PATH"), "{why}");
+        errors += &case(flags, result["errors"]["load"].as_str().unwrap());
         assert_eq!(result["error"]["kind"], "load");
     }
+    golden!("flags-without-lms", errors);
 }

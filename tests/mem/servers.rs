@@ -1,6 +1,7 @@
 //! Servers in copies of `/proc` and `/sys`: where their weights are, and on which card.
 
 use super::{fake_process, fake_table, once};
+use crate::common::golden::{case, golden};
 use crate::common::run;
 use serde_json::json;
 use std::fs;
@@ -110,6 +111,7 @@ fn whoever_listens_is_found_with_those_beside_it() {
 #[test]
 fn nobody_found_is_null_and_no_error() {
     let table = fake_table();
+    let mut told = String::new();
     for args in
         [&["--pid", "4000000"][..], &["--port", "1"], &["--name", "^x$"], &["--exe", "/x/"], &["--preset", "mlx"]]
     {
@@ -118,6 +120,7 @@ fn nobody_found_is_null_and_no_error() {
         let memory = &ran.of_type("memory")[0];
         assert_eq!((&memory["processes"], &memory["rss_bytes"]), (&0.into(), &serde_json::Value::Null), "{args:?}");
         assert!(memory["system"]["total_bytes"].is_u64());
-        assert!(ran.stderr.contains("no process was found"), "{}", ran.stderr);
+        told += &case(args, &ran.stderr);
     }
+    golden!("no-process-found", told);
 }

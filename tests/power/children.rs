@@ -1,6 +1,7 @@
 //! Meters that are programs: what becomes of them, and what they may not do.
 
 use super::{METER, alive, next, signal, spawn, with_fakes};
+use crate::common::golden::{case, golden};
 use crate::common::{command, compiled, copied, program, run, run_with, scripts, wait_until};
 use serde_json::Value;
 use std::fs;
@@ -59,30 +60,35 @@ fn even_one_that_is_killed_outright_leaves_no_meter_behind() {
 
 #[test]
 fn a_program_that_does_not_stop_printing_is_stopped() {
+    let mut told = None;
     for (flood, numbers) in [("yes", false), ("yes 220", true), ("yes 'total 5 W'", true), ("cat /dev/zero", false)] {
         let ran = run("power-sample", ["--meter", "command", "-i", "100ms", "--command", flood], "");
         // Of numbers, some may have been taken before it showed that they do not stop.
         assert!(ran.status == Some(2) || numbers && ran.status == Some(1), "{flood}: {:?}", ran.status);
-        assert!(ran.stderr.contains("does not stop printing"), "{flood}: {}", ran.stderr);
+        // Where it had begun, that it ended early stands before.
+        let message = told.get_or_insert(ran.stderr.clone());
+        assert!(ran.stderr.ends_with(message.trim_start_matches("power-sample: ")), "{flood}: {}", ran.stderr);
         assert!(ran.stdout.lines().count() <= 4100, "{flood}: {}", ran.stdout.lines().count());
     }
+    golden!("meter-does-not-stop-printing", told.unwrap());
 }
 
 #[test]
 fn a_program_that_says_nothing_of_use_is_told_what_it_said() {
-    for (program, said) in [
-        ("true", "printed nothing"),
-        ("echo hello W", "hello W"),
-        ("exit 4", "exit status: 4"),
-        ("echo no BMC >&2; exit 1", "no BMC"),
-        ("kill -9 $$", "the program"),
-        ("printf '\\0\\001\\377\\n9\\n'", "no text"),
-        ("/nowhere/ipmitool", "not found"),
+    let mut told = String::new();
+    for program in [
+        "true",
+        "echo hello W",
+        "exit 4",
+        "echo no BMC >&2; exit 1",
+        "kill -9 $$",
+        "printf '\\0\\001\\377\\n9\\n'",
+        "/nowhere/ipmitool",
     ] {
         let ran = run("power-sample", ["--meter", "command", "-i", "100ms", "--command", program], "").exits(2);
-        assert_eq!(ran.stderr.lines().count(), 1, "{program}: {}", ran.stderr);
-        assert!(ran.stderr.contains(said), "{program}: {}", ran.stderr);
+        told += &case(program, &ran.stderr);
     }
+    golden!("meter-command-of-no-use", told);
 }
 
 #[test]
@@ -197,7 +203,7 @@ fn who_is_not_root_and_has_no_sudo_is_told_both_ways() {
     command.env("PATH", format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap()));
     let ran = run_with(command, "").exits(2);
     assert_eq!((ran.stdout.as_str(), ran.stderr.lines().count()), ("", 1), "{}", ran.stderr);
-    assert!(ran.stderr.contains("with sudo") && ran.stderr.contains("| power-sample --from -"), "{}", ran.stderr);
+    golden!("powermetrics-wants-a-password", ran.stderr);
 }
 
 #[test]
@@ -212,8 +218,7 @@ fn counters_that_only_root_may_read_say_how_to_be_allowed() {
     let args = ["--meter", "rapl", "--sysfs-root", sys.path().to_str().unwrap()];
     let Some((_folder, command)) = unprivileged("echo 5", &["-DMETER_ONLY"], &args) else { return };
     let ran = run_with(command, "").exits(2);
-    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
-    assert!(ran.stderr.contains("permission denied") && ran.stderr.contains("sudo chmod a+r"), "{}", ran.stderr);
+    golden!("counters-only-for-root", ran.stderr);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use super::browser::{Browser, browser};
 use super::html::data;
 use super::page::written;
+use crate::common::golden::golden;
 use crate::common::run;
 use llm_bench::record::{Phase, Source, Timing, fixture};
 use llm_bench::stats::Histogram;
@@ -63,14 +64,7 @@ fn in_a_browser_the_parts_of_energy_are_of_the_same_requests_as_their_whole() {
     browser.open(&file, "");
     let told = tips(&mut browser, "energy");
     assert_eq!(told.len(), 1, "{told:?}");
-    for words in [
-        "request 15.0 J, certainly between 14.0 and 16.0 J, mean of the 2 of 3 requests that tell all parts",
-        "prefill 3.00 J",
-        "decode 11.0 J",
-        "before and after 1.00 J",
-    ] {
-        assert!(told[0].contains(words), "{words}: {}", told[0]);
-    }
+    golden!("energy-tip", told[0]);
 }
 
 /// A level of a load, with how late its requests were sent, in microseconds, and how late the event loop was.
@@ -114,45 +108,19 @@ fn in_a_browser_rates_and_levels_are_told_apart_and_the_client_tells_how_late_it
     let Some(mut browser) = browser() else { return };
     browser.open(&file, "");
     let legend = "[...document.querySelectorAll('[data-chart=levels] .legend span')].map((e) => e.textContent.trim()).sort().join()";
-    assert_eq!(browser.eval(legend), "lab/m · at once,lab/m · per second");
-    assert!(
-        browser
-            .eval("document.querySelector('[data-chart=levels]').textContent")
-            .as_str()
-            .unwrap()
-            .contains("requests at once, or per second")
-    );
+    let legend = browser.eval(legend).as_str().unwrap().to_owned();
+    let levels = browser.eval("document.querySelector('[data-chart=levels]').textContent");
+    golden!("chart-of-levels", legend + "\n" + levels.as_str().unwrap());
 
     // Where requests were sent at a rate, that is what is shown first.
     assert_eq!(browser.eval("document.querySelector('[data-chart=health] select')?.value ?? 'levels'"), "levels");
     let told = tips(&mut browser, "health");
-    let sum = |start: &str| -> u64 {
-        let classes =
-            told.iter().filter(|tip| tip.starts_with(start)).filter_map(|tip| tip.lines().nth(2)?.rsplit(": ").next());
-        classes.map(|n| n.parse::<u64>().unwrap()).sum()
-    };
-    assert_eq!(sum("8/s: requests sent"), 4, "{told:?}");
-    assert_eq!(sum("20/s: requests sent"), 5, "{told:?}");
-    assert_eq!(sum("20/s: event loop"), 2, "{told:?}");
-    assert_eq!(sum("4 at once: event loop"), 2, "{told:?}");
-    assert_eq!(sum("4 at once: requests sent"), 0, "a closed loop has no schedule");
-    assert!(
-        told.iter()
-            .any(|tip| tip.contains("5 sendings: median 99.0 µs") || tip.contains("5 sendings: median 0.099 ms")),
-        "{told:?}"
-    );
+    golden!("chart-of-lateness-tips", told.join("\n---\n"));
     let notes = browser.eval("document.querySelector('[data-chart=health]').textContent").as_str().unwrap().to_owned();
-    assert!(
-        notes.contains(
-            "9 requests were sent, the latest 40.0 ms after it was due (20/s); 3 that were due were never sent; 1,300 that \
-             were planned never came due before the run ended; 5 that were due, or only planned, were never sent."
-        ),
-        "{notes}"
-    );
-    assert!(notes.contains("Of the levels at once, 17 planned requests were never sent"), "{notes}");
+    golden!("chart-of-lateness", notes);
     // The filter of the table holds here too.
     browser.write("#filter", "load_level=8/s");
-    browser.wait("document.querySelector('#count').textContent === '1 of 4 rows'");
+    browser.wait("document.querySelector('#count').textContent.startsWith('1 ')");
     assert!(tips(&mut browser, "health").iter().all(|tip| tip.starts_with("8/s")));
 }
 

@@ -10,16 +10,14 @@ use std::path::Path;
 /// Compares with a golden file, or writes it where it is asked to. What differs is shown by its first lines.
 #[track_caller]
 pub fn hold(golden: &Path, got: &str) {
-    if std::env::var_os("UPDATE_GOLDEN").is_some() || std::env::var_os("BLESS").is_some() {
+    if std::env::var_os("BLESS").is_some() {
         fs::create_dir_all(golden.parent().unwrap()).unwrap();
         fs::write(golden, got).unwrap();
     }
     let expect = fs::read_to_string(golden).unwrap_or_default();
     if let Some(words) = difference(&expect, got) {
         let name = golden.display();
-        panic!(
-            "{name} is another now:\n{words}\nIf it is better so, `UPDATE_GOLDEN=1 cargo test` writes it, and git diff shows it."
-        );
+        panic!("{name} is another now:\n{words}\nIf it is better so, `make bless` writes it, and git diff shows it.");
     }
 }
 

@@ -4,6 +4,7 @@
 use super::browser::browser;
 use super::html::data;
 use super::{input, slower};
+use crate::common::golden::{case, golden, shown};
 use crate::common::run;
 use llm_bench::record::fixture::{self, Fixture};
 use llm_bench::record::{Outcome, Source, Timing};
@@ -51,12 +52,14 @@ fn requests_of_other_settings_are_never_pooled_and_what_differs_is_shown_in_ever
     let lines = numbered([load(1, 3, &prompt(0.0)), load(1, 4, &prompt(0.7))]);
     let groups = &summary_of(&[], &lines)["groups"];
     assert_eq!(groups.as_array().unwrap().len(), 2);
-    assert_eq!((&groups[0]["sub"], &groups[0]["ok"]), (&"temperature 0".into(), &3.into()));
-    assert_eq!((&groups[1]["sub"], &groups[1]["settings"]["top_p"]), (&"temperature 0.7".into(), &"0.9".into()));
+    assert_eq!((&groups[0]["ok"], &groups[1]["settings"]["top_p"]), (&3.into(), &"0.9".into()));
+    let subs = [0, 1].map(|at| groups[at]["sub"].as_str().unwrap());
+    golden!("group-settings", subs.join("\n"));
     for format in ["text", "markdown", "csv", "csv-requests", "html", "openmetrics"] {
         let ran = run("bench-report", ["-f", format], &lines).exits(0);
-        assert!(ran.stdout.contains("temperature 0.7"), "{format}: {}", ran.stdout);
-        assert!(!ran.stdout.contains("top p 0.9"), "{format}: what is the same for all tells nothing apart");
+        assert!(ran.stdout.contains(subs[1]), "{format}: {}", ran.stdout);
+        let rows = if format == "html" { shown(&ran.stdout, "<tbody") } else { ran.stdout };
+        assert!(!rows.contains(" 0.9"), "{format}: what is the same for all tells nothing apart");
     }
     let pooled = summary_of(&["--group-by", "model,load"], &lines);
     assert_eq!(pooled["groups"].as_array().unwrap().len(), 1);
@@ -68,22 +71,17 @@ fn groups_are_made_by_whatever_is_asked_and_a_typo_is_told_with_what_there_is() 
     let asked = |prompt, turn| move |result: Fixture<Outcome>| result.prompt(prompt).set(|o| o.turn = Some(turn));
     let lines = numbered([each(alone(3), asked("a", 1)), each(alone(2), asked("b", 2))]);
     let prompt = r#"{"type":"prompt","v":1,"id":"a","category":"poem","text":"t","sha256":"x"}"#;
-    for (keys, expect) in [
-        ("model,prompt", vec!["prompt a", "prompt b"]),
-        ("model,category", vec!["category not set", "category poem"]),
-        ("turn", vec!["turn 1", "turn 2"]),
-        ("run", vec![]),
-        ("source,model", vec![]),
-    ] {
+    let mut told = String::new();
+    for keys in ["model,prompt", "model,category", "turn", "run", "source,model"] {
         let groups = summary_of(&["--group-by", keys], &format!("{prompt}\n{lines}"))["groups"].clone();
         let subs: Vec<&str> = groups.as_array().unwrap().iter().filter_map(|g| g["sub"].as_str()).collect();
-        assert_eq!(subs, expect, "{keys}");
+        told += &case(keys, &subs.join("\n"));
         assert_eq!(groups[0]["model"], "m", "{keys}");
     }
     let page = run("bench-report", ["--group-by", "model,prompt"], &lines).exits(0).stdout;
-    assert_eq!(data(&page)["groups"][1]["name"], "m · prompt b");
+    told += &case("name", data(&page)["groups"][1]["name"].as_str().unwrap());
     let ran = run("bench-report", ["--group-by", "model,promt"], "").exits(2);
-    assert!(ran.stderr.contains("promt") && ran.stderr.contains("quantization, run, prompt"), "{}", ran.stderr);
+    golden!("groups-as-asked", told + &case("a typo", &ran.stderr));
 }
 
 #[test]
@@ -101,11 +99,8 @@ fn endpoints_that_one_provider_serves_are_told_apart_by_what_was_pinned() {
         .iter()
         .map(|g| format!("{} {} {}", g["sub"].as_str().unwrap(), g["ok"], g["failed"]))
         .collect();
-    assert_eq!(
-        said,
-        ["pinned provider infra/fp4 1 1", "pinned provider infra/fp8 1 0"],
-        "a failure stays with its endpoint"
-    );
+    // A failure stays with its endpoint.
+    golden!("groups-of-pinned-providers", said.join("\n"));
 }
 
 #[test]
@@ -118,15 +113,19 @@ fn throughput_is_of_the_steady_part_unless_all_is_asked_and_every_format_says_wh
     let all = &summary_of(&["--window", "all"], &lines)["groups"][0]["throughput"];
     assert_eq!((&all["part"]["steady"], &all["span_seconds"]), (&false.into(), &10.75.into()));
     assert!(all["concurrency"].as_f64().unwrap() < 3.8);
-    for format in ["text", "markdown", "json"] {
-        let said = |args: &[&str]| run("bench-report", [&["-f", format], args].concat(), &lines).exits(0).stdout;
-        assert!(said(&[]).contains("of the steady part of each load"), "{format}");
-        assert!(said(&["--window", "all"]).contains("of the whole load"), "{format}");
+    let said = |args: &[&str]| run("bench-report", args, &lines).exits(0).stdout;
+    let mut told = String::new();
+    for format in ["text", "markdown"] {
+        told += &case(format, &said(&["-f", format]));
+        told += &case((format, "all"), &said(&["-f", format, "--window", "all"]));
+    }
+    for args in [&[][..], &["--window", "all"]] {
+        told += &case(("json", args), summary_of(args, &lines)["window"].as_str().unwrap());
     }
     let prom = run("bench-report", ["-f", "openmetrics"], &lines).exits(0).stdout;
     assert!(prom.contains("concurrency=\"4\",window=\"steady\"} 4.0\n"), "{prom}");
     let few = run("bench-report", ["-f", "text"], self::lines(load(4, 2, none))).exits(0).stdout;
-    assert!(few.contains("no steady part was found"), "{few}");
+    golden!("steady-part-or-all", told + &case("few", &few));
     run("bench-report", ["--window", "some"], "").exits(2);
 }
 
@@ -162,8 +161,7 @@ fn an_open_loop_shows_what_was_asked_beside_what_came_of_it_and_counts_goodput_f
         "requests_s < 3",
     ];
     let ran = run("bench-report", gates, &lines).exits(3);
-    assert_eq!(ran.stderr.lines().count(), 2, "{}", ran.stderr);
-    assert!(ran.stderr.contains("m · 5/s: 0.700 s (40 measurements are too few to know p99)"), "{}", ran.stderr);
+    golden!("gates-of-an-open-loop", ran.stderr);
 }
 
 #[test]
@@ -198,7 +196,7 @@ fn the_memory_of_the_whole_machine_is_marked_and_its_doubt_is_told() {
     let memory = json!({"memory": {"primary": "system_used", "samples": 3, "high_water": high_water}});
     let lines = lines(load(1, 1, &memory));
     let ran = run("bench-report", ["-f", "text"], &lines).exits(0);
-    assert!(ran.stdout.contains("9.00?") && ran.stdout.contains("memory is of the whole machine"), "{}", ran.stdout);
+    golden!("memory-of-the-machine-in-text", ran.stdout);
     let csv = run("bench-report", ["-f", "csv", "--columns", "model,mem_peak"], lines).exits(0).stdout;
     assert_eq!(csv, "model,mem_peak,doubtful\nm,9000000000,mem_peak\n");
 }
@@ -223,7 +221,7 @@ fn energy_is_split_and_priced() {
     assert_eq!(split["prefill"], json!({"n": 2, "joules": 1200, "lower_joules": 1000, "upper_joules": 1400}));
     assert_eq!(split["load"], json!({"n": 1, "joules": 1200}), "a load counts once per run");
     let text = run("bench-report", ["-f", "text", "--price-per-kwh", "0.5"], &lines).exits(0).stdout;
-    assert!(text.contains("CO₂") && text.contains("0.0010"), "{text}");
+    golden!("energy-priced", text);
     for bad in ["-1", "x", "nan"] {
         run("bench-report", ["--price-per-kwh", bad], "").exits(2);
     }
@@ -250,12 +248,10 @@ fn every_baseline_is_compared_by_itself_and_gates_hold_against_each() {
     let gated =
         |gate: &str| run("bench-report", [&["-f", "text", "--fail-if", gate], &baselines[..]].concat(), slower());
     let ran = gated("ttft_p50 > 1.1 * baseline").exits(3);
-    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
-    assert!(ran.stderr.trim_end().ends_with(" from fast.ndjson"), "{}", ran.stderr);
+    let told = case("one", &ran.stderr);
     // Kept against one and not against the other is not kept; against both it is.
     let ran = gated("ttft_p50 >= baseline").exits(3);
-    let against: Vec<&str> = ran.stderr.lines().map(|line| line.rsplit_once(" from ").unwrap().1).collect();
-    assert_eq!(against, ["fast.ndjson", "slow.ndjson"]);
+    golden!("gates-of-two-baselines", told + &case("both", &ran.stderr));
     gated("ttft_p50 > 1.5 * baseline").exits(0);
 }
 
@@ -269,35 +265,8 @@ fn every_line_of_a_comparison_names_its_baseline() {
     let now = numbered([of("m", 0.2), of("n", 0.2)]);
     let baselines = ["--baseline", a.to_str().unwrap(), "--baseline", b.to_str().unwrap()];
     let of = |format: &str| run("bench-report", [&["-f", format], &baselines[..]].concat(), &now).exits(0).stdout;
-    for (format, lines) in [
-        (
-            "text",
-            [
-                "compared with a.ndjson: ",
-                "; b.ndjson: ",
-                "Only in the baseline a.ndjson: only-a",
-                "Not in the baseline b.ndjson: m",
-            ],
-        ),
-        (
-            "markdown",
-            [
-                "Compared with a.ndjson: ",
-                "; b.ndjson: ",
-                "Only in the baseline b.ndjson: only-b",
-                "Not in the baseline a.ndjson: n",
-            ],
-        ),
-        (
-            "html",
-            ["a.ndjson: ", "b.ndjson: ", "Only in the baseline b.ndjson: only-b", "Not in the baseline a.ndjson: n"],
-        ),
-    ] {
-        let said = of(format);
-        for line in lines {
-            assert!(said.contains(line), "{format} does not say {line}: {said}");
-        }
-    }
+    let told = case("text", &of("text")) + &case("markdown", &of("markdown"));
+    golden!("compared-with-two-baselines", told + &case("html", &shown(&of("html"), "id=\"compared\"")));
     for format in ["text", "markdown"] {
         let said = of(format);
         let verdicts: Vec<&str> =
@@ -307,15 +276,16 @@ fn every_line_of_a_comparison_names_its_baseline() {
         assert!(verdicts[0].contains("b.ndjson") && verdicts[1].contains("a.ndjson"), "{verdicts:?}");
     }
     let comparison = summary_of(&baselines, &now)["comparison"].clone();
-    let missing =
-        |side: &str, at: usize| (comparison[side][at]["baseline"].clone(), comparison[side][at]["group"].clone());
-    assert_eq!(missing("only_before", 1), ("b.ndjson".into(), "only-b · 1 at once".into()));
-    assert_eq!(missing("only_now", 0), ("a.ndjson".into(), "n · 1 at once".into()));
+    let missing = |side: &str, at: usize| {
+        let group = comparison[side][at]["group"].as_str().unwrap().split(' ').next().unwrap();
+        (comparison[side][at]["baseline"].as_str().unwrap(), group)
+    };
+    assert_eq!(missing("only_before", 1), ("b.ndjson", "only-b"));
+    assert_eq!(missing("only_now", 0), ("a.ndjson", "n"));
     let ran =
         run("bench-report", [&["-f", "text", "--fail-if", "ttft_p50 > 9 * baseline"], &baselines[..]].concat(), &now)
             .exits(3);
-    assert!(ran.stderr.contains("n · 1 at once: not in the baseline a.ndjson"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("m · 1 at once: not in the baseline b.ndjson"), "{}", ran.stderr);
+    golden!("gate-not-in-the-baseline", ran.stderr);
 }
 
 #[test]
@@ -325,7 +295,7 @@ fn a_request_that_lies_far_out_is_named_and_still_counts() {
     assert_eq!(group["outliers"]["ttft_seconds"]["requests"], json!(["r/0"]));
     assert_eq!((&group["ok"], &group["metrics"]["ttft_seconds"]["max"]), (&20.into(), &9.5.into()));
     let text = run("bench-report", ["-f", "text"], &lines).exits(0).stdout;
-    assert!(text.contains("far out, and counted (m · 1 at once): ttft seconds 1 of 20, farthest r/0"), "{text}");
+    golden!("request-far-out", text);
 }
 
 #[test]
@@ -335,23 +305,13 @@ fn every_format_names_the_machines_where_there_are_several() {
         fixture::run(run).merge(json!({ "host": host })).line() + &lines(each(alone(3), |result| result.run(run)))
     };
     let lines = on("x", "Chip One") + &on("y", "Chip Two");
-    let heads = [("text", 2), ("markdown", 3), ("html", 60)];
-    for (format, head) in heads {
-        let written = run("bench-report", ["-f", format], &lines).exits(0).stdout;
-        let above: String = written.lines().take(head).collect();
-        for machine in ["2 machines", "Chip One 16 GiB", "Chip Two 16 GiB"] {
-            let above = if format == "html" { &written } else { &above };
-            assert!(above.contains(machine), "{format}: {above}");
-        }
-        assert!(
-            written.replace('\u{a0}', " ").contains("machine Chip One 16 GiB"),
-            "{format}: no row names its machine"
-        );
-    }
+    let written = |format: &str| run("bench-report", ["-f", format], &lines).exits(0).stdout;
+    let page = ["class=\"facts\"", "class=\"sub\""].map(|place| shown(&written("html"), place)).join("\n");
+    let told = case("text", &written("text")) + &case("markdown", &written("markdown")) + &case("html", &page);
     let groups = |args: &[&str]| summary_of(args, &lines)["groups"].as_array().unwrap().len();
     assert_eq!((groups(&[]), groups(&["--group-by", "model,machine"]), groups(&["--group-by", "model"])), (2, 2, 1));
     let pooled = run("bench-report", ["-f", "text", "--group-by", "model"], &lines).exits(0).stdout;
-    assert!(pooled.contains("requests of 2 machines are put together"), "{pooled}");
+    golden!("several-machines", told + &case("pooled", &pooled));
     let one = run("bench-report", ["-f", "text"], on("x", "Chip One") + &on("y", "Chip One")).exits(0).stdout;
     assert!(!one.contains("machine"), "{one}");
 }
@@ -363,17 +323,14 @@ fn only_rows_that_did_the_same_work_are_compared_for_the_best() {
         each(alone(12), |result| change(result).set(|o| o.model = model.into()))
     };
     let page = |results: &[Results]| run("bench-report", ["-f", "html"], numbered([results.concat()])).exits(0).stdout;
-    let soonest = |page: &str| -> Vec<String> {
-        page.split("fastest response").skip(1).map(|card| card.split("</li>").next().unwrap().to_owned()).collect()
+    let best = |page: &str| {
+        if page.contains("class=\"standouts\"") { shown(page, "class=\"standouts\"") } else { String::new() }
     };
     // Short chats beside long websites: each kind has its own best.
     let (a, b, d) = (of("a", "chat", 1.0, 80), of("b", "chat", 1.5, 80), of("d", "website", 4.0, 400));
     let chats = [a.clone(), b.clone()];
     let mixed = page(&[a.clone(), b.clone(), of("c", "website", 5.0, 400), d.clone()]);
-    let cards = soonest(&mixed);
-    assert_eq!(cards.len(), 2, "{cards:?}");
-    assert!(cards[0].contains(">a<") && cards[0].contains("of the 2 rows that did the same work"), "{cards:?}");
-    assert!(cards[1].contains(">d<") && !cards[1].contains(">a<"), "{cards:?}");
+    let mut told = case("chats and websites", &best(&mixed));
     let works = |page: &str| {
         data(page)["groups"].as_array().unwrap().iter().map(|group| group["work"].clone()).collect::<Vec<_>>()
     };
@@ -390,19 +347,13 @@ fn only_rows_that_did_the_same_work_are_compared_for_the_best() {
         let marked = "[...document.querySelectorAll('table.models tr.group')].map((row) => row.children[[...document.querySelectorAll(\
                       'table.models thead th')].findIndex((head) => head.dataset.key === 'e2e_p50')]).map((cell) => cell.classList.contains(\
                       'best') ? cell.title : '').join('|')";
-        let said = "the best of 2 rows that did the same work";
-        let told = browser.eval(marked);
-        let told: Vec<&str> = told.as_str().unwrap().split('|').collect();
-        assert!(
-            told[0].ends_with(said) && told[1].is_empty() && told[2].is_empty() && told[3].ends_with(said),
-            "{told:?}"
-        );
+        golden!("best-of-each-work-in-the-table", browser.eval(marked).as_str().unwrap().replace('|', "\n"));
     }
     // Where one alone did something, nothing is said of it.
-    assert_eq!(soonest(&page(&[a.clone(), d])).len(), 0);
+    told += &case("one of each", &best(&page(&[a.clone(), d])));
     // Whoever writes little is not done sooner.
-    let cards = soonest(&page(&[a, b, of("terse", "chat", 0.3, 5)]));
-    assert!(cards[0].contains(">a<") && cards[0].contains("2 of 3 rows whose answers were about as long"), "{cards:?}");
+    told += &case("a terse one", &best(&page(&[a, b, of("terse", "chat", 0.3, 5)])));
+    golden!("best-of-each-work", told);
 }
 
 #[test]
@@ -444,16 +395,11 @@ fn a_comparison_says_what_is_worse_first_and_what_nobody_can_tell_as_a_number() 
         run("bench-report", ["-f", format, "--baseline", file.to_str().unwrap()], lines).exits(0).stdout
     };
     let text = against("text", &both(0.2, 0.4));
-    let compared = text.split("compared with").nth(1).unwrap();
-    let verdicts: Vec<&str> = compared.lines().filter(|line| line.contains('%') && line.contains("ttft")).collect();
-    assert!(verdicts[0].ends_with("worse") && verdicts[0].contains("m · 1 at once · openai"), "{compared}");
-    assert!(verdicts[1].ends_with("better") && verdicts[1].contains("m · 1 at once · lmstudio"), "{compared}");
-    assert!(compared.contains("more with not enough data, in json") && !compared.contains("few ·"), "{compared}");
-    let page = against("html", &both(0.2, 0.4));
-    assert!(page.contains("with not enough data</summary>"), "what nobody can tell is folded");
-    assert!(against("markdown", &both(0.2, 0.4)).contains("more with not enough data, in json."));
+    let page = shown(&against("html", &both(0.2, 0.4)), "id=\"compared\"");
+    let markdown = against("markdown", &both(0.2, 0.4));
+    let told = case("text", &text) + &case("markdown", &markdown) + &case("html", &page);
     // Few of all: there is no empty table.
     fs::write(&file, lines(few())).unwrap();
     let text = against("text", &lines(few()));
-    assert!(!text.contains("verdict"), "{text}");
+    golden!("compared-worse-first", told + &case("few of all", &text));
 }

@@ -3,6 +3,7 @@
 
 use super::browser::{Browser, browser};
 use super::page::written;
+use crate::common::golden::{case, golden, numbers, shown};
 use crate::common::run;
 use llm_bench::record::{Phase, Source, Timing, fixture};
 use serde_json::{Value, json};
@@ -85,7 +86,7 @@ fn in_a_browser_an_edge_with_columns_beyond_it_has_a_shadow_and_a_sentence() {
     let beyond = "document.querySelector('.framed').classList.contains('beyond')";
     browser.wait(beyond);
     let said = texts(&mut browser, "#beyond").concat();
-    assert!(said.ends_with(" to the right: scroll the table sideways."), "{said}");
+    golden!("columns-beyond-the-edge", said, numbers());
     assert_eq!(browser.eval("document.querySelector('.scroll').getAttribute('aria-describedby')"), "beyond");
     browser.eval("document.querySelector('.scroll').scrollTo({ left: 1e5, behavior: 'instant' })");
     browser.wait(&format!("!{beyond}"));
@@ -176,7 +177,6 @@ fn a_run_that_is_there_twice_has_a_badge_and_names_are_in_their_natural_order() 
     };
     let line = |n: u64| format!("{}\n", result(n, "m", json!({})));
     let once = line(1) + &line(2) + &line(3);
-    assert!(!of(once.clone()).contains(">a run twice<"));
-    let twice = of(once.clone() + &once);
-    assert!(twice.contains(">a run twice<") && twice.contains("6 results with 3 numbers"), "{twice:.200}");
+    let badges = |lines: String| shown(&of(lines), "class=\"badge ");
+    golden!("run-there-twice", case("once", &badges(once.clone())) + &case("twice", &badges(once.clone() + &once)));
 }

@@ -2,6 +2,7 @@
 
 use super::browser::{browser, found};
 use super::{folder_of_pages, input};
+use crate::common::golden::{case, golden};
 use crate::common::{command, program, run, run_with, wait_until};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -47,7 +48,7 @@ fn pages_are_seen_as_they_are_and_reach_nobody() {
     };
     // One page did not end: that is one item that failed.
     let ran = seen("json").exits(1);
-    assert!(ran.stderr.contains("endless.html: no screenshot: the page was not done in time"), "{}", ran.stderr);
+    golden!("screenshot-not-in-time", ran.lines_with("endless.html: "));
     let answers = answers(&ran.stdout);
     let told = |model: &str| (&answers[model]["rendered"], &answers[model]["console_errors"]);
     assert_eq!(told("late"), (&json!(true), &json!(0)));
@@ -84,8 +85,7 @@ fn pages_are_seen_as_they_are_and_reach_nobody() {
     // What is known is not looked at again; what changed is.
     fs::write(folder.path().join("blank.html"), "<h1>now there is something</h1>").unwrap();
     let again = seen("csv-requests").exits(1);
-    let shown: Vec<&str> = again.stderr.lines().filter(|line| line.contains("screenshot of ")).collect();
-    assert_eq!(shown, ["bench-report: screenshot of blank.html"]);
+    golden!("screenshots-again", again.lines_with(".html"));
     let mut csv = again.stdout.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let head = csv.next().unwrap();
     let at = |name: &str| head.iter().position(|word| *word == name).unwrap();
@@ -111,8 +111,9 @@ fn in_a_browser_a_picture_is_on_the_card_and_beside_the_link_under_the_pointer_o
         browser.eval("[...document.querySelectorAll('.answer img.shot')].map((e) => e.src.slice(0, 22)).join()"),
         "data:image/png;base64,,data:image/png;base64,"
     );
-    let seen = browser.eval("document.querySelector('.seen').textContent");
-    assert_eq!(seen, "shows something1 console errorasks for cdn.example");
+    let seen = browser
+        .eval("[...document.querySelectorAll('.seen:first-of-type span')].map((e) => e.textContent).join('\\n')");
+    golden!("answer-as-seen", seen.as_str().unwrap());
     let cells = "(() => { const heads = [...document.querySelectorAll('.models thead th')].map((e) => e.dataset.key); return ['rendered', 'console_errors', \
                  'hosts'].map((key) => document.querySelector('tr.group').children[heads.indexOf(key)].textContent).join(); })()";
     assert_eq!(browser.eval(cells), "yes,1,cdn.example");
@@ -166,25 +167,17 @@ fn without_a_browser_the_report_is_written_and_says_so() {
         run_with(command, "")
     };
     let none = ran(None).exits(1);
-    assert!(
-        none.stderr.contains("--screenshots: no browser") && none.stderr.contains("--chromium PATH"),
-        "{}",
-        none.stderr
-    );
+    let told = case("none", &none.stderr);
     assert!(fs::read_to_string(&page).unwrap().contains("class=\"answer\""));
 
     // One that is named and is not there is a mistake, told before anything is read.
     fs::remove_file(&page).unwrap();
     let missing = ran(Some(Path::new("/no/such/chromium"))).exits(2);
-    assert!(missing.stderr.contains("--chromium /no/such/chromium"), "{}", missing.stderr);
+    let told = told + &case("missing", &missing.stderr);
     assert!(!page.exists());
 
     // One that does not start is told with its last words; the report is there.
     let dead = ran(Some(Path::new(program("llm-models")))).exits(1);
-    assert!(
-        dead.stderr.contains("page.html: no screenshot: ") && dead.stderr.contains("try '--help'"),
-        "{}",
-        dead.stderr
-    );
+    golden!("screenshots-without-a-browser", told + &case("dead", &dead.lines_with("page.html")));
     assert!(page.exists());
 }

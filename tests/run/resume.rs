@@ -1,6 +1,7 @@
 //! Runs that are taken up again: what is left to do, what is not, and what a folder that two runs filled looks like.
 
 use super::ask;
+use crate::common::golden::{case, golden, time};
 use crate::common::sim::Sim;
 use crate::common::{bash, command, run_with};
 use serde_json::Value;
@@ -19,7 +20,7 @@ fn when_nothing_is_left_that_is_said_and_nothing_is_sent_loaded_or_checked() {
     let first = ask(&good, "lmstudio", "aviary/finch-4b", &flags).exits(0);
     let file = kept(&good, "first", &first.stdout);
     let again = ask(&good, "lmstudio", "aviary/finch-4b", &[&flags[..], &["--resume", &file]].concat()).exits(0);
-    assert!(again.stderr.contains("nothing is left to do"), "{}", again.stderr);
+    golden!("resume-nothing-left", again.stderr, time());
     for kind in ["load", "start", "result"] {
         assert_eq!(again.of_type(kind).len(), 0, "{kind}");
     }
@@ -156,9 +157,9 @@ fn what_cannot_be_read_of_an_old_run_is_told_and_another_file_is_refused() {
         super::ask(&sim, "openai", "finch-4b", &[&flags[..], more].concat())
     };
     let again = resume(&old, &[]).exits(0);
-    assert!(again.stderr.contains("old:") && again.stderr.contains("what it held is asked again"), "{}", again.stderr);
+    let told = case("torn", &again.lines_with("old:"));
     assert_eq!(again.of_type("result").len(), 1);
     assert_eq!(resume(&old, &["--strict"]).exits(2).of_type("start").len(), 0);
     let refused = resume(&other, &[]).exits(2);
-    assert!(refused.stderr.contains("no records of a run in it"), "{}", refused.stderr);
+    golden!("resume-file-unreadable", told + &case("no records", &refused.stderr));
 }

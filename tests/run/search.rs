@@ -1,6 +1,7 @@
 //! `--search`: the highest load that passes, against servers whose knee is known; and what each level says of itself.
 
 use super::{ask, asked};
+use crate::common::golden::{case, golden, known, level_line, rate, time};
 use crate::common::sim::Sim;
 use crate::common::{Ran, signal, wait_until};
 use llm_bench::pace::{Arrival, Arrivals};
@@ -35,7 +36,7 @@ fn the_most_at_once_that_a_server_with_four_slots_holds_is_four() {
     assert_eq!((&search["highest_passing"], &search["lowest_failing"]), (&json!(4.0), &json!(5.0)), "{search}");
     let tried: Vec<f64> = search["points"].as_array().unwrap().iter().map(|p| p["load"].as_f64().unwrap()).collect();
     assert_eq!(tried, [2.0, 4.0, 8.0, 6.0, 5.0]);
-    assert!(ran.stderr.contains("passes up to 4 at once, and no more at 5 at once (5 points)"), "{}", ran.stderr);
+    golden!("search-found", ran.lines_with(MODEL));
     // The points are ordinary results and levels.
     let results = ran.of_type("result");
     assert_eq!(results.len(), 16 * 5);
@@ -54,7 +55,7 @@ fn the_highest_rate_is_found_that_a_server_can_work_off() {
     let search = found(&ran);
     assert_eq!((&search["highest_passing"], &search["lowest_failing"]), (&json!(8.0), &json!(16.0)), "{search}");
     assert!(ran.of_type("result").iter().all(|result| result["concurrency"].is_null()));
-    assert!(ran.stderr.contains("8/s: ttft_p50<400ms passes: "), "{}", ran.stderr);
+    golden!("search-point-passes", ran.lines_with("llm-run: 8/s: ttft_p50<400ms"), time());
 }
 
 #[test]
@@ -67,8 +68,11 @@ fn a_part_without_a_request_lasts_its_time_and_the_search_goes_on() {
     let ran = seek(&sim, &flags);
     let search = found(&ran);
     let point = &search["points"][0];
-    assert!(point["parts"].as_u64() > Some(1) && ran.stderr.contains(": once more"), "{search} {}", ran.stderr);
-    assert!(ran.stderr.matches("once more").count() > 1, "{}", ran.stderr);
+    let parts = point["parts"].as_u64().unwrap();
+    // The last part says whether the point passes; those before it, that another is needed.
+    let told = ran.lines_with("llm-run: 1/s: ttft_mean<10s");
+    assert!(parts > 2 && told.lines().count() as u64 == parts, "{search} {}", ran.stderr);
+    golden!("search-part-without-requests", told.lines().next().unwrap());
     let end = &ran.of_type("run_end")[0];
     let took = end["ended_ts"].as_f64().unwrap() - ran.of_type("run")[0]["started_ts"].as_f64().unwrap();
     assert!(took >= 0.2 * 2.0, "{took}");
@@ -80,10 +84,10 @@ fn a_server_that_never_or_always_holds_is_told_so() {
     let flags = ["--concurrency", "1..4", "--requests", "10"];
     let never = seek(&sim, &[&flags[..], &["--search", "ttft_p50<10ms"]].concat()).exits(1);
     assert_eq!((&found(&never)["outcome"], &found(&never)["highest_passing"]), (&"none_passed".into(), &Value::Null));
-    assert!(never.stderr.contains("fails even at 1 at once"), "{}", never.stderr);
+    let told = case("never", &never.lines_with(MODEL));
     let always = seek(&sim, &[&flags[..], &["--search", "ttft_p50<20s"]].concat()).exits(0);
     assert_eq!((&found(&always)["outcome"], &found(&always)["highest_passing"]), (&"all_passed".into(), &json!(4.0)));
-    assert!(always.stderr.contains("passes up to 4 at once, the most that was to be tried"), "{}", always.stderr);
+    golden!("search-found-at-an-end", told + &case("always", &always.lines_with(MODEL)));
 }
 
 #[test]
@@ -106,7 +110,7 @@ fn failures_break_what_is_searched_and_are_no_failure_of_the_search() {
 fn too_few_to_tell_is_refused_or_run_longer_and_told_with_their_number() {
     let sim = Sim::start("openai", &["--ttft", "10ms", "--tokens", "2"]);
     let refused = seek(&sim, &["--concurrency", "1..4", "--requests", "50", "--search", "ttft_p95<1s"]).exits(2);
-    assert!(refused.stderr.contains("too few to tell ttft_p95<1s: give at least 100"), "{}", refused.stderr);
+    golden!("search-requests-too-few", refused.stderr);
     // Ten a second for half a second are about five: ten are needed.
     let flags = ["--rate", "10..10", "--arrival", "constant", "--duration", "500ms"];
     let longer = seek(&sim, &[&flags[..], &["--search", "ttft_p50<5s"]].concat()).exits(0);
@@ -116,33 +120,35 @@ fn too_few_to_tell_is_refused_or_run_longer_and_told_with_their_number() {
         (&2.into(), &10.into(), &true.into()),
         "{point}"
     );
-    assert!(longer.stderr.contains("n=5 of 10: once more"), "{}", longer.stderr);
+    golden!("search-once-more", longer.lines_with("n=5"), time());
     // No number of parts would do.
     let unclear = seek(&sim, &[&flags[..], &["--search", "ttft_p99<5s"]].concat()).exits(1);
     assert_eq!(found(&unclear)["outcome"], "unclear");
-    assert!(unclear.stderr.contains("5 requests at 10/s are too few to tell"), "{}", unclear.stderr);
+    golden!("search-unclear", unclear.lines_with(MODEL));
 }
 
 #[test]
 fn what_does_not_go_together_is_told() {
     let sim = Sim::start("openai", &[]);
-    for (flags, expect) in [
-        (&["--rate", "1..5"][..], "a range of loads is for --search"),
-        (&["--search", "ttft_p50<1s"], "how long is a point"),
-        (&["--search", "ttft_p50<1s", "--requests", "10", "--rate", "5"], "in which range"),
-        (&["--search", "ttft_p50<1s", "--requests", "10", "--rate", "1..5", "--concurrency", "1..5"], "in which range"),
-        (&["--search", "ttft_p50<1s", "--requests", "10", "--concurrency", "9..5"], "is no range"),
-        (&["--search", "ttfb_p50<1s", "--requests", "10"], "no metric is called ttfb"),
-        (&["--search-tolerance", "5%"], "--search"),
-        (&["--search", "ttft_p50<1s", "--requests", "10", "--search-tolerance", "0%"], "from 0.1% to 100%"),
+    let mut told = String::new();
+    for flags in [
+        &["--rate", "1..5"][..],
+        &["--search", "ttft_p50<1s"],
+        &["--search", "ttft_p50<1s", "--requests", "10", "--rate", "5"],
+        &["--search", "ttft_p50<1s", "--requests", "10", "--rate", "1..5", "--concurrency", "1..5"],
+        &["--search", "ttft_p50<1s", "--requests", "10", "--concurrency", "9..5"],
+        &["--search", "ttfb_p50<1s", "--requests", "10"],
+        &["--search-tolerance", "5%"],
+        &["--search", "ttft_p50<1s", "--requests", "10", "--search-tolerance", "0%"],
     ] {
         let ran = seek(&sim, flags).exits(2);
-        assert!(ran.stderr.contains(expect), "{flags:?}: {}", ran.stderr);
+        told += &case(flags, &ran.stderr);
         assert_eq!(ran.of_type("result").len(), 0);
     }
+    golden!("search-flags-refused", told);
     let plan =
         seek(&sim, &["--search", "ttft_p50<1s", "--requests", "10", "--concurrency", "1..8", "--dry-run"]).exits(0);
-    assert!(plan.stderr.contains("would try 1, 2, 4, 8 at once"), "{}", plan.stderr);
+    golden!("search-dry-run", plan.stderr);
     assert_eq!((plan.of_type("request").len(), plan.of_type("result").len()), (1, 0));
 }
 
@@ -176,6 +182,7 @@ fn a_level_says_what_was_asked_and_what_was_kept_and_the_run_what_it_took() {
     let ran = seek(&sim, &["--rate", "40,80", "--arrival", "constant", "--requests", "20"]).exits(0);
     let levels = ran.of_type("level");
     assert_eq!(levels.len(), 2);
+    let mut told = String::new();
     for (level, rate) in levels.iter().zip([40.0, 80.0]) {
         assert_eq!(
             (level["rate"].as_f64(), level["sent"].as_u64(), level["failed"].as_u64()),
@@ -197,8 +204,9 @@ fn a_level_says_what_was_asked_and_what_was_kept_and_the_run_what_it_took() {
         assert!(level["loop_lag_seconds"]["count"].as_u64().unwrap() > 3, "{level}");
         assert!(level["sent_per_second"].as_f64().unwrap() > 1.0 && level["cpu_seconds"].as_f64().unwrap() > 0.0);
         assert_eq!(level["chunks"], 80);
-        assert!(ran.stderr.contains(&format!("{rate}/s asked: ")), "{}", ran.stderr);
+        told += &level_line(&ran.lines_with(&format!("llm-run: {rate}/s ")), 20);
     }
+    golden!("level-rates", told);
     let end = &ran.of_type("run_end")[0];
     assert_eq!((&end["ok"], &end["failed"], &end["not_sent"]), (&40.into(), &0.into(), &0.into()));
     assert!(end["cpu_seconds"].as_f64().unwrap() > 0.0);
@@ -207,7 +215,7 @@ fn a_level_says_what_was_asked_and_what_was_kept_and_the_run_what_it_took() {
     let one = seek(&sim, &["--concurrency", "4"]).exits(0);
     let level = &one.of_type("level")[0];
     assert!(level["in_flight_mean"].is_null() && level["schedule_lag_seconds"].is_null(), "{level}");
-    assert!(!one.stderr.contains("asked:"), "one level of one request is no news: {}", one.stderr);
+    assert!(!one.stderr.contains("llm-run: 4 "), "one level of one request is no news: {}", one.stderr);
 }
 
 /// Twenty requests a second go through: four slots of 200 ms. Each limit that is asked for would be kept by far.
@@ -232,8 +240,10 @@ fn a_rate_that_the_server_does_not_keep_up_with_does_not_hold_however_the_condit
     assert!(number("ended_per_second") < 24.0 && number("sent_per_second") > 25.0, "{queue}");
     assert!(number("ttft_last_third_seconds") > 1.5 * number("ttft_first_third_seconds"), "{queue}");
     let reason = point["reason"].as_str().unwrap();
-    assert!(reason.contains("/s ended: the queue still grows"), "{reason}");
-    assert!(ran.stderr.contains(&format!("36/s: {reason}; ttft_p90<60s passes: ")), "{}", ran.stderr);
+    let line = ran.lines_with(reason);
+    let judged = line.strip_prefix("llm-run: 36/s: ").unwrap();
+    assert!(judged.starts_with(reason), "{line}\n{reason}");
+    golden!("search-queue-grows", judged, time(), rate(), known(&point["requests"], "[requests]"));
 
     let ran = at("8..8").exits(0);
     let point = &found(&ran)["points"][0];
@@ -241,7 +251,12 @@ fn a_rate_that_the_server_does_not_keep_up_with_does_not_hold_however_the_condit
         (&point["passes"], &point["queue"]["grows"], &point["reason"]),
         (&true.into(), &false.into(), &Value::Null)
     );
-    assert!(!ran.stderr.contains("queue"), "{}", ran.stderr);
+    golden!(
+        "search-queue-does-not-grow",
+        ran.stderr.lines().rfind(|line| line.starts_with("llm-run: 8/s: ttft_p90<60s")).unwrap(),
+        time(),
+        known(&point["requests"], "[requests]")
+    );
     // Where so many are kept running, nobody waits for a moment: there is no such queue.
     let closed = ["--no-load", "--concurrency", "8..8", "--requests", "24", "--search", "ttft_mean<60s"];
     let closed = ask(&sim, "ollama", "finch:4b", &closed).exits(0);

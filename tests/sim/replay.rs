@@ -1,6 +1,7 @@
 //! Recorded answers, byte for byte and at their times.
 
 use super::client::{Answer, Sim, chat, write};
+use crate::common::golden::golden;
 use crate::common::testdata;
 use llm_bench::record::fixture;
 use serde_json::{Value, json};
@@ -97,7 +98,8 @@ fn request_decides_which_exchange_is_replayed() {
     assert_eq!(status("text/plain", "finch-4b"), 400, "a body without its type is read as none");
     assert_eq!(sim.get("/v1/models").ok().json()["data"][0]["id"], "finch-4b");
     let unknown = sim.get("/props");
-    assert!(unknown.status == 404 && unknown.str().contains("no recorded exchange answers GET /props"));
+    assert_eq!(unknown.status, 404);
+    golden!("sim-no-recorded-exchange", unknown.str());
     assert_eq!(sim.truth(3).len(), 3, "the ground truth has what was posted");
 }
 
