@@ -45,7 +45,7 @@ fn records(c: &mut Criterion) {
     let mut group = c.benchmark_group("record");
     group.throughput(Throughput::Bytes(RESULT.len() as u64));
     group.bench_function("read", |b| b.iter(|| record::read(black_box(RESULT)).is_ok()));
-    group.bench_function("read for a summary", |b| b.iter(|| summary::read(black_box(RESULT), None).is_ok()));
+    group.bench_function("read for a summary", |b| b.iter(|| summary::read(black_box(RESULT)).is_ok()));
     group.bench_function("read for the join", |b| b.iter(|| hear(black_box(RESULT)).is_ok()));
     let mut collector = Collector::default();
     group.bench_function("fold into a summary", |b| {

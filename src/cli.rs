@@ -25,7 +25,7 @@ pub use input::Input;
 #[cfg(feature = "http")]
 pub use keys::{KeyArgs, base_url_of};
 pub use progress::{Progress, fitted};
-pub use records::Records;
+pub use records::{Fold, Records};
 pub use refusals::Refusals;
 pub use sampling::{Sampling, Stop};
 pub use screen::screen_width;

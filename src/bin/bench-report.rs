@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
-use llm_bench::cli::{self, Common, Exit, Records, Refusals, Talk};
+use llm_bench::cli::{self, Common, Exit, Fold, Records, Refusals, Talk};
 use llm_bench::report::input::{self, Source, Sources};
 use llm_bench::report::{self, Format, Gate, Judged, Options, Order, legacy, screens};
 use llm_bench::summary::{self, Asked, Collector, Column, GroupBy, Prepared, Slo, Summary, Window};
@@ -258,14 +258,35 @@ fn read(sources: &Sources, args: &Args, talk: Talk) -> anyhow::Result<(Summary, 
             }
         }
         if let Some(records) = records {
-            let mut fold = |record| collector.fold(record, source.folder);
-            bad += records.each(threads, summary::read, Prepared::newer, &mut fold)?;
+            bad += records.each(threads, &mut Folding { collector: &mut collector, folder: source.folder })?;
         }
     }
     let mut summary = collector.finish();
     bad += refusals.bad();
     summary.unreadable = bad;
     Ok((summary, bad, sources.folders.clone()))
+}
+
+/// The records of one input on their way into the summary.
+struct Folding<'a> {
+    collector: &'a mut Collector,
+    folder: Option<usize>,
+}
+
+impl Fold for Folding<'_> {
+    type Record<'a> = Prepared<'a>;
+
+    fn read(line: &str) -> Result<Prepared<'_>, serde_json::Error> {
+        summary::read(line)
+    }
+
+    fn newer(record: &Prepared<'_>) -> Option<u64> {
+        record.newer()
+    }
+
+    fn take(&mut self, record: &mut Prepared<'_>) {
+        self.collector.fold(record, self.folder);
+    }
 }
 
 fn asked(args: &Args) -> Asked {

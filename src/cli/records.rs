@@ -17,6 +17,24 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 /// How many records a thread holds at the most before it waits for its turn.
 const AT_ONCE: usize = 512;
 
+/// What is made of the records of an input.
+pub trait Fold: Send {
+    /// A record, which may borrow from its line.
+    type Record<'a>: Send;
+
+    /// Reads a line, on any thread.
+    ///
+    /// # Errors
+    /// When the line is no record.
+    fn read(line: &str) -> Result<Self::Record<'_>, serde_json::Error>;
+
+    /// The version of a record's contract, if it is newer than ours.
+    fn newer(record: &Self::Record<'_>) -> Option<u64>;
+
+    /// Takes what it needs of a record, in the order of the input.
+    fn take(&mut self, record: &mut Self::Record<'_>);
+}
+
 /// The records of a program's inputs, all of them, in order.
 pub struct Records {
     blocks: Blocks,
@@ -34,29 +52,22 @@ impl Records {
         Ok(Self { blocks: Blocks::open(files)?, refusals: Refusals::new(strict, talk), newer: Newer::new(talk) })
     }
 
-    /// Reads every record with `read` on as many `threads`, and hands what it makes of them to `take` in order. What `take`
-    /// gives back, because it is no longer needed, `read` is given as room for a later one. Those of a contract that is newer,
-    /// as `newer` says, are told of once. What cannot be read is reported as `prog: file:line: why` and skipped, or ends the
-    /// program under `--strict`. Says how many lines that were.
+    /// Reads every record on as many `threads`, and hands them to `fold` in order. Those of a newer contract are reported
+    /// once. What cannot be read is reported as `prog: file:line: why` and skipped, or ends the program under `--strict`.
+    /// Returns how many lines that were.
     ///
     /// # Errors
     /// When the input fails, or, under `--strict`, when a line cannot be read.
-    pub fn each<T: Send>(
-        self,
-        threads: NonZeroUsize,
-        read: impl Fn(&str, Option<T>) -> Result<T, serde_json::Error> + Sync,
-        newer: fn(&T) -> Option<u64>,
-        take: &mut (dyn FnMut(T) -> Option<T> + Send),
-    ) -> anyhow::Result<u64> {
+    pub fn each<F: Fold>(self, threads: NonZeroUsize, fold: &mut F) -> anyhow::Result<u64> {
         let source = Mutex::new(Source { blocks: self.blocks, number: 0 });
-        let turn = Turn { next: 0, refusals: self.refusals, told: self.newer, newer, take, failed: None };
+        let turn = Turn { next: 0, refusals: self.refusals, told: self.newer, fold, failed: None };
         let turns = Turns { turn: Mutex::new(turn), came: Condvar::new() };
         std::thread::scope(|scope| {
             // The calling thread is one of them.
             for _ in 1..threads.get() {
-                scope.spawn(|| work(&source, &turns, &read));
+                scope.spawn(|| work(&source, &turns));
             }
-            work(&source, &turns, &read);
+            work(&source, &turns);
         });
         let turn = regardless(turns.turn.into_inner());
         turn.failed.map_or(Ok(turn.refusals.bad()), Err)
@@ -70,30 +81,24 @@ struct Source {
 }
 
 /// Whose turn it is to hand records out, and to whom.
-struct Turn<'a, T> {
+struct Turn<'a, F> {
     next: u64,
     refusals: Refusals,
     told: Newer,
-    newer: fn(&T) -> Option<u64>,
-    take: &'a mut (dyn FnMut(T) -> Option<T> + Send),
+    fold: &'a mut F,
     failed: Option<anyhow::Error>,
 }
 
-struct Turns<'a, T> {
-    turn: Mutex<Turn<'a, T>>,
+struct Turns<'a, F> {
+    turn: Mutex<Turn<'a, F>>,
     came: Condvar,
 }
 
 /// A line, read: its number and what was made of it.
 type Read<T> = (u64, Result<T, String>);
 
-fn work<T: Send>(
-    source: &Mutex<Source>,
-    turns: &Turns<'_, T>,
-    read: &(impl Fn(&str, Option<T>) -> Result<T, serde_json::Error> + Sync),
-) {
+fn work<F: Fold>(source: &Mutex<Source>, turns: &Turns<'_, F>) {
     let mut room = Vec::new();
-    let (mut records, mut spare): (Vec<Read<T>>, Vec<T>) = (Vec::new(), Vec::new());
     while !turns.failed() {
         let (number, block) = {
             let mut source = locked(source);
@@ -105,17 +110,7 @@ fn work<T: Send>(
         let mine = Mine { turns, number };
         match block {
             Ok(block) => {
-                for line in block.lines() {
-                    if records.len() == AT_ONCE {
-                        mine.wait().hand_out(&block, &mut records, &mut spare);
-                    }
-                    records.push(match line {
-                        Ok((number, text)) => (number, read(text, spare.pop()).map_err(|why| why.to_string())),
-                        Err(Bad::Line(place, why)) => (place.number, Err(why)),
-                        Err(Bad::Input(place, why)) => (place.number, Err(why.to_string())),
-                    });
-                }
-                mine.wait().hand_out(&block, &mut records, &mut spare);
+                mine.read(&block);
                 room = block.into_room();
             }
             Err(Bad::Line(place, why)) => mine.wait().refuse(&place, &why),
@@ -124,52 +119,71 @@ fn work<T: Send>(
     }
 }
 
-impl<T> Turns<'_, T> {
+impl<F> Turns<'_, F> {
     fn failed(&self) -> bool {
         locked(&self.turn).failed.is_some()
     }
 }
 
 /// The turn of one block; the next one's comes when this is dropped.
-struct Mine<'a, 'b, T> {
-    turns: &'a Turns<'b, T>,
+struct Mine<'a, 'b, F> {
+    turns: &'a Turns<'b, F>,
     number: u64,
 }
 
-impl<'a, 'b, T> Mine<'a, 'b, T> {
-    fn wait(&self) -> MutexGuard<'a, Turn<'b, T>> {
+impl<'a, 'b, F> Mine<'a, 'b, F> {
+    fn wait(&self) -> MutexGuard<'a, Turn<'b, F>> {
         let turn = locked(&self.turns.turn);
-        let waiting = |turn: &mut Turn<'_, T>| turn.next != self.number;
+        let waiting = |turn: &mut Turn<'_, F>| turn.next != self.number;
         regardless(self.turns.came.wait_while(turn, waiting))
     }
 }
 
-impl<T> Drop for Mine<'_, '_, T> {
+impl<F: Fold> Mine<'_, '_, F> {
+    fn read(&self, block: &Block) {
+        let mut records: Vec<Read<F::Record<'_>>> = Vec::new();
+        for line in block.lines() {
+            if records.len() == AT_ONCE {
+                self.wait().hand_out(block, &mut records);
+            }
+            records.push(match line {
+                Ok((number, text)) => (number, F::read(text).map_err(|why| why.to_string())),
+                Err(Bad::Line(place, why)) => (place.number, Err(why)),
+                Err(Bad::Input(place, why)) => (place.number, Err(why.to_string())),
+            });
+        }
+        self.wait().hand_out(block, &mut records);
+    }
+}
+
+impl<F> Drop for Mine<'_, '_, F> {
     fn drop(&mut self) {
         self.wait().next += 1;
         self.turns.came.notify_all();
     }
 }
 
-impl<T> Turn<'_, T> {
-    fn hand_out(&mut self, block: &Block, records: &mut Vec<Read<T>>, spare: &mut Vec<T>) {
-        for (number, record) in records.drain(..) {
+impl<F: Fold> Turn<'_, F> {
+    fn hand_out(&mut self, block: &Block, records: &mut Vec<Read<F::Record<'_>>>) {
+        for (number, record) in records.iter_mut() {
             if self.failed.is_some() {
-                continue;
+                break;
             }
             match record {
                 Ok(record) => {
-                    if let Some(v) = (self.newer)(&record) {
-                        self.told.at(&block.place(number), v);
+                    if let Some(v) = F::newer(record) {
+                        self.told.at(&block.place(*number), v);
                     }
-                    let room = (self.take)(record);
-                    spare.extend(room.filter(|_| spare.len() < AT_ONCE));
+                    self.fold.take(record);
                 }
-                Err(why) => self.refuse(&block.place(number), &why),
+                Err(why) => self.refuse(&block.place(*number), why),
             }
         }
+        records.clear();
     }
+}
 
+impl<F> Turn<'_, F> {
     fn refuse(&mut self, place: &Place, why: &str) {
         if self.failed.is_none() {
             let refused = self.refusals.line(place, why);

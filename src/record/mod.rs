@@ -28,7 +28,6 @@ mod sampler;
 pub mod schema;
 mod search;
 mod settings;
-mod skim;
 mod start;
 
 pub use accuracy::{Accuracy, AccuracyLevel, NotMeasured};
@@ -46,14 +45,14 @@ pub use power::{Power, PowerKind};
 pub use prompt::{Counted, Prompt, Synthetic};
 pub use quantiles::{Percentile, Quantiles, supports};
 pub use result::{
-    Attempt, Chunks, Client, Cost, CostSource, Derived, Errors, Failure, FailureKind, Files, FirstTokens, Outcome,
-    Phase, PromptUsed, Timing, TokenSource, Tokens,
+    Attempt, Chunks, Client, ClientFields, Cost, CostSource, Derived, ErrorFields, Errors, Failure, FailureKind,
+    FileFields, Files, FirstTokens, LatencyFields, Outcome, Phase, PromptFields, PromptUsed, ResultFields, Text,
+    Timing, TimingFields, TokenSource, Tokens,
 };
 pub use run::{Host, Run, Tool};
 pub use sampler::{Sampler, SamplerEvent};
 pub use search::{Search, SearchOutcome, SearchOver, SearchPoint, SearchQueue, SearchValue};
 pub use settings::{Effect, RunSettings, SearchSettings};
-pub use skim::Field;
 pub use start::Start;
 
 use serde::{Deserialize, Serialize};
@@ -148,27 +147,11 @@ pub fn read(line: &str) -> Result<Record, serde_json::Error> {
     })
 }
 
-/// Reads one line, of a result all but the fields that are to be passed over: they are taken for absent, and nothing is made
-/// of their values, which may be long. A result is put into the room of a former one, and `None` is returned: whoever reads very many
-/// spares the allocator its largest pieces.
+/// Reads one line unless it is a result: `None` leaves it to a reader of fewer fields, such as [`ResultFields`].
 ///
 /// # Errors
-/// When the line is not a JSON object, or says a known type and does not keep that type's shape; the shape of fields that
-/// are passed over is looked at as far as [`Field`] says. Then the room is as it was.
-pub fn read_into(
-    room: &mut Outcome,
-    line: &str,
-    field: impl Fn(&str) -> Field + Copy,
-) -> Result<Option<Record>, serde_json::Error> {
-    let other = read_unless_result(line)?;
-    if other.is_none() {
-        skim::into(room, line, field)?;
-    }
-    Ok(other)
-}
-
-/// Reads one line unless it is a result.
-fn read_unless_result(line: &str) -> Result<Option<Record>, serde_json::Error> {
+/// When the line is not a JSON object, or says a known type and does not keep that type's shape.
+pub fn read_unless_result(line: &str) -> Result<Option<Record>, serde_json::Error> {
     if !line.trim_start().starts_with('{') {
         // Serde takes a list for a struct's fields in their order; a record is an object.
         return Err(serde::de::Error::custom("not a JSON object"));

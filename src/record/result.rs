@@ -1,9 +1,13 @@
 //! `result`: one request. Its names include those of the earlier scripts' per-model JSON, so that their `jq` filters work.
 
 mod failure;
+mod fields;
 mod measured;
 
 pub use failure::{Attempt, Errors, Failure, FailureKind};
+pub use fields::{
+    ClientFields, ErrorFields, FileFields, LatencyFields, PromptFields, ResultFields, Text, TimingFields,
+};
 pub use measured::{Chunks, Client, Derived, FirstTokens, Timing, TokenSource, Tokens};
 
 use super::{Body, GroundTruth, JoinedMemory, JoinedPower, Quantiles, Source};

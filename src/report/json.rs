@@ -228,7 +228,7 @@ fn result(summary: &Summary, row: &Row) -> Value {
         put("hosts", json!(screen.hosts));
         put("screenshot", json!(screen.picture));
     }
-    for (metric, value) in row.figures.values.iter() {
+    for &(metric, value) in &row.figures.values {
         fields.entry(metric.name()).or_insert_with(|| number(Some(value)));
     }
     Value::Object(fields)

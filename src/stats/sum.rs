@@ -47,38 +47,31 @@ fn own(bytes: &[u8]) -> Option<Vec<(u32, u64)>> {
     }
     let payload = bytes.get(HEADER..HEADER.checked_add(usize::try_from(field(bytes, 4, 4)?).ok()?)?)?;
     let last = (class(highest) | (HALF - 1)).max(2 * HALF - 1);
-    let (mut counts, mut class, mut at) = (Vec::with_capacity(payload.len() / 2), 0u32, 0);
-    while at < payload.len() {
-        let (number, length) = zig_zag(&payload[at..])?;
-        at += length;
-        if number < 0 {
-            class = class.checked_add(u32::try_from(number.unsigned_abs()).ok()?)?;
-            continue;
-        }
-        if class > last {
-            return None;
-        }
-        if number > 0 {
-            counts.push((class, number.unsigned_abs()));
-        }
-        class += 1;
+    let (mut counts, mut class, mut highest_counted) = (Vec::with_capacity(payload.len() / 2 + 1), 0u64, 0);
+    let mut bytes = payload.iter();
+    while let Some(&byte) = bytes.next() {
+        let number = if byte < 0x80 { u64::from(byte) } else { long(byte, &mut bytes)? };
+        // Zig-zag: an odd number is negative, and skips classes. Counts and skips alternate by chance: no branch guesses them.
+        let (skips, half) = (number & 1, number >> 1);
+        counts.push((class as u32, half));
+        counts.truncate(counts.len() - usize::from(skips == 1 || half == 0));
+        highest_counted = if skips == 1 { highest_counted } else { class };
+        class = class.saturating_add(1 + half * skips);
     }
-    Some(counts)
+    (highest_counted <= u64::from(last)).then_some(counts)
 }
 
-/// A number in zig-zag LEB128 of at most nine bytes, the last of which has eight bits for it; and how many bytes it takes.
-fn zig_zag(bytes: &[u8]) -> Option<(i64, usize)> {
-    let (mut number, mut length) = (0u64, 0);
-    loop {
-        let byte = *bytes.get(length)?;
-        let bits = if length == 8 { byte } else { byte & 0x7f };
-        number |= u64::from(bits) << (7 * length);
-        length += 1;
-        if byte < 0x80 || length == 9 {
-            let half = i64::try_from(number >> 1).unwrap_or(i64::MAX);
-            return Some((if number & 1 == 1 { !half } else { half }, length));
+/// A number in LEB128 of two to nine bytes, the last of which has eight bits for it.
+fn long(first: u8, bytes: &mut std::slice::Iter<u8>) -> Option<u64> {
+    let mut number = u64::from(first & 0x7f);
+    for at in 1..8 {
+        let byte = *bytes.next()?;
+        number |= u64::from(byte & 0x7f) << (7 * at);
+        if byte < 0x80 {
+            return Some(number);
         }
     }
+    Some(number | u64::from(*bytes.next()?) << 56)
 }
 
 /// How many classes with their counts are kept as they came, before there is a table of all classes.

@@ -1,7 +1,7 @@
 //! From results with the truth beside them to an accuracy curve: how far what was measured is from what happened, load by load.
 
 use crate::clock::micros;
-use crate::record::{Accuracy, AccuracyLevel, Host, LoadLevel, NotMeasured, Outcome, Phase, Quantiles, Run, Tool};
+use crate::record::{Accuracy, AccuracyLevel, Host, LoadLevel, NotMeasured, Phase, Quantiles, ResultFields, Run, Tool};
 use crate::stats::Histogram;
 use std::collections::BTreeMap;
 
@@ -69,7 +69,7 @@ impl AccuracyCollector {
     }
 
     /// A request, with what the simulator says of it.
-    pub fn result(&mut self, o: &Outcome) {
+    pub fn result(&mut self, o: &ResultFields) {
         if o.phase == Some(Phase::Warmup) || o.concurrency.is_none() {
             return;
         }
@@ -169,7 +169,7 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{FailureKind, GroundTruth, fixture, fixture::Fixture};
+    use crate::record::{FailureKind, GroundTruth, Outcome, fixture, fixture::Fixture};
 
     fn result(concurrency: u64, ttft: f64, gap: f64) -> Fixture<Outcome> {
         let truth = GroundTruth {
@@ -184,7 +184,7 @@ mod tests {
 
     fn made(results: &[Fixture<Outcome>], levels: &[LoadLevel]) -> Option<Accuracy> {
         let mut accuracy = AccuracyCollector::default();
-        results.iter().for_each(|result| accuracy.result(result));
+        results.iter().for_each(|result| accuracy.result(&(&**result).into()));
         levels.iter().for_each(|level| accuracy.level(level));
         accuracy.finish()
     }

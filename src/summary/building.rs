@@ -15,7 +15,7 @@ use super::registry::Metric;
 use super::sample::Sample;
 use super::window::Flight;
 use super::words::{LONGEST_WORD, WORDS, Words, note};
-use crate::record::{CostSource, Files, JoinedPower, PhaseEnergy, PromptUsed, Watts};
+use crate::record::{CostSource, FileFields, JoinedPower, PhaseEnergy, PromptFields, Text, Watts};
 use crate::stats::HistogramSum;
 use crate::units::{Unit, possible};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -67,8 +67,6 @@ pub struct Building {
     endpoints: BTreeSet<String>,
     parameters: BTreeSet<String>,
     prompts: Prompts,
-    /// The prompt that parameters were last noted of: most requests are sent with the same.
-    sent: Option<PromptUsed>,
 }
 
 impl Building {
@@ -114,35 +112,31 @@ impl Building {
             endpoints: BTreeSet::new(),
             parameters: BTreeSet::new(),
             prompts: Prompts::default(),
-            sent: None,
         }
     }
 
     /// Counts a request that was measured, and whether it was good.
     pub fn add(&mut self, request: &Request, good: bool) {
-        let Request { outcome: o, figures, .. } = request;
+        let Request { result: o, figures, .. } = request;
         self.good += u64::from(good);
         if let (Some(from), Some(length)) = (figures.start_ts, figures.end_seconds) {
             let (from, to) = (from, from + length);
-            match self.spans.get_mut(&o.run) {
+            match self.spans.get_mut(&*o.run) {
                 Some(span) => span.add(from, to),
-                None => self.spans.entry(o.run.clone()).or_default().add(from, to),
+                None => self.spans.entry(o.run.to_string()).or_default().add(from, to),
             }
         }
         figures.warnings.iter().for_each(|word| self.warnings.add(word, 1));
-        if let Some(Files { html, text, json, power_log }) = &o.files {
+        if let Some(FileFields { html, text, json, power_log }) = &o.files {
             let kinds = [("html", html), ("text", text), ("json", json), ("power_log", power_log)];
             kinds.iter().filter(|(_, path)| path.is_some()).for_each(|(kind, _)| self.artifacts.add(kind, 1));
         }
         self.retried += u64::from(!o.attempts.is_empty());
         note(&mut self.endpoints, o.endpoint.as_deref());
-        note(&mut self.served_models, o.served_model.as_deref().filter(|served| *served != o.model));
-        o.prompt.iter().for_each(|prompt| self.prompts.note(&prompt.id));
-        if let Some(prompt) = &o.prompt
-            && !self.sent.as_ref().is_some_and(|known| same(known, prompt))
-        {
-            self.sent = Some(prompt.clone());
-            sent(prompt).into_iter().for_each(|word| note(&mut self.parameters, Some(&word)));
+        note(&mut self.served_models, o.served_model.as_deref().filter(|served| *served != &*o.model));
+        if let Some(prompt) = &o.prompt {
+            self.prompts.note(&prompt.id);
+            sent(prompt).for_each(|word| note(&mut self.parameters, Some(&word)));
         }
         if let Some(Some(power)) = &o.power {
             self.meter(power);
@@ -162,8 +156,8 @@ impl Building {
         }
         // A load that failed took no time and no memory that anybody wants compared.
         let loaded = figures.failure.as_ref().is_none_or(|failure| failure.kind != "load");
-        for (metric, value) in figures.values.iter().filter(|(metric, _)| loaded && metric.once_per_run()) {
-            if self.once.insert((metric, o.run.clone())) {
+        for &(metric, value) in figures.values.iter().filter(|(metric, _)| loaded && metric.once_per_run()) {
+            if self.once.insert((metric, o.run.to_string())) {
                 self.samples.entry(metric).or_default().add(value);
                 let load = o.power.as_ref().and_then(|power| power.as_ref()?.load.as_ref());
                 if metric == Metric::LOAD_ENERGY
@@ -198,8 +192,8 @@ impl Building {
 
     /// Counts the numbers of a request that did not fail.
     fn measure(&mut self, request: &Request) {
-        let Request { outcome: o, figures, .. } = request;
-        for (metric, value) in figures.values.iter().filter(|(metric, _)| metric.counts_each_request()) {
+        let Request { result: o, figures, .. } = request;
+        for &(metric, value) in figures.values.iter().filter(|(metric, _)| metric.counts_each_request()) {
             self.samples.entry(metric).or_default().add(value);
         }
         if let Some(steps) = &request.steps {
@@ -390,27 +384,16 @@ fn bounds(part: &PhaseEnergy) -> Option<(f64, f64)> {
     bounds.filter(|(low, high)| possible(Unit::Joules, *low) && possible(Unit::Joules, *high) && low <= high)
 }
 
-/// Whether two prompts were sent with the same parameters.
-fn same(a: &PromptUsed, b: &PromptUsed) -> bool {
-    (a.temperature, a.top_p, a.max_tokens, a.num_ctx, a.seed)
-        == (b.temperature, b.top_p, b.max_tokens, b.num_ctx, b.seed)
-        && (&a.reasoning_effort, &a.gpu_setting) == (&b.reasoning_effort, &b.gpu_setting)
-}
-
 /// The parameters that were sent, as words.
-fn sent(prompt: &PromptUsed) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut say = |name: &str, value: Option<String>| {
-        if let Some(value) = value {
-            words.push(format!("{name} {value}"));
-        }
-    };
-    say("temperature", prompt.temperature.map(|v| v.to_string()));
-    say("top_p", prompt.top_p.map(|v| v.to_string()));
-    say("max_tokens", prompt.max_tokens.map(|v| v.to_string()));
-    say("num_ctx", prompt.num_ctx.map(|v| v.to_string()));
-    say("seed", prompt.seed.map(|v| v.to_string()));
-    say("reasoning_effort", prompt.reasoning_effort.clone());
-    say("gpu", prompt.gpu_setting.clone());
-    words
+fn sent(prompt: &PromptFields) -> impl Iterator<Item = String> {
+    let parameters = [
+        ("temperature", prompt.temperature.map(|v| v.to_string())),
+        ("top_p", prompt.top_p.map(|v| v.to_string())),
+        ("max_tokens", prompt.max_tokens.map(|v| v.to_string())),
+        ("num_ctx", prompt.num_ctx.map(|v| v.to_string())),
+        ("seed", prompt.seed.map(|v| v.to_string())),
+        ("reasoning_effort", Text::owned(&prompt.reasoning_effort)),
+        ("gpu", Text::owned(&prompt.gpu_setting)),
+    ];
+    parameters.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)))
 }

@@ -16,7 +16,7 @@ use super::seen::Runs;
 use super::series::Series;
 use super::window::{Flight, Stages, Target, Window};
 use crate::record::{
-    Accuracy, JoinSummary, Load, LoadLevel, Memory, Model, Outcome, Power, Prompt, Record, Run, RunEnd, Sampler,
+    Accuracy, JoinSummary, Load, LoadLevel, Memory, Model, Power, Prompt, Record, ResultFields, Run, RunEnd, Sampler,
     SamplerEvent, Search, Source,
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -100,20 +100,17 @@ impl Collector {
 
     /// Folds one record in. `folder` is the number of the folder that its relative paths are of, in the caller's count.
     pub fn add(&mut self, record: Record, folder: Option<usize>) {
-        self.fold(record.into(), folder);
+        match record {
+            Record::Result(outcome) => self.result(&mut ResultFields::from(&*outcome).into(), folder),
+            other => self.other(other),
+        }
     }
 
-    /// Folds one record in that was prepared; what it held may be used again.
-    pub fn fold(&mut self, prepared: Prepared, folder: Option<usize>) -> Option<Prepared> {
+    /// Folds one record in that was prepared, and takes from it what the summary keeps.
+    pub fn fold(&mut self, prepared: &mut Prepared<'_>, folder: Option<usize>) {
         match prepared {
-            Prepared::Result(mut request) => {
-                self.result(&mut request, folder);
-                Some(Prepared::Result(request))
-            }
-            Prepared::Other(record) => {
-                self.other(record);
-                None
-            }
+            Prepared::Result(request) => self.result(request, folder),
+            Prepared::Other(record) => self.other(std::mem::replace(record, Record::Unknown)),
         }
     }
 
@@ -152,14 +149,14 @@ impl Collector {
     }
 
     fn result(&mut self, request: &mut Request, folder: Option<usize>) {
-        let group = self.group(&request.outcome, request.kind);
-        let values = &mut request.figures.values;
+        let group = self.group(&request.result);
+        let figures = &mut request.figures;
         if let (Some(price), Some(joules), None) =
-            (self.price_per_kwh, values.get(Metric::ENERGY), values.get(Metric::ENERGY_COST))
+            (self.price_per_kwh, figures.value(Metric::ENERGY), figures.value(Metric::ENERGY_COST))
         {
-            values.insert(Metric::ENERGY_COST, joules / 3.6e6 * price);
+            figures.insert(Metric::ENERGY_COST, joules / 3.6e6 * price);
         }
-        let Request { outcome: o, figures, .. } = request;
+        let Request { result: o, figures, .. } = request;
         self.asked.add(o);
         self.accuracy_collector.result(o);
         told(&mut self.groups[group].details, o);
@@ -175,22 +172,16 @@ impl Collector {
     }
 
     /// The group of a result; a new one where none like it came before.
-    fn group(&mut self, o: &Outcome, kind: u64) -> usize {
-        if let Some(group) = self.keys.known(o, kind) {
-            return group;
-        }
-        let key = self.keys.of(o);
-        let group = *self.by_key.entry(key).or_insert_with_key(|key| {
+    fn group(&mut self, o: &ResultFields) -> usize {
+        *self.by_key.entry(self.keys.of(o)).or_insert_with_key(|key| {
             self.groups.push(Building::new(key.clone()));
             self.groups.len() - 1
-        });
-        self.keys.remember(o, kind, group);
-        group
+        })
     }
 
     /// Keeps when a request was in flight, where its load has a steady part to look for, and of one that does not count
     /// wherever its load has several at once.
-    fn fly(&mut self, o: &Outcome, figures: &Figures, group: usize, good: bool) {
+    fn fly(&mut self, o: &ResultFields, figures: &Figures, group: usize, good: bool) {
         let level = level(figures.rate, o.concurrency);
         let target = match (figures.rate, o.concurrency) {
             (Some(_), _) => Target::Open,
@@ -232,7 +223,7 @@ impl Collector {
     /// Keeps every row while there is room, then each with the same chance (Vitter's algorithm R). The draw is a fixed
     /// sequence, so that the same input gives the same report.
     fn keep_row(&mut self, request: &mut Request, group: usize, folder: Option<usize>) {
-        let o = &request.outcome;
+        let Request { result: o, figures, .. } = request;
         let text = o.text.as_deref().and_then(|text| self.answer(text));
         self.seen += 1;
         let at = if self.rows.len() < ROWS {
@@ -243,14 +234,14 @@ impl Collector {
         if at >= ROWS {
             return;
         }
-        let row = Row { folder, text, ..Row::of(o, std::mem::take(&mut request.figures), group) };
+        let row = Row { folder, text, ..Row::of(o, std::mem::take(figures), group) };
         match self.rows.get_mut(at) {
             Some(place) => *place = row,
             None => self.rows.push(row),
         }
     }
 
-    fn total(&mut self, o: &Outcome, figures: &Figures) {
+    fn total(&mut self, o: &ResultFields, figures: &Figures) {
         self.measured += 1;
         self.modes.insert(o.source);
         self.levels.insert(o.concurrency);

@@ -1,11 +1,11 @@
 //! What is known of a model besides its numbers: from its listing, and from what the server said with its answers.
 
 use super::group::Details;
-use crate::record::{Model, Outcome};
+use crate::record::{Model, ResultFields};
 use crate::units::{Unit, possible};
 
 /// What the server said of the model with its answer (LM Studio's `model_info`).
-pub fn told(details: &mut Details, o: &Outcome) {
+pub fn told(details: &mut Details, o: &ResultFields) {
     let Some(info) = &o.model_info else { return };
     let word = |name: &str| info.get(name).and_then(|v| v.as_str()).map(str::to_owned);
     details.arch = details.arch.take().or_else(|| word("arch"));
@@ -15,7 +15,7 @@ pub fn told(details: &mut Details, o: &Outcome) {
 }
 
 /// The quantization that the server told with its answer.
-pub fn quantization(o: &Outcome) -> Option<String> {
+pub fn quantization(o: &ResultFields) -> Option<String> {
     let info = o.model_info.as_ref()?;
     info.get("quant").or_else(|| info.get("quantization"))?.as_str().map(str::to_owned)
 }

@@ -4,8 +4,7 @@
 
 use super::goodput::Slo;
 use super::registry::Metric;
-use super::values::Values;
-use crate::record::{JoinedPower, Outcome, Phase};
+use crate::record::{JoinedPower, LatencyFields, Phase, ResultFields};
 use crate::units::{Unit, possible};
 
 /// The longest message that is kept of a failure, in characters; the record has all of it.
@@ -22,8 +21,8 @@ pub struct Figures {
     pub waited: Option<f64>,
     /// From the start to the end of the answer or of the attempt, in seconds; known of failures too.
     pub end_seconds: Option<f64>,
-    /// Its numbers.
-    pub values: Values,
+    /// Its numbers, in the order of the metrics.
+    pub values: Vec<(Metric, f64)>,
     /// Its shortest and longest gap between chunks, in seconds.
     pub gap_ends: Option<(f64, f64)>,
     /// At least and at most its energy, in joules.
@@ -49,7 +48,7 @@ pub struct RowFailure {
 
 impl Figures {
     /// What a result says.
-    pub fn of(o: &Outcome) -> Self {
+    pub fn of(o: &ResultFields) -> Self {
         let timing = o.timing_seconds.as_ref();
         let power = o.power.as_ref().and_then(Option::as_ref);
         let mut warnings = o.warnings.clone();
@@ -73,10 +72,10 @@ impl Figures {
         if o.start_ts.is_some() && start_ts.is_none() {
             warnings.push("impossible_start".into());
         }
-        let mut values = Values::default();
+        let mut values = Vec::with_capacity(16);
         for metric in Metric::all() {
             match (metric.figure().of)(o) {
-                Some(value) if metric.possible(value) => values.insert(metric, value),
+                Some(value) if metric.possible(value) => values.push((metric, value)),
                 Some(_) => warnings.push(format!("impossible_{}", metric.name())),
                 None => {}
             }
@@ -107,7 +106,13 @@ impl Figures {
 
     /// One of its numbers.
     pub fn value(&self, metric: Metric) -> Option<f64> {
-        self.values.get(metric)
+        self.values.iter().find(|(known, _)| *known == metric).map(|(_, value)| *value)
+    }
+
+    /// Adds a number of a metric that it has none of.
+    pub fn insert(&mut self, metric: Metric, value: f64) {
+        let at = self.values.partition_point(|(known, _)| *known < metric);
+        self.values.insert(at, (metric, value));
     }
 }
 
@@ -136,12 +141,12 @@ pub fn net_bounds(power: &JoinedPower) -> Option<(f64, f64)> {
 }
 
 /// Whether a result is a failure: it carries an error, in any of the forms that the contract has.
-pub fn failed(o: &Outcome) -> bool {
+pub fn failed(o: &ResultFields) -> bool {
     o.error.is_some() || o.errors.load.is_some() || o.errors.generation.is_some()
 }
 
 /// Whether a result counts: everything but warm-up.
-pub fn counts(o: &Outcome) -> bool {
+pub fn counts(o: &ResultFields) -> bool {
     o.phase != Some(Phase::Warmup)
 }
 
@@ -151,7 +156,7 @@ pub fn moment(ts: f64) -> bool {
 }
 
 /// Why a result failed, from whichever of its error fields says most.
-fn failure(o: &Outcome) -> Option<RowFailure> {
+fn failure(o: &ResultFields) -> Option<RowFailure> {
     if !failed(o) {
         return None;
     }
@@ -161,7 +166,7 @@ fn failure(o: &Outcome) -> Option<RowFailure> {
         None => RowFailure {
             kind: if o.errors.load.is_some() { "load" } else { "error" },
             status: None,
-            message: shortened(sentence.map_or("", String::as_str)),
+            message: shortened(sentence.map_or("", |sentence| sentence)),
         },
     })
 }
@@ -174,7 +179,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// The shortest and the longest gap, where both are times.
-fn gap_ends(gaps: &crate::record::Quantiles) -> Option<(f64, f64)> {
+fn gap_ends(gaps: &LatencyFields) -> Option<(f64, f64)> {
     let (min, max) = (gaps.min?, gaps.max?);
     (min <= max && possible(Unit::Seconds, min) && possible(Unit::Seconds, max)).then_some((min, max))
 }

@@ -135,7 +135,7 @@ impl Serialize for Slo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Quantiles, Timing, fixture};
+    use crate::record::{Quantiles, ResultFields, Timing, fixture};
     use crate::summary::Figures;
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
             ("e2e=1.5s", true),
             ("e2e_sent=1.4s", true),
         ] {
-            assert_eq!(Figures::of(&o).keeps(&Slo::parse(limits).unwrap()), good, "{limits}");
+            assert_eq!(Figures::of(&ResultFields::from(&*o)).keeps(&Slo::parse(limits).unwrap()), good, "{limits}");
         }
     }
 
@@ -189,7 +189,7 @@ mod tests {
                 o.inter_chunk_latency_seconds = itl.map(|mean| Quantiles { mean: Some(mean), ..Quantiles::default() });
                 o.errors.generation = failed.then(String::new);
             });
-            Figures::of(&o).keeps(&slo)
+            Figures::of(&ResultFields::from(&*o)).keeps(&slo)
         };
         for (ttft, itl, e2e, failed, good) in [
             (Some(0.5), Some(0.05), Some(2.0), false, true),

@@ -3,17 +3,16 @@
 //! Requests of different settings, machines or versions are never pooled silently: every setting that [`RunSettings`] declares to
 //! shape numbers is part of the key. Only what differs between the groups of a model is shown.
 
-use super::alike::Alike;
 use super::figures::failed;
 use super::words::LONGEST_WORD;
-use crate::record::{Effect, Host, Model, Outcome, Run, RunSettings, Source};
+use crate::record::{Effect, Host, Model, ResultFields, Run, RunSettings, Source, Text};
 use crate::units::{Unit, possible};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use strum::{EnumString, VariantNames};
 
-/// The most runs and prompts whose words are remembered for keys, and the most kinds of results whose group is.
+/// The most runs and prompts whose words are remembered for keys.
 const HEADS: usize = 20_000;
 
 /// Something that requests can be told apart by.
@@ -93,11 +92,6 @@ impl GroupBy {
     pub fn has(&self, by: By) -> bool {
         self.0.contains(&by)
     }
-
-    /// Whether a setting of one request says the same of all requests of its run with the same parameters.
-    fn is_of_runs(&self) -> bool {
-        self.0.iter().all(|by| Self::default().has(*by))
-    }
 }
 
 /// What was set, by name.
@@ -171,8 +165,6 @@ pub struct Keys {
     /// By run and model: servers and their versions.
     servers: HashMap<(String, Option<Source>, String), Vec<Server>>,
     categories: HashMap<String, String>,
-    /// The groups of kinds of results, by the kind's number.
-    known: HashMap<u64, (Alike, usize)>,
 }
 
 impl Keys {
@@ -198,7 +190,6 @@ impl Keys {
             settings.insert(TOOL, short(&format!("{} {}", run.tool.name, run.tool.version), LONGEST_WORD));
         }
         self.runs.insert(run.run.clone(), settings);
-        self.known.clear();
     }
 
     /// Remembers the version of the server of a model, which llm-run passes on after the head of its run.
@@ -211,7 +202,6 @@ impl Keys {
         if !version.is_empty() {
             let server = Server { base_url: model.base_url.clone(), version: short(&version, LONGEST_WORD) };
             self.servers.entry((self.run.clone(), model.source, model.id.clone())).or_default().push(server);
-            self.known.clear();
         }
     }
 
@@ -222,20 +212,8 @@ impl Keys {
         }
     }
 
-    /// The group of a result, where one like it came before.
-    pub fn known(&self, o: &Outcome, kind: u64) -> Option<usize> {
-        self.known.get(&kind).filter(|(alike, _)| alike.is(o)).map(|(_, group)| *group)
-    }
-
-    /// Remembers the group of a result and of all that are like it.
-    pub fn remember(&mut self, o: &Outcome, kind: u64, group: usize) {
-        if self.by.is_of_runs() && self.known.len() < HEADS {
-            self.known.insert(kind, (Alike::of(o), group));
-        }
-    }
-
     /// The key of a result.
-    pub fn of(&self, o: &Outcome) -> Key {
+    pub fn of(&self, o: &ResultFields) -> Key {
         let load = self.by.has(By::Load);
         let rate_bits = o.rate.filter(|rate| load && *rate > 0.0 && possible(Unit::PerSecond, *rate)).map(f64::to_bits);
         // What a request was pinned to is no answer of anybody: a failure that only has that has no provider yet.
@@ -243,7 +221,7 @@ impl Keys {
         let provider = provider.filter(|provider| !(failed(o) && o.pinned_provider.as_deref() == Some(*provider)));
         Key {
             source: o.source.filter(|_| self.by.has(By::Source)),
-            model: if self.by.has(By::Model) { o.model.clone() } else { String::new() },
+            model: if self.by.has(By::Model) { o.model.to_string() } else { String::new() },
             provider: provider.map(str::to_owned),
             concurrency: o.concurrency.filter(|_| load),
             rate_bits,
@@ -252,8 +230,8 @@ impl Keys {
     }
 
     /// The version of the server that a request was sent to.
-    fn server(&self, o: &Outcome) -> Option<String> {
-        let servers = self.servers.get(&(o.run.clone(), o.source, o.model.clone()))?;
+    fn server(&self, o: &ResultFields) -> Option<String> {
+        let servers = self.servers.get(&(o.run.to_string(), o.source, o.model.to_string()))?;
         let reached = |server: &&Server| {
             let base = server.base_url.as_deref();
             base.zip(o.endpoint.as_deref()).is_none_or(|(base, endpoint)| endpoint.starts_with(base))
@@ -261,8 +239,8 @@ impl Keys {
         servers.iter().rfind(reached).map(|server| server.version.clone())
     }
 
-    fn settings(&self, o: &Outcome) -> Settings {
-        let run = self.runs.get(&o.run);
+    fn settings(&self, o: &ResultFields) -> Settings {
+        let run = self.runs.get(&*o.run);
         let mut settings = run.cloned().unwrap_or_default();
         if self.by.has(By::Settings) {
             put(&mut settings, &sent(o, run.is_some()));
@@ -273,15 +251,15 @@ impl Keys {
             }
         };
         let prompt = o.prompt.as_ref().map(|prompt| &prompt.id);
-        put(By::Provider, "pinned_provider", o.pinned_provider.clone());
+        put(By::Provider, "pinned_provider", Text::owned(&o.pinned_provider));
         put(By::Version, SERVER, Some(()).filter(|()| !self.servers.is_empty()).and_then(|()| self.server(o)));
-        put(By::Run, "run", Some(o.run.clone()));
-        put(By::Prompt, "prompt", prompt.cloned());
-        put(By::Category, "category", prompt.and_then(|id| self.categories.get(id)).cloned());
+        put(By::Run, "run", Some(o.run.to_string()));
+        put(By::Prompt, "prompt", prompt.map(|id| id.to_string()));
+        put(By::Category, "category", prompt.and_then(|id| self.categories.get(&**id)).cloned());
         put(By::Turn, "turn", o.turn.map(|turn| turn.to_string()));
         put(By::Repeat, "repetition", o.repetition.map(|n| n.to_string()));
-        put(By::Endpoint, "endpoint", o.endpoint.clone());
-        put(By::Served, "served_model", o.served_model.clone());
+        put(By::Endpoint, "endpoint", Text::owned(&o.endpoint));
+        put(By::Served, "served_model", Text::owned(&o.served_model));
         put(By::Quantization, "quantization", super::describe::quantization(o));
         settings
     }
@@ -344,14 +322,14 @@ fn put(settings: &mut Settings, set: &RunSettings) {
 
 /// What a request was sent with. Its limit counts only where its run is not known: of suites and synthetic prompts each prompt
 /// may have its own.
-fn sent(o: &Outcome, run_known: bool) -> RunSettings {
-    let mut sent = RunSettings { api: o.api.clone(), ..RunSettings::default() };
+fn sent(o: &ResultFields, run_known: bool) -> RunSettings {
+    let mut sent = RunSettings { api: Text::owned(&o.api), ..RunSettings::default() };
     let Some(prompt) = &o.prompt else { return sent };
     sent.temperature = prompt.temperature;
     sent.top_p = prompt.top_p;
     sent.context_length = prompt.num_ctx;
-    sent.reasoning_effort.clone_from(&prompt.reasoning_effort);
-    sent.gpu.clone_from(&prompt.gpu_setting);
+    sent.reasoning_effort = Text::owned(&prompt.reasoning_effort);
+    sent.gpu = Text::owned(&prompt.gpu_setting);
     sent.nonce = prompt.nonce.is_some().then_some(true);
     sent.shared_prefix_tokens = prompt.shared_prefix_tokens;
     sent.max_tokens = prompt.max_tokens.filter(|_| !run_known && prompt.wanted_output_tokens.is_none());
@@ -385,11 +363,11 @@ mod tests {
         let said =
             |settings: &Settings| settings.iter().map(|(k, v)| format!("{k} {v}")).collect::<Vec<_>>().join(", ");
         assert_eq!(
-            said(&keys.of(&o).settings),
+            said(&keys.of(&ResultFields::from(&*o)).settings),
             "context_length 8192, max_tokens 99, suite website, synthetic 512x64 9x9, temperature 0.5, tool llm-run 0"
         );
         let o = fixture::result(2, "m").run("other").merge(json!({"prompt": {"id": "p", "max_tokens": 7}}));
-        assert_eq!(said(&keys.of(&o).settings), "max_tokens 7");
+        assert_eq!(said(&keys.of(&ResultFields::from(&*o)).settings), "max_tokens 7");
     }
     #[test]
     fn a_machine_is_told_by_its_hardware() {

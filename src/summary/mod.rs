@@ -9,7 +9,6 @@
 //! readings.
 
 mod accuracy;
-mod alike;
 mod building;
 mod collect;
 mod compare;
@@ -31,7 +30,6 @@ mod screen;
 mod seen;
 mod series;
 mod shape;
-mod values;
 mod window;
 mod words;
 
@@ -58,7 +56,6 @@ pub use screen::{Screen, Screens};
 pub use seen::{Doubled, Runs, Seen};
 pub use series::Columns;
 pub use shape::{DRAWN, Shape};
-pub use values::Values;
 pub use window::{FLIGHTS, LEAST, Part, Window};
 
 use crate::record::{Accuracy, JoinSummary, Load, LoadLevel, Prompt, Run, RunEnd, Sampler, Search};

@@ -25,7 +25,7 @@ pub use names::{Named, column, metric, names, nearest};
 pub use statistic::Statistic;
 
 use super::group::{Group, Throughput};
-use crate::record::Outcome;
+use crate::record::ResultFields;
 use crate::units::Unit;
 use std::collections::BTreeMap;
 
@@ -90,7 +90,7 @@ pub enum Figure {
 /// A number of each request.
 pub struct RequestFigure {
     /// The number that a result holds; `None` where it was not measured.
-    pub of: fn(&Outcome) -> Option<f64>,
+    pub of: fn(&ResultFields) -> Option<f64>,
     /// Which statistics of a group have a column.
     pub columns: Columns,
     /// What else a cell says: bounds, extremes, doubts.
@@ -129,7 +129,7 @@ impl RequestFigure {
 }
 
 /// A number of each request whose median has a column that is shown when asked for.
-const fn each(of: fn(&Outcome) -> Option<f64>) -> RequestFigure {
+const fn each(of: fn(&ResultFields) -> Option<f64>) -> RequestFigure {
     RequestFigure {
         of,
         columns: Columns::One(Statistic::MEDIAN, Show::HIDDEN),

@@ -3,7 +3,7 @@
 use super::figures::Figures;
 use super::registry::Metric;
 use super::screen::Screen;
-use crate::record::{Outcome, Phase, Quality, Source, TokenSource};
+use crate::record::{Phase, Quality, ResultFields, Source, Text, TokenSource};
 
 /// One request.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +70,7 @@ pub struct Row {
 
 impl Row {
     /// The row of a result. Where its paths are relative to, and whether there is room for its answer, the caller knows.
-    pub fn of(o: &Outcome, figures: Figures, group: usize) -> Self {
+    pub fn of(o: &ResultFields, figures: Figures, group: usize) -> Self {
         let files = o.files.as_ref();
         let power = o.power.as_ref().and_then(Option::as_ref);
         let memory = o.memory.as_ref().and_then(Option::as_ref);
@@ -78,29 +78,29 @@ impl Row {
             group,
             figures,
             source: o.source,
-            model: o.model.clone(),
-            provider: o.provider.clone(),
-            pinned_provider: o.pinned_provider.clone(),
+            model: o.model.to_string(),
+            provider: Text::owned(&o.provider),
+            pinned_provider: Text::owned(&o.pinned_provider),
             concurrency: o.concurrency,
-            run: o.run.clone(),
+            run: o.run.to_string(),
             id: o.id,
-            prompt: o.prompt.as_ref().map(|prompt| prompt.id.clone()),
+            prompt: o.prompt.as_ref().map(|prompt| prompt.id.to_string()),
             warmup: o.phase == Some(Phase::Warmup),
-            timestamp: o.timestamp.clone(),
+            timestamp: Text::owned(&o.timestamp),
             conversation: o.conversation,
             turn: o.turn,
-            power_reason: o.power_reason.clone().or_else(|| power?.reason.clone()),
-            memory_reason: o.memory_reason.clone().or_else(|| memory?.reason.clone()),
+            power_reason: Text::owned(&o.power_reason).or_else(|| power?.reason.clone()),
+            memory_reason: Text::owned(&o.memory_reason).or_else(|| memory?.reason.clone()),
             quality: power.and_then(|p| p.quality),
             in_flight: o.in_flight,
             repetition: o.repetition,
             attempts: o.attempts.len(),
             token_source: o.tokens.as_ref().and_then(|tokens| tokens.source),
-            finish_reason: o.finish_reason.clone(),
-            html: files.and_then(|f| f.html.clone()),
-            text_file: files.and_then(|f| f.text.clone()),
-            json: files.and_then(|f| f.json.clone()),
-            power_log: files.and_then(|f| f.power_log.clone()),
+            finish_reason: Text::owned(&o.finish_reason),
+            html: files.and_then(|f| Text::owned(&f.html)),
+            text_file: files.and_then(|f| Text::owned(&f.text)),
+            json: files.and_then(|f| Text::owned(&f.json)),
+            power_log: files.and_then(|f| Text::owned(&f.power_log)),
             folder: None,
             text: None,
             screen: None,

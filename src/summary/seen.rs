@@ -2,7 +2,7 @@
 //! some of it is there twice.
 
 use super::words::LONGEST_WORD;
-use crate::record::{Outcome, Source};
+use crate::record::{ResultFields, Source};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn add(&mut self, o: &Outcome) {
+    fn add(&mut self, o: &ResultFields) {
         self.least = if self.results == 0 { o.id } else { self.least.min(o.id) };
         self.most = self.most.max(o.id);
         self.results += 1;
@@ -57,11 +57,11 @@ pub struct Runs(BTreeMap<String, Seen>);
 
 impl Runs {
     /// Notes a result, warm-up or not.
-    pub(super) fn add(&mut self, o: &Outcome) {
+    pub(super) fn add(&mut self, o: &ResultFields) {
         let room = self.0.len() < RUNS;
-        match self.0.get_mut(&o.run) {
+        match self.0.get_mut(&*o.run) {
             Some(seen) => seen.add(o),
-            None if room => self.0.entry(o.run.clone()).or_default().add(o),
+            None if room => self.0.entry(o.run.to_string()).or_default().add(o),
             None => {}
         }
     }

@@ -5,7 +5,7 @@ use crate::common::golden::{case, golden, shown};
 use crate::common::{command, run};
 use llm_bench::record::{self, Source, fixture};
 use llm_bench::report::{self, Format, Options};
-use llm_bench::summary::{self, Collector, Prepared, Summary};
+use llm_bench::summary::{self, Collector, Summary};
 use serde_json::json;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -64,12 +64,12 @@ fn the_report_and_what_is_said_are_the_same_whatever_the_number_of_threads() {
 /// What a summary keeps of a file when every field of it is read, and when only what it needs is.
 fn summaries(file: &Path) -> [Summary; 2] {
     let text = std::fs::read_to_string(file).unwrap();
-    let of = |read: fn(&str) -> Result<Prepared, serde_json::Error>| {
-        let mut collector = Collector::default();
-        text.lines().filter_map(|line| read(line).ok()).for_each(|record| drop(collector.fold(record, None)));
-        collector.finish()
-    };
-    [of(|line| record::read(line).map(Prepared::from)), of(|line| summary::read(line, None))]
+    let (mut whole, mut narrow) = (Collector::default(), Collector::default());
+    for line in text.lines() {
+        record::read(line).into_iter().for_each(|record| whole.add(record, None));
+        summary::read(line).into_iter().for_each(|mut record| narrow.fold(&mut record, None));
+    }
+    [whole.finish(), narrow.finish()]
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! not judged at all: fewer than five requests would lie beyond it.
 
 use super::{Measure, Objective, Slos};
-use crate::record::{Outcome, SearchValue};
+use crate::record::{Outcome, ResultFields, SearchValue};
 use crate::runner::backlog::Backlog;
 use crate::stats::{self, Histogram};
 use crate::summary::{Better, Metric, Statistic};
@@ -65,7 +65,8 @@ impl Samples {
             return;
         }
         let waited = -outcome.timing_seconds.as_ref().and_then(|timing| timing.scheduled).unwrap_or(0.0);
-        let number = |metric: Metric| (metric.figure().of)(outcome);
+        let result = ResultFields::from(outcome);
+        let number = |metric: Metric| (metric.figure().of)(&result);
         for (metric, numbers) in &mut self.numbers {
             let waited = if metric.figure().from_due { waited } else { 0.0 };
             numbers.extend(number(*metric).map(|number| number + waited).filter(|number| number.is_finite()));

@@ -1,6 +1,6 @@
 use super::*;
 use crate::record::fixture::{self, Fixture};
-use crate::record::{FailureKind, Phase, Source};
+use crate::record::{FailureKind, Outcome, Phase, Source};
 use crate::summary::Summary;
 use serde_json::json;
 

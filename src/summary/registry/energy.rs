@@ -2,7 +2,7 @@
 
 use super::cells::{energy, joules, metered, reading, watts};
 use super::{Better, Columns, Figure, Metric, MetricDef, RequestFigure, Set, Show, Statistic, WORDS, each};
-use crate::record::{JoinedPower, Outcome};
+use crate::record::{JoinedPower, ResultFields};
 use crate::summary::energy::Energy;
 use crate::units::Unit;
 
@@ -15,7 +15,7 @@ const NO_IDLE: &str = "not joined with readings and an idle power (bench-join --
 /// Idle power is known from a spread of readings: nothing of a net energy is certain.
 const AS_KNOWN: &str = "as far as idling is known,";
 
-fn power(o: &Outcome) -> Option<&JoinedPower> {
+fn power<'a>(o: &'a ResultFields) -> Option<&'a JoinedPower> {
     o.power.as_ref()?.as_deref()
 }
 

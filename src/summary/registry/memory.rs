@@ -2,13 +2,13 @@
 
 use super::cells::{memory, words};
 use super::{Better, Columns, Figure, MetricDef, RequestFigure, Set, Show, Statistic, WORDS, each};
-use crate::record::{JoinedMemory, MemoryFigures, Outcome};
+use crate::record::{JoinedMemory, MemoryFigures, ResultFields};
 use crate::units::Unit;
 
 const MEMORY: MetricDef = MetricDef { set: Set::Memory, unit: Some(Unit::Bytes), better: Better::Lower, ..WORDS };
 
 /// The figure of the kind that the join calls primary.
-fn primary(o: &Outcome, of: fn(&JoinedMemory) -> Option<&MemoryFigures>) -> Option<f64> {
+fn primary(o: &ResultFields, of: fn(&JoinedMemory) -> Option<&MemoryFigures>) -> Option<f64> {
     let memory = o.memory.as_ref()?.as_deref()?;
     let figures = of(memory)?;
     let bytes = match memory.primary.as_deref()?.trim_end_matches("_bytes") {

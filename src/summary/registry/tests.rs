@@ -122,7 +122,7 @@ fn every_request_metric_has_its_own_place() {
     for (at, metric) in all.iter().enumerate() {
         assert_eq!((metric.at(), Metric::of_row(metric.row())), (at, Some(*metric)));
         // Nothing is invented of a result that says nothing.
-        assert_eq!((metric.figure().of)(&Outcome::default()), None, "{}", metric.name());
+        assert_eq!((metric.figure().of)(&ResultFields::default()), None, "{}", metric.name());
     }
     let full = fixture::result(1, "m").merge(serde_json::json!({
         "ttft_seconds": 0.1, "ttft_scheduled_seconds": 0.1,
@@ -141,6 +141,10 @@ fn every_request_metric_has_its_own_place() {
             "high_water": {"rss_bytes": 1}, "samples": 1, "clock": "mono"}
     }));
     for metric in all {
-        assert!((metric.figure().of)(&full).is_some(), "{} is taken from a result that has it", metric.name());
+        assert!(
+            (metric.figure().of)(&ResultFields::from(&*full)).is_some(),
+            "{} is taken from a result that has it",
+            metric.name()
+        );
     }
 }
