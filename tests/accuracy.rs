@@ -117,7 +117,7 @@ fn the_report_of_a_later_run_says_whether_it_was_within_what_is_measured_right()
             ]
         };
         let with = |format| run("bench-report", flags(format), "").exits(0).stdout;
-        told += &case((&load, cpu), &with("text"));
+        told += &case(format!("{load} {cpu}"), &with("text"));
         let json: Value = serde_json::from_str(&with("json")).unwrap();
         assert_eq!(json["accuracy_says"]["right"], right, "{load} {cpu}");
         assert_eq!(json["accuracy"]["accurate_up_to"], 64);
