@@ -1,10 +1,10 @@
 //! What the machine draws when nobody asks it anything.
 
-use super::axis::Stamped;
-use super::figures::round;
-use super::power::Meters;
-use super::sampled::{Sample, Sampling};
-use super::series::EDGE;
+use super::energy::round;
+use super::meters::Meters;
+use super::power_series::EDGE;
+use super::sample::{Sample, Sampling};
+use super::time_axis::Stamped;
 use crate::record::{Idle, Record, SamplerEvent};
 use crate::stats;
 use std::collections::VecDeque;

@@ -1,14 +1,14 @@
 //! What comes in, put in its place on the axis.
 
-use super::axis::{Stamped, Steps};
-use super::emission::Kind;
-use super::flights::Flow;
-use super::heard::{Asked, Heard, Start};
+use super::attribute::Loading;
+use super::in_flight::Flow;
+use super::input::{Asked, Heard, Start};
 use super::joiner::{DISORDER, Joiner, Span, Waiting};
-use super::sampled::Sample;
+use super::output::Kind;
+use super::sample::Sample;
+use super::sample_stream::Role;
 use super::settings::Attribution;
-use super::source::Role;
-use super::verdict::Loading;
+use super::time_axis::{Stamped, Steps};
 use crate::clock::micros;
 use crate::record::{Load, SamplerEvent};
 use std::collections::HashMap;

@@ -4,22 +4,22 @@
 //! What it holds is bounded by the requests in flight and the readings of the longest of them: what no request can need
 //! any more is forgotten at once. Results without `start` records are the exception, and it says so.
 
-use super::axis::{Axis, Steps};
-use super::emission::{Emission, Kind};
-use super::enrich::Patch;
-use super::flights::{Claim, Flights};
-use super::heard::Asked;
+use super::active_starts::Moments;
+use super::attribute::{self, Loaded, Loading};
+use super::ground_truth::Writs;
 use super::idle::{IdleFrom, Level};
+use super::in_flight::{Claim, Flights};
+use super::input::Asked;
 use super::intake::flow;
-use super::ledger::Ledger;
-use super::memory::Held;
-use super::moments::Moments;
-use super::power::Meters;
+use super::memory_series::Held;
+use super::meters::Meters;
+use super::output::Patch;
+use super::output::{Emission, Kind};
+use super::run_energy::Ledger;
+use super::run_summary::Totals;
+use super::sample_stream::{Role, Source};
 use super::settings::{Attribution, Settings};
-use super::source::{Role, Source};
-use super::summary::Totals;
-use super::truth::Writs;
-use super::verdict::{self, Loaded, Loading};
+use super::time_axis::{Axis, Steps};
 use crate::record;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -275,7 +275,7 @@ impl Joiner {
             Waiting::Line(kind, line) => Emission { kind, line },
             Waiting::Load(line, loading) => {
                 self.awaited = true;
-                let loaded = verdict::load(self, &loading);
+                let loaded = attribute::load(self, &loading);
                 self.totals.load(&loaded);
                 if let (IdleFrom::Auto, Some((from, to))) = (&self.settings.idle, loading.baseline) {
                     self.baseline =
@@ -293,7 +293,7 @@ impl Joiner {
                         self.account();
                     }
                     let mut patch = Patch::new(&line, asked.enriched)?;
-                    verdict::result(self, &asked, span, &mut patch)?;
+                    attribute::result(self, &asked, span, &mut patch)?;
                     line = patch.line()?;
                 }
                 if let Some(span) = span {

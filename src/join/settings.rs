@@ -1,6 +1,6 @@
 //! What the join is asked to do.
 
-use super::figures::round;
+use super::energy::round;
 use super::idle::IdleFrom;
 use crate::record::EnergyCost;
 use clap::ValueEnum;

@@ -7,7 +7,7 @@ mod laws;
 mod waiting;
 
 use super::*;
-use crate::join::figures::round;
+use crate::join::energy::round;
 use crate::join::{Heard, Rates, Sample, Sampling, hear};
 use crate::record as rec;
 use proptest::prelude::*;

@@ -5,8 +5,8 @@
 //! several, or none, it is the largest that contains the others.
 
 use super::domains::largest;
-use super::sampled::{METERS, Meter, PowerSample};
-use super::series::{Estimate, Piece, Reading, Series};
+use super::power_series::{Estimate, Piece, Reading, Series};
+use super::sample::{METERS, Meter, PowerSample};
 use crate::record::{PowerKind, Sampler};
 use std::collections::BTreeSet;
 use std::sync::Arc;

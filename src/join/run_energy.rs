@@ -3,10 +3,10 @@
 //! It is kept piece by piece, up to where nothing can change any more, so that readings need not be kept. Every moment
 //! counts once, however many requests shared it.
 
-use super::flights::Flights;
 use super::idle::Gaps;
-use super::power::Meters;
-use super::series::{Estimate, Piece};
+use super::in_flight::Flights;
+use super::meters::Meters;
+use super::power_series::{Estimate, Piece};
 
 /// How long after the last request or load a gap counts as idle, in seconds: power takes a while to fall.
 const SETTLE: f64 = 5.0;

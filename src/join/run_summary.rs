@@ -1,12 +1,12 @@
 //! The last line: the run as a whole.
 
-use super::figures::{self, round};
-use super::heard::Asked;
+use super::attribute::Loaded;
+use super::energy::{self, round};
+use super::input::Asked;
 use super::joiner::Joiner;
-use super::memory;
-use super::power::stuck;
-use super::source::Role;
-use super::verdict::Loaded;
+use super::memory_series;
+use super::meters::stuck;
+use super::sample_stream::Role;
 use crate::clock::micros;
 use crate::record::{JoinSummary, MemoryFigures, RunMemory, RunPower};
 
@@ -66,7 +66,8 @@ impl Totals {
 
     /// The highest memory while it ran.
     pub fn memory(&mut self, highest: &MemoryFigures) {
-        self.highest = Some(self.highest.as_ref().map_or_else(|| highest.clone(), |h| memory::higher(h, highest)));
+        self.highest =
+            Some(self.highest.as_ref().map_or_else(|| highest.clone(), |h| memory_series::higher(h, highest)));
     }
 
     /// A load goes out.
@@ -95,9 +96,9 @@ impl Joiner {
         let power = of(Role::Power).next().map(|_| self.run_power());
         let memory = of(Role::Memory).next().map(|_| {
             self.totals.highest.clone().map(|high_water| {
-                let primary = memory::primary(&high_water);
+                let primary = memory_series::primary(&high_water);
                 RunMemory {
-                    peak_bytes: primary.and_then(|name| memory::figure(&high_water, name)),
+                    peak_bytes: primary.and_then(|name| memory_series::figure(&high_water, name)),
                     primary: primary.map(str::to_owned),
                     high_water,
                 }
@@ -137,8 +138,8 @@ impl Joiner {
             energy_upper_joules: Some(round(estimate.upper)),
             avg_watts: Some(round(energy / estimate.covered)),
             max_watts: Some(round(estimate.max)),
-            coverage: figures::coverage(Some(&estimate), busy.seconds),
-            quality: figures::quality(Some(&estimate), busy.seconds),
+            coverage: energy::coverage(Some(&estimate), busy.seconds),
+            quality: energy::quality(Some(&estimate), busy.seconds),
             span_energy_joules: Some(round(whole)),
             attributed_joules: Some(round(attributed)),
             unattributed_joules: Some(round(whole - attributed)),

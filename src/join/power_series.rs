@@ -5,7 +5,7 @@
 //! are never stretched beyond their readings. Sources: the clip rules of docs/joining.md; left rectangles, and
 //! trapezoids over means, are wrong for all three kinds.
 
-use super::seek::seek;
+use super::queue_search::seek;
 use crate::record::PowerKind;
 use std::collections::VecDeque;
 

@@ -1,8 +1,8 @@
 //! Estimates as the record tells them: watts, phases, coverage, and how far to trust them.
 
 use super::domains::numbered;
-use super::power::add;
-use super::series::Estimate;
+use super::meters::add;
+use super::power_series::Estimate;
 use crate::clock::micros;
 use crate::record::{PhaseEnergy, Quality, Watts};
 

@@ -1,7 +1,29 @@
-//! Fields put into a line that otherwise leaves byte for byte as it came.
+//! The lines that go out: each as it came, byte for byte, but for the fields that are put into a result.
 
 use crate::record::Object;
 use serde::Serialize;
+
+/// A line that goes out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Emission {
+    /// What it is.
+    pub kind: Kind,
+    /// The line, without its newline.
+    pub line: String,
+}
+
+/// What goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A result, joined.
+    Result,
+    /// A prompt, as it came.
+    Prompt,
+    /// The summary of the join.
+    Summary,
+    /// Anything else, as it came.
+    Other,
+}
 
 /// Room for the fields that a join adds, in bytes.
 const ROOM: usize = 2048;

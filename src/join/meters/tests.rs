@@ -1,6 +1,6 @@
 use super::*;
-use crate::join::figures::watts;
-use crate::join::sampled::{Sample, Sampling};
+use crate::join::energy::watts;
+use crate::join::sample::{Sample, Sampling};
 use crate::record::{self, Record, Watts};
 use serde_json::json;
 

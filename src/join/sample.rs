@@ -1,11 +1,11 @@
 //! What a stream of samples says, as small as the join needs it. It is made on the thread that reads the stream, so that the
 //! core has neither names to compare nor maps to take apart.
 
-use super::axis::LONGEST;
 use super::domains::never_zero;
-use super::memory::Figures;
-use super::series::Reading;
-use super::truth::Written;
+use super::ground_truth::Written;
+use super::memory_series::Figures;
+use super::power_series::Reading;
+use super::time_axis::LONGEST;
 use crate::record::{Memory, Power, PowerKind, Record, Sampler};
 use std::sync::Arc;
 
@@ -163,7 +163,7 @@ impl PowerSample {
 
 impl MemorySample {
     fn new(memory: &Memory) -> Self {
-        Self { ts: memory.ts, mono: memory.mono, figures: super::memory::read(memory) }
+        Self { ts: memory.ts, mono: memory.mono, figures: super::memory_series::read(memory) }
     }
 }
 

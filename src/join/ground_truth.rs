@@ -1,7 +1,7 @@
 //! llm-sim's log of what it wrote: the truth that a measurement is held against.
 
-use super::axis::LONGEST;
-use super::heard::Asked;
+use super::input::Asked;
+use super::time_axis::LONGEST;
 use crate::clock::micros;
 use crate::record::GroundTruth;
 use crate::stats;

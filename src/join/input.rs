@@ -1,6 +1,6 @@
 //! A line of results, read as far as the join needs it: most of a record leaves as it came, unread.
 
-use super::axis::LONGEST;
+use super::time_axis::LONGEST;
 use crate::record::{self, Load};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};

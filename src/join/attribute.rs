@@ -1,14 +1,14 @@
 //! What is said of a request: the fields that go into its result.
 
-use super::enrich::Patch;
-use super::figures::{self, round};
-use super::flights::Claim;
-use super::heard::Asked;
+use super::energy::{self, round};
 use super::idle::Level;
+use super::in_flight::Claim;
+use super::input::Asked;
 use super::joiner::{Joiner, Span};
-use super::memory;
-use super::series::Piece;
-use super::source::Role;
+use super::memory_series;
+use super::output::Patch;
+use super::power_series::Piece;
+use super::sample_stream::Role;
 use crate::clock::micros;
 use crate::record::{JoinedMemory, JoinedPower, MemoryFigures, MemoryPhase, MemoryPoint, PhaseEnergy, Quality};
 
@@ -41,7 +41,7 @@ pub fn load(join: &Joiner, loading: &Loading) -> Loaded {
     let Span { from, to, .. } = loading.span;
     let marked = loading.baseline.and_then(|(from, to)| join.held.last_between(from, to));
     Loaded {
-        power: has(join, Role::Power).then(|| figures::phase(join.meters.total(&Piece::whole(from, to)), to - from)),
+        power: has(join, Role::Power).then(|| energy::phase(join.meters.total(&Piece::whole(from, to)), to - from)),
         baseline: marked.or_else(|| join.held.nearest(from)),
         after: join.held.nearest(to),
         memory: join
@@ -152,7 +152,7 @@ fn power(
         let (from, to) = (micros(span.from + from?), micros(span.from + to?).min(span.to));
         let (pieces, _) = join.flights.pieces(from, to, claim);
         (to > from).then(|| {
-            let mut phase = figures::phase(join.meters.total(&pieces), to - from);
+            let mut phase = energy::phase(join.meters.total(&pieces), to - from);
             if !alone {
                 (phase.energy_joules, phase.energy_lower_joules, phase.energy_upper_joules) = (None, None, None);
                 phase.quality = Some(Quality::None);
@@ -187,11 +187,11 @@ fn power(
         warnings.push("clock_step".to_owned());
     }
     let power = JoinedPower {
-        cpu_watts: figures::together(&drawn.domains, "cpu", "package-"),
-        gpu_watts: figures::together(&drawn.domains, "gpu", "gpu"),
-        ane_watts: figures::together(&drawn.domains, "ane", "ane"),
-        total_watts: total.as_ref().map(figures::watts),
-        domains: drawn.domains.iter().map(|(name, e)| ((*name).to_owned(), figures::watts(e))).collect(),
+        cpu_watts: energy::together(&drawn.domains, "cpu", "package-"),
+        gpu_watts: energy::together(&drawn.domains, "gpu", "gpu"),
+        ane_watts: energy::together(&drawn.domains, "ane", "ane"),
+        total_watts: total.as_ref().map(energy::watts),
+        domains: drawn.domains.iter().map(|(name, e)| ((*name).to_owned(), energy::watts(e))).collect(),
         energy_joules: energy.map(round),
         energy_lower_joules: total.filter(|_| alone).map(|total| round(total.lower)),
         energy_upper_joules: total.filter(|_| alone).map(|total| round(total.upper)),
@@ -203,8 +203,8 @@ fn power(
             .filter(|rate| rate.is_finite())
             .map(round),
         wh_per_1k_output_tokens: output.zip(energy).map(|(count, energy)| round(energy / count / 3.6)),
-        coverage: Some(figures::coverage(total.as_ref(), length)),
-        quality: Some(figures::quality(total.as_ref().filter(|_| alone), length)),
+        coverage: Some(energy::coverage(total.as_ref(), length)),
+        quality: Some(energy::quality(total.as_ref().filter(|_| alone), length)),
         attribution: Some(join.settings.attribution.to_string()),
         in_flight_max: Some(most),
         samples: Some(samples.or(drawn.domains.iter().map(|(_, e)| e.samples).max()).unwrap_or(0)),
@@ -245,14 +245,15 @@ fn held(
     let after_load = loaded.and_then(|loaded| loaded.after.clone());
     let load = loaded.and_then(|loaded| loaded.memory.clone());
     let own = highest.clone();
-    let highest = load.as_ref().map_or_else(|| highest.clone(), |load| memory::higher(&load.high_water, &highest));
+    let highest =
+        load.as_ref().map_or_else(|| highest.clone(), |load| memory_series::higher(&load.high_water, &highest));
     let less = |a: &Option<MemoryPoint>, b: &Option<MemoryPoint>| {
         // One reading that is the nearest to both moments says nothing of what lies between them.
         let two = a.as_ref().zip(b.as_ref()).filter(|(a, b)| a.ts != b.ts);
-        two.map(|(a, b)| memory::less(&a.figures, &b.figures))
+        two.map(|(a, b)| memory_series::less(&a.figures, &b.figures))
     };
     let before = after_load.clone().or_else(|| baseline.clone());
-    let primary = memory::primary(&highest).map(str::to_owned);
+    let primary = memory_series::primary(&highest).map(str::to_owned);
     let memory = JoinedMemory {
         delta_load: less(&after_load, &baseline),
         delta_generation: less(&Some(after.clone()), &before),

@@ -1,7 +1,7 @@
 //! How far a sample stream has come, and how long it is worth waiting for.
 
-use super::axis::Steps;
-use super::series::EDGE;
+use super::power_series::EDGE;
+use super::time_axis::Steps;
 
 /// The interval that is assumed of a stream that has not said anything yet, in seconds.
 const UNKNOWN_INTERVAL: f64 = 1.0;

@@ -1,7 +1,7 @@
 //! How many requests were in flight at every moment, and what part of the power each may claim.
 
-use super::seek::seek;
-use super::series::{EDGE, Piece};
+use super::power_series::{EDGE, Piece};
+use super::queue_search::seek;
 use std::collections::VecDeque;
 
 /// What a request may claim of the power while it runs.

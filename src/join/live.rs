@@ -4,17 +4,21 @@
 //! A stream whose readings are of the present is always taken in, so that a sampler never waits for us; one whose
 //! readings are of the past is taken in only as far as the next result needs it, so that memory stays bounded.
 
-use super::emission::Emission;
-use super::heard::Heard;
+mod growing_file;
+
+use super::input::Heard;
 use super::joiner::Joiner;
-use super::sampled::Sample;
-use super::source::Role;
+use super::output::Emission;
+use super::sample::Sample;
+use super::sample_stream::Role;
 use crate::clock;
 use crate::locks::{locked, regardless};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
+
+pub use growing_file::{Ends, Tail};
 
 /// How many records of the past are read ahead, per input; those that are at hand with the last of them on top.
 const AHEAD: usize = 512;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::join::Sample;
-use crate::join::sampled::Sampling;
+use crate::join::sample::Sampling;
 use crate::record;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! Memory streams: the reading nearest to a moment, and the highest of a stretch of time. Nothing is interpolated.
 
-use super::sampled::MemorySample;
-use super::seek::seek;
+use super::queue_search::seek;
+use super::sample::MemorySample;
 use crate::record::{GpuMemory, Memory, MemoryFigures, MemoryPoint};
 use std::collections::VecDeque;
 
