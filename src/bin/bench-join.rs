@@ -5,8 +5,8 @@ use clap::{Parser, ValueEnum};
 use llm_bench::artifacts::JsonFiles;
 use llm_bench::cli::{self, Common, EXIT_STATUS, Exit, Input, Refusals, Talk};
 use llm_bench::join::{
-    self, Attribution, Emission, Ends, Feed, Heard, IdleFrom, Joiner, Kind, Level, NextLines, Rates, Role, Sample,
-    Sampling, Settings, Tail, Written,
+    self, Attribution, EndSignal, EnergyRates, GroundTruthRecord, GrowingFile, IdleFrom, IdlePower, InputRecord,
+    Joiner, LineKind, NextLines, OutputLine, Role, Sample, SampleInput, SampleParser, Settings,
 };
 use llm_bench::ndjson::{Line, Lines, Out};
 use llm_bench::record::{self, Record, SamplerEvent};
@@ -141,14 +141,18 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
-    let reading = Reading { strict: args.common.strict, talk, refusals: RefCell::default(), follow: args.follow };
+    let reading = Inputs { strict: args.common.strict, talk, refusals: RefCell::default(), follow: args.follow };
     let stop = signals(args.follow)?;
     let settings = Settings {
         attribution: args.attribution,
         wait: args.wait.map(|wait| wait.as_secs_f64()),
         offsets: offsets(&args)?,
         idle: idle(&args, &reading)?,
-        rates: Rates { price_per_kwh: args.price_per_kwh, carbon_g_per_kwh: args.carbon_g_per_kwh, pue: args.pue },
+        rates: EnergyRates {
+            price_per_kwh: args.price_per_kwh,
+            carbon_g_per_kwh: args.carbon_g_per_kwh,
+            pue: args.pue,
+        },
     };
     let samples = samples(&args);
     let feeds = samples.iter().map(|(path, role)| reading.feed(path, *role)).collect::<Result<Vec<_>, _>>()?;
@@ -157,17 +161,17 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
     let read = args.files.iter().map(PathBuf::as_path).chain(samples.iter().map(|(path, _)| *path));
     cli::distinct(args.common.output.as_deref(), read)?;
     let mut out = Out::open(args.common.output.as_deref())?;
-    let mut emit = |emission: Option<&Emission>| {
+    let mut emit = |emission: Option<&OutputLine>| {
         let Some(emission) = emission else { return Ok(out.flush()?) };
         match (&mut files, emission.kind) {
-            (Some(files), Kind::Result) => return Ok(out.hold(&[&files.result(&emission.line)?])?),
-            (Some(files), Kind::Prompt) => files.prompt(&emission.line)?,
+            (Some(files), LineKind::Result) => return Ok(out.hold(&[&files.result(&emission.line)?])?),
+            (Some(files), LineKind::Prompt) => files.prompt(&emission.line)?,
             _ => {}
         }
         Ok(out.hold(&[&emission.line])?)
     };
-    let mut core = Joiner::new(settings, &feeds.iter().map(Feed::role).collect::<Vec<_>>(), join::now());
-    join::drive(&mut core, lines, feeds, &stop, &mut emit, &|note| talk.warn(note))?;
+    let mut core = Joiner::new(settings, &feeds.iter().map(SampleInput::role).collect::<Vec<_>>(), join::now());
+    join::run_live(&mut core, lines, feeds, &stop, &mut emit, &|note| talk.warn(note))?;
     for source in core.empty_sources() {
         let (path, role) = samples[source];
         talk.warn(format!("{}: 0 {}", path.display(), role.records()));
@@ -179,7 +183,7 @@ fn run(args: Args, talk: Talk) -> anyhow::Result<Exit> {
 fn samples(args: &Args) -> Vec<(&Path, Role)> {
     let power = args.power.iter().map(|path| (path, Role::Power));
     let mem = args.mem.iter().map(|path| (path, Role::Memory));
-    let truth = args.ground_truth.iter().map(|path| (path, Role::Truth));
+    let truth = args.ground_truth.iter().map(|path| (path, Role::GroundTruth));
     power.chain(mem).chain(truth).map(|(path, role)| (path.as_path(), role)).collect()
 }
 
@@ -206,9 +210,9 @@ fn offsets(args: &Args) -> anyhow::Result<Vec<f64>> {
     Ok(files.into_iter().map(of).collect())
 }
 
-fn idle(args: &Args, reading: &Reading) -> anyhow::Result<IdleFrom> {
+fn idle(args: &Args, reading: &Inputs) -> anyhow::Result<IdleFrom> {
     if let Some(watts) = args.idle_watts {
-        return Ok(IdleFrom::Level(Level::given(watts)));
+        return Ok(IdleFrom::IdlePower(IdlePower::given(watts)));
     }
     let Some(path) = &args.idle_file else {
         return Ok(args.idle.map_or(IdleFrom::Nowhere, |Idle::Auto| IdleFrom::Auto));
@@ -223,11 +227,11 @@ fn idle(args: &Args, reading: &Reading) -> anyhow::Result<IdleFrom> {
     }
     let level = join::idle_of(records);
     let level = level.with_context(|| format!("{}: fewer than three power readings", path.display()))?;
-    Ok(IdleFrom::Level(level))
+    Ok(IdleFrom::IdlePower(level))
 }
 
 /// How inputs are read.
-struct Reading {
+struct Inputs {
     strict: bool,
     talk: Talk,
     /// What was refused of each input; some are read on threads that nobody waits for.
@@ -235,7 +239,7 @@ struct Reading {
     follow: bool,
 }
 
-impl Reading {
+impl Inputs {
     /// Where lines of another input are refused.
     fn another(&self) -> Refusals {
         let refusals = Refusals::new(self.strict, self.talk);
@@ -260,9 +264,9 @@ impl Reading {
         let mut input = if self.follow {
             let [path] = files else { bail!("--follow: needs one file of results") };
             ensure!(path.as_os_str() != "-", "--follow: standard input needs no following");
-            let ends = Ends::default();
+            let ends = EndSignal::default();
             ends.also(Arc::clone(stop));
-            let tail = Tail::new(open(path)?, ends, |_| {});
+            let tail = GrowingFile::new(open(path)?, ends, |_| {});
             self.input(Lines::from_reader(&path.display().to_string(), tail))
         } else {
             Input::open_counting(files, self.another(), self.talk)?
@@ -273,8 +277,8 @@ impl Reading {
         Ok(Box::new(move |to| {
             let more = at_hand(&mut input, to, |input, line| {
                 let file = (!without_results.is_empty()).then(|| Arc::clone(&line.place.file));
-                let heard = hear(input, line)?;
-                if let (Some(file), Some((_, Heard::Result(_)))) = (file, &heard) {
+                let heard = parse(input, line)?;
+                if let (Some(file), Some((_, InputRecord::Result(_)))) = (file, &heard) {
                     without_results.retain(|name| **name != *file);
                 }
                 Ok(heard)
@@ -287,29 +291,29 @@ impl Reading {
     }
 
     /// The samples in a file, a FIFO or a pipe, which is opened when it is first read: a FIFO waits for its writer.
-    fn feed(&self, path: &Path, role: Role) -> anyhow::Result<Feed> {
+    fn feed(&self, path: &Path, role: Role) -> anyhow::Result<SampleInput> {
         ensure!(path.as_os_str() != "-", "-: samples are read from files; for a pipe, name /dev/stdin");
         let meta = made(path).with_context(|| path.display().to_string())?;
         ensure!(!meta.is_dir(), "{}: is a directory", path.display());
         let grows = meta.is_file();
         let file = if grows { Some(open(path)?) } else { None };
         let (path, refusals, talk, follow) = (path.to_owned(), self.another(), self.talk, self.follow);
-        Ok(Feed::new(role, grows, move |catch| {
+        Ok(SampleInput::new(role, grows, move |catch| {
             let name = path.display().to_string();
-            let ends = Ends::default();
+            let ends = EndSignal::default();
             let lines = match file {
-                Some(file) => Lines::from_reader(&name, Tail::new(file, ends.clone(), catch)),
+                Some(file) => Lines::from_reader(&name, GrowingFile::new(file, ends.clone(), catch)),
                 None => Lines::from_reader(&name, open(&path)?),
             };
             let mut input = Input::counting(lines, refusals, talk);
-            let (mut first, mut sampling) = (true, Sampling::default());
+            let (mut first, mut sampling) = (true, SampleParser::default());
             Ok(Box::new(move |to| {
                 at_hand(&mut input, to, |input, line| {
                     if std::mem::take(&mut first) {
                         no_log(&line, "--power", grows)?;
                     }
                     let sample = match role {
-                        Role::Truth => truth(input, &line)?,
+                        Role::GroundTruth => truth(input, &line)?,
                         Role::Power | Role::Memory => record(input, &line)?.and_then(|record| sampling.sample(record)),
                     };
                     if let Some(Sample::Sampler(sampler)) = &sample {
@@ -340,13 +344,13 @@ fn at_hand<T>(
     }
 }
 
-fn hear(input: &mut Input, line: Line) -> anyhow::Result<Option<(String, Heard)>> {
-    match join::hear(&line.text) {
+fn parse(input: &mut Input, line: Line) -> anyhow::Result<Option<(String, InputRecord)>> {
+    match join::parse(&line.text) {
         Ok(heard) => {
-            if let Heard::Newer(v) = heard {
+            if let InputRecord::Newer(v) = heard {
                 input.newer(&line, v);
             }
-            let text = if let Heard::Start(_) = heard { String::new() } else { line.text };
+            let text = if let InputRecord::Start(_) = heard { String::new() } else { line.text };
             Ok(Some((text, heard)))
         }
         Err(why) => input.refuse(&line.place, &why.to_string()).map(|()| None),
@@ -355,7 +359,7 @@ fn hear(input: &mut Input, line: Line) -> anyhow::Result<Option<(String, Heard)>
 
 /// Refuses the log of a power meter, of which every line would be refused otherwise.
 fn no_log(first: &Line, flag: &str, file: bool) -> anyhow::Result<()> {
-    let Some(log) = join::foreign(&first.text) else { return Ok(()) };
+    let Some(log) = join::foreign_log(&first.text) else { return Ok(()) };
     let name = &first.place.file;
     let from = if file { name } else { "-" };
     bail!("{name}: {log}, not records: let power-sample read it: {flag} <(power-sample --from {from})");
@@ -374,8 +378,8 @@ fn record(input: &mut Input, line: &Line) -> anyhow::Result<Option<Record>> {
 }
 
 fn truth(input: &mut Input, line: &Line) -> anyhow::Result<Option<Sample>> {
-    match Written::read(&line.text) {
-        Ok(written) => Ok(written.map(|written| Sample::Truth(Box::new(written)))),
+    match GroundTruthRecord::read(&line.text) {
+        Ok(written) => Ok(written.map(|written| Sample::GroundTruth(Box::new(written)))),
         Err(why) => input.refuse(&line.place, &why.to_string()).map(|()| None),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// A set of moments, each as often as it was put in.
 #[derive(Debug, Default)]
-pub struct Moments(BTreeMap<Moment, u64>);
+pub struct ActiveStarts(BTreeMap<Moment, u64>);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Moment(f64);
@@ -21,7 +21,7 @@ impl Ord for Moment {
     }
 }
 
-impl Moments {
+impl ActiveStarts {
     /// Puts a moment in.
     pub fn insert(&mut self, at: f64) {
         *self.0.entry(Moment(at)).or_default() += 1;
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn the_earliest_is_the_earliest_of_what_is_still_in() {
-        let mut moments = Moments::default();
+        let mut moments = ActiveStarts::default();
         assert_eq!(moments.first(), None);
         [2.0, -1.0, 2.0].into_iter().for_each(|at| moments.insert(at));
         assert_eq!(moments.first(), Some(-1.0));

@@ -1,12 +1,12 @@
 //! What is said of a request: the fields that go into its result.
 
 use super::energy::{self, round};
-use super::idle::Level;
+use super::idle::IdlePower;
 use super::in_flight::Claim;
-use super::input::Asked;
+use super::input::ResultView;
 use super::joiner::{Joiner, Span};
-use super::memory_series;
-use super::output::Patch;
+use super::memory_figures;
+use super::output::LinePatch;
 use super::power_series::Piece;
 use super::sample_stream::Role;
 use crate::clock::micros;
@@ -59,7 +59,12 @@ fn has(join: &Joiner, role: Role) -> bool {
 ///
 /// # Errors
 /// When a value cannot be written as JSON.
-pub fn result(join: &mut Joiner, asked: &Asked, span: Option<Span>, line: &mut Patch) -> Result<(), serde_json::Error> {
+pub fn result(
+    join: &mut Joiner,
+    asked: &ResultView,
+    span: Option<Span>,
+    line: &mut LinePatch,
+) -> Result<(), serde_json::Error> {
     let loaded = join.loaded.get(join.run_of(asked)).and_then(|of| of.get(&asked.model)).cloned();
     let loaded = loaded.as_deref();
     join.totals.result(asked);
@@ -90,11 +95,11 @@ pub fn result(join: &mut Joiner, asked: &Asked, span: Option<Span>, line: &mut P
             }
         }
     }
-    if has(join, Role::Truth) {
+    if has(join, Role::GroundTruth) {
         let name = join.request_name(asked);
         if let Some(written) = join.writs.take(&name) {
             join.totals.truth();
-            line.set("ground_truth", &written.judge(asked))?;
+            line.set("ground_truth", &written.compare_with(asked))?;
         }
     }
     Ok(())
@@ -109,7 +114,7 @@ fn nothing(join: &Joiner, role: Role, what: &str) -> String {
     }
 }
 
-fn clock(join: &Joiner, role: Role, asked: &Asked, span: Span) -> String {
+fn clock(join: &Joiner, role: Role, asked: &ResultView, span: Span) -> String {
     let boot = join.boot_of(asked);
     let mut used = join.sources.iter().filter(|source| source.role == role && source.samples > 0);
     if span.mono && used.all(|source| source.mono && source.boot.as_deref() == boot) { "mono" } else { "wall" }
@@ -118,7 +123,7 @@ fn clock(join: &Joiner, role: Role, asked: &Asked, span: Span) -> String {
 
 /// Whether what serves the request is on another machine than what was read: the readings are of the client's boot, and the
 /// request left that machine. Readings of another boot were taken where the server runs, and do count.
-fn elsewhere(join: &Joiner, role: Role, asked: &Asked) -> bool {
+fn elsewhere(join: &Joiner, role: Role, asked: &ResultView) -> bool {
     let boot = join.boot_of(asked);
     let mut read = join.sources.iter().filter(|source| source.role == role && source.samples > 0).peekable();
     asked.elsewhere && boot.is_some() && read.peek().is_some() && read.all(|source| source.boot.as_deref() == boot)
@@ -130,7 +135,7 @@ const NO_TIME: &str = "the result does not say when it began and ended";
 
 fn power(
     join: &Joiner,
-    asked: &Asked,
+    asked: &ResultView,
     span: Option<Span>,
     loaded: Option<&Loaded>,
 ) -> Result<(JoinedPower, Option<f64>), String> {
@@ -178,7 +183,7 @@ fn power(
     let idle = join.idle();
     let net = total.filter(|_| alone).zip(idle.as_ref());
     let rates = join.settings.rates;
-    let mut warnings: Vec<String> = idle.iter().flat_map(Level::warnings).map(str::to_owned).collect();
+    let mut warnings: Vec<String> = idle.iter().flat_map(IdlePower::warnings).map(str::to_owned).collect();
     if most > 1 {
         warnings.push("phase_mixed".to_owned());
     }
@@ -229,7 +234,7 @@ fn power(
 
 fn held(
     join: &Joiner,
-    asked: &Asked,
+    asked: &ResultView,
     span: Option<Span>,
     loaded: Option<&Loaded>,
 ) -> Result<(JoinedMemory, MemoryFigures), String> {
@@ -246,14 +251,14 @@ fn held(
     let load = loaded.and_then(|loaded| loaded.memory.clone());
     let own = highest.clone();
     let highest =
-        load.as_ref().map_or_else(|| highest.clone(), |load| memory_series::higher(&load.high_water, &highest));
+        load.as_ref().map_or_else(|| highest.clone(), |load| memory_figures::higher(&load.high_water, &highest));
     let less = |a: &Option<MemoryPoint>, b: &Option<MemoryPoint>| {
         // One reading that is the nearest to both moments says nothing of what lies between them.
         let two = a.as_ref().zip(b.as_ref()).filter(|(a, b)| a.ts != b.ts);
-        two.map(|(a, b)| memory_series::less(&a.figures, &b.figures))
+        two.map(|(a, b)| memory_figures::less(&a.figures, &b.figures))
     };
     let before = after_load.clone().or_else(|| baseline.clone());
-    let primary = memory_series::primary(&highest).map(str::to_owned);
+    let primary = memory_figures::primary(&highest).map(str::to_owned);
     let memory = JoinedMemory {
         delta_load: less(&after_load, &baseline),
         delta_generation: less(&Some(after.clone()), &before),

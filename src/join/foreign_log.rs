@@ -5,7 +5,7 @@ use crate::record;
 
 /// What a stream that begins with this line is, where it is a log that power-sample reads; `None` for records, and for
 /// anything else.
-pub fn foreign(first: &str) -> Option<&'static str> {
+pub fn foreign_log(first: &str) -> Option<&'static str> {
     let line = first.trim();
     if line.starts_with('{') {
         let untyped = record::head(line).is_ok_and(|(kind, _)| kind.is_none());
@@ -45,7 +45,7 @@ mod tests {
             ("nonsense", None),
             ("", None),
         ] {
-            assert_eq!(foreign(line), expect, "{line}");
+            assert_eq!(foreign_log(line), expect, "{line}");
         }
     }
 }

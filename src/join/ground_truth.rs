@@ -1,6 +1,6 @@
 //! llm-sim's log of what it wrote: the truth that a measurement is held against.
 
-use super::input::Asked;
+use super::input::ResultView;
 use super::time_axis::LONGEST;
 use crate::clock::micros;
 use crate::record::GroundTruth;
@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 /// What the server did with one request: a line of `llm-sim --ground-truth`.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Written {
+pub struct GroundTruthRecord {
     /// The client's name for the request: its `x-request-id`.
     pub request: Option<String>,
     /// When the request arrived: Unix seconds.
@@ -24,19 +24,19 @@ pub struct Written {
     /// Per chunk: when it was written, how late, and how many tokens it held.
     pub chunks: Option<Vec<(f64, f64, u64)>>,
     /// How late chunks were written after their deadlines.
-    pub lateness_seconds: Option<Late>,
+    pub lateness_seconds: Option<Lateness>,
 }
 
 /// How late chunks were written after their deadlines, in seconds.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub struct Late {
+pub struct Lateness {
     /// On average.
     pub mean: f64,
     /// At the worst.
     pub max: f64,
 }
 
-impl Written {
+impl GroundTruthRecord {
     /// Reads a line of the log; `None` for a line that is something else.
     ///
     /// # Errors
@@ -71,11 +71,12 @@ impl Written {
     }
 
     /// What was measured, held against it.
-    pub fn judge(&self, asked: &Asked) -> GroundTruth {
+    pub fn compare_with(&self, asked: &ResultView) -> GroundTruth {
         // Adding zero turns a negative zero into one that people read as nothing.
         let error = |measured: Option<f64>, truth: Option<f64>| measured.zip(truth).map(|(m, t)| micros(m - t) + 0.0);
         let gap_p99 = self.gap_p99().map(micros);
-        let late = |of: fn(Late) -> f64| self.lateness_seconds.map(of).filter(|late| (0.0..=LONGEST).contains(late));
+        let late =
+            |of: fn(Lateness) -> f64| self.lateness_seconds.map(of).filter(|late| (0.0..=LONGEST).contains(late));
         GroundTruth {
             ttft_seconds: self.ttft_seconds,
             gap_seconds: self.gap_seconds,
@@ -93,13 +94,13 @@ impl Written {
 
 /// What servers did with requests that are not joined yet, by the client's name; of several tries, the last.
 #[derive(Debug, Default)]
-pub struct Writs {
-    by_request: HashMap<String, (f64, Written)>,
+pub struct GroundTruthLog {
+    by_request: HashMap<String, (f64, GroundTruthRecord)>,
 }
 
-impl Writs {
+impl GroundTruthLog {
     /// Takes a line that arrived at `at` on the axis.
-    pub fn add(&mut self, at: f64, written: Written) {
+    pub fn add(&mut self, at: f64, written: GroundTruthRecord) {
         let Some(request) = written.request.clone() else { return };
         match self.by_request.get(&request) {
             Some((have, _)) if *have > at => {}
@@ -115,7 +116,7 @@ impl Writs {
     }
 
     /// Takes out what is known of a request.
-    pub fn take(&mut self, request: &str) -> Option<Written> {
+    pub fn take(&mut self, request: &str) -> Option<GroundTruthRecord> {
         self.by_request.remove(request).map(|(_, written)| written)
     }
 
@@ -135,10 +136,11 @@ mod tests {
     #[test]
     fn the_error_is_what_was_measured_less_what_was_done() {
         let line = r#"{"type":"ground_truth","v":1,"request":"r-1","number":1,"arrival_ts":100.0,"ttft_seconds":0.2,"gap_seconds":0.02,"end_seconds":0.5,"lateness_seconds":{"mean":0.001,"max":0.004},"chunks":[[1.0,0.0,1],[1.02,0.0,1],[1.04,0.0,1]]}"#;
-        let written = Written::read(line).unwrap().unwrap();
+        let written = GroundTruthRecord::read(line).unwrap().unwrap();
         assert_eq!(written.end_ts(), 100.5);
-        let asked = Asked { ttft: Some(0.203), gap: Some(0.0205), gap_p99: None, end: None, ..Asked::default() };
-        let truth = written.judge(&asked);
+        let asked =
+            ResultView { ttft: Some(0.203), gap: Some(0.0205), gap_p99: None, end: None, ..ResultView::default() };
+        let truth = written.compare_with(&asked);
         assert_eq!(truth.ttft_error_seconds, Some(0.003));
         assert_eq!(truth.gap_error_seconds, Some(0.0005));
         assert_eq!(truth.gap_p99_seconds, Some(0.02));
@@ -149,7 +151,10 @@ mod tests {
     #[test]
     fn what_is_no_length_of_time_is_no_truth() {
         let line = r#"{"type":"ground_truth","v":1,"arrival_ts":1.0,"ttft_seconds":-1,"gap_seconds":1e308,"end_seconds":0.5,"chunks":[[-1e308,0,1],[1e308,0,1],[1e308,0,1]]}"#;
-        let truth = Written::read(line).unwrap().unwrap().judge(&Asked { end: Some(0.75), ..Asked::default() });
+        let truth = GroundTruthRecord::read(line)
+            .unwrap()
+            .unwrap()
+            .compare_with(&ResultView { end: Some(0.75), ..ResultView::default() });
         let expect = GroundTruth {
             end_seconds: Some(0.5),
             end_error_seconds: Some(0.25),
@@ -161,15 +166,15 @@ mod tests {
 
     #[test]
     fn other_records_are_nobodys_truth_and_a_broken_one_is_an_error() {
-        assert!(Written::read(r#"{"type":"model","id":"x"}"#).unwrap().is_none());
-        assert!(Written::read(r#"{"type":"ground_truth","arrival_ts":"x"}"#).is_err());
-        assert!(Written::read("x").is_err());
+        assert!(GroundTruthRecord::read(r#"{"type":"model","id":"x"}"#).unwrap().is_none());
+        assert!(GroundTruthRecord::read(r#"{"type":"ground_truth","arrival_ts":"x"}"#).is_err());
+        assert!(GroundTruthRecord::read("x").is_err());
     }
 
     #[test]
     fn of_several_tries_the_last_counts() {
-        let mut writs = Writs::default();
-        let written = |at: f64| Written {
+        let mut writs = GroundTruthLog::default();
+        let written = |at: f64| GroundTruthRecord {
             request: Some("r-1".into()),
             arrival_ts: at,
             ttft_seconds: None,

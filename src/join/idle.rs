@@ -3,8 +3,8 @@
 use super::energy::round;
 use super::meters::Meters;
 use super::power_series::EDGE;
-use super::sample::{Sample, Sampling};
-use super::time_axis::Stamped;
+use super::sample::{Sample, SampleParser};
+use super::time_axis::ClockStamp;
 use crate::record::{Idle, Record, SamplerEvent};
 use crate::stats;
 use std::collections::VecDeque;
@@ -30,19 +30,19 @@ pub enum IdleFrom {
     /// The baseline marks of the latest load, else the gaps without requests so far.
     Auto,
     /// Known.
-    Level(Level),
+    IdlePower(IdlePower),
 }
 
 /// An idle power, and how it is known.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Level {
+pub struct IdlePower {
     /// Watts of the total.
     pub watts: f64,
     /// How it is known.
     pub idle: Idle,
 }
 
-impl Level {
+impl IdlePower {
     /// As the user gives it, in watts.
     pub fn given(watts: f64) -> Self {
         Self { watts, idle: Idle { source: Some("given".to_owned()), ..Idle::default() } }
@@ -81,13 +81,13 @@ impl Level {
 }
 
 /// The idle power that a recording of an idle machine tells: the median of the readings of its total.
-pub fn idle_of(records: impl IntoIterator<Item = Record>) -> Option<Level> {
-    let (mut meters, mut sampling) = (Meters::new(1), Sampling::default());
+pub fn idle_of(records: impl IntoIterator<Item = Record>) -> Option<IdlePower> {
+    let (mut meters, mut sampling) = (Meters::new(1), SampleParser::default());
     let (mut first, mut last) = (f64::INFINITY, f64::NEG_INFINITY);
     for sample in records.into_iter().filter_map(|record| sampling.sample(record)) {
         match sample {
             Sample::Sampler(sampler) if sampler.event == SamplerEvent::Start => meters.sampler(0, &sampler),
-            Sample::Power(power) if (Stamped { ts: power.ts, mono: None, boot: None }).sane() => {
+            Sample::Power(power) if (ClockStamp { ts: power.ts, mono: None, boot: None }).sane() => {
                 // One recording has one clock; the wall will do. What is left out is left out.
                 meters.add(0, power.ts, &power).ok();
                 (first, last) = (first.min(power.ts - power.window_seconds.unwrap_or(0.0)), last.max(power.ts));
@@ -95,16 +95,16 @@ pub fn idle_of(records: impl IntoIterator<Item = Record>) -> Option<Level> {
             _ => {}
         }
     }
-    Level::of(&meters.idle_readings(first - EDGE, last + EDGE), "file")
+    IdlePower::of(&meters.idle_readings(first - EDGE, last + EDGE), "file")
 }
 
 /// The latest readings of the gaps between requests.
 #[derive(Debug, Default)]
-pub struct Gaps {
+pub struct IdleGaps {
     readings: VecDeque<(f64, f64)>,
 }
 
-impl Gaps {
+impl IdleGaps {
     /// More readings: watts, and the length in seconds.
     pub fn add(&mut self, readings: Vec<(f64, f64)>) {
         self.readings.extend(readings);
@@ -114,9 +114,9 @@ impl Gaps {
     }
 
     /// What they say.
-    pub fn level(&self) -> Option<Level> {
+    pub fn level(&self) -> Option<IdlePower> {
         let readings: Vec<_> = self.readings.iter().copied().collect();
-        Level::of(&readings, "gaps")
+        IdlePower::of(&readings, "gaps")
     }
 }
 
@@ -137,11 +137,11 @@ mod tests {
             (vec![4.0, 4.0, 4.0, 4.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0], 2.0, Some((6.0, 20.0, vec!["idle_unsteady"]))),
         ] {
             let readings: Vec<_> = watts.iter().map(|&watts| (watts, seconds)).collect();
-            let level = Level::of(&readings, "gaps");
+            let level = IdlePower::of(&readings, "gaps");
             let got = level.map(|level| (level.watts, level.idle.seconds.unwrap(), level.warnings()));
             assert_eq!(got, expect, "{watts:?}");
         }
-        assert!(Level::given(3.0).warnings().is_empty());
+        assert!(IdlePower::given(3.0).warnings().is_empty());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How many requests were in flight at every moment, and what part of the power each may claim.
 
 use super::power_series::{EDGE, Piece};
-use super::queue_search::seek;
+use super::queue_search::count_before;
 use std::collections::VecDeque;
 
 /// What a request may claim of the power while it runs.
@@ -10,14 +10,14 @@ pub enum Claim {
     /// An equal part with everyone in flight.
     Time,
     /// A part by tokens, where anyone emits; an equal part where nobody does.
-    Tokens(Option<Flow>),
+    Tokens(Option<TokenFlow>),
     /// All of it.
     Whole,
 }
 
 /// Tokens that come at an even pace.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Flow {
+pub struct TokenFlow {
     /// From, in seconds on the axis.
     pub from: f64,
     /// To.
@@ -37,18 +37,18 @@ struct Step {
 
 /// The steps of what is in flight, as far back as they are needed.
 #[derive(Debug, Default)]
-pub struct Flights {
+pub struct InFlight {
     steps: VecDeque<Step>,
 }
 
-impl Flights {
+impl InFlight {
     /// A request is sent, or, with −1, has ended.
     pub fn fly(&mut self, at: f64, count: i64) {
         self.change(at, count, 0, 0.0);
     }
 
     /// Tokens flow.
-    pub fn flow(&mut self, flow: Flow) {
+    pub fn flow(&mut self, flow: TokenFlow) {
         self.change(flow.from, 0, 1, flow.rate);
         self.change(flow.to, 0, -1, -flow.rate);
     }
@@ -89,7 +89,7 @@ impl Flights {
             }
         };
         let mut at = from;
-        let begin = seek(&self.steps, |step| step.at <= from).saturating_sub(1);
+        let begin = count_before(&self.steps, |step| step.at <= from).saturating_sub(1);
         let mut step = Step { at: from, flying: 1, emitting: 0, rate: 0.0 };
         for i in begin..=self.steps.len() {
             let next = self.steps.get(i);
@@ -113,7 +113,7 @@ impl Flights {
     /// The stretches of `from` to `to`, and whether anyone was in flight in each.
     pub fn stretches(&self, from: f64, to: f64) -> Vec<(f64, f64, bool)> {
         let mut stretches: Vec<(f64, f64, bool)> = Vec::new();
-        let begin = seek(&self.steps, |step| step.at <= from);
+        let begin = count_before(&self.steps, |step| step.at <= from);
         let mut busy = begin.checked_sub(1).is_some_and(|i| self.steps[i].flying > 0);
         let mut at = from;
         for step in self.steps.range(begin..) {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 /// What a line of results says to the join.
 #[derive(Debug)]
-pub enum Heard {
+pub enum InputRecord {
     /// A run begins.
     Run {
         /// The run's id.
@@ -23,9 +23,9 @@ pub enum Heard {
     /// A model was loaded, or failed to be.
     Load(Box<Load>),
     /// A request was sent.
-    Start(Start),
+    Start(RequestStart),
     /// A request ended.
-    Result(Box<Asked>),
+    Result(Box<ResultView>),
     /// A record of a newer contract, with its `v`.
     Newer(u64),
     /// A summary of an earlier join, which this one replaces.
@@ -36,7 +36,7 @@ pub enum Heard {
 
 /// A request was sent.
 #[derive(Debug, Deserialize)]
-pub struct Start {
+pub struct RequestStart {
     /// The run's id.
     pub run: Option<String>,
     /// The request's number in its run.
@@ -49,7 +49,7 @@ pub struct Start {
 
 /// What the join needs of a result.
 #[derive(Debug, Default)]
-pub struct Asked {
+pub struct ResultView {
     /// The run's id.
     pub run: Option<String>,
     /// The request's number in its run.
@@ -166,37 +166,37 @@ struct WireTokens {
 ///
 /// # Errors
 /// When it is no JSON object, or says a type that the join reads and does not keep that type's shape.
-pub fn hear(line: &str) -> Result<Heard, serde_json::Error> {
+pub fn parse(line: &str) -> Result<InputRecord, serde_json::Error> {
     if !line.trim_start().starts_with('{') {
         // A list would be taken for the fields of a record in their order.
         return Err(serde::de::Error::custom("not a JSON object"));
     }
     let (kind, v) = record::head(line)?;
     if let Some(v) = v.filter(|&v| v > record::V) {
-        return Ok(Heard::Newer(v));
+        return Ok(InputRecord::Newer(v));
     }
-    let unread = |heard: Heard| record::is_json(line).map(|()| heard);
+    let unread = |heard: InputRecord| record::is_json(line).map(|()| heard);
     match kind.as_deref() {
         Some("run") => {
             let WireRun { run, boot, started_ts } = serde_json::from_str(line)?;
-            Ok(Heard::Run { run, boot, started_ts })
+            Ok(InputRecord::Run { run, boot, started_ts })
         }
-        Some("load") => serde_json::from_str(line).map(Heard::Load),
-        Some("start") => serde_json::from_str(line).map(Heard::Start),
+        Some("load") => serde_json::from_str(line).map(InputRecord::Load),
+        Some("start") => serde_json::from_str(line).map(InputRecord::Start),
         Some("result") => asked(line),
-        Some("prompt") => serde_json::from_str(line).map(|WirePrompt { .. }| Heard::Prompt),
-        Some("join_summary") => unread(Heard::Summary),
-        _ => unread(Heard::Other),
+        Some("prompt") => serde_json::from_str(line).map(|WirePrompt { .. }| InputRecord::Prompt),
+        Some("join_summary") => unread(InputRecord::Summary),
+        _ => unread(InputRecord::Other),
     }
 }
 
-fn asked(line: &str) -> Result<Heard, serde_json::Error> {
+fn asked(line: &str) -> Result<InputRecord, serde_json::Error> {
     let wire: Wire = serde_json::from_str(line)?;
     let timing = wire.timing_seconds.unwrap_or_default();
     let tokens = wire.tokens.as_ref();
     // A length is a length: a negative one is no measurement, nor is one of a lifetime.
     let length = |seconds: Option<f64>| seconds.filter(|seconds| (0.0..=LONGEST).contains(seconds));
-    Ok(Heard::Result(Box::new(Asked {
+    Ok(InputRecord::Result(Box::new(ResultView {
         run: wire.run.map(Cow::into_owned),
         id: wire.id,
         model: wire.model.into_owned(),
@@ -267,11 +267,11 @@ mod tests {
             ("[]", "error"),
             ("{}", "other"),
         ] {
-            let got = match hear(line) {
-                Ok(Heard::Result(_)) => "result",
-                Ok(Heard::Start(_)) => "start",
-                Ok(Heard::Newer(2)) => "newer",
-                Ok(Heard::Other) => "other",
+            let got = match parse(line) {
+                Ok(InputRecord::Result(_)) => "result",
+                Ok(InputRecord::Start(_)) => "start",
+                Ok(InputRecord::Newer(2)) => "newer",
+                Ok(InputRecord::Other) => "other",
                 Ok(_) => "another",
                 Err(_) => "error",
             };
@@ -283,15 +283,15 @@ mod tests {
     fn fields_of_an_earlier_join_are_found() {
         for field in ["power", "power_reason", "memory", "memory_reason", "ground_truth", "other"] {
             let line = format!(r#"{{"type":"result","v":1,"model":"m","{field}":null}}"#);
-            let Ok(Heard::Result(asked)) = hear(&line) else { panic!("{line}") };
+            let Ok(InputRecord::Result(asked)) = parse(&line) else { panic!("{line}") };
             assert_eq!(asked.enriched, field != "other", "{field}");
         }
     }
 
     #[test]
     fn the_end_is_the_last_stamp_or_else_the_generation_time() {
-        let end = |line: &str| match hear(line) {
-            Ok(Heard::Result(asked)) => asked.end,
+        let end = |line: &str| match parse(line) {
+            Ok(InputRecord::Result(asked)) => asked.end,
             other => panic!("{other:?}"),
         };
         assert_eq!(end(r#"{"type":"result","v":1,"model":"m","timing_seconds":{"end":2.5}}"#), Some(2.5));

@@ -1,14 +1,14 @@
 //! What comes in, put in its place on the axis.
 
 use super::attribute::Loading;
-use super::in_flight::Flow;
-use super::input::{Asked, Heard, Start};
+use super::in_flight::TokenFlow;
+use super::input::{InputRecord, RequestStart, ResultView};
 use super::joiner::{DISORDER, Joiner, Span, Waiting};
-use super::output::Kind;
+use super::output::LineKind;
 use super::sample::Sample;
 use super::sample_stream::Role;
 use super::settings::Attribution;
-use super::time_axis::{Stamped, Steps};
+use super::time_axis::{ClockStamp, StepDetector};
 use crate::clock::micros;
 use crate::record::{Load, SamplerEvent};
 use std::collections::HashMap;
@@ -18,26 +18,26 @@ const SPARE: usize = 1 << 16;
 
 impl Joiner {
     /// Takes a line of results.
-    pub fn line(&mut self, line: String, heard: Heard, now: f64) {
+    pub fn line(&mut self, line: String, heard: InputRecord, now: f64) {
         let waiting = match heard {
-            Heard::Start(start) => return self.start(start),
-            Heard::Run { run, boot, started_ts } => {
+            InputRecord::Start(start) => return self.start(start),
+            InputRecord::Run { run, boot, started_ts } => {
                 self.totals.run(&run);
                 self.abandon(&run, started_ts);
                 let former = std::mem::replace(&mut self.run, run);
                 let boot = std::mem::replace(&mut self.boot, boot);
                 self.boots.insert(former, boot);
-                Waiting::Line(Kind::Other, line)
+                Waiting::Line(LineKind::Other, line)
             }
-            Heard::Load(load) => match self.load(&load) {
+            InputRecord::Load(load) => match self.load(&load) {
                 Some(loading) => Waiting::Load(line, loading),
-                None => Waiting::Line(Kind::Other, line),
+                None => Waiting::Line(LineKind::Other, line),
             },
-            Heard::Result(asked) => self.result(line, asked),
-            Heard::Prompt => Waiting::Line(Kind::Prompt, line),
+            InputRecord::Result(asked) => self.result(line, asked),
+            InputRecord::Prompt => Waiting::Line(LineKind::Prompt, line),
             // A summary of what this join replaces would be wrong after it.
-            Heard::Summary if !self.sources.is_empty() => return,
-            Heard::Newer(_) | Heard::Other | Heard::Summary => Waiting::Line(Kind::Other, line),
+            InputRecord::Summary if !self.sources.is_empty() => return,
+            InputRecord::Newer(_) | InputRecord::Other | InputRecord::Summary => Waiting::Line(LineKind::Other, line),
         };
         self.queue.push_back((now, waiting));
     }
@@ -46,11 +46,11 @@ impl Joiner {
     fn place(&mut self, run: &str, ts: f64, mono: Option<f64>) -> Option<(f64, bool)> {
         let boot = if run == self.run { &self.boot } else { self.boots.get(run).unwrap_or(&None) };
         let boot = boot.as_deref();
-        let stamp = Stamped { ts, mono, boot };
+        let stamp = ClockStamp { ts, mono, boot };
         stamp.sane().then(|| (self.axis.place(stamp), mono.is_some() && boot.is_some()))
     }
 
-    fn start(&mut self, start: Start) {
+    fn start(&mut self, start: RequestStart) {
         let run = start.run.unwrap_or_else(|| self.run.clone());
         let Some((at, _)) = self.place(&run, start.start_ts, start.start_mono) else { return };
         self.flights.fly(at, 1);
@@ -123,7 +123,7 @@ impl Joiner {
         Some(Loading { key, span: Span { from, to, mono }, baseline, since })
     }
 
-    fn result(&mut self, line: String, asked: Box<Asked>) -> Waiting {
+    fn result(&mut self, line: String, asked: Box<ResultView>) -> Waiting {
         let run = asked.run.clone().unwrap_or_else(|| self.run.clone());
         let key = (run, asked.id);
         let started = self.open.remove(&key).or_else(|| self.resume(&key));
@@ -163,10 +163,10 @@ impl Joiner {
         let boot = if run == self.run { &self.boot } else { self.boots.get(&run).unwrap_or(&None) };
         let boot = boot.as_deref();
         if self.wall.0.as_deref() != boot {
-            self.wall = (boot.map(str::to_owned), Steps::default());
+            self.wall = (boot.map(str::to_owned), StepDetector::default());
         }
         let stamp = asked.start_ts.filter(|_| boot.is_some());
-        if let Some(step) = stamp.and_then(|ts| self.wall.1.see(ts, asked.start_mono)) {
+        if let Some(step) = stamp.and_then(|ts| self.wall.1.observe(ts, asked.start_mono)) {
             self.note(format!("the wall clock stepped by {step:.3} s during run {run}"));
         }
         Waiting::Result(line, asked, span)
@@ -195,7 +195,7 @@ impl Joiner {
                 self.held.add(index, at, &memory);
                 self.sources[source].read("", at, now);
             }
-            (Sample::Truth(written), _) => {
+            (Sample::GroundTruth(written), _) => {
                 let Some((at, _)) = self.place("", written.arrival_ts, None) else { return };
                 let end = at + (written.end_ts() - written.arrival_ts);
                 // The log is written in the order of ends, but for the time that threads take to get there.
@@ -209,7 +209,7 @@ impl Joiner {
             match role {
                 Role::Power => self.meters.cap(index, SPARE),
                 Role::Memory => self.held.cap(index, SPARE),
-                Role::Truth => {}
+                Role::GroundTruth => {}
             }
         }
     }
@@ -217,10 +217,10 @@ impl Joiner {
     fn stamp(&mut self, source: usize, ts: f64, mono: Option<f64>) -> Option<f64> {
         let offset = self.settings.offsets.get(source).copied().unwrap_or(0.0);
         let from = &mut self.sources[source];
-        let stamp = Stamped { ts, mono, boot: from.boot.as_deref() };
+        let stamp = ClockStamp { ts, mono, boot: from.boot.as_deref() };
         let at = stamp.sane().then(|| micros(self.axis.place(stamp) + offset))?;
         from.mono = mono.is_some() && from.boot.is_some();
-        let stepped = from.steps.see(ts, mono).filter(|_| !std::mem::replace(&mut from.stepped, true));
+        let stepped = from.steps.observe(ts, mono).filter(|_| !std::mem::replace(&mut from.stepped, true));
         if let Some(step) = stepped {
             self.note(format!("the wall clock stepped by {step:.3} s while it was sampled"));
         }
@@ -229,11 +229,11 @@ impl Joiner {
 }
 
 /// The tokens of a request, spread evenly from its first to its last; from its start to its end where it does not say.
-pub(super) fn flow(asked: &Asked, span: Span) -> Option<Flow> {
+pub(super) fn flow(asked: &ResultView, span: Span) -> Option<TokenFlow> {
     let tokens = asked.output.filter(|&tokens| tokens > 0)? as f64;
     let (from, to) = match (asked.first_token, asked.last_token) {
         (Some(first), Some(last)) if last > first => (micros(span.from + first), micros(span.from + last).min(span.to)),
         _ => (span.from, span.to),
     };
-    (to > from).then(|| Flow { from, to, rate: tokens / (to - from) })
+    (to > from).then(|| TokenFlow { from, to, rate: tokens / (to - from) })
 }

@@ -4,22 +4,22 @@
 //! What it holds is bounded by the requests in flight and the readings of the longest of them: what no request can need
 //! any more is forgotten at once. Results without `start` records are the exception, and it says so.
 
-use super::active_starts::Moments;
+use super::active_starts::ActiveStarts;
 use super::attribute::{self, Loaded, Loading};
-use super::ground_truth::Writs;
-use super::idle::{IdleFrom, Level};
-use super::in_flight::{Claim, Flights};
-use super::input::Asked;
+use super::ground_truth::GroundTruthLog;
+use super::idle::{IdleFrom, IdlePower};
+use super::in_flight::{Claim, InFlight};
+use super::input::ResultView;
 use super::intake::flow;
-use super::memory_series::Held;
+use super::memory_series::MemorySeries;
 use super::meters::Meters;
-use super::output::Patch;
-use super::output::{Emission, Kind};
-use super::run_energy::Ledger;
-use super::run_summary::Totals;
-use super::sample_stream::{Role, Source};
+use super::output::LinePatch;
+use super::output::{LineKind, OutputLine};
+use super::run_energy::RunEnergy;
+use super::run_summary::ResultTotals;
+use super::sample_stream::{Role, SampleStream};
 use super::settings::{Attribution, Settings};
-use super::time_axis::{Axis, Steps};
+use super::time_axis::{StepDetector, TimeAxis};
 use crate::record;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -39,9 +39,9 @@ const TRIES: f64 = 0.1;
 /// Something that goes out when its time has come.
 #[derive(Debug)]
 pub(super) enum Waiting {
-    Line(Kind, String),
+    Line(LineKind, String),
     Load(String, Loading),
-    Result(String, Box<Asked>, Option<Span>),
+    Result(String, Box<ResultView>, Option<Span>),
 }
 
 /// When a request ran, on the axis.
@@ -56,26 +56,26 @@ pub(super) struct Span {
 #[derive(Debug)]
 pub struct Joiner {
     pub(super) settings: Settings,
-    pub(super) axis: Axis,
-    pub(super) sources: Vec<Source>,
+    pub(super) axis: TimeAxis,
+    pub(super) sources: Vec<SampleStream>,
     pub(super) meters: Meters,
-    pub(super) held: Held,
-    pub(super) flights: Flights,
+    pub(super) held: MemorySeries,
+    pub(super) flights: InFlight,
     pub(super) loaded: HashMap<String, HashMap<String, Rc<Loaded>>>,
-    pub(super) ledger: Ledger,
-    pub(super) totals: Totals,
-    pub(super) writs: Writs,
+    pub(super) ledger: RunEnergy,
+    pub(super) totals: ResultTotals,
+    pub(super) writs: GroundTruthLog,
     /// The idle power by the latest load's baseline.
-    pub(super) baseline: Option<Level>,
+    pub(super) baseline: Option<IdlePower>,
     pub(super) queue: VecDeque<(f64, Waiting)>,
     /// What is in flight, by run and number: since when.
     pub(super) open: HashMap<(String, u64), f64>,
     /// What was in flight when another run began: since when, and until when it is counted.
     pub(super) abandoned: HashMap<(String, u64), (f64, f64)>,
     /// The beginnings of everything whose readings are still needed.
-    pub(super) needed: Moments,
+    pub(super) needed: ActiveStarts,
     /// The beginnings of what is in flight.
-    pub(super) flying: Moments,
+    pub(super) flying: ActiveStarts,
     /// The boots of the runs before this one.
     pub(super) boots: HashMap<String, Option<String>>,
     /// The run whose head came last, and its boot.
@@ -84,7 +84,7 @@ pub struct Joiner {
     pub(super) boot: Option<String>,
     pub(super) last_event: f64,
     /// Notices steps of the wall clock, of one boot at a time.
-    pub(super) wall: (Option<String>, Steps),
+    pub(super) wall: (Option<String>, StepDetector),
     /// Whether results come without starts, and so wait for the end of the input.
     pub(super) buffering: bool,
     /// Whether something went out that readings were awaited for.
@@ -104,32 +104,32 @@ impl Joiner {
             .map(|&(role, grows)| {
                 let count = counts.entry(role as u8).or_insert(0);
                 *count += 1;
-                Source::new(role, *count - 1, grows, now)
+                SampleStream::new(role, *count - 1, grows, now)
             })
             .collect::<Vec<_>>();
         let of = |role: Role| sources.iter().filter(|source| source.role == role).count();
         Self {
             settings,
-            axis: Axis::default(),
+            axis: TimeAxis::default(),
             meters: Meters::new(of(Role::Power)),
-            held: Held::new(of(Role::Memory)),
+            held: MemorySeries::new(of(Role::Memory)),
             sources,
-            flights: Flights::default(),
+            flights: InFlight::default(),
             loaded: HashMap::new(),
-            ledger: Ledger::default(),
-            totals: Totals::default(),
-            writs: Writs::default(),
+            ledger: RunEnergy::default(),
+            totals: ResultTotals::default(),
+            writs: GroundTruthLog::default(),
             baseline: None,
             queue: VecDeque::new(),
             open: HashMap::new(),
             abandoned: HashMap::new(),
-            needed: Moments::default(),
-            flying: Moments::default(),
+            needed: ActiveStarts::default(),
+            flying: ActiveStarts::default(),
             boots: HashMap::new(),
             run: String::new(),
             boot: None,
             last_event: f64::NEG_INFINITY,
-            wall: (None, Steps::default()),
+            wall: (None, StepDetector::default()),
             buffering: false,
             awaited: false,
             input_ended: false,
@@ -184,11 +184,11 @@ impl Joiner {
     fn told(&self, source: usize) -> bool {
         let Some((_, Waiting::Result(_, asked, Some(span)))) = self.queue.front() else { return false };
         let told = |name: &str| self.writs.arrival(name).is_some_and(|at| at >= span.from - TRIES);
-        self.sources[source].role == Role::Truth && told(&self.request_name(asked))
+        self.sources[source].role == Role::GroundTruth && told(&self.request_name(asked))
     }
 
     /// The name under which a request was sent.
-    pub(super) fn request_name(&self, asked: &Asked) -> String {
+    pub(super) fn request_name(&self, asked: &ResultView) -> String {
         format!("{}-{}", self.run_of(asked), asked.id)
     }
 
@@ -261,30 +261,30 @@ impl Joiner {
     ///
     /// # Errors
     /// When a record cannot be written as JSON.
-    pub fn next(&mut self, now: f64) -> Result<Result<Emission, f64>, serde_json::Error> {
+    pub fn next(&mut self, now: f64) -> Result<Result<OutputLine, f64>, serde_json::Error> {
         if self.input_ended && self.queue.is_empty() && !self.finished() {
             self.summarised = true;
             let line = record::line(&self.summary())?;
-            return Ok(Ok(Emission { kind: Kind::Summary, line }));
+            return Ok(Ok(OutputLine { kind: LineKind::Summary, line }));
         }
         if let Err(due) = self.ready(now) {
             return Ok(Err(due));
         }
         let Some((_, waiting)) = self.queue.pop_front() else { return Ok(Err(f64::INFINITY)) };
         Ok(Ok(match waiting {
-            Waiting::Line(kind, line) => Emission { kind, line },
+            Waiting::Line(kind, line) => OutputLine { kind, line },
             Waiting::Load(line, loading) => {
                 self.awaited = true;
                 let loaded = attribute::load(self, &loading);
                 self.totals.load(&loaded);
                 if let (IdleFrom::Auto, Some((from, to))) = (&self.settings.idle, loading.baseline) {
                     self.baseline =
-                        Level::of(&self.meters.idle_readings(from, to), "baseline").or(self.baseline.take());
+                        IdlePower::of(&self.meters.idle_readings(from, to), "baseline").or(self.baseline.take());
                 }
                 let (run, model) = loading.key;
                 self.loaded.entry(run).or_default().insert(model, Rc::new(loaded));
                 self.release(loading.since);
-                Emission { kind: Kind::Other, line }
+                OutputLine { kind: LineKind::Other, line }
             }
             Waiting::Result(mut line, asked, span) => {
                 if !self.sources.is_empty() {
@@ -292,7 +292,7 @@ impl Joiner {
                         // The gaps up to here are known now, and with them the idle power.
                         self.account();
                     }
-                    let mut patch = Patch::new(&line, asked.enriched)?;
+                    let mut patch = LinePatch::new(&line, asked.enriched)?;
                     attribute::result(self, &asked, span, &mut patch)?;
                     line = patch.line()?;
                 }
@@ -300,7 +300,7 @@ impl Joiner {
                     self.awaited = true;
                     self.release(span.from);
                 }
-                Emission { kind: Kind::Result, line }
+                OutputLine { kind: LineKind::Result, line }
             }
         }))
     }
@@ -324,16 +324,16 @@ impl Joiner {
     }
 
     /// The idle power, as far as it is known now.
-    pub(super) fn idle(&self) -> Option<Level> {
+    pub(super) fn idle(&self) -> Option<IdlePower> {
         match &self.settings.idle {
             IdleFrom::Nowhere => None,
-            IdleFrom::Level(level) => Some(level.clone()),
+            IdleFrom::IdlePower(level) => Some(level.clone()),
             IdleFrom::Auto => self.baseline.clone().or_else(|| self.ledger.gaps.level()),
         }
     }
 
     /// The claim of a request on the power while it ran.
-    pub(super) fn claim(&self, asked: &Asked, span: Span) -> Claim {
+    pub(super) fn claim(&self, asked: &ResultView, span: Span) -> Claim {
         match self.settings.attribution {
             Attribution::Time => Claim::Time,
             Attribution::Tokens => Claim::Tokens(flow(asked, span)),
@@ -342,12 +342,12 @@ impl Joiner {
     }
 
     /// The run that a result is of.
-    pub(super) fn run_of<'a>(&'a self, asked: &'a Asked) -> &'a str {
+    pub(super) fn run_of<'a>(&'a self, asked: &'a ResultView) -> &'a str {
         asked.run.as_deref().unwrap_or(&self.run)
     }
 
     /// The boot that the stamps of a result are of.
-    pub(super) fn boot_of(&self, asked: &Asked) -> Option<&str> {
+    pub(super) fn boot_of(&self, asked: &ResultView) -> Option<&str> {
         let run = self.run_of(asked);
         if run == self.run { self.boot.as_deref() } else { self.boots.get(run)?.as_deref() }
     }

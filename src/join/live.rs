@@ -6,9 +6,9 @@
 
 mod growing_file;
 
-use super::input::Heard;
+use super::input::InputRecord;
 use super::joiner::Joiner;
-use super::output::Emission;
+use super::output::OutputLine;
 use super::sample::Sample;
 use super::sample_stream::Role;
 use crate::clock;
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-pub use growing_file::{Ends, Tail};
+pub use growing_file::{EndSignal, GrowingFile};
 
 /// How many records of the past are read ahead, per input; those that are at hand with the last of them on top.
 const AHEAD: usize = 512;
@@ -36,25 +36,25 @@ const PRESENT: f64 = 10.0;
 pub type NextSamples = Box<dyn FnMut(&mut Vec<Sample>) -> anyhow::Result<bool> + Send>;
 
 /// The same of lines of results.
-pub type NextLines = Box<dyn FnMut(&mut Vec<(String, Heard)>) -> anyhow::Result<bool> + Send>;
+pub type NextLines = Box<dyn FnMut(&mut Vec<(String, InputRecord)>) -> anyhow::Result<bool> + Send>;
 
 /// A stream of samples.
-pub struct Feed {
+pub struct SampleInput {
     role: Role,
     grows: bool,
-    read: Box<dyn FnOnce(Catch) -> anyhow::Result<NextSamples> + Send>,
+    read: Box<dyn FnOnce(OnCaughtUp) -> anyhow::Result<NextSamples> + Send>,
 }
 
 /// Told when a file has been read to its present end, and how long ago it was last written to.
-pub type Catch = Box<dyn FnMut(Duration) + Send>;
+pub type OnCaughtUp = Box<dyn FnMut(Duration) + Send>;
 
-impl Feed {
+impl SampleInput {
     /// A stream of samples that `read` opens, on a thread of its own, since opening a FIFO waits for its writer. It is
     /// handed what to call when a file that `grows` has been read to its present end.
     pub fn new(
         role: Role,
         grows: bool,
-        read: impl FnOnce(Catch) -> anyhow::Result<NextSamples> + Send + 'static,
+        read: impl FnOnce(OnCaughtUp) -> anyhow::Result<NextSamples> + Send + 'static,
     ) -> Self {
         Self { role, grows, read: Box::new(read) }
     }
@@ -66,7 +66,7 @@ impl Feed {
 }
 
 #[derive(Default)]
-struct Lane {
+struct SampleQueue {
     records: VecDeque<Sample>,
     present: bool,
     caught_up: Option<(f64, f64)>,
@@ -74,11 +74,11 @@ struct Lane {
 }
 
 #[derive(Default)]
-struct Inbox {
-    lines: VecDeque<(String, Heard)>,
+struct QueueState {
+    lines: VecDeque<(String, InputRecord)>,
     bytes: usize,
     lines_ended: bool,
-    lanes: Vec<Lane>,
+    lanes: Vec<SampleQueue>,
     failed: Option<anyhow::Error>,
     /// The core waits for something to come.
     idle: bool,
@@ -89,18 +89,18 @@ struct Inbox {
 }
 
 #[derive(Default)]
-struct Hub {
-    inbox: Mutex<Inbox>,
+struct Queues {
+    inbox: Mutex<QueueState>,
     came: Condvar,
     taken: Condvar,
 }
 
-impl Hub {
-    fn lock(&self) -> MutexGuard<'_, Inbox> {
+impl Queues {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         locked(&self.inbox)
     }
 
-    fn tell(&self, inbox: &mut Inbox) {
+    fn tell(&self, inbox: &mut QueueState) {
         if std::mem::take(&mut inbox.idle) {
             self.came.notify_one();
         }
@@ -109,9 +109,9 @@ impl Hub {
     /// Waits while `full`; `false` when nobody listens any more.
     fn room<'a>(
         &'a self,
-        mut inbox: MutexGuard<'a, Inbox>,
-        full: impl Fn(&Inbox) -> bool,
-    ) -> Option<MutexGuard<'a, Inbox>> {
+        mut inbox: MutexGuard<'a, QueueState>,
+        full: impl Fn(&QueueState) -> bool,
+    ) -> Option<MutexGuard<'a, QueueState>> {
         while full(&inbox) && !inbox.done {
             inbox.waiting += 1;
             inbox = regardless(self.taken.wait(inbox));
@@ -126,16 +126,16 @@ impl Hub {
 ///
 /// # Errors
 /// When an input fails, or `out` does.
-pub fn drive(
+pub fn run_live(
     core: &mut Joiner,
     lines: NextLines,
-    feeds: Vec<Feed>,
+    feeds: Vec<SampleInput>,
     stop: &Arc<AtomicBool>,
-    out: &mut dyn FnMut(Option<&Emission>) -> anyhow::Result<()>,
+    out: &mut dyn FnMut(Option<&OutputLine>) -> anyhow::Result<()>,
     say: &dyn Fn(&str),
 ) -> anyhow::Result<()> {
-    let hub = Arc::new(Hub::default());
-    hub.lock().lanes = feeds.iter().map(|_| Lane::default()).collect();
+    let hub = Arc::new(Queues::default());
+    hub.lock().lanes = feeds.iter().map(|_| SampleQueue::default()).collect();
     for (i, feed) in feeds.into_iter().enumerate() {
         let hub = Arc::clone(&hub);
         std::thread::spawn(move || sample(&hub, i, feed));
@@ -151,13 +151,13 @@ pub fn drive(
 
 fn work(
     core: &mut Joiner,
-    hub: &Hub,
+    hub: &Queues,
     stop: &AtomicBool,
-    out: &mut dyn FnMut(Option<&Emission>) -> anyhow::Result<()>,
+    out: &mut dyn FnMut(Option<&OutputLine>) -> anyhow::Result<()>,
     say: &dyn Fn(&str),
 ) -> anyhow::Result<()> {
     loop {
-        // Asked often: a signal sets it without waking anyone.
+        // ResultView often: a signal sets it without waking anyone.
         if stop.load(Ordering::Relaxed) {
             hub.lock().lines_ended = true;
         }
@@ -173,11 +173,11 @@ fn work(
         if core.finished() {
             return Ok(());
         }
-        if took == Took::Lines {
+        if took == Progress::Lines {
             continue;
         }
         out(None)?;
-        if took == Took::Samples {
+        if took == Progress::Samples {
             continue;
         }
         let mut inbox = hub.lock();
@@ -189,8 +189,8 @@ fn work(
     }
 }
 
-fn nothing_new(core: &Joiner, inbox: &Inbox) -> bool {
-    let lane = |(i, lane): (usize, &Lane)| {
+fn nothing_new(core: &Joiner, inbox: &QueueState) -> bool {
+    let lane = |(i, lane): (usize, &SampleQueue)| {
         if lane.records.is_empty() { lane.caught_up.is_none() && !lane.ended } else { !lane.present && !core.wants(i) }
     };
     let ended = inbox.lines_ended && inbox.lines.is_empty() && !core.input_has_ended();
@@ -199,14 +199,14 @@ fn nothing_new(core: &Joiner, inbox: &Inbox) -> bool {
 
 /// What has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Took {
+enum Progress {
     Nothing,
     Samples,
     Lines,
 }
 
 /// Hands the core what has come and is of use, and says what it was.
-fn take(core: &mut Joiner, hub: &Hub) -> anyhow::Result<Took> {
+fn take(core: &mut Joiner, hub: &Queues) -> anyhow::Result<Progress> {
     let mut inbox = hub.lock();
     if let Some(why) = inbox.failed.take() {
         return Err(why);
@@ -232,10 +232,10 @@ fn take(core: &mut Joiner, hub: &Hub) -> anyhow::Result<Took> {
     if waiting {
         hub.taken.notify_all();
     }
-    let mut took = if lines.is_empty() { Took::Nothing } else { Took::Lines };
+    let mut took = if lines.is_empty() { Progress::Nothing } else { Progress::Lines };
     for (i, records, caught_up, ended) in lanes {
-        if took == Took::Nothing && (!records.is_empty() || caught_up.is_some() || ended) {
-            took = Took::Samples;
+        if took == Progress::Nothing && (!records.is_empty() || caught_up.is_some() || ended) {
+            took = Progress::Samples;
         }
         records.into_iter().for_each(|record| core.sample(i, record, now));
         if let Some((quiet, at)) = caught_up {
@@ -250,12 +250,12 @@ fn take(core: &mut Joiner, hub: &Hub) -> anyhow::Result<Took> {
     }
     if ended && !core.input_has_ended() {
         core.input_ended();
-        took = Took::Lines;
+        took = Progress::Lines;
     }
     Ok(took)
 }
 
-fn read(hub: &Hub, mut lines: NextLines) {
+fn read(hub: &Queues, mut lines: NextLines) {
     let mut batch = Vec::new();
     loop {
         let next = lines(&mut batch);
@@ -280,7 +280,7 @@ fn read(hub: &Hub, mut lines: NextLines) {
     }
 }
 
-fn sample(hub: &Arc<Hub>, i: usize, feed: Feed) {
+fn sample(hub: &Arc<Queues>, i: usize, feed: SampleInput) {
     let grows = feed.grows;
     let told = Arc::clone(hub);
     let catch = Box::new(move |quiet: Duration| {
@@ -329,7 +329,7 @@ fn is_present(sample: &Sample) -> bool {
         Sample::Power(power) => power.ts,
         Sample::Memory(memory) => memory.ts,
         Sample::Sampler(sampler) => sampler.ts.unwrap_or(f64::NEG_INFINITY),
-        Sample::Truth(written) => written.end_ts(),
+        Sample::GroundTruth(written) => written.end_ts(),
     };
     (ts - clock::wall()).abs() <= PRESENT
 }

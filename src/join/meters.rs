@@ -5,7 +5,7 @@
 //! several, or none, it is the largest that contains the others.
 
 use super::domains::largest;
-use super::power_series::{Estimate, Piece, Reading, Series};
+use super::power_series::{Estimate, Piece, PowerReading, PowerSeries};
 use super::sample::{METERS, Meter, PowerSample};
 use crate::record::{PowerKind, Sampler};
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ struct Channel {
     stream: usize,
     meter: String,
     domain: String,
-    series: Series,
+    series: PowerSeries,
 }
 
 /// What a stream says of itself.
@@ -48,7 +48,7 @@ pub struct Meters {
 
 /// What was drawn in some pieces of time.
 #[derive(Debug, Clone)]
-pub struct Drawn<'a> {
+pub struct PowerEstimate<'a> {
     /// The total; `None` where a part of it was not covered, or where it cannot be true.
     pub total: Option<Estimate>,
     /// Every domain that was covered, by name.
@@ -116,7 +116,7 @@ impl Meters {
     }
 
     /// Puts a reading of a domain into its series.
-    fn reading(&mut self, stream: usize, meter: &Arc<Meter>, domain: usize, mut reading: Reading) {
+    fn reading(&mut self, stream: usize, meter: &Arc<Meter>, domain: usize, mut reading: PowerReading) {
         let index = self.channel(stream, meter, domain);
         let channel = &mut self.channels[index];
         let fresh = &mut self.streams[stream].fresh;
@@ -143,7 +143,7 @@ impl Meters {
             })
         });
         *known.insert(found.unwrap_or_else(|| {
-            let mut series = Series::new(meter.kind);
+            let mut series = PowerSeries::new(meter.kind);
             series.promise(from.interval);
             self.channels.push(Channel { stream, meter: meter.source.clone(), domain: name.clone(), series });
             self.channels.len() - 1
@@ -220,8 +220,8 @@ impl Meters {
     }
 
     /// What every domain drew in `pieces`.
-    pub fn drawn(&self, pieces: &[Piece]) -> Drawn<'_> {
-        let mut drawn = Drawn {
+    pub fn drawn(&self, pieces: &[Piece]) -> PowerEstimate<'_> {
+        let mut drawn = PowerEstimate {
             total: None,
             domains: Vec::with_capacity(self.domains.len()),
             meters: Vec::with_capacity(1),

@@ -1,7 +1,7 @@
 //! What each request drew and held: energy, attribution and memory windows, pure over two streams.
 //!
 //! [`Joiner`] takes lines of results and readings of samplers as values and hands out lines: it knows no thread and no
-//! clock, so that every rule of it can be tested with numbers. [`drive`] is the thin part that does know them: a thread
+//! clock, so that every rule of it can be tested with numbers. [`run_live`] is the thin part that does know them: a thread
 //! per input, a queue that holds back what is not needed yet, and a wait that always ends. Nothing here measures, and
 //! nothing is extrapolated: where no reading covers a request, the answer is null and says why.
 
@@ -17,6 +17,7 @@ mod input;
 mod intake;
 mod joiner;
 mod live;
+mod memory_figures;
 mod memory_series;
 mod meters;
 mod output;
@@ -29,14 +30,14 @@ mod sample_stream;
 mod settings;
 mod time_axis;
 
-pub use foreign_log::foreign;
-pub use ground_truth::Written;
-pub use idle::{IdleFrom, Level, idle_of};
-pub use input::{Heard, hear};
+pub use foreign_log::foreign_log;
+pub use ground_truth::GroundTruthRecord;
+pub use idle::{IdleFrom, IdlePower, idle_of};
+pub use input::{InputRecord, parse};
 pub use joiner::Joiner;
-pub use live::{Catch, Ends, Feed, NextLines, NextSamples, Tail, drive, now};
-pub use output::{Emission, Kind};
-pub use power_series::{Piece, Reading, Series};
-pub use sample::{Sample, Sampling};
+pub use live::{EndSignal, GrowingFile, NextLines, NextSamples, OnCaughtUp, SampleInput, now, run_live};
+pub use output::{LineKind, OutputLine};
+pub use power_series::{Piece, PowerReading, PowerSeries};
+pub use sample::{Sample, SampleParser};
 pub use sample_stream::Role;
-pub use settings::{Attribution, Rates, Settings};
+pub use settings::{Attribution, EnergyRates, Settings};

@@ -5,16 +5,16 @@ use serde::Serialize;
 
 /// A line that goes out.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Emission {
+pub struct OutputLine {
     /// What it is.
-    pub kind: Kind,
+    pub kind: LineKind,
     /// The line, without its newline.
     pub line: String,
 }
 
 /// What goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum LineKind {
     /// A result, joined.
     Result,
     /// A prompt, as it came.
@@ -30,14 +30,14 @@ const ROOM: usize = 2048;
 
 /// A line whose fields are being set: in the place of the old values where it has some of them, else at its end.
 #[derive(Debug)]
-pub enum Patch {
+pub enum LinePatch {
     /// The line without its last brace.
     Open(Vec<u8>),
     /// Its fields one by one.
     Fields(Object),
 }
 
-impl Patch {
+impl LinePatch {
     /// A line that was read as a result. `has_some` says whether it has fields of the names that will be set.
     ///
     /// # Errors
@@ -47,9 +47,9 @@ impl Patch {
             Some(open) if !has_some => {
                 let mut bytes = Vec::with_capacity(open.len() + ROOM);
                 bytes.extend_from_slice(open.as_bytes());
-                Ok(Patch::Open(bytes))
+                Ok(LinePatch::Open(bytes))
             }
-            _ => Object::parse(line).map(Patch::Fields),
+            _ => Object::parse(line).map(LinePatch::Fields),
         }
     }
 
@@ -60,13 +60,13 @@ impl Patch {
     pub fn set<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), serde_json::Error> {
         match self {
             // A result has a model, so a comma is due.
-            Patch::Open(bytes) => {
+            LinePatch::Open(bytes) => {
                 bytes.extend_from_slice(b",\"");
                 bytes.extend_from_slice(key.as_bytes());
                 bytes.extend_from_slice(b"\":");
                 serde_json::to_writer(bytes, value)
             }
-            Patch::Fields(object) => object.set(key, value),
+            LinePatch::Fields(object) => object.set(key, value),
         }
     }
 
@@ -76,11 +76,11 @@ impl Patch {
     /// Never for an object that was read; the signature is serde's.
     pub fn line(self) -> Result<String, serde_json::Error> {
         match self {
-            Patch::Open(mut bytes) => {
+            LinePatch::Open(mut bytes) => {
                 bytes.push(b'}');
                 String::from_utf8(bytes).map_err(serde::ser::Error::custom)
             }
-            Patch::Fields(object) => object.line(),
+            LinePatch::Fields(object) => object.line(),
         }
     }
 }
@@ -96,11 +96,11 @@ mod tests {
             (r#"{"power":0,"a":1}"#, true, r#"{"power":1,"a":1,"memory":"x"}"#),
             (r#"{"a":1} "#, false, r#"{"a":1,"power":1,"memory":"x"}"#),
         ] {
-            let mut patch = Patch::new(line, has_some).unwrap();
+            let mut patch = LinePatch::new(line, has_some).unwrap();
             patch.set("power", &1).unwrap();
             patch.set("memory", "x").unwrap();
             assert_eq!(patch.line().unwrap(), expect);
         }
-        assert_eq!(Patch::new("{\"a\": 1}", false).unwrap().line().unwrap(), "{\"a\": 1}");
+        assert_eq!(LinePatch::new("{\"a\": 1}", false).unwrap().line().unwrap(), "{\"a\": 1}");
     }
 }

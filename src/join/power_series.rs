@@ -5,7 +5,7 @@
 //! are never stretched beyond their readings. Sources: the clip rules of docs/joining.md; left rectangles, and
 //! trapezoids over means, are wrong for all three kinds.
 
-use super::queue_search::seek;
+use super::queue_search::count_before;
 use crate::record::PowerKind;
 use std::collections::VecDeque;
 
@@ -21,7 +21,7 @@ const HOLE: f64 = 3.0;
 
 /// One reading of one domain.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reading {
+pub struct PowerReading {
     /// The end of the window, or the moment, in seconds on the axis.
     pub at: f64,
     /// The length of the window, in seconds.
@@ -97,7 +97,7 @@ impl Estimate {
 
 /// A stretch of time whose energy is known.
 #[derive(Debug, Clone, Copy)]
-struct Stretch {
+struct Segment {
     from: f64,
     to: f64,
     joules: f64,
@@ -109,7 +109,7 @@ struct Stretch {
     ramp: bool,
 }
 
-impl Stretch {
+impl Segment {
     /// Joules from `a` to `b`, both inside.
     fn energy(&self, a: f64, b: f64) -> f64 {
         if !self.ramp {
@@ -122,14 +122,14 @@ impl Stretch {
 
 /// The readings of one domain of one meter, in order of time, as far back as they are needed.
 #[derive(Debug)]
-pub struct Series {
+pub struct PowerSeries {
     kind: PowerKind,
-    readings: VecDeque<Reading>,
+    readings: VecDeque<PowerReading>,
     /// The time between readings that the sampler promised: beyond [`HOLE`] of them, instants are not connected.
     interval: Option<f64>,
 }
 
-impl Series {
+impl PowerSeries {
     /// A series without readings.
     pub fn new(kind: PowerKind) -> Self {
         Self { kind, readings: VecDeque::new(), interval: None }
@@ -146,7 +146,7 @@ impl Series {
     }
 
     /// Puts a reading in its place. One that is there already changes nothing.
-    pub fn add(&mut self, reading: Reading) {
+    pub fn add(&mut self, reading: PowerReading) {
         let mut at = self.readings.len();
         while at > 0 && self.readings[at - 1].at > reading.at + EDGE {
             at -= 1;
@@ -178,11 +178,11 @@ impl Series {
 
     /// The latest end of a reading at or before `at`.
     pub fn edge(&self, at: f64) -> Option<f64> {
-        let after = seek(&self.readings, |reading| reading.at <= at);
+        let after = count_before(&self.readings, |reading| reading.at <= at);
         after.checked_sub(1).map(|i| self.readings[i].at)
     }
 
-    fn stretch(&self, i: usize) -> Option<Stretch> {
+    fn stretch(&self, i: usize) -> Option<Segment> {
         let now = self.readings[i];
         let before = i.checked_sub(1).map(|i| self.readings[i]);
         match self.kind {
@@ -200,13 +200,13 @@ impl Series {
                 } else {
                     (raw, now.value, now.value)
                 };
-                Some(Stretch { from, to: now.at, joules, least, most: now.value, ends: (watts, watts), ramp: false })
+                Some(Segment { from, to: now.at, joules, least, most: now.value, ends: (watts, watts), ramp: false })
             }
             PowerKind::Counter => {
                 let before = before.filter(|before| !now.fresh && now.value >= before.value)?;
                 let joules = now.value - before.value;
                 let watts = now.watts.unwrap_or(joules / (now.at - before.at));
-                Some(Stretch {
+                Some(Segment {
                     from: before.at,
                     to: now.at,
                     joules,
@@ -220,7 +220,7 @@ impl Series {
                 let hole = self.interval.map_or(f64::INFINITY, |interval| interval * HOLE);
                 let before = before.filter(|before| !now.fresh && now.at - before.at <= hole)?;
                 let joules = (before.value + now.value) / 2.0 * (now.at - before.at);
-                Some(Stretch {
+                Some(Segment {
                     from: before.at,
                     to: now.at,
                     joules,
@@ -238,7 +238,7 @@ impl Series {
         let (a, b) = (pieces.first()?.from, pieces.last()?.to);
         let mut sum = Estimate::NOTHING;
         let mut first = 0;
-        let begin = seek(&self.readings, |reading| reading.at <= a);
+        let begin = count_before(&self.readings, |reading| reading.at <= a);
         for i in begin..self.readings.len() {
             let Some(stretch) = self.stretch(i) else { continue };
             if stretch.from >= b {
@@ -304,8 +304,8 @@ impl Series {
 
     /// The mean watts and the lengths of the stretches that lie wholly between `from` and `to`.
     pub fn inside(&self, from: f64, to: f64) -> Vec<(f64, f64)> {
-        let begin = seek(&self.readings, |reading| reading.at <= from);
-        let end = seek(&self.readings, |reading| reading.at <= to + EDGE);
+        let begin = count_before(&self.readings, |reading| reading.at <= from);
+        let end = count_before(&self.readings, |reading| reading.at <= to + EDGE);
         (begin..end)
             .filter_map(|i| self.stretch(i))
             .filter(|stretch| stretch.from >= from - EDGE && stretch.to > stretch.from)

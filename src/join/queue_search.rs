@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 /// How many items of the front are `before` what is sought: all of those, and none behind them, must be.
-pub fn seek<T>(items: &VecDeque<T>, before: impl Fn(&T) -> bool) -> usize {
+pub fn count_before<T>(items: &VecDeque<T>, before: impl Fn(&T) -> bool) -> usize {
     let (mut low, mut leap) = (0, 1);
     while leap <= items.len() && before(&items[leap - 1]) {
         low = leap;
@@ -27,7 +27,7 @@ mod tests {
         for length in 0..70_usize {
             let items: VecDeque<usize> = (0..length).collect();
             for place in 0..=length {
-                assert_eq!(seek(&items, |&item| item < place), place, "of {length}");
+                assert_eq!(count_before(&items, |&item| item < place), place, "of {length}");
             }
         }
     }

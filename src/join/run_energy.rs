@@ -3,8 +3,8 @@
 //! It is kept piece by piece, up to where nothing can change any more, so that readings need not be kept. Every moment
 //! counts once, however many requests shared it.
 
-use super::idle::Gaps;
-use super::in_flight::Flights;
+use super::idle::IdleGaps;
+use super::in_flight::InFlight;
 use super::meters::Meters;
 use super::power_series::{Estimate, Piece};
 
@@ -16,7 +16,7 @@ const LOST: f64 = 60.0;
 
 /// What was drawn over some stretches.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Sum {
+pub struct EnergyTotal {
     /// Joules.
     pub energy: f64,
     /// At least.
@@ -37,7 +37,7 @@ pub struct Sum {
     pub max: f64,
 }
 
-impl Sum {
+impl EnergyTotal {
     fn add(&mut self, seconds: f64, estimate: Option<Estimate>) {
         self.seconds += seconds;
         let Some(estimate) = estimate else { return };
@@ -71,15 +71,15 @@ impl Sum {
 
 /// The account so far.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub struct RunEnergy {
     /// While anyone was in flight.
-    pub busy: Sum,
+    pub busy: EnergyTotal,
     /// While nobody was, between the first start and the last end.
-    pub between: Sum,
+    pub between: EnergyTotal,
     /// Readings of gaps, for the idle power.
-    pub gaps: Gaps,
+    pub gaps: IdleGaps,
     /// When models were being loaded.
-    pub loads: Flights,
+    pub loads: InFlight,
     /// The first start.
     pub begun: Option<f64>,
     cursor: Option<f64>,
@@ -87,14 +87,14 @@ pub struct Ledger {
     quiet: Option<f64>,
 }
 
-impl Ledger {
+impl RunEnergy {
     /// To where the account is kept.
     pub fn cursor(&self) -> Option<f64> {
         self.cursor
     }
 
     /// Goes on to the last reading before `until`, or, when it is the end, to `until`.
-    pub fn account(&mut self, until: f64, end: bool, meters: &Meters, flights: &Flights) {
+    pub fn account(&mut self, until: f64, end: bool, meters: &Meters, flights: &InFlight) {
         let Some(from) = self.cursor.or_else(|| self.first(meters)) else { return };
         self.cursor = Some(from);
         // Only ever to an edge, so that no reading is counted in two parts.

@@ -2,9 +2,9 @@
 
 use super::attribute::Loaded;
 use super::energy::{self, round};
-use super::input::Asked;
+use super::input::ResultView;
 use super::joiner::Joiner;
-use super::memory_series;
+use super::memory_figures;
 use super::meters::stuck;
 use super::sample_stream::Role;
 use crate::clock::micros;
@@ -15,7 +15,7 @@ const NAMED: usize = 1000;
 
 /// What adds up over results.
 #[derive(Debug, Default)]
-pub struct Totals {
+pub struct ResultTotals {
     runs: Vec<String>,
     results: u64,
     input: Option<u64>,
@@ -42,7 +42,7 @@ fn more(sum: &mut Option<f64>, part: Option<f64>) {
     };
 }
 
-impl Totals {
+impl ResultTotals {
     /// A run begins.
     pub fn run(&mut self, run: &str) {
         if self.runs.len() < NAMED && !self.runs.iter().any(|have| have == run) {
@@ -51,14 +51,14 @@ impl Totals {
     }
 
     /// A result goes out.
-    pub fn result(&mut self, asked: &Asked) {
+    pub fn result(&mut self, asked: &ResultView) {
         self.results += 1;
         count(&mut self.input, asked.input);
         count(&mut self.output, asked.output);
     }
 
     /// Its energy, in joules.
-    pub fn energy(&mut self, joules: Option<f64>, asked: &Asked) {
+    pub fn energy(&mut self, joules: Option<f64>, asked: &ResultView) {
         more(&mut self.attributed, joules);
         count(&mut self.powered_input, asked.input);
         count(&mut self.powered_output, asked.output);
@@ -67,7 +67,7 @@ impl Totals {
     /// The highest memory while it ran.
     pub fn memory(&mut self, highest: &MemoryFigures) {
         self.highest =
-            Some(self.highest.as_ref().map_or_else(|| highest.clone(), |h| memory_series::higher(h, highest)));
+            Some(self.highest.as_ref().map_or_else(|| highest.clone(), |h| memory_figures::higher(h, highest)));
     }
 
     /// A load goes out.
@@ -96,9 +96,9 @@ impl Joiner {
         let power = of(Role::Power).next().map(|_| self.run_power());
         let memory = of(Role::Memory).next().map(|_| {
             self.totals.highest.clone().map(|high_water| {
-                let primary = memory_series::primary(&high_water);
+                let primary = memory_figures::primary(&high_water);
                 RunMemory {
-                    peak_bytes: primary.and_then(|name| memory_series::figure(&high_water, name)),
+                    peak_bytes: primary.and_then(|name| memory_figures::figure(&high_water, name)),
                     primary: primary.map(str::to_owned),
                     high_water,
                 }
@@ -114,7 +114,7 @@ impl Joiner {
             busy_seconds: of(Role::Power).next().and(span).map(|_| micros(self.ledger.busy.seconds)),
             input_tokens: self.totals.input,
             output_tokens: self.totals.output,
-            ground_truths: of(Role::Truth).next().map(|_| self.totals.ground_truths),
+            ground_truths: of(Role::GroundTruth).next().map(|_| self.totals.ground_truths),
             warnings: self.warnings(),
             power,
             memory,

@@ -2,9 +2,9 @@
 //! core has neither names to compare nor maps to take apart.
 
 use super::domains::never_zero;
-use super::ground_truth::Written;
-use super::memory_series::Figures;
-use super::power_series::Reading;
+use super::ground_truth::GroundTruthRecord;
+use super::memory_figures::{self, Figures};
+use super::power_series::PowerReading;
 use super::time_axis::LONGEST;
 use crate::record::{Memory, Power, PowerKind, Record, Sampler};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub enum Sample {
     /// A sampler begins or ends.
     Sampler(Box<Sampler>),
     /// What llm-sim did with a request.
-    Truth(Box<Written>),
+    GroundTruth(Box<GroundTruthRecord>),
 }
 
 /// A meter, and what it reads: the same in nearly all readings of a stream.
@@ -72,11 +72,11 @@ pub struct MemorySample {
 
 /// Makes samples of the records of one stream.
 #[derive(Debug, Default)]
-pub struct Sampling {
+pub struct SampleParser {
     meters: Vec<Arc<Meter>>,
 }
 
-impl Sampling {
+impl SampleParser {
     /// What a record says to the join; `None` where it says nothing.
     pub fn sample(&mut self, record: Record) -> Option<Sample> {
         match record {
@@ -129,7 +129,7 @@ impl PowerSample {
     ///
     /// # Errors
     /// When it is left out and nobody would expect it to be: what it is.
-    pub fn reading(&self, domain: usize, at: f64, interval: Option<f64>) -> Result<Option<Reading>, &'static str> {
+    pub fn reading(&self, domain: usize, at: f64, interval: Option<f64>) -> Result<Option<PowerReading>, &'static str> {
         let (watts, joules) = self.values[domain];
         if self.meter.kind == PowerKind::Counter {
             let Some(joules) = joules else { return Ok(None) };
@@ -137,7 +137,7 @@ impl PowerSample {
                 return Err("joules below 0 or beyond 1e18");
             }
             let watts = watts.filter(|watts| sane(*watts));
-            return Ok(Some(Reading { at, span: 0.0, value: joules, watts, fresh: false }));
+            return Ok(Some(PowerReading { at, span: 0.0, value: joules, watts, fresh: false }));
         }
         let span = self.window_seconds.or(interval).filter(|&span| span > 0.0 && span <= LONGEST);
         let mean =
@@ -149,7 +149,7 @@ impl PowerSample {
         if !sane(watts) {
             return Err("watts below 0 or beyond 1e9");
         }
-        let mut reading = Reading { at, span: 0.0, value: watts, watts: Some(watts), fresh: false };
+        let mut reading = PowerReading { at, span: 0.0, value: watts, watts: Some(watts), fresh: false };
         if self.meter.kind == PowerKind::Window {
             let Some(span) = span else { return Err("windows of no known length") };
             (reading.span, reading.value) = (span, joules.unwrap_or(watts * span));
@@ -163,7 +163,7 @@ impl PowerSample {
 
 impl MemorySample {
     fn new(memory: &Memory) -> Self {
-        Self { ts: memory.ts, mono: memory.mono, figures: super::memory_series::read(memory) }
+        Self { ts: memory.ts, mono: memory.mono, figures: memory_figures::from_record(memory) }
     }
 }
 
@@ -179,7 +179,7 @@ mod tests {
     use serde_json::json;
 
     fn power(
-        sampling: &mut Sampling,
+        sampling: &mut SampleParser,
         source: &str,
         watts: serde_json::Value,
         joules: serde_json::Value,
@@ -203,7 +203,7 @@ mod tests {
                 vec![(None, Some(3.0)), (Some(1.0), Some(4.0)), (None, None), (Some(2.0), None)],
             ),
         ] {
-            let power = power(&mut Sampling::default(), "m", watts, joules);
+            let power = power(&mut SampleParser::default(), "m", watts, joules);
             assert_eq!(
                 (&power.meter.domains, &power.values),
                 (&domains.into_iter().map(str::to_owned).collect(), &values)
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_meter_is_the_same_while_it_reads_the_same_and_only_so_many_are_remembered() {
-        let mut sampling = Sampling::default();
+        let mut sampling = SampleParser::default();
         let first = power(&mut sampling, "m", json!({"a": 1.0}), json!(null)).meter;
         power(&mut sampling, "n", json!({"a": 1.0}), json!(null));
         let again = power(&mut sampling, "m", json!({"a": 2.0}), json!(null)).meter;

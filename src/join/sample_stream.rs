@@ -1,7 +1,7 @@
 //! How far a sample stream has come, and how long it is worth waiting for.
 
 use super::power_series::EDGE;
-use super::time_axis::Steps;
+use super::time_axis::StepDetector;
 
 /// The interval that is assumed of a stream that has not said anything yet, in seconds.
 const UNKNOWN_INTERVAL: f64 = 1.0;
@@ -17,7 +17,7 @@ pub enum Role {
     /// `memory` records.
     Memory,
     /// llm-sim's log of what it wrote.
-    Truth,
+    GroundTruth,
 }
 
 impl Role {
@@ -26,14 +26,14 @@ impl Role {
         match self {
             Role::Power => "power records",
             Role::Memory => "memory records",
-            Role::Truth => "ground_truth records",
+            Role::GroundTruth => "ground_truth records",
         }
     }
 }
 
 /// One stream.
 #[derive(Debug)]
-pub struct Source {
+pub struct SampleStream {
     /// What it is read for.
     pub role: Role,
     /// Its number among the streams of its role.
@@ -45,7 +45,7 @@ pub struct Source {
     /// How many readings came.
     pub samples: u64,
     /// Notices steps of the wall clock.
-    pub steps: Steps,
+    pub steps: StepDetector,
     /// Whether one was noticed.
     pub stepped: bool,
     stated: Option<f64>,
@@ -61,7 +61,7 @@ pub struct Source {
     extended: f64,
 }
 
-impl Source {
+impl SampleStream {
     /// A stream that is read from `now` on. One that `grows` is a file, whose present contents are read without hurry.
     pub fn new(role: Role, index: usize, grows: bool, now: f64) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl Source {
             boot: None,
             mono: false,
             samples: 0,
-            steps: Steps::default(),
+            steps: StepDetector::default(),
             stepped: false,
             stated: None,
             observed: None,
@@ -132,7 +132,7 @@ impl Source {
     /// The time between its readings, in seconds, as its sampler or the readings say.
     pub fn interval(&self) -> Option<f64> {
         // Requests end when they end: a log of them has no interval.
-        self.stated.or(self.observed).filter(|_| self.role != Role::Truth)
+        self.stated.or(self.observed).filter(|_| self.role != Role::GroundTruth)
     }
 
     /// Whether it has come to `until`, or will never.
@@ -174,8 +174,8 @@ impl Source {
 mod tests {
     use super::*;
 
-    fn live() -> Source {
-        let mut source = Source::new(Role::Power, 0, false, 0.0);
+    fn live() -> SampleStream {
+        let mut source = SampleStream::new(Role::Power, 0, false, 0.0);
         source.starts(None, Some(0.1), 0.0);
         source
     }
@@ -203,8 +203,8 @@ mod tests {
 
     #[test]
     fn a_log_of_requests_has_no_interval_and_a_burst_makes_none() {
-        let mut log = Source::new(Role::Truth, 0, false, 0.0);
-        let mut meter = Source::new(Role::Power, 0, false, 0.0);
+        let mut log = SampleStream::new(Role::GroundTruth, 0, false, 0.0);
+        let mut meter = SampleStream::new(Role::Power, 0, false, 0.0);
         for source in [&mut log, &mut meter] {
             [1.0, 1.5, 1.501].into_iter().for_each(|at| source.read("", at, 10.0));
         }
@@ -243,11 +243,11 @@ mod tests {
 
     #[test]
     fn a_file_is_read_to_its_present_end_before_the_wait_begins() {
-        let mut source = Source::new(Role::Power, 0, true, 0.0);
+        let mut source = SampleStream::new(Role::Power, 0, true, 0.0);
         assert_eq!(source.awaited(5.0, 0.0, Some(1.0), 100.0), Some(f64::INFINITY));
         source.caught_up(0.0, 101.0);
         assert!(source.awaited(5.0, 0.0, Some(1.0), 101.0).is_some());
-        let mut old = Source::new(Role::Power, 0, true, 0.0);
+        let mut old = SampleStream::new(Role::Power, 0, true, 0.0);
         old.caught_up(3600.0, 1.0);
         assert_eq!(old.awaited(5.0, 0.0, None, 1.0), None, "an old file is not growing");
     }

@@ -30,12 +30,12 @@ pub struct Settings {
     /// Where the idle power is taken from.
     pub idle: IdleFrom,
     /// What energy costs and emits.
-    pub rates: Rates,
+    pub rates: EnergyRates,
 }
 
 /// What energy costs and emits; what is not known is not computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Rates {
+pub struct EnergyRates {
     /// Money per kilowatt-hour.
     pub price_per_kwh: Option<f64>,
     /// Grams of CO₂ equivalent per kilowatt-hour.
@@ -44,7 +44,7 @@ pub struct Rates {
     pub pue: Option<f64>,
 }
 
-impl Rates {
+impl EnergyRates {
     fn amount(&self, energy: Option<f64>, per_kwh: Option<f64>) -> Option<EnergyCost> {
         let (energy, per_kwh) = energy.zip(per_kwh)?;
         let amount = round(energy / JOULES_PER_KWH * per_kwh * self.pue.unwrap_or(1.0));

@@ -18,7 +18,7 @@ pub const LONGEST: f64 = 1e9;
 
 /// Where stamps stand on the common axis, in seconds.
 #[derive(Debug, Default)]
-pub struct Axis {
+pub struct TimeAxis {
     base: Option<f64>,
     shifts: HashMap<String, f64>,
     /// The boot that was asked for last: nearly all stamps are of one.
@@ -27,7 +27,7 @@ pub struct Axis {
 
 /// A stamp as records carry it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stamped<'a> {
+pub struct ClockStamp<'a> {
     /// Unix seconds.
     pub ts: f64,
     /// Seconds of the monotonic clock of `boot`.
@@ -36,20 +36,20 @@ pub struct Stamped<'a> {
     pub boot: Option<&'a str>,
 }
 
-impl Stamped<'_> {
+impl ClockStamp<'_> {
     /// Whether it can be a moment at all: one absurd stamp must not move what is known of all the others.
     pub fn sane(&self) -> bool {
         self.ts.abs() <= FARTHEST && self.mono.is_none_or(|mono| mono.abs() <= FARTHEST)
     }
 }
 
-impl Axis {
+impl TimeAxis {
     /// The place of a stamp, in seconds, to the microsecond: what stamps call the same moment is the same number.
-    pub fn place(&mut self, stamp: Stamped) -> f64 {
+    pub fn place(&mut self, stamp: ClockStamp) -> f64 {
         micros(self.exact(stamp))
     }
 
-    fn exact(&mut self, stamp: Stamped) -> f64 {
+    fn exact(&mut self, stamp: ClockStamp) -> f64 {
         let Some((mono, boot)) = stamp.mono.zip(stamp.boot) else {
             // Whole seconds, so that the difference is exact whichever stamp comes first.
             return stamp.ts - *self.base.get_or_insert(stamp.ts.floor());
@@ -77,13 +77,13 @@ impl Axis {
 
 /// Notices when the wall clock goes its own way.
 #[derive(Debug, Default)]
-pub struct Steps {
+pub struct StepDetector {
     last: Option<(f64, f64)>,
 }
 
-impl Steps {
+impl StepDetector {
     /// By how many seconds the wall clock has stepped since the stamp before; `None` when it did not, or nobody can know.
-    pub fn see(&mut self, ts: f64, mono: Option<f64>) -> Option<f64> {
+    pub fn observe(&mut self, ts: f64, mono: Option<f64>) -> Option<f64> {
         let mono = mono?;
         let (ts0, mono0) = self.last.replace((ts, mono))?;
         let step = (ts - ts0) - (mono - mono0);
@@ -100,20 +100,20 @@ impl Steps {
 mod tests {
     use super::*;
 
-    fn at(ts: f64, mono: Option<f64>, boot: Option<&str>) -> Stamped<'_> {
-        Stamped { ts, mono, boot }
+    fn at(ts: f64, mono: Option<f64>, boot: Option<&str>) -> ClockStamp<'_> {
+        ClockStamp { ts, mono, boot }
     }
 
     #[test]
     fn one_boot_is_placed_by_its_own_clock_even_when_the_wall_steps() {
-        let mut axis = Axis::default();
+        let mut axis = TimeAxis::default();
         assert_eq!(axis.place(at(1000.0, Some(5.0), Some("b"))), 5.0);
         assert_eq!(axis.place(at(4600.0, Some(6.5), Some("b"))), 6.5);
     }
 
     #[test]
     fn other_clocks_are_placed_by_the_wall() {
-        let mut axis = Axis::default();
+        let mut axis = TimeAxis::default();
         axis.place(at(1000.0, Some(5.0), Some("b")));
         assert_eq!(axis.place(at(1002.0, None, None)), 7.0);
         assert_eq!(axis.place(at(1003.0, Some(900.0), Some("other"))), 8.0);
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn wall_times_keep_their_microseconds() {
-        let mut axis = Axis::default();
+        let mut axis = TimeAxis::default();
         for (ts, expect) in [(1_758_184_983.637_001, 0.637_001), (1_758_184_984.637, 1.637), (1_758_184_980.0, -3.0)] {
             assert_eq!(axis.place(at(ts, None, None)), expect, "{ts}");
         }
@@ -137,8 +137,8 @@ mod tests {
             (&[(1.0, Some(1.0)), (3602.0, Some(2.0))], Some(3600.0)),
             (&[(1.0, None), (3602.0, None)], None),
         ] {
-            let mut steps = Steps::default();
-            let seen = stamps.iter().fold(None, |_, &(ts, mono)| steps.see(ts, mono));
+            let mut steps = StepDetector::default();
+            let seen = stamps.iter().fold(None, |_, &(ts, mono)| steps.observe(ts, mono));
             assert_eq!(seen, expect, "{stamps:?}");
         }
     }

@@ -1,8 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
-fn flights(of: &[(f64, f64)]) -> Flights {
-    let mut flights = Flights::default();
+fn flights(of: &[(f64, f64)]) -> InFlight {
+    let mut flights = InFlight::default();
     for &(from, to) in of {
         flights.fly(from, 1);
         flights.fly(to, -1);
@@ -33,7 +33,7 @@ fn requests_that_touch_do_not_overlap() {
 #[test]
 fn parts_by_tokens_where_anyone_emits_and_equal_parts_where_nobody_does() {
     let mut flights = flights(&[(0.0, 4.0), (0.0, 4.0)]);
-    let (one, two) = (Flow { from: 1.0, to: 3.0, rate: 30.0 }, Flow { from: 2.0, to: 4.0, rate: 10.0 });
+    let (one, two) = (TokenFlow { from: 1.0, to: 3.0, rate: 30.0 }, TokenFlow { from: 2.0, to: 4.0, rate: 10.0 });
     flights.flow(one);
     flights.flow(two);
     let of = |flow| flights.pieces(0.0, 4.0, Claim::Tokens(Some(flow))).0;
@@ -63,11 +63,11 @@ fn some() -> impl Strategy<Value = Vec<(f64, f64, u32)>> {
 proptest! {
     #[test]
     fn at_every_moment_the_shares_are_one(requests in some(), at in 0.0..28.0f64, by_tokens in any::<bool>()) {
-        let mut flights = Flights::default();
+        let mut flights = InFlight::default();
         let flow = |&(from, to, tokens): &(f64, f64, u32)| {
             (tokens > 0).then(|| {
                 let first = from + (to - from) / 3.0;
-                Flow { from: first, to, rate: f64::from(tokens) / (to - first) }
+                TokenFlow { from: first, to, rate: f64::from(tokens) / (to - first) }
             })
         };
         for request in &requests {

@@ -8,7 +8,7 @@ mod waiting;
 
 use super::*;
 use crate::join::energy::round;
-use crate::join::{Heard, Rates, Sample, Sampling, hear};
+use crate::join::{EnergyRates, InputRecord, Sample, SampleParser, parse};
 use crate::record as rec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ fn settings() -> Settings {
         wait: None,
         offsets: Vec::new(),
         idle: IdleFrom::Nowhere,
-        rates: Rates::default(),
+        rates: EnergyRates::default(),
     }
 }
 
@@ -79,12 +79,12 @@ fn told(requests: &[(f64, f64)]) -> Vec<Value> {
 
 fn hand(core: &mut Joiner, line: &Value, now: f64) {
     let text = line.to_string();
-    let heard = hear(&text).unwrap();
+    let heard = parse(&text).unwrap();
     core.line(text, heard, now);
 }
 
 fn read(core: &mut Joiner, source: usize, sample: &Value, now: f64) {
-    if let Some(sample) = Sampling::default().sample(rec::read(&sample.to_string()).unwrap()) {
+    if let Some(sample) = SampleParser::default().sample(rec::read(&sample.to_string()).unwrap()) {
         core.sample(source, sample, now);
     }
 }

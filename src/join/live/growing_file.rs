@@ -11,27 +11,27 @@ use std::time::{Duration, SystemTime};
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The reading end of a file that may grow.
-pub struct Tail {
+pub struct GrowingFile {
     file: File,
-    ends: Ends,
+    ends: EndSignal,
     at_end: Box<dyn FnMut(Duration) + Send>,
     told: bool,
 }
 
 /// Decides when a file that is read to its end is at its end.
 #[derive(Clone, Default)]
-pub struct Ends {
+pub struct EndSignal {
     finished: Arc<AtomicBool>,
     stops: Arc<Mutex<Vec<Arc<AtomicBool>>>>,
 }
 
-impl Ends {
+impl EndSignal {
     /// Says whether the file is finished, so that its present end is its end.
     pub fn finish(&self, finished: bool) {
         self.finished.store(finished, Ordering::Relaxed);
     }
 
-    /// Ends the file also when `stop` is set.
+    /// EndSignal the file also when `stop` is set.
     pub fn also(&self, stop: Arc<AtomicBool>) {
         locked(&self.stops).push(stop);
     }
@@ -42,17 +42,17 @@ impl Ends {
     }
 }
 
-impl Tail {
+impl GrowingFile {
     /// Reads `file`; at its present end, once, `at_end` is told how long ago it was last written to.
-    pub fn new(file: File, ends: Ends, at_end: impl FnMut(Duration) + Send + 'static) -> Self {
+    pub fn new(file: File, ends: EndSignal, at_end: impl FnMut(Duration) + Send + 'static) -> Self {
         Self { file, ends, at_end: Box::new(at_end), told: false }
     }
 }
 
-impl Read for Tail {
+impl Read for GrowingFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            // Asked before the read, so that what was written before the end was declared is still read.
+            // ResultView before the read, so that what was written before the end was declared is still read.
             let ended = self.ends.ended();
             let read = self.file.read(buffer)?;
             if read > 0 || ended || buffer.is_empty() {
@@ -77,9 +77,10 @@ mod tests {
     fn what_is_written_later_is_read_and_the_end_is_an_end_only_when_it_is_declared() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"one").unwrap();
-        let ends = Ends::default();
+        let ends = EndSignal::default();
         let (to, told) = std::sync::mpsc::channel();
-        let mut tail = Tail::new(File::open(file.path()).unwrap(), ends.clone(), move |quiet| to.send(quiet).unwrap());
+        let mut tail =
+            GrowingFile::new(File::open(file.path()).unwrap(), ends.clone(), move |quiet| to.send(quiet).unwrap());
         let reader = std::thread::spawn(move || {
             let mut text = String::new();
             tail.read_to_string(&mut text).unwrap();

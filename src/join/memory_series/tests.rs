@@ -1,20 +1,21 @@
 use super::*;
 use crate::join::Sample;
-use crate::join::sample::Sampling;
+use crate::join::memory_figures::{figure, less, primary};
+use crate::join::sample::SampleParser;
 use crate::record;
 use serde_json::json;
 
 fn memory(value: serde_json::Value) -> MemorySample {
     let mut line = json!({"type": "memory", "v": 1, "ts": 0.0, "seq": 1});
     line.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
-    match record::read(&line.to_string()).map(|record| Sampling::default().sample(record)) {
+    match record::read(&line.to_string()).map(|record| SampleParser::default().sample(record)) {
         Ok(Some(Sample::Memory(memory))) => memory,
         other => panic!("{other:?}"),
     }
 }
 
-fn held(readings: &[(f64, u64)]) -> Held {
-    let mut held = Held::new(1);
+fn held(readings: &[(f64, u64)]) -> MemorySeries {
+    let mut held = MemorySeries::new(1);
     for &(at, rss) in readings {
         held.add(0, at, &memory(json!({"ts": at, "rss_bytes": rss})));
     }
@@ -30,7 +31,7 @@ fn a_point_is_the_nearest_reading_and_says_how_near() {
     }
     assert_eq!(held.nearest(9.0), None, "further than three intervals, nothing was read about it");
     assert_eq!(held.nearest(-4.0), None);
-    assert_eq!(Held::new(2).nearest(1.0), None);
+    assert_eq!(MemorySeries::new(2).nearest(1.0), None);
 }
 
 #[test]
@@ -46,7 +47,7 @@ fn the_high_water_counts_what_was_read_in_between_and_next_to_both_ends() {
 
 #[test]
 fn streams_complete_each_other_and_the_first_that_has_a_figure_tells_it() {
-    let mut held = Held::new(2);
+    let mut held = MemorySeries::new(2);
     held.add(0, 1.0, &memory(json!({"rss_bytes": 10, "anon_bytes": null})));
     held.add(1, 1.0, &memory(json!({"rss_bytes": 99, "gpu": {"gpu0": {"used_bytes": 3}, "gpu1": {"used_bytes": 4}}})));
     let figures = held.nearest(1.0).unwrap().figures;
@@ -64,7 +65,7 @@ fn readings_may_come_late_and_twice() {
 #[test]
 fn a_difference_is_known_where_both_are_and_may_be_negative() {
     let (a, b) = (memory(json!({"rss_bytes": 5, "pss_bytes": 1})), memory(json!({"rss_bytes": 8})));
-    let difference = less(&write(&a.figures), &write(&b.figures));
+    let difference = less(&to_record(&a.figures), &to_record(&b.figures));
     assert_eq!((difference.rss_bytes, difference.pss_bytes), (Some(-3), None));
 }
 
@@ -82,7 +83,7 @@ fn the_primary_figure_is_what_the_platform_compares() {
         (json!({"rss_bytes": 1, "gpu": {"gpu0": {"process_bytes": 0}}}), Some("rss")),
         (json!({}), None),
     ] {
-        let figures_read = write(&memory(figures.clone()).figures);
+        let figures_read = to_record(&memory(figures.clone()).figures);
         assert_eq!(primary(&figures_read), expect, "{figures}");
         assert_eq!(primary(&figures_read).is_some_and(|name| figure(&figures_read, name).is_some()), expect.is_some());
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::join::energy::watts;
-use crate::join::sample::{Sample, Sampling};
+use crate::join::sample::{Sample, SampleParser};
 use crate::record::{self, Record, Watts};
 use serde_json::json;
 
@@ -9,7 +9,7 @@ fn power(kind: &str, source: &str, ts: f64, watts: serde_json::Value, joules: se
         "type": "power", "v": 1, "ts": ts, "seq": 1, "meter": source, "kind": kind, "window_seconds": 1.0,
         "watts": watts, "joules": joules,
     });
-    match record::read(&line.to_string()).map(|record| Sampling::default().sample(record)) {
+    match record::read(&line.to_string()).map(|record| SampleParser::default().sample(record)) {
         Ok(Some(Sample::Power(power))) => power,
         other => panic!("{other:?}"),
     }

@@ -6,12 +6,12 @@ use std::path::Path;
 /// A figure's name in a vector, and where it stands in an estimate.
 type Figure = (&'static str, fn(&Estimate) -> f64);
 
-fn series(kind: PowerKind, readings: impl IntoIterator<Item = (f64, f64, f64)>) -> Series {
-    let mut series = Series::new(kind);
+fn series(kind: PowerKind, readings: impl IntoIterator<Item = (f64, f64, f64)>) -> PowerSeries {
+    let mut series = PowerSeries::new(kind);
     for (at, span, value) in readings {
         let watts = (kind != PowerKind::Counter).then_some(value);
         let value = if kind == PowerKind::Window { value * span } else { value };
-        series.add(Reading { at, span, value, watts, fresh: false });
+        series.add(PowerReading { at, span, value, watts, fresh: false });
     }
     series
 }
@@ -97,9 +97,9 @@ fn energy_is_that_of_the_shared_vectors() {
 #[test]
 fn nothing_is_concluded_across_a_restart_or_a_hole() {
     for kind in [PowerKind::Counter, PowerKind::Instant] {
-        let mut series = Series::new(kind);
+        let mut series = PowerSeries::new(kind);
         for (at, fresh) in [(0.0, false), (1.0, false), (2.0, true), (3.0, false)] {
-            series.add(Reading { at, span: 0.0, value: 10.0 + at, watts: None, fresh });
+            series.add(PowerReading { at, span: 0.0, value: 10.0 + at, watts: None, fresh });
         }
         let covered = series.estimate(&Piece::whole(0.0, 3.0)).unwrap().covered;
         assert_eq!(covered, 2.0, "{kind:?}: from 1 to 2 the sampler was not running");
@@ -142,7 +142,7 @@ fn any_series() -> impl Strategy<Value = (PowerKind, Vec<(f64, f64, f64)>)> {
     })
 }
 
-fn energy(series: &Series, a: f64, b: f64) -> f64 {
+fn energy(series: &PowerSeries, a: f64, b: f64) -> f64 {
     series.estimate(&Piece::whole(a, b)).map_or(0.0, |estimate| estimate.energy)
 }
 

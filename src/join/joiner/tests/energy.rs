@@ -78,7 +78,7 @@ fn the_load_is_accounted_for_too() {
     ];
     let settings = Settings {
         idle: IdleFrom::Auto,
-        rates: Rates { price_per_kwh: Some(0.36), carbon_g_per_kwh: Some(360.0), pue: Some(2.0) },
+        rates: EnergyRates { price_per_kwh: Some(0.36), carbon_g_per_kwh: Some(360.0), pue: Some(2.0) },
         ..settings()
     };
     let joined = join(settings, &lines, &streams, false);

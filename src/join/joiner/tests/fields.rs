@@ -18,8 +18,8 @@ fn a_failed_request_and_one_without_time_are_told_apart() {
 fn fields_that_are_not_known_survive_byte_for_byte_and_what_an_earlier_join_measured_is_not_lost() {
     let mut core = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
     let line = r#"{"type":"result","v":1, "model":"m","power":{"old":1},"memory":null,"z":1.10,"n":123456789012345678901234567890}"#;
-    core.line(line.to_owned(), hear(line).unwrap(), 0.0);
-    core.line(r#"{"type":"join_summary","v":1}"#.to_owned(), Heard::Summary, 0.0);
+    core.line(line.to_owned(), parse(line).unwrap(), 0.0);
+    core.line(r#"{"type":"join_summary","v":1}"#.to_owned(), InputRecord::Summary, 0.0);
     core.source_ended(0);
     core.input_ended();
     let Ok(emission) = core.next(0.0).unwrap() else { panic!() };
@@ -32,10 +32,10 @@ fn fields_that_are_not_known_survive_byte_for_byte_and_what_an_earlier_join_meas
 
 #[test]
 fn truth_is_joined_by_the_name_of_the_request() {
-    let mut core = Joiner::new(settings(), &[(Role::Truth, false)], 0.0);
+    let mut core = Joiner::new(settings(), &[(Role::GroundTruth, false)], 0.0);
     let written = |request: &str, at: f64| {
         let line = json!({"type":"ground_truth", "v": 1, "request": request, "arrival_ts": T + at, "ttft_seconds": 0.2, "end_seconds": 0.9});
-        Sample::Truth(Box::new(crate::join::Written::read(&line.to_string()).unwrap().unwrap()))
+        Sample::GroundTruth(Box::new(crate::join::GroundTruthRecord::read(&line.to_string()).unwrap().unwrap()))
     };
     let mut asked = result(1, 1.0, 2.0);
     asked["ttft_seconds"] = json!(0.25);

@@ -68,7 +68,7 @@ proptest! {
         let mut core = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
         hand(&mut core, &run("b"), 0.0);
         hand(&mut core, &start(1, 1.0), 0.0);
-        core.line(line.clone(), hear(&line).unwrap(), 0.0);
+        core.line(line.clone(), parse(&line).unwrap(), 0.0);
         power("b", &[10.0; 3]).iter().for_each(|sample| read(&mut core, 0, sample, 0.0));
         prop_assert!(core.next(0.0).unwrap().is_ok(), "the run");
         let Ok(emission) = core.next(0.0).unwrap() else { panic!("nothing came out") };
@@ -150,7 +150,7 @@ proptest! {
         let settings = Settings {
             attribution: [Attribution::Time, Attribution::Tokens, Attribution::Exclusive][attribution],
             idle: IdleFrom::Auto,
-            rates: Rates { price_per_kwh: Some(1e9), carbon_g_per_kwh: Some(1e9), pue: Some(1e9) },
+            rates: EnergyRates { price_per_kwh: Some(1e9), carbon_g_per_kwh: Some(1e9), pue: Some(1e9) },
             ..settings()
         };
         let streams = [(Role::Power, samples), (Role::Memory, held)];
