@@ -4,7 +4,7 @@
 
 use criterion::{BatchSize, Criterion, Throughput};
 use llm_bench::chat::sse::{Event, Parser};
-use llm_bench::join::{Piece, PowerReading, PowerSeries, parse};
+use llm_bench::join::{PowerReading, PowerSeries, parse};
 use llm_bench::record::{self, Outcome, PowerKind, Record};
 use llm_bench::stats::{ClassCounts, Histogram, HistogramSum};
 use llm_bench::summary::{self, Collector};
@@ -92,7 +92,7 @@ fn energy(c: &mut Criterion) {
         }
         for seconds in [0.9, 30.0] {
             group.bench_function(format!("{name}, request of {seconds} s"), |b| {
-                b.iter(|| series.estimate(black_box(&Piece::whole(1800.25, 1800.25 + seconds))));
+                b.iter(|| series.estimate(black_box(1800.25), black_box(1800.25 + seconds)));
             });
         }
     }

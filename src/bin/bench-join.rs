@@ -212,7 +212,7 @@ fn offsets(args: &Args) -> anyhow::Result<Vec<f64>> {
 
 fn idle(args: &Args, reading: &Inputs) -> anyhow::Result<IdleFrom> {
     if let Some(watts) = args.idle_watts {
-        return Ok(IdleFrom::IdlePower(IdlePower::given(watts)));
+        return Ok(IdleFrom::Known(IdlePower::given(watts)));
     }
     let Some(path) = &args.idle_file else {
         return Ok(args.idle.map_or(IdleFrom::Nowhere, |Idle::Auto| IdleFrom::Auto));
@@ -227,7 +227,7 @@ fn idle(args: &Args, reading: &Inputs) -> anyhow::Result<IdleFrom> {
     }
     let level = join::idle_of(records);
     let level = level.with_context(|| format!("{}: fewer than three power readings", path.display()))?;
-    Ok(IdleFrom::IdlePower(level))
+    Ok(IdleFrom::Known(level))
 }
 
 /// How inputs are read.

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub struct ActiveStarts(BTreeMap<Moment, u64>);
 
+/// A moment in seconds, in order of time.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Moment(f64);
+pub struct Moment(pub f64);
 
 impl Eq for Moment {}
 impl PartialOrd for Moment {

@@ -2,7 +2,7 @@
 
 use super::domains::numbered;
 use super::meters::add;
-use super::power_series::Estimate;
+use super::power_segment::Estimate;
 use crate::clock::micros;
 use crate::record::{PhaseEnergy, Quality, Watts};
 
@@ -64,6 +64,35 @@ pub fn together(domains: &[(&str, Estimate)], plain: &str, stem: &str) -> Option
     let mut sum = None;
     domains.iter().filter(|(domain, _)| numbered(domain, stem)).for_each(|(_, estimate)| add(&mut sum, *estimate));
     sum.map(|estimate| watts(&estimate))
+}
+
+/// What energy comes to for each token.
+#[derive(Debug, Clone, Copy)]
+pub struct PerToken {
+    /// Joules for each output token.
+    pub joules_per_output_token: Option<f64>,
+    /// Joules for each token, input and output.
+    pub joules_per_total_token: Option<f64>,
+    /// Output tokens for each joule.
+    pub output_tokens_per_joule: Option<f64>,
+    /// Watt-hours for a thousand output tokens.
+    pub wh_per_1k_output_tokens: Option<f64>,
+}
+
+impl PerToken {
+    /// What `joules` come to for `input` and `output` tokens, as far as they are known.
+    pub fn new(joules: Option<f64>, input: Option<u64>, output: Option<u64>) -> Self {
+        let output = output.filter(|&tokens| tokens > 0).map(|tokens| tokens as f64);
+        let total = output.zip(input).map(|(output, input)| output + input as f64);
+        let per = |tokens: Option<f64>| joules.zip(tokens).map(|(joules, tokens)| joules / tokens);
+        let rate = output.zip(joules).map(|(tokens, joules)| tokens / joules);
+        Self {
+            joules_per_output_token: per(output).map(round),
+            joules_per_total_token: per(total).map(round),
+            output_tokens_per_joule: rate.filter(|rate| rate.is_finite()).map(round),
+            wh_per_1k_output_tokens: per(output).map(|joules| round(joules / 3.6)),
+        }
+    }
 }
 
 /// Ten significant digits: more than any meter has, and enough for parts to add up to their whole.

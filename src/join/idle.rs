@@ -1,8 +1,8 @@
 //! What the machine draws when nobody asks it anything.
 
 use super::energy::round;
+use super::in_flight::EDGE;
 use super::meters::Meters;
-use super::power_series::EDGE;
 use super::sample::{Sample, SampleParser};
 use super::time_axis::ClockStamp;
 use crate::record::{Idle, Record, SamplerEvent};
@@ -30,7 +30,7 @@ pub enum IdleFrom {
     /// The baseline marks of the latest load, else the gaps without requests so far.
     Auto,
     /// Known.
-    IdlePower(IdlePower),
+    Known(IdlePower),
 }
 
 /// An idle power, and how it is known.
@@ -87,7 +87,7 @@ pub fn idle_of(records: impl IntoIterator<Item = Record>) -> Option<IdlePower> {
     for sample in records.into_iter().filter_map(|record| sampling.sample(record)) {
         match sample {
             Sample::Sampler(sampler) if sampler.event == SamplerEvent::Start => meters.sampler(0, &sampler),
-            Sample::Power(power) if (ClockStamp { ts: power.ts, mono: None, boot: None }).sane() => {
+            Sample::Power(power) if (ClockStamp { ts: power.ts, mono: None, boot: None }).is_plausible() => {
                 // One recording has one clock; the wall will do. What is left out is left out.
                 meters.add(0, power.ts, &power).ok();
                 (first, last) = (first.min(power.ts - power.window_seconds.unwrap_or(0.0)), last.max(power.ts));
@@ -113,8 +113,8 @@ impl IdleGaps {
         }
     }
 
-    /// What they say.
-    pub fn level(&self) -> Option<IdlePower> {
+    /// The idle power that they tell.
+    pub fn idle(&self) -> Option<IdlePower> {
         let readings: Vec<_> = self.readings.iter().copied().collect();
         IdlePower::of(&readings, "gaps")
     }

@@ -1,18 +1,28 @@
-//! How many requests were in flight at every moment, and what part of the power each may claim.
+//! How many requests were in flight at every moment, and what part of the power a request may claim.
+//!
+//! The part is an integral of weights that are the same for all requests: 1 ÷ in flight, or 1 ÷ the tokens per second
+//! of all. It is kept as sums over ranges, so that a request costs the same however many others it ran beside.
 
-use super::power_series::{EDGE, Piece};
+use super::active_starts::Moment;
 use super::queue_search::count_before;
-use std::collections::VecDeque;
+use super::range_sums::{RangeSums, Sum};
+use clap::ValueEnum;
+use std::collections::{BTreeMap, VecDeque};
+use strum::Display;
 
-/// What a request may claim of the power while it runs.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Claim {
-    /// An equal part with everyone in flight.
+/// Edges closer than this are the same moment: the resolution of the stamps, in seconds.
+pub const EDGE: f64 = 1e-6;
+
+/// How energy is shared among requests that ran at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Display)]
+#[strum(serialize_all = "lowercase")]
+pub enum Attribution {
+    /// Equal parts of every moment.
     Time,
-    /// A part by tokens, where anyone emits; an equal part where nobody does.
-    Tokens(Option<TokenFlow>),
-    /// All of it.
-    Whole,
+    /// By the tokens that each emitted; equal parts where nobody did. Waits for all that overlapped.
+    Tokens,
+    /// Nothing is shared: only a request that ran alone has an energy.
+    Exclusive,
 }
 
 /// Tokens that come at an even pace.
@@ -26,102 +36,292 @@ pub struct TokenFlow {
     pub rate: f64,
 }
 
+/// A time in which a request may claim a part of the power.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Claim {
+    /// From, in seconds on the axis.
+    pub from: f64,
+    /// To.
+    pub to: f64,
+    /// Its tokens, where they count.
+    pub flow: Option<TokenFlow>,
+}
+
+/// A part of a claim in which tokens come at one pace.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClaimPart {
+    /// From, in seconds on the axis.
+    pub from: f64,
+    /// To.
+    pub to: f64,
+    /// Tokens per second.
+    pub rate: f64,
+}
+
+impl Claim {
+    /// Its parts, one after the other; an empty one has none.
+    pub fn parts(&self) -> impl Iterator<Item = ClaimPart> + use<> {
+        let Claim { from, to, flow } = *self;
+        let flow = flow.unwrap_or(TokenFlow { from: to, to, rate: 0.0 });
+        let (begin, end) = (flow.from.clamp(from, to), flow.to.clamp(from, to));
+        let parts = [(from, begin, 0.0), (begin, end, flow.rate), (end, to, 0.0)];
+        parts.into_iter().map(|(from, to, rate)| ClaimPart { from, to, rate }).filter(|part| part.to > part.from)
+    }
+}
+
+/// An integral of a weight over a time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share {
+    from: f64,
+    /// The weight, integrated, in seconds.
+    pub seconds: f64,
+    /// The weight times the time since the beginning, integrated: what a power that rises or falls needs.
+    pub moment: f64,
+    /// The least weight.
+    pub least: f64,
+    /// The greatest weight.
+    pub most: f64,
+}
+
+impl Share {
+    /// A weight that stays the same.
+    pub fn even(from: f64, to: f64, weight: f64) -> Self {
+        let length = to - from;
+        Self { from, seconds: weight * length, moment: weight * length * length / 2.0, least: weight, most: weight }
+    }
+
+    /// The same weights, with `rate` times those of `other` added.
+    fn plus(self, rate: f64, other: Self) -> Self {
+        Self {
+            from: self.from,
+            seconds: self.seconds + rate * other.seconds,
+            moment: self.moment + rate * other.moment,
+            least: self.least + rate * other.least,
+            // What is above 1 is rounding.
+            most: (self.most + rate * other.most).min(1.0),
+        }
+    }
+}
+
+impl Sum for Share {
+    fn then(self, later: Self) -> Self {
+        Self {
+            from: self.from,
+            seconds: self.seconds + later.seconds,
+            moment: self.moment + later.moment + (later.from - self.from) * later.seconds,
+            least: self.least.min(later.least),
+            most: self.most.max(later.most),
+        }
+    }
+}
+
+/// What requests may claim of a time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shares {
+    /// For every request that is in flight.
+    pub each: Share,
+    /// For each token per second that a request emits.
+    pub per_token: Share,
+    /// The most requests in flight.
+    most: i64,
+}
+
+impl Shares {
+    /// What a request that emits `rate` tokens per second may claim.
+    pub fn of(&self, rate: f64) -> Share {
+        self.each.plus(rate, self.per_token)
+    }
+}
+
+impl Sum for Shares {
+    fn then(self, later: Self) -> Self {
+        Self {
+            each: self.each.then(later.each),
+            per_token: self.per_token.then(later.per_token),
+            most: self.most.max(later.most),
+        }
+    }
+}
+
 /// From `at` on, until the next step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Step {
     at: f64,
-    flying: i64,
+    requests: i64,
     emitting: i64,
     rate: f64,
 }
 
+/// What changes at a step.
+#[derive(Debug, Clone, Copy, Default)]
+struct Change {
+    requests: i64,
+    emitting: i64,
+    rate: f64,
+}
+
+impl Step {
+    fn apply(&mut self, change: Change) {
+        self.requests += change.requests;
+        self.emitting += change.emitting;
+        // What is left when nothing is emitted is rounding.
+        self.rate = if self.emitting == 0 { 0.0 } else { self.rate + change.rate };
+    }
+
+    /// What requests may claim from `from` to `to`, both within the step.
+    fn shares(&self, from: f64, to: f64, attribution: Attribution) -> Shares {
+        let equal = 1.0 / self.requests.max(1) as f64;
+        let (each, per_token) = match attribution {
+            Attribution::Exclusive => (1.0, 0.0),
+            Attribution::Tokens if self.emitting > 0 && self.rate > 0.0 => (0.0, 1.0 / self.rate),
+            Attribution::Time | Attribution::Tokens => (equal, 0.0),
+        };
+        Shares {
+            each: Share::even(from, to, each),
+            per_token: Share::even(from, to, per_token),
+            // A sliver that stamps cannot resolve is no company.
+            most: if to - from > EDGE { self.requests } else { 0 },
+        }
+    }
+}
+
 /// The steps of what is in flight, as far back as they are needed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct InFlight {
+    attribution: Attribution,
+    /// Changes behind the last step.
+    pending: BTreeMap<Moment, Change>,
     steps: VecDeque<Step>,
+    /// How many steps were forgotten.
+    forgotten: usize,
+    /// What may be claimed of each step that has a next one.
+    shares: RangeSums<Shares>,
+    /// The earliest moment that has changed since that was last asked for.
+    changed: f64,
 }
 
 impl InFlight {
-    /// A request is sent, or, with −1, has ended.
-    pub fn fly(&mut self, at: f64, count: i64) {
-        self.change(at, count, 0, 0.0);
+    /// Nothing is in flight yet.
+    pub fn new(attribution: Attribution) -> Self {
+        Self {
+            attribution,
+            pending: BTreeMap::new(),
+            steps: VecDeque::new(),
+            forgotten: 0,
+            shares: RangeSums::default(),
+            changed: f64::INFINITY,
+        }
     }
 
-    /// Tokens flow.
-    pub fn flow(&mut self, flow: TokenFlow) {
-        self.change(flow.from, 0, 1, flow.rate);
-        self.change(flow.to, 0, -1, -flow.rate);
+    /// How energy is shared.
+    pub fn attribution(&self) -> Attribution {
+        self.attribution
     }
 
-    fn change(&mut self, at: f64, flying: i64, emitting: i64, rate: f64) {
-        // Nearly in order: the place is found from the end.
+    /// A request is sent.
+    pub fn add(&mut self, at: f64) {
+        self.change(at, Change { requests: 1, ..Change::default() });
+    }
+
+    /// A request has ended.
+    pub fn remove(&mut self, at: f64) {
+        self.change(at, Change { requests: -1, ..Change::default() });
+    }
+
+    /// A request emits tokens.
+    pub fn add_flow(&mut self, flow: TokenFlow) {
+        self.change(flow.from, Change { requests: 0, emitting: 1, rate: flow.rate });
+        self.change(flow.to, Change { requests: 0, emitting: -1, rate: -flow.rate });
+    }
+
+    fn change(&mut self, at: f64, change: Change) {
+        self.changed = self.changed.min(at);
+        if self.steps.back().is_none_or(|last| last.at < at) {
+            let pending = self.pending.entry(Moment(at)).or_default();
+            pending.requests += change.requests;
+            pending.emitting += change.emitting;
+            pending.rate += change.rate;
+            return;
+        }
+        // It came late: the steps behind it are few.
         let mut i = self.steps.len();
-        while i > 0 && self.steps[i - 1].at > at {
+        while i > 0 && self.steps[i - 1].at >= at {
             i -= 1;
         }
-        if i == 0 || self.steps[i - 1].at < at {
-            let before = i.checked_sub(1).map(|i| self.steps[i]);
-            let step = before.unwrap_or(Step { at, flying: 0, emitting: 0, rate: 0.0 });
+        if self.steps.get(i).is_none_or(|step| step.at > at) {
+            let before = i.checked_sub(1).map(|before| self.steps[before]);
+            let step = before.unwrap_or(Step { at, requests: 0, emitting: 0, rate: 0.0 });
             self.steps.insert(i, Step { at, ..step });
-        } else {
-            i -= 1;
         }
-        for step in self.steps.range_mut(i..) {
-            step.flying += flying;
-            step.emitting += emitting;
-            // What is left when nobody emits is rounding.
-            step.rate = if step.emitting == 0 { 0.0 } else { step.rate + rate };
+        self.steps.range_mut(i..).for_each(|step| step.apply(change));
+        self.shares.truncate((self.forgotten + i).saturating_sub(1));
+    }
+
+    /// Takes in what has changed until `until`: nothing may be asked of a later time.
+    pub fn settle(&mut self, until: f64) {
+        while let Some(entry) = self.pending.first_entry().filter(|entry| entry.key().0 <= until) {
+            let (at, change) = entry.remove_entry();
+            let before = self.steps.back().copied();
+            let mut step =
+                Step { at: at.0, ..before.unwrap_or(Step { at: at.0, requests: 0, emitting: 0, rate: 0.0 }) };
+            step.apply(change);
+            self.steps.push_back(step);
+        }
+        for i in self.shares.end() - self.forgotten..self.steps.len().saturating_sub(1) {
+            let shares = self.steps[i].shares(self.steps[i].at, self.steps[i + 1].at, self.attribution);
+            self.shares.push(shares);
         }
     }
 
-    /// The pieces of `from` to `to` and what `claim` is worth in each, neighbours that are alike as one; and the most
-    /// that were in flight.
-    pub fn pieces(&self, from: f64, to: f64, claim: Claim) -> (Vec<Piece>, u64) {
-        let mut pieces: Vec<Piece> = Vec::new();
-        let mut most = 1;
-        let mut push = |from: f64, to: f64, share: f64| {
-            if to <= from {
-                return;
-            }
-            match pieces.last_mut() {
-                Some(last) if last.share == share => last.to = to,
-                _ => pieces.push(Piece { from, to, share }),
-            }
-        };
-        let mut at = from;
-        let begin = count_before(&self.steps, |step| step.at <= from).saturating_sub(1);
-        let mut step = Step { at: from, flying: 1, emitting: 0, rate: 0.0 };
-        for i in begin..=self.steps.len() {
-            let next = self.steps.get(i);
-            let until = next.map_or(to, |next| next.at.min(to));
-            if until > at {
-                // A sliver that stamps cannot resolve is nobody's company.
-                if until - at > EDGE {
-                    most = most.max(step.flying);
-                }
-                push(at, until, share(&step, claim, at));
-                at = until;
-            }
-            match next {
-                Some(next) if next.at < to => step = *next,
-                _ => break,
-            }
-        }
-        (pieces, u64::try_from(most).unwrap_or(1))
+    /// The earliest moment that has changed since this was last asked.
+    pub fn take_changed(&mut self) -> f64 {
+        std::mem::replace(&mut self.changed, f64::INFINITY)
     }
 
-    /// The stretches of `from` to `to`, and whether anyone was in flight in each.
-    pub fn stretches(&self, from: f64, to: f64) -> Vec<(f64, f64, bool)> {
-        let mut stretches: Vec<(f64, f64, bool)> = Vec::new();
+    /// What requests may claim from `from` to `to`.
+    pub fn shares(&self, from: f64, to: f64) -> Shares {
+        // Before all that is known, a request was alone.
+        let alone = Step { at: from, requests: 1, emitting: 0, rate: 0.0 };
         let begin = count_before(&self.steps, |step| step.at <= from);
-        let mut busy = begin.checked_sub(1).is_some_and(|i| self.steps[i].flying > 0);
+        let end = count_before(&self.steps, |step| step.at < to);
+        let step = begin.checked_sub(1).map_or(alone, |i| self.steps[i]);
+        if end <= begin {
+            return step.shares(from, to, self.attribution);
+        }
+        let mut shares = step.shares(from, self.steps[begin].at, self.attribution);
+        if let Some(whole) = self.shares.sum(self.forgotten + begin..self.forgotten + end - 1) {
+            shares = shares.then(whole);
+        }
+        let last = self.steps[end - 1];
+        shares.then(last.shares(last.at, to, self.attribution))
+    }
+
+    /// What a claim is worth from `from` to `to`; `None` where they do not meet.
+    pub fn share(&self, claim: &Claim, from: f64, to: f64) -> Option<Share> {
+        let parts = claim.parts().filter_map(|part| {
+            let (from, to) = (part.from.max(from), part.to.min(to));
+            (to > from).then(|| self.shares(from, to).of(part.rate))
+        });
+        parts.reduce(Share::then)
+    }
+
+    /// The most requests that were in flight between two moments.
+    pub fn most(&self, from: f64, to: f64) -> u64 {
+        u64::try_from(self.shares(from, to).most).unwrap_or(0).max(1)
+    }
+
+    /// The times of `from` to `to` one after the other, and whether anything was in flight in each.
+    pub fn busy_times(&self, from: f64, to: f64) -> Vec<(f64, f64, bool)> {
+        let mut times: Vec<(f64, f64, bool)> = Vec::new();
+        let begin = count_before(&self.steps, |step| step.at <= from);
+        let mut busy = begin.checked_sub(1).is_some_and(|i| self.steps[i].requests > 0);
         let mut at = from;
         for step in self.steps.range(begin..) {
             let until = step.at.min(to);
-            let now = step.flying > 0;
+            let now = step.requests > 0;
             if now != busy || step.at >= to {
                 if until > at {
-                    stretches.push((at, until, busy));
+                    times.push((at, until, busy));
                 }
                 (at, busy) = (until, now);
             }
@@ -130,27 +330,19 @@ impl InFlight {
             }
         }
         if to > at {
-            stretches.push((at, to, busy));
+            times.push((at, to, busy));
         }
-        stretches
+        times
     }
 
     /// Drops the steps before `before`, but for the one that holds there.
     pub fn forget(&mut self, before: f64) {
+        self.settle(before);
         while self.steps.len() > 1 && self.steps[1].at <= before {
             self.steps.pop_front();
+            self.forgotten += 1;
         }
-    }
-}
-
-fn share(step: &Step, claim: Claim, at: f64) -> f64 {
-    let equal = 1.0 / step.flying.max(1) as f64;
-    match claim {
-        Claim::Whole => 1.0,
-        Claim::Time => equal,
-        Claim::Tokens(_) if step.emitting == 0 || step.rate <= 0.0 => equal,
-        Claim::Tokens(Some(flow)) if flow.from <= at && at < flow.to => (flow.rate / step.rate).min(1.0),
-        Claim::Tokens(_) => 0.0,
+        self.shares.forget(self.forgotten);
     }
 }
 

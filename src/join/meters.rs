@@ -5,7 +5,9 @@
 //! several, or none, it is the largest that contains the others.
 
 use super::domains::largest;
-use super::power_series::{Estimate, Piece, PowerReading, PowerSeries};
+use super::in_flight::{Claim, InFlight};
+use super::power_segment::Estimate;
+use super::power_series::{PowerReading, PowerSeries};
 use super::sample::{METERS, Meter, PowerSample};
 use crate::record::{PowerKind, Sampler};
 use std::collections::BTreeSet;
@@ -32,6 +34,9 @@ struct Stream {
     known: Vec<(Arc<Meter>, Vec<Option<usize>>)>,
 }
 
+/// How a series is asked for an estimate.
+type Estimator<'a> = &'a dyn Fn(&PowerSeries) -> Option<Estimate>;
+
 /// All power streams together.
 #[derive(Debug)]
 pub struct Meters {
@@ -46,7 +51,7 @@ pub struct Meters {
     seen_domains: usize,
 }
 
-/// What was drawn in some pieces of time.
+/// What a request claims of the power, by domain.
 #[derive(Debug, Clone)]
 pub struct PowerEstimate<'a> {
     /// The total; `None` where a part of it was not covered, or where it cannot be true.
@@ -195,33 +200,49 @@ impl Meters {
     }
 
     /// The channels of a domain, the best first.
-    fn of(&self, domain: usize) -> impl Iterator<Item = &Channel> {
+    fn channels_of(&self, domain: usize) -> impl Iterator<Item = &Channel> {
         self.domains[domain].1.iter().map(|&i| &self.channels[i])
     }
 
-    fn best(&self, domain: usize, pieces: &[Piece]) -> Option<(&Channel, Estimate)> {
-        self.of(domain).find_map(|channel| channel.series.estimate(pieces).map(|estimate| (channel, estimate)))
+    /// The first estimate that a channel of a domain gives, and that channel.
+    fn best(&self, domain: usize, estimate: Estimator) -> Option<(&Channel, Estimate)> {
+        self.channels_of(domain).find_map(|channel| estimate(&channel.series).map(|estimate| (channel, estimate)))
     }
 
-    /// What the readings of the total add up to in `pieces`, whether or not it can be true; `None` where a part of it is
-    /// not covered at all.
-    pub fn sum(&self, pieces: &[Piece]) -> Option<Estimate> {
+    /// The sum of the total's domains, whether or not it can be true; `None` where one of them is not covered at all.
+    fn sum(&self, estimate: Estimator) -> Option<Estimate> {
         let mut sum = None;
         for domain in &self.total_at {
-            let (_, estimate) = self.best((*domain)?, pieces)?;
-            add(&mut sum, estimate);
+            let (_, part) = self.best((*domain)?, estimate)?;
+            add(&mut sum, part);
         }
         sum
     }
 
-    /// What the total drew in `pieces`; `None` where a part of it is not covered at all, or where it cannot be true.
-    pub fn total(&self, pieces: &[Piece]) -> Option<Estimate> {
-        self.sum(pieces).filter(|total| !stuck(total))
+    /// What the readings of the total add up to from `from` to `to`, whether or not it can be true; `None` where a part of
+    /// it is not covered at all.
+    pub fn read_total(&self, from: f64, to: f64) -> Option<Estimate> {
+        self.sum(&|series| series.estimate(from, to))
     }
 
-    /// What every domain drew in `pieces`.
-    pub fn drawn(&self, pieces: &[Piece]) -> PowerEstimate<'_> {
-        let mut drawn = PowerEstimate {
+    /// What the total drew from `from` to `to`; `None` where a part of it is not covered at all, or where it cannot be true.
+    pub fn total(&self, from: f64, to: f64) -> Option<Estimate> {
+        self.read_total(from, to).filter(|total| !stuck(total))
+    }
+
+    /// What a claim is worth of the total; `None` as with [`Self::total`].
+    pub fn total_share(&self, claim: &Claim, in_flight: &InFlight) -> Option<Estimate> {
+        self.sum(&|series| series.share(claim, in_flight)).filter(|total| !stuck(total))
+    }
+
+    /// Sums up what ends by `until`; what requests may claim was changed from `changed` on.
+    pub fn sum_up(&mut self, until: f64, changed: f64, in_flight: &InFlight) {
+        self.channels.iter_mut().for_each(|channel| channel.series.sum_up(until, changed, in_flight));
+    }
+
+    /// What a claim is worth of every domain. All must be summed up to its end.
+    pub fn share(&self, claim: &Claim, in_flight: &InFlight) -> PowerEstimate<'_> {
+        let mut power = PowerEstimate {
             total: None,
             domains: Vec::with_capacity(self.domains.len()),
             meters: Vec::with_capacity(1),
@@ -231,32 +252,32 @@ impl Meters {
             simulated: false,
         };
         for (i, (name, _)) in self.domains.iter().enumerate() {
-            let Some((channel, estimate)) = self.best(i, pieces) else { continue };
-            drawn.domains.push((name, estimate));
-            if let Err(at) = drawn.meters.binary_search(&channel.meter.as_str()) {
-                drawn.meters.insert(at, &channel.meter);
+            let Some((channel, estimate)) = self.best(i, &|series| series.share(claim, in_flight)) else { continue };
+            power.domains.push((name, estimate));
+            if let Err(at) = power.meters.binary_search(&channel.meter.as_str()) {
+                power.meters.insert(at, &channel.meter);
             }
-            drawn.estimated |= self.streams[channel.stream].estimated;
-            drawn.simulated |= self.streams[channel.stream].simulated;
+            power.estimated |= self.streams[channel.stream].estimated;
+            power.simulated |= self.streams[channel.stream].simulated;
         }
         for part in &self.total {
-            match drawn.domains.iter().find(|(name, _)| name == part) {
-                Some((_, estimate)) => add(&mut drawn.total, *estimate),
-                None => drawn.missing.push(part),
+            match power.domains.iter().find(|(name, _)| name == part) {
+                Some((_, estimate)) => add(&mut power.total, *estimate),
+                None => power.missing.push(part),
             }
         }
-        drawn.stuck = drawn.total.as_ref().is_some_and(stuck);
-        if drawn.stuck || !drawn.missing.is_empty() {
-            drawn.total = None;
+        power.stuck = power.total.as_ref().is_some_and(stuck);
+        if power.stuck || !power.missing.is_empty() {
+            power.total = None;
         }
-        drawn
+        power
     }
 
     /// The mean watts and the lengths of the readings of the total that lie wholly between two moments; of a total of
     /// several domains, the first domain's with the median of the others added.
     pub fn idle_readings(&self, from: f64, to: f64) -> Vec<(f64, f64)> {
         let mut parts = self.total_at.iter().map(|domain| {
-            let mut channels = self.of((*domain)?);
+            let mut channels = self.channels_of((*domain)?);
             channels.find_map(|channel| Some(channel.series.inside(from, to)).filter(|inside| !inside.is_empty()))
         });
         let Some(Some(mut readings)) = parts.next() else { return Vec::new() };
@@ -275,7 +296,7 @@ impl Meters {
     /// The latest end of a reading of the total at or before `at`.
     pub fn edge(&self, at: f64) -> Option<f64> {
         let domain = (*self.total_at.first()?)?;
-        self.of(domain).find_map(|channel| channel.series.edge(at))
+        self.channels_of(domain).find_map(|channel| channel.series.edge(at))
     }
 
     /// The first moment of a reading that is held.

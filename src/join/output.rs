@@ -70,6 +70,26 @@ impl LinePatch {
         }
     }
 
+    /// Sets a field, or null and its reason. What an earlier join measured stays where this one has nothing to tell.
+    ///
+    /// # Errors
+    /// When the value cannot be written as JSON.
+    pub fn set_known<T: Serialize>(
+        &mut self,
+        [key, reason_key]: [&str; 2],
+        value: Result<T, String>,
+        had: bool,
+    ) -> Result<(), serde_json::Error> {
+        match value {
+            Ok(value) => self.set(key, &value),
+            Err(_) if had => Ok(()),
+            Err(reason) => {
+                self.set(key, &())?;
+                self.set(reason_key, &reason)
+            }
+        }
+    }
+
     /// The line with its new fields.
     ///
     /// # Errors

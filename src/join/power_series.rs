@@ -5,12 +5,12 @@
 //! are never stretched beyond their readings. Sources: the clip rules of docs/joining.md; left rectangles, and
 //! trapezoids over means, are wrong for all three kinds.
 
+use super::in_flight::{Claim, EDGE, InFlight, Share};
+use super::power_segment::{Estimate, Segment, SegmentSum};
 use super::queue_search::count_before;
+use super::range_sums::RangeSums;
 use crate::record::PowerKind;
 use std::collections::VecDeque;
-
-/// Edges closer than this are the same moment: the resolution of the stamps, in seconds.
-pub const EDGE: f64 = 1e-6;
 
 /// Windows whose edges miss each other by less than this part of their length are back to back: the stamp is taken when
 /// the reading arrives, a little after its window ended.
@@ -34,92 +34,6 @@ pub struct PowerReading {
     pub fresh: bool,
 }
 
-/// A part of a request, and which part of the power in it is the request's.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Piece {
-    /// From, in seconds on the axis.
-    pub from: f64,
-    /// To.
-    pub to: f64,
-    /// The share, 0 to 1.
-    pub share: f64,
-}
-
-impl Piece {
-    /// All of the power from `from` to `to`.
-    pub fn whole(from: f64, to: f64) -> [Piece; 1] {
-        [Piece { from, to, share: 1.0 }]
-    }
-}
-
-/// What a series says of some pieces of time.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Estimate {
-    /// Joules, each piece's at its share.
-    pub energy: f64,
-    /// At least.
-    pub lower: f64,
-    /// At most.
-    pub upper: f64,
-    /// Joules, shares left aside: what the machine drew.
-    pub gross: f64,
-    /// Seconds that are covered.
-    pub covered: f64,
-    /// Seconds that are covered, each piece's at its share.
-    pub share_seconds: f64,
-    /// The lowest reading that touches the pieces, in watts.
-    pub min: f64,
-    /// The highest.
-    pub max: f64,
-    /// How many readings touch them.
-    pub samples: u64,
-    /// How many lie wholly inside.
-    pub contained: u64,
-    /// The length of the stretches that touch them, together, in seconds.
-    pub touched: f64,
-}
-
-impl Estimate {
-    const NOTHING: Estimate = Estimate {
-        energy: 0.0,
-        lower: 0.0,
-        upper: 0.0,
-        gross: 0.0,
-        covered: 0.0,
-        share_seconds: 0.0,
-        min: f64::INFINITY,
-        max: f64::NEG_INFINITY,
-        samples: 0,
-        contained: 0,
-        touched: 0.0,
-    };
-}
-
-/// A stretch of time whose energy is known.
-#[derive(Debug, Clone, Copy)]
-struct Segment {
-    from: f64,
-    to: f64,
-    joules: f64,
-    /// The least and the most that it can be: they differ where a window overlaps its neighbour.
-    least: f64,
-    most: f64,
-    /// Watts at both ends, for instants; the readings at the edges otherwise.
-    ends: (f64, f64),
-    ramp: bool,
-}
-
-impl Segment {
-    /// Joules from `a` to `b`, both inside.
-    fn energy(&self, a: f64, b: f64) -> f64 {
-        if !self.ramp {
-            return self.joules * ((b - a) / (self.to - self.from));
-        }
-        let at = |t: f64| self.ends.0 + (self.ends.1 - self.ends.0) * ((t - self.from) / (self.to - self.from));
-        (at(a) + at(b)) / 2.0 * (b - a)
-    }
-}
-
 /// The readings of one domain of one meter, in order of time, as far back as they are needed.
 #[derive(Debug)]
 pub struct PowerSeries {
@@ -127,12 +41,16 @@ pub struct PowerSeries {
     readings: VecDeque<PowerReading>,
     /// The time between readings that the sampler promised: beyond [`HOLE`] of them, instants are not connected.
     interval: Option<f64>,
+    /// How many readings were forgotten.
+    forgotten: usize,
+    /// What each reading's segment is, and what requests may claim of it, as far as that was summed up.
+    sums: RangeSums<SegmentSum>,
 }
 
 impl PowerSeries {
     /// A series without readings.
     pub fn new(kind: PowerKind) -> Self {
-        Self { kind, readings: VecDeque::new(), interval: None }
+        Self { kind, readings: VecDeque::new(), interval: None, forgotten: 0, sums: RangeSums::default() }
     }
 
     /// What kind of readings it holds.
@@ -142,7 +60,10 @@ impl PowerSeries {
 
     /// Sets the time between readings that the sampler promised, in seconds.
     pub fn promise(&mut self, interval: Option<f64>) {
-        self.interval = interval;
+        if interval != self.interval {
+            self.interval = interval;
+            self.sums.truncate(0);
+        }
     }
 
     /// Puts a reading in its place. One that is there already changes nothing.
@@ -154,7 +75,8 @@ impl PowerSeries {
         if at > 0 && (self.readings[at - 1].at - reading.at).abs() <= EDGE {
             return;
         }
-        if at == self.readings.len() { self.readings.push_back(reading) } else { self.readings.insert(at, reading) }
+        self.readings.insert(at, reading);
+        self.sums.truncate(self.forgotten + at);
     }
 
     /// The moment of the first reading that is held.
@@ -164,16 +86,19 @@ impl PowerSeries {
 
     /// Drops readings that end before `before`, but for two, by which the first that stays is understood.
     pub fn forget(&mut self, before: f64) {
-        while self.readings.len() > 2 && self.readings[2].at < before {
-            self.readings.pop_front();
-        }
+        let count = count_before(&self.readings, |reading| reading.at < before);
+        self.drop_oldest(count.saturating_sub(2));
     }
 
     /// Drops the oldest readings beyond `most`.
     pub fn cap(&mut self, most: usize) {
-        while self.readings.len() > most {
-            self.readings.pop_front();
-        }
+        self.drop_oldest(self.readings.len().saturating_sub(most));
+    }
+
+    fn drop_oldest(&mut self, count: usize) {
+        self.readings.drain(..count);
+        self.forgotten += count;
+        self.sums.forget(self.forgotten);
     }
 
     /// The latest end of a reading at or before `at`.
@@ -182,7 +107,7 @@ impl PowerSeries {
         after.checked_sub(1).map(|i| self.readings[i].at)
     }
 
-    fn stretch(&self, i: usize) -> Option<Segment> {
+    fn segment(&self, i: usize) -> Option<Segment> {
         let now = self.readings[i];
         let before = i.checked_sub(1).map(|i| self.readings[i]);
         match self.kind {
@@ -233,73 +158,55 @@ impl PowerSeries {
         }
     }
 
-    /// What the readings say of `pieces`, which follow each other without overlap. `None` where nothing is covered.
-    pub fn estimate(&self, pieces: &[Piece]) -> Option<Estimate> {
-        let (a, b) = (pieces.first()?.from, pieces.last()?.to);
-        let mut sum = Estimate::NOTHING;
-        let mut first = 0;
-        let begin = count_before(&self.readings, |reading| reading.at <= a);
-        for i in begin..self.readings.len() {
-            let Some(stretch) = self.stretch(i) else { continue };
-            if stretch.from >= b {
-                break;
+    /// Sums up the segments that end by `until`; shares were changed from `changed` on.
+    pub fn sum_up(&mut self, until: f64, changed: f64, in_flight: &InFlight) {
+        let same = count_before(&self.readings, |reading| reading.at <= changed);
+        self.sums.truncate(self.forgotten + same);
+        let end = count_before(&self.readings, |reading| reading.at <= until);
+        for i in self.sums.end() - self.forgotten..end {
+            let sum = self.segment(i).map_or(SegmentSum::NOTHING, |segment| segment.sum(in_flight));
+            self.sums.push(sum);
+        }
+    }
+
+    /// What the readings say of a claim, which must have been summed up to its end; `None` where nothing is covered.
+    pub fn share(&self, claim: &Claim, in_flight: &InFlight) -> Option<Estimate> {
+        let mut estimate = Estimate::NOTHING;
+        let add = |estimate: &mut Estimate, i: usize| {
+            let segment = if i < self.readings.len() { self.segment(i) } else { None };
+            if let Some(segment) = segment {
+                estimate.add(&segment, claim.from, claim.to, |a, b| in_flight.share(claim, a, b));
             }
-            while pieces[first].to <= stretch.from && first + 1 < pieces.len() {
-                first += 1;
-            }
-            let inside = stretch.from >= a - EDGE && stretch.to <= b + EDGE;
-            let (mut least, mut most, mut seen) = (if inside { f64::INFINITY } else { 0.0 }, 0.0_f64, 0.0);
-            let mut reached = stretch.from.max(a);
-            for piece in &pieces[first..] {
-                let (from, to) = (piece.from.max(stretch.from), piece.to.min(stretch.to));
-                if piece.from >= stretch.to {
-                    break;
-                }
-                if to <= from {
-                    continue;
-                }
-                if from > reached + EDGE {
-                    least = 0.0;
-                }
-                reached = to;
-                let joules = stretch.energy(from, to);
-                seen += to - from;
-                sum.energy += joules * piece.share;
-                sum.gross += joules;
-                sum.share_seconds += (to - from) * piece.share;
-                least = least.min(piece.share);
-                most = most.max(piece.share);
-                if stretch.ramp {
-                    let (low, high) = (stretch.ends.0.min(stretch.ends.1), stretch.ends.0.max(stretch.ends.1));
-                    sum.lower += low * (to - from) * piece.share;
-                    sum.upper += high * (to - from) * piece.share;
-                }
-            }
-            sum.covered += seen;
-            if seen <= EDGE {
-                // Two edges that are the same moment, written differently: the reading is the neighbour's.
+        };
+        // The segments that the edges of the claim's parts lie in are taken apart; those between them are summed up.
+        let mut next = count_before(&self.readings, |reading| reading.at <= claim.from);
+        add(&mut estimate, next);
+        next += 1;
+        for part in claim.parts() {
+            let edge = count_before(&self.readings, |reading| reading.at <= part.to);
+            if edge < next {
                 continue;
             }
-            if stretch.to.min(b) > reached + EDGE {
-                least = 0.0;
+            if let Some(sum) = self.sums.sum(self.forgotten + next..self.forgotten + edge) {
+                estimate.add_sum(&sum, part.rate);
             }
-            if !stretch.ramp {
-                sum.lower += stretch.least * least;
-                sum.upper += stretch.most * most;
+            add(&mut estimate, edge);
+            next = edge + 1;
+        }
+        estimate.finish()
+    }
+
+    /// What the readings say of all that was drawn from `from` to `to`; `None` where nothing is covered.
+    pub fn estimate(&self, from: f64, to: f64) -> Option<Estimate> {
+        let mut estimate = Estimate::NOTHING;
+        let begin = count_before(&self.readings, |reading| reading.at <= from);
+        for segment in (begin..self.readings.len()).filter_map(|i| self.segment(i)) {
+            if segment.from >= to {
+                break;
             }
-            sum.touched += stretch.to - stretch.from;
-            sum.samples += 1;
-            sum.contained += u64::from(inside);
-            sum.min = sum.min.min(stretch.ends.0.min(stretch.ends.1));
-            sum.max = sum.max.max(stretch.ends.0.max(stretch.ends.1));
+            estimate.add(&segment, from, to, |a, b| Some(Share::even(a, b, 1.0)));
         }
-        if sum.samples == 0 {
-            return None;
-        }
-        // Edges that differ by less than a microsecond are one, and must not put the estimate outside its bounds.
-        sum.lower = sum.lower.min(sum.energy);
-        sum.upper = sum.upper.max(sum.energy);
-        Some(sum)
+        estimate.finish()
     }
 
     /// The mean watts and the lengths of the stretches that lie wholly between `from` and `to`.
@@ -307,9 +214,9 @@ impl PowerSeries {
         let begin = count_before(&self.readings, |reading| reading.at <= from);
         let end = count_before(&self.readings, |reading| reading.at <= to + EDGE);
         (begin..end)
-            .filter_map(|i| self.stretch(i))
-            .filter(|stretch| stretch.from >= from - EDGE && stretch.to > stretch.from)
-            .map(|stretch| (stretch.joules / (stretch.to - stretch.from), stretch.to - stretch.from))
+            .filter_map(|i| self.segment(i))
+            .filter(|segment| segment.from >= from - EDGE && segment.to > segment.from)
+            .map(|segment| (segment.joules / (segment.to - segment.from), segment.to - segment.from))
             .collect()
     }
 }

@@ -1,20 +1,20 @@
-//! The account of a whole run: what was drawn while anyone was in flight, and what while nobody was.
+//! The energy of a whole run: what was drawn while a request was in flight, and what while none was.
 //!
-//! It is kept piece by piece, up to where nothing can change any more, so that readings need not be kept. Every moment
-//! counts once, however many requests shared it.
+//! It is added up piece by piece, up to where nothing can change any more, so that readings need not be kept. Every
+//! moment counts once, however many requests shared it.
 
-use super::idle::IdleGaps;
-use super::in_flight::InFlight;
+use super::idle::{IdleGaps, IdlePower};
+use super::in_flight::{Attribution, InFlight};
 use super::meters::Meters;
-use super::power_series::{Estimate, Piece};
+use super::power_segment::Estimate;
 
 /// How long after the last request or load a gap counts as idle, in seconds: power takes a while to fall.
 const SETTLE: f64 = 5.0;
 
-/// Beyond this many seconds without a reading, the account goes on without one.
+/// Beyond this many seconds without a reading, it is added up without one.
 const LOST: f64 = 60.0;
 
-/// What was drawn over some stretches.
+/// What was drawn over some times.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EnergyTotal {
     /// Joules.
@@ -69,33 +69,47 @@ impl EnergyTotal {
     }
 }
 
-/// The account so far.
-#[derive(Debug, Default)]
+/// The energy of a run, as far as it has been added up.
+#[derive(Debug)]
 pub struct RunEnergy {
-    /// While anyone was in flight.
-    pub busy: EnergyTotal,
-    /// While nobody was, between the first start and the last end.
-    pub between: EnergyTotal,
-    /// Readings of gaps, for the idle power.
-    pub gaps: IdleGaps,
+    busy: EnergyTotal,
+    between: EnergyTotal,
+    gaps: IdleGaps,
     /// When models were being loaded.
-    pub loads: InFlight,
-    /// The first start.
-    pub begun: Option<f64>,
+    loads: InFlight,
     cursor: Option<f64>,
-    /// Since when nobody has been in flight.
+    /// Since when nothing has been in flight.
     quiet: Option<f64>,
 }
 
+impl Default for RunEnergy {
+    fn default() -> Self {
+        Self {
+            busy: EnergyTotal::default(),
+            between: EnergyTotal::default(),
+            gaps: IdleGaps::default(),
+            loads: InFlight::new(Attribution::Time),
+            cursor: None,
+            quiet: None,
+        }
+    }
+}
+
 impl RunEnergy {
-    /// To where the account is kept.
-    pub fn cursor(&self) -> Option<f64> {
-        self.cursor
+    /// A model is loaded: what the machine draws meanwhile is no idle power.
+    pub fn add_load(&mut self, from: f64, to: f64) {
+        if to > from {
+            self.loads.add(from);
+            self.loads.remove(to);
+        }
     }
 
-    /// Goes on to the last reading before `until`, or, when it is the end, to `until`.
-    pub fn account(&mut self, until: f64, end: bool, meters: &Meters, flights: &InFlight) {
-        let Some(from) = self.cursor.or_else(|| self.first(meters)) else { return };
+    /// Adds what lies before the last reading before `until`; at the `end`, all before `until`. Requests began at
+    /// `first_start`.
+    pub fn add(&mut self, until: f64, end: bool, meters: &Meters, in_flight: &InFlight, first_start: Option<f64>) {
+        let first = || [meters.first(), first_start].into_iter().flatten().min_by(f64::total_cmp);
+        // What the machine drew before the first start tells its idle power.
+        let Some(from) = self.cursor.or_else(first) else { return };
         self.cursor = Some(from);
         // Only ever to an edge, so that no reading is counted in two parts.
         let edge = meters.edge(until).unwrap_or(from);
@@ -103,33 +117,54 @@ impl RunEnergy {
         if to <= from {
             return;
         }
-        for (a, b, busy) in flights.stretches(from, to) {
+        self.loads.settle(to);
+        for (a, b, busy) in in_flight.busy_times(from, to) {
             if busy {
-                self.busy.add(b - a, meters.sum(&Piece::whole(a, b)));
+                self.busy.add(b - a, meters.read_total(a, b));
                 self.quiet = Some(b);
                 continue;
             }
-            if let Some(begun) = self.begun.filter(|&begun| begun < b) {
-                let a = a.max(begun);
-                self.between.add(b - a, meters.sum(&Piece::whole(a, b)));
+            if let Some(first) = first_start.filter(|&first| first < b) {
+                let a = a.max(first);
+                self.between.add(b - a, meters.read_total(a, b));
             }
-            for (a, b, loading) in self.loads.stretches(a, b) {
-                if loading {
-                    self.quiet = Some(b);
-                    continue;
-                }
-                let settled = self.quiet.map_or(a, |quiet| a.max(quiet + SETTLE));
-                if b > settled {
-                    self.gaps.add(meters.idle_readings(settled, b));
-                }
-            }
+            self.add_idle(a, b, meters);
         }
         self.cursor = Some(to);
         self.loads.forget(to);
     }
 
-    /// The first start, or the first reading if that is earlier: what the machine drew before anyone asked it anything.
-    fn first(&self, meters: &Meters) -> Option<f64> {
-        [meters.first(), self.begun].into_iter().flatten().min_by(f64::total_cmp)
+    /// Adds the idle readings of a time without requests.
+    fn add_idle(&mut self, from: f64, to: f64, meters: &Meters) {
+        for (a, b, loading) in self.loads.busy_times(from, to) {
+            if loading {
+                self.quiet = Some(b);
+                continue;
+            }
+            let settled = self.quiet.map_or(a, |quiet| a.max(quiet + SETTLE));
+            if b > settled {
+                self.gaps.add(meters.idle_readings(settled, b));
+            }
+        }
+    }
+
+    /// Up to where it has been added up.
+    pub fn cursor(&self) -> Option<f64> {
+        self.cursor
+    }
+
+    /// The idle power that the gaps between requests tell.
+    pub fn idle(&self) -> Option<IdlePower> {
+        self.gaps.idle()
+    }
+
+    /// What was drawn while a request was in flight.
+    pub fn busy(&self) -> &EnergyTotal {
+        &self.busy
+    }
+
+    /// What was drawn while none was, between the first start and the last end.
+    pub fn between(&self) -> &EnergyTotal {
+        &self.between
     }
 }

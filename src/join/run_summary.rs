@@ -1,12 +1,18 @@
 //! The last line: the run as a whole.
 
-use super::attribute::Loaded;
-use super::energy::{self, round};
+use super::energy::{self, PerToken, round};
+use super::idle::IdlePower;
+use super::in_flight::Attribution;
 use super::input::ResultView;
-use super::joiner::Joiner;
+use super::loads::LoadFigures;
 use super::memory_figures;
 use super::meters::stuck;
+use super::requests::Requests;
+use super::run_clocks::RunClocks;
+use super::run_energy::RunEnergy;
 use super::sample_stream::Role;
+use super::settings::EnergyRates;
+use super::streams::Streams;
 use crate::clock::micros;
 use crate::record::{JoinSummary, MemoryFigures, RunMemory, RunPower};
 
@@ -51,17 +57,17 @@ impl ResultTotals {
     }
 
     /// A result goes out.
-    pub fn result(&mut self, asked: &ResultView) {
+    pub fn result(&mut self, result: &ResultView) {
         self.results += 1;
-        count(&mut self.input, asked.input);
-        count(&mut self.output, asked.output);
+        count(&mut self.input, result.input);
+        count(&mut self.output, result.output);
     }
 
     /// Its energy, in joules.
-    pub fn energy(&mut self, joules: Option<f64>, asked: &ResultView) {
+    pub fn energy(&mut self, joules: Option<f64>, result: &ResultView) {
         more(&mut self.attributed, joules);
-        count(&mut self.powered_input, asked.input);
-        count(&mut self.powered_output, asked.output);
+        count(&mut self.powered_input, result.input);
+        count(&mut self.powered_output, result.output);
     }
 
     /// The highest memory while it ran.
@@ -71,9 +77,9 @@ impl ResultTotals {
     }
 
     /// A load goes out.
-    pub fn load(&mut self, loaded: &Loaded) {
-        more(&mut self.loads, loaded.power.as_ref().and_then(|power| power.energy_joules));
-        if let Some(memory) = &loaded.memory {
+    pub fn load(&mut self, load: &LoadFigures) {
+        more(&mut self.loads, load.power.as_ref().and_then(|power| power.energy_joules));
+        if let Some(memory) = &load.memory {
             self.memory(&memory.high_water);
         }
     }
@@ -84,54 +90,67 @@ impl ResultTotals {
     }
 }
 
-impl Joiner {
+/// A whole run, of which the totals are told.
+#[derive(Debug)]
+pub struct RunView<'a> {
+    /// Its requests.
+    pub requests: &'a Requests,
+    /// Its clocks.
+    pub clocks: &'a RunClocks,
+    /// The streams of samples.
+    pub streams: &'a Streams,
+    /// What it drew.
+    pub energy: &'a RunEnergy,
+    /// The idle power, as far as it is known.
+    pub idle: Option<IdlePower>,
+    /// The name of the total's domain.
+    pub total_domain: Option<String>,
+    /// How energy is shared.
+    pub attribution: Attribution,
+    /// What energy costs and emits.
+    pub rates: EnergyRates,
+    /// Everything doubtful.
+    pub warnings: Vec<String>,
+}
+
+impl RunView<'_> {
+    /// From the first start to the last end.
+    fn span(&self) -> Option<(f64, f64)> {
+        let (first, last) = (self.requests.first_start()?, self.requests.last_event());
+        (last > first).then_some((first, last))
+    }
+}
+
+impl ResultTotals {
     /// The summary of everything that went out.
-    pub(super) fn summary(&mut self) -> JoinSummary {
-        let end = self.last_event;
-        let span = self.ledger.begun.filter(|&begun| end > begun).map(|begun| end - begun);
-        if span.is_some() {
-            self.ledger.account(end, true, &self.meters, &self.flights);
-        }
-        let of = |role: Role| self.sources.iter().filter(move |source| source.role == role);
-        let power = of(Role::Power).next().map(|_| self.run_power());
-        let memory = of(Role::Memory).next().map(|_| {
-            self.totals.highest.clone().map(|high_water| {
-                let primary = memory_figures::primary(&high_water);
-                RunMemory {
-                    peak_bytes: primary.and_then(|name| memory_figures::figure(&high_water, name)),
-                    primary: primary.map(str::to_owned),
-                    high_water,
-                }
-            })
-        });
+    pub fn finish(&self, run: &RunView) -> JoinSummary {
+        let span = run.span();
+        let has = |role: Role| run.streams.has(role).then_some(());
         JoinSummary {
-            runs: self.totals.runs.clone(),
-            results: self.totals.results,
-            unfinished: self.unfinished(),
-            started_ts: span.and(self.ledger.begun).map(|at| micros(self.axis.ts(at))),
-            ended_ts: span.map(|_| micros(self.axis.ts(end))),
-            span_seconds: span.map(micros),
-            busy_seconds: of(Role::Power).next().and(span).map(|_| micros(self.ledger.busy.seconds)),
-            input_tokens: self.totals.input,
-            output_tokens: self.totals.output,
-            ground_truths: of(Role::GroundTruth).next().map(|_| self.totals.ground_truths),
-            warnings: self.warnings(),
-            power,
-            memory,
+            runs: self.runs.clone(),
+            results: self.results,
+            unfinished: run.requests.unfinished(),
+            started_ts: span.map(|(first, _)| micros(run.clocks.wall_ts(first))),
+            ended_ts: span.map(|(_, last)| micros(run.clocks.wall_ts(last))),
+            span_seconds: span.map(|(first, last)| micros(last - first)),
+            busy_seconds: has(Role::Power).and(span).map(|_| micros(run.energy.busy().seconds)),
+            input_tokens: self.input,
+            output_tokens: self.output,
+            ground_truths: has(Role::GroundTruth).map(|()| self.ground_truths),
+            warnings: run.warnings.clone(),
+            power: has(Role::Power).map(|()| self.power(run)),
+            memory: has(Role::Memory).map(|()| self.highest.clone().map(run_memory)),
         }
     }
 
-    fn run_power(&self) -> Option<RunPower> {
-        let (busy, between) = (&self.ledger.busy, &self.ledger.between);
+    fn power(&self, run: &RunView) -> Option<RunPower> {
+        let (busy, between) = (run.energy.busy(), run.energy.between());
         let estimate = busy.estimate().filter(|total| !stuck(total))?;
         let energy = estimate.energy;
-        let whole = energy + between.energy;
-        let attributed = self.totals.attributed.unwrap_or(0.0);
-        let idle = self.idle();
-        let tokens = |count: Option<u64>| count.filter(|&count| count > 0).map(|count| count as f64);
-        let output = tokens(self.totals.powered_output);
-        let both = output.zip(self.totals.powered_input).map(|(output, input)| output + input as f64);
-        let rates = self.settings.rates;
+        let span_energy = energy + between.energy;
+        let attributed = self.attributed.unwrap_or(0.0);
+        let idle = run.idle.as_ref();
+        let per_token = PerToken::new(Some(energy), self.powered_input, self.powered_output);
         Some(RunPower {
             energy_joules: Some(round(energy)),
             energy_lower_joules: Some(round(estimate.lower)),
@@ -140,23 +159,32 @@ impl Joiner {
             max_watts: Some(round(estimate.max)),
             coverage: energy::coverage(Some(&estimate), busy.seconds),
             quality: energy::quality(Some(&estimate), busy.seconds),
-            span_energy_joules: Some(round(whole)),
+            span_energy_joules: Some(round(span_energy)),
             attributed_joules: Some(round(attributed)),
-            unattributed_joules: Some(round(whole - attributed)),
+            unattributed_joules: Some(round(span_energy - attributed)),
             between_joules: Some(round(between.energy)),
-            load_joules: self.totals.loads.map(round),
-            net_energy_joules: idle.as_ref().map(|idle| round(energy - idle.watts * estimate.covered)),
-            idle_watts: idle.as_ref().map(|idle| idle.watts),
-            idle: idle.map(|idle| idle.idle),
-            joules_per_output_token: output.map(|count| round(energy / count)),
-            joules_per_total_token: both.map(|count| round(energy / count)),
-            output_tokens_per_joule: output.map(|count| count / energy).filter(|rate| rate.is_finite()).map(round),
-            wh_per_1k_output_tokens: output.map(|count| round(energy / count / 3.6)),
-            cost: rates.cost(Some(energy)),
-            carbon: rates.carbon(Some(energy)),
-            attribution: self.settings.attribution.to_string(),
-            total_domain: self.meters.total_name(),
+            load_joules: self.loads.map(round),
+            net_energy_joules: idle.map(|idle| round(energy - idle.watts * estimate.covered)),
+            idle_watts: idle.map(|idle| idle.watts),
+            idle: idle.map(|idle| idle.idle.clone()),
+            joules_per_output_token: per_token.joules_per_output_token,
+            joules_per_total_token: per_token.joules_per_total_token,
+            output_tokens_per_joule: per_token.output_tokens_per_joule,
+            wh_per_1k_output_tokens: per_token.wh_per_1k_output_tokens,
+            cost: run.rates.cost(Some(energy)),
+            carbon: run.rates.carbon(Some(energy)),
+            attribution: run.attribution.to_string(),
+            total_domain: run.total_domain.clone(),
             samples: estimate.samples,
         })
+    }
+}
+
+fn run_memory(high_water: MemoryFigures) -> RunMemory {
+    let primary = memory_figures::primary(&high_water);
+    RunMemory {
+        peak_bytes: primary.and_then(|name| memory_figures::figure(&high_water, name)),
+        primary: primary.map(str::to_owned),
+        high_water,
     }
 }

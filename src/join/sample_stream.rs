@@ -1,6 +1,6 @@
 //! How far a sample stream has come, and how long it is worth waiting for.
 
-use super::power_series::EDGE;
+use super::in_flight::EDGE;
 use super::time_axis::StepDetector;
 
 /// The interval that is assumed of a stream that has not said anything yet, in seconds.
@@ -44,10 +44,9 @@ pub struct SampleStream {
     pub mono: bool,
     /// How many readings came.
     pub samples: u64,
-    /// Notices steps of the wall clock.
-    pub steps: StepDetector,
-    /// Whether one was noticed.
+    /// Whether the wall clock was seen to step.
     pub stepped: bool,
+    steps: StepDetector,
     stated: Option<f64>,
     observed: Option<f64>,
     /// Per meter, the latest moment that was read.
@@ -88,11 +87,20 @@ impl SampleStream {
     pub fn starts(&mut self, boot: Option<String>, interval: Option<f64>, now: f64) {
         self.boot = boot;
         self.stated = interval.filter(|&seconds| seconds > 0.0).or(self.stated);
-        self.steps.forget();
+        self.steps.reset();
         self.active = now;
         if self.latest.len() > 1 {
             self.latest.clear();
         }
+    }
+
+    /// A sample came with a stamp that has its place on the axis. Returns by how much the wall clock has stepped before it,
+    /// the first time that it did.
+    pub fn stamped(&mut self, ts: f64, mono: Option<f64>) -> Option<f64> {
+        self.mono = mono.is_some() && self.boot.is_some();
+        let step = self.steps.observe(ts, mono).filter(|_| !self.stepped)?;
+        self.stepped = true;
+        Some(step)
     }
 
     /// A reading of `meter` came, that reaches to `at`.

@@ -2,21 +2,8 @@
 
 use super::energy::round;
 use super::idle::IdleFrom;
+use super::in_flight::Attribution;
 use crate::record::EnergyCost;
-use clap::ValueEnum;
-use strum::Display;
-
-/// How energy is shared among requests that ran at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Display)]
-#[strum(serialize_all = "lowercase")]
-pub enum Attribution {
-    /// Equal parts of every moment.
-    Time,
-    /// By the tokens that each emitted; equal parts where nobody did. Waits for all that overlapped.
-    Tokens,
-    /// Nothing is shared: only a request that ran alone has an energy.
-    Exclusive,
-}
 
 /// What the join is asked to do.
 #[derive(Debug, Clone)]

@@ -38,7 +38,7 @@ pub struct ClockStamp<'a> {
 
 impl ClockStamp<'_> {
     /// Whether it can be a moment at all: one absurd stamp must not move what is known of all the others.
-    pub fn sane(&self) -> bool {
+    pub fn is_plausible(&self) -> bool {
         self.ts.abs() <= FARTHEST && self.mono.is_none_or(|mono| mono.abs() <= FARTHEST)
     }
 }
@@ -91,7 +91,7 @@ impl StepDetector {
     }
 
     /// Forgets: what comes next is of another clock.
-    pub fn forget(&mut self) {
+    pub fn reset(&mut self) {
         self.last = None;
     }
 }

@@ -8,7 +8,7 @@ mod waiting;
 
 use super::*;
 use crate::join::energy::round;
-use crate::join::{EnergyRates, InputRecord, Sample, SampleParser, parse};
+use crate::join::{Attribution, EnergyRates, InputRecord, Sample, SampleParser, parse};
 use crate::record as rec;
 use proptest::prelude::*;
 use serde_json::{Value, json};

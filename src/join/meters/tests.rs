@@ -1,5 +1,6 @@
 use super::*;
 use crate::join::energy::watts;
+use crate::join::in_flight::Attribution;
 use crate::join::sample::{Sample, SampleParser};
 use crate::record::{self, Record, Watts};
 use serde_json::json;
@@ -13,6 +14,18 @@ fn power(kind: &str, source: &str, ts: f64, watts: serde_json::Value, joules: se
         Ok(Some(Sample::Power(power))) => power,
         other => panic!("{other:?}"),
     }
+}
+
+/// A request that ran alone from 2 to 4.
+const CLAIM: Claim = Claim { from: 2.0, to: 4.0, flow: None };
+
+/// Sums up what that request claims.
+fn alone(meters: &mut Meters) -> InFlight {
+    let mut in_flight = InFlight::new(Attribution::Time);
+    in_flight.add(CLAIM.from);
+    in_flight.settle(CLAIM.to);
+    meters.sum_up(CLAIM.to, CLAIM.from, &in_flight);
+    in_flight
 }
 
 fn windows(meters: &mut Meters, stream: usize, watts: &serde_json::Value) {
@@ -65,9 +78,10 @@ fn the_total_is_the_one_that_is_named_or_the_largest_that_contains_the_others() 
             windows(&mut meters, i, watts);
         }
         assert_eq!(meters.total_name().as_deref(), total, "{streams:?}");
-        let drawn = meters.drawn(&Piece::whole(2.0, 4.0));
+        let in_flight = alone(&mut meters);
+        let drawn = meters.share(&CLAIM, &in_flight);
         assert_eq!(drawn.total.map(|total| total.energy), joules, "{streams:?}");
-        assert_eq!(meters.total(&Piece::whole(2.0, 4.0)).map(|total| total.energy), joules, "{streams:?}");
+        assert_eq!(meters.total(2.0, 4.0).map(|total| total.energy), joules, "{streams:?}");
     }
 }
 
@@ -85,7 +99,8 @@ fn a_domain_that_several_meters_read_is_taken_from_the_counter_and_never_added()
             )
             .unwrap();
     }
-    let drawn = meters.drawn(&Piece::whole(2.0, 4.0));
+    let in_flight = alone(&mut meters);
+    let drawn = meters.share(&CLAIM, &in_flight);
     assert_eq!(drawn.total.unwrap().energy, 100.0);
     assert_eq!(watts(&drawn.domains[0].1), Watts { avg: 50.0, min: 51.0, max: 51.0, samples: Some(2) });
     assert_eq!((drawn.domains[0].0, drawn.meters), ("gpu0", vec!["nvml"]));
@@ -98,7 +113,8 @@ fn an_exact_zero_of_what_cannot_be_zero_is_a_stuck_meter_and_no_measurement() {
     {
         let mut meters = Meters::new(1);
         windows(&mut meters, 0, &json!({domain: 0.0}));
-        let drawn = meters.drawn(&Piece::whole(2.0, 4.0));
+        let in_flight = alone(&mut meters);
+        let drawn = meters.share(&CLAIM, &in_flight);
         assert_eq!(drawn.domains.iter().any(|(name, _)| *name == domain), measured, "{domain}");
         assert_eq!(drawn.total, None, "{domain}: a total of exactly nothing");
     }
@@ -116,10 +132,10 @@ fn a_total_of_exactly_nothing_is_a_stuck_meter_whatever_it_is_made_of_but_a_part
     ] {
         let mut meters = Meters::new(1);
         windows(&mut meters, 0, &watts);
-        let pieces = Piece::whole(2.0, 4.0);
-        let drawn = meters.drawn(&pieces);
+        let in_flight = alone(&mut meters);
+        let drawn = meters.share(&CLAIM, &in_flight);
         assert_eq!(drawn.total.map(|total| total.energy), energy, "{watts}");
-        assert_eq!(meters.total(&pieces).map(|total| total.energy), energy, "{watts}");
+        assert_eq!(meters.total(2.0, 4.0).map(|total| total.energy), energy, "{watts}");
         assert_eq!(drawn.stuck, energy.is_none(), "{watts}");
         assert_eq!(meters.idle_readings(0.0, 10.0).is_empty(), energy.is_none(), "{watts}");
     }
@@ -129,7 +145,8 @@ fn a_total_of_exactly_nothing_is_a_stuck_meter_whatever_it_is_made_of_but_a_part
         let reading = power("counter", "rapl", f64::from(at), json!({}), json!({"package-0": 7.0}));
         meters.add(0, f64::from(at), &reading).unwrap();
     }
-    let drawn = meters.drawn(&Piece::whole(2.0, 4.0));
+    let in_flight = alone(&mut meters);
+    let drawn = meters.share(&CLAIM, &in_flight);
     assert_eq!((drawn.total, drawn.stuck), (None, true));
 }
 

@@ -159,7 +159,7 @@ fn memory_is_forgotten_as_the_stream_goes_on() {
         read(&mut core, 0, &window(at + 2.0, 1.0, 10.0), at);
         hand(&mut core, &result(1, at, at + 1.5), at);
         out(&mut core, at);
-        assert!(core.meters.first().unwrap() >= at - 5.0, "{at}");
-        assert!(core.flights.pieces(0.0, at + 2.0, Claim::Time).0.len() < 20, "{at}");
+        assert!(core.samples.meters().first().unwrap() >= at - 5.0, "{at}");
+        assert!(core.requests.in_flight(at).busy_times(0.0, at + 2.0).len() < 20, "{at}");
     }
 }

@@ -1,0 +1,87 @@
+//! What the loads of models drew and held, and the idle power before the latest one.
+
+use super::energy;
+use super::idle::IdlePower;
+use super::input::ResultView;
+use super::memory_series::MemorySeries;
+use super::meters::Meters;
+use super::requests::RequestInterval;
+use crate::record::{MemoryPhase, MemoryPoint, PhaseEnergy};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// A load whose readings are awaited.
+#[derive(Debug)]
+pub struct PendingLoad {
+    /// The run.
+    pub run: String,
+    /// The model.
+    pub model: String,
+    /// From its start to its end.
+    pub interval: RequestInterval,
+    /// When the machine idled before it.
+    pub baseline: Option<(f64, f64)>,
+}
+
+impl PendingLoad {
+    /// Since when readings are needed.
+    pub fn since(&self) -> f64 {
+        self.baseline.map_or(self.interval.from, |(since, _)| since.min(self.interval.from))
+    }
+
+    /// What it drew and held, as far as `meters` and `memory` were read.
+    pub fn measure(&self, meters: Option<&Meters>, memory: &MemorySeries) -> LoadFigures {
+        let RequestInterval { from, to, .. } = self.interval;
+        let marked = self.baseline.and_then(|(from, to)| memory.last_between(from, to));
+        LoadFigures {
+            power: meters.map(|meters| energy::phase(meters.total(from, to), to - from)),
+            baseline: marked.or_else(|| memory.nearest(from)),
+            after: memory.nearest(to),
+            memory: memory
+                .highest(from, to)
+                .map(|(high_water, samples)| MemoryPhase { high_water, samples: Some(samples) }),
+        }
+    }
+}
+
+/// What a load drew and held.
+#[derive(Debug, Clone, Default)]
+pub struct LoadFigures {
+    /// What it drew.
+    pub power: Option<PhaseEnergy>,
+    /// The memory before it.
+    pub baseline: Option<MemoryPoint>,
+    /// The memory after it.
+    pub after: Option<MemoryPoint>,
+    /// What it held.
+    pub memory: Option<MemoryPhase>,
+}
+
+/// The latest load of each model of each run.
+#[derive(Debug, Default)]
+pub struct Loads {
+    by_run: HashMap<String, HashMap<String, Rc<LoadFigures>>>,
+    idle: Option<IdlePower>,
+}
+
+impl Loads {
+    /// Adds a load, which replaces an earlier one of the same model in the same run.
+    pub fn add(&mut self, load: PendingLoad, figures: LoadFigures) {
+        self.by_run.entry(load.run).or_default().insert(load.model, Rc::new(figures));
+    }
+
+    /// Takes the idle power before a load for that of the machine; keeps the former where too little was read.
+    pub fn set_idle(&mut self, idle: Option<IdlePower>) {
+        self.idle = idle.or(self.idle.take());
+    }
+
+    /// The idle power before the latest load.
+    pub fn idle(&self) -> Option<&IdlePower> {
+        self.idle.as_ref()
+    }
+
+    /// The load that a result's model was loaded by.
+    pub fn of(&self, run: &str, result: &ResultView) -> Option<Rc<LoadFigures>> {
+        self.by_run.get(run)?.get(&result.model).cloned()
+    }
+}
