@@ -2,7 +2,7 @@
 
 use super::energy::{self, round};
 use super::idle::IdlePower;
-use super::in_flight::{Attribution, Claim, InFlight, TokenFlow};
+use super::in_flight::InFlight;
 use super::input::ResultView;
 use super::loads::LoadFigures;
 use super::memory_figures;
@@ -12,6 +12,7 @@ use super::power_segment::Estimate;
 use super::requests::RequestInterval;
 use super::sample_stream::Role;
 use super::settings::EnergyRates;
+use super::shares::{Attribution, Claim, TokenFlow};
 use super::streams::Streams;
 use crate::clock::micros;
 use crate::record::{JoinedMemory, JoinedPower, MemoryFigures, MemoryPoint, PhaseEnergy, Quality};

@@ -1,7 +1,6 @@
 //! Estimates as the record tells them: watts, phases, coverage, and how far to trust them.
 
 use super::domains::numbered;
-use super::meters::add;
 use super::power_segment::Estimate;
 use crate::clock::micros;
 use crate::record::{PhaseEnergy, Quality, Watts};
@@ -61,8 +60,8 @@ pub fn together(domains: &[(&str, Estimate)], plain: &str, stem: &str) -> Option
     if let Some((_, estimate)) = domains.iter().find(|(domain, _)| *domain == plain) {
         return Some(watts(estimate));
     }
-    let mut sum = None;
-    domains.iter().filter(|(domain, _)| numbered(domain, stem)).for_each(|(_, estimate)| add(&mut sum, *estimate));
+    let parts = domains.iter().filter(|(domain, _)| numbered(domain, stem));
+    let sum = parts.fold(None, |sum, (_, estimate)| Some(estimate.and(sum)));
     sum.map(|estimate| watts(&estimate))
 }
 

@@ -1,9 +1,9 @@
 //! What the machine draws when nobody asks it anything.
 
 use super::energy::round;
-use super::in_flight::EDGE;
 use super::meters::Meters;
 use super::sample::{Sample, SampleParser};
+use super::shares::EDGE;
 use super::time_axis::ClockStamp;
 use crate::record::{Idle, Record, SamplerEvent};
 use crate::stats;

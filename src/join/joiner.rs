@@ -6,7 +6,7 @@
 
 use super::attribute::{self, PowerSource, Request};
 use super::idle::{IdleFrom, IdlePower};
-use super::input::{InputRecord, RequestStart, ResultView};
+use super::input::{InputRecord, ResultView};
 use super::line_queue::{LineQueue, Waiting};
 use super::loads::{Loads, PendingLoad};
 use super::notes::Notes;
@@ -64,7 +64,7 @@ impl Joiner {
     /// Takes a line of results.
     pub fn line(&mut self, line: String, record: InputRecord, now: f64) {
         let waiting = match record {
-            InputRecord::Start(start) => return self.start(start),
+            InputRecord::Start(start) => return self.requests.start(&start, &mut self.clocks),
             InputRecord::Run { run, boot, started_ts } => {
                 self.begin_run(run, boot, started_ts);
                 Waiting::Line(LineKind::Other, line)
@@ -87,48 +87,26 @@ impl Joiner {
 
     fn begin_run(&mut self, run: String, boot: Option<String>, started_ts: f64) {
         self.totals.run(&run);
-        if self.requests.has_others_than(&run)
-            && let Some((now, _)) = self.clocks.place("", started_ts, None)
-        {
-            self.requests.begin_run(&run, now);
-        }
+        self.requests.begin_run(&run, started_ts, &mut self.clocks);
         self.clocks.begin_run(run, boot);
     }
 
-    fn start(&mut self, start: RequestStart) {
-        let run = self.clocks.run_or_last(start.run.as_deref()).to_owned();
-        if let Some((at, _)) = self.clocks.place(&run, start.start_ts, start.start_mono) {
-            self.requests.start((run, start.id), at);
-        }
-    }
-
     fn load(&mut self, load: &Load) -> Option<PendingLoad> {
-        let (from, mono) = self.clocks.place(&load.run, load.started_ts, Some(load.started_mono))?;
-        let (to, _) = self.clocks.place(&load.run, load.ended_ts, Some(load.ended_mono))?;
-        let baseline = load.baseline_ts.and_then(|ts| {
-            let mono = load.baseline_mono;
-            let mut place = |i: usize| Some(self.clocks.place(&load.run, ts[i], mono.map(|mono| mono[i]))?.0);
-            Some((place(0)?, place(1)?))
-        });
-        let interval = RequestInterval { from, to, mono };
-        let load = PendingLoad { run: load.run.clone(), model: load.model.clone(), interval, baseline };
-        self.requests.add_load(load.since(), to);
-        self.run_energy.add_load(from, to);
+        let load = PendingLoad::new(load, &mut self.clocks)?;
+        self.requests.add_load(load.since(), load.interval.to);
+        self.run_energy.add_load(load.interval.from, load.interval.to);
         Some(load)
     }
 
     fn result(&mut self, result: &ResultView) -> Option<RequestInterval> {
-        let run = self.clocks.run_or_last(result.run.as_deref()).to_owned();
-        let placed = result.start_ts.and_then(|ts| self.clocks.place(&run, ts, result.start_mono));
         let streaming = !self.requests.without_starts();
-        let key = (run, result.id);
-        let interval = self.requests.end(&key, result, placed);
+        let interval = self.requests.end(result, &mut self.clocks);
         if streaming && self.requests.without_starts() {
             self.notes
                 .add("results without start records: held until the input ends, and memory grows with them".into());
         }
-        let (run, _) = key;
-        if let Some(step) = self.clocks.wall_step(&run, result) {
+        if let Some(step) = self.clocks.wall_step(result) {
+            let run = self.clocks.run_or_last(result.run.as_deref());
             self.notes.add(format!("the wall clock stepped by {step:.3} s during run {run}"));
         }
         interval

@@ -6,7 +6,8 @@ use super::input::ResultView;
 use super::memory_series::MemorySeries;
 use super::meters::Meters;
 use super::requests::RequestInterval;
-use crate::record::{MemoryPhase, MemoryPoint, PhaseEnergy};
+use super::run_clocks::RunClocks;
+use crate::record::{Load, MemoryPhase, MemoryPoint, PhaseEnergy};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -24,6 +25,19 @@ pub struct PendingLoad {
 }
 
 impl PendingLoad {
+    /// A load as its record tells it; `None` where its stamps can be no moments.
+    pub fn new(load: &Load, clocks: &mut RunClocks) -> Option<Self> {
+        let (from, mono) = clocks.place(&load.run, load.started_ts, Some(load.started_mono))?;
+        let (to, _) = clocks.place(&load.run, load.ended_ts, Some(load.ended_mono))?;
+        let baseline = load.baseline_ts.and_then(|ts| {
+            let mono = load.baseline_mono;
+            let mut place = |i: usize| Some(clocks.place(&load.run, ts[i], mono.map(|mono| mono[i]))?.0);
+            Some((place(0)?, place(1)?))
+        });
+        let interval = RequestInterval { from, to, mono };
+        Some(Self { run: load.run.clone(), model: load.model.clone(), interval, baseline })
+    }
+
     /// Since when readings are needed.
     pub fn since(&self) -> f64 {
         self.baseline.map_or(self.interval.from, |(since, _)| since.min(self.interval.from))

@@ -5,10 +5,11 @@
 //! several, or none, it is the largest that contains the others.
 
 use super::domains::largest;
-use super::in_flight::{Claim, InFlight};
+use super::in_flight::InFlight;
 use super::power_segment::Estimate;
 use super::power_series::{PowerReading, PowerSeries};
 use super::sample::{METERS, Meter, PowerSample};
+use super::shares::Claim;
 use crate::record::{PowerKind, Sampler};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -211,10 +212,10 @@ impl Meters {
 
     /// The sum of the total's domains, whether or not it can be true; `None` where one of them is not covered at all.
     fn sum(&self, estimate: Estimator) -> Option<Estimate> {
-        let mut sum = None;
+        let mut sum: Option<Estimate> = None;
         for domain in &self.total_at {
             let (_, part) = self.best((*domain)?, estimate)?;
-            add(&mut sum, part);
+            sum = Some(part.and(sum));
         }
         sum
     }
@@ -227,12 +228,12 @@ impl Meters {
 
     /// What the total drew from `from` to `to`; `None` where a part of it is not covered at all, or where it cannot be true.
     pub fn total(&self, from: f64, to: f64) -> Option<Estimate> {
-        self.read_total(from, to).filter(|total| !stuck(total))
+        self.read_total(from, to).filter(|total| !total.is_zero())
     }
 
     /// What a claim is worth of the total; `None` as with [`Self::total`].
     pub fn total_share(&self, claim: &Claim, in_flight: &InFlight) -> Option<Estimate> {
-        self.sum(&|series| series.share(claim, in_flight)).filter(|total| !stuck(total))
+        self.sum(&|series| series.share(claim, in_flight)).filter(|total| !total.is_zero())
     }
 
     /// Sums up what ends by `until`; what requests may claim was changed from `changed` on.
@@ -262,11 +263,11 @@ impl Meters {
         }
         for part in &self.total {
             match power.domains.iter().find(|(name, _)| name == part) {
-                Some((_, estimate)) => add(&mut power.total, *estimate),
+                Some((_, estimate)) => power.total = Some(estimate.and(power.total)),
                 None => power.missing.push(part),
             }
         }
-        power.stuck = power.total.as_ref().is_some_and(stuck);
+        power.stuck = power.total.as_ref().is_some_and(Estimate::is_zero);
         if power.stuck || !power.missing.is_empty() {
             power.total = None;
         }
@@ -315,30 +316,6 @@ impl Meters {
             channel.series.cap(most);
         }
     }
-}
-
-/// Adds another part of a total: energies add up, and the total is covered only where its parts are.
-pub fn add(sum: &mut Option<Estimate>, part: Estimate) {
-    let Some(sum) = sum else {
-        *sum = Some(part);
-        return;
-    };
-    sum.energy += part.energy;
-    sum.lower += part.lower;
-    sum.upper += part.upper;
-    sum.gross += part.gross;
-    sum.min += part.min;
-    sum.max += part.max;
-    sum.covered = sum.covered.min(part.covered);
-    sum.share_seconds = sum.share_seconds.min(part.share_seconds);
-    sum.samples = sum.samples.min(part.samples);
-    sum.contained = sum.contained.min(part.contained);
-    sum.touched = sum.touched.min(part.touched);
-}
-
-/// Whether a total is exactly nothing in every reading: a part of it may well be switched off, a whole that is read is not.
-pub fn stuck(total: &Estimate) -> bool {
-    total.max == 0.0
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Stretches of time whose energy is known, and what a request claims of them.
 
-use super::in_flight::{EDGE, InFlight, Share};
+use super::in_flight::InFlight;
 use super::range_sums::Sum;
+use super::shares::{EDGE, Share};
 
 /// What a series says of a time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,6 +46,29 @@ impl Estimate {
         contained: 0,
         touched: 0.0,
     };
+
+    /// The sum with `other` parts of a total: energies add up, and the total is covered only where its parts are.
+    pub fn and(self, other: Option<Self>) -> Self {
+        let Some(sum) = other else { return self };
+        Self {
+            energy: sum.energy + self.energy,
+            lower: sum.lower + self.lower,
+            upper: sum.upper + self.upper,
+            gross: sum.gross + self.gross,
+            covered: sum.covered.min(self.covered),
+            share_seconds: sum.share_seconds.min(self.share_seconds),
+            min: sum.min + self.min,
+            max: sum.max + self.max,
+            samples: sum.samples.min(self.samples),
+            contained: sum.contained.min(self.contained),
+            touched: sum.touched.min(self.touched),
+        }
+    }
+
+    /// Whether every reading is exactly zero: a part of a total may well be switched off, a whole that is read is not.
+    pub fn is_zero(&self) -> bool {
+        self.max == 0.0
+    }
 
     /// Adds the part of a segment that lies between `from` and `to`, as far as `share` claims it.
     pub fn add(&mut self, segment: &Segment, from: f64, to: f64, share: impl Fn(f64, f64) -> Option<Share>) {

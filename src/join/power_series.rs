@@ -5,10 +5,11 @@
 //! are never stretched beyond their readings. Sources: the clip rules of docs/joining.md; left rectangles, and
 //! trapezoids over means, are wrong for all three kinds.
 
-use super::in_flight::{Claim, EDGE, InFlight, Share};
+use super::in_flight::InFlight;
 use super::power_segment::{Estimate, Segment, SegmentSum};
 use super::queue_search::count_before;
 use super::range_sums::RangeSums;
+use super::shares::{Claim, EDGE, Share};
 use crate::record::PowerKind;
 use std::collections::VecDeque;
 

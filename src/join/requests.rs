@@ -1,8 +1,10 @@
 //! The requests of a stream of results: which are in flight, and from when on readings are still needed.
 
 use super::active_starts::ActiveStarts;
-use super::in_flight::{Attribution, InFlight, TokenFlow};
-use super::input::ResultView;
+use super::in_flight::InFlight;
+use super::input::{RequestStart, ResultView};
+use super::run_clocks::RunClocks;
+use super::shares::{Attribution, TokenFlow};
 use crate::clock::micros;
 use std::collections::HashMap;
 
@@ -55,8 +57,11 @@ impl Requests {
         }
     }
 
-    /// A request is sent.
-    pub fn start(&mut self, key: Key, at: f64) {
+    /// A request is sent. A start that can be no moment is left out.
+    pub fn start(&mut self, start: &RequestStart, clocks: &mut RunClocks) {
+        let run = clocks.run_or_last(start.run.as_deref()).to_owned();
+        let Some((at, _)) = clocks.place(&run, start.start_ts, start.start_mono) else { return };
+        let key = (run, start.id);
         self.in_flight.add(at);
         self.begin(at);
         self.running.insert(at);
@@ -68,14 +73,13 @@ impl Requests {
         }
     }
 
-    /// Whether requests of other runs than this are in flight.
-    pub fn has_others_than(&self, run: &str) -> bool {
-        self.started.keys().any(|(other, _)| other != run)
-    }
-
-    /// A run begins at `now`: what other runs have in flight will, most likely, get no result, and must not count as company
-    /// for ever. Should one come after all, as with runs that are merged line by line, it is taken back.
-    pub fn begin_run(&mut self, run: &str, now: f64) {
+    /// A run begins: what other runs have in flight will, most likely, get no result, and must not count as company for
+    /// ever. Should one come after all, as with runs that are merged line by line, it is taken back.
+    pub fn begin_run(&mut self, run: &str, started_ts: f64, clocks: &mut RunClocks) {
+        if self.started.keys().all(|(other, _)| other == run) {
+            return;
+        }
+        let Some((now, _)) = clocks.place("", started_ts, None) else { return };
         for (key, from) in self.started.extract_if(|(other, _), _| other != run) {
             let until = now.max(from);
             self.in_flight.remove(until);
@@ -101,9 +105,11 @@ impl Requests {
         self.first_start = Some(self.first_start.map_or(at, |first| first.min(at)));
     }
 
-    /// A request has a result, which places its start at `placed`. Returns when it ran, if that is known.
-    pub fn end(&mut self, key: &Key, result: &ResultView, placed: Option<(f64, bool)>) -> Option<RequestInterval> {
-        let started = self.started.remove(key).or_else(|| self.resume(key));
+    /// A request has a result. Returns when it ran, if that is known.
+    pub fn end(&mut self, result: &ResultView, clocks: &mut RunClocks) -> Option<RequestInterval> {
+        let key = (clocks.run_or_last(result.run.as_deref()).to_owned(), result.id);
+        let started = self.started.remove(&key).or_else(|| self.resume(&key));
+        let placed = result.start_ts.and_then(|ts| clocks.place(&key.0, ts, result.start_mono));
         let interval = placed
             .zip(result.end)
             .map(|((from, mono), length)| RequestInterval {
@@ -112,6 +118,14 @@ impl Requests {
                 mono,
             })
             .filter(|interval| interval.to >= interval.from);
+        self.count_end(started, interval);
+        if let Some(flow) = interval.and_then(|interval| self.flow_of(result, interval)) {
+            self.in_flight.add_flow(flow);
+        }
+        interval
+    }
+
+    fn count_end(&mut self, started: Option<f64>, interval: Option<RequestInterval>) {
         if let Some(at) = started {
             self.running.remove(at);
         }
@@ -131,11 +145,7 @@ impl Requests {
         if let Some(interval) = interval {
             self.in_flight.remove(interval.to);
             self.last_event = self.last_event.max(interval.to);
-            if let Some(flow) = self.flow_of(result, interval) {
-                self.in_flight.add_flow(flow);
-            }
         }
-        interval
     }
 
     /// Whether energy is shared by tokens.

@@ -38,7 +38,6 @@ impl RunClocks {
 
     /// Where a stamp of a run stands, and whether its monotonic clock says so; `None` for what can be no moment.
     pub fn place(&mut self, run: &str, ts: f64, mono: Option<f64>) -> Option<(f64, bool)> {
-        // Not `boot_of`, which would borrow the axis too.
         let boot =
             if run == self.run { self.boot.as_ref() } else { self.earlier_boots.get(run).and_then(Option::as_ref) };
         let stamp = ClockStamp { ts, mono, boot: boot.map(String::as_str) };
@@ -51,8 +50,8 @@ impl RunClocks {
     }
 
     /// By how much the wall clock has stepped since the result before, in seconds.
-    pub fn wall_step(&mut self, run: &str, result: &ResultView) -> Option<f64> {
-        let boot = self.boot_of(run).map(str::to_owned);
+    pub fn wall_step(&mut self, result: &ResultView) -> Option<f64> {
+        let boot = self.boot_of(self.run_or_last(result.run.as_deref())).map(str::to_owned);
         if self.wall_boot != boot {
             self.wall.reset();
             self.wall_boot = boot;

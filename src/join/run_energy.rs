@@ -4,9 +4,10 @@
 //! moment counts once, however many requests shared it.
 
 use super::idle::{IdleGaps, IdlePower};
-use super::in_flight::{Attribution, InFlight};
+use super::in_flight::InFlight;
 use super::meters::Meters;
 use super::power_segment::Estimate;
+use super::shares::Attribution;
 
 /// How long after the last request or load a gap counts as idle, in seconds: power takes a while to fall.
 const SETTLE: f64 = 5.0;

@@ -2,16 +2,15 @@
 
 use super::energy::{self, PerToken, round};
 use super::idle::IdlePower;
-use super::in_flight::Attribution;
 use super::input::ResultView;
 use super::loads::LoadFigures;
 use super::memory_figures;
-use super::meters::stuck;
 use super::requests::Requests;
 use super::run_clocks::RunClocks;
 use super::run_energy::RunEnergy;
 use super::sample_stream::Role;
 use super::settings::EnergyRates;
+use super::shares::Attribution;
 use super::streams::Streams;
 use crate::clock::micros;
 use crate::record::{JoinSummary, MemoryFigures, RunMemory, RunPower};
@@ -145,7 +144,7 @@ impl ResultTotals {
 
     fn power(&self, run: &RunView) -> Option<RunPower> {
         let (busy, between) = (run.energy.busy(), run.energy.between());
-        let estimate = busy.estimate().filter(|total| !stuck(total))?;
+        let estimate = busy.estimate().filter(|total| !total.is_zero())?;
         let energy = estimate.energy;
         let span_energy = energy + between.energy;
         let attributed = self.attributed.unwrap_or(0.0);

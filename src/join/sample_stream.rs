@@ -1,6 +1,6 @@
 //! How far a sample stream has come, and how long it is worth waiting for.
 
-use super::in_flight::EDGE;
+use super::shares::EDGE;
 use super::time_axis::StepDetector;
 
 /// The interval that is assumed of a stream that has not said anything yet, in seconds.

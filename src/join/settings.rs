@@ -2,7 +2,7 @@
 
 use super::energy::round;
 use super::idle::IdleFrom;
-use super::in_flight::Attribution;
+use super::shares::Attribution;
 use crate::record::EnergyCost;
 
 /// What the join is asked to do.

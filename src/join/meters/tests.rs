@@ -1,7 +1,7 @@
 use super::*;
 use crate::join::energy::watts;
-use crate::join::in_flight::Attribution;
 use crate::join::sample::{Sample, SampleParser};
+use crate::join::shares::Attribution;
 use crate::record::{self, Record, Watts};
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 mod reference;
 
 use super::*;
-use crate::join::in_flight::{Attribution, TokenFlow};
+use crate::join::shares::{Attribution, TokenFlow};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::path::Path;
