@@ -1,8 +1,8 @@
-//! Since when something is needed: the earliest of moments that come and go.
+//! The earliest start of everything that is still needed.
 
 use std::collections::BTreeMap;
 
-/// A set of moments, each as often as it was put in.
+/// Starts, each as often as it was added.
 #[derive(Debug, Default)]
 pub struct ActiveStarts(BTreeMap<Moment, u64>);
 

@@ -72,7 +72,7 @@ struct ClaimedPower<'a> {
     power: PowerEstimate<'a>,
     /// The most requests in flight.
     most: u64,
-    /// Whether its energy can be told from that of others.
+    /// Whether it has an energy of its own.
     separable: bool,
 }
 
@@ -137,7 +137,7 @@ impl<'a> ClaimedPower<'a> {
 /// The power of a request, and its energy in joules with all digits.
 ///
 /// # Errors
-/// When nothing is known of it: why.
+/// The reason when nothing is known of it.
 pub fn power(source: &PowerSource, request: &Request) -> Result<(JoinedPower, Option<f64>), String> {
     let interval = request.interval(Role::Power)?;
     let length = interval.to - interval.from;
@@ -206,7 +206,7 @@ fn of_energy(
 /// The memory of a request, and the highest figures while it ran.
 ///
 /// # Errors
-/// When nothing is known of it: why.
+/// The reason when nothing is known of it.
 pub fn memory(series: &MemorySeries, request: &Request) -> Result<(JoinedMemory, MemoryFigures), String> {
     let interval = request.interval(Role::Memory)?;
     let missing = || request.streams.missing(Role::Memory, "memory sampler");

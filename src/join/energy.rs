@@ -1,4 +1,4 @@
-//! Estimates as the record tells them: watts, phases, coverage, and how far to trust them.
+//! Estimates as records have them: watts, phases, coverage and quality.
 
 use super::domains::numbered;
 use super::power_segment::Estimate;
@@ -119,7 +119,7 @@ const TENS: [f64; 23] = [
     1e21, 1e22,
 ];
 
-/// The exponent of ten of a positive number: 0 for 1 to 10. A logarithm would say it too, but this is asked thirty times
+/// The exponent of ten of a positive number: 0 for 1 to 10. A logarithm gives it too, but this runs thirty times
 /// for each result.
 fn decade(size: f64) -> i32 {
     let twos = ((size.to_bits() >> 52) as i32) - 1023;

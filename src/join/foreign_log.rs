@@ -1,5 +1,4 @@
-//! Logs of power meters that are no records yet: told from their first line, so that one sentence says what to do instead
-//! of one complaint for each line.
+//! Recognizes logs of power meters by their first line, so that one error says what to do, instead of one for each line.
 
 use crate::record;
 
@@ -27,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_is_told_from_its_first_line_and_records_and_torn_ones_are_none() {
+    fn a_log_is_recognized_by_its_first_line() {
         for (line, expect) in [
             ("Machine model: Mac16,5", Some("a log of powermetrics")),
             (

@@ -1,4 +1,4 @@
-//! llm-sim's log of what it wrote: the truth that a measurement is held against.
+//! llm-sim's log of what it wrote, and the errors of measurements against it.
 
 use super::input::ResultView;
 use super::time_axis::LONGEST;
@@ -51,12 +51,12 @@ impl GroundTruthRecord {
         if head.kind.as_deref() != Some("ground_truth") {
             return Ok(None);
         }
-        let mut written: Self = serde_json::from_str(line)?;
+        let mut record: Self = serde_json::from_str(line)?;
         // What is no length of time is no truth.
-        for seconds in [&mut written.ttft_seconds, &mut written.gap_seconds, &mut written.end_seconds] {
+        for seconds in [&mut record.ttft_seconds, &mut record.gap_seconds, &mut record.end_seconds] {
             *seconds = seconds.filter(|seconds| (0.0..=LONGEST).contains(seconds));
         }
-        Ok(Some(written))
+        Ok(Some(record))
     }
 
     /// When it ended, or else arrived: Unix seconds.
@@ -70,8 +70,8 @@ impl GroundTruthRecord {
         stats::quantile(&gaps, 0.99).filter(|gap| (0.0..=LONGEST).contains(gap))
     }
 
-    /// What was measured, held against it.
-    pub fn compare_with(&self, asked: &ResultView) -> GroundTruth {
+    /// What was measured, compared with it.
+    pub fn compare_with(&self, result: &ResultView) -> GroundTruth {
         // Adding zero turns a negative zero into one that people read as nothing.
         let error = |measured: Option<f64>, truth: Option<f64>| measured.zip(truth).map(|(m, t)| micros(m - t) + 0.0);
         let gap_p99 = self.gap_p99().map(micros);
@@ -82,10 +82,10 @@ impl GroundTruthRecord {
             gap_seconds: self.gap_seconds,
             gap_p99_seconds: gap_p99,
             end_seconds: self.end_seconds,
-            ttft_error_seconds: error(asked.ttft, self.ttft_seconds),
-            gap_error_seconds: error(asked.gap, self.gap_seconds),
-            gap_p99_error_seconds: error(asked.gap_p99, gap_p99),
-            end_error_seconds: error(asked.end, self.end_seconds),
+            ttft_error_seconds: error(result.ttft, self.ttft_seconds),
+            gap_error_seconds: error(result.gap, self.gap_seconds),
+            gap_p99_error_seconds: error(result.gap_p99, gap_p99),
+            end_error_seconds: error(result.end, self.end_seconds),
             late_mean_seconds: late(|late| late.mean).map(micros),
             late_max_seconds: late(|late| late.max).map(micros),
         }
@@ -100,12 +100,12 @@ pub struct GroundTruthLog {
 
 impl GroundTruthLog {
     /// Takes a line that arrived at `at` on the axis.
-    pub fn add(&mut self, at: f64, written: GroundTruthRecord) {
-        let Some(request) = written.request.clone() else { return };
+    pub fn add(&mut self, at: f64, record: GroundTruthRecord) {
+        let Some(request) = record.request.clone() else { return };
         match self.by_request.get(&request) {
             Some((have, _)) if *have > at => {}
             _ => {
-                self.by_request.insert(request, (at, written));
+                self.by_request.insert(request, (at, record));
             }
         }
     }
@@ -117,7 +117,7 @@ impl GroundTruthLog {
 
     /// Takes out what is known of a request.
     pub fn take(&mut self, request: &str) -> Option<GroundTruthRecord> {
-        self.by_request.remove(request).map(|(_, written)| written)
+        self.by_request.remove(request).map(|(_, record)| record)
     }
 
     /// Drops what arrived before `before`: whose result was that has passed.
@@ -136,11 +136,11 @@ mod tests {
     #[test]
     fn the_error_is_what_was_measured_less_what_was_done() {
         let line = r#"{"type":"ground_truth","v":1,"request":"r-1","number":1,"arrival_ts":100.0,"ttft_seconds":0.2,"gap_seconds":0.02,"end_seconds":0.5,"lateness_seconds":{"mean":0.001,"max":0.004},"chunks":[[1.0,0.0,1],[1.02,0.0,1],[1.04,0.0,1]]}"#;
-        let written = GroundTruthRecord::read(line).unwrap().unwrap();
-        assert_eq!(written.end_ts(), 100.5);
-        let asked =
+        let record = GroundTruthRecord::read(line).unwrap().unwrap();
+        assert_eq!(record.end_ts(), 100.5);
+        let result =
             ResultView { ttft: Some(0.203), gap: Some(0.0205), gap_p99: None, end: None, ..ResultView::default() };
-        let truth = written.compare_with(&asked);
+        let truth = record.compare_with(&result);
         assert_eq!(truth.ttft_error_seconds, Some(0.003));
         assert_eq!(truth.gap_error_seconds, Some(0.0005));
         assert_eq!(truth.gap_p99_seconds, Some(0.02));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_length_of_time_is_no_truth() {
+    fn impossible_times_are_no_ground_truth() {
         let line = r#"{"type":"ground_truth","v":1,"arrival_ts":1.0,"ttft_seconds":-1,"gap_seconds":1e308,"end_seconds":0.5,"chunks":[[-1e308,0,1],[1e308,0,1],[1e308,0,1]]}"#;
         let truth = GroundTruthRecord::read(line)
             .unwrap()
@@ -165,16 +165,16 @@ mod tests {
     }
 
     #[test]
-    fn other_records_are_nobodys_truth_and_a_broken_one_is_an_error() {
+    fn other_records_are_skipped_and_broken_ones_are_errors() {
         assert!(GroundTruthRecord::read(r#"{"type":"model","id":"x"}"#).unwrap().is_none());
         assert!(GroundTruthRecord::read(r#"{"type":"ground_truth","arrival_ts":"x"}"#).is_err());
         assert!(GroundTruthRecord::read("x").is_err());
     }
 
     #[test]
-    fn of_several_tries_the_last_counts() {
+    fn the_last_of_several_tries_counts() {
         let mut writs = GroundTruthLog::default();
-        let written = |at: f64| GroundTruthRecord {
+        let record = |at: f64| GroundTruthRecord {
             request: Some("r-1".into()),
             arrival_ts: at,
             ttft_seconds: None,
@@ -183,8 +183,8 @@ mod tests {
             chunks: None,
             lateness_seconds: None,
         };
-        writs.add(2.0, written(2.0));
-        writs.add(1.0, written(1.0));
+        writs.add(2.0, record(2.0));
+        writs.add(1.0, record(1.0));
         assert_eq!(writs.arrival("r-1"), Some(2.0));
         assert_eq!(writs.take("r-1").unwrap().arrival_ts, 2.0);
         assert!(writs.take("r-1").is_none());

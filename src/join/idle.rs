@@ -1,4 +1,4 @@
-//! What the machine draws when nobody asks it anything.
+//! Idle power: what the machine draws without requests.
 
 use super::energy::round;
 use super::meters::Meters;
@@ -9,13 +9,13 @@ use crate::record::{Idle, Record, SamplerEvent};
 use crate::stats;
 use std::collections::VecDeque;
 
-/// Fewer readings than this say nothing.
+/// Fewer readings than this give no idle power.
 const FEWEST: usize = 3;
 
-/// Fewer than this, or shorter, is short.
+/// Fewer readings than this, or fewer seconds, are called short.
 const ENOUGH: (u64, f64) = (10, 10.0);
 
-/// A spread beyond this part of the median is unsteady.
+/// A spread beyond this part of the median is called unsteady.
 const STEADY: f64 = 0.20;
 
 /// The most readings of gaps that are kept: the latest.
@@ -43,7 +43,7 @@ pub struct IdlePower {
 }
 
 impl IdlePower {
-    /// As the user gives it, in watts.
+    /// An idle power that the user gives, in watts.
     pub fn given(watts: f64) -> Self {
         Self { watts, idle: Idle { source: Some("given".to_owned()), ..Idle::default() } }
     }
@@ -66,7 +66,7 @@ impl IdlePower {
         })
     }
 
-    /// What is doubtful about it.
+    /// Reasons to doubt it.
     pub fn warnings(&self) -> Vec<&'static str> {
         let mut warnings = Vec::new();
         let short = |have: Option<f64>, least: f64| have.is_some_and(|have| have < least);
@@ -80,7 +80,7 @@ impl IdlePower {
     }
 }
 
-/// The idle power that a recording of an idle machine tells: the median of the readings of its total.
+/// The idle power of a recording of the idle machine: the median of the readings of its total.
 pub fn idle_of(records: impl IntoIterator<Item = Record>) -> Option<IdlePower> {
     let (mut meters, mut sampling) = (Meters::new(1), SampleParser::default());
     let (mut first, mut last) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -113,7 +113,7 @@ impl IdleGaps {
         }
     }
 
-    /// The idle power that they tell.
+    /// Their idle power.
     pub fn idle(&self) -> Option<IdlePower> {
         let readings: Vec<_> = self.readings.iter().copied().collect();
         IdlePower::of(&readings, "gaps")
@@ -127,7 +127,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn idle_is_a_median_with_its_spread_and_its_length_and_says_when_it_is_doubtful() {
+    fn idle_power_is_a_median_and_warns_when_in_doubt() {
         for (watts, seconds, expect) in [
             (vec![], 1.0, None),
             (vec![5.0, 5.0], 1.0, None),

@@ -61,7 +61,7 @@ pub struct InFlight {
     forgotten: usize,
     /// What may be claimed of each step that has a next one.
     shares: RangeSums<Shares>,
-    /// The earliest moment that has changed since that was last asked for.
+    /// The earliest moment that has changed since it was last taken.
     changed: f64,
 }
 
@@ -108,7 +108,7 @@ impl InFlight {
             pending.rate += change.rate;
             return;
         }
-        // It came late: the steps behind it are few.
+        // A late change: few steps are behind it.
         let mut i = self.steps.len();
         while i > 0 && self.steps[i - 1].at >= at {
             i -= 1;
@@ -122,7 +122,7 @@ impl InFlight {
         self.shares.truncate((self.forgotten + i).saturating_sub(1));
     }
 
-    /// Takes in what has changed until `until`: nothing may be asked of a later time.
+    /// Applies the changes until `until`, which must be done before anything is computed up to there.
     pub fn settle(&mut self, until: f64) {
         while let Some(entry) = self.pending.first_entry().filter(|entry| entry.key().0 <= until) {
             let (at, change) = entry.remove_entry();
@@ -138,7 +138,7 @@ impl InFlight {
         }
     }
 
-    /// The earliest moment that has changed since this was last asked.
+    /// The earliest moment that has changed since the last call.
     pub fn take_changed(&mut self) -> f64 {
         std::mem::replace(&mut self.changed, f64::INFINITY)
     }

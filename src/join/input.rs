@@ -1,4 +1,4 @@
-//! A line of results, read as far as the join needs it: most of a record leaves as it came, unread.
+//! Reads a line of results as far as the join needs it: most of a record goes out as it came, unread.
 
 use super::time_axis::LONGEST;
 use crate::record::{self, Load};
@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 
-/// What a line of results says to the join.
+/// A line of results, as far as the join needs it.
 #[derive(Debug)]
 pub enum InputRecord {
     /// A run begins.
@@ -54,7 +54,7 @@ pub struct ResultView {
     pub run: Option<String>,
     /// The request's number in its run.
     pub id: u64,
-    /// The model that was asked for.
+    /// The requested model.
     pub model: String,
     /// Unix seconds of the start.
     pub start_ts: Option<f64>,
@@ -165,17 +165,17 @@ struct WireTokens {
 /// Reads a line.
 ///
 /// # Errors
-/// When it is no JSON object, or says a type that the join reads and does not keep that type's shape.
+/// When it is no JSON object, or has a type that the join reads and not that type's shape.
 pub fn parse(line: &str) -> Result<InputRecord, serde_json::Error> {
     if !line.trim_start().starts_with('{') {
-        // A list would be taken for the fields of a record in their order.
+        // serde would read a list as the fields in their order.
         return Err(serde::de::Error::custom("not a JSON object"));
     }
     let (kind, v) = record::head(line)?;
     if let Some(v) = v.filter(|&v| v > record::V) {
         return Ok(InputRecord::Newer(v));
     }
-    let unread = |heard: InputRecord| record::is_json(line).map(|()| heard);
+    let unread = |record: InputRecord| record::is_json(line).map(|()| record);
     match kind.as_deref() {
         Some("run") => {
             let WireRun { run, boot, started_ts } = serde_json::from_str(line)?;
@@ -183,18 +183,18 @@ pub fn parse(line: &str) -> Result<InputRecord, serde_json::Error> {
         }
         Some("load") => serde_json::from_str(line).map(InputRecord::Load),
         Some("start") => serde_json::from_str(line).map(InputRecord::Start),
-        Some("result") => asked(line),
+        Some("result") => result(line),
         Some("prompt") => serde_json::from_str(line).map(|WirePrompt { .. }| InputRecord::Prompt),
         Some("join_summary") => unread(InputRecord::Summary),
         _ => unread(InputRecord::Other),
     }
 }
 
-fn asked(line: &str) -> Result<InputRecord, serde_json::Error> {
+fn result(line: &str) -> Result<InputRecord, serde_json::Error> {
     let wire: Wire = serde_json::from_str(line)?;
     let timing = wire.timing_seconds.unwrap_or_default();
     let tokens = wire.tokens.as_ref();
-    // A length is a length: a negative one is no measurement, nor is one of a lifetime.
+    // A negative time is no measurement, nor is one of decades.
     let length = |seconds: Option<f64>| seconds.filter(|seconds| (0.0..=LONGEST).contains(seconds));
     Ok(InputRecord::Result(Box::new(ResultView {
         run: wire.run.map(Cow::into_owned),
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_of_this_machine_or_of_another() {
+    fn loopback_addresses_are_of_this_machine() {
         for (endpoint, here) in [
             ("http://127.0.0.1:1234/v1/chat/completions", true),
             ("http://localhost/api/chat", true),
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_read_as_far_as_the_join_needs_it() {
+    fn lines_are_read_as_far_as_the_join_needs() {
         for (line, expect) in [
             (r#"{"type":"result","v":1,"model":"m"}"#, "result"),
             (r#"{"v":1,"model":"m","type":"result"}"#, "result"),
@@ -283,15 +283,15 @@ mod tests {
     fn fields_of_an_earlier_join_are_found() {
         for field in ["power", "power_reason", "memory", "memory_reason", "ground_truth", "other"] {
             let line = format!(r#"{{"type":"result","v":1,"model":"m","{field}":null}}"#);
-            let Ok(InputRecord::Result(asked)) = parse(&line) else { panic!("{line}") };
-            assert_eq!(asked.enriched, field != "other", "{field}");
+            let Ok(InputRecord::Result(result)) = parse(&line) else { panic!("{line}") };
+            assert_eq!(result.enriched, field != "other", "{field}");
         }
     }
 
     #[test]
-    fn the_end_is_the_last_stamp_or_else_the_generation_time() {
+    fn the_end_is_the_stamp_or_the_generation_time() {
         let end = |line: &str| match parse(line) {
-            Ok(InputRecord::Result(asked)) => asked.end,
+            Ok(InputRecord::Result(result)) => result.end,
             other => panic!("{other:?}"),
         };
         assert_eq!(end(r#"{"type":"result","v":1,"model":"m","timing_seconds":{"end":2.5}}"#), Some(2.5));

@@ -126,7 +126,7 @@ impl Joiner {
     }
 
     /// The stream with that number has ended.
-    pub fn source_ended(&mut self, stream: usize) {
+    pub fn stream_ended(&mut self, stream: usize) {
         self.samples.end(stream);
     }
 
@@ -141,7 +141,7 @@ impl Joiner {
     }
 
     /// The numbers of the streams that were awaited and gave no usable record.
-    pub fn empty_sources(&self) -> Vec<usize> {
+    pub fn empty_streams(&self) -> Vec<usize> {
         let empty = |&stream: &usize| self.awaited && self.samples.streams().get(stream).samples == 0;
         (0..self.samples.streams().len()).filter(empty).collect()
     }
@@ -151,7 +151,7 @@ impl Joiner {
         self.queue.is_finished() && (self.summarised || self.samples.streams().is_empty())
     }
 
-    /// The notes since this was last asked. None comes twice.
+    /// The notes since the last call. None comes twice.
     pub fn notes(&mut self) -> Vec<String> {
         self.notes.take_new()
     }

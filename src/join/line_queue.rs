@@ -6,7 +6,7 @@ use super::output::LineKind;
 use super::requests::{RequestInterval, Requests};
 use std::collections::VecDeque;
 
-/// The most lines that wait behind a result before no more are asked for.
+/// The most lines that wait behind a result before no more are read.
 const MOST_WAITING: usize = 4096;
 
 /// A line that goes out when its time has come.

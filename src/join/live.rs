@@ -1,8 +1,7 @@
-//! The thin part that knows threads and the clock: a thread per input, a queue between them and the core, and a wait
-//! that always ends.
+//! Threads and the clock: a thread for each input, queues between them and [`Joiner`], and a wait that always ends.
 //!
-//! A stream whose readings are of the present is always taken in, so that a sampler never waits for us; one whose
-//! readings are of the past is taken in only as far as the next result needs it, so that memory stays bounded.
+//! A stream whose samples are of the present is always taken in, so that a sampler never waits for us; one whose samples are
+//! of the past is taken in only as far as the next result needs it, so that memory stays bounded.
 
 mod growing_file;
 
@@ -20,43 +19,43 @@ use std::time::Duration;
 
 pub use growing_file::{EndSignal, GrowingFile};
 
-/// How many records of the past are read ahead, per input; those that are at hand with the last of them on top.
+/// How many records of the past are read ahead, per input; the last batch comes on top.
 const AHEAD: usize = 512;
 
-/// How many bytes of lines are read ahead; those that are at hand with the last of them on top.
+/// How many bytes of lines are read ahead; the last batch comes on top.
 const AHEAD_BYTES: usize = 1 << 20;
 
-/// How many readings of the present may wait while the output is blocked.
+/// How many samples of the present may wait while the output is blocked.
 const BACKLOG: usize = 1 << 16;
 
-/// Readings further from now than this, in seconds, are not of the present.
+/// Samples further from now than this, in seconds, are not of the present.
 const PRESENT: f64 = 10.0;
 
-/// Waits for what a stream of samples says next, and takes it with what else is at hand; `false` at its end.
+/// Waits for the next samples of a stream and adds all that are at hand; `false` at its end.
 pub type NextSamples = Box<dyn FnMut(&mut Vec<Sample>) -> anyhow::Result<bool> + Send>;
 
 /// The same of lines of results.
 pub type NextLines = Box<dyn FnMut(&mut Vec<(String, InputRecord)>) -> anyhow::Result<bool> + Send>;
 
+/// Called when a file has been read to its present end, with the time since it was last written to.
+pub type OnCaughtUp = Box<dyn FnMut(Duration) + Send>;
+
 /// A stream of samples.
 pub struct SampleInput {
     role: Role,
     grows: bool,
-    read: Box<dyn FnOnce(OnCaughtUp) -> anyhow::Result<NextSamples> + Send>,
+    open: Box<dyn FnOnce(OnCaughtUp) -> anyhow::Result<NextSamples> + Send>,
 }
 
-/// Told when a file has been read to its present end, and how long ago it was last written to.
-pub type OnCaughtUp = Box<dyn FnMut(Duration) + Send>;
-
 impl SampleInput {
-    /// A stream of samples that `read` opens, on a thread of its own, since opening a FIFO waits for its writer. It is
-    /// handed what to call when a file that `grows` has been read to its present end.
+    /// A stream of samples that `open` opens, on a thread of its own, since opening a FIFO waits for its writer. It gets what
+    /// to call when a file that `grows` has been read to its present end.
     pub fn new(
         role: Role,
         grows: bool,
-        read: impl FnOnce(OnCaughtUp) -> anyhow::Result<NextSamples> + Send + 'static,
+        open: impl FnOnce(OnCaughtUp) -> anyhow::Result<NextSamples> + Send + 'static,
     ) -> Self {
-        Self { role, grows, read: Box::new(read) }
+        Self { role, grows, open: Box::new(open) }
     }
 
     /// What it is read for, and whether it is a file whose present contents are read first.
@@ -65,139 +64,179 @@ impl SampleInput {
     }
 }
 
+/// The samples of one stream that were read and not taken yet.
 #[derive(Default)]
 struct SampleQueue {
-    records: VecDeque<Sample>,
+    samples: VecDeque<Sample>,
+    /// Whether they are of the present.
     present: bool,
+    /// How long the file was silent when it was read to its present end, and when that was.
     caught_up: Option<(f64, f64)>,
     ended: bool,
 }
 
+impl SampleQueue {
+    /// Takes what is of use: samples of the past only when they are `wanted`.
+    fn take(&mut self, wanted: bool) -> Batch {
+        let samples = if self.present || wanted { std::mem::take(&mut self.samples) } else { VecDeque::new() };
+        let empty = self.samples.is_empty();
+        Batch {
+            samples,
+            caught_up: if empty { self.caught_up.take() } else { None },
+            ended: empty && std::mem::take(&mut self.ended),
+        }
+    }
+
+    /// Whether there is something to take.
+    fn has_news(&self, wanted: impl FnOnce() -> bool) -> bool {
+        if self.samples.is_empty() { self.caught_up.is_some() || self.ended } else { self.present || wanted() }
+    }
+}
+
+/// What was taken of a stream of samples.
+struct Batch {
+    samples: VecDeque<Sample>,
+    caught_up: Option<(f64, f64)>,
+    ended: bool,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.samples.is_empty() && self.caught_up.is_none() && !self.ended
+    }
+}
+
+/// What was read and not taken yet.
 #[derive(Default)]
 struct QueueState {
     lines: VecDeque<(String, InputRecord)>,
     bytes: usize,
     lines_ended: bool,
-    lanes: Vec<SampleQueue>,
-    failed: Option<anyhow::Error>,
-    /// The core waits for something to come.
-    idle: bool,
+    streams: Vec<SampleQueue>,
+    error: Option<anyhow::Error>,
+    /// Whether the joiner waits for something to come.
+    joiner_waits: bool,
     /// How many readers wait for room.
-    waiting: usize,
-    /// Nobody listens any more.
-    done: bool,
+    readers_waiting: usize,
+    /// Whether the joiner has finished.
+    finished: bool,
 }
 
+impl QueueState {
+    fn has_news(&self, joiner: &Joiner) -> bool {
+        let end = self.lines_ended && self.lines.is_empty() && !joiner.input_has_ended();
+        let lines = !self.lines.is_empty() && joiner.wants_lines();
+        end || lines || self.streams.iter().enumerate().any(|(i, stream)| stream.has_news(|| joiner.wants(i)))
+    }
+}
+
+/// The queues between the readers and the joiner.
 #[derive(Default)]
 struct Queues {
-    inbox: Mutex<QueueState>,
-    came: Condvar,
-    taken: Condvar,
+    state: Mutex<QueueState>,
+    /// Something was read.
+    filled: Condvar,
+    /// Something was taken.
+    emptied: Condvar,
 }
 
 impl Queues {
     fn lock(&self) -> MutexGuard<'_, QueueState> {
-        locked(&self.inbox)
+        locked(&self.state)
     }
 
-    fn tell(&self, inbox: &mut QueueState) {
-        if std::mem::take(&mut inbox.idle) {
-            self.came.notify_one();
+    /// Wakes the joiner, if it waits.
+    fn wake_joiner(&self, state: &mut QueueState) {
+        if std::mem::take(&mut state.joiner_waits) {
+            self.filled.notify_one();
         }
     }
 
-    /// Waits while `full`; `false` when nobody listens any more.
-    fn room<'a>(
+    /// Waits while the queue is `full`; `None` when the joiner has finished.
+    fn wait_for_room<'a>(
         &'a self,
-        mut inbox: MutexGuard<'a, QueueState>,
+        mut state: MutexGuard<'a, QueueState>,
         full: impl Fn(&QueueState) -> bool,
     ) -> Option<MutexGuard<'a, QueueState>> {
-        while full(&inbox) && !inbox.done {
-            inbox.waiting += 1;
-            inbox = regardless(self.taken.wait(inbox));
-            inbox.waiting -= 1;
+        while full(&state) && !state.finished {
+            state.readers_waiting += 1;
+            state = regardless(self.emptied.wait(state));
+            state.readers_waiting -= 1;
         }
-        (!inbox.done).then_some(inbox)
+        (!state.finished).then_some(state)
     }
 }
 
-/// Runs `core` over `lines` and `feeds` until all lines are out; `out` gets every line in order, and `None` when it must not
-/// hold them any longer, since a wait follows; `say` gets what people should know. When `stop` is set, what has come is finished as far as it goes.
+/// Runs `joiner` over `lines` and `inputs` until all lines are out; `out` gets every line in order, and `None` when it must
+/// not hold them any longer, since a wait follows; `warn` gets the notes. When `stop` is set, what has come is finished as far
+/// as it goes.
 ///
 /// # Errors
 /// When an input fails, or `out` does.
 pub fn run_live(
-    core: &mut Joiner,
+    joiner: &mut Joiner,
     lines: NextLines,
-    feeds: Vec<SampleInput>,
+    inputs: Vec<SampleInput>,
     stop: &Arc<AtomicBool>,
     out: &mut dyn FnMut(Option<&OutputLine>) -> anyhow::Result<()>,
-    say: &dyn Fn(&str),
+    warn: &dyn Fn(&str),
 ) -> anyhow::Result<()> {
-    let hub = Arc::new(Queues::default());
-    hub.lock().lanes = feeds.iter().map(|_| SampleQueue::default()).collect();
-    for (i, feed) in feeds.into_iter().enumerate() {
-        let hub = Arc::clone(&hub);
-        std::thread::spawn(move || sample(&hub, i, feed));
+    let queues = Arc::new(Queues::default());
+    queues.lock().streams = inputs.iter().map(|_| SampleQueue::default()).collect();
+    for (i, input) in inputs.into_iter().enumerate() {
+        let queues = Arc::clone(&queues);
+        std::thread::spawn(move || read_samples(&queues, i, input));
     }
-    let reader = Arc::clone(&hub);
-    std::thread::spawn(move || read(&reader, lines));
-    let outcome = work(core, &hub, stop, out, say);
+    let reader = Arc::clone(&queues);
+    std::thread::spawn(move || read_lines(&reader, lines));
+    let outcome = join(joiner, &queues, stop, out, warn);
     let flushed = out(None);
-    hub.lock().done = true;
-    hub.taken.notify_all();
+    queues.lock().finished = true;
+    queues.emptied.notify_all();
     outcome.and(flushed)
 }
 
-fn work(
-    core: &mut Joiner,
-    hub: &Queues,
+fn join(
+    joiner: &mut Joiner,
+    queues: &Queues,
     stop: &AtomicBool,
     out: &mut dyn FnMut(Option<&OutputLine>) -> anyhow::Result<()>,
-    say: &dyn Fn(&str),
+    warn: &dyn Fn(&str),
 ) -> anyhow::Result<()> {
     loop {
-        // ResultView often: a signal sets it without waking anyone.
+        // Looked at often: a signal sets it without waking a thread.
         if stop.load(Ordering::Relaxed) {
-            hub.lock().lines_ended = true;
+            queues.lock().lines_ended = true;
         }
-        let took = take(core, hub)?;
+        let progress = take(joiner, queues)?;
         let now = now();
         let due = loop {
-            match core.next(now)? {
-                Ok(emission) => out(Some(&emission))?,
+            match joiner.next(now)? {
+                Ok(line) => out(Some(&line))?,
                 Err(due) => break due,
             }
         };
-        core.notes().iter().for_each(|note| say(note));
-        if core.finished() {
+        joiner.notes().iter().for_each(|note| warn(note));
+        if joiner.finished() {
             return Ok(());
         }
-        if took == Progress::Lines {
+        if progress == Progress::Lines {
             continue;
         }
         out(None)?;
-        if took == Progress::Samples {
+        if progress == Progress::Samples {
             continue;
         }
-        let mut inbox = hub.lock();
+        let mut state = queues.lock();
         let wait = (due - now).clamp(0.001, 0.25);
-        if inbox.failed.is_none() && nothing_new(core, &inbox) {
-            inbox.idle = true;
-            drop(hub.came.wait_timeout(inbox, Duration::from_secs_f64(wait)));
+        if state.error.is_none() && !state.has_news(joiner) {
+            state.joiner_waits = true;
+            drop(queues.filled.wait_timeout(state, Duration::from_secs_f64(wait)));
         }
     }
 }
 
-fn nothing_new(core: &Joiner, inbox: &QueueState) -> bool {
-    let lane = |(i, lane): (usize, &SampleQueue)| {
-        if lane.records.is_empty() { lane.caught_up.is_none() && !lane.ended } else { !lane.present && !core.wants(i) }
-    };
-    let ended = inbox.lines_ended && inbox.lines.is_empty() && !core.input_has_ended();
-    !ended && (inbox.lines.is_empty() || !core.wants_lines()) && inbox.lanes.iter().enumerate().all(lane)
-}
-
-/// What has come.
+/// What was handed to the joiner.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
     Nothing,
@@ -205,119 +244,112 @@ enum Progress {
     Lines,
 }
 
-/// Hands the core what has come and is of use, and says what it was.
-fn take(core: &mut Joiner, hub: &Queues) -> anyhow::Result<Progress> {
-    let mut inbox = hub.lock();
-    if let Some(why) = inbox.failed.take() {
-        return Err(why);
+/// Hands the joiner what has come and is of use.
+fn take(joiner: &mut Joiner, queues: &Queues) -> anyhow::Result<Progress> {
+    let mut state = queues.lock();
+    if let Some(error) = state.error.take() {
+        return Err(error);
     }
     let now = now();
-    let lines = if core.wants_lines() {
-        inbox.bytes = 0;
-        std::mem::take(&mut inbox.lines)
+    let lines = if joiner.wants_lines() {
+        state.bytes = 0;
+        std::mem::take(&mut state.lines)
     } else {
         VecDeque::new()
     };
-    let ended = inbox.lines_ended && inbox.lines.is_empty();
-    let mut lanes = Vec::new();
-    for (i, lane) in inbox.lanes.iter_mut().enumerate() {
-        let wanted = lane.present || core.wants(i);
-        let records = if wanted { std::mem::take(&mut lane.records) } else { VecDeque::new() };
-        let whole = lane.records.is_empty();
-        let caught_up = if whole { lane.caught_up.take() } else { None };
-        lanes.push((i, records, caught_up, whole && std::mem::take(&mut lane.ended)));
+    let ended = state.lines_ended && state.lines.is_empty();
+    let batches: Vec<Batch> =
+        state.streams.iter_mut().enumerate().map(|(i, stream)| stream.take(joiner.wants(i))).collect();
+    let readers_wait = state.readers_waiting > 0;
+    drop(state);
+    if readers_wait {
+        queues.emptied.notify_all();
     }
-    let waiting = inbox.waiting > 0;
-    drop(inbox);
-    if waiting {
-        hub.taken.notify_all();
+    let any_samples = batches.iter().any(|batch| !batch.is_empty());
+    for (i, batch) in batches.into_iter().enumerate() {
+        hand_samples(joiner, i, batch, now);
     }
-    let mut took = if lines.is_empty() { Progress::Nothing } else { Progress::Lines };
-    for (i, records, caught_up, ended) in lanes {
-        if took == Progress::Nothing && (!records.is_empty() || caught_up.is_some() || ended) {
-            took = Progress::Samples;
-        }
-        records.into_iter().for_each(|record| core.sample(i, record, now));
-        if let Some((quiet, at)) = caught_up {
-            core.caught_up(i, quiet, at);
-        }
-        if ended {
-            core.source_ended(i);
-        }
+    let ends = ended && !joiner.input_has_ended();
+    let progress = match (lines.is_empty() && !ends, any_samples) {
+        (false, _) => Progress::Lines,
+        (true, true) => Progress::Samples,
+        (true, false) => Progress::Nothing,
+    };
+    lines.into_iter().for_each(|(line, record)| joiner.line(line, record, now));
+    if ends {
+        joiner.input_ended();
     }
-    for (line, heard) in lines {
-        core.line(line, heard, now);
-    }
-    if ended && !core.input_has_ended() {
-        core.input_ended();
-        took = Progress::Lines;
-    }
-    Ok(took)
+    Ok(progress)
 }
 
-fn read(hub: &Queues, mut lines: NextLines) {
+fn hand_samples(joiner: &mut Joiner, stream: usize, batch: Batch, now: f64) {
+    batch.samples.into_iter().for_each(|sample| joiner.sample(stream, sample, now));
+    if let Some((quiet, at)) = batch.caught_up {
+        joiner.caught_up(stream, quiet, at);
+    }
+    if batch.ended {
+        joiner.stream_ended(stream);
+    }
+}
+
+fn read_lines(queues: &Queues, mut next: NextLines) {
     let mut batch = Vec::new();
     loop {
-        let next = lines(&mut batch);
-        let Some(mut inbox) = hub.room(hub.lock(), |inbox| inbox.bytes >= AHEAD_BYTES || inbox.lines.len() >= AHEAD)
-        else {
-            return;
-        };
-        if inbox.lines_ended {
+        let more = next(&mut batch);
+        let full = |state: &QueueState| state.bytes >= AHEAD_BYTES || state.lines.len() >= AHEAD;
+        let Some(mut state) = queues.wait_for_room(queues.lock(), full) else { return };
+        if state.lines_ended {
             return;
         }
-        inbox.bytes += batch.iter().map(|(line, _)| line.len()).sum::<usize>();
-        inbox.lines.extend(batch.drain(..));
-        match next {
-            Ok(more) => inbox.lines_ended = !more,
-            Err(why) => inbox.failed = Some(why),
+        state.bytes += batch.iter().map(|(line, _)| line.len()).sum::<usize>();
+        state.lines.extend(batch.drain(..));
+        match more {
+            Ok(more) => state.lines_ended = !more,
+            Err(error) => state.error = Some(error),
         }
-        let over = inbox.lines_ended || inbox.failed.is_some();
-        hub.tell(&mut inbox);
+        let over = state.lines_ended || state.error.is_some();
+        queues.wake_joiner(&mut state);
         if over {
             return;
         }
     }
 }
 
-fn sample(hub: &Arc<Queues>, i: usize, feed: SampleInput) {
-    let grows = feed.grows;
-    let told = Arc::clone(hub);
-    let catch = Box::new(move |quiet: Duration| {
-        let mut inbox = told.lock();
-        inbox.lanes[i].caught_up = Some((quiet.as_secs_f64(), now()));
-        inbox.lanes[i].present = true;
-        told.tell(&mut inbox);
+fn read_samples(queues: &Arc<Queues>, i: usize, input: SampleInput) {
+    let grows = input.grows;
+    let caught_up = Arc::clone(queues);
+    let on_caught_up = Box::new(move |quiet: Duration| {
+        let mut state = caught_up.lock();
+        state.streams[i].caught_up = Some((quiet.as_secs_f64(), now()));
+        state.streams[i].present = true;
+        caught_up.wake_joiner(&mut state);
     });
-    let mut next = match (feed.read)(catch) {
+    let mut next = match (input.open)(on_caught_up) {
         Ok(next) => next,
-        Err(why) => {
-            let mut inbox = hub.lock();
-            inbox.failed = Some(why);
-            hub.tell(&mut inbox);
+        Err(error) => {
+            let mut state = queues.lock();
+            state.error = Some(error);
+            queues.wake_joiner(&mut state);
             return;
         }
     };
     let mut batch = Vec::new();
     loop {
         let more = next(&mut batch);
-        let mut inbox = hub.lock();
-        let present = inbox.lanes[i].present || !grows && batch.last().is_some_and(is_present);
-        inbox.lanes[i].present = present;
+        let mut state = queues.lock();
+        let present = state.streams[i].present || !grows && batch.last().is_some_and(is_present);
+        state.streams[i].present = present;
         let most = if present { BACKLOG } else { AHEAD };
-        let Some(mut inbox) = hub.room(inbox, |inbox| inbox.lanes[i].records.len() >= most) else { return };
-        inbox.lanes[i].records.extend(batch.drain(..));
-        let over = match more {
-            Ok(more) => {
-                inbox.lanes[i].ended = !more;
-                !more
-            }
-            Err(why) => {
-                inbox.failed = Some(why);
-                true
-            }
+        let Some(mut state) = queues.wait_for_room(state, |state| state.streams[i].samples.len() >= most) else {
+            return;
         };
-        hub.tell(&mut inbox);
+        state.streams[i].samples.extend(batch.drain(..));
+        let over = !matches!(more, Ok(true));
+        match more {
+            Ok(more) => state.streams[i].ended = !more,
+            Err(error) => state.error = Some(error),
+        }
+        queues.wake_joiner(&mut state);
         if over {
             return;
         }
@@ -329,7 +361,7 @@ fn is_present(sample: &Sample) -> bool {
         Sample::Power(power) => power.ts,
         Sample::Memory(memory) => memory.ts,
         Sample::Sampler(sampler) => sampler.ts.unwrap_or(f64::NEG_INFINITY),
-        Sample::GroundTruth(written) => written.end_ts(),
+        Sample::GroundTruth(record) => record.end_ts(),
     };
     (ts - clock::wall()).abs() <= PRESENT
 }

@@ -35,7 +35,7 @@ struct Stream {
     known: Vec<(Arc<Meter>, Vec<Option<usize>>)>,
 }
 
-/// How a series is asked for an estimate.
+/// How an estimate is taken of a series.
 type Estimator<'a> = &'a dyn Fn(&PowerSeries) -> Option<Estimate>;
 
 /// All power streams together.
@@ -102,14 +102,14 @@ impl Meters {
     /// A reading, at its place on the axis.
     ///
     /// # Errors
-    /// When something in it is left out that nobody would expect to be: what that is.
+    /// When something unusual in it is left out: what that is.
     pub fn add(&mut self, stream: usize, at: f64, power: &PowerSample) -> Result<(), &'static str> {
         let mut left_out = Ok(());
         for domain in 0..power.values.len() {
             match power.reading(domain, at, self.streams[stream].interval) {
                 Ok(Some(reading)) => self.reading(stream, &power.meter, domain, reading),
                 Ok(None) => {}
-                Err(why) => left_out = Err(why),
+                Err(what) => left_out = Err(what),
             }
         }
         self.streams[stream].estimated |= power.estimated;

@@ -1,9 +1,9 @@
-//! What each request drew and held: energy, attribution and memory windows, pure over two streams.
+//! Energy and memory of each request: joins a stream of results with streams of samples.
 //!
-//! [`Joiner`] takes lines of results and readings of samplers as values and hands out lines: it knows no thread and no
-//! clock, so that every rule of it can be tested with numbers. [`run_live`] is the thin part that does know them: a thread
-//! per input, a queue that holds back what is not needed yet, and a wait that always ends. Nothing here measures, and
-//! nothing is extrapolated: where no reading covers a request, the answer is null and says why.
+//! [`Joiner`] takes lines of results and samples as values and returns lines: it has no thread and no clock, so that
+//! every rule can be tested with numbers. [`run_live`] has them: a thread for each input, a queue that holds back what
+//! is not needed yet, and a wait that always ends. Nothing here measures, and
+//! nothing is extrapolated: where no reading covers a request, the field is null and a reason stands beside it.
 
 mod active_starts;
 mod attribute;

@@ -19,7 +19,7 @@ impl Notes {
         }
     }
 
-    /// The notes that are new since this was last asked.
+    /// The notes that are new since the last call.
     pub fn take_new(&mut self) -> Vec<String> {
         let new = self.all[self.handed_out..].to_vec();
         self.handed_out = self.all.len();

@@ -1,7 +1,7 @@
 //! The readings of one domain of one meter, and the energy that follows from them.
 //!
-//! Every kind of reading becomes stretches of known energy. A *window* is a stretch itself; two reads of a *counter*
-//! bound one; between two *instants* power runs straight from one to the other (trapezoid). Stretches never overlap and
+//! Every kind of reading becomes segments of known energy. A *window* is a segment itself; two reads of a *counter*
+//! bound one; between two *instants* power runs straight from one to the other (trapezoid). Segments never overlap and
 //! are never stretched beyond their readings. Sources: the clip rules of docs/joining.md; left rectangles, and
 //! trapezoids over means, are wrong for all three kinds.
 

@@ -1,9 +1,8 @@
-//! Places in a queue that is in order, sought from its front: what was before has been forgotten, so what is asked for
-//! is rarely far.
+//! Binary search in a sorted queue, from its front: what lay before has been forgotten, so the place is rarely far.
 
 use std::collections::VecDeque;
 
-/// How many items of the front are `before` what is sought: all of those, and none behind them, must be.
+/// How many items at the front are `before` a place: the items must be sorted by that.
 pub fn count_before<T>(items: &VecDeque<T>, before: impl Fn(&T) -> bool) -> usize {
     let (mut low, mut leap) = (0, 1);
     while leap <= items.len() && before(&items[leap - 1]) {

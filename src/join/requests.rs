@@ -180,7 +180,7 @@ impl Requests {
         &self.in_flight
     }
 
-    /// The earliest moment of which something else is known than when this was last asked.
+    /// The earliest moment that has changed since the last call.
     pub fn take_changed(&mut self) -> f64 {
         self.in_flight.take_changed()
     }

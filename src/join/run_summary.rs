@@ -89,7 +89,7 @@ impl ResultTotals {
     }
 }
 
-/// A whole run, of which the totals are told.
+/// What the summary of a run is made of, besides the totals.
 #[derive(Debug)]
 pub struct RunView<'a> {
     /// Its requests.

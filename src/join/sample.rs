@@ -1,5 +1,5 @@
-//! What a stream of samples says, as small as the join needs it. It is made on the thread that reads the stream, so that the
-//! core has neither names to compare nor maps to take apart.
+//! Samples, as small as the join needs them. They are made on the thread that reads the stream, so that the joiner has
+//! neither names to compare nor maps to take apart.
 
 use super::domains::never_zero;
 use super::ground_truth::GroundTruthRecord;
@@ -18,7 +18,7 @@ const MOST_WATTS: f64 = 1e9;
 /// The most that a counter shows, in joules: that much for some thirty years.
 const MOST_JOULES: f64 = MOST_WATTS * LONGEST;
 
-/// Something that a stream of samples says.
+/// A record of a stream of samples.
 #[derive(Debug)]
 pub enum Sample {
     /// What a power meter read.
@@ -77,7 +77,7 @@ pub struct SampleParser {
 }
 
 impl SampleParser {
-    /// What a record says to the join; `None` where it says nothing.
+    /// The sample in a record; `None` for records of other types.
     pub fn sample(&mut self, record: Record) -> Option<Sample> {
         match record {
             Record::Power(power) => Some(Sample::Power(self.power(&power))),
@@ -128,7 +128,7 @@ impl PowerSample {
     /// shows nothing. A window that does not say its length is as long as the sampler's `interval`.
     ///
     /// # Errors
-    /// When it is left out and nobody would expect it to be: what it is.
+    /// When something unusual is left out: what it is.
     pub fn reading(&self, domain: usize, at: f64, interval: Option<f64>) -> Result<Option<PowerReading>, &'static str> {
         let (watts, joules) = self.values[domain];
         if self.meter.kind == PowerKind::Counter {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn each_domain_has_its_watts_and_its_joules_where_either_was_read() {
+    fn each_domain_has_the_watts_and_joules_that_were_read() {
         for (watts, joules, domains, values) in [
             (json!({"b": 1.0, "a": null}), json!(null), vec!["a", "b"], vec![(None, None), (Some(1.0), None)]),
             (
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_meter_is_the_same_while_it_reads_the_same_and_only_so_many_are_remembered() {
+    fn meters_are_reused_and_few_are_remembered() {
         let mut sampling = SampleParser::default();
         let first = power(&mut sampling, "m", json!({"a": 1.0}), json!(null)).meter;
         power(&mut sampling, "n", json!({"a": 1.0}), json!(null));

@@ -3,7 +3,7 @@
 use super::shares::EDGE;
 use super::time_axis::StepDetector;
 
-/// The interval that is assumed of a stream that has not said anything yet, in seconds.
+/// The interval that is assumed of a stream without a record yet, in seconds.
 const UNKNOWN_INTERVAL: f64 = 1.0;
 
 /// How many intervals are waited for a reading, by default.
@@ -42,7 +42,7 @@ pub struct SampleStream {
     pub boot: Option<String>,
     /// Whether its last reading carried a stamp of that boot's clock.
     pub mono: bool,
-    /// How many readings came.
+    /// How many readings it has given.
     pub samples: u64,
     /// Whether the wall clock was seen to step.
     pub stepped: bool,
@@ -103,7 +103,7 @@ impl SampleStream {
         Some(step)
     }
 
-    /// A reading of `meter` came, that reaches to `at`.
+    /// Adds a reading of `meter` that reaches to `at`.
     pub fn read(&mut self, meter: &str, at: f64, now: f64) {
         self.active = now;
         self.samples += 1;
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_is_three_intervals_or_what_was_asked_for_and_never_for_ever() {
+    fn the_wait_is_three_intervals_or_as_given_and_ends() {
         for (wait, due) in [(None, 10.3), (Some(2.0), 12.0), (Some(0.05), 10.05)] {
             let mut source = live();
             source.read("m", 4.0, 10.0);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_has_long_been_silent_or_has_ended_is_not_waited_for() {
+    fn silent_and_ended_streams_are_not_awaited() {
         let mut source = live();
         source.read("m", 4.0, 10.0);
         assert_eq!(source.awaited(5.0, 20.0, None, 20.0), None);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_lags_behind_at_the_pace_of_time_is_not_waited_for_but_one_that_catches_up_is() {
+    fn only_a_lagging_stream_that_catches_up_is_awaited() {
         for (pace, waits) in [(1.0, false), (10.0, true)] {
             let mut source = live();
             source.read("m", 0.0, 0.0);

@@ -1,11 +1,11 @@
-//! What the join is asked to do.
+//! Settings of a join.
 
 use super::energy::round;
 use super::idle::IdleFrom;
 use super::shares::Attribution;
 use crate::record::EnergyCost;
 
-/// What the join is asked to do.
+/// Settings of a join.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// How energy is shared.

@@ -21,7 +21,7 @@ pub const LONGEST: f64 = 1e9;
 pub struct TimeAxis {
     base: Option<f64>,
     shifts: HashMap<String, f64>,
-    /// The boot that was asked for last: nearly all stamps are of one.
+    /// The boot of the last stamp: nearly all are of one.
     last: Option<(String, f64)>,
 }
 
@@ -82,7 +82,7 @@ pub struct StepDetector {
 }
 
 impl StepDetector {
-    /// By how many seconds the wall clock has stepped since the stamp before; `None` when it did not, or nobody can know.
+    /// By how many seconds the wall clock has stepped since the stamp before; `None` when it did not, or that cannot be known.
     pub fn observe(&mut self, ts: f64, mono: Option<f64>) -> Option<f64> {
         let mono = mono?;
         let (ts0, mono0) = self.last.replace((ts, mono))?;

@@ -115,7 +115,7 @@ fn join(settings: Settings, lines: &[Value], streams: &[(Role, Vec<Value>)], lin
                     read(&mut core, i, sample, 0.0);
                     all.extend(out(&mut core, 0.0));
                 }
-                core.source_ended(i);
+                core.stream_ended(i);
             }
         }
         all.extend(out(&mut core, 0.0));

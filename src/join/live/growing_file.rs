@@ -13,9 +13,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// The reading end of a file that may grow.
 pub struct GrowingFile {
     file: File,
-    ends: EndSignal,
+    end: EndSignal,
     at_end: Box<dyn FnMut(Duration) + Send>,
-    told: bool,
+    caught_up: bool,
 }
 
 /// Decides when a file that is read to its end is at its end.
@@ -31,34 +31,34 @@ impl EndSignal {
         self.finished.store(finished, Ordering::Relaxed);
     }
 
-    /// EndSignal the file also when `stop` is set.
+    /// Ends the file also when `stop` is set.
     pub fn also(&self, stop: Arc<AtomicBool>) {
         locked(&self.stops).push(stop);
     }
 
-    fn ended(&self) -> bool {
+    fn is_set(&self) -> bool {
         let stops = locked(&self.stops);
         self.finished.load(Ordering::Relaxed) || stops.iter().any(|stop| stop.load(Ordering::Relaxed))
     }
 }
 
 impl GrowingFile {
-    /// Reads `file`; at its present end, once, `at_end` is told how long ago it was last written to.
-    pub fn new(file: File, ends: EndSignal, at_end: impl FnMut(Duration) + Send + 'static) -> Self {
-        Self { file, ends, at_end: Box::new(at_end), told: false }
+    /// Reads `file`; at its present end, once, `at_end` gets the time since it was last written to.
+    pub fn new(file: File, end: EndSignal, at_end: impl FnMut(Duration) + Send + 'static) -> Self {
+        Self { file, end, at_end: Box::new(at_end), caught_up: false }
     }
 }
 
 impl Read for GrowingFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            // ResultView before the read, so that what was written before the end was declared is still read.
-            let ended = self.ends.ended();
+            // Looked at before the read, so that what was written before the end was declared is still read.
+            let ended = self.end.is_set();
             let read = self.file.read(buffer)?;
             if read > 0 || ended || buffer.is_empty() {
                 return Ok(read);
             }
-            if !std::mem::replace(&mut self.told, true) {
+            if !std::mem::replace(&mut self.caught_up, true) {
                 let written = self.file.metadata()?.modified().ok();
                 let quiet = written.and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default();
                 (self.at_end)(quiet);
@@ -74,11 +74,11 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn what_is_written_later_is_read_and_the_end_is_an_end_only_when_it_is_declared() {
+    fn a_growing_file_ends_only_when_it_is_declared() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"one").unwrap();
         let ends = EndSignal::default();
-        let (to, told) = std::sync::mpsc::channel();
+        let (to, caught_up) = std::sync::mpsc::channel();
         let mut tail =
             GrowingFile::new(File::open(file.path()).unwrap(), ends.clone(), move |quiet| to.send(quiet).unwrap());
         let reader = std::thread::spawn(move || {
@@ -86,7 +86,7 @@ mod tests {
             tail.read_to_string(&mut text).unwrap();
             text
         });
-        told.recv().unwrap();
+        caught_up.recv().unwrap();
         file.write_all(b" two").unwrap();
         ends.finish(true);
         assert_eq!(reader.join().unwrap(), "one two");

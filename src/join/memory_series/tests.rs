@@ -35,7 +35,7 @@ fn a_point_is_the_nearest_reading_and_says_how_near() {
 }
 
 #[test]
-fn the_high_water_counts_what_was_read_in_between_and_next_to_both_ends() {
+fn the_high_water_includes_readings_next_to_both_ends() {
     let held = held(&[(1.0, 10), (2.0, 50), (3.0, 20), (4.0, 90)]);
     for (from, to, rss, samples) in
         [(1.5, 3.2, 50, 2), (2.9, 3.1, 20, 1), (3.2, 3.4, 20, 0), (3.6, 3.8, 90, 0), (0.0, 9.0, 90, 4)]
@@ -46,7 +46,7 @@ fn the_high_water_counts_what_was_read_in_between_and_next_to_both_ends() {
 }
 
 #[test]
-fn streams_complete_each_other_and_the_first_that_has_a_figure_tells_it() {
+fn the_first_stream_that_has_a_figure_gives_it() {
     let mut held = MemorySeries::new(2);
     held.add(0, 1.0, &memory(json!({"rss_bytes": 10, "anon_bytes": null})));
     held.add(1, 1.0, &memory(json!({"rss_bytes": 99, "gpu": {"gpu0": {"used_bytes": 3}, "gpu1": {"used_bytes": 4}}})));

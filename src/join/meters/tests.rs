@@ -46,7 +46,7 @@ fn named(meters: &mut Meters, stream: usize, total: &str) {
 }
 
 #[test]
-fn the_total_is_the_one_that_is_named_or_the_largest_that_contains_the_others() {
+fn the_total_is_the_named_domain_or_the_largest() {
     for (streams, total, joules) in [
         (vec![(Some("soc"), json!({"cpu": 1.0, "gpu": 2.0, "soc": 4.0}))], Some("soc"), Some(8.0)),
         (vec![(None, json!({"cpu": 1.0, "gpu": 2.0, "ane": 0.0}))], Some("cpu+gpu+ane"), Some(6.0)),
@@ -86,7 +86,7 @@ fn the_total_is_the_one_that_is_named_or_the_largest_that_contains_the_others() 
 }
 
 #[test]
-fn a_domain_that_several_meters_read_is_taken_from_the_counter_and_never_added() {
+fn domains_of_several_meters_are_never_added() {
     let mut meters = Meters::new(2);
     windows(&mut meters, 0, &json!({"gpu0": 100.0}));
     for at in 0..=10 {
@@ -107,7 +107,7 @@ fn a_domain_that_several_meters_read_is_taken_from_the_counter_and_never_added()
 }
 
 #[test]
-fn an_exact_zero_of_what_cannot_be_zero_is_a_stuck_meter_and_no_measurement() {
+fn impossible_zeros_are_a_stuck_meter() {
     for (domain, measured) in
         [("cpu", false), ("package-1", false), ("system", false), ("ane", true), ("gpu", true), ("gpu0", true)]
     {
@@ -121,7 +121,7 @@ fn an_exact_zero_of_what_cannot_be_zero_is_a_stuck_meter_and_no_measurement() {
 }
 
 #[test]
-fn a_total_of_exactly_nothing_is_a_stuck_meter_whatever_it_is_made_of_but_a_part_of_it_may_be_nothing() {
+fn a_total_of_zero_is_stuck_but_a_part_may_be_zero() {
     for (watts, energy) in [
         (json!({"gpu0": 0.0}), None),
         (json!({"gpu": 0.0}), None),
@@ -151,7 +151,7 @@ fn a_total_of_exactly_nothing_is_a_stuck_meter_whatever_it_is_made_of_but_a_part
 }
 
 #[test]
-fn what_nothing_can_draw_is_left_out_and_told() {
+fn impossible_power_is_left_out_and_reported() {
     for (kind, watts, joules, why) in [
         ("window", 1e308, None, "watts below 0 or beyond 1e9"),
         ("window", -1.0, None, "watts below 0 or beyond 1e9"),

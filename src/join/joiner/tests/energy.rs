@@ -31,7 +31,7 @@ fn energy_is_shared_by_time_by_tokens_or_not_at_all() {
 }
 
 #[test]
-fn prefill_and_decode_are_told_apart_each_with_its_quality() {
+fn prefill_and_decode_have_their_own_energy_and_quality() {
     let joined = join(
         settings(),
         &told(&[(0.0, 8.0)]),
@@ -48,7 +48,7 @@ fn prefill_and_decode_are_told_apart_each_with_its_quality() {
 }
 
 #[test]
-fn a_total_of_exactly_nothing_is_null_with_the_reason_in_every_phase_and_in_the_summary() {
+fn a_total_of_zero_is_null_with_a_reason_everywhere() {
     let mut samples = power("b", &[0.0; 9]);
     samples[0]["total_domain"] = json!("gpu0");
     samples[1..].iter_mut().for_each(|sample| sample["watts"] = json!({"gpu0": 0.0}));
@@ -68,7 +68,7 @@ fn a_total_of_exactly_nothing_is_null_with_the_reason_in_every_phase_and_in_the_
 }
 
 #[test]
-fn the_load_is_accounted_for_too() {
+fn a_model_load_has_its_own_energy_and_memory() {
     let mut lines = told(&[(6.0, 8.0)]);
     lines.insert(1, load(4.0, 6.0));
     let held = [(1.0, 10), (3.9, 12), (4.2, 30), (5.0, 95), (6.0, 80), (7.0, 85), (8.1, 82)].map(|(t, b)| memory(t, b));
@@ -98,7 +98,7 @@ fn the_load_is_accounted_for_too() {
 }
 
 #[test]
-fn gaps_between_requests_tell_the_idle_power_once_power_has_settled() {
+fn settled_gaps_between_requests_give_the_idle_power() {
     let mut watts = vec![7.0; 40];
     watts[0] = 50.0;
     watts[1..6].fill(20.0);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_failed_request_and_one_without_time_are_told_apart() {
+fn a_failed_request_differs_from_one_without_times() {
     let mut failed = result(1, 1.0, 2.0);
     failed["error"] = json!({"kind": "timeout"});
     let never = json!({"type": "result", "v": 1, "run": "r", "id": 2, "model": "m", "error": {"kind": "load"}});
@@ -15,12 +15,12 @@ fn a_failed_request_and_one_without_time_are_told_apart() {
 }
 
 #[test]
-fn fields_that_are_not_known_survive_byte_for_byte_and_what_an_earlier_join_measured_is_not_lost() {
+fn unknown_fields_and_an_earlier_join_survive() {
     let mut core = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
     let line = r#"{"type":"result","v":1, "model":"m","power":{"old":1},"memory":null,"z":1.10,"n":123456789012345678901234567890}"#;
     core.line(line.to_owned(), parse(line).unwrap(), 0.0);
     core.line(r#"{"type":"join_summary","v":1}"#.to_owned(), InputRecord::Summary, 0.0);
-    core.source_ended(0);
+    core.stream_ended(0);
     core.input_ended();
     let Ok(emission) = core.next(0.0).unwrap() else { panic!() };
     assert_eq!(
@@ -31,7 +31,7 @@ fn fields_that_are_not_known_survive_byte_for_byte_and_what_an_earlier_join_meas
 }
 
 #[test]
-fn truth_is_joined_by_the_name_of_the_request() {
+fn ground_truth_is_joined_by_the_request_name() {
     let mut core = Joiner::new(settings(), &[(Role::GroundTruth, false)], 0.0);
     let written = |request: &str, at: f64| {
         let line = json!({"type":"ground_truth", "v": 1, "request": request, "arrival_ts": T + at, "ttft_seconds": 0.2, "end_seconds": 0.9});

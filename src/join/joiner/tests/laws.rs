@@ -13,7 +13,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn shares_and_what_is_left_make_the_whole((requests, watts) in any_run(), by_tokens in any::<bool>(), lines_first in any::<bool>()) {
+    fn shares_and_the_unattributed_rest_make_the_whole((requests, watts) in any_run(), by_tokens in any::<bool>(), lines_first in any::<bool>()) {
         let attribution = if by_tokens { Attribution::Tokens } else { Attribution::Time };
         let joined = join(Settings { attribution, ..settings() }, &told(&requests), &[(Role::Power, power("b", &watts))], lines_first);
         let first = requests.iter().map(|r| r.0).fold(f64::INFINITY, f64::min);
@@ -43,7 +43,7 @@ proptest! {
     }
 
     #[test]
-    fn it_does_not_matter_which_side_is_there_first((requests, watts) in any_run()) {
+    fn either_side_may_be_there_first((requests, watts) in any_run()) {
         let lines = told(&requests);
         let one = join(settings(), &lines, &[(Role::Power, power("b", &watts))], true);
         let bounds = |key: &str| one.last().unwrap()["power"][key].as_f64().unwrap();
@@ -54,7 +54,7 @@ proptest! {
     }
 
     #[test]
-    fn fields_that_are_not_known_survive_byte_for_byte(
+    fn unknown_fields_survive_byte_for_byte(
         fields in proptest::collection::vec((".{0,8}", ".{0,12}", any::<i128>(), any::<bool>()), 0..8),
         space in "[ \t]{0,2}",
     ) {
@@ -79,7 +79,7 @@ proptest! {
     }
 
     #[test]
-    fn absurd_numbers_harm_nobody_else(
+    fn absurd_numbers_harm_no_other_request(
         times in proptest::collection::vec(prop_oneof![any::<f64>(), -1e12..1e12f64, -20.0..20.0f64], 6),
         watts in any::<f64>(), kind in 0..3usize,
     ) {
@@ -108,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_every_line_that_goes_out_is_a_record_of_the_contract(
+    fn every_output_line_is_a_record_whatever_the_input(
         numbers in proptest::collection::vec(hostile(), 24), kind in 0..3usize, attribution in 0..3usize,
         sane in any::<bool>(),
     ) {

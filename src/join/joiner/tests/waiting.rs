@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_result_goes_out_when_a_reading_covers_its_end_and_everything_in_order() {
+fn results_go_out_in_order_once_readings_cover_them() {
     let mut core = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
     read(&mut core, 0, &sampler("b", 1.0), 0.0);
     for line in [run("b"), start(1, 0.5), result(1, 0.5, 2.5), json!({"type": "weather"})] {
@@ -23,7 +23,7 @@ fn a_result_goes_out_when_a_reading_covers_its_end_and_everything_in_order() {
 }
 
 #[test]
-fn what_never_comes_is_not_waited_for_beyond_three_intervals() {
+fn missing_readings_are_awaited_for_three_intervals() {
     let mut core = Joiner::new(settings(), &[(Role::Power, false), (Role::Memory, false)], 0.0);
     read(&mut core, 0, &sampler("b", 0.5), 9.9);
     read(&mut core, 0, &window(10.0, 1.0, 10.0), 10.0);
@@ -42,7 +42,7 @@ fn what_never_comes_is_not_waited_for_beyond_three_intervals() {
 }
 
 #[test]
-fn nothing_is_added_without_a_source_and_null_with_a_reason_where_it_measured_nothing() {
+fn no_stream_adds_nothing_and_an_empty_one_null_and_reason() {
     let lines = told(&[(1.0, 2.0)]);
     let alone = join(settings(), &lines, &[], true);
     assert_eq!(alone, [run("b"), result(1, 1.0, 2.0)], "and no summary");
@@ -59,7 +59,7 @@ fn nothing_is_added_without_a_source_and_null_with_a_reason_where_it_measured_no
 }
 
 #[test]
-fn a_request_that_is_never_heard_of_again_still_had_its_part() {
+fn a_request_without_a_result_still_has_its_share() {
     let mut lines = told(&[(0.0, 4.0), (0.0, 2.0)]);
     lines.retain(|line| line["type"] != "result" || line["id"] != 1);
     let joined = join(settings(), &lines, &[(Role::Power, power("b", &[10.0; 4]))], true);
@@ -69,7 +69,7 @@ fn a_request_that_is_never_heard_of_again_still_had_its_part() {
 }
 
 #[test]
-fn a_run_that_was_killed_is_no_company_of_the_next_but_merged_runs_are_of_each_other() {
+fn killed_runs_do_not_overlap_the_next_but_merged_runs_do() {
     let of = |run: &str, mut line: Value| {
         line["run"] = json!(run);
         line
@@ -96,7 +96,7 @@ fn results_without_starts_wait_for_the_end_and_are_joined_then() {
         hand(&mut core, line, 0.0);
     }
     power("b", &[10.0; 7]).iter().for_each(|sample| read(&mut core, 0, sample, 0.0));
-    core.source_ended(0);
+    core.stream_ended(0);
     assert_eq!(out(&mut core, 100.0).len(), 1, "the run alone");
     assert!(core.notes()[0].starts_with("results without start records"));
     core.input_ended();
@@ -104,7 +104,7 @@ fn results_without_starts_wait_for_the_end_and_are_joined_then() {
 }
 
 #[test]
-fn samplers_restart_repeat_come_late_and_die_and_what_they_read_counts_once() {
+fn readings_count_once_whatever_happens_to_the_sampler() {
     let whole = power("b", &[10.0; 6]);
     let again = |mut boot: Vec<Value>, since: usize| {
         boot.iter_mut().skip(1).for_each(|reading| reading["mono"] = json!(reading["mono"].as_f64().unwrap() + 5000.0));
