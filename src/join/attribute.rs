@@ -1,6 +1,7 @@
-//! What a request drew and held: the fields that go into its result.
+//! Energy and memory of a request: the fields that go into its result.
 
 use super::energy::{self, round};
+use super::ground_truth::GroundTruthRecord;
 use super::idle::IdlePower;
 use super::in_flight::InFlight;
 use super::input::ResultView;
@@ -8,8 +9,10 @@ use super::loads::LoadFigures;
 use super::memory_figures;
 use super::memory_series::MemorySeries;
 use super::meters::{Meters, PowerEstimate};
+use super::output::LinePatch;
 use super::power_segment::Estimate;
 use super::requests::RequestInterval;
+use super::run_summary::ResultTotals;
 use super::sample_stream::Role;
 use super::settings::EnergyRates;
 use super::shares::{Attribution, Claim, TokenFlow};
@@ -53,20 +56,57 @@ impl Request<'_> {
     }
 }
 
-/// What is known of the power while a request ran.
+/// Everything known of the time in which a request ran.
 #[derive(Debug)]
-pub struct PowerSource<'a> {
-    /// What was read, summed up to the end of the request.
+pub struct Known<'a> {
+    /// The readings of power meters, summed up to the end of the request.
     pub meters: &'a Meters,
-    /// What ran at once.
+    /// The requests in flight.
     pub in_flight: &'a InFlight,
     /// The idle power, as far as it is known.
     pub idle: Option<IdlePower>,
-    /// What energy costs and emits.
+    /// Cost and emissions of energy.
     pub rates: EnergyRates,
+    /// The readings of memory.
+    pub memory: &'a MemorySeries,
+    /// The server's own times of the request.
+    pub ground_truth: Option<GroundTruthRecord>,
 }
 
-/// What a request claims of the power.
+/// Adds what is known of a request to its result and to the totals.
+///
+/// # Errors
+/// When a value cannot be written as JSON.
+pub fn join(
+    line: &mut LinePatch,
+    request: &Request,
+    known: &Known,
+    totals: &mut ResultTotals,
+) -> Result<(), serde_json::Error> {
+    let result = request.result;
+    totals.result(result);
+    if request.streams.has(Role::Power) {
+        let power = power(known, request).map(|(power, joules)| {
+            totals.energy(joules, result);
+            power
+        });
+        line.set_known(["power", "power_reason"], power, result.had_power)?;
+    }
+    if request.streams.has(Role::Memory) {
+        let memory = memory(known.memory, request).map(|(memory, highest)| {
+            totals.memory(&highest);
+            memory
+        });
+        line.set_known(["memory", "memory_reason"], memory, result.had_memory)?;
+    }
+    if let Some(record) = &known.ground_truth {
+        totals.truth();
+        line.set("ground_truth", &record.compare_with(result))?;
+    }
+    Ok(())
+}
+
+/// The power that a request claims.
 struct ClaimedPower<'a> {
     claim: Claim,
     power: PowerEstimate<'a>,
@@ -77,10 +117,10 @@ struct ClaimedPower<'a> {
 }
 
 impl<'a> ClaimedPower<'a> {
-    fn new(source: &PowerSource<'a>, claim: Claim) -> Self {
-        let most = source.in_flight.most(claim.from, claim.to);
-        let separable = source.in_flight.attribution() != Attribution::Exclusive || most <= 1;
-        Self { claim, power: source.meters.share(&claim, source.in_flight), most, separable }
+    fn new(known: &Known<'a>, claim: Claim) -> Self {
+        let most = known.in_flight.most(claim.from, claim.to);
+        let separable = known.in_flight.attribution() != Attribution::Exclusive || most <= 1;
+        Self { claim, power: known.meters.share(&claim, known.in_flight), most, separable }
     }
 
     /// The total, where the request has an energy.
@@ -89,13 +129,13 @@ impl<'a> ClaimedPower<'a> {
     }
 
     /// The energy of a phase that lies between two times since the start.
-    fn phase(&self, source: &PowerSource, from: Option<f64>, to: Option<f64>) -> Option<PhaseEnergy> {
+    fn phase(&self, known: &Known, from: Option<f64>, to: Option<f64>) -> Option<PhaseEnergy> {
         let (from, to) = (micros(self.claim.from + from?), micros(self.claim.from + to?).min(self.claim.to));
         if to <= from {
             return None;
         }
         let claim = Claim { from, to, ..self.claim };
-        let phase = energy::phase(source.meters.total_share(&claim, source.in_flight), to - from);
+        let phase = energy::phase(known.meters.total_share(&claim, known.in_flight), to - from);
         Some(if self.separable {
             phase
         } else {
@@ -107,6 +147,43 @@ impl<'a> ClaimedPower<'a> {
                 ..phase
             }
         })
+    }
+
+    /// The fields of the domains and their meters.
+    fn domain_fields(&self) -> JoinedPower {
+        let power = &self.power;
+        JoinedPower {
+            cpu_watts: energy::together(&power.domains, "cpu", "package-"),
+            gpu_watts: energy::together(&power.domains, "gpu", "gpu"),
+            ane_watts: energy::together(&power.domains, "ane", "ane"),
+            domains: power.domains.iter().map(|(name, e)| ((*name).to_owned(), energy::watts(e))).collect(),
+            meters: power.meters.iter().filter(|name| !name.is_empty()).map(|&name| name.to_owned()).collect(),
+            estimated: power.estimated,
+            simulated: power.simulated,
+            ..JoinedPower::default()
+        }
+    }
+
+    /// The fields that follow from the energy, and those of the domains.
+    fn energy_fields(&self, known: &Known, result: &ResultView) -> JoinedPower {
+        let (energy, idle) = (self.energy(), known.idle.as_ref());
+        let joules = energy.map(|energy| energy.energy);
+        let per_token = energy::PerToken::new(joules, result.input, result.output);
+        JoinedPower {
+            energy_joules: joules.map(round),
+            energy_lower_joules: energy.map(|energy| round(energy.lower)),
+            energy_upper_joules: energy.map(|energy| round(energy.upper)),
+            joules_per_output_token: per_token.joules_per_output_token,
+            joules_per_total_token: per_token.joules_per_total_token,
+            output_tokens_per_joule: per_token.output_tokens_per_joule,
+            wh_per_1k_output_tokens: per_token.wh_per_1k_output_tokens,
+            net_energy_joules: energy.zip(idle).map(|(e, idle)| round(e.energy - idle.watts * e.share_seconds)),
+            idle_watts: idle.map(|idle| idle.watts),
+            idle: idle.map(|idle| idle.idle.clone()),
+            cost: known.rates.cost(joules),
+            carbon: known.rates.carbon(joules),
+            ..self.domain_fields()
+        }
     }
 
     /// Why there is no energy, or why it is in doubt.
@@ -138,76 +215,44 @@ impl<'a> ClaimedPower<'a> {
 ///
 /// # Errors
 /// The reason when nothing is known of it.
-pub fn power(source: &PowerSource, request: &Request) -> Result<(JoinedPower, Option<f64>), String> {
+fn power(known: &Known, request: &Request) -> Result<(JoinedPower, Option<f64>), String> {
     let interval = request.interval(Role::Power)?;
     let length = interval.to - interval.from;
-    let claimed = ClaimedPower::new(source, Claim { from: interval.from, to: interval.to, flow: request.flow });
+    let claimed = ClaimedPower::new(known, Claim { from: interval.from, to: interval.to, flow: request.flow });
     let load = request.load.and_then(|load| load.power.clone());
     if claimed.power.domains.is_empty() && load.as_ref().is_none_or(|load| load.energy_joules.is_none()) {
         return Err(request.streams.missing(Role::Power, "meter"));
     }
-    let (power, total, energy) = (&claimed.power, claimed.power.total, claimed.energy());
-    let samples = total.map(|total| total.samples).or(power.domains.iter().map(|(_, e)| e.samples).max());
+    let (total, energy) = (claimed.power.total, claimed.energy());
+    let samples = total.map(|total| total.samples);
+    let samples = samples.or(claimed.power.domains.iter().map(|(_, estimate)| estimate.samples).max());
     let clock = request.streams.clock(Role::Power, request.boot, interval);
     let clock_step = clock == "wall" && request.streams.stepped(Role::Power);
-    let idle = source.idle.as_ref();
+    let idle = known.idle.as_ref();
     let joined = JoinedPower {
-        cpu_watts: energy::together(&power.domains, "cpu", "package-"),
-        gpu_watts: energy::together(&power.domains, "gpu", "gpu"),
-        ane_watts: energy::together(&power.domains, "ane", "ane"),
         total_watts: total.as_ref().map(energy::watts),
-        domains: power.domains.iter().map(|(name, e)| ((*name).to_owned(), energy::watts(e))).collect(),
         coverage: Some(energy::coverage(total.as_ref(), length)),
         quality: Some(energy::quality(energy.as_ref(), length)),
-        attribution: Some(source.in_flight.attribution().to_string()),
+        attribution: Some(known.in_flight.attribution().to_string()),
         in_flight_max: Some(claimed.most),
         samples: Some(samples.unwrap_or(0)),
         clock: Some(clock.to_owned()),
-        meters: power.meters.iter().filter(|name| !name.is_empty()).map(|&name| name.to_owned()).collect(),
-        total_domain: source.meters.total_name(),
-        estimated: power.estimated,
-        simulated: power.simulated,
+        total_domain: known.meters.total_name(),
         reason: claimed.reason(request.streams),
         load,
-        prefill: claimed.phase(source, Some(0.0), request.result.first_token),
-        decode: claimed.phase(source, request.result.first_token, request.result.last_token),
+        prefill: claimed.phase(known, Some(0.0), request.result.first_token),
+        decode: claimed.phase(known, request.result.first_token, request.result.last_token),
         warnings: claimed.warnings(idle, clock_step),
-        ..of_energy(energy, request.result, idle, &source.rates)
+        ..claimed.energy_fields(known, request.result)
     };
     Ok((joined, energy.map(|energy| energy.energy)))
-}
-
-/// The fields that follow from the energy of a request.
-fn of_energy(
-    energy: Option<Estimate>,
-    result: &ResultView,
-    idle: Option<&IdlePower>,
-    rates: &EnergyRates,
-) -> JoinedPower {
-    let joules = energy.map(|energy| energy.energy);
-    let per_token = energy::PerToken::new(joules, result.input, result.output);
-    JoinedPower {
-        energy_joules: joules.map(round),
-        energy_lower_joules: energy.map(|energy| round(energy.lower)),
-        energy_upper_joules: energy.map(|energy| round(energy.upper)),
-        joules_per_output_token: per_token.joules_per_output_token,
-        joules_per_total_token: per_token.joules_per_total_token,
-        output_tokens_per_joule: per_token.output_tokens_per_joule,
-        wh_per_1k_output_tokens: per_token.wh_per_1k_output_tokens,
-        net_energy_joules: energy.zip(idle).map(|(e, idle)| round(e.energy - idle.watts * e.share_seconds)),
-        idle_watts: idle.map(|idle| idle.watts),
-        idle: idle.map(|idle| idle.idle.clone()),
-        cost: rates.cost(joules),
-        carbon: rates.carbon(joules),
-        ..JoinedPower::default()
-    }
 }
 
 /// The memory of a request, and the highest figures while it ran.
 ///
 /// # Errors
 /// The reason when nothing is known of it.
-pub fn memory(series: &MemorySeries, request: &Request) -> Result<(JoinedMemory, MemoryFigures), String> {
+fn memory(series: &MemorySeries, request: &Request) -> Result<(JoinedMemory, MemoryFigures), String> {
     let interval = request.interval(Role::Memory)?;
     let missing = || request.streams.missing(Role::Memory, "memory sampler");
     let after = series.nearest(interval.to).ok_or_else(missing)?;

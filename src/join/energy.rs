@@ -65,7 +65,7 @@ pub fn together(domains: &[(&str, Estimate)], plain: &str, stem: &str) -> Option
     sum.map(|estimate| watts(&estimate))
 }
 
-/// What energy comes to for each token.
+/// Energy per token.
 #[derive(Debug, Clone, Copy)]
 pub struct PerToken {
     /// Joules for each output token.
@@ -79,7 +79,7 @@ pub struct PerToken {
 }
 
 impl PerToken {
-    /// What `joules` come to for `input` and `output` tokens, as far as they are known.
+    /// `joules` per `input` and `output` token, as far as they are known.
     pub fn new(joules: Option<f64>, input: Option<u64>, output: Option<u64>) -> Self {
         let output = output.filter(|&tokens| tokens > 0).map(|tokens| tokens as f64);
         let total = output.zip(input).map(|(output, input)| output + input as f64);

@@ -2,7 +2,7 @@
 
 use crate::record;
 
-/// What a stream that begins with this line is, where it is a log that power-sample reads; `None` for records, and for
+/// The kind of log that begins with this line, where it is a log that power-sample reads; `None` for records, and for
 /// anything else.
 pub fn foreign_log(first: &str) -> Option<&'static str> {
     let line = first.trim();

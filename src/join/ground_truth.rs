@@ -8,7 +8,7 @@ use crate::stats;
 use serde::Deserialize;
 use std::collections::HashMap;
 
-/// What the server did with one request: a line of `llm-sim --ground-truth`.
+/// The server's own times of one request: a line of `llm-sim --ground-truth`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct GroundTruthRecord {
     /// The client's name for the request: its `x-request-id`.
@@ -52,7 +52,7 @@ impl GroundTruthRecord {
             return Ok(None);
         }
         let mut record: Self = serde_json::from_str(line)?;
-        // What is no length of time is no truth.
+        // An impossible time is no ground truth.
         for seconds in [&mut record.ttft_seconds, &mut record.gap_seconds, &mut record.end_seconds] {
             *seconds = seconds.filter(|seconds| (0.0..=LONGEST).contains(seconds));
         }
@@ -70,7 +70,7 @@ impl GroundTruthRecord {
         stats::quantile(&gaps, 0.99).filter(|gap| (0.0..=LONGEST).contains(gap))
     }
 
-    /// What was measured, compared with it.
+    /// The errors of what was measured.
     pub fn compare_with(&self, result: &ResultView) -> GroundTruth {
         // Adding zero turns a negative zero into one that people read as nothing.
         let error = |measured: Option<f64>, truth: Option<f64>| measured.zip(truth).map(|(m, t)| micros(m - t) + 0.0);
@@ -92,7 +92,7 @@ impl GroundTruthRecord {
     }
 }
 
-/// What servers did with requests that are not joined yet, by the client's name; of several tries, the last.
+/// Records of requests that are not joined yet, by the client's name for each; of several tries, the last.
 #[derive(Debug, Default)]
 pub struct GroundTruthLog {
     by_request: HashMap<String, (f64, GroundTruthRecord)>,
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_last_of_several_tries_counts() {
-        let mut writs = GroundTruthLog::default();
+        let mut log = GroundTruthLog::default();
         let record = |at: f64| GroundTruthRecord {
             request: Some("r-1".into()),
             arrival_ts: at,
@@ -183,10 +183,10 @@ mod tests {
             chunks: None,
             lateness_seconds: None,
         };
-        writs.add(2.0, record(2.0));
-        writs.add(1.0, record(1.0));
-        assert_eq!(writs.arrival("r-1"), Some(2.0));
-        assert_eq!(writs.take("r-1").unwrap().arrival_ts, 2.0);
-        assert!(writs.take("r-1").is_none());
+        log.add(2.0, record(2.0));
+        log.add(1.0, record(1.0));
+        assert_eq!(log.arrival("r-1"), Some(2.0));
+        assert_eq!(log.take("r-1").unwrap().arrival_ts, 2.0);
+        assert!(log.take("r-1").is_none());
     }
 }

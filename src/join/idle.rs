@@ -88,7 +88,7 @@ pub fn idle_of(records: impl IntoIterator<Item = Record>) -> Option<IdlePower> {
         match sample {
             Sample::Sampler(sampler) if sampler.event == SamplerEvent::Start => meters.sampler(0, &sampler),
             Sample::Power(power) if (ClockStamp { ts: power.ts, mono: None, boot: None }).is_plausible() => {
-                // One recording has one clock; the wall will do. What is left out is left out.
+                // One recording has one clock; the wall clock will do, and notes are not needed.
                 meters.add(0, power.ts, &power).ok();
                 (first, last) = (first.min(power.ts - power.window_seconds.unwrap_or(0.0)), last.max(power.ts));
             }

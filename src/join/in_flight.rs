@@ -17,7 +17,7 @@ struct Step {
     rate: f64,
 }
 
-/// What changes at a step.
+/// The changes at a step.
 #[derive(Debug, Clone, Copy, Default)]
 struct Change {
     requests: i64,
@@ -33,7 +33,7 @@ impl Step {
         self.rate = if self.emitting == 0 { 0.0 } else { self.rate + change.rate };
     }
 
-    /// What requests may claim from `from` to `to`, both within the step.
+    /// The shares from `from` to `to`, both within the step.
     fn shares(&self, from: f64, to: f64, attribution: Attribution) -> Shares {
         let equal = 1.0 / self.requests.max(1) as f64;
         let (each, per_token) = match attribution {
@@ -59,7 +59,7 @@ pub struct InFlight {
     steps: VecDeque<Step>,
     /// How many steps were forgotten.
     forgotten: usize,
-    /// What may be claimed of each step that has a next one.
+    /// The shares of each step that has a next one.
     shares: RangeSums<Shares>,
     /// The earliest moment that has changed since it was last taken.
     changed: f64,
@@ -143,7 +143,7 @@ impl InFlight {
         std::mem::replace(&mut self.changed, f64::INFINITY)
     }
 
-    /// What requests may claim from `from` to `to`.
+    /// The shares from `from` to `to`.
     pub fn shares(&self, from: f64, to: f64) -> Shares {
         // Before all that is known, a request was alone.
         let alone = Step { at: from, requests: 1, emitting: 0, rate: 0.0 };
@@ -161,7 +161,7 @@ impl InFlight {
         shares.then(last.shares(last.at, to, self.attribution))
     }
 
-    /// What a claim is worth from `from` to `to`; `None` where they do not meet.
+    /// The share of a claim from `from` to `to`; `None` where they do not meet.
     pub fn share(&self, claim: &Claim, from: f64, to: f64) -> Option<Share> {
         let parts = claim.parts().filter_map(|part| {
             let (from, to) = (part.from.max(from), part.to.min(to));

@@ -47,7 +47,7 @@ pub struct RequestStart {
     pub start_mono: Option<f64>,
 }
 
-/// What the join needs of a result.
+/// The fields of a result that the join needs.
 #[derive(Debug, Default)]
 pub struct ResultView {
     /// The run's id.
@@ -93,7 +93,7 @@ struct WireRun {
     started_ts: f64,
 }
 
-/// What must be there; `--json-dir` keeps it.
+/// The fields that `--json-dir` needs.
 #[derive(Deserialize)]
 #[allow(dead_code)] // only their presence counts
 struct WirePrompt {

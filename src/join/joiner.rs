@@ -1,10 +1,10 @@
 //! The core of the join: lines and readings in, lines out, in order. It knows no thread and no clock: its caller says
 //! what time it is.
 //!
-//! What it holds is bounded by the requests in flight and the readings of the longest of them: what no request can need
+//! Its memory is bounded by the requests in flight and the readings of the longest of them: what no request can need
 //! any more is forgotten at once. Results without `start` records are the exception, and a note says so.
 
-use super::attribute::{self, PowerSource, Request};
+use super::attribute::{self, Known, Request};
 use super::idle::{IdleFrom, IdlePower};
 use super::input::{InputRecord, ResultView};
 use super::line_queue::{LineQueue, Waiting};
@@ -22,7 +22,7 @@ use super::settings::Settings;
 use super::streams::Streams;
 use crate::record::{self, Load};
 
-/// An arrival that is so much older than the start of a request, in seconds, is that of an earlier try.
+/// An arrival that is older than the start of a request by more than this, in seconds, is that of an earlier try.
 const EARLIER_TRY: f64 = 0.1;
 
 /// The join of one stream of results with any number of sample streams.
@@ -257,7 +257,6 @@ impl Joiner {
             self.add_run_energy();
         }
         let mut line = LinePatch::new(line, result.enriched)?;
-        self.totals.result(result);
         let ground_truth = if self.samples.streams().has(Role::GroundTruth) {
             self.samples.take_ground_truth(&self.request_name(result))
         } else {
@@ -273,25 +272,9 @@ impl Joiner {
         let load = self.loads.of(run, result);
         let (boot, streams) = (self.clocks.boot_of(run), self.samples.streams());
         let request = Request { result, boot, interval, flow, load: load.as_deref(), streams };
-        if streams.has(Role::Power) {
-            let source = PowerSource { meters: self.samples.meters(), in_flight, idle, rates: self.settings.rates };
-            let power = attribute::power(&source, &request).map(|(power, joules)| {
-                self.totals.energy(joules, result);
-                power
-            });
-            line.set_known(["power", "power_reason"], power, result.had_power)?;
-        }
-        if streams.has(Role::Memory) {
-            let memory = attribute::memory(self.samples.memory(), &request).map(|(memory, highest)| {
-                self.totals.memory(&highest);
-                memory
-            });
-            line.set_known(["memory", "memory_reason"], memory, result.had_memory)?;
-        }
-        if let Some(record) = ground_truth {
-            self.totals.truth();
-            line.set("ground_truth", &record.compare_with(result))?;
-        }
+        let (meters, memory) = (self.samples.meters(), self.samples.memory());
+        let known = Known { meters, in_flight, idle, rates: self.settings.rates, memory, ground_truth };
+        attribute::join(&mut line, &request, &known, &mut self.totals)?;
         line.line()
     }
 

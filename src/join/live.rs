@@ -4,6 +4,7 @@
 //! of the past is taken in only as far as the next result needs it, so that memory stays bounded.
 
 mod growing_file;
+mod queues;
 
 use super::input::InputRecord;
 use super::joiner::Joiner;
@@ -11,10 +12,10 @@ use super::output::OutputLine;
 use super::sample::Sample;
 use super::sample_stream::Role;
 use crate::clock;
-use crate::locks::{locked, regardless};
+use queues::{Batch, QueueState, Queues, SampleQueue};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 pub use growing_file::{EndSignal, GrowingFile};
@@ -61,109 +62,6 @@ impl SampleInput {
     /// What it is read for, and whether it is a file whose present contents are read first.
     pub fn role(&self) -> (Role, bool) {
         (self.role, self.grows)
-    }
-}
-
-/// The samples of one stream that were read and not taken yet.
-#[derive(Default)]
-struct SampleQueue {
-    samples: VecDeque<Sample>,
-    /// Whether they are of the present.
-    present: bool,
-    /// How long the file was silent when it was read to its present end, and when that was.
-    caught_up: Option<(f64, f64)>,
-    ended: bool,
-}
-
-impl SampleQueue {
-    /// Takes what is of use: samples of the past only when they are `wanted`.
-    fn take(&mut self, wanted: bool) -> Batch {
-        let samples = if self.present || wanted { std::mem::take(&mut self.samples) } else { VecDeque::new() };
-        let empty = self.samples.is_empty();
-        Batch {
-            samples,
-            caught_up: if empty { self.caught_up.take() } else { None },
-            ended: empty && std::mem::take(&mut self.ended),
-        }
-    }
-
-    /// Whether there is something to take.
-    fn has_news(&self, wanted: impl FnOnce() -> bool) -> bool {
-        if self.samples.is_empty() { self.caught_up.is_some() || self.ended } else { self.present || wanted() }
-    }
-}
-
-/// What was taken of a stream of samples.
-struct Batch {
-    samples: VecDeque<Sample>,
-    caught_up: Option<(f64, f64)>,
-    ended: bool,
-}
-
-impl Batch {
-    fn is_empty(&self) -> bool {
-        self.samples.is_empty() && self.caught_up.is_none() && !self.ended
-    }
-}
-
-/// What was read and not taken yet.
-#[derive(Default)]
-struct QueueState {
-    lines: VecDeque<(String, InputRecord)>,
-    bytes: usize,
-    lines_ended: bool,
-    streams: Vec<SampleQueue>,
-    error: Option<anyhow::Error>,
-    /// Whether the joiner waits for something to come.
-    joiner_waits: bool,
-    /// How many readers wait for room.
-    readers_waiting: usize,
-    /// Whether the joiner has finished.
-    finished: bool,
-}
-
-impl QueueState {
-    fn has_news(&self, joiner: &Joiner) -> bool {
-        let end = self.lines_ended && self.lines.is_empty() && !joiner.input_has_ended();
-        let lines = !self.lines.is_empty() && joiner.wants_lines();
-        end || lines || self.streams.iter().enumerate().any(|(i, stream)| stream.has_news(|| joiner.wants(i)))
-    }
-}
-
-/// The queues between the readers and the joiner.
-#[derive(Default)]
-struct Queues {
-    state: Mutex<QueueState>,
-    /// Something was read.
-    filled: Condvar,
-    /// Something was taken.
-    emptied: Condvar,
-}
-
-impl Queues {
-    fn lock(&self) -> MutexGuard<'_, QueueState> {
-        locked(&self.state)
-    }
-
-    /// Wakes the joiner, if it waits.
-    fn wake_joiner(&self, state: &mut QueueState) {
-        if std::mem::take(&mut state.joiner_waits) {
-            self.filled.notify_one();
-        }
-    }
-
-    /// Waits while the queue is `full`; `None` when the joiner has finished.
-    fn wait_for_room<'a>(
-        &'a self,
-        mut state: MutexGuard<'a, QueueState>,
-        full: impl Fn(&QueueState) -> bool,
-    ) -> Option<MutexGuard<'a, QueueState>> {
-        while full(&state) && !state.finished {
-            state.readers_waiting += 1;
-            state = regardless(self.emptied.wait(state));
-            state.readers_waiting -= 1;
-        }
-        (!state.finished).then_some(state)
     }
 }
 

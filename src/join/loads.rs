@@ -1,4 +1,4 @@
-//! What the loads of models drew and held, and the idle power before the latest one.
+//! Energy and memory of model loads, and the idle power before the latest one.
 
 use super::energy;
 use super::idle::IdlePower;
@@ -43,7 +43,7 @@ impl PendingLoad {
         self.baseline.map_or(self.interval.from, |(since, _)| since.min(self.interval.from))
     }
 
-    /// What it drew and held, as far as `meters` and `memory` were read.
+    /// Its energy and memory, as far as `meters` and `memory` were read.
     pub fn measure(&self, meters: Option<&Meters>, memory: &MemorySeries) -> LoadFigures {
         let RequestInterval { from, to, .. } = self.interval;
         let marked = self.baseline.and_then(|(from, to)| memory.last_between(from, to));
@@ -58,16 +58,16 @@ impl PendingLoad {
     }
 }
 
-/// What a load drew and held.
+/// Energy and memory of a load.
 #[derive(Debug, Clone, Default)]
 pub struct LoadFigures {
-    /// What it drew.
+    /// Its energy.
     pub power: Option<PhaseEnergy>,
     /// The memory before it.
     pub baseline: Option<MemoryPoint>,
     /// The memory after it.
     pub after: Option<MemoryPoint>,
-    /// What it held.
+    /// The highest memory during it.
     pub memory: Option<MemoryPhase>,
 }
 
@@ -84,7 +84,7 @@ impl Loads {
         self.by_run.entry(load.run).or_default().insert(load.model, Rc::new(figures));
     }
 
-    /// Takes the idle power before a load for that of the machine; keeps the former where too little was read.
+    /// Sets the idle power before a load; keeps the former where too little was read.
     pub fn set_idle(&mut self, idle: Option<IdlePower>) {
         self.idle = idle.or(self.idle.take());
     }

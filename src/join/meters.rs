@@ -23,7 +23,7 @@ struct Channel {
     series: PowerSeries,
 }
 
-/// What a stream says of itself.
+/// A stream, as its sampler describes it.
 #[derive(Debug, Default)]
 struct Stream {
     total: Option<String>,
@@ -52,7 +52,7 @@ pub struct Meters {
     seen_domains: usize,
 }
 
-/// What a request claims of the power, by domain.
+/// The power that a request claims, by domain.
 #[derive(Debug, Clone)]
 pub struct PowerEstimate<'a> {
     /// The total; `None` where a part of it was not covered, or where it cannot be true.
@@ -220,18 +220,18 @@ impl Meters {
         sum
     }
 
-    /// What the readings of the total add up to from `from` to `to`, whether or not it can be true; `None` where a part of
+    /// The total from the readings from `from` to `to`, whether or not it can be true; `None` where a part of
     /// it is not covered at all.
     pub fn read_total(&self, from: f64, to: f64) -> Option<Estimate> {
         self.sum(&|series| series.estimate(from, to))
     }
 
-    /// What the total drew from `from` to `to`; `None` where a part of it is not covered at all, or where it cannot be true.
+    /// The energy of the total from `from` to `to`; `None` where a part of it is not covered at all, or where it cannot be true.
     pub fn total(&self, from: f64, to: f64) -> Option<Estimate> {
         self.read_total(from, to).filter(|total| !total.is_zero())
     }
 
-    /// What a claim is worth of the total; `None` as with [`Self::total`].
+    /// The share of a claim in the total; `None` as with [`Self::total`].
     pub fn total_share(&self, claim: &Claim, in_flight: &InFlight) -> Option<Estimate> {
         self.sum(&|series| series.share(claim, in_flight)).filter(|total| !total.is_zero())
     }
@@ -241,7 +241,7 @@ impl Meters {
         self.channels.iter_mut().for_each(|channel| channel.series.sum_up(until, changed, in_flight));
     }
 
-    /// What a claim is worth of every domain. All must be summed up to its end.
+    /// The share of a claim in every domain. All must be summed up to its end.
     pub fn share(&self, claim: &Claim, in_flight: &InFlight) -> PowerEstimate<'_> {
         let mut power = PowerEstimate {
             total: None,

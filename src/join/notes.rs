@@ -1,4 +1,4 @@
-//! What is doubtful, as sentences for people and for the summary.
+//! Warnings, as sentences for standard error and for the summary.
 
 /// The most notes that are kept.
 const MOST: usize = 100;

@@ -6,13 +6,13 @@ use serde::Serialize;
 /// A line that goes out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutputLine {
-    /// What it is.
+    /// Its kind.
     pub kind: LineKind,
     /// The line, without its newline.
     pub line: String,
 }
 
-/// What goes out.
+/// The kind of a line that goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineKind {
     /// A result, joined.

@@ -29,9 +29,9 @@ pub struct RequestInterval {
 #[derive(Debug)]
 pub struct Requests {
     in_flight: InFlight,
-    /// What is in flight: since when.
+    /// The start of each request in flight.
     started: HashMap<Key, f64>,
-    /// What was in flight when another run began: since when, and until when it is counted.
+    /// The start of each request that was in flight when another run began, and until when it is counted.
     presumed_lost: HashMap<Key, (f64, f64)>,
     /// The beginnings of everything whose readings are still needed.
     needed: ActiveStarts,
@@ -174,7 +174,7 @@ impl Requests {
         self.needed.first().unwrap_or(self.last_event).min(self.last_event) - DISORDER
     }
 
-    /// What was in flight until `until`.
+    /// The requests in flight, settled until `until`.
     pub fn in_flight(&mut self, until: f64) -> &InFlight {
         self.in_flight.settle(until);
         &self.in_flight

@@ -15,7 +15,7 @@ const SETTLE: f64 = 5.0;
 /// Beyond this many seconds without a reading, it is added up without one.
 const LOST: f64 = 60.0;
 
-/// What was drawn over some times.
+/// The energy of several times.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EnergyTotal {
     /// Joules.
@@ -109,7 +109,7 @@ impl RunEnergy {
     /// `first_start`.
     pub fn add(&mut self, until: f64, end: bool, meters: &Meters, in_flight: &InFlight, first_start: Option<f64>) {
         let first = || [meters.first(), first_start].into_iter().flatten().min_by(f64::total_cmp);
-        // What the machine drew before the first start tells its idle power.
+        // The readings before the first start tell the idle power.
         let Some(from) = self.cursor.or_else(first) else { return };
         self.cursor = Some(from);
         // Only ever to an edge, so that no reading is counted in two parts.
@@ -159,12 +159,12 @@ impl RunEnergy {
         self.gaps.idle()
     }
 
-    /// What was drawn while a request was in flight.
+    /// The energy while a request was in flight.
     pub fn busy(&self) -> &EnergyTotal {
         &self.busy
     }
 
-    /// What was drawn while none was, between the first start and the last end.
+    /// The energy while none was, between the first start and the last end.
     pub fn between(&self) -> &EnergyTotal {
         &self.between
     }

@@ -18,7 +18,7 @@ use crate::record::{JoinSummary, MemoryFigures, RunMemory, RunPower};
 /// The most runs that are named.
 const NAMED: usize = 1000;
 
-/// What adds up over results.
+/// Sums over results.
 #[derive(Debug, Default)]
 pub struct ResultTotals {
     runs: Vec<String>,
@@ -89,7 +89,7 @@ impl ResultTotals {
     }
 }
 
-/// What the summary of a run is made of, besides the totals.
+/// The parts of a run's summary besides the totals.
 #[derive(Debug)]
 pub struct RunView<'a> {
     /// Its requests.
@@ -98,7 +98,7 @@ pub struct RunView<'a> {
     pub clocks: &'a RunClocks,
     /// The streams of samples.
     pub streams: &'a Streams,
-    /// What it drew.
+    /// Its energy.
     pub energy: &'a RunEnergy,
     /// The idle power, as far as it is known.
     pub idle: Option<IdlePower>,
@@ -106,7 +106,7 @@ pub struct RunView<'a> {
     pub total_domain: Option<String>,
     /// How energy is shared.
     pub attribution: Attribution,
-    /// What energy costs and emits.
+    /// Cost and emissions of energy.
     pub rates: EnergyRates,
     /// Everything doubtful.
     pub warnings: Vec<String>,

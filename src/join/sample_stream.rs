@@ -9,7 +9,7 @@ const UNKNOWN_INTERVAL: f64 = 1.0;
 /// How many intervals are waited for a reading, by default.
 const INTERVALS: f64 = 3.0;
 
-/// What a stream is read for.
+/// The purpose of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// `power` records.
@@ -21,7 +21,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// What is read from it, in the plural.
+    /// The records that it is read for, in the plural.
     pub fn records(self) -> &'static str {
         match self {
             Role::Power => "power records",
@@ -34,7 +34,7 @@ impl Role {
 /// One stream.
 #[derive(Debug)]
 pub struct SampleStream {
-    /// What it is read for.
+    /// Its purpose.
     pub role: Role,
     /// Its number among the streams of its role.
     pub index: usize,

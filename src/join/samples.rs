@@ -16,7 +16,7 @@ use crate::record::SamplerEvent;
 /// request must not fill the memory.
 const SPARE_READINGS: usize = 1 << 16;
 
-/// What was read from all streams, as far back as it is needed.
+/// The samples of all streams, as far back as they are needed.
 #[derive(Debug)]
 pub struct Samples {
     streams: Streams,
@@ -98,7 +98,7 @@ impl Samples {
         self.ground_truths.add(at, record);
     }
 
-    /// Drops the oldest readings of the stream with that number, of which no request needs any.
+    /// Drops the oldest readings of the stream with that number, when no request needs them.
     pub fn cap(&mut self, stream: usize) {
         let stream = self.streams.get(stream);
         match stream.role {
@@ -133,12 +133,12 @@ impl Samples {
         &self.streams
     }
 
-    /// What power meters read.
+    /// The readings of power meters.
     pub fn meters(&self) -> &Meters {
         &self.meters
     }
 
-    /// What memory samplers read.
+    /// The readings of memory.
     pub fn memory(&self) -> &MemorySeries {
         &self.memory
     }
@@ -148,7 +148,7 @@ impl Samples {
         self.ground_truths.arrival(request)
     }
 
-    /// Takes out what the server did with a request.
+    /// Takes out the ground truth of a request.
     pub fn take_ground_truth(&mut self, request: &str) -> Option<GroundTruthRecord> {
         self.ground_truths.take(request)
     }

@@ -1,4 +1,4 @@
-//! What part of the power a request may claim: weights, integrated over time.
+//! The shares of power that requests may claim: weights, integrated over time.
 //!
 //! The weights are the same for all requests, 1 ÷ in flight or 1 ÷ the tokens per second of all, so that their integrals
 //! can be shared too.
@@ -112,7 +112,7 @@ impl Sum for Share {
     }
 }
 
-/// What requests may claim of a time.
+/// The shares of a time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shares {
     /// For every request that is in flight.
@@ -124,7 +124,7 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// What a request that emits `rate` tokens per second may claim.
+    /// The share of a request that emits `rate` tokens per second.
     pub fn of(&self, rate: f64) -> Share {
         self.each.plus(rate, self.per_token)
     }

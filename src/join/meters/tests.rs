@@ -79,8 +79,8 @@ fn the_total_is_the_named_domain_or_the_largest() {
         }
         assert_eq!(meters.total_name().as_deref(), total, "{streams:?}");
         let in_flight = alone(&mut meters);
-        let drawn = meters.share(&CLAIM, &in_flight);
-        assert_eq!(drawn.total.map(|total| total.energy), joules, "{streams:?}");
+        let share = meters.share(&CLAIM, &in_flight);
+        assert_eq!(share.total.map(|total| total.energy), joules, "{streams:?}");
         assert_eq!(meters.total(2.0, 4.0).map(|total| total.energy), joules, "{streams:?}");
     }
 }
@@ -100,10 +100,10 @@ fn domains_of_several_meters_are_never_added() {
             .unwrap();
     }
     let in_flight = alone(&mut meters);
-    let drawn = meters.share(&CLAIM, &in_flight);
-    assert_eq!(drawn.total.unwrap().energy, 100.0);
-    assert_eq!(watts(&drawn.domains[0].1), Watts { avg: 50.0, min: 51.0, max: 51.0, samples: Some(2) });
-    assert_eq!((drawn.domains[0].0, drawn.meters), ("gpu0", vec!["nvml"]));
+    let share = meters.share(&CLAIM, &in_flight);
+    assert_eq!(share.total.unwrap().energy, 100.0);
+    assert_eq!(watts(&share.domains[0].1), Watts { avg: 50.0, min: 51.0, max: 51.0, samples: Some(2) });
+    assert_eq!((share.domains[0].0, share.meters), ("gpu0", vec!["nvml"]));
 }
 
 #[test]
@@ -114,9 +114,9 @@ fn impossible_zeros_are_a_stuck_meter() {
         let mut meters = Meters::new(1);
         windows(&mut meters, 0, &json!({domain: 0.0}));
         let in_flight = alone(&mut meters);
-        let drawn = meters.share(&CLAIM, &in_flight);
-        assert_eq!(drawn.domains.iter().any(|(name, _)| *name == domain), measured, "{domain}");
-        assert_eq!(drawn.total, None, "{domain}: a total of exactly nothing");
+        let share = meters.share(&CLAIM, &in_flight);
+        assert_eq!(share.domains.iter().any(|(name, _)| *name == domain), measured, "{domain}");
+        assert_eq!(share.total, None, "{domain}: a total of exactly nothing");
     }
 }
 
@@ -133,10 +133,10 @@ fn a_total_of_zero_is_stuck_but_a_part_may_be_zero() {
         let mut meters = Meters::new(1);
         windows(&mut meters, 0, &watts);
         let in_flight = alone(&mut meters);
-        let drawn = meters.share(&CLAIM, &in_flight);
-        assert_eq!(drawn.total.map(|total| total.energy), energy, "{watts}");
+        let share = meters.share(&CLAIM, &in_flight);
+        assert_eq!(share.total.map(|total| total.energy), energy, "{watts}");
         assert_eq!(meters.total(2.0, 4.0).map(|total| total.energy), energy, "{watts}");
-        assert_eq!(drawn.stuck, energy.is_none(), "{watts}");
+        assert_eq!(share.stuck, energy.is_none(), "{watts}");
         assert_eq!(meters.idle_readings(0.0, 10.0).is_empty(), energy.is_none(), "{watts}");
     }
     // A counter that does not move is the same.
@@ -146,8 +146,8 @@ fn a_total_of_zero_is_stuck_but_a_part_may_be_zero() {
         meters.add(0, f64::from(at), &reading).unwrap();
     }
     let in_flight = alone(&mut meters);
-    let drawn = meters.share(&CLAIM, &in_flight);
-    assert_eq!((drawn.total, drawn.stuck), (None, true));
+    let share = meters.share(&CLAIM, &in_flight);
+    assert_eq!((share.total, share.stuck), (None, true));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is told of a result, and what of it passes unchanged.
+//! The fields that are added to a result, and those that pass unchanged.
 
 use super::*;
 
@@ -16,36 +16,36 @@ fn a_failed_request_differs_from_one_without_times() {
 
 #[test]
 fn unknown_fields_and_an_earlier_join_survive() {
-    let mut core = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
+    let mut joiner = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
     let line = r#"{"type":"result","v":1, "model":"m","power":{"old":1},"memory":null,"z":1.10,"n":123456789012345678901234567890}"#;
-    core.line(line.to_owned(), parse(line).unwrap(), 0.0);
-    core.line(r#"{"type":"join_summary","v":1}"#.to_owned(), InputRecord::Summary, 0.0);
-    core.stream_ended(0);
-    core.input_ended();
-    let Ok(emission) = core.next(0.0).unwrap() else { panic!() };
+    joiner.line(line.to_owned(), parse(line).unwrap(), 0.0);
+    joiner.line(r#"{"type":"join_summary","v":1}"#.to_owned(), InputRecord::Summary, 0.0);
+    joiner.stream_ended(0);
+    joiner.input_ended();
+    let Ok(emission) = joiner.next(0.0).unwrap() else { panic!() };
     assert_eq!(
         emission.line,
         r#"{"type":"result","v":1,"model":"m","power":{"old":1},"memory":null,"z":1.10,"n":123456789012345678901234567890}"#
     );
-    assert_eq!(out(&mut core, 0.0).len(), 1, "one summary, not two");
+    assert_eq!(out(&mut joiner, 0.0).len(), 1, "one summary, not two");
 }
 
 #[test]
 fn ground_truth_is_joined_by_the_request_name() {
-    let mut core = Joiner::new(settings(), &[(Role::GroundTruth, false)], 0.0);
-    let written = |request: &str, at: f64| {
+    let mut joiner = Joiner::new(settings(), &[(Role::GroundTruth, false)], 0.0);
+    let ground_truth = |request: &str, at: f64| {
         let line = json!({"type":"ground_truth", "v": 1, "request": request, "arrival_ts": T + at, "ttft_seconds": 0.2, "end_seconds": 0.9});
         Sample::GroundTruth(Box::new(crate::join::GroundTruthRecord::read(&line.to_string()).unwrap().unwrap()))
     };
-    let mut asked = result(1, 1.0, 2.0);
-    asked["ttft_seconds"] = json!(0.25);
-    for line in [run("b"), start(1, 1.0), asked] {
-        hand(&mut core, &line, 2.0);
+    let mut measured = result(1, 1.0, 2.0);
+    measured["ttft_seconds"] = json!(0.25);
+    for line in [run("b"), start(1, 1.0), measured] {
+        hand(&mut joiner, &line, 2.0);
     }
-    core.sample(0, written("r-2", 1.0), 2.0);
-    assert_eq!(out(&mut core, 2.0).len(), 1, "the run alone");
-    core.sample(0, written("r-1", 1.001), 2.0);
-    let lines = out(&mut core, 2.0);
+    joiner.sample(0, ground_truth("r-2", 1.0), 2.0);
+    assert_eq!(out(&mut joiner, 2.0).len(), 1, "the run alone");
+    joiner.sample(0, ground_truth("r-1", 1.001), 2.0);
+    let lines = out(&mut joiner, 2.0);
     assert_eq!(lines[0]["ground_truth"]["ttft_error_seconds"], 0.05);
     assert_eq!(lines[0]["ground_truth"]["end_error_seconds"], 0.1);
 }

@@ -1,4 +1,4 @@
-//! What holds whatever is read.
+//! Properties that hold for any input.
 
 use super::*;
 
@@ -15,7 +15,7 @@ proptest! {
     #[test]
     fn shares_and_the_unattributed_rest_make_the_whole((requests, watts) in any_run(), by_tokens in any::<bool>(), lines_first in any::<bool>()) {
         let attribution = if by_tokens { Attribution::Tokens } else { Attribution::Time };
-        let joined = join(Settings { attribution, ..settings() }, &told(&requests), &[(Role::Power, power("b", &watts))], lines_first);
+        let joined = join(Settings { attribution, ..settings() }, &records_of(&requests), &[(Role::Power, power("b", &watts))], lines_first);
         let first = requests.iter().map(|r| r.0).fold(f64::INFINITY, f64::min);
         let last = requests.iter().map(|r| r.1).fold(0.0, f64::max);
         let whole: f64 = watts.iter().enumerate().map(|(i, w)| {
@@ -44,7 +44,7 @@ proptest! {
 
     #[test]
     fn either_side_may_be_there_first((requests, watts) in any_run()) {
-        let lines = told(&requests);
+        let lines = records_of(&requests);
         let one = join(settings(), &lines, &[(Role::Power, power("b", &watts))], true);
         let bounds = |key: &str| one.last().unwrap()["power"][key].as_f64().unwrap();
         prop_assert!(bounds("energy_lower_joules") <= bounds("energy_joules"));
@@ -65,13 +65,13 @@ proptest! {
         }).collect();
         let line = result(1, 1.0, 2.0).to_string();
         let line = format!("{}{more}}}", line.strip_suffix('}').unwrap());
-        let mut core = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
-        hand(&mut core, &run("b"), 0.0);
-        hand(&mut core, &start(1, 1.0), 0.0);
-        core.line(line.clone(), parse(&line).unwrap(), 0.0);
-        power("b", &[10.0; 3]).iter().for_each(|sample| read(&mut core, 0, sample, 0.0));
-        prop_assert!(core.next(0.0).unwrap().is_ok(), "the run");
-        let Ok(emission) = core.next(0.0).unwrap() else { panic!("nothing came out") };
+        let mut joiner = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
+        hand(&mut joiner, &run("b"), 0.0);
+        hand(&mut joiner, &start(1, 1.0), 0.0);
+        joiner.line(line.clone(), parse(&line).unwrap(), 0.0);
+        power("b", &[10.0; 3]).iter().for_each(|sample| read(&mut joiner, 0, sample, 0.0));
+        prop_assert!(joiner.next(0.0).unwrap().is_ok(), "the run");
+        let Ok(emission) = joiner.next(0.0).unwrap() else { panic!("nothing came out") };
         let whole = emission.line;
         let rest = whole.strip_prefix(line.strip_suffix('}').unwrap());
         prop_assert!(rest.is_some_and(|rest| rest.starts_with(",\"power\":{\"cpu_watts\"")), "{}", whole);
@@ -94,7 +94,7 @@ proptest! {
         reading["source"] = json!("odd");
         reading["joules"] = json!({"cpu": finite(watts)});
         reading["watts"] = json!({"odd": finite(watts)});
-        let mut lines = told(&[(1.0, 2.0), (3.0, 4.0)]);
+        let mut lines = records_of(&[(1.0, 2.0), (3.0, 4.0)]);
         lines.push(odd);
         let mut samples = power("b", &[10.0; 9]);
         samples.insert(5, reading);
@@ -137,7 +137,7 @@ proptest! {
             reading["gpu"] = json!({"gpu0": {"used_bytes": u64::MAX, "process_bytes": bytes(odd())}});
             reading
         }).collect();
-        let mut lines = told(&[(1.0, 2.0), (1.5, 4.0)]);
+        let mut lines = records_of(&[(1.0, 2.0), (1.5, 4.0)]);
         lines.insert(1, load(0.25, 1.0));
         let mut strange = result(7, 3.0, 4.0);
         strange["start_ts"] = odd();
