@@ -238,6 +238,7 @@ fn attempt(told: &Told, wait: Duration) -> Attempt {
         status: told.status,
         error: told.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
         wait_seconds: Some(wait.as_secs_f64()),
+        ..Attempt::default()
     }
 }
 

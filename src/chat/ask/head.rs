@@ -6,7 +6,7 @@ use super::limits::Limits;
 use super::request::Call;
 use super::response::Told;
 use crate::clock::{self, Stamp};
-use crate::http::{Connection, ConnectionPool, Head, failure_of, leads_to, no_response, requested_wait, retry_after};
+use crate::http::{Connection, ConnectionPool, Head, failure_of, leads_to, no_response, wait_in_headers};
 use crate::record::{Failure, FailureKind};
 use http::Uri;
 use serde_json::Value;
@@ -110,16 +110,20 @@ fn take_headers(head: &Head, call: &Call, told: &mut Told) -> Result<(), Failure
     let status = head.status.as_u16();
     told.status = Some(status);
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    told.retry_after = header("retry-after").and_then(|value| retry_after(&value, clock::wall())).or_else(|| {
-        header("x-ratelimit-reset").and_then(|reset| requested_wait(&Value::Null, Some(&reset), clock::wall()))
-    });
+    told.retry_after = wait_in_headers(header, clock::wall());
     if let Some(id) = header("x-generation-id") {
         told.answer.said.generation_id = Some(id);
     }
     if let Some(place) = header("location").filter(|place| (300..400).contains(&status) && !place.is_empty()) {
         let place = leads_to(&call.url, &place);
         let message = format!("the server is elsewhere: {place}: give that address as --base-url");
-        return Err(Failure { kind: FailureKind::Http, status: Some(status), message, retryable: false });
+        return Err(Failure {
+            kind: FailureKind::Http,
+            status: Some(status),
+            message,
+            retryable: false,
+            ..Failure::default()
+        });
     }
     for name in TIMING_HEADERS {
         if let Some(value) = header(name) {
@@ -135,7 +139,7 @@ fn take_headers(head: &Head, call: &Call, told: &mut Told) -> Result<(), Failure
         return Err(failure_of(status, &compressed));
     }
     let message = format!("{compressed}: no time in it could be told");
-    Err(Failure { kind: FailureKind::Protocol, status: Some(status), message, retryable: false })
+    Err(Failure { kind: FailureKind::Protocol, status: Some(status), message, retryable: false, ..Failure::default() })
 }
 
 /// The headers in which servers and gateways report times of a request: TGI, OpenAI, LiteLLM, Envoy.

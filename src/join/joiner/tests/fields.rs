@@ -1,12 +1,13 @@
 //! The fields that are added to a result, and those that pass unchanged.
 
 use super::*;
+use crate::record::FailureKind;
 
 #[test]
 fn a_failed_request_differs_from_one_without_times() {
     let mut failed = result(1, 1.0, 2.0);
     failed["error"] = json!({"kind": "timeout"});
-    let never = json!({"type": "result", "v": 1, "run": "r", "id": 2, "model": "m", "error": {"kind": "load"}});
+    let never = fixture::result(2, "m").failed(FailureKind::Load).value();
     let lines = [run("b"), start(1, 1.0), failed, never];
     let joined = join(settings(), &lines, &[(Role::Power, power("b", &[10.0; 3]))], true);
     assert_eq!(joined[1]["power"]["energy_joules"], 10.0);
