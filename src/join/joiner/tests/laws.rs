@@ -116,33 +116,14 @@ proptest! {
         let mut odd = || json!(next.next().unwrap());
         let mut samples = if sane { power("b", &[10.0; 9]) } else { vec![sampler("b", 1.0)] };
         samples[0]["interval_seconds"] = odd();
-        for (i, domain) in ["cpu", "cpu", "gpu0", "cpu", "odd"].into_iter().enumerate() {
-            let mut reading = window(i as f64 + 0.5, 1.0, 1.0);
-            reading["kind"] = json!(["window", "counter", "instant"][(kind + i / 3) % 3]);
-            reading["meter"] = json!("odd");
-            reading["watts"] = json!({domain: odd()});
-            reading["joules"] = json!({domain: odd()});
-            reading["window_seconds"] = odd();
-            if i == 4 {
-                reading["ts"] = odd();
-                reading["mono"] = odd();
-            }
-            samples.insert(1 + i, reading);
-        }
-        let bytes = |x: Value| json!(x.as_f64().unwrap().abs() as u64);
-        let held = (0..4).map(|i| {
-            let mut reading = memory(f64::from(i) + 0.5, 1);
-            reading["rss_bytes"] = bytes(odd());
-            reading["system"] = json!({"used_bytes": bytes(odd()), "available_bytes": 1, "total_bytes": bytes(odd())});
-            reading["gpu"] = json!({"gpu0": {"used_bytes": u64::MAX, "process_bytes": bytes(odd())}});
-            reading
-        }).collect();
+        samples.splice(1..1, odd_power(kind, &mut odd));
+        let held = odd_memory(&mut odd);
         let mut lines = records_of(&[(1.0, 2.0), (1.5, 4.0)]);
         lines.insert(1, load(0.25, 1.0));
         let mut strange = result(7, 3.0, 4.0);
         strange["start_ts"] = odd();
         strange["timing_seconds"] = json!({"first_token": odd(), "last_token": odd(), "end": odd()});
-        strange["tokens"]["output"] = bytes(odd());
+        strange["tokens"]["output"] = bytes(&odd());
         lines.push(strange);
         // A null that came in goes out.
         let mut given = Vec::new();
@@ -172,6 +153,38 @@ proptest! {
             prop_assert!(results(&joined)[1]["power"]["domains"]["cpu"]["avg"].is_f64());
         }
     }
+}
+
+fn bytes(number: &Value) -> Value {
+    json!(number.as_f64().unwrap().abs() as u64)
+}
+
+/// Power samples of any kind, the last of them at any time.
+fn odd_power(kind: usize, odd: &mut impl FnMut() -> Value) -> Vec<Value> {
+    let sample = |(i, domain): (usize, &str)| {
+        let mut reading = window(i as f64 + 0.5, 1.0, 1.0);
+        reading["kind"] = json!(["window", "counter", "instant"][(kind + i / 3) % 3]);
+        reading["meter"] = json!("odd");
+        reading["watts"] = json!({domain: odd()});
+        reading["joules"] = json!({domain: odd()});
+        reading["window_seconds"] = odd();
+        if i == 4 {
+            (reading["ts"], reading["mono"]) = (odd(), odd());
+        }
+        reading
+    };
+    ["cpu", "cpu", "gpu0", "cpu", "odd"].into_iter().enumerate().map(sample).collect()
+}
+
+fn odd_memory(odd: &mut impl FnMut() -> Value) -> Vec<Value> {
+    let sample = |i: i32| {
+        let mut reading = memory(f64::from(i) + 0.5, 1);
+        reading["rss_bytes"] = bytes(&odd());
+        reading["system"] = json!({"used_bytes": bytes(&odd()), "available_bytes": 1, "total_bytes": bytes(&odd())});
+        reading["gpu"] = json!({"gpu0": {"used_bytes": u64::MAX, "process_bytes": bytes(&odd())}});
+        reading
+    };
+    (0..4).map(sample).collect()
 }
 
 /// Where null is a word of the contract: nothing was measured, and a reason or a quality beside it says so.
