@@ -4,7 +4,7 @@
 
 use criterion::{BatchSize, Criterion, Throughput};
 use llm_bench::chat::sse::{Event, Parser};
-use llm_bench::join::{Piece, Reading, Series, hear};
+use llm_bench::join::{PowerReading, PowerSeries, parse};
 use llm_bench::record::{self, Outcome, PowerKind, Record};
 use llm_bench::stats::{ClassCounts, Histogram, HistogramSum};
 use llm_bench::summary::{self, Collector};
@@ -46,7 +46,7 @@ fn records(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(RESULT.len() as u64));
     group.bench_function("read", |b| b.iter(|| record::read(black_box(RESULT)).is_ok()));
     group.bench_function("read for a summary", |b| b.iter(|| summary::read(black_box(RESULT)).is_ok()));
-    group.bench_function("read for the join", |b| b.iter(|| hear(black_box(RESULT)).is_ok()));
+    group.bench_function("read for the join", |b| b.iter(|| parse(black_box(RESULT)).is_ok()));
     let mut collector = Collector::default();
     group.bench_function("fold into a summary", |b| {
         b.iter_batched(outcome, |o| o.map(|o| collector.add(Record::Result(o), None)), BatchSize::SmallInput);
@@ -84,15 +84,15 @@ fn energy(c: &mut Criterion) {
     for (name, kind) in
         [("windows", PowerKind::Window), ("counter", PowerKind::Counter), ("instants", PowerKind::Instant)]
     {
-        let mut series = Series::new(kind);
+        let mut series = PowerSeries::new(kind);
         for second in 0..3600 {
             let (at, value) = (f64::from(second), 30.0 + f64::from(second % 7));
             let value = if kind == PowerKind::Counter { at * 33.0 } else { value };
-            series.add(Reading { at, span: 1.0, value, watts: None, fresh: false });
+            series.add(PowerReading { at, span: 1.0, value, watts: None, fresh: false });
         }
         for seconds in [0.9, 30.0] {
             group.bench_function(format!("{name}, request of {seconds} s"), |b| {
-                b.iter(|| series.estimate(black_box(&Piece::whole(1800.25, 1800.25 + seconds))));
+                b.iter(|| series.estimate(black_box(1800.25), black_box(1800.25 + seconds)));
             });
         }
     }

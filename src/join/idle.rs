@@ -1,21 +1,21 @@
-//! What the machine draws when nobody asks it anything.
+//! Idle power: what the machine draws without requests.
 
-use super::axis::Stamped;
-use super::figures::round;
-use super::power::Meters;
-use super::sampled::{Sample, Sampling};
-use super::series::EDGE;
+use super::energy::round;
+use super::meters::Meters;
+use super::sample::{Sample, SampleParser};
+use super::shares::EDGE;
+use super::time_axis::ClockStamp;
 use crate::record::{Idle, Record, SamplerEvent};
 use crate::stats;
 use std::collections::VecDeque;
 
-/// Fewer readings than this say nothing.
+/// Fewer readings than this give no idle power.
 const FEWEST: usize = 3;
 
-/// Fewer than this, or shorter, is short.
+/// Fewer readings than this, or fewer seconds, are called short.
 const ENOUGH: (u64, f64) = (10, 10.0);
 
-/// A spread beyond this part of the median is unsteady.
+/// A spread beyond this part of the median is called unsteady.
 const STEADY: f64 = 0.20;
 
 /// The most readings of gaps that are kept: the latest.
@@ -30,20 +30,20 @@ pub enum IdleFrom {
     /// The baseline marks of the latest load, else the gaps without requests so far.
     Auto,
     /// Known.
-    Level(Level),
+    Known(IdlePower),
 }
 
 /// An idle power, and how it is known.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Level {
+pub struct IdlePower {
     /// Watts of the total.
     pub watts: f64,
     /// How it is known.
     pub idle: Idle,
 }
 
-impl Level {
-    /// As the user gives it, in watts.
+impl IdlePower {
+    /// An idle power that the user gives, in watts.
     pub fn given(watts: f64) -> Self {
         Self { watts, idle: Idle { source: Some("given".to_owned()), ..Idle::default() } }
     }
@@ -66,7 +66,7 @@ impl Level {
         })
     }
 
-    /// What is doubtful about it.
+    /// Reasons to doubt it.
     pub fn warnings(&self) -> Vec<&'static str> {
         let mut warnings = Vec::new();
         let short = |have: Option<f64>, least: f64| have.is_some_and(|have| have < least);
@@ -80,31 +80,31 @@ impl Level {
     }
 }
 
-/// The idle power that a recording of an idle machine tells: the median of the readings of its total.
-pub fn idle_of(records: impl IntoIterator<Item = Record>) -> Option<Level> {
-    let (mut meters, mut sampling) = (Meters::new(1), Sampling::default());
+/// The idle power of a recording of the idle machine: the median of the readings of its total.
+pub fn idle_of(records: impl IntoIterator<Item = Record>) -> Option<IdlePower> {
+    let (mut meters, mut sampling) = (Meters::new(1), SampleParser::default());
     let (mut first, mut last) = (f64::INFINITY, f64::NEG_INFINITY);
     for sample in records.into_iter().filter_map(|record| sampling.sample(record)) {
         match sample {
             Sample::Sampler(sampler) if sampler.event == SamplerEvent::Start => meters.sampler(0, &sampler),
-            Sample::Power(power) if (Stamped { ts: power.ts, mono: None, boot: None }).sane() => {
-                // One recording has one clock; the wall will do. What is left out is left out.
+            Sample::Power(power) if (ClockStamp { ts: power.ts, mono: None, boot: None }).is_plausible() => {
+                // One recording has one clock; the wall clock will do, and notes are not needed.
                 meters.add(0, power.ts, &power).ok();
                 (first, last) = (first.min(power.ts - power.window_seconds.unwrap_or(0.0)), last.max(power.ts));
             }
             _ => {}
         }
     }
-    Level::of(&meters.idle_readings(first - EDGE, last + EDGE), "file")
+    IdlePower::of(&meters.idle_readings(first - EDGE, last + EDGE), "file")
 }
 
 /// The latest readings of the gaps between requests.
 #[derive(Debug, Default)]
-pub struct Gaps {
+pub struct IdleGaps {
     readings: VecDeque<(f64, f64)>,
 }
 
-impl Gaps {
+impl IdleGaps {
     /// More readings: watts, and the length in seconds.
     pub fn add(&mut self, readings: Vec<(f64, f64)>) {
         self.readings.extend(readings);
@@ -113,10 +113,10 @@ impl Gaps {
         }
     }
 
-    /// What they say.
-    pub fn level(&self) -> Option<Level> {
+    /// Their idle power.
+    pub fn idle(&self) -> Option<IdlePower> {
         let readings: Vec<_> = self.readings.iter().copied().collect();
-        Level::of(&readings, "gaps")
+        IdlePower::of(&readings, "gaps")
     }
 }
 
@@ -127,7 +127,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn idle_is_a_median_with_its_spread_and_its_length_and_says_when_it_is_doubtful() {
+    fn idle_power_is_a_median_and_warns_when_in_doubt() {
         for (watts, seconds, expect) in [
             (vec![], 1.0, None),
             (vec![5.0, 5.0], 1.0, None),
@@ -137,11 +137,11 @@ mod tests {
             (vec![4.0, 4.0, 4.0, 4.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0], 2.0, Some((6.0, 20.0, vec!["idle_unsteady"]))),
         ] {
             let readings: Vec<_> = watts.iter().map(|&watts| (watts, seconds)).collect();
-            let level = Level::of(&readings, "gaps");
+            let level = IdlePower::of(&readings, "gaps");
             let got = level.map(|level| (level.watts, level.idle.seconds.unwrap(), level.warnings()));
             assert_eq!(got, expect, "{watts:?}");
         }
-        assert!(Level::given(3.0).warnings().is_empty());
+        assert!(IdlePower::given(3.0).warnings().is_empty());
     }
 
     #[test]

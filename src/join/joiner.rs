@@ -1,256 +1,201 @@
-//! The core of the join: lines and readings in, lines out, in order. It knows no thread and no clock: whoever drives it
-//! says what time it is.
+//! The core of the join: lines and readings in, lines out, in order. It knows no thread and no clock: its caller says
+//! what time it is.
 //!
-//! What it holds is bounded by the requests in flight and the readings of the longest of them: what no request can need
-//! any more is forgotten at once. Results without `start` records are the exception, and it says so.
+//! Its memory is bounded by the requests in flight and the readings of the longest of them: what no request can need
+//! any more is forgotten at once. Results without `start` records are the exception, and a note says so.
 
-use super::axis::{Axis, Steps};
-use super::emission::{Emission, Kind};
-use super::enrich::Patch;
-use super::flights::{Claim, Flights};
-use super::heard::Asked;
-use super::idle::{IdleFrom, Level};
-use super::intake::flow;
-use super::ledger::Ledger;
-use super::memory::Held;
-use super::moments::Moments;
-use super::power::Meters;
-use super::settings::{Attribution, Settings};
-use super::source::{Role, Source};
-use super::summary::Totals;
-use super::truth::Writs;
-use super::verdict::{self, Loaded, Loading};
-use crate::record;
-use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
+use super::attribute::{self, Known, Request};
+use super::idle::{IdleFrom, IdlePower};
+use super::input::{InputRecord, ResultView};
+use super::line_queue::{LineQueue, Waiting};
+use super::loads::{Loads, PendingLoad};
+use super::notes::Notes;
+use super::output::{LineKind, LinePatch, OutputLine};
+use super::requests::{RequestInterval, Requests};
+use super::run_clocks::RunClocks;
+use super::run_energy::RunEnergy;
+use super::run_summary::{ResultTotals, RunView};
+use super::sample::Sample;
+use super::sample_stream::Role;
+use super::samples::Samples;
+use super::settings::Settings;
+use super::streams::Streams;
+use crate::record::{self, Load};
 
-/// Lines may be this late, in seconds: starts and ends are in order of time but for that much.
-pub(super) const DISORDER: f64 = 1.0;
-
-/// The most lines that wait behind a result before no more are asked for.
-const WAITING: usize = 4096;
-
-/// The most doubts that are remembered.
-const NOTES: usize = 100;
-
-/// An arrival that is so much older than the start of a request, in seconds, is that of an earlier try.
-const TRIES: f64 = 0.1;
-
-/// Something that goes out when its time has come.
-#[derive(Debug)]
-pub(super) enum Waiting {
-    Line(Kind, String),
-    Load(String, Loading),
-    Result(String, Box<Asked>, Option<Span>),
-}
-
-/// When a request ran, on the axis.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Span {
-    pub from: f64,
-    pub to: f64,
-    pub mono: bool,
-}
+/// An arrival that is older than the start of a request by more than this, in seconds, is that of an earlier try.
+const EARLIER_TRY: f64 = 0.1;
 
 /// The join of one stream of results with any number of sample streams.
 #[derive(Debug)]
 pub struct Joiner {
-    pub(super) settings: Settings,
-    pub(super) axis: Axis,
-    pub(super) sources: Vec<Source>,
-    pub(super) meters: Meters,
-    pub(super) held: Held,
-    pub(super) flights: Flights,
-    pub(super) loaded: HashMap<String, HashMap<String, Rc<Loaded>>>,
-    pub(super) ledger: Ledger,
-    pub(super) totals: Totals,
-    pub(super) writs: Writs,
-    /// The idle power by the latest load's baseline.
-    pub(super) baseline: Option<Level>,
-    pub(super) queue: VecDeque<(f64, Waiting)>,
-    /// What is in flight, by run and number: since when.
-    pub(super) open: HashMap<(String, u64), f64>,
-    /// What was in flight when another run began: since when, and until when it is counted.
-    pub(super) abandoned: HashMap<(String, u64), (f64, f64)>,
-    /// The beginnings of everything whose readings are still needed.
-    pub(super) needed: Moments,
-    /// The beginnings of what is in flight.
-    pub(super) flying: Moments,
-    /// The boots of the runs before this one.
-    pub(super) boots: HashMap<String, Option<String>>,
-    /// The run whose head came last, and its boot.
-    pub(super) run: String,
-    /// See `run`.
-    pub(super) boot: Option<String>,
-    pub(super) last_event: f64,
-    /// Notices steps of the wall clock, of one boot at a time.
-    pub(super) wall: (Option<String>, Steps),
-    /// Whether results come without starts, and so wait for the end of the input.
-    pub(super) buffering: bool,
+    settings: Settings,
+    samples: Samples,
+    clocks: RunClocks,
+    requests: Requests,
+    loads: Loads,
+    run_energy: RunEnergy,
+    totals: ResultTotals,
+    notes: Notes,
+    queue: LineQueue,
     /// Whether something went out that readings were awaited for.
     awaited: bool,
-    input_ended: bool,
     summarised: bool,
-    notes: Vec<String>,
-    said: Vec<String>,
 }
 
 impl Joiner {
     /// A join of streams that are read for `roles`; of each, whether it is a file, whose present contents are read first.
     pub fn new(settings: Settings, roles: &[(Role, bool)], now: f64) -> Self {
-        let mut counts = HashMap::new();
-        let sources = roles
-            .iter()
-            .map(|&(role, grows)| {
-                let count = counts.entry(role as u8).or_insert(0);
-                *count += 1;
-                Source::new(role, *count - 1, grows, now)
-            })
-            .collect::<Vec<_>>();
-        let of = |role: Role| sources.iter().filter(|source| source.role == role).count();
+        let streams = Streams::new(roles, settings.offsets.clone(), now);
         Self {
-            settings,
-            axis: Axis::default(),
-            meters: Meters::new(of(Role::Power)),
-            held: Held::new(of(Role::Memory)),
-            sources,
-            flights: Flights::default(),
-            loaded: HashMap::new(),
-            ledger: Ledger::default(),
-            totals: Totals::default(),
-            writs: Writs::default(),
-            baseline: None,
-            queue: VecDeque::new(),
-            open: HashMap::new(),
-            abandoned: HashMap::new(),
-            needed: Moments::default(),
-            flying: Moments::default(),
-            boots: HashMap::new(),
-            run: String::new(),
-            boot: None,
-            last_event: f64::NEG_INFINITY,
-            wall: (None, Steps::default()),
-            buffering: false,
+            clocks: RunClocks::default(),
+            requests: Requests::new(settings.attribution),
+            loads: Loads::default(),
+            run_energy: RunEnergy::default(),
+            totals: ResultTotals::default(),
+            notes: Notes::default(),
+            queue: LineQueue::default(),
             awaited: false,
-            input_ended: false,
             summarised: false,
-            notes: Vec::new(),
-            said: Vec::new(),
+            samples: Samples::new(streams),
+            settings,
+        }
+    }
+
+    /// Takes a line of results.
+    pub fn line(&mut self, line: String, record: InputRecord, now: f64) {
+        let waiting = match record {
+            InputRecord::Start(start) => return self.requests.start(&start, &mut self.clocks),
+            InputRecord::Run { run, boot, started_ts } => {
+                self.begin_run(run, boot, started_ts);
+                Waiting::Line(LineKind::Other, line)
+            }
+            InputRecord::Load(load) => match self.load(&load) {
+                Some(load) => Waiting::Load(line, load),
+                None => Waiting::Line(LineKind::Other, line),
+            },
+            InputRecord::Result(result) => {
+                let interval = self.result(&result);
+                Waiting::Result(line, result, interval)
+            }
+            InputRecord::Prompt => Waiting::Line(LineKind::Prompt, line),
+            // A summary of what this join replaces would be wrong after it.
+            InputRecord::Summary if !self.samples.streams().is_empty() => return,
+            InputRecord::Newer(_) | InputRecord::Other | InputRecord::Summary => Waiting::Line(LineKind::Other, line),
+        };
+        self.queue.push(now, waiting);
+    }
+
+    fn begin_run(&mut self, run: String, boot: Option<String>, started_ts: f64) {
+        self.totals.run(&run);
+        self.requests.begin_run(&run, started_ts, &mut self.clocks);
+        self.clocks.begin_run(run, boot);
+    }
+
+    fn load(&mut self, load: &Load) -> Option<PendingLoad> {
+        let load = PendingLoad::new(load, &mut self.clocks)?;
+        self.requests.add_load(load.since(), load.interval.to);
+        self.run_energy.add_load(load.interval.from, load.interval.to);
+        Some(load)
+    }
+
+    fn result(&mut self, result: &ResultView) -> Option<RequestInterval> {
+        let streaming = !self.requests.without_starts();
+        let interval = self.requests.end(result, &mut self.clocks);
+        if streaming && self.requests.without_starts() {
+            self.notes
+                .add("results without start records: held until the input ends, and memory grows with them".into());
+        }
+        if let Some(step) = self.clocks.wall_step(result) {
+            let run = self.clocks.run_or_last(result.run.as_deref());
+            self.notes.add(format!("the wall clock stepped by {step:.3} s during run {run}"));
+        }
+        interval
+    }
+
+    /// Takes a sample of the stream with that number.
+    pub fn sample(&mut self, stream: usize, sample: Sample, now: f64) {
+        self.samples.add(stream, sample, now, &mut self.clocks, &mut self.notes);
+        if !self.requests.need_readings() {
+            self.samples.cap(stream);
         }
     }
 
     /// The stream with that number was read to its present end; it was last written to `quiet` seconds ago.
-    pub fn caught_up(&mut self, source: usize, quiet: f64, now: f64) {
-        self.sources[source].caught_up(quiet, now);
+    pub fn caught_up(&mut self, stream: usize, quiet: f64, now: f64) {
+        self.samples.caught_up(stream, quiet, now);
     }
 
     /// The stream with that number has ended.
-    pub fn source_ended(&mut self, source: usize) {
-        self.sources[source].end();
+    pub fn stream_ended(&mut self, stream: usize) {
+        self.samples.end(stream);
     }
 
     /// No more lines of results will come.
     pub fn input_ended(&mut self) {
-        self.input_ended = true;
+        self.queue.end();
+    }
+
+    /// Whether the end of the results was announced.
+    pub fn input_has_ended(&self) -> bool {
+        self.queue.has_ended()
     }
 
     /// The numbers of the streams that were awaited and gave no usable record.
-    pub fn empty_sources(&self) -> Vec<usize> {
-        let empty = |&source: &usize| self.awaited && self.sources[source].samples == 0;
-        (0..self.sources.len()).filter(empty).collect()
-    }
-
-    /// Whether that has been said.
-    pub fn input_has_ended(&self) -> bool {
-        self.input_ended
+    pub fn empty_streams(&self) -> Vec<usize> {
+        let empty = |&stream: &usize| self.awaited && self.samples.streams().get(stream).samples == 0;
+        (0..self.samples.streams().len()).filter(empty).collect()
     }
 
     /// Whether all that will ever go out has gone.
     pub fn finished(&self) -> bool {
-        self.input_ended && self.queue.is_empty() && (self.summarised || self.sources.is_empty())
+        self.queue.is_finished() && (self.summarised || self.samples.streams().is_empty())
+    }
+
+    /// The notes since the last call. None comes twice.
+    pub fn notes(&mut self) -> Vec<String> {
+        self.notes.take_new()
     }
 
     /// Whether more lines of results are of use now; otherwise they would only wait.
     pub fn wants_lines(&self) -> bool {
-        self.queue.len() < WAITING || self.buffering || self.settings.attribution == Attribution::Tokens
+        self.queue.wants_more(&self.requests)
     }
 
-    /// Whether more readings of the stream with that number are of use now.
-    pub fn wants(&self, source: usize) -> bool {
-        self.head().is_some_and(|until| !self.sources[source].reaches(until)) && !self.told(source)
+    /// Whether more samples of the stream with that number are of use now.
+    pub fn wants(&self, stream: usize) -> bool {
+        self.queue.needs_readings_until(&self.requests).is_some_and(|until| !self.reaches(stream, until))
     }
 
-    /// Whether a log of the truth has told already what the next result needs.
-    fn told(&self, source: usize) -> bool {
-        let Some((_, Waiting::Result(_, asked, Some(span)))) = self.queue.front() else { return false };
-        let told = |name: &str| self.writs.arrival(name).is_some_and(|at| at >= span.from - TRIES);
-        self.sources[source].role == Role::Truth && told(&self.request_name(asked))
+    /// Whether the stream with that number has what the next line needs, which is all until `until`; or, of a log of the
+    /// ground truth, the next result's request.
+    fn reaches(&self, stream: usize, until: f64) -> bool {
+        let stream = self.samples.streams().get(stream);
+        let arrived = || {
+            let (result, interval) = self.queue.next_result()?;
+            Some(self.samples.arrival(&self.request_name(result))? >= interval.from - EARLIER_TRY)
+        };
+        stream.reaches(until) || stream.role == Role::GroundTruth && arrived().unwrap_or(false)
     }
 
     /// The name under which a request was sent.
-    pub(super) fn request_name(&self, asked: &Asked) -> String {
-        format!("{}-{}", self.run_of(asked), asked.id)
-    }
-
-    /// To where the readings must have come for the next line to go out.
-    fn head(&self) -> Option<f64> {
-        match &self.queue.front()?.1 {
-            Waiting::Line(..) => None,
-            Waiting::Load(_, loading) => Some(loading.span.to),
-            Waiting::Result(_, _, span) => {
-                if self.buffering && !self.input_ended {
-                    return None;
-                }
-                span.map(|span| span.to)
-            }
-        }
-    }
-
-    /// What is to be said to people, since it was last asked for. Nothing is said twice.
-    pub fn notes(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.notes)
-    }
-
-    /// Notes something doubtful, once.
-    pub(super) fn note(&mut self, text: String) {
-        if self.said.len() < NOTES && !self.said.contains(&text) {
-            self.said.push(text.clone());
-            self.notes.push(text);
-        }
-    }
-
-    /// Everything doubtful that was noted.
-    pub(super) fn warnings(&self) -> Vec<String> {
-        self.said.clone()
+    fn request_name(&self, result: &ResultView) -> String {
+        format!("{}-{}", self.clocks.run_or_last(result.run.as_deref()), result.id)
     }
 
     /// Whether the next line may go out; otherwise, when to ask again (for ever, when only a new line or reading can
     /// change it).
     fn ready(&mut self, now: f64) -> Result<(), f64> {
-        let Some((arrived, waiting)) = self.queue.front() else { return Err(f64::INFINITY) };
-        let arrived = *arrived;
-        let until = match waiting {
-            Waiting::Line(..) => return Ok(()),
-            Waiting::Load(_, loading) => loading.span.to,
-            Waiting::Result(_, _, span) => {
-                if self.buffering && !self.input_ended {
-                    return Err(f64::INFINITY);
-                }
-                let Some(span) = span else { return Ok(()) };
-                let company = self.flying.first().is_some_and(|since| since < span.to);
-                if self.settings.attribution == Attribution::Tokens && company && !self.input_ended {
-                    return Err(f64::INFINITY);
-                }
-                span.to
-            }
-        };
-        let wait = self.settings.wait;
+        let Some(arrived) = self.queue.arrived() else { return Err(f64::INFINITY) };
+        if self.queue.waits_for_lines(&self.requests) {
+            return Err(f64::INFINITY);
+        }
+        let Some(until) = self.queue.needs_readings_until(&self.requests) else { return Ok(()) };
         let mut soonest: Option<f64> = None;
-        for i in 0..self.sources.len() {
-            if self.sources[i].reaches(until) || self.told(i) {
+        for stream in 0..self.samples.streams().len() {
+            if self.reaches(stream, until) {
                 continue;
             }
-            if let Some(due) = self.sources[i].awaited(until, arrived, wait, now) {
+            if let Some(due) = self.samples.awaited(stream, until, arrived, self.settings.wait, now) {
                 soonest = Some(soonest.map_or(due, |soonest| soonest.min(due)));
             }
         }
@@ -261,95 +206,124 @@ impl Joiner {
     ///
     /// # Errors
     /// When a record cannot be written as JSON.
-    pub fn next(&mut self, now: f64) -> Result<Result<Emission, f64>, serde_json::Error> {
-        if self.input_ended && self.queue.is_empty() && !self.finished() {
+    pub fn next(&mut self, now: f64) -> Result<Result<OutputLine, f64>, serde_json::Error> {
+        if self.queue.is_finished() && !self.finished() {
             self.summarised = true;
-            let line = record::line(&self.summary())?;
-            return Ok(Ok(Emission { kind: Kind::Summary, line }));
+            return Ok(Ok(OutputLine { kind: LineKind::Summary, line: self.summary()? }));
         }
         if let Err(due) = self.ready(now) {
             return Ok(Err(due));
         }
-        let Some((_, waiting)) = self.queue.pop_front() else { return Ok(Err(f64::INFINITY)) };
+        let Some(waiting) = self.queue.pop() else { return Ok(Err(f64::INFINITY)) };
         Ok(Ok(match waiting {
-            Waiting::Line(kind, line) => Emission { kind, line },
-            Waiting::Load(line, loading) => {
-                self.awaited = true;
-                let loaded = verdict::load(self, &loading);
-                self.totals.load(&loaded);
-                if let (IdleFrom::Auto, Some((from, to))) = (&self.settings.idle, loading.baseline) {
-                    self.baseline =
-                        Level::of(&self.meters.idle_readings(from, to), "baseline").or(self.baseline.take());
-                }
-                let (run, model) = loading.key;
-                self.loaded.entry(run).or_default().insert(model, Rc::new(loaded));
-                self.release(loading.since);
-                Emission { kind: Kind::Other, line }
+            Waiting::Line(kind, line) => OutputLine { kind, line },
+            Waiting::Load(line, load) => {
+                self.finish_load(load);
+                OutputLine { kind: LineKind::Other, line }
             }
-            Waiting::Result(mut line, asked, span) => {
-                if !self.sources.is_empty() {
-                    if self.settings.idle == IdleFrom::Auto {
-                        // The gaps up to here are known now, and with them the idle power.
-                        self.account();
-                    }
-                    let mut patch = Patch::new(&line, asked.enriched)?;
-                    verdict::result(self, &asked, span, &mut patch)?;
-                    line = patch.line()?;
-                }
-                if let Some(span) = span {
+            Waiting::Result(line, result, interval) => {
+                let line = if self.samples.streams().is_empty() { line } else { self.join(&line, &result, interval)? };
+                if let Some(interval) = interval {
                     self.awaited = true;
-                    self.release(span.from);
+                    self.release(interval.from);
                 }
-                Emission { kind: Kind::Result, line }
+                OutputLine { kind: LineKind::Result, line }
             }
         }))
     }
 
-    /// Keeps the account up to where nothing can change any more, and says where that is.
-    fn account(&mut self) -> f64 {
-        let before = self.needed.first().unwrap_or(self.last_event).min(self.last_event) - DISORDER;
-        self.ledger.account(before, false, &self.meters, &self.flights);
-        before
+    fn finish_load(&mut self, load: PendingLoad) {
+        self.awaited = true;
+        let meters = self.samples.streams().has(Role::Power).then(|| self.samples.meters());
+        let figures = load.measure(meters, self.samples.memory());
+        self.totals.load(&figures);
+        if let (IdleFrom::Auto, Some((from, to))) = (&self.settings.idle, load.baseline) {
+            self.loads.set_idle(IdlePower::of(&self.samples.meters().idle_readings(from, to), "baseline"));
+        }
+        let since = load.since();
+        self.loads.add(load, figures);
+        self.release(since);
+    }
+
+    /// A result's line with what the samples tell of it.
+    fn join(
+        &mut self,
+        line: &str,
+        result: &ResultView,
+        interval: Option<RequestInterval>,
+    ) -> Result<String, serde_json::Error> {
+        if self.settings.idle == IdleFrom::Auto {
+            // The gaps up to here are known now, and with them the idle power.
+            self.add_run_energy();
+        }
+        let mut line = LinePatch::new(line, result.enriched)?;
+        let ground_truth = if self.samples.streams().has(Role::GroundTruth) {
+            self.samples.take_ground_truth(&self.request_name(result))
+        } else {
+            None
+        };
+        let idle = self.idle();
+        let flow = interval.and_then(|interval| self.requests.flow_of(result, interval));
+        let changed = self.requests.take_changed();
+        let until = interval.map_or(f64::NEG_INFINITY, |interval| interval.to);
+        let in_flight = self.requests.in_flight(until);
+        self.samples.sum_up(until, changed, in_flight);
+        let run = self.clocks.run_or_last(result.run.as_deref());
+        let load = self.loads.of(run, result);
+        let (boot, streams) = (self.clocks.boot_of(run), self.samples.streams());
+        let request = Request { result, boot, interval, flow, load: load.as_deref(), streams };
+        let (meters, memory) = (self.samples.meters(), self.samples.memory());
+        let known = Known { meters, in_flight, idle, rates: self.settings.rates, memory, ground_truth };
+        attribute::join(&mut line, &request, &known, &mut self.totals)?;
+        line.line()
+    }
+
+    /// The idle power, as far as it is known now.
+    fn idle(&self) -> Option<IdlePower> {
+        match &self.settings.idle {
+            IdleFrom::Nowhere => None,
+            IdleFrom::Known(idle) => Some(idle.clone()),
+            IdleFrom::Auto => self.loads.idle().cloned().or_else(|| self.run_energy.idle()),
+        }
+    }
+
+    /// Adds up the energy of the run to where nothing can change any more, and returns where that is.
+    fn add_run_energy(&mut self) -> f64 {
+        let until = self.requests.settled();
+        let first_start = self.requests.first_start();
+        let in_flight = self.requests.in_flight(until);
+        self.run_energy.add(until, false, self.samples.meters(), in_flight, first_start);
+        until
     }
 
     /// Forgets what only something that began at `from` needed.
     fn release(&mut self, from: f64) {
-        self.needed.remove(from);
-        let before = self.account();
-        let accounted = self.ledger.cursor().map_or(before, |cursor| cursor.min(before));
-        self.meters.forget(accounted);
-        self.held.forget(before);
-        self.flights.forget(accounted);
-        self.writs.forget(before);
+        self.requests.release(from);
+        let settled = self.add_run_energy();
+        let added_up = self.run_energy.cursor().map_or(settled, |cursor| cursor.min(settled));
+        self.samples.forget(added_up, settled);
+        self.requests.forget(added_up);
     }
 
-    /// The idle power, as far as it is known now.
-    pub(super) fn idle(&self) -> Option<Level> {
-        match &self.settings.idle {
-            IdleFrom::Nowhere => None,
-            IdleFrom::Level(level) => Some(level.clone()),
-            IdleFrom::Auto => self.baseline.clone().or_else(|| self.ledger.gaps.level()),
+    /// The summary of everything that went out.
+    fn summary(&mut self) -> Result<String, serde_json::Error> {
+        let (first, last) = (self.requests.first_start(), self.requests.last_event());
+        if first.is_some_and(|first| last > first) {
+            let in_flight = self.requests.in_flight(last);
+            self.run_energy.add(last, true, self.samples.meters(), in_flight, first);
         }
-    }
-
-    /// The claim of a request on the power while it ran.
-    pub(super) fn claim(&self, asked: &Asked, span: Span) -> Claim {
-        match self.settings.attribution {
-            Attribution::Time => Claim::Time,
-            Attribution::Tokens => Claim::Tokens(flow(asked, span)),
-            Attribution::Exclusive => Claim::Whole,
-        }
-    }
-
-    /// The run that a result is of.
-    pub(super) fn run_of<'a>(&'a self, asked: &'a Asked) -> &'a str {
-        asked.run.as_deref().unwrap_or(&self.run)
-    }
-
-    /// The boot that the stamps of a result are of.
-    pub(super) fn boot_of(&self, asked: &Asked) -> Option<&str> {
-        let run = self.run_of(asked);
-        if run == self.run { self.boot.as_deref() } else { self.boots.get(run)?.as_deref() }
+        let run = RunView {
+            requests: &self.requests,
+            clocks: &self.clocks,
+            streams: self.samples.streams(),
+            energy: &self.run_energy,
+            idle: self.idle(),
+            total_domain: self.samples.meters().total_name(),
+            attribution: self.settings.attribution,
+            rates: self.settings.rates,
+            warnings: self.notes.all(),
+        };
+        record::line(&self.totals.finish(&run))
     }
 }
 

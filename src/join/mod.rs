@@ -1,45 +1,53 @@
-//! What each request drew and held: energy, attribution and memory windows, pure over two streams.
+//! Energy and memory of each request: joins a stream of results with streams of samples.
 //!
-//! [`Joiner`] takes lines of results and readings of samplers as values and hands out lines: it knows no thread and no
-//! clock, so that every rule of it can be tested with numbers. [`drive`] is the thin part that does know them: a thread
-//! per input, a queue that holds back what is not needed yet, and a wait that always ends. Nothing here measures, and
-//! nothing is extrapolated: where no reading covers a request, the answer is null and says why.
+//! [`Joiner`] takes lines of results and samples as values and returns lines: it has no thread and no clock, so that
+//! every rule can be tested with numbers. [`run_live`] has them: a thread for each input, a queue that holds back what
+//! is not needed yet, and a wait that always ends. Nothing here measures, and
+//! nothing is extrapolated: where no reading covers a request, the field is null and a reason stands beside it.
 
-mod axis;
+mod active_starts;
+mod attribute;
 mod domains;
-mod drive;
-mod emission;
-mod enrich;
-mod figures;
-mod flights;
-mod foreign;
-mod heard;
+mod energy;
+mod foreign_log;
+mod ground_truth;
 mod idle;
-mod intake;
+mod in_flight;
+mod input;
 mod joiner;
-mod ledger;
-mod memory;
-mod moments;
-mod power;
-mod sampled;
-mod seek;
-mod series;
+mod line_queue;
+mod live;
+mod loads;
+mod memory_figures;
+mod memory_series;
+mod meters;
+mod notes;
+mod output;
+mod power_segment;
+mod power_series;
+mod queue_search;
+mod range_sums;
+mod requests;
+mod run_clocks;
+mod run_energy;
+mod run_summary;
+mod sample;
+mod sample_stream;
+mod samples;
 mod settings;
-mod source;
-mod summary;
-mod tail;
-mod truth;
-mod verdict;
+mod shares;
+mod streams;
+mod time_axis;
 
-pub use drive::{Catch, Feed, NextLines, NextSamples, drive, now};
-pub use emission::{Emission, Kind};
-pub use foreign::foreign;
-pub use heard::{Heard, hear};
-pub use idle::{IdleFrom, Level, idle_of};
+pub use foreign_log::foreign_log;
+pub use ground_truth::GroundTruthRecord;
+pub use idle::{IdleFrom, IdlePower, idle_of};
+pub use input::{InputRecord, parse};
 pub use joiner::Joiner;
-pub use sampled::{Sample, Sampling};
-pub use series::{Piece, Reading, Series};
-pub use settings::{Attribution, Rates, Settings};
-pub use source::Role;
-pub use tail::{Ends, Tail};
-pub use truth::Written;
+pub use live::{EndSignal, GrowingFile, NextLines, NextSamples, OnCaughtUp, SampleInput, now, run_live};
+pub use output::{LineKind, OutputLine};
+pub use power_series::{PowerReading, PowerSeries};
+pub use sample::{Sample, SampleParser};
+pub use sample_stream::Role;
+pub use settings::{EnergyRates, Settings};
+pub use shares::Attribution;

@@ -1,24 +1,11 @@
-//! What the join is asked to do.
+//! Settings of a join.
 
-use super::figures::round;
+use super::energy::round;
 use super::idle::IdleFrom;
+use super::shares::Attribution;
 use crate::record::EnergyCost;
-use clap::ValueEnum;
-use strum::Display;
 
-/// How energy is shared among requests that ran at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Display)]
-#[strum(serialize_all = "lowercase")]
-pub enum Attribution {
-    /// Equal parts of every moment.
-    Time,
-    /// By the tokens that each emitted; equal parts where nobody did. Waits for all that overlapped.
-    Tokens,
-    /// Nothing is shared: only a request that ran alone has an energy.
-    Exclusive,
-}
-
-/// What the join is asked to do.
+/// Settings of a join.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// How energy is shared.
@@ -30,12 +17,12 @@ pub struct Settings {
     /// Where the idle power is taken from.
     pub idle: IdleFrom,
     /// What energy costs and emits.
-    pub rates: Rates,
+    pub rates: EnergyRates,
 }
 
 /// What energy costs and emits; what is not known is not computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Rates {
+pub struct EnergyRates {
     /// Money per kilowatt-hour.
     pub price_per_kwh: Option<f64>,
     /// Grams of CO₂ equivalent per kilowatt-hour.
@@ -44,7 +31,7 @@ pub struct Rates {
     pub pue: Option<f64>,
 }
 
-impl Rates {
+impl EnergyRates {
     fn amount(&self, energy: Option<f64>, per_kwh: Option<f64>) -> Option<EnergyCost> {
         let (energy, per_kwh) = energy.zip(per_kwh)?;
         let amount = round(energy / JOULES_PER_KWH * per_kwh * self.pue.unwrap_or(1.0));

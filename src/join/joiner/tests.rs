@@ -1,4 +1,4 @@
-//! The joiner, by subject. Here is what its tests are told in.
+//! The joiner, by subject. Here are the records that its tests are made of.
 
 mod clocks;
 mod energy;
@@ -7,8 +7,8 @@ mod laws;
 mod waiting;
 
 use super::*;
-use crate::join::figures::round;
-use crate::join::{Heard, Rates, Sample, Sampling, hear};
+use crate::join::energy::round;
+use crate::join::{Attribution, EnergyRates, InputRecord, Sample, SampleParser, parse};
 use crate::record::fixture::{self, EPOCH as T};
 use crate::record::{self as rec, SamplerEvent, Timing};
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ fn settings() -> Settings {
         wait: None,
         offsets: Vec::new(),
         idle: IdleFrom::Nowhere,
-        rates: Rates::default(),
+        rates: EnergyRates::default(),
     }
 }
 
@@ -62,8 +62,8 @@ fn power(boot: &str, watts: &[f64]) -> Vec<Value> {
     std::iter::once(sampler(boot, 1.0)).chain(windows).collect()
 }
 
-/// Requests as the runner tells them: starts and results in order of time.
-fn told(requests: &[(f64, f64)]) -> Vec<Value> {
+/// Records of requests as llm-run writes them: starts and results in order of time.
+fn records_of(requests: &[(f64, f64)]) -> Vec<Value> {
     let mut lines: Vec<(f64, Value)> = Vec::new();
     for (i, &(from, to)) in requests.iter().enumerate() {
         lines.push((from, start(i as u64 + 1, from)));
@@ -73,21 +73,21 @@ fn told(requests: &[(f64, f64)]) -> Vec<Value> {
     std::iter::once(run("b")).chain(lines.into_iter().map(|(_, line)| line)).collect()
 }
 
-fn hand(core: &mut Joiner, line: &Value, now: f64) {
+fn hand(joiner: &mut Joiner, line: &Value, now: f64) {
     let text = line.to_string();
-    let heard = hear(&text).unwrap();
-    core.line(text, heard, now);
+    let record = parse(&text).unwrap();
+    joiner.line(text, record, now);
 }
 
-fn read(core: &mut Joiner, source: usize, sample: &Value, now: f64) {
-    if let Some(sample) = Sampling::default().sample(rec::read(&sample.to_string()).unwrap()) {
-        core.sample(source, sample, now);
+fn read(joiner: &mut Joiner, source: usize, sample: &Value, now: f64) {
+    if let Some(sample) = SampleParser::default().sample(rec::read(&sample.to_string()).unwrap()) {
+        joiner.sample(source, sample, now);
     }
 }
 
-fn out(core: &mut Joiner, now: f64) -> Vec<Value> {
+fn out(joiner: &mut Joiner, now: f64) -> Vec<Value> {
     let mut out = Vec::new();
-    while let Ok(emission) = core.next(now).unwrap() {
+    while let Ok(emission) = joiner.next(now).unwrap() {
         out.push(serde_json::from_str(&emission.line).unwrap());
     }
     out
@@ -96,27 +96,27 @@ fn out(core: &mut Joiner, now: f64) -> Vec<Value> {
 /// Joins finished streams; `lines_first` says which side is there first.
 fn join(settings: Settings, lines: &[Value], streams: &[(Role, Vec<Value>)], lines_first: bool) -> Vec<Value> {
     let roles: Vec<_> = streams.iter().map(|(role, _)| (*role, false)).collect();
-    let mut core = Joiner::new(settings, &roles, 0.0);
+    let mut joiner = Joiner::new(settings, &roles, 0.0);
     let mut all = Vec::new();
     for side in [lines_first, !lines_first] {
         if side {
             for line in lines {
-                hand(&mut core, line, 0.0);
-                all.extend(out(&mut core, 0.0));
+                hand(&mut joiner, line, 0.0);
+                all.extend(out(&mut joiner, 0.0));
             }
-            core.input_ended();
+            joiner.input_ended();
         } else {
             for (i, (_, samples)) in streams.iter().enumerate() {
                 for sample in samples {
-                    read(&mut core, i, sample, 0.0);
-                    all.extend(out(&mut core, 0.0));
+                    read(&mut joiner, i, sample, 0.0);
+                    all.extend(out(&mut joiner, 0.0));
                 }
-                core.source_ended(i);
+                joiner.stream_ended(i);
             }
         }
-        all.extend(out(&mut core, 0.0));
+        all.extend(out(&mut joiner, 0.0));
     }
-    assert!(core.finished());
+    assert!(joiner.finished());
     all
 }
 

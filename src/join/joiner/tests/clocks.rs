@@ -6,7 +6,7 @@ use super::*;
 fn one_boot_is_joined_by_its_own_clock_and_others_by_the_wall() {
     let mut stepped = power("b", &[10.0, 20.0, 30.0]);
     stepped[3]["ts"] = json!(T + 3600.0);
-    let lines = told(&[(0.0, 3.0)]);
+    let lines = records_of(&[(0.0, 3.0)]);
     let joined = join(settings(), &lines, &[(Role::Power, stepped)], true);
     assert_eq!((&joined[1]["power"]["energy_joules"], &joined[1]["power"]["clock"]), (&json!(60.0), &json!("mono")));
     let warnings = joined[2]["warnings"].to_string();
@@ -31,7 +31,7 @@ fn a_foreign_clock_is_set_right_by_an_offset() {
         sample.as_object_mut().unwrap().remove("mono");
     }
     let settings = Settings { offsets: vec![-100.0], ..settings() };
-    let joined = join(settings, &told(&[(0.0, 3.0)]), &[(Role::Power, other)], true);
+    let joined = join(settings, &records_of(&[(0.0, 3.0)]), &[(Role::Power, other)], true);
     assert_eq!(energies(&joined), [Some(60.0)]);
 }
 
@@ -50,7 +50,7 @@ fn several_clocks_are_set_right_one_by_one() {
         samples
     };
     let streams = [(Role::Power, shifted(100.0, "package-0")), (Role::Power, shifted(-7.0, "gpu0"))];
-    let lines = told(&[(0.0, 3.0)]);
+    let lines = records_of(&[(0.0, 3.0)]);
     for (offsets, expect) in [(vec![-100.0, 7.0], Some(120.0)), (vec![-100.0], None), (vec![-99.0, 7.0], Some(90.0))] {
         let joined = join(Settings { offsets: offsets.clone(), ..settings() }, &lines, &streams, true);
         assert_eq!(energies(&joined), [expect], "{offsets:?}");

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn energy_is_shared_by_time_by_tokens_or_not_at_all() {
-    let lines = told(&[(0.0, 4.0), (2.0, 6.0), (7.0, 8.0)]);
+    let lines = records_of(&[(0.0, 4.0), (2.0, 6.0), (7.0, 8.0)]);
     let watts = [10.0; 10];
     let with = |attribution| {
         let settings = Settings { attribution, ..settings() };
@@ -31,10 +31,10 @@ fn energy_is_shared_by_time_by_tokens_or_not_at_all() {
 }
 
 #[test]
-fn prefill_and_decode_are_told_apart_each_with_its_quality() {
+fn prefill_and_decode_have_their_own_energy_and_quality() {
     let joined = join(
         settings(),
-        &told(&[(0.0, 8.0)]),
+        &records_of(&[(0.0, 8.0)]),
         &[(Role::Power, power("b", &[40.0, 40.0, 10.0, 10.0, 10.0, 10.0, 10.0, 10.0]))],
         true,
     );
@@ -48,11 +48,11 @@ fn prefill_and_decode_are_told_apart_each_with_its_quality() {
 }
 
 #[test]
-fn a_total_of_exactly_nothing_is_null_with_the_reason_in_every_phase_and_in_the_summary() {
+fn a_total_of_zero_is_null_with_a_reason_everywhere() {
     let mut samples = power("b", &[0.0; 9]);
     samples[0]["total_domain"] = json!("gpu0");
     samples[1..].iter_mut().for_each(|sample| sample["watts"] = json!({"gpu0": 0.0}));
-    let lines = told(&[(1.0, 3.0), (4.0, 6.0)]);
+    let lines = records_of(&[(1.0, 3.0), (4.0, 6.0)]);
     let joined = join(settings(), &lines, &[(Role::Power, samples.clone())], true);
     let power = &results(&joined)[0]["power"];
     assert_eq!((&power["energy_joules"], &power["quality"]), (&Value::Null, &json!("none")));
@@ -68,8 +68,8 @@ fn a_total_of_exactly_nothing_is_null_with_the_reason_in_every_phase_and_in_the_
 }
 
 #[test]
-fn the_load_is_accounted_for_too() {
-    let mut lines = told(&[(6.0, 8.0)]);
+fn a_model_load_has_its_own_energy_and_memory() {
+    let mut lines = records_of(&[(6.0, 8.0)]);
     lines.insert(1, load(4.0, 6.0));
     let held = [(1.0, 10), (3.9, 12), (4.2, 30), (5.0, 95), (6.0, 80), (7.0, 85), (8.1, 82)].map(|(t, b)| memory(t, b));
     let streams = [
@@ -78,7 +78,7 @@ fn the_load_is_accounted_for_too() {
     ];
     let settings = Settings {
         idle: IdleFrom::Auto,
-        rates: Rates { price_per_kwh: Some(0.36), carbon_g_per_kwh: Some(360.0), pue: Some(2.0) },
+        rates: EnergyRates { price_per_kwh: Some(0.36), carbon_g_per_kwh: Some(360.0), pue: Some(2.0) },
         ..settings()
     };
     let joined = join(settings, &lines, &streams, false);
@@ -98,11 +98,11 @@ fn the_load_is_accounted_for_too() {
 }
 
 #[test]
-fn gaps_between_requests_tell_the_idle_power_once_power_has_settled() {
+fn settled_gaps_between_requests_give_the_idle_power() {
     let mut watts = vec![7.0; 40];
     watts[0] = 50.0;
     watts[1..6].fill(20.0);
-    let lines = told(&[(0.0, 1.0), (20.0, 21.0), (39.0, 40.0)]);
+    let lines = records_of(&[(0.0, 1.0), (20.0, 21.0), (39.0, 40.0)]);
     let settings = Settings { idle: IdleFrom::Auto, ..settings() };
     let joined = join(settings, &lines, &[(Role::Power, power("b", &watts))], true);
     let idle = |i: usize| results(&joined)[i]["power"]["idle"].clone();
@@ -113,7 +113,7 @@ fn gaps_between_requests_tell_the_idle_power_once_power_has_settled() {
 
 #[test]
 fn the_summary_counts_every_moment_once() {
-    let lines = told(&[(0.0, 4.0), (2.0, 6.0), (8.0, 9.0)]);
+    let lines = records_of(&[(0.0, 4.0), (2.0, 6.0), (8.0, 9.0)]);
     let joined = join(settings(), &lines, &[(Role::Power, power("b", &[10.0; 12]))], true);
     let summary = joined.last().unwrap();
     assert_eq!((&summary["type"], &summary["results"]), (&json!("join_summary"), &json!(3)));

@@ -1,4 +1,4 @@
-//! What holds whatever is read.
+//! Properties that hold for any input.
 
 use super::*;
 
@@ -13,9 +13,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn shares_and_what_is_left_make_the_whole((requests, watts) in any_run(), by_tokens in any::<bool>(), lines_first in any::<bool>()) {
+    fn shares_and_the_unattributed_rest_make_the_whole((requests, watts) in any_run(), by_tokens in any::<bool>(), lines_first in any::<bool>()) {
         let attribution = if by_tokens { Attribution::Tokens } else { Attribution::Time };
-        let joined = join(Settings { attribution, ..settings() }, &told(&requests), &[(Role::Power, power("b", &watts))], lines_first);
+        let joined = join(Settings { attribution, ..settings() }, &records_of(&requests), &[(Role::Power, power("b", &watts))], lines_first);
         let first = requests.iter().map(|r| r.0).fold(f64::INFINITY, f64::min);
         let last = requests.iter().map(|r| r.1).fold(0.0, f64::max);
         let whole: f64 = watts.iter().enumerate().map(|(i, w)| {
@@ -43,8 +43,8 @@ proptest! {
     }
 
     #[test]
-    fn it_does_not_matter_which_side_is_there_first((requests, watts) in any_run()) {
-        let lines = told(&requests);
+    fn either_side_may_be_there_first((requests, watts) in any_run()) {
+        let lines = records_of(&requests);
         let one = join(settings(), &lines, &[(Role::Power, power("b", &watts))], true);
         let bounds = |key: &str| one.last().unwrap()["power"][key].as_f64().unwrap();
         prop_assert!(bounds("energy_lower_joules") <= bounds("energy_joules"));
@@ -54,7 +54,7 @@ proptest! {
     }
 
     #[test]
-    fn fields_that_are_not_known_survive_byte_for_byte(
+    fn unknown_fields_survive_byte_for_byte(
         fields in proptest::collection::vec((".{0,8}", ".{0,12}", any::<i128>(), any::<bool>()), 0..8),
         space in "[ \t]{0,2}",
     ) {
@@ -65,13 +65,13 @@ proptest! {
         }).collect();
         let line = result(1, 1.0, 2.0).to_string();
         let line = format!("{}{more}}}", line.strip_suffix('}').unwrap());
-        let mut core = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
-        hand(&mut core, &run("b"), 0.0);
-        hand(&mut core, &start(1, 1.0), 0.0);
-        core.line(line.clone(), hear(&line).unwrap(), 0.0);
-        power("b", &[10.0; 3]).iter().for_each(|sample| read(&mut core, 0, sample, 0.0));
-        prop_assert!(core.next(0.0).unwrap().is_ok(), "the run");
-        let Ok(emission) = core.next(0.0).unwrap() else { panic!("nothing came out") };
+        let mut joiner = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
+        hand(&mut joiner, &run("b"), 0.0);
+        hand(&mut joiner, &start(1, 1.0), 0.0);
+        joiner.line(line.clone(), parse(&line).unwrap(), 0.0);
+        power("b", &[10.0; 3]).iter().for_each(|sample| read(&mut joiner, 0, sample, 0.0));
+        prop_assert!(joiner.next(0.0).unwrap().is_ok(), "the run");
+        let Ok(emission) = joiner.next(0.0).unwrap() else { panic!("nothing came out") };
         let whole = emission.line;
         let rest = whole.strip_prefix(line.strip_suffix('}').unwrap());
         prop_assert!(rest.is_some_and(|rest| rest.starts_with(",\"power\":{\"cpu_watts\"")), "{}", whole);
@@ -79,7 +79,7 @@ proptest! {
     }
 
     #[test]
-    fn absurd_numbers_harm_nobody_else(
+    fn absurd_numbers_harm_no_other_request(
         times in proptest::collection::vec(prop_oneof![any::<f64>(), -1e12..1e12f64, -20.0..20.0f64], 6),
         watts in any::<f64>(), kind in 0..3usize,
     ) {
@@ -94,7 +94,7 @@ proptest! {
         reading["meter"] = json!("odd");
         reading["joules"] = json!({"cpu": finite(watts)});
         reading["watts"] = json!({"odd": finite(watts)});
-        let mut lines = told(&[(1.0, 2.0), (3.0, 4.0)]);
+        let mut lines = records_of(&[(1.0, 2.0), (3.0, 4.0)]);
         lines.push(odd);
         let mut samples = power("b", &[10.0; 9]);
         samples.insert(5, reading);
@@ -108,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_read_every_line_that_goes_out_is_a_record_of_the_contract(
+    fn every_output_line_is_a_record_whatever_the_input(
         numbers in proptest::collection::vec(hostile(), 24), kind in 0..3usize, attribution in 0..3usize,
         sane in any::<bool>(),
     ) {
@@ -116,33 +116,14 @@ proptest! {
         let mut odd = || json!(next.next().unwrap());
         let mut samples = if sane { power("b", &[10.0; 9]) } else { vec![sampler("b", 1.0)] };
         samples[0]["interval_seconds"] = odd();
-        for (i, domain) in ["cpu", "cpu", "gpu0", "cpu", "odd"].into_iter().enumerate() {
-            let mut reading = window(i as f64 + 0.5, 1.0, 1.0);
-            reading["kind"] = json!(["window", "counter", "instant"][(kind + i / 3) % 3]);
-            reading["meter"] = json!("odd");
-            reading["watts"] = json!({domain: odd()});
-            reading["joules"] = json!({domain: odd()});
-            reading["window_seconds"] = odd();
-            if i == 4 {
-                reading["ts"] = odd();
-                reading["mono"] = odd();
-            }
-            samples.insert(1 + i, reading);
-        }
-        let bytes = |x: Value| json!(x.as_f64().unwrap().abs() as u64);
-        let held = (0..4).map(|i| {
-            let mut reading = memory(f64::from(i) + 0.5, 1);
-            reading["rss_bytes"] = bytes(odd());
-            reading["system"] = json!({"used_bytes": bytes(odd()), "available_bytes": 1, "total_bytes": bytes(odd())});
-            reading["gpu"] = json!({"gpu0": {"used_bytes": u64::MAX, "process_bytes": bytes(odd())}});
-            reading
-        }).collect();
-        let mut lines = told(&[(1.0, 2.0), (1.5, 4.0)]);
+        samples.splice(1..1, odd_power(kind, &mut odd));
+        let held = odd_memory(&mut odd);
+        let mut lines = records_of(&[(1.0, 2.0), (1.5, 4.0)]);
         lines.insert(1, load(0.25, 1.0));
         let mut strange = result(7, 3.0, 4.0);
         strange["start_ts"] = odd();
         strange["timing_seconds"] = json!({"first_token": odd(), "last_token": odd(), "end": odd()});
-        strange["tokens"]["output"] = bytes(odd());
+        strange["tokens"]["output"] = bytes(&odd());
         lines.push(strange);
         // A null that came in goes out.
         let mut given = Vec::new();
@@ -153,7 +134,7 @@ proptest! {
         let settings = Settings {
             attribution: [Attribution::Time, Attribution::Tokens, Attribution::Exclusive][attribution],
             idle: IdleFrom::Auto,
-            rates: Rates { price_per_kwh: Some(1e9), carbon_g_per_kwh: Some(1e9), pue: Some(1e9) },
+            rates: EnergyRates { price_per_kwh: Some(1e9), carbon_g_per_kwh: Some(1e9), pue: Some(1e9) },
             ..settings()
         };
         let streams = [(Role::Power, samples), (Role::Memory, held)];
@@ -172,6 +153,38 @@ proptest! {
             prop_assert!(results(&joined)[1]["power"]["domains"]["cpu"]["avg"].is_f64());
         }
     }
+}
+
+fn bytes(number: &Value) -> Value {
+    json!(number.as_f64().unwrap().abs() as u64)
+}
+
+/// Power samples of any kind, the last of them at any time.
+fn odd_power(kind: usize, odd: &mut impl FnMut() -> Value) -> Vec<Value> {
+    let sample = |(i, domain): (usize, &str)| {
+        let mut reading = window(i as f64 + 0.5, 1.0, 1.0);
+        reading["kind"] = json!(["window", "counter", "instant"][(kind + i / 3) % 3]);
+        reading["meter"] = json!("odd");
+        reading["watts"] = json!({domain: odd()});
+        reading["joules"] = json!({domain: odd()});
+        reading["window_seconds"] = odd();
+        if i == 4 {
+            (reading["ts"], reading["mono"]) = (odd(), odd());
+        }
+        reading
+    };
+    ["cpu", "cpu", "gpu0", "cpu", "odd"].into_iter().enumerate().map(sample).collect()
+}
+
+fn odd_memory(odd: &mut impl FnMut() -> Value) -> Vec<Value> {
+    let sample = |i: i32| {
+        let mut reading = memory(f64::from(i) + 0.5, 1);
+        reading["rss_bytes"] = bytes(&odd());
+        reading["system"] = json!({"used_bytes": bytes(&odd()), "available_bytes": 1, "total_bytes": bytes(&odd())});
+        reading["gpu"] = json!({"gpu0": {"used_bytes": u64::MAX, "process_bytes": bytes(&odd())}});
+        reading
+    };
+    (0..4).map(sample).collect()
 }
 
 /// Where null is a word of the contract: nothing was measured, and a reason or a quality beside it says so.

@@ -1,40 +1,40 @@
-//! What goes out when: in order, once a reading covers it, and without waiting for what never comes.
+//! When lines go out: in order, once a reading covers it, and without waiting for what never comes.
 
 use super::*;
 
 #[test]
-fn a_result_goes_out_when_a_reading_covers_its_end_and_everything_in_order() {
-    let mut core = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
-    read(&mut core, 0, &sampler("b", 1.0), 0.0);
+fn results_go_out_in_order_once_readings_cover_them() {
+    let mut joiner = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
+    read(&mut joiner, 0, &sampler("b", 1.0), 0.0);
     for line in [run("b"), start(1, 0.5), result(1, 0.5, 2.5), json!({"type": "weather"})] {
-        hand(&mut core, &line, 2.5);
+        hand(&mut joiner, &line, 2.5);
     }
     let kinds = |lines: Vec<Value>| lines.iter().map(|l| l["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
-    assert_eq!(kinds(out(&mut core, 2.5)), ["run"]);
-    read(&mut core, 0, &window(1.0, 1.0, 10.0), 2.5);
-    read(&mut core, 0, &window(2.0, 1.0, 10.0), 2.6);
-    assert!(out(&mut core, 2.6).is_empty());
-    assert!(core.wants(0));
-    read(&mut core, 0, &window(3.0, 1.0, 30.0), 3.0);
-    let lines = out(&mut core, 3.0);
+    assert_eq!(kinds(out(&mut joiner, 2.5)), ["run"]);
+    read(&mut joiner, 0, &window(1.0, 1.0, 10.0), 2.5);
+    read(&mut joiner, 0, &window(2.0, 1.0, 10.0), 2.6);
+    assert!(out(&mut joiner, 2.6).is_empty());
+    assert!(joiner.wants(0));
+    read(&mut joiner, 0, &window(3.0, 1.0, 30.0), 3.0);
+    let lines = out(&mut joiner, 3.0);
     assert_eq!(lines[0]["power"]["energy_joules"], 5.0 + 10.0 + 15.0);
     assert_eq!(kinds(lines), ["result", "weather"]);
-    assert!(!core.wants(0));
+    assert!(!joiner.wants(0));
 }
 
 #[test]
-fn what_never_comes_is_not_waited_for_beyond_three_intervals() {
-    let mut core = Joiner::new(settings(), &[(Role::Power, false), (Role::Memory, false)], 0.0);
-    read(&mut core, 0, &sampler("b", 0.5), 9.9);
-    read(&mut core, 0, &window(10.0, 1.0, 10.0), 10.0);
-    read(&mut core, 1, &memory(10.5, 7), 10.5);
+fn missing_readings_are_awaited_for_three_intervals() {
+    let mut joiner = Joiner::new(settings(), &[(Role::Power, false), (Role::Memory, false)], 0.0);
+    read(&mut joiner, 0, &sampler("b", 0.5), 9.9);
+    read(&mut joiner, 0, &window(10.0, 1.0, 10.0), 10.0);
+    read(&mut joiner, 1, &memory(10.5, 7), 10.5);
     for line in [run("b"), start(1, 9.0), result(1, 9.0, 10.5)] {
-        hand(&mut core, &line, 10.5);
+        hand(&mut joiner, &line, 10.5);
     }
-    out(&mut core, 10.5);
-    let due = core.next(10.6).unwrap().unwrap_err();
+    out(&mut joiner, 10.5);
+    let due = joiner.next(10.6).unwrap().unwrap_err();
     assert!(due > 10.6 && due <= 12.0, "{due}");
-    let lines = out(&mut core, due);
+    let lines = out(&mut joiner, due);
     assert_eq!(lines[0]["power"]["quality"], "partial");
     assert_eq!(lines[0]["power"]["coverage"], 0.666667);
     assert_eq!(lines[0]["power"]["energy_joules"], 10.0);
@@ -42,8 +42,8 @@ fn what_never_comes_is_not_waited_for_beyond_three_intervals() {
 }
 
 #[test]
-fn nothing_is_added_without_a_source_and_null_with_a_reason_where_it_measured_nothing() {
-    let lines = told(&[(1.0, 2.0)]);
+fn no_stream_adds_nothing_and_an_empty_one_null_and_reason() {
+    let lines = records_of(&[(1.0, 2.0)]);
     let alone = join(settings(), &lines, &[], true);
     assert_eq!(alone, [run("b"), result(1, 1.0, 2.0)], "and no summary");
     let streams = [(Role::Power, vec![]), (Role::Memory, vec![])];
@@ -59,8 +59,8 @@ fn nothing_is_added_without_a_source_and_null_with_a_reason_where_it_measured_no
 }
 
 #[test]
-fn a_request_that_is_never_heard_of_again_still_had_its_part() {
-    let mut lines = told(&[(0.0, 4.0), (0.0, 2.0)]);
+fn a_request_without_a_result_still_has_its_share() {
+    let mut lines = records_of(&[(0.0, 4.0), (0.0, 2.0)]);
     lines.retain(|line| line["type"] != "result" || line["id"] != 1);
     let joined = join(settings(), &lines, &[(Role::Power, power("b", &[10.0; 4]))], true);
     assert_eq!(energies(&joined), [Some(10.0)]);
@@ -69,7 +69,7 @@ fn a_request_that_is_never_heard_of_again_still_had_its_part() {
 }
 
 #[test]
-fn a_run_that_was_killed_is_no_company_of_the_next_but_merged_runs_are_of_each_other() {
+fn killed_runs_do_not_overlap_the_next_but_merged_runs_do() {
     let of = |run: &str, mut line: Value| {
         line["run"] = json!(run);
         line
@@ -88,23 +88,23 @@ fn a_run_that_was_killed_is_no_company_of_the_next_but_merged_runs_are_of_each_o
 
 #[test]
 fn results_without_starts_wait_for_the_end_and_are_joined_then() {
-    let mut lines = told(&[(0.0, 4.0), (2.0, 6.0)]);
+    let mut lines = records_of(&[(0.0, 4.0), (2.0, 6.0)]);
     lines.retain(|line| line["type"] != "start");
     lines.swap(1, 2);
-    let mut core = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
+    let mut joiner = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
     for line in &lines {
-        hand(&mut core, line, 0.0);
+        hand(&mut joiner, line, 0.0);
     }
-    power("b", &[10.0; 7]).iter().for_each(|sample| read(&mut core, 0, sample, 0.0));
-    core.source_ended(0);
-    assert_eq!(out(&mut core, 100.0).len(), 1, "the run alone");
-    assert!(core.notes()[0].starts_with("results without start records"));
-    core.input_ended();
-    assert_eq!(energies(&out(&mut core, 100.0)), [Some(30.0), Some(30.0)]);
+    power("b", &[10.0; 7]).iter().for_each(|sample| read(&mut joiner, 0, sample, 0.0));
+    joiner.stream_ended(0);
+    assert_eq!(out(&mut joiner, 100.0).len(), 1, "the run alone");
+    assert!(joiner.notes()[0].starts_with("results without start records"));
+    joiner.input_ended();
+    assert_eq!(energies(&out(&mut joiner, 100.0)), [Some(30.0), Some(30.0)]);
 }
 
 #[test]
-fn samplers_restart_repeat_come_late_and_die_and_what_they_read_counts_once() {
+fn readings_count_once_whatever_happens_to_the_sampler() {
     let whole = power("b", &[10.0; 6]);
     let again = |mut boot: Vec<Value>, since: usize| {
         boot.iter_mut().skip(1).for_each(|reading| reading["mono"] = json!(reading["mono"].as_f64().unwrap() + 5000.0));
@@ -138,7 +138,7 @@ fn samplers_restart_repeat_come_late_and_die_and_what_they_read_counts_once() {
     ] {
         for lines_first in [true, false] {
             let streams = [(Role::Power, samples.clone())];
-            let joined = join(settings(), &told(&[(0.0, 4.0)]), &streams, lines_first);
+            let joined = join(settings(), &records_of(&[(0.0, 4.0)]), &streams, lines_first);
             let power = &results(&joined)[0]["power"];
             assert_eq!((&power["energy_joules"], &power["coverage"]), (&json!(energy), &json!(coverage)), "{what}");
             let clock = if what == "rebooted" { "wall" } else { "mono" };
@@ -149,17 +149,17 @@ fn samplers_restart_repeat_come_late_and_die_and_what_they_read_counts_once() {
 
 #[test]
 fn memory_is_forgotten_as_the_stream_goes_on() {
-    let mut core = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
-    read(&mut core, 0, &sampler("b", 1.0), 0.0);
-    hand(&mut core, &run("b"), 0.0);
+    let mut joiner = Joiner::new(settings(), &[(Role::Power, false)], 0.0);
+    read(&mut joiner, 0, &sampler("b", 1.0), 0.0);
+    hand(&mut joiner, &run("b"), 0.0);
     for i in 0..2000_u32 {
         let at = f64::from(i) * 2.0;
-        hand(&mut core, &start(1, at), at);
-        read(&mut core, 0, &window(at + 1.0, 1.0, 10.0), at);
-        read(&mut core, 0, &window(at + 2.0, 1.0, 10.0), at);
-        hand(&mut core, &result(1, at, at + 1.5), at);
-        out(&mut core, at);
-        assert!(core.meters.first().unwrap() >= at - 5.0, "{at}");
-        assert!(core.flights.pieces(0.0, at + 2.0, Claim::Time).0.len() < 20, "{at}");
+        hand(&mut joiner, &start(1, at), at);
+        read(&mut joiner, 0, &window(at + 1.0, 1.0, 10.0), at);
+        read(&mut joiner, 0, &window(at + 2.0, 1.0, 10.0), at);
+        hand(&mut joiner, &result(1, at, at + 1.5), at);
+        out(&mut joiner, at);
+        assert!(joiner.samples.meters().first().unwrap() >= at - 5.0, "{at}");
+        assert!(joiner.requests.in_flight(at).busy_times(0.0, at + 2.0).len() < 20, "{at}");
     }
 }
