@@ -35,18 +35,14 @@ pub mod text;
 pub mod units;
 
 #[cfg(feature = "http")]
-pub mod account;
-#[cfg(feature = "http")]
-pub mod chat;
-#[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "http")]
-pub mod lms;
+pub mod metrics;
 #[cfg(feature = "http")]
-pub mod loader;
-#[cfg(feature = "http")]
-pub mod models;
+pub mod protocol;
 #[cfg(feature = "http")]
 pub mod runner;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "http")]
+pub mod sources;

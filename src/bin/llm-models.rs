@@ -3,10 +3,12 @@
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use llm_bench::cli::{self, Common, Exit, KeyArgs, Refusals, Talk, base_url_of};
-use llm_bench::http::{Api, api_base, base_url, no_key_sent, root_of, service, shown};
-use llm_bench::models::{self, detect, minimax, ollama, openai, openrouter, start};
+use llm_bench::http::{Api, base_url, root_of, shown};
 use llm_bench::ndjson::{Out, Place as At};
 use llm_bench::record::{self, Failure, FailureKind, Model, Source};
+use llm_bench::sources::lmstudio::start;
+use llm_bench::sources::openrouter::list as openrouter;
+use llm_bench::sources::{api_base, detect, id_list, listing_text, minimax, no_key_sent, ollama, openai, service};
 use regex::Regex;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -188,7 +190,7 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     match cli.format {
         Format::Ndjson => models.iter().try_for_each(|model| anyhow::Ok(out.line(&record::line(model)?)?))?,
         Format::Ids => models.iter().try_for_each(|model| out.line(&cli::plain(&model.id)))?,
-        Format::Text => models::table::table(&models).lines().try_for_each(|line| out.line(line))?,
+        Format::Text => listing_text::table(&models).lines().try_for_each(|line| out.line(line))?,
     }
     Ok(Exit::of(failed))
 }
@@ -212,13 +214,13 @@ async fn list(cli: &Cli, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
         Place::Ollama { server, all } => {
             let api = api(cli, Source::Ollama, server, talk)?;
             some(
-                ollama::list(&api, *all).await.map_err(|why| unreached(cli, Source::Ollama, why))?,
+                ollama::list::list(&api, *all).await.map_err(|why| unreached(cli, Source::Ollama, why))?,
                 "get one with `ollama pull`",
             )?
         }
         Place::Openai { server } => {
             let api = api(cli, Source::Openai, server, talk)?;
-            let found = openai::list(&api).await.map_err(|why| unreached(cli, Source::Openai, why))?;
+            let found = openai::list::list(&api).await.map_err(|why| unreached(cli, Source::Openai, why))?;
             if let Some(server) = found.iter().find_map(|model| model.server.as_deref()) {
                 talk.note(format!("{} is {server}", shown(api.base())));
             }
@@ -227,7 +229,7 @@ async fn list(cli: &Cli, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
         Place::Minimax { server } => {
             let api = api(cli, Source::Minimax, server, talk)?;
             some(
-                minimax::list(&api).await.map_err(|why| unreached(cli, Source::Minimax, why))?,
+                minimax::list::list(&api).await.map_err(|why| unreached(cli, Source::Minimax, why))?,
                 "check the key's plan",
             )?
         }
@@ -381,10 +383,10 @@ fn read_ids(path: &Path, strict: bool, talk: Talk) -> anyhow::Result<(Vec<String
     } else {
         std::fs::read_to_string(path).with_context(|| path.display().to_string())?
     };
-    if let Some(what) = text.lines().find(|line| !line.trim().is_empty()).and_then(models::foreign) {
+    if let Some(what) = text.lines().find(|line| !line.trim().is_empty()).and_then(id_list::foreign) {
         bail!("{}: this is {what}, not a list of models: write one id per line", path.display());
     }
-    let (ids, bad) = models::ids(&text);
+    let (ids, bad) = id_list::ids(&text);
     let (refusals, file) = (Refusals::new(strict, talk), Arc::<str>::from(path.display().to_string()));
     for (number, why) in bad {
         refusals.line(&At { file: file.clone(), number: number as u64 }, &why)?;

@@ -1,8 +1,9 @@
 //! Where a key comes from, and where it may go: the flags that llm-models and llm-run share.
 
 use super::Talk;
-use crate::http::{KeyRule, Secret, authority, base_url, service};
+use crate::http::{KeyRule, Secret, authority, base_url};
 use crate::record::Source;
+use crate::sources::service;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use std::env;

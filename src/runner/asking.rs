@@ -2,8 +2,8 @@
 
 use super::fit::Fitted;
 use super::plan::{Settings, Target};
-use crate::chat::{Dialect, Exchange, Parameters, Question};
 use crate::prompts::{Item, nonce, opening};
+use crate::protocol::{Dialect, Exchange, Parameters, Question};
 use crate::record::{Model, Prompt, PromptUsed};
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -2,11 +2,11 @@
 
 use super::plan::{Settings, Target};
 use super::{Event, Shared, Stop};
-use crate::chat::Counter;
 use crate::locks::locked;
 use crate::prompts::synthetic::{self, Recipe};
 use crate::prompts::{self, Fit, Fitting, Item, opening};
 use crate::record::{Counted, Prompt, Synthetic};
+use crate::sources::openai::count::Counter;
 use futures_util::future::join_all;
 use std::sync::Arc;
 

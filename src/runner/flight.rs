@@ -1,7 +1,7 @@
 //! How far a request is, for whoever looks on: a few counters that the request writes and nobody waits for.
 
-use crate::chat::{Answer, Kind};
 use crate::clock;
+use crate::protocol::{Answer, Kind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// A request that runs, as it can be watched from outside.
@@ -100,7 +100,7 @@ impl Flight {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Arrival;
+    use crate::protocol::Arrival;
 
     #[test]
     fn a_request_is_seen_to_wait_to_be_read_and_to_be_answered() {

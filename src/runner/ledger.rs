@@ -4,8 +4,8 @@
 //! that the questions stay small beside the requests that are timed.
 
 use super::{Event, Shared, Stop};
-use crate::account;
 use crate::record::{Failure, Outcome, Source};
+use crate::sources::openrouter::account;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 

@@ -2,12 +2,12 @@
 
 use super::fit::Fitted;
 use super::search::Search;
-use crate::chat::{Dialect, Limits, Parameters};
 use crate::http::{Api, Secret, is_loopback};
-use crate::loader;
 use crate::pace::Level;
 use crate::prompts::Item;
+use crate::protocol::{Dialect, Limits, Parameters};
 use crate::record::{Model, Source};
+use crate::sources::load;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -110,7 +110,7 @@ pub struct Settings {
     /// Look each cost up in OpenRouter's ledger.
     pub verify_cost: bool,
     /// How models are loaded; `None` to leave that to the server.
-    pub load: Option<loader::Wanted>,
+    pub load: Option<load::Wanted>,
     /// Keys of results that are there already.
     pub done: HashSet<String>,
     /// Keep the answer in the record.
@@ -185,7 +185,7 @@ impl Target {
     fn is_local(&self) -> bool {
         match self.source {
             Source::Openrouter | Source::Minimax => false,
-            _ => loader::has_life_cycle(self.source, &self.model) || is_loopback(&self.base_url),
+            _ => load::has_life_cycle(self.source, &self.model) || is_loopback(&self.base_url),
         }
     }
 }

@@ -4,12 +4,14 @@ use super::flight::Flight;
 use super::job::Job;
 use super::loops::EventLoop;
 use super::{Asking, Event, Shared, Stop, Target};
-use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
 use crate::clock::{self, Stamp};
-use crate::http::{no_key_sent, shown};
+use crate::http::shown;
+use crate::metrics;
+use crate::protocol::{Answer, Call, Dialect, Question, Told, ask};
 use crate::record::{
     Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, Phase, Source, Start, Timing, TokenSource,
 };
+use crate::sources::no_key_sent;
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
@@ -96,7 +98,7 @@ pub async fn perform(
             let (shared, target) = (Arc::clone(shared), Arc::clone(target));
             let (flight, load_told) = (Arc::clone(&flight), Arc::clone(&load_told));
             let mut shown_ns = 0;
-            move |answer: &chat::Answer| {
+            move |answer: &Answer| {
                 // A server that loads tells how far it is.
                 if answer.progress > 0
                     && let Some(load) = jit_load(&shared.settings.run, &target, answer)
@@ -270,7 +272,7 @@ fn loaded_seconds(stats: &Value) -> Option<f64> {
 
 /// The load that a server made of itself, because a request named a model that was not there: told when it is done, by a
 /// server that tells of it (LM Studio's native chat). There is no baseline before it.
-fn jit_load(run: &str, target: &Target, answer: &chat::Answer) -> Option<Load> {
+fn jit_load(run: &str, target: &Target, answer: &Answer) -> Option<Load> {
     let stats = answer.said.rest_stats.as_ref()?;
     let mono = |name: &str| stats.get(name).and_then(Value::as_f64);
     let (started_mono, ended_mono) = (mono("model_load_start_mono")?, mono("model_load_end_mono")?);
@@ -324,7 +326,7 @@ fn wait_before_retry(told: &Told, tried: u32, retries: u32, id: u64) -> Option<D
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{Answer, Arrival};
+    use crate::protocol::Arrival;
     use crate::record::Failure;
 
     fn told(kind: FailureKind, status: Option<u16>, retryable: bool) -> Told {

@@ -2,12 +2,12 @@
 
 use crate::args::Cli;
 use anyhow::bail;
-use llm_bench::account::{self, Key, Left};
 use llm_bench::cli::Talk;
 use llm_bench::http::shown;
 use llm_bench::prompts::Item;
 use llm_bench::record::{Model, Source};
 use llm_bench::runner::{Settings, Target};
+use llm_bench::sources::openrouter::account::{self, Key, Left};
 
 /// Asks each OpenRouter that is about to be asked what its key is good for. Tells what people would want to know before they pay.
 ///

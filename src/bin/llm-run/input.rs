@@ -3,11 +3,12 @@
 use crate::args::Cli;
 use anyhow::bail;
 use llm_bench::cli::{Input, Talk, base_url_of};
-use llm_bench::http::{Api, api_base, base_url, service, shown};
-use llm_bench::models::{foreign, id};
+use llm_bench::http::{Api, base_url, shown};
 use llm_bench::ndjson::Out;
 use llm_bench::record::{self, Model, Record, Source};
 use llm_bench::runner::Target;
+use llm_bench::sources::id_list::{foreign, id};
+use llm_bench::sources::{api_base, service};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 

@@ -3,8 +3,8 @@
 use super::limits::limit;
 use clap::Args;
 use llm_bench::cli;
-use llm_bench::loader::Wanted;
 use llm_bench::record::RunSettings;
+use llm_bench::sources::load::Wanted;
 use std::time::Duration;
 
 /// How models are loaded.

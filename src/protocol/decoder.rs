@@ -1,0 +1,160 @@
+//! The bytes of a body to the events of a dialect, in whatever form they come: an event stream, lines, one body.
+
+use super::answer::{Answer, Arrival};
+use super::{Dialect, chat_completions, sse};
+use crate::sources::{lmstudio, ollama};
+use serde::de::IgnoredAny;
+
+/// What the body of a response is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// An event stream.
+    Events,
+    /// A JSON object per line.
+    Lines,
+    /// One body.
+    Whole,
+    /// Not seen yet.
+    Unknown,
+}
+
+impl Form {
+    /// By the first bytes that are no white space: servers and gateways send streams as `application/json`, and bodies as
+    /// `text/event-stream`. `None` while there are none.
+    fn sniff(bytes: &[u8], dialect: Dialect) -> Option<Self> {
+        let bytes = bytes.trim_ascii_start();
+        let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes).trim_ascii_start();
+        if BOM.starts_with(bytes) {
+            return None;
+        }
+        Some(match bytes[0] {
+            b'{' | b'[' if dialect == Dialect::Ollama => Form::Lines,
+            b'{' | b'[' | b'<' => Form::Whole,
+            _ => Form::Events,
+        })
+    }
+}
+
+/// The byte order mark, in UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Of an event that is longer, what is not text counts as text does: an answer may keep all of it.
+const LONG_EVENT: usize = 16 << 10;
+
+/// Bytes to events of the dialect, in whatever form they come.
+pub struct Reader {
+    /// What comes, as far as is known.
+    pub form: Form,
+    dialect: Dialect,
+    events: sse::Parser,
+    line: Vec<u8>,
+    /// A body that comes whole; of a stream, its beginning, until the first event shows that it is one.
+    pub raw: Vec<u8>,
+}
+
+impl Reader {
+    /// A reader of a body in this form.
+    pub fn new(form: Form, dialect: Dialect) -> Self {
+        Self { form, dialect, events: sse::Parser::default(), line: Vec::new(), raw: Vec::new() }
+    }
+
+    /// Takes bytes; says whether they brought the body of an answer forward. Comments and white space do not.
+    pub fn take(&mut self, answer: &mut Answer, at: Arrival, bytes: &[u8]) -> bool {
+        let mut bytes = bytes;
+        let held;
+        if self.form == Form::Unknown {
+            // Blanks before the first byte are looked at once, however many there are.
+            self.raw.extend_from_slice(if self.raw.is_empty() || self.raw == BOM {
+                bytes.trim_ascii_start()
+            } else {
+                bytes
+            });
+            let Some(form) = Form::sniff(&self.raw, self.dialect) else { return false };
+            self.form = form;
+            if form == Form::Whole {
+                return true;
+            }
+            held = self.raw.clone();
+            bytes = &held;
+            self.raw.truncate(4096);
+        } else if self.form == Form::Whole {
+            self.raw.extend_from_slice(bytes);
+            return !bytes.trim_ascii().is_empty();
+        } else if answer.first_event.is_none() && self.raw.len() < 4096 {
+            self.raw.extend_from_slice(&bytes[..bytes.len().min(4096)]);
+        }
+        match self.form {
+            Form::Events => self.events.push(bytes, |event| one(self.dialect, answer, at, event)),
+            Form::Lines => {
+                let mut rest = bytes;
+                while let Some(end) = memchr::memchr(b'\n', rest) {
+                    let mut line = std::mem::take(&mut self.line);
+                    let data = if line.is_empty() {
+                        sse::lossy(&rest[..end])
+                    } else {
+                        line.extend_from_slice(&rest[..end]);
+                        sse::lossy(&line)
+                    };
+                    one(self.dialect, answer, at, sse::Event { name: "", data: &data });
+                    rest = &rest[end + 1..];
+                }
+                self.line.extend_from_slice(rest);
+            }
+            Form::Whole | Form::Unknown => {}
+        }
+        false
+    }
+
+    /// The body ended.
+    pub fn finish(&mut self, answer: &mut Answer, at: Arrival) {
+        match self.form {
+            Form::Events => self.events.finish(|event| one(self.dialect, answer, at, event)),
+            Form::Lines if !self.line.is_empty() => {
+                let line = std::mem::take(&mut self.line);
+                one(self.dialect, answer, at, sse::Event { name: "", data: &String::from_utf8_lossy(&line) });
+            }
+            Form::Whole => {
+                let body = String::from_utf8_lossy(&self.raw);
+                let body = body.trim_start().trim_start_matches('\u{feff}').trim_start();
+                if body.starts_with('{') {
+                    match self.dialect {
+                        Dialect::Openai | Dialect::LmstudioV0 => chat_completions::whole(answer, at, body),
+                        Dialect::LmstudioV1 => lmstudio::chat::whole(answer, at, body),
+                        Dialect::Ollama => ollama::chat::whole(answer, at, body),
+                    }
+                }
+            }
+            Form::Lines | Form::Unknown => {}
+        }
+    }
+
+    /// Whether what came last, and could not be read, was cut: pieces that nothing ended, or a body that goes on.
+    pub fn is_cut(&self) -> bool {
+        match self.form {
+            Form::Events | Form::Lines => true,
+            Form::Whole => serde_json::from_slice::<IgnoredAny>(&self.raw).is_err_and(|why| why.is_eof()),
+            Form::Unknown => false,
+        }
+    }
+
+    /// How many bytes are held of what is not read yet.
+    pub fn held(&self) -> usize {
+        self.raw.len() + self.line.len() + self.events.pending()
+    }
+}
+
+fn one(dialect: Dialect, answer: &mut Answer, at: Arrival, event: sse::Event<'_>) {
+    // What a server says after the end is said to nobody, however the reads were cut.
+    if answer.ended {
+        return;
+    }
+    let text = (event.data.len() > LONG_EVENT).then(|| answer.bytes());
+    match dialect {
+        Dialect::Openai | Dialect::LmstudioV0 => chat_completions::event(answer, at, event.data),
+        Dialect::LmstudioV1 => lmstudio::chat::event(answer, at, event.name, event.data),
+        Dialect::Ollama => ollama::chat::line(answer, at, event.data),
+    }
+    if let Some(text) = text {
+        answer.besides(event.data.len().saturating_sub(answer.bytes() - text));
+    }
+}

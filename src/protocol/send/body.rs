@@ -1,0 +1,206 @@
+//! The answer behind its head, read to its end. What happens here happens with every piece of every stream.
+
+use super::alarm::{Alarm, Late};
+use super::limits::{Limits, cancelled};
+use crate::clock;
+use crate::http::{Connection, ReadStamp, failure_of, interrupted};
+use crate::protocol::Dialect;
+use crate::protocol::answer::{Answer, Arrival};
+use crate::protocol::decoder::{Form, Reader};
+use crate::record::{Failure, FailureKind};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// How long is waited for the end of the transfer when the answer is over.
+const LAST_BYTES: Duration = Duration::from_millis(20);
+
+/// An answer that has begun, and what is needed to read it. Most of what a piece costs, where there are many streams, is memory that
+/// is cold by the time it comes: so all of this is in one place, and what is rarely needed lies elsewhere.
+pub struct Body<P, C> {
+    connection: Connection,
+    reader: Reader,
+    answer: Answer,
+    alarm: Alarm,
+    on_piece: P,
+    cancelled: C,
+    /// The read that completed the head.
+    head_read: ReadStamp,
+    /// The last piece that was no comment, in monotonic nanoseconds, and the moment to which such nanoseconds are counted.
+    last_piece_ns: u64,
+    began_ns: u64,
+    began: Instant,
+    deadline: Instant,
+    limits: Limits,
+    status: u16,
+}
+
+/// A body that was read, as far as it came.
+pub struct BodyResult {
+    /// The connection it came on.
+    pub connection: Connection,
+    /// Whether that can carry another request.
+    pub reusable: bool,
+    /// What was answered.
+    pub answer: Answer,
+    /// How many reads brought something of it.
+    pub reads: u64,
+    /// The end of it, or of what came, in monotonic nanoseconds.
+    pub end_ns: u64,
+    /// Why it is no answer.
+    pub outcome: Result<(), Failure>,
+}
+
+impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
+    /// What follows on this connection, whose last read brought the head, and with it what is known of the answer so far. `alarm` is
+    /// the timer of the request; `on_piece` is told of each piece that brings the answer forward.
+    pub fn new(
+        (connection, dialect, status): (Connection, Dialect, u16),
+        answer: Answer,
+        (limits, deadline, alarm): (Limits, Instant, Alarm),
+        on_piece: P,
+        cancelled: C,
+    ) -> Self {
+        let head_read = connection.last_read();
+        let began_ns = clock::mono_ns();
+        Self {
+            connection,
+            reader: Reader::new(Form::Unknown, dialect),
+            answer,
+            // Whoever asked it until now waits for this task, and is not the one to be woken.
+            alarm: alarm.handed_on(),
+            on_piece,
+            cancelled,
+            head_read,
+            last_piece_ns: began_ns,
+            began_ns,
+            began: Instant::now(),
+            deadline,
+            limits,
+            status,
+        }
+    }
+
+    /// Takes piece after piece, until nothing follows.
+    ///
+    /// # Errors
+    /// When the answer breaks off, takes too long, is too large, or is not waited for any longer.
+    pub fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let mut busy = false;
+        while !self.answer.ended {
+            let answer = &mut self.answer;
+            let before = (answer.first_event, answer.chunks.len(), answer.progress);
+            let mut forward = false;
+            let mut take = |read: ReadStamp, bytes: &[u8]| {
+                forward |= self.reader.take(answer, Arrival { ns: read.ns, read: read.number }, bytes);
+            };
+            let Poll::Ready(piece) = self.connection.poll_body(cx, &mut take) else {
+                return self.poll_limits(cx, busy).map(Err);
+            };
+            busy = true;
+            if forward || before != (answer.first_event, answer.chunks.len(), answer.progress) {
+                self.last_piece_ns = self.connection.last_read().ns;
+            }
+            if (self.answer.chunks.len(), self.answer.progress) != (before.1, before.2) {
+                (self.on_piece)(&self.answer);
+            }
+            if self.answer.bytes() + self.reader.held() > self.limits.text_bytes {
+                return Poll::Ready(Err(self.limits.too_large(self.status)));
+            }
+            match piece {
+                Ok(true) => {}
+                Ok(false) => break,
+                // The answer had come, and what was cut is only the transfer. Of several choices one may be over before the others.
+                Err(_)
+                    if self.answer.said.finish_reason.is_some()
+                        && !self.answer.said.warnings.contains("several_choices") =>
+                {
+                    self.answer.said.warnings.insert("cut_after_the_end");
+                    break;
+                }
+                Err(error) => return Poll::Ready(Err(interrupted(&error))),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether nobody waits any longer, or has waited too long; `busy` when something has just come.
+    fn poll_limits(&mut self, cx: &mut Context<'_>, busy: bool) -> Poll<Failure> {
+        if Pin::new(&mut self.cancelled).poll(cx).is_ready() {
+            return Poll::Ready(cancelled());
+        }
+        let since = Duration::from_nanos(self.last_piece_ns.saturating_sub(self.began_ns));
+        let wait = self.deadline.min(self.began + since + self.limits.idle);
+        let past = if busy { self.alarm.poll_past_when_busy(cx, wait) } else { self.alarm.poll_past(cx, wait) };
+        past.map(|Late| self.limits.timed_out(self.deadline, "in the middle of the answer"))
+    }
+
+    /// What came until the end, or until `outcome` ended it; reads what is left of the transfer.
+    pub async fn finish(mut self, outcome: Result<(), Failure>) -> BodyResult {
+        let last = self.connection.last_read();
+        let reads = last.number - self.head_read.number + 1;
+        let Self { mut connection, mut answer, .. } = self;
+        let mut end_ns = last.ns;
+        if let Err(failure) = outcome {
+            if failure.kind == FailureKind::Truncated || failure.kind == FailureKind::Protocol {
+                // It broke now, whenever its last piece came.
+                end_ns = clock::mono_ns();
+            }
+            return BodyResult { connection, reusable: false, answer, reads, end_ns, outcome: Err(failure) };
+        }
+        let mut reusable = !answer.said.warnings.contains("cut_after_the_end");
+        if answer.ended {
+            // What is left is the end of the transfer, and it is not the model's time.
+            let mut ignore = |_: ReadStamp, _: &[u8]| ();
+            let rest = async { while let Ok(true) = poll_fn(|cx| connection.poll_body(cx, &mut ignore)).await {} };
+            reusable = timeout(LAST_BYTES, rest).await.is_ok();
+        }
+        let at = Arrival { ns: end_ns, read: last.number };
+        let outcome = over(&mut answer, self.status, &mut self.reader, at);
+        BodyResult { connection, reusable: reusable && outcome.is_ok(), answer, reads, end_ns, outcome }
+    }
+}
+
+/// The body is over: what is left of it, and whether all of it is an answer.
+fn over(answer: &mut Answer, status: u16, reader: &mut Reader, at: Arrival) -> Result<(), Failure> {
+    let (had_come, went_well) = (answer.said.finish_reason.is_some(), answer.said.error.is_none());
+    reader.finish(answer, at);
+    let unread = answer.said.error.as_mut().filter(|error| went_well && error.kind == FailureKind::Protocol);
+    match unread {
+        // Half an event after the end: a cut of a body whose length nobody told.
+        Some(_) if had_come => {
+            answer.said.error = None;
+            answer.said.warnings.insert("cut_after_the_end");
+        }
+        Some(error) if reader.is_cut() => {
+            (error.kind, error.retryable) = (FailureKind::Truncated, true);
+            error.message = format!("the answer stopped in its middle: {}", error.message);
+        }
+        _ => {}
+    }
+    if answer.said.error.is_none() { judge(answer, status, reader) } else { Ok(()) }
+}
+
+/// Whether what came is an answer.
+fn judge(answer: &mut Answer, status: u16, reader: &Reader) -> Result<(), Failure> {
+    let failed = |kind, message: String| Err(Failure { kind, status: Some(status), message, retryable: true });
+    let raw = String::from_utf8_lossy(&reader.raw);
+    if answer.first_event.is_none() {
+        return match raw.trim() {
+            "" => failed(FailureKind::Protocol, format!("status {status} with an empty body")),
+            text => Err(Failure { kind: FailureKind::Protocol, ..failure_of(status, text) }),
+        };
+    }
+    let told_anything =
+        answer.said.finish_reason.is_some() || answer.said.usage.is_some() || answer.said.rest_stats.is_some();
+    if answer.chunks.is_empty() && !told_anything {
+        let what = if reader.form == Form::Whole { failure_of(status, &raw).message } else { "no text".into() };
+        return failed(FailureKind::Protocol, format!("status {status} with an answer that holds nothing: {what}"));
+    }
+    if !answer.ended && !answer.ending && answer.said.finish_reason.is_none() {
+        return failed(FailureKind::Truncated, "the stream stopped without an end".into());
+    }
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! Ollama: its native API.
+
+pub mod chat;
+pub mod list;
+pub mod load;

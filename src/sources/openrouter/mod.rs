@@ -1,0 +1,5 @@
+//! OpenRouter: its catalogue, its prices and its accounts.
+
+pub mod account;
+pub mod list;
+pub mod price;
