@@ -4,16 +4,17 @@
 //! null or absent. The formulas and their sources are in `docs/benchmarking.md`.
 
 use crate::clock;
-use crate::protocol::{Answer, Chunk, Dialect, Kind, Parameters, Told};
+use crate::protocol::{Answer, Chunk, Kind, Parameters, Protocol, Told, usage};
 use crate::record::{
-    Chunks, Cost, CostSource, Derived, Errors, FailureKind, FirstTokens, Model, Outcome, Quantiles, Timing,
-    TokenSource, Tokens,
+    Chunks, Cost, CostSource, Derived, Errors, FirstTokens, Model, Outcome, Quantiles, Timing, TokenSource, Tokens,
 };
+use crate::sources;
+use crate::sources::openrouter::usage::{charge, same_provider, tried_several_providers};
 use crate::stats::{self, Histogram};
 use serde_json::{Map, Value};
 
 /// Fills in what an answer tells. The caller has filled in who was asked what, when it was scheduled, and where it went.
-pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Parameters, dialect: Dialect) {
+pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Parameters, protocol: &Protocol) {
     let Told { start, connect_seconds, headers_ns, end_ns, reads, mut answer, error, .. } = told;
     let mut timing = Timing { connect: connect_seconds, ..outcome.timing_seconds.take().unwrap_or_default() };
     if let Some(start) = start {
@@ -38,7 +39,7 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
     }
     outcome.generation_time_seconds = timing.end.filter(|_| error.is_none());
 
-    let tokens = tokens(&answer, dialect);
+    let tokens = usage::tokens(&answer, protocol.usage);
     let first = first_tokens(&answer, tokens.output);
     if timing.last_token > timing.first_token
         && let (Some(from), Some(to), Some(output)) = (timing.first_token, timing.last_token, tokens.output)
@@ -89,59 +90,6 @@ pub fn stream(chunks: &[Chunk], start_ns: u64) -> Vec<(f64, u64, String)> {
         .collect()
 }
 
-/// The largest count that is believed: 2⁵³.
-const MOST: f64 = 9_007_199_254_740_992.0;
-
-fn number(value: Option<&Value>, path: &str) -> Option<u64> {
-    // A count is a whole number that a double holds; anything else is no count, and is not bent into one.
-    let found = value?.pointer(path)?.as_f64()?;
-    ((0.0..=MOST).contains(&found) && found.fract() == 0.0).then_some(found as u64)
-}
-
-/// The counts, from the best source there is: usage, the server's statistics, or only chunks.
-fn tokens(answer: &Answer, dialect: Dialect) -> Tokens {
-    let usage = |path: &str| number(answer.said.usage.as_ref(), path);
-    // Zero output beside text is a server that does not count, not an answer without tokens.
-    let counted = |n: Option<u64>| n.filter(|&n| n > 0 || answer.chunks.is_empty());
-    let mut tokens = Tokens {
-        // No prompt is without tokens.
-        input: usage("/prompt_tokens").filter(|&n| n > 0),
-        output: counted(usage("/completion_tokens")),
-        // Gateways say zero beside reasoning that came.
-        reasoning: usage("/completion_tokens_details/reasoning_tokens")
-            .or_else(|| usage("/reasoning_tokens"))
-            .filter(|&n| n > 0 || answer.reasoning.is_empty()),
-        cached: usage("/prompt_tokens_details/cached_tokens"),
-        source: Some(TokenSource::Usage),
-    };
-    let stats = |path: &str| number(answer.said.rest_stats.as_ref(), path);
-    let timings = |path: &str| number(answer.said.timings.as_ref(), path);
-    if tokens.output.is_some() && tokens.cached.is_none() {
-        tokens.cached = timings("/cache_n");
-    }
-    if tokens.output.is_none() {
-        let cached = timings("/cache_n");
-        let (input, output, reasoning, cached) = match dialect {
-            Dialect::Ollama => (stats("/prompt_eval_count"), stats("/eval_count"), None, None),
-            Dialect::LmstudioV1 => {
-                (stats("/input_tokens"), stats("/total_output_tokens"), stats("/reasoning_output_tokens"), None)
-            }
-            // llama.cpp: prompt_n leaves out what the cache held.
-            Dialect::Openai | Dialect::LmstudioV0 => {
-                (timings("/prompt_n").map(|n| n + cached.unwrap_or(0)), timings("/predicted_n"), None, cached)
-            }
-        };
-        if counted(output).is_some() {
-            tokens = Tokens { input, output, reasoning, cached, source: Some(TokenSource::ServerStats) };
-        }
-    }
-    if tokens.output.is_none() {
-        tokens.source = Some(TokenSource::Chunks);
-        tokens.output = (!answer.chunks.is_empty() && !answer.whole).then_some(answer.chunks.len() as u64);
-    }
-    tokens
-}
-
 /// The tokens of the first chunk: as the server said; one, where there are as many chunks as tokens; else its share of the text.
 fn first_tokens(answer: &Answer, output: Option<u64>) -> Option<FirstTokens> {
     if let Some(n) = answer.said.first_chunk_tokens {
@@ -172,9 +120,7 @@ fn derived(outcome: &Outcome, answer: &Answer, tokens: &Tokens) -> Option<Derive
     let output = tokens.output.filter(|_| tokens.source != Some(TokenSource::Chunks)).map(|n| n as f64);
     let rate = |n: Option<f64>, seconds: Option<f64>| Some(n? / seconds.filter(|s| *s > 0.0)?);
     let per_second = rate(output, outcome.generation_time_seconds);
-    let server_rate = answer.said.rest_stats.as_ref().and_then(|stats| stats.get("tokens_per_second")).is_some()
-        || answer.said.timings.is_some()
-        || number(answer.said.rest_stats.as_ref(), "/eval_duration").is_some();
+    let server_rate = sources::has_rate(&answer.said);
     let derived = Derived {
         tokens_per_second: per_second,
         decode_tokens_per_second: outcome.tpot_corrected_seconds.filter(|s| *s > 0.0).map(|s| 1.0 / s),
@@ -189,12 +135,8 @@ fn derived(outcome: &Outcome, answer: &Answer, tokens: &Tokens) -> Option<Derive
 
 /// What the server charged; else its prices times its counts. Prices without counts are no cost.
 fn cost(answer: &Answer, tokens: &Tokens, model: &Model) -> Option<Cost> {
-    let usage = |path: &str| answer.said.usage.as_ref()?.pointer(path)?.as_f64().filter(|usd| *usd >= 0.0);
-    if let Some(charged) = usage("/cost") {
-        // With the provider's own key the charge is only OpenRouter's fee; what the provider takes stands beside it.
-        let own_key = answer.said.usage.as_ref().is_some_and(|usage| usage["is_byok"] == true);
-        let upstream = usage("/cost_details/upstream_inference_cost").filter(|_| own_key).unwrap_or(0.0);
-        return Some(Cost { usd: charged + upstream, source: Some(CostSource::Usage), verified_usd: None });
+    if let Some(usd) = answer.said.usage.as_ref().and_then(charge) {
+        return Some(Cost { usd, source: Some(CostSource::Usage), verified_usd: None });
     }
     let pricing = model.pricing.as_ref()?;
     let price = |text: &Option<String>| text.as_deref()?.parse::<f64>().ok().filter(|price| (0.0..1e6).contains(price));
@@ -236,7 +178,7 @@ fn warnings<'a>(
     let pinned = model.provider.as_deref().zip(answer.said.provider.as_deref());
     let other = pinned.is_some_and(|(tag, served)| !same_provider(tag, model.provider_name.as_deref(), served));
     warn(other, "served_other_provider");
-    warn(answer.said.openrouter_metadata.as_ref().is_some_and(tried_several), "provider_retried");
+    warn(answer.said.openrouter_metadata.as_ref().is_some_and(tried_several_providers), "provider_retried");
     warn(succeeded && tokens.source == Some(TokenSource::Chunks), "usage_missing");
     warn(succeeded && answer.whole && parameters.stream, "not_streamed");
     warn(succeeded && answer.chunks.is_empty(), "empty_answer");
@@ -259,42 +201,6 @@ fn same_model(asked: &str, served: &str) -> bool {
     let (asked_plain, served_plain) = (plain(asked), plain(served));
     let router = asked.starts_with("openrouter/") || asked.starts_with('~');
     router || served_plain.starts_with(&asked_plain) || asked_plain.starts_with(&served_plain)
-}
-
-/// Whether a failure says that the limit of tokens has a newer name for this model.
-pub fn limit_refused(told: &Told) -> bool {
-    let names = |message: &str| message.contains("max_tokens") && message.contains("max_completion_tokens");
-    matches!(told.status, Some(400 | 422)) && told.error.as_ref().is_some_and(|error| names(&error.message))
-}
-
-/// Whether the provider that answered, by its display name, is the one of a tag. Where the name of the pinned one is not known,
-/// the tag's first part is compared, by its letters: `google-vertex/us-east5` and "Google Vertex", or "Google".
-fn same_provider(tag: &str, name: Option<&str>, served: &str) -> bool {
-    let letters =
-        |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };
-    let served = letters(served);
-    match name {
-        Some(name) => letters(name) == served,
-        None => {
-            let slug = letters(tag.split('/').next().unwrap_or(tag));
-            !served.is_empty() && (slug.starts_with(&served) || served.starts_with(&slug))
-        }
-    }
-}
-
-/// Whether OpenRouter tried more than one provider: the time of those that failed is in the request's.
-fn tried_several(metadata: &Value) -> bool {
-    metadata["attempt"].as_u64().is_some_and(|n| n > 1) || metadata["attempts"].as_array().is_some_and(|a| a.len() > 1)
-}
-
-/// Whether a failure says that the server does not have this endpoint, so that an older API may be tried.
-pub fn endpoint_missing(told: &Told) -> bool {
-    let Some(error) = &told.error else { return false };
-    let nothing_came = told.answer.chunks.is_empty();
-    let lmstudio = error.message.starts_with("Unexpected endpoint");
-    let plain = matches!(told.status, Some(404 | 405 | 501)) && !error.message.to_lowercase().contains("model");
-    let kind = matches!(error.kind, FailureKind::Refused | FailureKind::Server | FailureKind::Protocol);
-    nothing_came && kind && (lmstudio || plain)
 }
 
 #[cfg(test)]

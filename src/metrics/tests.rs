@@ -1,7 +1,7 @@
 use super::*;
 use crate::clock::Stamp;
 use crate::protocol::Arrival;
-use crate::record::{Failure, Pricing};
+use crate::record::{Failure, FailureKind, Pricing, Source};
 use serde_json::json;
 
 const SECOND: u64 = 1_000_000_000;
@@ -38,7 +38,13 @@ fn outcome(told: Told) -> Outcome {
         }),
         ..Model::default()
     };
-    fill(&mut outcome, told, &model, &Parameters { stream: true, ..Parameters::default() }, Dialect::Openai);
+    fill(
+        &mut outcome,
+        told,
+        &model,
+        &Parameters { stream: true, ..Parameters::default() },
+        sources::protocols(Source::Openai, None)[0],
+    );
     outcome
 }
 

@@ -2,16 +2,35 @@
 //! llama.cpp, vLLM, SGLang, TGI, Ollama's `/v1`, gateways. The quirks are those of real streams, not of the specification.
 
 use super::answer::{Answer, Arrival, Kind};
+use super::interface::Protocol;
 use super::json_fields::{Fields, said, text, value};
-use super::{Parameters, Question};
-use crate::http::ApiError;
-use crate::record::Source;
+use super::request::{Parameters, Question};
+use crate::http::{ApiError, versioned};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
-/// The body of a request.
-pub fn body(question: &Question) -> Map<String, Value> {
+/// The name of the limit of output tokens that older servers know.
+pub const OLDER_LIMIT: &str = "max_tokens";
+
+/// The name that OpenAI's newer models demand.
+pub const NEWER_LIMIT: &str = "max_completion_tokens";
+
+/// The protocol as most servers implement it.
+pub const PROTOCOL: Protocol = Protocol {
+    name: "chat",
+    url: |base| format!("{}/chat/completions", versioned(base)),
+    body: |request| body(request, OLDER_LIMIT),
+    event: |answer, at, event| self::event(answer, at, event.data),
+    whole,
+    json_lines: false,
+    conversations: true,
+    unsupported: &["num_ctx"],
+    usage: &[],
+};
+
+/// The body of a request, with the limit of output tokens under `limit_name`.
+pub fn body(question: &Question<'_>, limit_name: &str) -> Map<String, Value> {
     let Parameters { temperature, top_p, max_tokens, seed, reasoning_effort, stream, .. } = question.parameters;
     let mut body = Map::new();
     body.insert("model".into(), question.model.id.clone().into());
@@ -27,25 +46,10 @@ pub fn body(question: &Question) -> Map<String, Value> {
     };
     put("temperature", temperature.map(Into::into));
     put("top_p", top_p.map(Into::into));
-    put(limit_name(question), max_tokens.map(Into::into));
+    put(limit_name, max_tokens.map(Into::into));
     put("seed", seed.map(Into::into));
     put("reasoning_effort", reasoning_effort.clone().map(Into::into));
-    if let Some(tag) = &question.model.provider
-        && question.source == Source::Openrouter
-    {
-        put("provider", Some(json!({ "only": [tag], "allow_fallbacks": false })));
-    }
     body
-}
-
-/// OpenAI's newer models refuse `max_tokens`, and Ollama knows nothing else: the name follows the server.
-fn limit_name(question: &Question) -> &'static str {
-    let newer = match question.source {
-        Source::Openrouter | Source::Minimax => true,
-        Source::Openai => question.base_url.contains("//api.openai.com"),
-        Source::Lmstudio | Source::Ollama => false,
-    };
-    if newer { "max_completion_tokens" } else { "max_tokens" }
 }
 
 /// What is read of a chunk, of its choices and of their deltas. The rest is kept raw (but for the random letters with which
@@ -185,7 +189,7 @@ fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
             *place = Some(found);
         }
     }
-    chunk.keep_others(&OF_CHUNK, answer);
+    keep_others(answer, chunk, &OF_CHUNK);
 }
 
 /// Takes a choice; tells how many tokens it says it holds, and its text as [`take_delta`] does. The answer is the first choice; of
@@ -213,7 +217,7 @@ fn take_choice<'a>(answer: &mut Answer, at: Arrival, choice: &Fields<'a>) -> (u6
     if first && let Some(native) = choice.text("native_finish_reason") {
         answer.said.native_finish_reason = Some(native.into_owned());
     }
-    choice.keep_others(&OF_CHOICE, answer);
+    keep_others(answer, choice, &OF_CHOICE);
     let items = |list: Option<&Value>| list.and_then(Value::as_array).map_or(0, |items| items.len() as u64);
     let tokens = match choice.filled("token_ids") {
         Some(ids) => items(Some(&ids)),
@@ -249,11 +253,18 @@ fn take_delta<'a>(answer: &mut Answer, at: Arrival, delta: &Fields<'a>, first: b
     if let Some(arguments) = called.as_ref().and_then(|call| call.get("arguments")).and_then(Value::as_str) {
         answer.tool(at, arguments);
     }
-    delta.keep_others(&OF_DELTA, answer);
+    keep_others(answer, delta, &OF_DELTA);
     delta
         .only(&["content", "reasoning", "reasoning_content"], &["role"])
         .filter(|_| first)
         .map(|(name, text)| (text, name != "content"))
+}
+
+/// Keeps the fields that nothing reads.
+fn keep_others(answer: &mut Answer, fields: &Fields<'_>, known: &[&str]) {
+    for (name, raw) in fields.others(known) {
+        answer.server_field(name, raw);
+    }
 }
 
 fn say(answer: &mut Answer, at: Arrival, text: &str, first: bool) {

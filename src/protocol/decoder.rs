@@ -1,8 +1,8 @@
 //! The bytes of a body to the events of a dialect, in whatever form they come: an event stream, lines, one body.
 
 use super::answer::{Answer, Arrival};
-use super::{Dialect, chat_completions, sse};
-use crate::sources::{lmstudio, ollama};
+use super::interface::Protocol;
+use super::sse;
 use serde::de::IgnoredAny;
 
 /// What the body of a response is.
@@ -21,14 +21,14 @@ pub enum Form {
 impl Form {
     /// By the first bytes that are no white space: servers and gateways send streams as `application/json`, and bodies as
     /// `text/event-stream`. `None` while there are none.
-    fn sniff(bytes: &[u8], dialect: Dialect) -> Option<Self> {
+    fn sniff(bytes: &[u8], dialect: &'static Protocol) -> Option<Self> {
         let bytes = bytes.trim_ascii_start();
         let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes).trim_ascii_start();
         if BOM.starts_with(bytes) {
             return None;
         }
         Some(match bytes[0] {
-            b'{' | b'[' if dialect == Dialect::Ollama => Form::Lines,
+            b'{' | b'[' if dialect.json_lines => Form::Lines,
             b'{' | b'[' | b'<' => Form::Whole,
             _ => Form::Events,
         })
@@ -45,7 +45,7 @@ const LONG_EVENT: usize = 16 << 10;
 pub struct Reader {
     /// What comes, as far as is known.
     pub form: Form,
-    dialect: Dialect,
+    dialect: &'static Protocol,
     events: sse::Parser,
     line: Vec<u8>,
     /// A body that comes whole; of a stream, its beginning, until the first event shows that it is one.
@@ -54,7 +54,7 @@ pub struct Reader {
 
 impl Reader {
     /// A reader of a body in this form.
-    pub fn new(form: Form, dialect: Dialect) -> Self {
+    pub fn new(form: Form, dialect: &'static Protocol) -> Self {
         Self { form, dialect, events: sse::Parser::default(), line: Vec::new(), raw: Vec::new() }
     }
 
@@ -117,11 +117,7 @@ impl Reader {
                 let body = String::from_utf8_lossy(&self.raw);
                 let body = body.trim_start().trim_start_matches('\u{feff}').trim_start();
                 if body.starts_with('{') {
-                    match self.dialect {
-                        Dialect::Openai | Dialect::LmstudioV0 => chat_completions::whole(answer, at, body),
-                        Dialect::LmstudioV1 => lmstudio::chat::whole(answer, at, body),
-                        Dialect::Ollama => ollama::chat::whole(answer, at, body),
-                    }
+                    (self.dialect.whole)(answer, at, body);
                 }
             }
             Form::Lines | Form::Unknown => {}
@@ -143,17 +139,13 @@ impl Reader {
     }
 }
 
-fn one(dialect: Dialect, answer: &mut Answer, at: Arrival, event: sse::Event<'_>) {
+fn one(dialect: &'static Protocol, answer: &mut Answer, at: Arrival, event: sse::Event<'_>) {
     // What a server says after the end is said to nobody, however the reads were cut.
     if answer.ended {
         return;
     }
     let text = (event.data.len() > LONG_EVENT).then(|| answer.bytes());
-    match dialect {
-        Dialect::Openai | Dialect::LmstudioV0 => chat_completions::event(answer, at, event.data),
-        Dialect::LmstudioV1 => lmstudio::chat::event(answer, at, event.name, event.data),
-        Dialect::Ollama => ollama::chat::line(answer, at, event.data),
-    }
+    (dialect.event)(answer, at, event);
     if let Some(text) = text {
         answer.besides(event.data.len().saturating_sub(answer.bytes() - text));
     }

@@ -1,6 +1,5 @@
 //! The fields of a chunk as they came: looked at one by one, and raw until they are.
 
-use super::answer::Answer;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -43,11 +42,10 @@ impl<'a> Fields<'a> {
         only
     }
 
-    /// Keeps what is not `known`.
-    pub fn keep_others(&self, known: &[&str], answer: &mut Answer) {
-        for (name, value) in self.0.iter().filter(|(name, _)| !known.contains(&&**name)) {
-            answer.server_field(name, value.get());
-        }
+    /// The fields that are not `known`, each with its raw value.
+    pub fn others(&self, known: &[&str]) -> impl Iterator<Item = (&str, &'a str)> {
+        let others = self.0.iter().filter(|(name, _)| !known.contains(&&**name));
+        others.map(|(name, value)| (&**name, value.get()))
     }
 }
 

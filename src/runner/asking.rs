@@ -3,7 +3,7 @@
 use super::fit::Fitted;
 use super::plan::{Settings, Target};
 use crate::prompts::{Item, nonce, opening};
-use crate::protocol::{Dialect, Exchange, Parameters, Question};
+use crate::protocol::{Exchange, Parameters, Protocol, Question};
 use crate::record::{Model, Prompt, PromptUsed};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -64,7 +64,6 @@ impl Asking {
     pub fn question<'a>(&'a self, target: &'a Target, model: &'a Model, text: &'a str) -> Question<'a> {
         Question {
             model,
-            source: target.source,
             base_url: &target.base_url,
             system: self.prompt.system.as_deref(),
             history: &self.history,
@@ -85,8 +84,8 @@ impl Asking {
     }
 
     /// Which of the dialects may be spoken.
-    pub fn speaks(&self, dialect: Dialect) -> bool {
-        self.turns() == 1 || dialect.carries_conversations()
+    pub fn speaks(&self, protocol: &Protocol) -> bool {
+        self.turns() == 1 || protocol.conversations
     }
 
     /// What a result says of it.

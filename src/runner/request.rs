@@ -7,11 +7,11 @@ use super::{Asking, Event, Shared, Stop, Target};
 use crate::clock::{self, Stamp};
 use crate::http::shown;
 use crate::metrics;
-use crate::protocol::{Answer, Call, Dialect, Question, Told, ask};
+use crate::protocol::{Answer, Call, Protocol, Question, Told, ask, endpoint_missing, limit_refused};
 use crate::record::{
-    Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, Phase, Source, Start, Timing, TokenSource,
+    Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, Phase, Start, Timing, TokenSource,
 };
-use crate::sources::no_key_sent;
+use crate::sources;
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ pub async fn perform(
     let (sent, on_its_way) = (AtomicBool::new(false), Arc::new(AtomicBool::new(false)));
     let load_told = Arc::new(AtomicBool::new(false));
     // What came of the try before, and whether it stands among the attempts.
-    let mut before: Option<Box<(Told, Dialect, bool)>> = None;
+    let mut before: Option<Box<(Told, &'static Protocol, bool)>> = None;
     let (told, dialect) = loop {
         let dialect = dialects[spoken];
         on_its_way.store(false, Ordering::Relaxed);
@@ -131,13 +131,13 @@ pub async fn perform(
             }
             break (told, dialect);
         }
-        if metrics::endpoint_missing(&told) && spoken + 1 < dialects.len() {
+        if endpoint_missing(&told) && spoken + 1 < dialects.len() {
             spoken += 1;
             target.dialect.fetch_max(spoken, Ordering::Relaxed);
             before = Some(Box::new((told, dialect, false)));
             continue;
         }
-        if !newer_limit && !shared.stopped() && metrics::limit_refused(&told) {
+        if !newer_limit && !shared.stopped() && limit_refused(&told) {
             // OpenAI's reasoning models, wherever they are served: they say under which name they take the limit.
             target.newer_limit.store(true, Ordering::Relaxed);
             outcome.attempts.push(attempt(&told, Duration::ZERO));
@@ -182,7 +182,7 @@ fn finish(
     mut told: Told,
     job: &Job,
     asking: &Asking,
-    dialect: Dialect,
+    dialect: &'static Protocol,
 ) -> String {
     let settings = &shared.settings;
     let at_first = told.answer.chunks.first().and_then(|first| on.lag.at(first.at.ns));
@@ -201,7 +201,7 @@ fn finish(
         outcome.warnings.push(format!("{name}_not_sent"));
     }
     if let Some(why) = told.error.as_mut().filter(|why| why.status == Some(401) && job.target.key.is_none()) {
-        why.message += &no_key_sent(job.target.source);
+        why.message += &sources::kind(job.target.source).no_key_sent();
     }
     let answer = std::mem::take(&mut told.answer.text);
     metrics::fill(outcome, told, &job.target.addressed(), asking.parameters(), dialect);
@@ -243,25 +243,26 @@ fn attempt(told: &Told, wait: Duration) -> Attempt {
     }
 }
 
-fn call(shared: &Shared, job: &Job, question: &Question, dialect: Dialect, newer_limit: bool, id: u64) -> Call {
+fn call(
+    shared: &Shared,
+    job: &Job,
+    question: &Question,
+    dialect: &'static Protocol,
+    newer_limit: bool,
+    id: u64,
+) -> Call {
     let target = &job.target;
     let mut body = dialect.body(question);
     if newer_limit && let Some(limit) = body.shift_remove("max_tokens") {
         body.insert("max_completion_tokens".into(), limit);
     }
-    let mut headers = Vec::new();
-    if target.source == Source::Openrouter {
-        headers.push(("x-openrouter-title", "llm-bench".to_owned()));
-        // Which providers were tried: the time of those that failed is in the answer's.
-        headers.push(("x-openrouter-metadata", "enabled".to_owned()));
-    }
     Call {
         dialect,
-        url: dialect.url(target.source, &target.base_url),
+        url: dialect.url(&target.base_url),
         body: Bytes::from(Value::Object(body).to_string()),
         request_id: format!("{}-{id}", shared.settings.run),
         key: target.key.clone(),
-        headers,
+        headers: sources::kind(target.source).headers,
         not_before_ns: job.due_ns,
     }
 }

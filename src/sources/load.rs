@@ -4,17 +4,15 @@
 //! have loaded something else (`lms load` matches names loosely and exits 0). Nothing here asks a model a question, but
 //! for the one server that can only be told to load by one.
 
+use super::kind;
+use super::life_cycle::{LoadOptions, SHORT};
 use crate::clock::{self, Stamp};
 use crate::http::Api;
 use crate::record::{FailureKind, Load, LoadTimeSource, Loader, Model, Source};
-use crate::sources::{lmstudio, ollama};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
-
-/// How long a listing or an unload may take.
-pub const SHORT: Duration = Duration::from_secs(30);
 
 /// How often the baseline is begun again when a model turns up in the middle of it.
 const BASELINES: u32 = 3;
@@ -22,106 +20,38 @@ const BASELINES: u32 = 3;
 /// How long a load that was given up is waited for, so that it can be unloaded: servers finish it all the same.
 const STRAY: Duration = Duration::from_secs(5);
 
-/// How a model is to be loaded.
-#[derive(Debug, Clone, Default)]
-pub struct Wanted {
-    /// The context length, in tokens.
-    pub context_length: Option<u64>,
-    /// The GPU offload: `max`, `off` or a ratio from 0 to 1.
-    pub gpu: Option<String>,
-    /// Unload by itself after so long without a request.
-    pub ttl: Option<Duration>,
-    /// How many requests the server may work on at once.
-    pub parallel: Option<u64>,
-    /// The name under which the loaded instance answers.
-    pub identifier: Option<String>,
-    /// How long the machine is left alone, with nothing loaded, before the load: the baseline.
-    pub settle: Duration,
-    /// How long a load may take.
-    pub limit: Duration,
-}
-
-impl Wanted {
-    /// How long one step of a load is waited for: longer than the load, whose limit then is the one that speaks.
-    pub fn patience(&self) -> Duration {
-        self.limit.saturating_add(SHORT)
-    }
-
-    /// What LM Studio's REST API cannot say, so that `lms` must: the flags.
-    pub fn beyond_rest(&self) -> Vec<&'static str> {
-        let asked = [
-            ("--gpu", self.gpu.is_some()),
-            ("--ttl", self.ttl.is_some()),
-            ("--parallel", self.parallel.is_some()),
-            ("--identifier", self.identifier.is_some()),
-        ];
-        asked.into_iter().filter(|(_, asked)| *asked).map(|(flag, _)| flag).collect()
-    }
-}
-
-/// What a loader reports.
-#[derive(Debug)]
-pub struct Loaded {
-    pub loader: Loader,
-    /// When the load itself was asked for, and when it was said to be done: looking things up before and verifying
-    /// afterwards is not loading.
-    pub began: Stamp,
-    pub done: Stamp,
-    /// The server's own word for how long it took, in seconds.
-    pub server_seconds: Option<f64>,
-    /// The loading program's word for it, without its own start, in seconds.
-    pub program_seconds: Option<f64>,
-    /// Whether anything was loaded at all; a model that was there already takes no time.
-    pub fresh: bool,
-    pub context_length: Option<u64>,
-    pub instance: Option<String>,
-    pub doubts: Vec<String>,
-}
-
-/// Whether a model is loaded and unloaded by this program. Ollama's cloud models are on nobody's machine.
+/// Whether this program loads and unloads a model.
 pub fn has_life_cycle(source: Source, model: &Model) -> bool {
-    match source {
-        Source::Lmstudio => true,
-        Source::Ollama => !ollama::load::is_cloud(&model.id),
-        Source::Openrouter | Source::Openai | Source::Minimax => false,
-    }
+    kind(source).life_cycle.is_some_and(|cycle| (cycle.loads)(model))
 }
 
-/// Unloads every model of the server within `limit`, and makes sure of it.
+/// Unloads every model of the server within `limit`, and verifies it.
 ///
 /// # Errors
 /// With a sentence, when the server does not do it, or cannot say whether it did.
 pub async fn unload_all(api: &Api, source: Source, limit: Duration) -> Result<(), String> {
-    let unloading = async {
-        match source {
-            Source::Lmstudio => lmstudio::load::unload_all(api).await,
-            Source::Ollama => ollama::load::unload_all(api).await,
-            Source::Openrouter | Source::Openai | Source::Minimax => Ok(()),
-        }
-    };
-    timeout(limit, unloading).await.unwrap_or_else(|_| Err(format!("no end within {limit:?}")))
+    let Some(cycle) = kind(source).life_cycle else { return Ok(()) };
+    timeout(limit, (cycle.unload_all)(api)).await.unwrap_or_else(|_| Err(format!("no end within {limit:?}")))
 }
 
-/// The names of what is loaded.
+/// The names of the loaded models.
 async fn loaded(api: &Api, source: Source) -> Result<Vec<String>, String> {
-    match source {
-        Source::Lmstudio => lmstudio::load::loaded(api).await,
-        Source::Ollama => ollama::load::loaded(api).await,
-        Source::Openrouter | Source::Openai | Source::Minimax => Ok(Vec::new()),
+    match kind(source).life_cycle {
+        Some(cycle) => (cycle.loaded)(api).await,
+        None => Ok(Vec::new()),
     }
 }
 
 /// Whether anything answers where the server is to be: a sentence about what to mend where no connection can be made. What else may
 /// be wrong with it shows later.
 pub async fn unreached(api: &Api, source: Source) -> Option<String> {
-    let path = if source == Source::Ollama { "/api/version" } else { "/v1/models" };
-    let why = api.get(path, SHORT).await.err().filter(|why| why.kind == FailureKind::Connect)?;
+    let why = api.get(kind(source).probe_path, SHORT).await.err().filter(|why| why.kind == FailureKind::Connect)?;
     Some(format!("{}: is the server up, and is --base-url right?", why.message))
 }
 
 /// The `load` record of a model whose server was not reached: nothing was asked of it.
-pub fn not_begun(source: Source, model: &Model, wanted: &Wanted, run: &str, why: String) -> Load {
-    Load { error: Some(why), ..begun(source, model, wanted, run, None, Stamp::now()) }
+pub fn not_begun(source: Source, model: &Model, options: &LoadOptions, run: &str, why: String) -> Load {
+    Load { error: Some(why), ..begun(source, model, options, run, None, Stamp::now()) }
 }
 
 /// Unloads everything, leaves the machine alone for a while, loads `model`, and verifies. The `load` record says how it
@@ -130,47 +60,44 @@ pub async fn load(
     api: &Api,
     source: Source,
     model: &Model,
-    wanted: &Wanted,
+    options: &LoadOptions,
     run: &str,
     mut stop: Pin<&mut (dyn Future<Output = ()> + Send)>,
     notice: &mut (dyn FnMut(String) + Send),
 ) -> Option<Load> {
     let mut notice = |text: &str| notice(format!("{}: {text}", model.id));
-    for flag in wanted.beyond_rest().into_iter().filter(|flag| source != Source::Lmstudio && *flag != "--ttl") {
+    for flag in options.flags().into_iter().filter(|flag| !understands(source, flag)) {
         notice(&format!("{flag} is LM Studio's, and not asked of {source}"));
     }
     let baseline = tokio::select! {
-        baseline = settle(api, source, wanted, &mut notice) => baseline,
+        baseline = settle(api, source, options, &mut notice) => baseline,
         () = &mut stop => return None,
     };
     let asked = Stamp::now();
     let loading = async {
-        match source {
-            Source::Lmstudio => lmstudio::load::load(api, model, wanted).await,
-            Source::Ollama => ollama::load::load(api, model, wanted).await,
-            Source::Openrouter | Source::Openai | Source::Minimax => {
-                Err("this kind of server cannot be told to load".into())
-            }
+        match kind(source).life_cycle {
+            Some(cycle) => (cycle.load)(api, model, options).await,
+            None => Err("this kind of server cannot be told to load".into()),
         }
     };
     let outcome = tokio::select! {
-        outcome = timeout(wanted.limit, loading) => match outcome {
+        outcome = timeout(options.limit, loading) => match outcome {
             Ok(outcome) => outcome,
             Err(_) => {
-                let why = format!("not loaded within {:?}: --load-timeout sets the limit", wanted.limit);
-                stray(api, source, wanted).await;
+                let why = format!("not loaded within {:?}: --load-timeout sets the limit", options.limit);
+                stray(api, source, options).await;
                 Err(why)
             }
         },
         () = &mut stop => {
-            stray(api, source, wanted).await;
+            stray(api, source, options).await;
             Err("stopped before it was loaded".into())
         }
     };
-    let mut load = begun(source, model, wanted, run, baseline, asked);
+    let mut load = begun(source, model, options, run, baseline, asked);
     let ended = match outcome {
         Ok(loaded) => {
-            loaded.doubts.iter().for_each(|doubt| notice(doubt));
+            loaded.warnings.iter().for_each(|warning| notice(warning));
             (load.started_ts, load.started_mono) = (loaded.began.ts, loaded.began.mono());
             load.loader = loaded.loader;
             load.context_length = loaded.context_length;
@@ -200,7 +127,7 @@ pub async fn load(
 fn begun(
     source: Source,
     model: &Model,
-    wanted: &Wanted,
+    options: &LoadOptions,
     run: &str,
     baseline: Option<[Stamp; 2]>,
     asked: Stamp,
@@ -217,8 +144,8 @@ fn begun(
         ended_mono: asked.mono(),
         load_time_seconds: None,
         load_time_source: None,
-        loader: intended(source, wanted),
-        gpu_setting: wanted.gpu.clone().filter(|_| source == Source::Lmstudio),
+        loader: intended(source, options),
+        gpu_setting: options.gpu.clone().filter(|_| understands(source, "--gpu")),
         context_length: None,
         instance: None,
         error: None,
@@ -229,13 +156,13 @@ fn begun(
 async fn settle(
     api: &Api,
     source: Source,
-    wanted: &Wanted,
+    options: &LoadOptions,
     notice: &mut (dyn FnMut(&str) + Send),
 ) -> Option<[Stamp; 2]> {
     for _ in 0..BASELINES {
-        let unloaded = unload_all(api, source, wanted.limit).await;
+        let unloaded = unload_all(api, source, options.limit).await;
         let from = Stamp::now();
-        sleep(wanted.settle).await;
+        sleep(options.settle).await;
         let to = Stamp::now();
         if let Err(why) = unloaded {
             notice(&format!("could not unload what was loaded before, so there is no baseline: {why}"));
@@ -253,8 +180,8 @@ async fn settle(
 }
 
 /// Waits a little for a load that was given up to show, so that whoever unloads next finds it. `lms` cancels its own.
-async fn stray(api: &Api, source: Source, wanted: &Wanted) {
-    if intended(source, wanted) == Loader::Lms {
+async fn stray(api: &Api, source: Source, options: &LoadOptions) {
+    if intended(source, options) == Loader::Lms {
         return;
     }
     let until = Instant::now() + STRAY;
@@ -263,11 +190,12 @@ async fn stray(api: &Api, source: Source, wanted: &Wanted) {
     }
 }
 
-/// Who is asked first.
-fn intended(source: Source, wanted: &Wanted) -> Loader {
-    match source {
-        Source::Ollama => Loader::Ollama,
-        Source::Lmstudio if !wanted.beyond_rest().is_empty() => Loader::Lms,
-        Source::Lmstudio | Source::Openrouter | Source::Openai | Source::Minimax => Loader::Rest,
-    }
+/// What is asked first to load a model.
+fn intended(source: Source, options: &LoadOptions) -> Loader {
+    kind(source).life_cycle.map_or(Loader::Rest, |cycle| (cycle.loader)(options))
+}
+
+/// Whether the server understands a flag of the load options.
+fn understands(source: Source, flag: &str) -> bool {
+    kind(source).life_cycle.is_some_and(|cycle| cycle.flags.contains(&flag))
 }

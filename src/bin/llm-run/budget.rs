@@ -5,8 +5,9 @@ use anyhow::bail;
 use llm_bench::cli::Talk;
 use llm_bench::http::shown;
 use llm_bench::prompts::Item;
-use llm_bench::record::{Model, Source};
+use llm_bench::record::Model;
 use llm_bench::runner::{Settings, Target};
+use llm_bench::sources::kind;
 use llm_bench::sources::openrouter::account::{self, Key, Left};
 
 /// Asks each OpenRouter that is about to be asked what its key is good for. Tells what people would want to know before they pay.
@@ -26,7 +27,7 @@ pub async fn check(cli: &Cli, settings: &Settings, targets: &[Target], talk: Tal
         return Ok(());
     }
     let mut asked: Vec<&str> = Vec::new();
-    for target in targets.iter().filter(|target| target.source == Source::Openrouter && target.key.is_some()) {
+    for target in targets.iter().filter(|target| kind(target.source).is_router && target.key.is_some()) {
         if asked.contains(&target.base_url.as_str()) {
             continue;
         }
@@ -82,7 +83,7 @@ fn most_usd(settings: &Settings, targets: &[Target]) -> Option<Most> {
     let (input, output) = of_each?.into_iter().fold((0.0, 0.0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
     let requests = settings.turns(settings.prompts.len() as u64).max(1) as f64;
     let (input, output) = (input / requests, output / requests);
-    let routed: Vec<&Target> = targets.iter().filter(|target| target.source == Source::Openrouter).collect();
+    let routed: Vec<&Target> = targets.iter().filter(|target| kind(target.source).is_router).collect();
     let each = left / targets.len().max(1) as f64;
     let priced: Vec<f64> = routed.iter().filter_map(|target| usd(&target.model, input, output)).collect();
     let unpriced = routed.len() - priced.len();

@@ -4,9 +4,9 @@ use super::alarm::{Alarm, Late};
 use super::limits::{Limits, cancelled};
 use crate::clock;
 use crate::http::{Connection, ReadStamp, failure_of, interrupted};
-use crate::protocol::Dialect;
 use crate::protocol::answer::{Answer, Arrival};
 use crate::protocol::decoder::{Form, Reader};
+use crate::protocol::interface::Protocol;
 use crate::record::{Failure, FailureKind};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -57,7 +57,7 @@ impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
     /// What follows on this connection, whose last read brought the head, and with it what is known of the answer so far. `alarm` is
     /// the timer of the request; `on_piece` is told of each piece that brings the answer forward.
     pub fn new(
-        (connection, dialect, status): (Connection, Dialect, u16),
+        (connection, dialect, status): (Connection, &'static Protocol, u16),
         answer: Answer,
         (limits, deadline, alarm): (Limits, Instant, Alarm),
         on_piece: P,

@@ -1,7 +1,7 @@
 //! One request, ready to be sent, and its HTTP form.
 
 use crate::http::{Secret, io_failure, shown};
-use crate::protocol::Dialect;
+use crate::protocol::interface::Protocol;
 use crate::record::{Failure, FailureKind};
 use bytes::Bytes;
 use http::{Request, Uri};
@@ -10,7 +10,7 @@ use http::{Request, Uri};
 #[derive(Debug, Clone)]
 pub struct Call {
     /// How the response is parsed.
-    pub dialect: Dialect,
+    pub dialect: &'static Protocol,
     /// Its URL.
     pub url: String,
     /// The body, JSON.
@@ -20,7 +20,7 @@ pub struct Call {
     /// The key that goes along, already known to belong to the server.
     pub key: Option<Secret>,
     /// More headers.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: &'static [(&'static str, &'static str)],
     /// The earliest moment to send it, in monotonic nanoseconds. Its connection is opened before.
     pub not_before_ns: Option<u64>,
 }
@@ -54,8 +54,8 @@ impl Call {
         if let Some(key) = &self.key {
             request = request.header("authorization", key.bearer());
         }
-        for (name, value) in &self.headers {
-            request = request.header(*name, value);
+        for (name, value) in self.headers {
+            request = request.header(*name, *value);
         }
         request.body(self.body.clone()).map_err(|error| io_failure(FailureKind::Connect, &shown(&self.url), &error))
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::Dialect;
+use crate::protocol::chat_completions::PROTOCOL;
 use crate::record::FailureKind;
 use bytes::Bytes;
 use std::io::Read as _;
@@ -10,12 +10,12 @@ use std::time::Duration;
 
 fn call(url: &str) -> Call {
     Call {
-        dialect: Dialect::Openai,
+        dialect: &PROTOCOL,
         url: url.to_owned(),
         body: Bytes::from_static(b"{\"this is\":\"the request\"}"),
         request_id: "r-1".into(),
         key: None,
-        headers: Vec::new(),
+        headers: &[],
         not_before_ns: None,
     }
 }

@@ -5,12 +5,31 @@
 //! none is recorded.
 //! Source: LM Studio's developer documentation, "Streaming events" and "Chat with a model".
 
-use crate::http::ApiError;
-use crate::protocol::{Answer, Arrival, Parameters, Question};
+use super::usage::STATS;
+use crate::http::{ApiError, root_of};
+use crate::protocol::{Answer, Arrival, Parameters, Protocol, Question};
 use serde_json::{Map, Value};
 
+/// The native chat. It takes no messages: it continues only chats that the server itself keeps, and a benchmark leaves none behind.
+pub const V1: Protocol = Protocol {
+    name: "lmstudio-v1",
+    url: |base| format!("{}/api/v1/chat", root_of(base)),
+    body,
+    event: |answer, at, event| self::event(answer, at, event.name, event.data),
+    whole,
+    json_lines: false,
+    conversations: false,
+    unsupported: &["seed"],
+    usage: &[STATS],
+};
+
+/// The URL of a chat by the older REST API.
+pub fn v0_url(base: &str) -> String {
+    format!("{}/api/v0/chat/completions", root_of(base))
+}
+
 /// The body of a request. `store` is off: a benchmark leaves no chats behind.
-pub fn body(question: &Question) -> Map<String, Value> {
+fn body(question: &Question<'_>) -> Map<String, Value> {
     let Parameters { temperature, top_p, max_tokens, num_ctx, reasoning_effort, stream, .. } = question.parameters;
     let mut body = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
@@ -34,7 +53,7 @@ pub fn body(question: &Question) -> Map<String, Value> {
 }
 
 /// Takes one event.
-pub fn event(answer: &mut Answer, at: Arrival, name: &str, data: &str) {
+fn event(answer: &mut Answer, at: Arrival, name: &str, data: &str) {
     let data = data.trim();
     if data.is_empty() || data == "[DONE]" {
         return;
@@ -91,7 +110,7 @@ pub fn event(answer: &mut Answer, at: Arrival, name: &str, data: &str) {
 }
 
 /// Takes a whole answer, of a request without streaming.
-pub fn whole(answer: &mut Answer, at: Arrival, body: &str) {
+fn whole(answer: &mut Answer, at: Arrival, body: &str) {
     answer.whole = true;
     answer.event(at);
     let Ok(json) = serde_json::from_str::<Value>(body.trim()) else {

@@ -4,7 +4,7 @@
 //! state, and may drop the vendor from an id; the plain one knows nothing of loading, and `lms ps` is asked instead.
 
 use crate::http::Api;
-use crate::sources::load::SHORT;
+use crate::sources::life_cycle::SHORT;
 use serde_json::Value;
 
 /// A model on the shelf.

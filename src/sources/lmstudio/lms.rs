@@ -23,15 +23,14 @@ const GRACE: Duration = Duration::from_millis(700);
 /// How long its output is still read when it has ended: whatever it started may hold the pipe open for ever.
 const REST: Duration = Duration::from_millis(300);
 
-/// Keys of other services, which it has no business with.
-const FOREIGN_KEYS: [&str; 3] = ["OPENROUTER_API_KEY", "OPENAI_API_KEY", "MINIMAX_API_KEY"];
-
 /// The program, and the LM Studio that it speaks to.
 #[derive(Debug, Clone)]
 pub struct Lms {
     program: PathBuf,
     /// `host:port` of another machine's server.
     at: Option<String>,
+    /// Environment variables that hold keys of other services, and that the program does not see.
+    hidden_variables: Vec<&'static str>,
 }
 
 /// What is asked of `lms load`.
@@ -67,18 +66,19 @@ struct Said {
 }
 
 impl Lms {
-    /// Finds the program: on PATH, else where LM Studio puts it. `at` is the `host:port` of a server on another machine.
+    /// Finds the program: on PATH, else where LM Studio puts it. `at` is the `host:port` of a server on another machine; the program
+    /// does not see the `hidden_variables`.
     ///
     /// # Errors
     /// When there is none, with what to do.
-    pub fn find(at: Option<String>) -> Result<Self, String> {
+    pub fn find(at: Option<String>, hidden_variables: &[&'static str]) -> Result<Self, String> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let home = std::env::home_dir().unwrap_or_default();
         let own = [".lmstudio/bin", ".cache/lm-studio/bin"].map(|folder| home.join(folder));
         let found =
             std::env::split_paths(&path).chain(own).map(|folder| folder.join("lms")).find(|file| file.is_file());
         let program = found.ok_or("no `lms` on PATH: enable the command line in LM Studio's settings")?;
-        Ok(Self { program, at })
+        Ok(Self { program, at, hidden_variables: hidden_variables.to_vec() })
     }
 
     /// `lms ls --json`: the models that are there.
@@ -170,7 +170,7 @@ impl Lms {
         if let Some((host, port)) = self.at.as_deref().and_then(|at| at.rsplit_once(':')) {
             command.args(["--host", host.trim_matches(['[', ']']), "--port", port]);
         }
-        for name in FOREIGN_KEYS {
+        for name in &self.hidden_variables {
             command.env_remove(name);
         }
         let mut running = Running(command.spawn().map_err(|why| format!("{}: {why}", self.program.display()))?);

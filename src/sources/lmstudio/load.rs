@@ -10,49 +10,57 @@ use super::lms::{self, Lms};
 use crate::clock::Stamp;
 use crate::http::{Api, ApiError, Reply, authority, is_loopback};
 use crate::record::{Loader, Model};
-use crate::sources::load::{Loaded, SHORT, Wanted};
+use crate::sources::life_cycle::{LoadOptions, LoadedModel, SHORT};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// How often the server is asked again when it lists nothing as loaded, right after it was said to be.
 const LOOKS: u32 = 10;
 
+/// Environment variables that `lms` does not see: keys of other services.
+type Hidden<'a> = &'a [&'static str];
+
 /// Loads a model and verifies that it, and not another, is loaded, as it was asked for.
-pub async fn load(api: &Api, model: &Model, wanted: &Wanted) -> Result<Loaded, String> {
+pub async fn load(api: &Api, model: &Model, options: &LoadOptions, hidden: Hidden<'_>) -> Result<LoadedModel, String> {
     let listing = Listing::of(api).await?;
-    let beyond = wanted.beyond_rest();
+    let beyond = options.flags();
     if listing.generation == Generation::V1 && beyond.is_empty() {
         let (row, variant) = listing.find(&model.id)?;
-        if let Some(loaded) = by_rest(api, variant.as_deref().unwrap_or(&row.key), wanted).await? {
-            return verify(api, None, &row.key, variant.as_deref(), wanted, loaded).await;
+        if let Some(loaded) = by_rest(api, variant.as_deref().unwrap_or(&row.key), options).await? {
+            return verify(api, None, &row.key, variant.as_deref(), options, loaded).await;
         }
     }
-    match lms_of(api) {
+    match lms_of(api, hidden) {
         Ok(lms) => {
             let (key, variant, doubt) = key_of(&lms.ls().await?, &listing, &model.id)?;
-            let mut loaded = by_lms(&lms, &key, wanted).await?;
-            loaded.doubts.extend(doubt);
-            verify(api, Some(&lms), &key, variant.as_deref(), wanted, loaded).await
+            let mut loaded = by_lms(&lms, &key, options).await?;
+            loaded.warnings.extend(doubt);
+            verify(api, Some(&lms), &key, variant.as_deref(), options, loaded).await
         }
         Err(none) if !beyond.is_empty() => Err(format!("`lms` is needed for {}: {none}", beyond.join(", "))),
-        Err(none) if listing.generation == Generation::Plain && wanted.context_length.is_some() => {
+        Err(none) if listing.generation == Generation::Plain && options.context_length.is_some() => {
             Err(format!("--context-length: this LM Studio can only be asked for it by `lms`: {none}"))
         }
         Err(_) => {
-            let loaded = by_request(api, listing.generation, &model.id, wanted.patience()).await?;
+            let loaded = by_request(api, listing.generation, &model.id, options.step_limit()).await?;
             if listing.generation == Generation::Plain {
                 let doubt = "this LM Studio cannot say what is loaded: see `served_model` of the results";
-                return Ok(Loaded { doubts: vec![doubt.into()], ..loaded });
+                return Ok(LoadedModel { warnings: vec![doubt.into()], ..loaded });
             }
             let key = listing.find(&model.id)?.0.key.clone();
-            verify(api, None, &key, None, wanted, loaded).await
+            verify(api, None, &key, None, options, loaded).await
         }
     }
 }
 
 /// `lms`, told where the server is when that is not this machine.
-fn lms_of(api: &Api) -> Result<Lms, String> {
-    Lms::find(authority(api.base()).filter(|_| !is_loopback(api.base())))
+fn lms_of(api: &Api, hidden: Hidden<'_>) -> Result<Lms, String> {
+    Lms::find(authority(api.base()).filter(|_| !is_loopback(api.base())), hidden)
+}
+
+/// What is asked first to load a model.
+pub fn loader(options: &LoadOptions) -> Loader {
+    if options.flags().is_empty() { Loader::Rest } else { Loader::Lms }
 }
 
 /// Whether a server says that it has no such endpoint: a string where an error is an object, with any status; or a plain 404.
@@ -66,14 +74,14 @@ fn missing(reply: &Reply) -> bool {
 }
 
 /// Loads by REST; `None` where the endpoint is missing.
-async fn by_rest(api: &Api, key: &str, wanted: &Wanted) -> Result<Option<Loaded>, String> {
+async fn by_rest(api: &Api, key: &str, options: &LoadOptions) -> Result<Option<LoadedModel>, String> {
     let mut body = Map::from_iter([("model".to_owned(), key.into()), ("echo_load_config".to_owned(), true.into())]);
-    if let Some(length) = wanted.context_length {
+    if let Some(length) = options.context_length {
         body.insert("context_length".into(), length.into());
     }
     let began = Stamp::now();
     let reply =
-        api.post("/api/v1/models/load", &Value::Object(body), wanted.patience()).await.map_err(|why| why.message)?;
+        api.post("/api/v1/models/load", &Value::Object(body), options.step_limit()).await.map_err(|why| why.message)?;
     let done = Stamp::now();
     if missing(&reply) {
         return Ok(None);
@@ -82,7 +90,7 @@ async fn by_rest(api: &Api, key: &str, wanted: &Wanted) -> Result<Option<Loaded>
     if let Some(error) = ApiError::find(&body) {
         return Err(error.message);
     }
-    Ok(Some(Loaded {
+    Ok(Some(LoadedModel {
         loader: Loader::Rest,
         began,
         done,
@@ -91,22 +99,22 @@ async fn by_rest(api: &Api, key: &str, wanted: &Wanted) -> Result<Option<Loaded>
         fresh: true,
         context_length: body.pointer("/load_config/context_length").and_then(Value::as_u64),
         instance: body.get("instance_id").and_then(Value::as_str).map(str::to_owned),
-        doubts: Vec::new(),
+        warnings: Vec::new(),
     }))
 }
 
-async fn by_lms(lms: &Lms, key: &str, wanted: &Wanted) -> Result<Loaded, String> {
+async fn by_lms(lms: &Lms, key: &str, options: &LoadOptions) -> Result<LoadedModel, String> {
     let asked = lms::Asked {
         key: key.to_owned(),
-        gpu: wanted.gpu.clone(),
-        context_length: wanted.context_length,
-        ttl_seconds: wanted.ttl.map(|ttl| ttl.as_secs()),
-        parallel: wanted.parallel,
-        identifier: wanted.identifier.clone(),
+        gpu: options.gpu.clone(),
+        context_length: options.context_length,
+        ttl_seconds: options.ttl.map(|ttl| ttl.as_secs()),
+        parallel: options.parallel,
+        identifier: options.identifier.clone(),
     };
     let began = Stamp::now();
-    let said = lms.load(&asked, wanted.patience()).await?;
-    Ok(Loaded {
+    let said = lms.load(&asked, options.step_limit()).await?;
+    Ok(LoadedModel {
         loader: Loader::Lms,
         began,
         done: Stamp::now(),
@@ -115,12 +123,12 @@ async fn by_lms(lms: &Lms, key: &str, wanted: &Wanted) -> Result<Loaded, String>
         fresh: true,
         context_length: None,
         instance: said.identifier,
-        doubts: Vec::new(),
+        warnings: Vec::new(),
     })
 }
 
 /// Loads by asking for one token: the wall time holds the prompt and the token too.
-async fn by_request(api: &Api, generation: Generation, id: &str, limit: Duration) -> Result<Loaded, String> {
+async fn by_request(api: &Api, generation: Generation, id: &str, limit: Duration) -> Result<LoadedModel, String> {
     let path = if generation == Generation::Plain { "/v1/chat/completions" } else { "/api/v0/chat/completions" };
     let body = json!({"model": id, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1, "stream": false});
     let began = Stamp::now();
@@ -130,7 +138,7 @@ async fn by_request(api: &Api, generation: Generation, id: &str, limit: Duration
     if let Some(error) = ApiError::find(&body) {
         return Err(error.message);
     }
-    Ok(Loaded {
+    Ok(LoadedModel {
         loader: Loader::Jit,
         began,
         done,
@@ -139,7 +147,7 @@ async fn by_request(api: &Api, generation: Generation, id: &str, limit: Duration
         fresh: true,
         context_length: None,
         instance: None,
-        doubts: vec!["loaded by a request, because there is neither a REST endpoint nor `lms` to load it".into()],
+        warnings: vec!["loaded by a request, because there is neither a REST endpoint nor `lms` to load it".into()],
     })
 }
 
@@ -195,9 +203,9 @@ async fn verify(
     lms: Option<&Lms>,
     key: &str,
     variant: Option<&str>,
-    wanted: &Wanted,
-    mut loaded: Loaded,
-) -> Result<Loaded, String> {
+    options: &LoadOptions,
+    mut loaded: LoadedModel,
+) -> Result<LoadedModel, String> {
     let mut held = held(api, lms).await?;
     for _ in 0..LOOKS {
         if held.iter().any(|row| !row.instances.is_empty()) {
@@ -216,22 +224,22 @@ async fn verify(
             others => format!("asked for {key} and got {}: the wrong model was loaded", others.join(", ")),
         });
     };
-    let name = wanted.identifier.as_deref().or(loaded.instance.as_deref());
+    let name = options.identifier.as_deref().or(loaded.instance.as_deref());
     let of_name = |row: &Row| row.instances.iter().find(|instance| Some(instance.id.as_str()) == name).cloned();
     let instance: Instance = match (of_name(row), lms) {
         (Some(instance), _) => instance,
         // A listing that forgets instances forgets their names too.
-        (None, Some(lms)) if wanted.identifier.is_some() => {
+        (None, Some(lms)) if options.identifier.is_some() => {
             let named = of_ps(&lms.ps().await?).iter().filter(|row| row.key == key).find_map(of_name);
             named.ok_or_else(|| {
-                let name = wanted.identifier.as_deref().unwrap_or_default();
+                let name = options.identifier.as_deref().unwrap_or_default();
                 format!("{key} is loaded as {}, not as {name}", instances(row).join(", "))
             })?
         }
         (None, _) => row.instances[0].clone(),
     };
     let length = instance.context_length.or(loaded.context_length);
-    if let (Some(asked), Some(got)) = (wanted.context_length, length)
+    if let (Some(asked), Some(got)) = (options.context_length, length)
         && asked != got
     {
         return Err(format!("{key} is loaded with a context of {got} tokens, not {asked}: the model may not allow it"));
@@ -241,21 +249,21 @@ async fn verify(
     {
         return Err(format!("asked for {variant} and got {selected}: the wrong variant was loaded"));
     }
-    if wanted.context_length.is_some() && length.is_none() {
-        loaded.doubts.push("the server does not say with what context length it is loaded".into());
+    if options.context_length.is_some() && length.is_none() {
+        loaded.warnings.push("the server does not say with what context length it is loaded".into());
     }
-    if let (Some(asked), Some(got)) = (wanted.parallel, instance.parallel)
+    if let (Some(asked), Some(got)) = (options.parallel, instance.parallel)
         && asked != got
     {
-        loaded.doubts.push(format!("is loaded for {got} requests at once, not {asked}"));
+        loaded.warnings.push(format!("is loaded for {got} requests at once, not {asked}"));
     }
     let all: Vec<String> = held.iter().flat_map(instances).collect();
     if all.len() > 1 {
-        loaded.doubts.push(format!("is not alone in memory: {} are loaded", all.join(", ")));
+        loaded.warnings.push(format!("is not alone in memory: {} are loaded", all.join(", ")));
     }
     loaded.context_length = length;
     // The loader's word for the name, where the listing only has one of an older kind.
-    loaded.instance = wanted.identifier.clone().or(loaded.instance).or(Some(instance.id));
+    loaded.instance = options.identifier.clone().or(loaded.instance).or(Some(instance.id));
     Ok(loaded)
 }
 
@@ -273,14 +281,14 @@ async fn held(api: &Api, lms: Option<&Lms>) -> Result<Vec<Row>, String> {
 }
 
 /// The names of everything that is loaded.
-pub async fn loaded(api: &Api) -> Result<Vec<String>, String> {
-    let rows = held(api, lms_of(api).ok().as_ref()).await?;
+pub async fn loaded(api: &Api, hidden: Hidden<'_>) -> Result<Vec<String>, String> {
+    let rows = held(api, lms_of(api, hidden).ok().as_ref()).await?;
     Ok(rows.into_iter().flat_map(|row| row.instances).map(|instance| instance.id).collect())
 }
 
 /// Unloads every instance; looks again afterwards, because nothing that was said about it is proof.
-pub async fn unload_all(api: &Api) -> Result<(), String> {
-    let lms = lms_of(api);
+pub async fn unload_all(api: &Api, hidden: Hidden<'_>) -> Result<(), String> {
+    let lms = lms_of(api, hidden);
     let rows = held(api, lms.as_ref().ok()).await?;
     if rows.iter().all(|row| row.instances.is_empty()) {
         return Ok(());
@@ -296,7 +304,7 @@ pub async fn unload_all(api: &Api) -> Result<(), String> {
     if !by_rest {
         lms.as_ref().map_err(Clone::clone)?.unload_all().await?;
     }
-    match loaded(api).await?.as_slice() {
+    match loaded(api, hidden).await?.as_slice() {
         [] => Ok(()),
         left => Err(format!("still loaded: {}", left.join(", "))),
     }

@@ -6,3 +6,4 @@ pub mod list;
 pub mod lms;
 pub mod load;
 pub mod start;
+pub mod usage;

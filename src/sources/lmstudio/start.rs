@@ -18,6 +18,8 @@ pub struct Rule<'a> {
     pub start: bool,
     /// Whether the user said where the server is: then it is there, or nowhere.
     pub named: bool,
+    /// Environment variables that `lms` does not see: keys of other services.
+    pub hidden_variables: &'a [&'static str],
     /// The API at another port of this machine.
     pub at_port: &'a dyn Fn(u16) -> anyhow::Result<Api>,
 }
@@ -50,7 +52,7 @@ pub async fn list_or_start(api: &Api, rule: &Rule<'_>, say: &mut dyn FnMut(Strin
     {
         return Err(why);
     }
-    let lms = match Lms::find(None) {
+    let lms = match Lms::find(None, rule.hidden_variables) {
         Ok(lms) => lms,
         Err(_) if down => {
             return Err(Failure { message: format!("{}, and no `lms` to start it with", why.message), ..why });

@@ -1,3 +1,3 @@
 //! MiniMax: api.minimax.io, or a local server.
 
-pub mod list;
+pub mod chat;

@@ -3,12 +3,26 @@
 //! Used instead of its OpenAI layer, which tells neither load nor evaluation times and takes no context length.
 //! Source: Ollama's `api/types.go`, `ChatRequest` and `ChatResponse`.
 
-use crate::http::ApiError;
-use crate::protocol::{Answer, Arrival, Parameters, Question};
+use super::usage::STATS;
+use crate::http::{ApiError, root_of};
+use crate::protocol::{Answer, Arrival, Parameters, Protocol, Question};
 use serde_json::{Map, Value};
 
+/// The native chat.
+pub const PROTOCOL: Protocol = Protocol {
+    name: "ollama",
+    url: |base| format!("{}/api/chat", root_of(base)),
+    body,
+    event: |answer, at, event| line(answer, at, event.data),
+    whole,
+    json_lines: true,
+    conversations: true,
+    unsupported: &[],
+    usage: &[STATS],
+};
+
 /// The body of a request.
-pub fn body(question: &Question) -> Map<String, Value> {
+fn body(question: &Question<'_>) -> Map<String, Value> {
     let Parameters { temperature, top_p, max_tokens, num_ctx, seed, reasoning_effort, stream, .. } =
         question.parameters;
     let mut options = Map::new();
@@ -41,7 +55,7 @@ pub fn body(question: &Question) -> Map<String, Value> {
 }
 
 /// Takes one line.
-pub fn line(answer: &mut Answer, at: Arrival, line: &str) {
+fn line(answer: &mut Answer, at: Arrival, line: &str) {
     let line = line.trim();
     if line.is_empty() {
         return;
@@ -86,7 +100,7 @@ pub fn line(answer: &mut Answer, at: Arrival, line: &str) {
 }
 
 /// Takes a whole answer, of a request without streaming.
-pub fn whole(answer: &mut Answer, at: Arrival, body: &str) {
+fn whole(answer: &mut Answer, at: Arrival, body: &str) {
     answer.whole = true;
     line(answer, at, body);
 }

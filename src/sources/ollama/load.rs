@@ -3,7 +3,7 @@
 use crate::clock::Stamp;
 use crate::http::{Api, ApiError};
 use crate::record::{Loader, Model};
-use crate::sources::load::{Loaded, SHORT, Wanted};
+use crate::sources::life_cycle::{LoadOptions, LoadedModel, SHORT};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -17,15 +17,15 @@ pub fn is_cloud(id: &str) -> bool {
 }
 
 /// Loads a model and verifies that it is listed as running, with the context length that was asked for.
-pub async fn load(api: &Api, model: &Model, wanted: &Wanted) -> Result<Loaded, String> {
-    let keep = wanted.ttl.map_or_else(|| KEEP.to_owned(), |ttl| format!("{}s", ttl.as_secs()));
+pub async fn load(api: &Api, model: &Model, options: &LoadOptions) -> Result<LoadedModel, String> {
+    let keep = options.ttl.map_or_else(|| KEEP.to_owned(), |ttl| format!("{}s", ttl.as_secs()));
     let mut body = json!({ "model": model.id, "prompt": "", "keep_alive": keep, "stream": false });
-    if let Some(length) = wanted.context_length {
+    if let Some(length) = options.context_length {
         body["options"] = json!({ "num_ctx": length });
     }
     let before = running(api).await?;
     let began = Stamp::now();
-    let reply = api.post("/api/generate", &body, wanted.patience()).await.map_err(|why| why.message)?;
+    let reply = api.post("/api/generate", &body, options.step_limit()).await.map_err(|why| why.message)?;
     let done = Stamp::now();
     let body = reply.success().map_err(|why| why.message)?;
     if let Some(error) = ApiError::find(&body) {
@@ -37,18 +37,18 @@ pub async fn load(api: &Api, model: &Model, wanted: &Wanted) -> Result<Loaded, S
         let others = if others.is_empty() { "nothing".into() } else { others.join(", ") };
         return Err(format!("asked for {} and the server runs {others}", model.id));
     };
-    let mut doubts = Vec::new();
-    match (wanted.context_length, length) {
+    let mut warnings = Vec::new();
+    match (options.context_length, length) {
         (Some(asked), Some(got)) if asked != *got => {
             return Err(format!("{} runs with a context of {got} tokens, not {asked}", model.id));
         }
-        (Some(_), None) => doubts.push("the server does not say with what context length it runs".into()),
+        (Some(_), None) => warnings.push("the server does not say with what context length it runs".into()),
         _ => {}
     }
     // A model that ran already has a `load_duration` too: the time its scheduler took to find that out.
     let fresh = !before.iter().any(|(name, was)| same(name, &model.id) && was == length);
     let seconds = body.get("load_duration").and_then(Value::as_f64).map(|ns| ns / 1e9);
-    Ok(Loaded {
+    Ok(LoadedModel {
         loader: Loader::Ollama,
         began,
         done,
@@ -57,7 +57,7 @@ pub async fn load(api: &Api, model: &Model, wanted: &Wanted) -> Result<Loaded, S
         fresh,
         context_length: *length,
         instance: None,
-        doubts,
+        warnings,
     })
 }
 

@@ -5,6 +5,7 @@
 
 use crate::http::{Api, versioned};
 use crate::record::{FailureKind, Source};
+use crate::sources::kind;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ impl<'a> Counter<'a> {
     /// Finds out what a server can count. `None` for one that cannot, which most cannot; only a plain OpenAI-compatible server
     /// is asked.
     pub async fn find(api: &'a Api, source: Source, model: &'a str) -> Option<Self> {
-        if source != Source::Openai {
+        if !kind(source).any_software {
             return None;
         }
         let mut counter = Self { api, model, chat: None, text: false };
