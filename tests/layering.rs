@@ -1,5 +1,7 @@
 //! The house: who may import whom, and which outside crate lives where. Read from the sources, so that it cannot be forgotten.
 
+mod circles;
+
 use crate::common::root;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
