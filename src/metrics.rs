@@ -4,7 +4,7 @@
 //! null or absent. The formulas and their sources are in `docs/benchmarking.md`.
 
 use crate::clock;
-use crate::protocol::{Answer, Chunk, Kind, Parameters, Protocol, Told, usage};
+use crate::protocol::{Chunk, ChunkKind, Parameters, Protocol, Response, StreamedAnswer, usage};
 use crate::record::{
     Chunks, Cost, CostSource, Derived, Errors, FirstTokens, Model, Outcome, Quantiles, Timing, TokenSource, Tokens,
 };
@@ -14,8 +14,8 @@ use crate::stats::{self, Histogram};
 use serde_json::{Map, Value};
 
 /// Fills in what an answer tells. The caller has filled in who was asked what, when it was scheduled, and where it went.
-pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Parameters, protocol: &Protocol) {
-    let Told { start, connect_seconds, headers_ns, end_ns, reads, mut answer, error, .. } = told;
+pub fn fill(outcome: &mut Outcome, told: Response, model: &Model, parameters: &Parameters, protocol: &Protocol) {
+    let Response { start, connect_seconds, headers_ns, end_ns, reads, mut answer, error, .. } = told;
     let mut timing = Timing { connect: connect_seconds, ..outcome.timing_seconds.take().unwrap_or_default() };
     if let Some(start) = start {
         let offset = |ns: u64| clock::between(start.mono_ns, ns);
@@ -28,7 +28,7 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
         if !answer.whole {
             let of = |chunk: Option<&Chunk>| chunk.map(|chunk| offset(chunk.at.ns));
             timing.first_token = of(answer.chunks.first());
-            timing.first_output_token = of(answer.chunks.iter().find(|chunk| chunk.kind != Kind::Reasoning));
+            timing.first_output_token = of(answer.chunks.iter().find(|chunk| chunk.kind != ChunkKind::Reasoning));
             timing.last_token = of(answer.chunks.last());
         }
     }
@@ -65,19 +65,19 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
         let counted = tokens.output.is_some() || tokens.input.is_some();
         outcome.tokens = counted.then_some(tokens);
     }
-    outcome.served_model = answer.said.served_model.take();
-    outcome.provider = answer.said.provider.take().or_else(|| outcome.provider.take());
-    outcome.generation_id = answer.said.generation_id.take();
-    outcome.finish_reason = answer.said.finish_reason.take();
-    outcome.native_finish_reason = answer.said.native_finish_reason.take();
-    (outcome.usage, outcome.rest_stats) = (answer.said.usage.take(), answer.said.rest_stats.take());
-    (outcome.model_info, outcome.runtime) = (answer.said.model_info.take(), answer.said.runtime.take());
-    outcome.timings = answer.said.timings.take();
-    let fields = std::mem::take(&mut answer.said.server_fields).into_iter();
+    outcome.served_model = answer.metadata.served_model.take();
+    outcome.provider = answer.metadata.provider.take().or_else(|| outcome.provider.take());
+    outcome.generation_id = answer.metadata.generation_id.take();
+    outcome.finish_reason = answer.metadata.finish_reason.take();
+    outcome.native_finish_reason = answer.metadata.native_finish_reason.take();
+    (outcome.usage, outcome.rest_stats) = (answer.metadata.usage.take(), answer.metadata.rest_stats.take());
+    (outcome.model_info, outcome.runtime) = (answer.metadata.model_info.take(), answer.metadata.runtime.take());
+    outcome.timings = answer.metadata.timings.take();
+    let fields = std::mem::take(&mut answer.metadata.server_fields).into_iter();
     let fields: Map<String, Value> =
         fields.filter_map(|(name, raw)| Some((name, serde_json::from_str(&raw).ok()?))).collect();
     outcome.server_fields = (!fields.is_empty()).then_some(fields);
-    outcome.openrouter_metadata = answer.said.openrouter_metadata.take();
+    outcome.openrouter_metadata = answer.metadata.openrouter_metadata.take();
     outcome.errors = Errors { generation: error.as_ref().map(|error| error.message.clone()), ..outcome.errors.clone() };
     outcome.error = error;
 }
@@ -91,8 +91,8 @@ pub fn stream(chunks: &[Chunk], start_ns: u64) -> Vec<(f64, u64, String)> {
 }
 
 /// The tokens of the first chunk: as the server said; one, where there are as many chunks as tokens; else its share of the text.
-fn first_tokens(answer: &Answer, output: Option<u64>) -> Option<FirstTokens> {
-    if let Some(n) = answer.said.first_chunk_tokens {
+fn first_tokens(answer: &StreamedAnswer, output: Option<u64>) -> Option<FirstTokens> {
+    if let Some(n) = answer.metadata.first_chunk_tokens {
         return Some(FirstTokens { tokens: n as f64, exact: true });
     }
     let (first, output) = (answer.chunks.first()?, output? as f64);
@@ -116,11 +116,11 @@ fn most_per_read(chunks: &[Chunk]) -> u64 {
     chunks.chunk_by(|a, b| a.at.read == b.at.read).map(|group| group.len() as u64).max().unwrap_or(0)
 }
 
-fn derived(outcome: &Outcome, answer: &Answer, tokens: &Tokens) -> Option<Derived> {
+fn derived(outcome: &Outcome, answer: &StreamedAnswer, tokens: &Tokens) -> Option<Derived> {
     let output = tokens.output.filter(|_| tokens.source != Some(TokenSource::Chunks)).map(|n| n as f64);
     let rate = |n: Option<f64>, seconds: Option<f64>| Some(n? / seconds.filter(|s| *s > 0.0)?);
     let per_second = rate(output, outcome.generation_time_seconds);
-    let server_rate = sources::has_rate(&answer.said);
+    let server_rate = sources::has_rate(&answer.metadata);
     let derived = Derived {
         tokens_per_second: per_second,
         decode_tokens_per_second: outcome.tpot_corrected_seconds.filter(|s| *s > 0.0).map(|s| 1.0 / s),
@@ -134,8 +134,8 @@ fn derived(outcome: &Outcome, answer: &Answer, tokens: &Tokens) -> Option<Derive
 }
 
 /// What the server charged; else its prices times its counts. Prices without counts are no cost.
-fn cost(answer: &Answer, tokens: &Tokens, model: &Model) -> Option<Cost> {
-    if let Some(usd) = answer.said.usage.as_ref().and_then(charge) {
+fn cost(answer: &StreamedAnswer, tokens: &Tokens, model: &Model) -> Option<Cost> {
+    if let Some(usd) = answer.metadata.usage.as_ref().and_then(charge) {
         return Some(Cost { usd, source: Some(CostSource::Usage), verified_usd: None });
     }
     let pricing = model.pricing.as_ref()?;
@@ -150,14 +150,14 @@ fn cost(answer: &Answer, tokens: &Tokens, model: &Model) -> Option<Cost> {
 }
 
 fn warnings<'a>(
-    answer: &'a Answer,
+    answer: &'a StreamedAnswer,
     tokens: &Tokens,
     outcome: &Outcome,
     model: &Model,
     parameters: &Parameters,
     succeeded: bool,
 ) -> impl Iterator<Item = &'a str> + use<'a> {
-    let mut warnings: Vec<&'a str> = answer.said.warnings.iter().copied().collect();
+    let mut warnings: Vec<&'a str> = answer.metadata.warnings.iter().copied().collect();
     let mut warn = |doubt: bool, word: &'static str| {
         if doubt {
             warnings.push(word);
@@ -168,17 +168,17 @@ fn warnings<'a>(
     warn(cached, "cached_prompt");
     let cut = parameters.max_tokens.is_some_and(|max| tokens.output.is_some_and(|n| n >= max));
     warn(
-        answer.said.finish_reason.as_deref() == Some("length") || (answer.said.finish_reason.is_none() && cut),
+        answer.metadata.finish_reason.as_deref() == Some("length") || (answer.metadata.finish_reason.is_none() && cut),
         "truncated_by_length",
     );
     warn(
-        answer.said.served_model.as_deref().is_some_and(|served| !same_model(&model.id, served)),
+        answer.metadata.served_model.as_deref().is_some_and(|served| !same_model(&model.id, served)),
         "served_other_model",
     );
-    let pinned = model.provider.as_deref().zip(answer.said.provider.as_deref());
+    let pinned = model.provider.as_deref().zip(answer.metadata.provider.as_deref());
     let other = pinned.is_some_and(|(tag, served)| !same_provider(tag, model.provider_name.as_deref(), served));
     warn(other, "served_other_provider");
-    warn(answer.said.openrouter_metadata.as_ref().is_some_and(tried_several_providers), "provider_retried");
+    warn(answer.metadata.openrouter_metadata.as_ref().is_some_and(tried_several_providers), "provider_retried");
     warn(succeeded && tokens.source == Some(TokenSource::Chunks), "usage_missing");
     warn(succeeded && answer.whole && parameters.stream, "not_streamed");
     warn(succeeded && answer.chunks.is_empty(), "empty_answer");

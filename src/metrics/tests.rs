@@ -6,15 +6,15 @@ use serde_json::json;
 
 const SECOND: u64 = 1_000_000_000;
 
-fn told(chunks: &[(u64, u64, u32, Kind)]) -> Told {
-    let mut answer = Answer::default();
-    (answer.ended, answer.said.finish_reason) = (true, Some("stop".into()));
+fn told(chunks: &[(u64, u64, u32, ChunkKind)]) -> Response {
+    let mut answer = StreamedAnswer::default();
+    (answer.ended, answer.metadata.finish_reason) = (true, Some("stop".into()));
     answer.first_event = Some(Arrival { ns: SECOND + 50_000_000, read: 1 });
     answer.chunks = chunks
         .iter()
         .map(|&(ms, read, bytes, kind)| Chunk { at: Arrival { ns: SECOND + ms * 1_000_000, read }, bytes, kind })
         .collect();
-    Told {
+    Response {
         start: Some(Stamp { mono_ns: SECOND, ts: 1000.0 }),
         connect_seconds: Some(0.25),
         headers_ns: Some(SECOND + 40_000_000),
@@ -27,7 +27,7 @@ fn told(chunks: &[(u64, u64, u32, Kind)]) -> Told {
     }
 }
 
-fn outcome(told: Told) -> Outcome {
+fn outcome(told: Response) -> Outcome {
     let mut outcome = Outcome { model: "m".into(), ..Outcome::default() };
     let model = Model {
         id: "m".into(),
@@ -50,9 +50,9 @@ fn outcome(told: Told) -> Outcome {
 
 #[test]
 fn the_numbers_of_a_stream_follow_from_its_stamps() {
-    use Kind::{Answer as A, Reasoning as R};
+    use ChunkKind::{Answer as A, Reasoning as R};
     let mut told = told(&[(200, 1, 4, R), (220, 2, 4, R), (240, 3, 4, A), (300, 4, 4, A)]);
-    told.answer.said.usage = Some(json!({"prompt_tokens": 30, "completion_tokens": 4,
+    told.answer.metadata.usage = Some(json!({"prompt_tokens": 30, "completion_tokens": 4,
         "completion_tokens_details": {"reasoning_tokens": 2}, "prompt_tokens_details": {"cached_tokens": 10}}));
     let outcome = outcome(told);
     let timing = outcome.timing_seconds.unwrap();
@@ -75,9 +75,9 @@ fn the_numbers_of_a_stream_follow_from_its_stamps() {
 #[test]
 fn several_tokens_in_the_first_chunk_do_not_flatter_the_decode_rate() {
     // 100 tokens as 25 chunks of 4 every 20 ms: truly 200 tokens per second.
-    let chunks: Vec<_> = (0..25).map(|n| (200 + n * 20, n, 16, Kind::Answer)).collect();
+    let chunks: Vec<_> = (0..25).map(|n| (200 + n * 20, n, 16, ChunkKind::Answer)).collect();
     let mut told = told(&chunks);
-    told.answer.said.usage = Some(json!({"completion_tokens": 100}));
+    told.answer.metadata.usage = Some(json!({"completion_tokens": 100}));
     let outcome = outcome(told);
     assert!((outcome.derived.unwrap().decode_tokens_per_second.unwrap() - 200.0).abs() < 1e-6);
     assert!((1.0 / outcome.tpot_seconds.unwrap() - 206.25).abs() < 1e-6);
@@ -85,7 +85,7 @@ fn several_tokens_in_the_first_chunk_do_not_flatter_the_decode_rate() {
 
 #[test]
 fn what_is_undefined_is_null_and_never_zero() {
-    let one = outcome(told(&[(200, 1, 4, Kind::Answer)]));
+    let one = outcome(told(&[(200, 1, 4, ChunkKind::Answer)]));
     assert_eq!((one.tpot_corrected_seconds, one.tpot_seconds, one.inter_chunk_latency_seconds), (None, None, None));
     assert_eq!(one.tokens.unwrap().source, Some(TokenSource::Chunks));
     assert_eq!(one.derived, None);
@@ -106,8 +106,8 @@ fn what_is_undefined_is_null_and_never_zero() {
 
 #[test]
 fn zero_tokens_beside_text_is_not_a_count() {
-    let mut told = told(&[(200, 1, 4, Kind::Answer), (210, 2, 4, Kind::Answer)]);
-    told.answer.said.usage = Some(json!({"prompt_tokens": 3, "completion_tokens": 0}));
+    let mut told = told(&[(200, 1, 4, ChunkKind::Answer), (210, 2, 4, ChunkKind::Answer)]);
+    told.answer.metadata.usage = Some(json!({"prompt_tokens": 3, "completion_tokens": 0}));
     let tokens = outcome(told).tokens.unwrap();
     assert_eq!((tokens.output, tokens.source), (Some(2), Some(TokenSource::Chunks)));
 }
@@ -119,8 +119,8 @@ fn counts_that_no_server_can_mean_are_no_counts() {
         json!({"prompt_tokens": -5, "completion_tokens": 3.9, "cost": -5.0}),
         json!({"prompt_tokens": "7", "completion_tokens": [1], "cost": "free"}),
     ] {
-        let mut told = told(&[(200, 1, 4, Kind::Answer), (210, 2, 4, Kind::Answer)]);
-        told.answer.said.usage = Some(usage.clone());
+        let mut told = told(&[(200, 1, 4, ChunkKind::Answer), (210, 2, 4, ChunkKind::Answer)]);
+        told.answer.metadata.usage = Some(usage.clone());
         let outcome = outcome(told);
         let tokens = outcome.tokens.unwrap();
         assert_eq!((tokens.input, tokens.output, tokens.source), (None, Some(2), Some(TokenSource::Chunks)), "{usage}");
@@ -130,8 +130,8 @@ fn counts_that_no_server_can_mean_are_no_counts() {
 
 #[test]
 fn a_proxy_that_collects_the_stream_is_seen() {
-    let mut told = told(&(0..20).map(|n| (900 + n / 19, 1, 4, Kind::Answer)).collect::<Vec<_>>());
-    told.answer.said.usage = Some(json!({"completion_tokens": 20}));
+    let mut told = told(&(0..20).map(|n| (900 + n / 19, 1, 4, ChunkKind::Answer)).collect::<Vec<_>>());
+    told.answer.metadata.usage = Some(json!({"completion_tokens": 20}));
     assert!(outcome(told).warnings.contains(&"buffered_stream".to_owned()));
 }
 
@@ -173,8 +173,8 @@ fn a_charge_for_one_s_own_key_counts_what_the_provider_takes() {
         (json!({"cost": 0.01, "is_byok": false, "cost_details": {"upstream_inference_cost": 0.01}}), 0.01),
         (json!({"cost": 0.01, "is_byok": true, "cost_details": null}), 0.01),
     ] {
-        let mut told = told(&[(200, 1, 4, Kind::Answer)]);
-        told.answer.said.usage = Some(usage);
+        let mut told = told(&[(200, 1, 4, ChunkKind::Answer)]);
+        told.answer.metadata.usage = Some(usage);
         assert!((outcome(told).cost.unwrap().usd - usd).abs() < 1e-12);
     }
 }

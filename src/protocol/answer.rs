@@ -2,8 +2,8 @@
 //!
 //! It keeps raw facts only. What they mean (rates, percentiles, tokens of the first chunk) is [`crate::metrics`]'s business.
 
-use super::chunk_cache::Repeated;
-use super::reasoning::{self, Part, Splitter};
+use super::chunk_cache::ChunkCache;
+use super::reasoning::{self, ReasoningTagParser, Segment};
 use crate::http::Secret;
 use crate::record::{Failure, FailureKind};
 use serde_json::Value;
@@ -22,7 +22,7 @@ pub struct Arrival {
 /// What a chunk's text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
 #[strum(serialize_all = "lowercase")]
-pub enum Kind {
+pub enum ChunkKind {
     /// Thinking.
     Reasoning,
     /// The answer.
@@ -39,7 +39,7 @@ pub struct Chunk {
     /// How many bytes of text it held.
     pub bytes: u32,
     /// What the text is.
-    pub kind: Kind,
+    pub kind: ChunkKind,
 }
 
 /// The longest field that is kept though nothing reads it, in bytes, and how many there may be.
@@ -48,7 +48,7 @@ const MOST_FIELDS: usize = 64;
 
 /// What is known of an answer.
 #[derive(Debug, Default)]
-pub struct Answer {
+pub struct StreamedAnswer {
     /// The answer's text.
     pub text: String,
     /// The reasoning, from its own field or from inline tags.
@@ -66,10 +66,10 @@ pub struct Answer {
     /// How often the server told that it goes on, without text: loading, reading the prompt.
     pub progress: u64,
     /// What the last chunk was but for its text.
-    pub repeated: Repeated,
+    pub chunk_cache: ChunkCache,
     /// What the server said besides.
-    pub said: Box<Said>,
-    splitter: Splitter,
+    pub metadata: Box<ServerMetadata>,
+    tag_parser: ReasoningTagParser,
     undecided: usize,
     in_event: bool,
     tool_bytes: usize,
@@ -78,7 +78,7 @@ pub struct Answer {
 
 /// What a server says about its answer, most of it once: it lies apart from what grows with every piece.
 #[derive(Debug, Default)]
-pub struct Said {
+pub struct ServerMetadata {
     /// The server's usage: the last one that says anything.
     pub usage: Option<Value>,
     /// The server's statistics.
@@ -113,7 +113,7 @@ pub struct Said {
     pub warnings: BTreeSet<&'static str>,
 }
 
-impl Answer {
+impl StreamedAnswer {
     /// An event begins: its text, of whatever kinds, is one chunk.
     pub fn event(&mut self, at: Arrival) {
         self.first_event.get_or_insert(at);
@@ -128,22 +128,25 @@ impl Answer {
         let seen = self.text.len();
         let (reasoning, answer) = (&mut self.reasoning, &mut self.text);
         let mut kind = None;
-        self.splitter.push(text, |part, piece| match part {
-            Part::Reasoning => {
-                kind.get_or_insert(Kind::Reasoning);
+        self.tag_parser.push(text, |part, piece| match part {
+            Segment::Reasoning => {
+                kind.get_or_insert(ChunkKind::Reasoning);
                 reasoning.push_str(piece);
             }
-            Part::Answer => {
-                kind = Some(Kind::Answer);
+            Segment::Answer => {
+                kind = Some(ChunkKind::Answer);
                 answer.push_str(piece);
             }
         });
-        if self.splitter.undecided() {
+        if self.tag_parser.undecided() {
             self.undecided += 1;
         } else if self.undecided > 0 {
             // The first pieces turned out to be no tag: they were the answer all along.
-            let decided =
-                if kind == Some(Kind::Answer) && self.reasoning.is_empty() { Kind::Answer } else { Kind::Reasoning };
+            let decided = if kind == Some(ChunkKind::Answer) && self.reasoning.is_empty() {
+                ChunkKind::Answer
+            } else {
+                ChunkKind::Reasoning
+            };
             let last = self.chunks.len();
             self.chunks[last.saturating_sub(self.undecided)..].iter_mut().for_each(|chunk| chunk.kind = decided);
             self.undecided = 0;
@@ -153,18 +156,21 @@ impl Answer {
             && let Some((thought, rest)) = reasoning::unopened(&self.text, seen)
         {
             // The prompt's template had opened the reasoning: all until now was that.
-            kind = Some(if rest.is_empty() { Kind::Reasoning } else { Kind::Answer });
+            kind = Some(if rest.is_empty() { ChunkKind::Reasoning } else { ChunkKind::Answer });
             (self.reasoning, self.text) = (thought.to_owned(), rest.to_owned());
-            self.chunks.iter_mut().filter(|chunk| chunk.kind == Kind::Answer).for_each(|c| c.kind = Kind::Reasoning);
+            self.chunks
+                .iter_mut()
+                .filter(|chunk| chunk.kind == ChunkKind::Answer)
+                .for_each(|c| c.kind = ChunkKind::Reasoning);
         }
-        self.chunk(at, text.len(), kind.unwrap_or(Kind::Reasoning));
+        self.chunk(at, text.len(), kind.unwrap_or(ChunkKind::Reasoning));
     }
 
     /// Reasoning from a field of its own.
     pub fn think(&mut self, at: Arrival, text: &str) {
         if !text.is_empty() {
             self.reasoning.push_str(text);
-            self.chunk(at, text.len(), Kind::Reasoning);
+            self.chunk(at, text.len(), ChunkKind::Reasoning);
         }
     }
 
@@ -172,14 +178,14 @@ impl Answer {
     pub fn tool(&mut self, at: Arrival, text: &str) {
         if !text.is_empty() {
             self.tool_bytes += text.len();
-            self.chunk(at, text.len(), Kind::Tool);
+            self.chunk(at, text.len(), ChunkKind::Tool);
         }
     }
 
     /// Text of another choice than the first: it took its time, and is not kept.
-    pub fn aside(&mut self, at: Arrival, text: &str, kind: Kind) {
+    pub fn aside(&mut self, at: Arrival, text: &str, kind: ChunkKind) {
         if !text.is_empty() {
-            self.said.warnings.insert("several_choices");
+            self.metadata.warnings.insert("several_choices");
             self.chunk(at, text.len(), kind);
         }
     }
@@ -189,21 +195,21 @@ impl Answer {
         if raw == "null" || raw.len() > LONGEST_FIELD || name.len() > 100 {
             return;
         }
-        let room = self.said.server_fields.len() < MOST_FIELDS;
-        match self.said.server_fields.iter_mut().find(|(known, _)| known == name) {
+        let room = self.metadata.server_fields.len() < MOST_FIELDS;
+        match self.metadata.server_fields.iter_mut().find(|(known, _)| known == name) {
             Some((_, last)) if last == raw => {}
             Some((_, last)) => raw.clone_into(last),
-            None if room => self.said.server_fields.push((name.to_owned(), raw.to_owned())),
+            None if room => self.metadata.server_fields.push((name.to_owned(), raw.to_owned())),
             None => {}
         }
     }
 
-    fn chunk(&mut self, at: Arrival, bytes: usize, kind: Kind) {
+    fn chunk(&mut self, at: Arrival, bytes: usize, kind: ChunkKind) {
         let bytes = bytes as u32;
         match self.chunks.last_mut().filter(|_| self.in_event) {
             Some(last) => {
                 last.bytes += bytes;
-                if last.kind == Kind::Reasoning {
+                if last.kind == ChunkKind::Reasoning {
                     last.kind = kind;
                 }
             }
@@ -220,7 +226,7 @@ impl Answer {
         };
         let anything = usage.as_object().is_some_and(|fields| fields.values().any(says));
         if anything {
-            self.said.usage = Some(usage);
+            self.metadata.usage = Some(usage);
         }
     }
 
@@ -229,24 +235,24 @@ impl Answer {
         if reason.is_empty() {
             return;
         }
-        match &self.said.finish_reason {
+        match &self.metadata.finish_reason {
             Some(first) if first != reason => {
-                self.said.warnings.insert("two_finish_reasons");
+                self.metadata.warnings.insert("two_finish_reasons");
             }
-            _ => self.said.finish_reason = Some(reason.to_owned()),
+            _ => self.metadata.finish_reason = Some(reason.to_owned()),
         }
     }
 
     /// The model that answered.
     pub fn served(&mut self, model: &str) {
-        if self.said.served_model.as_deref() != Some(model) && !model.is_empty() {
-            self.said.served_model = Some(model.to_owned());
+        if self.metadata.served_model.as_deref() != Some(model) && !model.is_empty() {
+            self.metadata.served_model = Some(model.to_owned());
         }
     }
 
     /// An error inside the answer; the first counts.
     pub fn fail(&mut self, failure: Failure) {
-        self.said.error.get_or_insert(failure);
+        self.metadata.error.get_or_insert(failure);
     }
 
     /// Something that is not what the protocol says.
@@ -262,19 +268,21 @@ impl Answer {
     /// The stream ended: what was held back belongs to the answer now, and a reason to end that is a failure is one.
     pub fn close(&mut self) {
         let ended = |kind, what: &str| Failure { kind, status: Some(200), message: what.into(), retryable: true };
-        match self.said.finish_reason.as_deref() {
+        match self.metadata.finish_reason.as_deref() {
             Some("error") => self.fail(ended(FailureKind::Server, "the server ended the answer with an error")),
             Some("abort") => self.fail(ended(FailureKind::Truncated, "the server broke the answer off (abort)")),
             _ => {}
         }
         let (reasoning, answer) = (&mut self.reasoning, &mut self.text);
-        self.splitter.finish(|part, piece| match part {
-            Part::Reasoning => reasoning.push_str(piece),
-            Part::Answer => answer.push_str(piece),
+        self.tag_parser.finish(|part, piece| match part {
+            Segment::Reasoning => reasoning.push_str(piece),
+            Segment::Answer => answer.push_str(piece),
         });
         if self.undecided > 0 && !self.text.is_empty() {
             let last = self.chunks.len();
-            self.chunks[last.saturating_sub(self.undecided)..].iter_mut().for_each(|chunk| chunk.kind = Kind::Answer);
+            self.chunks[last.saturating_sub(self.undecided)..]
+                .iter_mut()
+                .for_each(|chunk| chunk.kind = ChunkKind::Answer);
         }
     }
 
@@ -289,30 +297,30 @@ impl Answer {
             *text = key.redact(text);
         }
         let words = [
-            &mut self.said.served_model,
-            &mut self.said.provider,
-            &mut self.said.generation_id,
-            &mut self.said.finish_reason,
+            &mut self.metadata.served_model,
+            &mut self.metadata.provider,
+            &mut self.metadata.generation_id,
+            &mut self.metadata.finish_reason,
         ];
-        for word in words.into_iter().chain([&mut self.said.native_finish_reason]).flatten() {
+        for word in words.into_iter().chain([&mut self.metadata.native_finish_reason]).flatten() {
             *word = key.redact(word);
         }
         let raw = [
-            &mut self.said.usage,
-            &mut self.said.rest_stats,
-            &mut self.said.model_info,
-            &mut self.said.runtime,
-            &mut self.said.timings,
+            &mut self.metadata.usage,
+            &mut self.metadata.rest_stats,
+            &mut self.metadata.model_info,
+            &mut self.metadata.runtime,
+            &mut self.metadata.timings,
         ];
-        for value in raw.into_iter().chain([&mut self.said.openrouter_metadata]).flatten() {
+        for value in raw.into_iter().chain([&mut self.metadata.openrouter_metadata]).flatten() {
             if let Ok(clean) = serde_json::from_str(&key.redact(&value.to_string())) {
                 *value = clean;
             }
         }
-        for (name, raw) in &mut self.said.server_fields {
+        for (name, raw) in &mut self.metadata.server_fields {
             (*name, *raw) = (key.redact(name), key.redact(raw));
         }
-        if let Some(error) = &mut self.said.error {
+        if let Some(error) = &mut self.metadata.error {
             error.message = key.redact_message(&error.message);
         }
     }

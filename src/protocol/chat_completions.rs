@@ -1,10 +1,10 @@
 //! The chat completions of OpenAI and of everyone who copied them: LM Studio's `/v1` and `/api/v0`, OpenRouter, MiniMax,
 //! llama.cpp, vLLM, SGLang, TGI, Ollama's `/v1`, gateways. The quirks are those of real streams, not of the specification.
 
-use super::answer::{Answer, Arrival, Kind};
+use super::answer::{Arrival, ChunkKind, StreamedAnswer};
 use super::interface::Protocol;
 use super::json_fields::{Fields, said, text, value};
-use super::request::{Parameters, Question};
+use super::request::{ChatRequest, Parameters};
 use crate::http::{ApiError, versioned};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -30,7 +30,7 @@ pub const PROTOCOL: Protocol = Protocol {
 };
 
 /// The body of a request, with the limit of output tokens under `limit_name`.
-pub fn body(question: &Question<'_>, limit_name: &str) -> Map<String, Value> {
+pub fn body(question: &ChatRequest<'_>, limit_name: &str) -> Map<String, Value> {
     let Parameters { temperature, top_p, max_tokens, seed, reasoning_effort, stream, .. } = question.parameters;
     let mut body = Map::new();
     body.insert("model".into(), question.model.id.clone().into());
@@ -88,7 +88,7 @@ const OF_DELTA: [&str; 7] =
     ["role", "content", "reasoning", "reasoning_content", "reasoning_details", "tool_calls", "function_call"];
 
 /// Takes one `data:` of a stream.
-pub fn event(answer: &mut Answer, at: Arrival, data: &str) {
+pub fn event(answer: &mut StreamedAnswer, at: Arrival, data: &str) {
     let data = data.trim();
     if data == "[DONE]" {
         answer.ended = true;
@@ -98,7 +98,7 @@ pub fn event(answer: &mut Answer, at: Arrival, data: &str) {
         return;
     }
     answer.event(at);
-    if let Some((text, reasoning)) = answer.repeated.text(data) {
+    if let Some((text, reasoning)) = answer.chunk_cache.text(data) {
         return if reasoning { answer.think(at, &text) } else { answer.content(at, &text) };
     }
     match serde_json::from_str::<Fields>(data) {
@@ -111,29 +111,29 @@ pub fn event(answer: &mut Answer, at: Arrival, data: &str) {
 }
 
 /// Takes a whole answer, of a request without streaming or of a server that does not stream.
-pub fn whole(answer: &mut Answer, at: Arrival, body: &str) {
+pub fn whole(answer: &mut StreamedAnswer, at: Arrival, body: &str) {
     answer.whole = true;
     answer.ended = true;
     event(answer, at, body);
 }
 
-fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
+fn take(answer: &mut StreamedAnswer, at: Arrival, chunk: &Fields, data: &str) {
     let failed = chunk.get("error").is_some_and(said) || chunk.get("base_resp").is_some();
     if (failed || chunk.text("object").is_some_and(|object| object == "error"))
         && let Some(error) = serde_json::from_str(data).ok().and_then(|json| ApiError::find(&json))
     {
         answer.fail(error.failure(200));
     }
-    if answer.said.served_model.is_none()
+    if answer.metadata.served_model.is_none()
         && let Some(model) = chunk.text("model")
     {
         answer.served(&model);
     }
-    if answer.said.generation_id.is_none() {
-        answer.said.generation_id = chunk.text("id").map(Cow::into_owned).filter(|id| !id.is_empty());
+    if answer.metadata.generation_id.is_none() {
+        answer.metadata.generation_id = chunk.text("id").map(Cow::into_owned).filter(|id| !id.is_empty());
     }
-    if answer.said.provider.is_none() {
-        answer.said.provider = chunk.text("provider").map(Cow::into_owned);
+    if answer.metadata.provider.is_none() {
+        answer.metadata.provider = chunk.text("provider").map(Cow::into_owned);
     }
     let had = answer.chunks.len();
     let choices = match chunk.get("choices").filter(|raw| said(raw)) {
@@ -150,8 +150,8 @@ fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
         only = text.filter(|_| choices.len() == 1);
     }
     // Until there is text, a chunk may mean more than what it says.
-    if let Some((text, reasoning)) = only.filter(|_| had > 0 && answer.said.error.is_none() && !answer.whole) {
-        answer.repeated.learn(data, text, reasoning);
+    if let Some((text, reasoning)) = only.filter(|_| had > 0 && answer.metadata.error.is_none() && !answer.whole) {
+        answer.chunk_cache.learn(data, text, reasoning);
     }
     // Most say usage at the top, Kimi in the choice, Groq in a field of its own.
     let usage = chunk
@@ -163,11 +163,11 @@ fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
         // Until the first text: how many tokens were made for it, where the server tells with each chunk: cumulative usage
         // (vLLM, SGLang), timings per token (llama.cpp), log-probabilities or ids.
         let count = |found: Option<&Value>, key: &str| found?.get(key)?.as_u64().filter(|&n| n > 0);
-        answer.said.tokens_until_text += tokens;
+        answer.metadata.tokens_until_text += tokens;
         if answer.chunks.len() == 1 {
-            answer.said.first_chunk_tokens = count(usage.as_ref(), "completion_tokens")
+            answer.metadata.first_chunk_tokens = count(usage.as_ref(), "completion_tokens")
                 .or_else(|| count(timings.as_ref(), "predicted_n"))
-                .or(Some(answer.said.tokens_until_text).filter(|&n| n > 0));
+                .or(Some(answer.metadata.tokens_until_text).filter(|&n| n > 0));
         }
     }
     if let Some(usage) = usage {
@@ -176,13 +176,13 @@ fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
         answer.usage(usage);
     }
     if let Some(timings) = timings.or_else(|| chunk.filled("metrics")) {
-        answer.said.timings = Some(timings);
+        answer.metadata.timings = Some(timings);
     }
     let raw = [
-        ("stats", &mut answer.said.rest_stats),
-        ("model_info", &mut answer.said.model_info),
-        ("runtime", &mut answer.said.runtime),
-        ("openrouter_metadata", &mut answer.said.openrouter_metadata),
+        ("stats", &mut answer.metadata.rest_stats),
+        ("model_info", &mut answer.metadata.model_info),
+        ("runtime", &mut answer.metadata.runtime),
+        ("openrouter_metadata", &mut answer.metadata.openrouter_metadata),
     ];
     for (name, place) in raw {
         if let Some(found) = chunk.filled(name) {
@@ -194,7 +194,7 @@ fn take(answer: &mut Answer, at: Arrival, chunk: &Fields, data: &str) {
 
 /// Takes a choice; tells how many tokens it says it holds, and its text as [`take_delta`] does. The answer is the first choice; of
 /// others (`n`) only the stamps count.
-fn take_choice<'a>(answer: &mut Answer, at: Arrival, choice: &Fields<'a>) -> (u64, Option<(&'a str, bool)>) {
+fn take_choice<'a>(answer: &mut StreamedAnswer, at: Arrival, choice: &Fields<'a>) -> (u64, Option<(&'a str, bool)>) {
     let mut only = None;
     if let Some(error) = choice.filled("error")
         && let Some(error) = ApiError::find(&json!({ "error": error }))
@@ -215,7 +215,7 @@ fn take_choice<'a>(answer: &mut Answer, at: Arrival, choice: &Fields<'a>) -> (u6
         answer.ending |= !reason.is_empty();
     }
     if first && let Some(native) = choice.text("native_finish_reason") {
-        answer.said.native_finish_reason = Some(native.into_owned());
+        answer.metadata.native_finish_reason = Some(native.into_owned());
     }
     keep_others(answer, choice, &OF_CHOICE);
     let items = |list: Option<&Value>| list.and_then(Value::as_array).map_or(0, |items| items.len() as u64);
@@ -227,7 +227,12 @@ fn take_choice<'a>(answer: &mut Answer, at: Arrival, choice: &Fields<'a>) -> (u6
 }
 
 /// Takes a delta. Where its only effect is a plain text of the first choice: that, as it lies there, and whether it is reasoning.
-fn take_delta<'a>(answer: &mut Answer, at: Arrival, delta: &Fields<'a>, first: bool) -> Option<(&'a str, bool)> {
+fn take_delta<'a>(
+    answer: &mut StreamedAnswer,
+    at: Arrival,
+    delta: &Fields<'a>,
+    first: bool,
+) -> Option<(&'a str, bool)> {
     // Servers that send several of these send the same words in each: one counts.
     let thought = ["reasoning", "reasoning_content"].iter().find_map(|key| delta.text(key).filter(|t| !t.is_empty()));
     match thought {
@@ -261,18 +266,18 @@ fn take_delta<'a>(answer: &mut Answer, at: Arrival, delta: &Fields<'a>, first: b
 }
 
 /// Keeps the fields that nothing reads.
-fn keep_others(answer: &mut Answer, fields: &Fields<'_>, known: &[&str]) {
+fn keep_others(answer: &mut StreamedAnswer, fields: &Fields<'_>, known: &[&str]) {
     for (name, raw) in fields.others(known) {
         answer.server_field(name, raw);
     }
 }
 
-fn say(answer: &mut Answer, at: Arrival, text: &str, first: bool) {
-    if first { answer.content(at, text) } else { answer.aside(at, text, Kind::Answer) }
+fn say(answer: &mut StreamedAnswer, at: Arrival, text: &str, first: bool) {
+    if first { answer.content(at, text) } else { answer.aside(at, text, ChunkKind::Answer) }
 }
 
-fn think(answer: &mut Answer, at: Arrival, text: &str, first: bool) {
-    if first { answer.think(at, text) } else { answer.aside(at, text, Kind::Reasoning) }
+fn think(answer: &mut StreamedAnswer, at: Arrival, text: &str, first: bool) {
+    if first { answer.think(at, text) } else { answer.aside(at, text, ChunkKind::Reasoning) }
 }
 
 /// The texts of OpenRouter's `reasoning_details`.

@@ -17,14 +17,14 @@ static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 /// It is kept as a keyed hash of 64 bits: bytes to compare would have to be fetched from memory that is cold by the time the next
 /// chunk comes, where there are many streams. Two different chunks in 10¹⁹ would be taken for one.
 #[derive(Debug, Default)]
-pub struct Repeated {
+pub struct ChunkCache {
     around: u64,
     before: usize,
     after: usize,
     reasoning: bool,
 }
 
-impl Repeated {
+impl ChunkCache {
     /// Remembers a chunk whose only text is `text`, which lies in `data`.
     pub fn learn(&mut self, data: &str, text: &str, reasoning: bool) {
         let at = (text.as_ptr() as usize).wrapping_sub(data.as_ptr() as usize);
@@ -59,10 +59,10 @@ mod tests {
     #[test]
     fn only_what_is_the_same_but_for_the_text_is_known_again() {
         let data = r#"{"id":"1","choices":[{"delta":{"content":"one"},"finish_reason":null}]}"#;
-        let mut repeated = Repeated::default();
-        assert_eq!(repeated.text(data), None);
+        let mut chunk_cache = ChunkCache::default();
+        assert_eq!(chunk_cache.text(data), None);
         let at = data.find("one").unwrap();
-        repeated.learn(data, &data[at..at + 3], false);
+        chunk_cache.learn(data, &data[at..at + 3], false);
         let with = |text: &str| data.replace("one", text);
         for (text, expect) in [
             ("two", Some("two")),
@@ -77,14 +77,14 @@ mod tests {
             ("a\nb", None),
             ("\\", None),
         ] {
-            assert_eq!(repeated.text(&with(text)).map(|(text, _)| text.into_owned()).as_deref(), expect, "{text}");
+            assert_eq!(chunk_cache.text(&with(text)).map(|(text, _)| text.into_owned()).as_deref(), expect, "{text}");
         }
         for other in
             [data.replace("\"1\"", "\"2\""), data.replace("null", "\"stop\""), data[..data.len() - 1].to_owned()]
         {
-            assert_eq!(repeated.text(&other), None, "{other}");
+            assert_eq!(chunk_cache.text(&other), None, "{other}");
         }
-        repeated.learn("x", "somewhere else", false);
-        assert!(repeated.text(data).is_some(), "a text that is not in the chunk teaches nothing");
+        chunk_cache.learn("x", "somewhere else", false);
+        assert!(chunk_cache.text(data).is_some(), "a text that is not in the chunk teaches nothing");
     }
 }

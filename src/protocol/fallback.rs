@@ -1,10 +1,10 @@
 //! Failures after which the same request may be sent in another form.
 
-use super::send::Told;
+use super::send::Response;
 use crate::record::FailureKind;
 
 /// Whether a failure says that the server does not have this endpoint, so that an older API may be tried.
-pub fn endpoint_missing(told: &Told) -> bool {
+pub fn endpoint_missing(told: &Response) -> bool {
     let Some(error) = &told.error else { return false };
     let nothing_came = told.answer.chunks.is_empty();
     let lmstudio = error.message.starts_with("Unexpected endpoint");
@@ -14,7 +14,7 @@ pub fn endpoint_missing(told: &Told) -> bool {
 }
 
 /// Whether a failure says that the limit of tokens has a newer name for this model.
-pub fn limit_refused(told: &Told) -> bool {
+pub fn limit_refused(told: &Response) -> bool {
     let names = |message: &str| message.contains("max_tokens") && message.contains("max_completion_tokens");
     matches!(told.status, Some(400 | 422)) && told.error.as_ref().is_some_and(|error| names(&error.message))
 }

@@ -1,7 +1,7 @@
 //! The interface of a chat protocol.
 
-use super::answer::{Answer, Arrival};
-use super::request::{Parameters, Question};
+use super::answer::{Arrival, StreamedAnswer};
+use super::request::{ChatRequest, Parameters};
 use super::sse;
 use super::usage::UsageNames;
 use serde_json::{Map, Value};
@@ -15,11 +15,11 @@ pub struct Protocol {
     /// URL of a chat, from the base URL of the server.
     pub url: fn(&str) -> String,
     /// Body of a request, without the user's own fields.
-    pub body: fn(&Question<'_>) -> Map<String, Value>,
+    pub body: fn(&ChatRequest<'_>) -> Map<String, Value>,
     /// Adds an event of a stream to the answer.
-    pub event: fn(&mut Answer, Arrival, sse::Event<'_>),
+    pub event: fn(&mut StreamedAnswer, Arrival, sse::Event<'_>),
     /// Adds a whole body to the answer.
-    pub whole: fn(&mut Answer, Arrival, &str),
+    pub whole: fn(&mut StreamedAnswer, Arrival, &str),
     /// Whether a stream is a JSON object per line.
     pub json_lines: bool,
     /// Whether a request can carry a conversation.
@@ -37,7 +37,7 @@ impl Protocol {
     }
 
     /// Body of a request. The user's own fields replace those of the protocol.
-    pub fn body(&self, request: &Question<'_>) -> Map<String, Value> {
+    pub fn body(&self, request: &ChatRequest<'_>) -> Map<String, Value> {
         let mut body = (self.body)(request);
         merge(&mut body, &request.parameters.extra);
         body

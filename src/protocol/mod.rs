@@ -16,8 +16,8 @@ mod send;
 pub mod sse;
 pub mod usage;
 
-pub use answer::{Answer, Arrival, Chunk, Kind, Said};
+pub use answer::{Arrival, Chunk, ChunkKind, ServerMetadata, StreamedAnswer};
 pub use fallback::{endpoint_missing, limit_refused};
 pub use interface::Protocol;
-pub use request::{Exchange, Parameters, Question};
-pub use send::{Call, Limits, Told, ask};
+pub use request::{ChatRequest, Parameters, PastTurn};
+pub use send::{HttpRequest, Limits, Response, send};

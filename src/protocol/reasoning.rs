@@ -9,7 +9,7 @@ const CLOSE: &str = "</think>";
 
 /// What a piece of content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum Segment {
     /// Reasoning.
     Reasoning,
     /// The answer.
@@ -25,28 +25,28 @@ enum State {
 
 /// A splitter that is fed content as it arrives.
 #[derive(Debug)]
-pub struct Splitter {
+pub struct ReasoningTagParser {
     state: State,
     /// Text that may be the beginning of a tag.
     held: String,
 }
 
-impl Default for Splitter {
+impl Default for ReasoningTagParser {
     fn default() -> Self {
         Self { state: State::Start, held: String::new() }
     }
 }
 
-impl Splitter {
+impl ReasoningTagParser {
     /// Whether it is still open which of the two the content so far is.
     pub fn undecided(&self) -> bool {
         self.state == State::Start
     }
 
     /// Takes the next content and hands out what is certain. White space around the tags belongs to neither side.
-    pub fn push(&mut self, text: &str, mut each: impl FnMut(Part, &str)) {
+    pub fn push(&mut self, text: &str, mut each: impl FnMut(Segment, &str)) {
         if self.state == State::Outside && self.held.is_empty() {
-            return each(Part::Answer, text);
+            return each(Segment::Answer, text);
         }
         self.held.push_str(text);
         loop {
@@ -65,7 +65,7 @@ impl Splitter {
                 State::Inside => {
                     if let Some(at) = self.held.find(CLOSE) {
                         if at > 0 {
-                            each(Part::Reasoning, &self.held[..at]);
+                            each(Segment::Reasoning, &self.held[..at]);
                         }
                         self.held = self.held[at + CLOSE.len()..].trim_start().to_owned();
                         self.state = State::Outside;
@@ -73,7 +73,7 @@ impl Splitter {
                         let keep = tail_that_may_open(&self.held, CLOSE);
                         let certain = self.held.len() - keep;
                         if certain > 0 {
-                            each(Part::Reasoning, &self.held[..certain]);
+                            each(Segment::Reasoning, &self.held[..certain]);
                             self.held.drain(..certain);
                         }
                         return;
@@ -81,7 +81,7 @@ impl Splitter {
                 }
                 State::Outside => {
                     if !self.held.is_empty() {
-                        each(Part::Answer, &std::mem::take(&mut self.held));
+                        each(Segment::Answer, &std::mem::take(&mut self.held));
                     }
                     return;
                 }
@@ -90,10 +90,10 @@ impl Splitter {
     }
 
     /// The content ended: hands out what was held back.
-    pub fn finish(&mut self, mut each: impl FnMut(Part, &str)) {
+    pub fn finish(&mut self, mut each: impl FnMut(Segment, &str)) {
         let held = std::mem::take(&mut self.held);
         if !held.is_empty() {
-            each(if self.state == State::Inside { Part::Reasoning } else { Part::Answer }, &held);
+            each(if self.state == State::Inside { Segment::Reasoning } else { Segment::Answer }, &held);
         }
     }
 }
@@ -129,15 +129,15 @@ mod tests {
 
     fn split(pieces: &[&str]) -> (String, String) {
         let (mut reasoning, mut answer) = (String::new(), String::new());
-        let mut splitter = Splitter::default();
+        let mut tag_parser = ReasoningTagParser::default();
         let mut keep = |part, text: &str| match part {
-            Part::Reasoning => reasoning.push_str(text),
-            Part::Answer => answer.push_str(text),
+            Segment::Reasoning => reasoning.push_str(text),
+            Segment::Answer => answer.push_str(text),
         };
         for piece in pieces {
-            splitter.push(piece, &mut keep);
+            tag_parser.push(piece, &mut keep);
         }
-        splitter.finish(&mut keep);
+        tag_parser.finish(&mut keep);
         (reasoning, answer)
     }
 

@@ -26,7 +26,7 @@ pub struct Parameters {
 
 /// What is asked of whom.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+pub struct ChatRequest<'a> {
     /// The model.
     pub model: &'a Model,
     /// Its server.
@@ -34,21 +34,21 @@ pub struct Question<'a> {
     /// The system message.
     pub system: Option<&'a str>,
     /// What was said before in the same conversation.
-    pub history: &'a [Exchange],
+    pub history: &'a [PastTurn],
     /// The user message.
     pub text: &'a str,
     /// The parameters.
     pub parameters: &'a Parameters,
 }
 
-impl Question<'_> {
+impl ChatRequest<'_> {
     /// The messages, for the dialects that have such a list: system, what was said before, the user.
     pub fn messages(&self) -> Vec<Value> {
         let message = |role: &str, content: &str| json!({ "role": role, "content": content });
         let mut messages = Vec::with_capacity(2 * self.history.len() + 2);
         messages.extend(self.system.map(|system| message("system", system)));
-        for Exchange { asked, answered } in self.history {
-            messages.extend([message("user", asked), message("assistant", answered)]);
+        for PastTurn { user, assistant } in self.history {
+            messages.extend([message("user", user), message("assistant", assistant)]);
         }
         messages.push(message("user", self.text));
         messages
@@ -57,9 +57,9 @@ impl Question<'_> {
 
 /// A turn of a conversation that is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exchange {
-    /// What was asked, as it was sent.
-    pub asked: String,
-    /// What the model answered, without its reasoning.
-    pub answered: String,
+pub struct PastTurn {
+    /// The user message, as it was sent.
+    pub user: String,
+    /// The answer of the model, without its reasoning.
+    pub assistant: String,
 }

@@ -1,40 +1,40 @@
 //! One request over a connection: sent once, every read stamped, the response read to its end or to the failure that ended it.
 
-use super::answer::Answer;
+use super::answer::StreamedAnswer;
 use crate::clock::{self, Stamp};
 use crate::http::ConnectionPool;
 use crate::record::Failure;
 use std::future::{Future, poll_fn};
 use tokio::task::JoinSet;
 
-mod alarm;
 mod body;
 mod error_body;
 mod head;
 mod limits;
 mod request;
 mod response;
+mod timer;
 
 pub use limits::Limits;
-pub use request::Call;
-pub use response::Told;
+pub use request::HttpRequest;
+pub use response::Response;
 
-use body::{Body, BodyResult};
-use head::{Begun, begin};
+use body::{BodyReader, BodyResult};
+use head::{StartedResponse, begin};
 use limits::cancelled as was_cancelled;
 
 /// Sends a request and reads its response. When `cancelled` completes first, what has arrived until then is kept. `on_start` is called
 /// for each request that is written, as soon as it is: twice when a kept connection was dead. `on_piece` is called after each piece that
 /// brought the answer forward.
-pub async fn ask(
+pub async fn send(
     connections: &ConnectionPool,
-    call: &Call,
+    call: &HttpRequest,
     limits: Limits,
     cancelled: impl Future<Output = ()> + Unpin + Send + 'static,
     mut on_start: impl FnMut(Stamp),
-    on_piece: impl FnMut(&Answer) + Send + 'static,
-) -> Told {
-    let mut told = Told::default();
+    on_piece: impl FnMut(&StreamedAnswer) + Send + 'static,
+) -> Response {
+    let mut told = Response::default();
     let mut reported = None;
     let mut report = |start: Stamp| {
         reported = Some(start.mono_ns);
@@ -52,7 +52,7 @@ pub async fn ask(
     if let Some(key) = &call.key {
         told.answer.redact(key);
     }
-    told.error = outcome.err().or_else(|| told.answer.said.error.take());
+    told.error = outcome.err().or_else(|| told.answer.metadata.error.take());
     if let (Some(error), Some(key)) = (&mut told.error, &call.key) {
         error.message = key.redact_message(&error.message);
     }
@@ -62,24 +62,24 @@ pub async fn ask(
 /// Sends the request and reads the response to its end.
 async fn exchange(
     connections: &ConnectionPool,
-    call: &Call,
+    call: &HttpRequest,
     limits: Limits,
-    told: &mut Told,
+    told: &mut Response,
     mut cancelled: impl Future<Output = ()> + Unpin + Send + 'static,
     on_start: &mut impl FnMut(Stamp),
-    on_piece: impl FnMut(&Answer) + Send + 'static,
+    on_piece: impl FnMut(&StreamedAnswer) + Send + 'static,
 ) -> Result<(), Failure> {
     let uri = call.uri()?;
     // It is large, and not held for as long as the response takes.
     let beginning = Box::pin(begin(connections, call, &uri, limits, told, on_start));
-    let Begun { connection, deadline, alarm } = tokio::select! {
+    let StartedResponse { connection, deadline, timer } = tokio::select! {
         biased;
         begun = beginning => begun?,
         () = &mut cancelled => return Err(was_cancelled()),
     };
     let status = told.status.unwrap_or_default();
-    let (answer, about) = (std::mem::take(&mut told.answer), (limits, deadline, alarm));
-    let mut body = Body::new((connection, call.dialect, status), answer, about, on_piece, cancelled);
+    let (answer, about) = (std::mem::take(&mut told.answer), (limits, deadline, timer));
+    let mut body = BodyReader::new((connection, call.dialect, status), answer, about, on_piece, cancelled);
     let (body, outcome) = apart(async move {
         let outcome = poll_fn(|cx| body.poll_end(cx)).await;
         (body, outcome)

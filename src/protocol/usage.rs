@@ -1,6 +1,6 @@
 //! Token counts, by the names that protocols and servers give them.
 
-use super::answer::{Answer, Said};
+use super::answer::{ServerMetadata, StreamedAnswer};
 use crate::record::{TokenSource, Tokens};
 use serde_json::Value;
 
@@ -29,8 +29,8 @@ impl UsageNames {
     }
 
     /// The counts of an answer; `None` when the server did not count its output.
-    fn tokens(&self, answer: &Answer) -> Option<Tokens> {
-        let counts = field(&answer.said, self.field)?;
+    fn tokens(&self, answer: &StreamedAnswer) -> Option<Tokens> {
+        let counts = field(&answer.metadata, self.field)?;
         let count = |path: &str| number(&counts, path).filter(|_| !path.is_empty());
         let cached = count(self.cached);
         let left_out = cached.filter(|_| self.input_without_cached).unwrap_or(0);
@@ -45,12 +45,12 @@ impl UsageNames {
 }
 
 /// Zero output beside text is a server that does not count, not an answer without tokens.
-fn counted(answer: &Answer, count: Option<u64>) -> Option<u64> {
+fn counted(answer: &StreamedAnswer, count: Option<u64>) -> Option<u64> {
     count.filter(|&n| n > 0 || answer.chunks.is_empty())
 }
 
 /// A field of the response, by its name there.
-fn field(metadata: &Said, name: &str) -> Option<Value> {
+fn field(metadata: &ServerMetadata, name: &str) -> Option<Value> {
     match name {
         "usage" => metadata.usage.clone(),
         "stats" => metadata.rest_stats.clone(),
@@ -73,8 +73,8 @@ pub fn number(value: &Value, path: &str) -> Option<u64> {
 
 /// The counts of an answer, from the best source there is: OpenAI's `usage`, the names in `servers` in their order, or the
 /// number of chunks.
-pub fn tokens(answer: &Answer, servers: &[UsageNames]) -> Tokens {
-    let usage = |path: &str| answer.said.usage.as_ref().and_then(|usage| number(usage, path));
+pub fn tokens(answer: &StreamedAnswer, servers: &[UsageNames]) -> Tokens {
+    let usage = |path: &str| answer.metadata.usage.as_ref().and_then(|usage| number(usage, path));
     let tokens = Tokens {
         // No prompt is without tokens.
         input: usage("/prompt_tokens").filter(|&n| n > 0),
@@ -98,7 +98,7 @@ pub fn tokens(answer: &Answer, servers: &[UsageNames]) -> Tokens {
 }
 
 /// Cached tokens that a server reports beside a `usage` without them.
-fn cached(answer: &Answer, servers: &[UsageNames]) -> Option<u64> {
+fn cached(answer: &StreamedAnswer, servers: &[UsageNames]) -> Option<u64> {
     let mut found = servers.iter().filter(|names| !names.cached.is_empty());
-    found.find_map(|names| number(&field(&answer.said, names.field)?, names.cached))
+    found.find_map(|names| number(&field(&answer.metadata, names.field)?, names.cached))
 }

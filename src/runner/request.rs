@@ -7,7 +7,9 @@ use super::{Asking, Event, Shared, Stop, Target};
 use crate::clock::{self, Stamp};
 use crate::http::shown;
 use crate::metrics;
-use crate::protocol::{Answer, Call, Protocol, Question, Told, ask, endpoint_missing, limit_refused};
+use crate::protocol::{
+    ChatRequest, HttpRequest, Protocol, Response, StreamedAnswer, endpoint_missing, limit_refused, send,
+};
 use crate::record::{
     Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, Phase, Start, Timing, TokenSource,
 };
@@ -76,7 +78,7 @@ pub async fn perform(
     let (sent, on_its_way) = (AtomicBool::new(false), Arc::new(AtomicBool::new(false)));
     let load_told = Arc::new(AtomicBool::new(false));
     // What came of the try before, and whether it stands among the attempts.
-    let mut before: Option<Box<(Told, &'static Protocol, bool)>> = None;
+    let mut before: Option<Box<(Response, &'static Protocol, bool)>> = None;
     let (told, dialect) = loop {
         let dialect = dialects[spoken];
         on_its_way.store(false, Ordering::Relaxed);
@@ -98,7 +100,7 @@ pub async fn perform(
             let (shared, target) = (Arc::clone(shared), Arc::clone(target));
             let (flight, load_told) = (Arc::clone(&flight), Arc::clone(&load_told));
             let mut shown_ns = 0;
-            move |answer: &Answer| {
+            move |answer: &StreamedAnswer| {
                 // A server that loads tells how far it is.
                 if answer.progress > 0
                     && let Some(load) = jit_load(&shared.settings.run, &target, answer)
@@ -119,7 +121,7 @@ pub async fn perform(
             move || if on_its_way.load(Ordering::Relaxed) { Stop::Leave } else { Stop::Drain }
         };
         let cancelled = Arc::clone(&on.halt).at(far);
-        let told = ask(&on.connections, &call, settings.limits, cancelled, on_start, on_piece).await;
+        let told = send(&on.connections, &call, settings.limits, cancelled, on_start, on_piece).await;
         if told.start.is_none()
             && told.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)
             && let Some(last) = before.take()
@@ -179,7 +181,7 @@ fn finish(
     shared: &Shared,
     on: &EventLoop,
     outcome: &mut Outcome,
-    mut told: Told,
+    mut told: Response,
     job: &Job,
     asking: &Asking,
     dialect: &'static Protocol,
@@ -193,7 +195,7 @@ fn finish(
         }
     }
     // A load inside a request is part of its time to first token, whoever was to load.
-    if let Some(seconds) = told.answer.said.rest_stats.as_ref().and_then(loaded_seconds) {
+    if let Some(seconds) = told.answer.metadata.rest_stats.as_ref().and_then(loaded_seconds) {
         outcome.load_time_seconds.get_or_insert(Some(seconds));
         outcome.warnings.push("loaded_by_request".into());
     }
@@ -235,7 +237,7 @@ fn lengths(outcome: &Outcome) -> impl Iterator<Item = &'static str> + use<> {
         .filter_map(|(differs, word)| differs.then_some(word))
 }
 
-fn attempt(told: &Told, wait: Duration) -> Attempt {
+fn attempt(told: &Response, wait: Duration) -> Attempt {
     Attempt {
         status: told.status,
         error: told.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
@@ -246,17 +248,17 @@ fn attempt(told: &Told, wait: Duration) -> Attempt {
 fn call(
     shared: &Shared,
     job: &Job,
-    question: &Question,
+    question: &ChatRequest,
     dialect: &'static Protocol,
     newer_limit: bool,
     id: u64,
-) -> Call {
+) -> HttpRequest {
     let target = &job.target;
     let mut body = dialect.body(question);
     if newer_limit && let Some(limit) = body.shift_remove("max_tokens") {
         body.insert("max_completion_tokens".into(), limit);
     }
-    Call {
+    HttpRequest {
         dialect,
         url: dialect.url(&target.base_url),
         body: Bytes::from(Value::Object(body).to_string()),
@@ -273,8 +275,8 @@ fn loaded_seconds(stats: &Value) -> Option<f64> {
 
 /// The load that a server made of itself, because a request named a model that was not there: told when it is done, by a
 /// server that tells of it (LM Studio's native chat). There is no baseline before it.
-fn jit_load(run: &str, target: &Target, answer: &Answer) -> Option<Load> {
-    let stats = answer.said.rest_stats.as_ref()?;
+fn jit_load(run: &str, target: &Target, answer: &StreamedAnswer) -> Option<Load> {
+    let stats = answer.metadata.rest_stats.as_ref()?;
     let mono = |name: &str| stats.get(name).and_then(Value::as_f64);
     let (started_mono, ended_mono) = (mono("model_load_start_mono")?, mono("model_load_end_mono")?);
     let now = Stamp::now();
@@ -294,14 +296,14 @@ fn jit_load(run: &str, target: &Target, answer: &Answer) -> Option<Load> {
         loader: Loader::Jit,
         gpu_setting: None,
         context_length: None,
-        instance: answer.said.served_model.clone().filter(|name| *name != target.model.id),
+        instance: answer.metadata.served_model.clone().filter(|name| *name != target.model.id),
         error: None,
     })
 }
 
 /// How long to wait before the same request is sent again; `None` when it is not to be. Only what may be repeated: nothing
 /// of an answer came, and the failure is one that passes (408, 429, 5xx, no connection).
-fn wait_before_retry(told: &Told, tried: u32, retries: u32, id: u64) -> Option<Duration> {
+fn wait_before_retry(told: &Response, tried: u32, retries: u32, id: u64) -> Option<Duration> {
     let error = told.error.as_ref()?;
     let passes = match error.kind {
         FailureKind::Connect | FailureKind::RateLimit | FailureKind::Server => error.retryable,
@@ -330,14 +332,14 @@ mod tests {
     use crate::protocol::Arrival;
     use crate::record::Failure;
 
-    fn told(kind: FailureKind, status: Option<u16>, retryable: bool) -> Told {
-        Told {
+    fn told(kind: FailureKind, status: Option<u16>, retryable: bool) -> Response {
+        Response {
             start: None,
             connect_seconds: None,
             headers_ns: None,
             end_ns: 0,
             status,
-            answer: Answer::default(),
+            answer: StreamedAnswer::default(),
             reads: 0,
             error: Some(Failure { kind, status, message: "x".into(), retryable }),
             retry_after: None,

@@ -20,7 +20,7 @@ pub use life_cycle::{LifeCycle, LoadOptions, LoadedModel};
 
 use crate::http::root_of;
 use crate::protocol::usage::UsageNames;
-use crate::protocol::{Protocol, Said, chat_completions};
+use crate::protocol::{Protocol, ServerMetadata, chat_completions};
 use crate::record::{Loader, Source};
 
 /// What the programs need to know about a kind of server.
@@ -218,7 +218,7 @@ pub fn other_keys(source: Source) -> Vec<&'static str> {
 }
 
 /// Whether a server reports a rate of output tokens, or the time from which it follows.
-pub fn has_rate(metadata: &Said) -> bool {
+pub fn has_rate(metadata: &ServerMetadata) -> bool {
     let stats = |has: fn(&serde_json::Value) -> bool| metadata.rest_stats.as_ref().is_some_and(has);
     metadata.timings.is_some() || stats(lmstudio::usage::has_rate) || stats(ollama::usage::has_rate)
 }

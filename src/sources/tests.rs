@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::{Exchange, Parameters, Question};
+use crate::protocol::{ChatRequest, Parameters, PastTurn};
 use crate::record::Model;
 use clap::ValueEnum;
 use serde_json::{Value, json};
@@ -25,8 +25,8 @@ fn a_chat_goes_where_its_server_listens() {
 #[test]
 fn what_was_said_before_stands_between_the_system_message_and_the_question() {
     let model = Model { id: "m".into(), ..Model::default() };
-    let history = [Exchange { asked: "One".into(), answered: "1".into() }];
-    let question = Question {
+    let history = [PastTurn { user: "One".into(), assistant: "1".into() }];
+    let question = ChatRequest {
         model: &model,
         base_url: "http://h",
         system: Some("S"),
@@ -49,7 +49,8 @@ fn only_what_is_given_is_sent_and_extra_fields_win() {
     let mut parameters = Parameters { stream: true, ..Parameters::default() };
     let text = "hi";
     let body = |parameters: &Parameters, dialect: &Protocol| {
-        let question = Question { model: &model, base_url: "http://h", system: None, history: &[], text, parameters };
+        let question =
+            ChatRequest { model: &model, base_url: "http://h", system: None, history: &[], text, parameters };
         Value::from(dialect.body(&question)).to_string()
     };
     assert_eq!(

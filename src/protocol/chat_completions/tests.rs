@@ -1,8 +1,8 @@
 use super::*;
 use crate::record::FailureKind;
 
-fn stream(events: &[&str]) -> Answer {
-    let mut answer = Answer::default();
+fn stream(events: &[&str]) -> StreamedAnswer {
+    let mut answer = StreamedAnswer::default();
     for (n, data) in events.iter().enumerate() {
         event(&mut answer, Arrival { ns: n as u64, read: n as u64 }, data);
     }
@@ -45,7 +45,7 @@ fn text_is_found_wherever_servers_put_it() {
         ),
     ] {
         let answer = stream(events);
-        assert_eq!(answer.said.error, None, "{events:?}");
+        assert_eq!(answer.metadata.error, None, "{events:?}");
         assert_eq!(
             (answer.text.as_str(), answer.reasoning.as_str(), answer.chunks.len()),
             (text, reasoning, chunks),
@@ -82,10 +82,10 @@ fn errors_inside_a_200_are_errors() {
             r#"a chunk that is not JSON: {"choices":[{"delta":{"content":"a"#,
         ),
     ] {
-        let error = stream(&[data]).said.error.unwrap_or_else(|| panic!("{data}"));
+        let error = stream(&[data]).metadata.error.unwrap_or_else(|| panic!("{data}"));
         assert_eq!((error.kind, error.message.as_str()), (kind, message), "{data}");
     }
-    assert_eq!(stream(&[r#"{"error":null,"choices":[]}"#]).said.error, None);
+    assert_eq!(stream(&[r#"{"error":null,"choices":[]}"#]).metadata.error, None);
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn usage_is_found_in_every_place() {
             r#"{"usage":null}"#,
         ],
     ] {
-        assert_eq!(stream(events).said.usage.unwrap()["completion_tokens"], 2, "{events:?}");
+        assert_eq!(stream(events).metadata.usage.unwrap()["completion_tokens"], 2, "{events:?}");
     }
 }
 
@@ -128,7 +128,7 @@ fn the_tokens_of_the_first_chunk_are_known_where_the_server_counts_as_it_goes() 
             None,
         ),
     ] {
-        assert_eq!(stream(events).said.first_chunk_tokens, tokens, "{events:?}");
+        assert_eq!(stream(events).metadata.first_chunk_tokens, tokens, "{events:?}");
     }
 }
 
@@ -141,8 +141,11 @@ fn of_several_choices_the_first_is_the_answer_and_all_took_their_time() {
         r#"{"choices":[{"index":0,"delta":{"content":"b"},"finish_reason":"stop"}]}"#,
     ]);
     assert_eq!((answer.text.as_str(), answer.reasoning.as_str(), answer.chunks.len()), ("ab", "", 3));
-    assert_eq!(answer.said.finish_reason.as_deref(), Some("stop"));
-    assert!(answer.said.warnings.contains("several_choices") && !answer.said.warnings.contains("two_finish_reasons"));
+    assert_eq!(answer.metadata.finish_reason.as_deref(), Some("stop"));
+    assert!(
+        answer.metadata.warnings.contains("several_choices")
+            && !answer.metadata.warnings.contains("two_finish_reasons")
+    );
 }
 
 #[test]
@@ -150,7 +153,7 @@ fn what_nobody_reads_is_kept_as_it_was_last_and_not_without_end() {
     let mut events: Vec<String> = (0..100).map(|n| format!(r#"{{"field{n}":{n},"choices":[]}}"#)).collect();
     events.push(format!(r#"{{"field0":"{}","field1":null,"field2":[1]}}"#, "x".repeat(20_000)));
     let events: Vec<&str> = events.iter().map(String::as_str).collect();
-    let kept = stream(&events).said.server_fields;
+    let kept = stream(&events).metadata.server_fields;
     assert_eq!(kept.len(), 64);
     let of = |name: &str| kept.iter().find(|(known, _)| known == name).map(|(_, raw)| raw.as_str());
     assert_eq!([of("field0"), of("field1"), of("field2"), of("field99")], [Some("0"), Some("1"), Some("[1]"), None]);
@@ -162,19 +165,19 @@ fn an_empty_finish_reason_is_no_end_and_the_last_text_may_come_with_the_real_one
         r#"{"choices":[{"delta":{"content":"a"},"finish_reason":""}]}"#,
         r#"{"choices":[{"delta":{"content":"b"},"finish_reason":"length","native_finish_reason":"MAX"}]}"#,
     ]);
-    assert_eq!((answer.text.as_str(), answer.said.finish_reason.as_deref()), ("ab", Some("length")));
-    assert_eq!(answer.said.native_finish_reason.as_deref(), Some("MAX"));
-    assert_eq!(answer.chunks[1].kind, Kind::Answer);
+    assert_eq!((answer.text.as_str(), answer.metadata.finish_reason.as_deref()), ("ab", Some("length")));
+    assert_eq!(answer.metadata.native_finish_reason.as_deref(), Some("MAX"));
+    assert_eq!(answer.chunks[1].kind, ChunkKind::Answer);
 }
 
 #[test]
 fn a_whole_answer_is_read_like_one_chunk() {
-    let mut answer = Answer::default();
+    let mut answer = StreamedAnswer::default();
     whole(
         &mut answer,
         Arrival::default(),
         "\n\n  {\"id\":\"x\",\"model\":\"m\",\"choices\":[{\"message\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}],\"usage\":{\"completion_tokens\":1},\"stats\":{}}",
     );
     assert_eq!((answer.text.as_str(), answer.ended, answer.whole), ("a", true, true));
-    assert_eq!((answer.said.rest_stats, answer.said.served_model.as_deref()), (None, Some("m")));
+    assert_eq!((answer.metadata.rest_stats, answer.metadata.served_model.as_deref()), (None, Some("m")));
 }

@@ -1,11 +1,11 @@
 //! The answer behind its head, read to its end. What happens here happens with every piece of every stream.
 
-use super::alarm::{Alarm, Late};
 use super::limits::{Limits, cancelled};
+use super::timer::{TimedOut, Timer};
 use crate::clock;
 use crate::http::{Connection, ReadStamp, failure_of, interrupted};
-use crate::protocol::answer::{Answer, Arrival};
-use crate::protocol::decoder::{Form, Reader};
+use crate::protocol::answer::{Arrival, StreamedAnswer};
+use crate::protocol::decoder::{BodyDecoder, Framing};
 use crate::protocol::interface::Protocol;
 use crate::record::{Failure, FailureKind};
 use std::future::{Future, poll_fn};
@@ -19,11 +19,11 @@ const LAST_BYTES: Duration = Duration::from_millis(20);
 
 /// An answer that has begun, and what is needed to read it. Most of what a piece costs, where there are many streams, is memory that
 /// is cold by the time it comes: so all of this is in one place, and what is rarely needed lies elsewhere.
-pub struct Body<P, C> {
+pub struct BodyReader<P, C> {
     connection: Connection,
-    reader: Reader,
-    answer: Answer,
-    alarm: Alarm,
+    reader: BodyDecoder,
+    answer: StreamedAnswer,
+    timer: Timer,
     on_piece: P,
     cancelled: C,
     /// The read that completed the head.
@@ -44,7 +44,7 @@ pub struct BodyResult {
     /// Whether that can carry another request.
     pub reusable: bool,
     /// What was answered.
-    pub answer: Answer,
+    pub answer: StreamedAnswer,
     /// How many reads brought something of it.
     pub reads: u64,
     /// The end of it, or of what came, in monotonic nanoseconds.
@@ -53,13 +53,13 @@ pub struct BodyResult {
     pub outcome: Result<(), Failure>,
 }
 
-impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
-    /// What follows on this connection, whose last read brought the head, and with it what is known of the answer so far. `alarm` is
+impl<P: FnMut(&StreamedAnswer), C: Future<Output = ()> + Unpin> BodyReader<P, C> {
+    /// What follows on this connection, whose last read brought the head, and with it what is known of the answer so far. `timer` is
     /// the timer of the request; `on_piece` is told of each piece that brings the answer forward.
     pub fn new(
         (connection, dialect, status): (Connection, &'static Protocol, u16),
-        answer: Answer,
-        (limits, deadline, alarm): (Limits, Instant, Alarm),
+        answer: StreamedAnswer,
+        (limits, deadline, timer): (Limits, Instant, Timer),
         on_piece: P,
         cancelled: C,
     ) -> Self {
@@ -67,10 +67,10 @@ impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
         let began_ns = clock::mono_ns();
         Self {
             connection,
-            reader: Reader::new(Form::Unknown, dialect),
+            reader: BodyDecoder::new(Framing::Unknown, dialect),
             answer,
             // Whoever asked it until now waits for this task, and is not the one to be woken.
-            alarm: alarm.handed_on(),
+            timer: timer.handed_on(),
             on_piece,
             cancelled,
             head_read,
@@ -114,10 +114,10 @@ impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
                 Ok(false) => break,
                 // The answer had come, and what was cut is only the transfer. Of several choices one may be over before the others.
                 Err(_)
-                    if self.answer.said.finish_reason.is_some()
-                        && !self.answer.said.warnings.contains("several_choices") =>
+                    if self.answer.metadata.finish_reason.is_some()
+                        && !self.answer.metadata.warnings.contains("several_choices") =>
                 {
-                    self.answer.said.warnings.insert("cut_after_the_end");
+                    self.answer.metadata.warnings.insert("cut_after_the_end");
                     break;
                 }
                 Err(error) => return Poll::Ready(Err(interrupted(&error))),
@@ -133,8 +133,8 @@ impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
         }
         let since = Duration::from_nanos(self.last_piece_ns.saturating_sub(self.began_ns));
         let wait = self.deadline.min(self.began + since + self.limits.idle);
-        let past = if busy { self.alarm.poll_past_when_busy(cx, wait) } else { self.alarm.poll_past(cx, wait) };
-        past.map(|Late| self.limits.timed_out(self.deadline, "in the middle of the answer"))
+        let past = if busy { self.timer.poll_past_when_busy(cx, wait) } else { self.timer.poll_past(cx, wait) };
+        past.map(|TimedOut| self.limits.timed_out(self.deadline, "in the middle of the answer"))
     }
 
     /// What came until the end, or until `outcome` ended it; reads what is left of the transfer.
@@ -150,7 +150,7 @@ impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
             }
             return BodyResult { connection, reusable: false, answer, reads, end_ns, outcome: Err(failure) };
         }
-        let mut reusable = !answer.said.warnings.contains("cut_after_the_end");
+        let mut reusable = !answer.metadata.warnings.contains("cut_after_the_end");
         if answer.ended {
             // What is left is the end of the transfer, and it is not the model's time.
             let mut ignore = |_: ReadStamp, _: &[u8]| ();
@@ -164,15 +164,15 @@ impl<P: FnMut(&Answer), C: Future<Output = ()> + Unpin> Body<P, C> {
 }
 
 /// The body is over: what is left of it, and whether all of it is an answer.
-fn over(answer: &mut Answer, status: u16, reader: &mut Reader, at: Arrival) -> Result<(), Failure> {
-    let (had_come, went_well) = (answer.said.finish_reason.is_some(), answer.said.error.is_none());
+fn over(answer: &mut StreamedAnswer, status: u16, reader: &mut BodyDecoder, at: Arrival) -> Result<(), Failure> {
+    let (had_come, went_well) = (answer.metadata.finish_reason.is_some(), answer.metadata.error.is_none());
     reader.finish(answer, at);
-    let unread = answer.said.error.as_mut().filter(|error| went_well && error.kind == FailureKind::Protocol);
+    let unread = answer.metadata.error.as_mut().filter(|error| went_well && error.kind == FailureKind::Protocol);
     match unread {
         // Half an event after the end: a cut of a body whose length nobody told.
         Some(_) if had_come => {
-            answer.said.error = None;
-            answer.said.warnings.insert("cut_after_the_end");
+            answer.metadata.error = None;
+            answer.metadata.warnings.insert("cut_after_the_end");
         }
         Some(error) if reader.is_cut() => {
             (error.kind, error.retryable) = (FailureKind::Truncated, true);
@@ -180,11 +180,11 @@ fn over(answer: &mut Answer, status: u16, reader: &mut Reader, at: Arrival) -> R
         }
         _ => {}
     }
-    if answer.said.error.is_none() { judge(answer, status, reader) } else { Ok(()) }
+    if answer.metadata.error.is_none() { judge(answer, status, reader) } else { Ok(()) }
 }
 
 /// Whether what came is an answer.
-fn judge(answer: &mut Answer, status: u16, reader: &Reader) -> Result<(), Failure> {
+fn judge(answer: &mut StreamedAnswer, status: u16, reader: &BodyDecoder) -> Result<(), Failure> {
     let failed = |kind, message: String| Err(Failure { kind, status: Some(status), message, retryable: true });
     let raw = String::from_utf8_lossy(&reader.raw);
     if answer.first_event.is_none() {
@@ -193,13 +193,14 @@ fn judge(answer: &mut Answer, status: u16, reader: &Reader) -> Result<(), Failur
             text => Err(Failure { kind: FailureKind::Protocol, ..failure_of(status, text) }),
         };
     }
-    let told_anything =
-        answer.said.finish_reason.is_some() || answer.said.usage.is_some() || answer.said.rest_stats.is_some();
+    let told_anything = answer.metadata.finish_reason.is_some()
+        || answer.metadata.usage.is_some()
+        || answer.metadata.rest_stats.is_some();
     if answer.chunks.is_empty() && !told_anything {
-        let what = if reader.form == Form::Whole { failure_of(status, &raw).message } else { "no text".into() };
+        let what = if reader.form == Framing::Whole { failure_of(status, &raw).message } else { "no text".into() };
         return failed(FailureKind::Protocol, format!("status {status} with an answer that holds nothing: {what}"));
     }
-    if !answer.ended && !answer.ending && answer.said.finish_reason.is_none() {
+    if !answer.ended && !answer.ending && answer.metadata.finish_reason.is_none() {
         return failed(FailureKind::Truncated, "the stream stopped without an end".into());
     }
     Ok(())

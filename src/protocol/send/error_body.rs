@@ -2,8 +2,8 @@
 //! off or never ends is taken as far as it came.
 
 use super::limits::Limits;
-use super::request::Call;
-use super::response::Told;
+use super::request::HttpRequest;
+use super::response::Response;
 use crate::clock;
 use crate::http::{Connection, ReadStamp, failure_of, requested_wait};
 use crate::record::Failure;
@@ -19,9 +19,9 @@ const MAX_BYTES: usize = 64 << 10;
 /// Reads the body of an error status and makes a failure of it.
 pub async fn read(
     connection: &mut Connection,
-    call: &Call,
+    call: &HttpRequest,
     (limits, deadline): (Limits, Instant),
-    told: &mut Told,
+    told: &mut Response,
 ) -> Failure {
     let (mut body, mut last) = (Vec::new(), connection.last_read());
     let (deadline, most) = (deadline.min(Instant::now() + MAX_TIME), MAX_BYTES.min(limits.text_bytes));
@@ -49,7 +49,7 @@ pub async fn read(
     let text = String::from_utf8_lossy(&body);
     if let Ok(json) = serde_json::from_str::<Value>(text.trim()) {
         told.retry_after = told.retry_after.or_else(|| requested_wait(&json, None, clock::wall()));
-        told.answer.said.openrouter_metadata =
+        told.answer.metadata.openrouter_metadata =
             json.get("openrouter_metadata").filter(|value| value.is_object()).cloned();
     }
     // Before it is shortened: the rest of a key that was cut would not be found.

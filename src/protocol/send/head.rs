@@ -1,10 +1,10 @@
 //! Sends a request and reads the head of its response.
 
-use super::alarm::{Alarm, Late};
 use super::error_body;
 use super::limits::Limits;
-use super::request::Call;
-use super::response::Told;
+use super::request::HttpRequest;
+use super::response::Response;
+use super::timer::{TimedOut, Timer};
 use crate::clock::{self, Stamp};
 use crate::http::{Connection, ConnectionPool, Head, failure_of, leads_to, no_response, requested_wait, retry_after};
 use crate::record::{Failure, FailureKind};
@@ -16,13 +16,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// A request whose response has begun.
-pub struct Begun {
+pub struct StartedResponse {
     /// The connection that the rest of the response comes on.
     pub connection: Connection,
     /// When the whole request must be over.
     pub deadline: Instant,
     /// The timer of the request.
-    pub alarm: Alarm,
+    pub timer: Timer,
 }
 
 /// Sends the request and reads the head of the response, and of an error status the body, too.
@@ -31,27 +31,27 @@ pub struct Begun {
 /// When no response begins, or it is an error or compressed.
 pub async fn begin(
     connections: &ConnectionPool,
-    call: &Call,
+    call: &HttpRequest,
     uri: &Uri,
     limits: Limits,
-    told: &mut Told,
+    told: &mut Response,
     on_start: &mut impl FnMut(Stamp),
-) -> Result<Begun, Failure> {
+) -> Result<StartedResponse, Failure> {
     // What opening takes is not held for as long as the response takes.
     let mut connection = Box::pin(connections.acquire(uri, limits.connect)).await?;
     let waited = wait_until(call.not_before_ns).await;
     let deadline = Instant::now() + limits.total;
-    let mut alarm = Alarm::new(deadline);
+    let mut timer = Timer::new(deadline);
     // A server may have closed a connection that was kept or that waited, and has not read the request: it is sent once more.
     let mut may_repeat = connection.used() || waited;
     let head = loop {
         let reads_before = connection.last_read().number;
-        match send((&mut connection, &mut alarm), (call, uri), (limits, deadline), told, on_start).await? {
+        match send((&mut connection, &mut timer), (call, uri), (limits, deadline), told, on_start).await? {
             Ok(head) => break head,
             Err(_) if may_repeat && connection.last_read().number == reads_before => {
                 may_repeat = false;
                 connections.mark_no_keepalive(uri);
-                told.answer.said.warnings.insert("reused_connection_died");
+                told.answer.metadata.warnings.insert("reused_connection_died");
                 connection = Box::pin(connections.open(uri, limits.connect)).await?;
             }
             Err(error) => return Err(no_response(&error)),
@@ -63,7 +63,7 @@ pub async fn begin(
     if !head.status.is_success() {
         return Err(error_body::read(&mut connection, call, (limits, deadline), told).await);
     }
-    Ok(Begun { connection, deadline, alarm })
+    Ok(StartedResponse { connection, deadline, timer })
 }
 
 /// Waits for a moment of the monotonic clock; whether there was anything to wait for.
@@ -78,10 +78,10 @@ async fn wait_until(moment_ns: Option<u64>) -> bool {
 
 /// Writes the request and waits for the head of its response; the inner error is the connection's.
 async fn send(
-    (connection, alarm): (&mut Connection, &mut Alarm),
-    (call, uri): (&Call, &Uri),
+    (connection, timer): (&mut Connection, &mut Timer),
+    (call, uri): (&HttpRequest, &Uri),
     (limits, deadline): (Limits, Instant),
-    told: &mut Told,
+    told: &mut Response,
     on_start: &mut impl FnMut(Stamp),
 ) -> Result<io::Result<Head>, Failure> {
     told.connect_seconds = (!connection.used()).then(|| connection.opened_seconds());
@@ -99,14 +99,14 @@ async fn send(
         }
         head
     };
-    alarm.before(wait, poll).await.map_err(|Late| limits.timed_out(deadline, "before any answer"))
+    timer.before(wait, poll).await.map_err(|TimedOut| limits.timed_out(deadline, "before any answer"))
 }
 
 /// Takes from the headers what is recorded.
 ///
 /// # Errors
 /// For a redirect, and for a compressed body.
-fn take_headers(head: &Head, call: &Call, told: &mut Told) -> Result<(), Failure> {
+fn take_headers(head: &Head, call: &HttpRequest, told: &mut Response) -> Result<(), Failure> {
     let status = head.status.as_u16();
     told.status = Some(status);
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -114,7 +114,7 @@ fn take_headers(head: &Head, call: &Call, told: &mut Told) -> Result<(), Failure
         header("x-ratelimit-reset").and_then(|reset| requested_wait(&Value::Null, Some(&reset), clock::wall()))
     });
     if let Some(id) = header("x-generation-id") {
-        told.answer.said.generation_id = Some(id);
+        told.answer.metadata.generation_id = Some(id);
     }
     if let Some(place) = header("location").filter(|place| (300..400).contains(&status) && !place.is_empty()) {
         let place = leads_to(&call.url, &place);

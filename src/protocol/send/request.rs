@@ -8,7 +8,7 @@ use http::{Request, Uri};
 
 /// A request, ready to be sent.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct HttpRequest {
     /// How the response is parsed.
     pub dialect: &'static Protocol,
     /// Its URL.
@@ -25,7 +25,7 @@ pub struct Call {
     pub not_before_ns: Option<u64>,
 }
 
-impl Call {
+impl HttpRequest {
     /// The URL, parsed.
     ///
     /// # Errors

@@ -1,13 +1,13 @@
 //! The result of one request.
 
 use crate::clock::Stamp;
-use crate::protocol::answer::Answer;
+use crate::protocol::answer::StreamedAnswer;
 use crate::record::Failure;
 use std::time::Duration;
 
 /// The result of one request.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct Response {
     /// When it was written; `None` when no connection could be opened.
     pub start: Option<Stamp>,
     /// How long opening the connection took, in seconds, where a fresh one was opened.
@@ -19,7 +19,7 @@ pub struct Told {
     /// The HTTP status.
     pub status: Option<u16>,
     /// What the model answered.
-    pub answer: Answer,
+    pub answer: StreamedAnswer,
     /// How many reads of the socket brought the response, from the one that completed its head.
     pub reads: u64,
     /// Why it failed.

@@ -8,8 +8,8 @@ use std::sync::mpsc::channel;
 use std::task::Poll;
 use std::time::Duration;
 
-fn call(url: &str) -> Call {
-    Call {
+fn call(url: &str) -> HttpRequest {
+    HttpRequest {
         dialect: &PROTOCOL,
         url: url.to_owned(),
         body: Bytes::from_static(b"{\"this is\":\"the request\"}"),
@@ -44,7 +44,7 @@ async fn the_start_is_reported_after_the_request_is_written() {
     let mut starts = Vec::new();
     // The callback blocks the event loop, and with it all that has not left by now.
     let on_start = |start| starts.push((start, arrived.recv_timeout(TEN_SECONDS)));
-    let told = ask(&connections, &call(&url), LIMITS, std::future::pending(), on_start, |_| ()).await;
+    let told = send(&connections, &call(&url), LIMITS, std::future::pending(), on_start, |_| ()).await;
     assert!(told.error.is_some(), "the server says nothing");
     let [(start, Ok(()))] = starts[..] else { panic!("{starts:?}") };
     assert_eq!(told.start.map(|stamp| stamp.mono_ns), Some(start.mono_ns));
@@ -70,7 +70,7 @@ async fn a_request_cancelled_right_after_its_start_was_started() {
             cx.waker().wake_by_ref();
             if turns == last { Poll::Ready(()) } else { Poll::Pending }
         });
-        let told = ask(&connections, &call(&url), LIMITS, cancelled, |_| starts += 1, |_| ()).await;
+        let told = send(&connections, &call(&url), LIMITS, cancelled, |_| starts += 1, |_| ()).await;
         let kind = told.error.as_ref().map(|error| error.kind);
         assert_eq!(kind, Some(FailureKind::Cancelled), "{last}: {told:?}");
         assert_eq!(starts, usize::from(told.start.is_some()), "{last}");

@@ -7,7 +7,7 @@
 
 use super::usage::STATS;
 use crate::http::{ApiError, root_of};
-use crate::protocol::{Answer, Arrival, Parameters, Protocol, Question};
+use crate::protocol::{Arrival, ChatRequest, Parameters, Protocol, StreamedAnswer};
 use serde_json::{Map, Value};
 
 /// The native chat. It takes no messages: it continues only chats that the server itself keeps, and a benchmark leaves none behind.
@@ -29,7 +29,7 @@ pub fn v0_url(base: &str) -> String {
 }
 
 /// The body of a request. `store` is off: a benchmark leaves no chats behind.
-fn body(question: &Question<'_>) -> Map<String, Value> {
+fn body(question: &ChatRequest<'_>) -> Map<String, Value> {
     let Parameters { temperature, top_p, max_tokens, num_ctx, reasoning_effort, stream, .. } = question.parameters;
     let mut body = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
@@ -53,7 +53,7 @@ fn body(question: &Question<'_>) -> Map<String, Value> {
 }
 
 /// Takes one event.
-fn event(answer: &mut Answer, at: Arrival, name: &str, data: &str) {
+fn event(answer: &mut StreamedAnswer, at: Arrival, name: &str, data: &str) {
     let data = data.trim();
     if data.is_empty() || data == "[DONE]" {
         return;
@@ -110,7 +110,7 @@ fn event(answer: &mut Answer, at: Arrival, name: &str, data: &str) {
 }
 
 /// Takes a whole answer, of a request without streaming.
-fn whole(answer: &mut Answer, at: Arrival, body: &str) {
+fn whole(answer: &mut StreamedAnswer, at: Arrival, body: &str) {
     answer.whole = true;
     answer.event(at);
     let Ok(json) = serde_json::from_str::<Value>(body.trim()) else {
@@ -124,7 +124,7 @@ fn whole(answer: &mut Answer, at: Arrival, body: &str) {
     take_result(answer, &json);
 }
 
-fn take_output(answer: &mut Answer, at: Arrival, result: &Value) {
+fn take_output(answer: &mut StreamedAnswer, at: Arrival, result: &Value) {
     for item in result.get("output").and_then(Value::as_array).into_iter().flatten() {
         let content = item.get("content").and_then(Value::as_str).unwrap_or_default();
         match item.get("type").and_then(Value::as_str) {
@@ -135,24 +135,24 @@ fn take_output(answer: &mut Answer, at: Arrival, result: &Value) {
     }
 }
 
-fn take_result(answer: &mut Answer, result: &Value) {
+fn take_result(answer: &mut StreamedAnswer, result: &Value) {
     if let Some(instance) = result.get("model_instance_id").and_then(Value::as_str) {
         answer.served(instance);
     }
-    answer.said.generation_id = result.get("response_id").and_then(Value::as_str).map(str::to_owned);
+    answer.metadata.generation_id = result.get("response_id").and_then(Value::as_str).map(str::to_owned);
     for (name, value) in result.get("stats").and_then(Value::as_object).into_iter().flatten() {
         stat(answer, name, Some(value.clone()));
     }
 }
 
-fn stat(answer: &mut Answer, name: &str, value: Option<Value>) {
-    let stats = answer.said.rest_stats.get_or_insert_with(|| Value::Object(Map::new()));
+fn stat(answer: &mut StreamedAnswer, name: &str, value: Option<Value>) {
+    let stats = answer.metadata.rest_stats.get_or_insert_with(|| Value::Object(Map::new()));
     if let (Some(stats), Some(value)) = (stats.as_object_mut(), value) {
         stats.insert(name.to_owned(), value);
     }
 }
 
-fn moment(answer: &mut Answer, name: &str, at: Arrival) {
+fn moment(answer: &mut StreamedAnswer, name: &str, at: Arrival) {
     answer.progress += 1;
     stat(answer, name, Some((at.ns as f64 / 1e9).into()));
 }
@@ -161,8 +161,8 @@ fn moment(answer: &mut Answer, name: &str, at: Arrival) {
 mod tests {
     use super::*;
 
-    fn stream(events: &[(&str, &str)]) -> Answer {
-        let mut answer = Answer::default();
+    fn stream(events: &[(&str, &str)]) -> StreamedAnswer {
+        let mut answer = StreamedAnswer::default();
         for (n, (name, data)) in events.iter().enumerate() {
             event(&mut answer, Arrival { ns: n as u64 * 1_000_000_000, read: 0 }, name, data);
         }
@@ -186,9 +186,9 @@ mod tests {
                 r#"{"type":"chat.end","result":{"model_instance_id":"m","stats":{"input_tokens":3,"total_output_tokens":2}}}"#,
             ),
         ]);
-        assert_eq!(answer.said.error, None);
+        assert_eq!(answer.metadata.error, None);
         assert_eq!((answer.text.as_str(), answer.reasoning.as_str()), ("Hi", "hm"));
-        let stats = answer.said.rest_stats.unwrap();
+        let stats = answer.metadata.rest_stats.unwrap();
         assert_eq!(stats["total_output_tokens"], 2);
         assert_eq!(stats["model_load_time_seconds"], 2.5);
         assert_eq!(stats["prompt_processing_end_mono"], 4.0);
@@ -206,7 +206,7 @@ mod tests {
             ),
         ]);
         assert_eq!((answer.text.as_str(), answer.reasoning.as_str(), answer.progress), ("Hi", "hm", 2));
-        let stats = answer.said.rest_stats.unwrap();
+        let stats = answer.metadata.rest_stats.unwrap();
         assert_eq!((&stats["model_load_start_mono"], &stats["model_load_end_mono"]), (&0.0.into(), &1.0.into()));
     }
 
@@ -216,7 +216,7 @@ mod tests {
             ("error", r#"{"type":"error","error":{"type":"internal_error","message":"engine died"}}"#),
             ("chat.end", r#"{"type":"chat.end","result":{"stats":{}}}"#),
         ]);
-        assert_eq!(answer.said.error.unwrap().message, "engine died (internal_error)");
-        assert_eq!(answer.said.finish_reason, None);
+        assert_eq!(answer.metadata.error.unwrap().message, "engine died (internal_error)");
+        assert_eq!(answer.metadata.finish_reason, None);
     }
 }

@@ -5,7 +5,7 @@
 
 use super::usage::STATS;
 use crate::http::{ApiError, root_of};
-use crate::protocol::{Answer, Arrival, Parameters, Protocol, Question};
+use crate::protocol::{Arrival, ChatRequest, Parameters, Protocol, StreamedAnswer};
 use serde_json::{Map, Value};
 
 /// The native chat.
@@ -22,7 +22,7 @@ pub const PROTOCOL: Protocol = Protocol {
 };
 
 /// The body of a request.
-fn body(question: &Question<'_>) -> Map<String, Value> {
+fn body(question: &ChatRequest<'_>) -> Map<String, Value> {
     let Parameters { temperature, top_p, max_tokens, num_ctx, seed, reasoning_effort, stream, .. } =
         question.parameters;
     let mut options = Map::new();
@@ -55,7 +55,7 @@ fn body(question: &Question<'_>) -> Map<String, Value> {
 }
 
 /// Takes one line.
-fn line(answer: &mut Answer, at: Arrival, line: &str) {
+fn line(answer: &mut StreamedAnswer, at: Arrival, line: &str) {
     let line = line.trim();
     if line.is_empty() {
         return;
@@ -95,12 +95,12 @@ fn line(answer: &mut Answer, at: Arrival, line: &str) {
             answer.finish(reason);
         }
         fields.remove("message");
-        answer.said.rest_stats = Some(json);
+        answer.metadata.rest_stats = Some(json);
     }
 }
 
 /// Takes a whole answer, of a request without streaming.
-fn whole(answer: &mut Answer, at: Arrival, body: &str) {
+fn whole(answer: &mut StreamedAnswer, at: Arrival, body: &str) {
     answer.whole = true;
     line(answer, at, body);
 }
@@ -110,8 +110,8 @@ mod tests {
     use super::*;
     use crate::record::FailureKind;
 
-    fn stream(lines: &[&str]) -> Answer {
-        let mut answer = Answer::default();
+    fn stream(lines: &[&str]) -> StreamedAnswer {
+        let mut answer = StreamedAnswer::default();
         for (n, text) in lines.iter().enumerate() {
             line(&mut answer, Arrival { ns: n as u64, read: 0 }, text);
         }
@@ -128,14 +128,14 @@ mod tests {
         ]);
         assert_eq!((answer.text.as_str(), answer.reasoning.as_str(), answer.chunks.len()), ("Hi", "hm", 2));
         assert!(answer.ended);
-        assert_eq!(answer.said.finish_reason.as_deref(), Some("stop"));
-        assert_eq!(answer.said.rest_stats.unwrap()["eval_count"], 2);
+        assert_eq!(answer.metadata.finish_reason.as_deref(), Some("stop"));
+        assert_eq!(answer.metadata.rest_stats.unwrap()["eval_count"], 2);
     }
 
     #[test]
     fn an_error_line_ends_it() {
-        assert_eq!(stream(&[r#"{"error":"out of memory"}"#]).said.error.unwrap().message, "out of memory");
-        assert_eq!(stream(&["<html>"]).said.error.unwrap().kind, FailureKind::Protocol);
-        assert_eq!(stream(&["[1]"]).said.error.unwrap().kind, FailureKind::Protocol);
+        assert_eq!(stream(&[r#"{"error":"out of memory"}"#]).metadata.error.unwrap().message, "out of memory");
+        assert_eq!(stream(&["<html>"]).metadata.error.unwrap().kind, FailureKind::Protocol);
+        assert_eq!(stream(&["[1]"]).metadata.error.unwrap().kind, FailureKind::Protocol);
     }
 }

@@ -1,7 +1,7 @@
 //! OpenRouter's chat completions: pinned providers, and headers that ask for the attempts.
 
 use crate::http::root_of;
-use crate::protocol::Question;
+use crate::protocol::ChatRequest;
 use crate::protocol::chat_completions::{self, NEWER_LIMIT};
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ pub fn url(base: &str) -> String {
 }
 
 /// The body of a request, pinned to the model's provider if there is one.
-pub fn body(request: &Question<'_>) -> Map<String, Value> {
+pub fn body(request: &ChatRequest<'_>) -> Map<String, Value> {
     let mut body = chat_completions::body(request, NEWER_LIMIT);
     if let Some(tag) = &request.model.provider {
         body.insert("provider".into(), json!({ "only": [tag], "allow_fallbacks": false }));

@@ -7,17 +7,17 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A time limit was passed.
 #[derive(Debug)]
-pub struct Late;
+pub struct TimedOut;
 
 /// The one timer of a request: it is set once and looked at when nothing else is to do, not set anew with each piece.
-pub struct Alarm {
+pub struct Timer {
     sleep: Pin<Box<Sleep>>,
     /// When it goes off, if it was set: it will wake this task then, at the moment that is asked for or before. Such moments only
     /// become later. It is what the timer knows, kept where it need not be asked: its memory is cold when a piece comes.
     set: Option<Instant>,
 }
 
-impl Alarm {
+impl Timer {
     /// For moments until then.
     pub fn new(at: Instant) -> Self {
         Self { sleep: Box::pin(sleep_until(at)), set: None }
@@ -29,10 +29,10 @@ impl Alarm {
     }
 
     /// Ready once the moment has passed; wakes whoever asks, then or before.
-    pub fn poll_past(&mut self, cx: &mut Context<'_>, moment: Instant) -> Poll<Late> {
+    pub fn poll_past(&mut self, cx: &mut Context<'_>, moment: Instant) -> Poll<TimedOut> {
         // A task that has had its share of a turn, as one that a server floods, gets no answer of its timer.
         if Instant::now() >= moment {
-            return Poll::Ready(Late);
+            return Poll::Ready(TimedOut);
         }
         loop {
             if self.sleep.deadline() > moment {
@@ -43,14 +43,14 @@ impl Alarm {
                     self.set = Some(self.sleep.deadline());
                     return Poll::Pending;
                 }
-                Poll::Ready(()) if Instant::now() >= moment => return Poll::Ready(Late),
+                Poll::Ready(()) if Instant::now() >= moment => return Poll::Ready(TimedOut),
                 Poll::Ready(()) => self.sleep.as_mut().reset(moment),
             }
         }
     }
 
     /// The same for who has just done something else: as long as the alarm cannot have gone off meanwhile, it is not looked at.
-    pub fn poll_past_when_busy(&mut self, cx: &mut Context<'_>, moment: Instant) -> Poll<Late> {
+    pub fn poll_past_when_busy(&mut self, cx: &mut Context<'_>, moment: Instant) -> Poll<TimedOut> {
         if self.set.is_some_and(|at| Instant::now() < at) { Poll::Pending } else { self.poll_past(cx, moment) }
     }
 
@@ -59,7 +59,7 @@ impl Alarm {
         &mut self,
         moment: Instant,
         mut other: impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Result<T, Late> {
+    ) -> Result<T, TimedOut> {
         poll_fn(|cx| match other(cx) {
             Poll::Ready(value) => Poll::Ready(Ok(value)),
             Poll::Pending => self.poll_past(cx, moment).map(Err),
