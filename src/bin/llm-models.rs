@@ -230,14 +230,14 @@ async fn list(cli: &Cli, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
                 let base_url = Some(format!("http://127.0.0.1:{port}"));
                 self::api(cli, Source::Lmstudio, &Server { base_url }, talk)
             };
-            let rule = start::Rule {
+            let options = start::StartOptions {
                 all: *all,
                 start: !*no_start,
                 named,
                 hidden_variables: &other_keys(Source::Lmstudio),
                 at_port: &at_port,
             };
-            let found = start::list_or_start(&api, &rule, &mut |did| talk.warn(did)).await;
+            let found = start::list_or_start(&api, &options, &mut |did| talk.warn(did)).await;
             some(found.map_err(|why| unreached(cli, Source::Lmstudio, why))?, kind(Source::Lmstudio).when_empty)?
         }
         Place::Ollama { server, all } => {
@@ -288,12 +288,12 @@ async fn list(cli: &Cli, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
             for (base, found) in detect::list(&places, token.as_ref(), *all).await {
                 silent.retain(|place| *place != base);
                 match found {
-                    detect::Found::Server(source, found) => {
+                    detect::Detection::Server(source, found) => {
                         let kind = found.iter().find_map(|model| model.server.clone());
                         talk.warn(format!("{base}: {}, {} models", kind.unwrap_or(source.to_string()), found.len()));
                         models.extend(found);
                     }
-                    detect::Found::Closed(why) => {
+                    detect::Detection::KeyNeeded(why) => {
                         talk.warn(format!(
                             "{base}: wants a key ({why}): list it by its name, with --api-key-file FILE"
                         ));
@@ -365,7 +365,7 @@ async fn openrouter_models(cli: &Cli, catalogue: &Catalogue, talk: Talk) -> anyh
             catalogue.models_file.as_deref().unwrap_or("-".as_ref()).display()
         );
     }
-    let wanted = openrouter::Wanted {
+    let filter = openrouter::Filter {
         ids,
         matching: cli.matching.clone(),
         free: catalogue.free,
@@ -373,13 +373,13 @@ async fn openrouter_models(cli: &Cli, catalogue: &Catalogue, talk: Talk) -> anyh
         supports: catalogue.supports.clone(),
         sort: catalogue.sort,
     };
-    let found = openrouter::list(&api, &wanted).await.map_err(|why| unreached(cli, Source::Openrouter, why))?;
+    let found = openrouter::list(&api, &filter).await.map_err(|why| unreached(cli, Source::Openrouter, why))?;
     let mut failed = found.missing.len() as u64 + bad;
     for id in &found.missing {
         talk.error(format!("{id}: not in OpenRouter's catalogue: left out"));
     }
     let models = if catalogue.endpoints {
-        let (pinned, missing) = openrouter::endpoints(&api, &found.models, &wanted).await;
+        let (pinned, missing) = openrouter::endpoints(&api, &found.models, &filter).await;
         failed += missing.len() as u64;
         for (id, why) in missing {
             talk.error(format!("{id}: {why}: left out"));
@@ -401,7 +401,7 @@ fn read_ids(path: &Path, strict: bool, talk: Talk) -> anyhow::Result<(Vec<String
     } else {
         std::fs::read_to_string(path).with_context(|| path.display().to_string())?
     };
-    if let Some(what) = text.lines().find(|line| !line.trim().is_empty()).and_then(id_list::foreign) {
+    if let Some(what) = text.lines().find(|line| !line.trim().is_empty()).and_then(id_list::not_a_list) {
         bail!("{}: this is {what}, not a list of models: write one id per line", path.display());
     }
     let (ids, bad) = id_list::ids(&text);

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use std::time::Duration;
 
 /// How long a port may take to answer before it counts as silent.
-const PROBE: Duration = Duration::from_millis(1500);
+const PROBE_LIMIT: Duration = Duration::from_millis(1500);
 
 /// Where local servers listen by default.
 pub const PLACES: [&str; 9] = [
@@ -25,24 +25,24 @@ pub const PLACES: [&str; 9] = [
 
 /// What answered somewhere.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Found {
+pub enum Detection {
     /// A server, and its models.
     Server(Source, Vec<Model>),
     /// A server that wants a key, in its words.
-    Closed(String),
+    KeyNeeded(String),
 }
 
 /// Asks every one of `places`; what is silent, or no server of models, is left out. `token` is LM Studio's.
-pub async fn list(places: &[String], token: Option<&Secret>, all: bool) -> Vec<(String, Found)> {
-    let asked = places.iter().map(|base| async move {
-        let found = tokio::time::timeout(PROBE, probe(base, token, all)).await.ok()??;
-        Some((base.clone(), found))
+pub async fn list(places: &[String], token: Option<&Secret>, all: bool) -> Vec<(String, Detection)> {
+    let probes = places.iter().map(|base| async move {
+        let detection = tokio::time::timeout(PROBE_LIMIT, probe(base, token, all)).await.ok()??;
+        Some((base.clone(), detection))
     });
-    join_all(asked).await.into_iter().flatten().collect()
+    join_all(probes).await.into_iter().flatten().collect()
 }
 
 /// The most particular server that answers: nearly all of them also speak OpenAI's API.
-async fn probe(base: &str, token: Option<&Secret>, all: bool) -> Option<Found> {
+async fn probe(base: &str, token: Option<&Secret>, all: bool) -> Option<Detection> {
     let (bare, _) = Api::new(base, None, &KeyRule::default());
     let (keyed, _) = Api::new(base, token.cloned(), &KeyRule::default());
     let native = async {
@@ -53,12 +53,12 @@ async fn probe(base: &str, token: Option<&Secret>, all: bool) -> Option<Found> {
     };
     let (native, ollama, plain) = tokio::join!(native, ollama::list::list(&bare, all), openai::list::list(&bare));
     match (native, ollama, plain) {
-        (Ok(Some(models)), _, _) => Some(Found::Server(Source::Lmstudio, models)),
-        (_, Ok(models), _) => Some(Found::Server(Source::Ollama, models)),
-        (_, _, Ok(models)) => Some(Found::Server(Source::Openai, models)),
-        (Err(why), _, _) | (_, _, Err(why)) => {
-            let Failure { status, message, .. } = why;
-            matches!(status, Some(401 | 403)).then_some(Found::Closed(message))
+        (Ok(Some(models)), _, _) => Some(Detection::Server(Source::Lmstudio, models)),
+        (_, Ok(models), _) => Some(Detection::Server(Source::Ollama, models)),
+        (_, _, Ok(models)) => Some(Detection::Server(Source::Openai, models)),
+        (Err(failure), _, _) | (_, _, Err(failure)) => {
+            let Failure { status, message, .. } = failure;
+            matches!(status, Some(401 | 403)).then_some(Detection::KeyNeeded(message))
         }
     }
 }

@@ -19,7 +19,7 @@ pub fn id(line: &str) -> Result<Option<String>, String> {
 }
 
 /// What an input is that begins with this line, where it is plainly neither a list of ids nor records; `None` for those.
-pub fn foreign(first: &str) -> Option<&'static str> {
+pub fn not_a_list(first: &str) -> Option<&'static str> {
     let line = first.trim_start_matches('\u{feff}').trim();
     let begins = |word: &str| line.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
     if ["<!doctype html", "<html", "<head", "<body"].iter().any(|word| begins(word)) {
@@ -89,7 +89,7 @@ mod tests {
             ("openai/gpt-oss-20b", None),
             ("", None),
         ] {
-            assert_eq!(foreign(line), expect, "{line}");
+            assert_eq!(not_a_list(line), expect, "{line}");
         }
     }
 

@@ -9,14 +9,14 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// How long a listing may take.
-pub const LISTING: Duration = Duration::from_secs(30);
+pub const LISTING_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a question may take whose answer is only nice to have.
-pub const ASIDE: Duration = Duration::from_secs(5);
+pub const EXTRA_LIMIT: Duration = Duration::from_secs(5);
 
 /// GETs `path` and hands out its body when it is JSON with `list` in it; `None` when the server has no such listing.
 pub async fn listing(api: &Api, path: &str, list: &str) -> Result<Option<Value>, Failure> {
-    let reply = api.get(path, LISTING).await?;
+    let reply = api.get(path, LISTING_LIMIT).await?;
     // A server that fails, or refuses, has the listing and does not give it: that is no reason to try an older one.
     if matches!(reply.status, 401 | 403 | 429 | 500 | 502..=599) {
         return reply.success().map(Some);

@@ -8,7 +8,7 @@ use llm_bench::prompts::Item;
 use llm_bench::record::Model;
 use llm_bench::runner::{Settings, Target};
 use llm_bench::sources::kind;
-use llm_bench::sources::openrouter::account::{self, Key, Left};
+use llm_bench::sources::openrouter::account::{self, Credit, KeyStatus};
 
 /// Asks each OpenRouter that is about to be asked what its key is good for. Tells what people would want to know before they pay.
 ///
@@ -34,17 +34,17 @@ pub async fn check(cli: &Cli, settings: &Settings, targets: &[Target], talk: Tal
         asked.push(&target.base_url);
         let place = shown(&target.base_url);
         match account::key(&target.api).await {
-            Key::Good(left) => tell(&left, &place, most.as_ref(), talk),
-            Key::Bad(why) => bail!(
+            KeyStatus::Valid(left) => tell(&left, &place, most.as_ref(), talk),
+            KeyStatus::Invalid(why) => bail!(
                 "{place}: the key is refused: {why}: nothing was sent; make one at https://openrouter.ai/settings/keys"
             ),
-            Key::Unknown(why) => talk.warn(format!("{place}: the key could not be checked: {why}: going on")),
+            KeyStatus::Unknown(why) => talk.warn(format!("{place}: the key could not be checked: {why}: going on")),
         }
     }
     Ok(())
 }
 
-fn tell(left: &Left, place: &str, most: Option<&Most>, talk: Talk) {
+fn tell(left: &Credit, place: &str, most: Option<&Most>, talk: Talk) {
     if let Some(when) = &left.expired {
         talk.warn(format!("{place}: the key expired on {when}"));
     }

@@ -7,7 +7,7 @@ use llm_bench::http::{Api, base_url, shown};
 use llm_bench::ndjson::Out;
 use llm_bench::record::{self, Model, Record};
 use llm_bench::runner::Target;
-use llm_bench::sources::id_list::{foreign, id};
+use llm_bench::sources::id_list::{id, not_a_list};
 use llm_bench::sources::{kind, kinds};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
@@ -22,7 +22,7 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
     while let Some(line) = input.next_line()? {
         if begun.as_ref() != Some(&line.place.file) {
             begun = Some(Arc::clone(&line.place.file));
-            if let Some(what) = foreign(&line.text) {
+            if let Some(what) = not_a_list(&line.text) {
                 bail!(
                     "{}: this is {what}, not model records: pipe them in from llm-models, or write ids, one per line, with --source",
                     line.place.file

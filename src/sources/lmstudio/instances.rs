@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// A model on the shelf.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Row {
+pub struct ListedModel {
     /// What load and chat accept.
     pub key: String,
     /// `key@variant`, where there are several.
@@ -33,7 +33,7 @@ pub struct Instance {
 
 /// How much a server can say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Generation {
+pub enum ApiGeneration {
     /// `/api/v1`: it can be told to load.
     V1,
     /// `/api/v0`: it tells what is loaded.
@@ -46,9 +46,9 @@ pub enum Generation {
 #[derive(Debug, Clone)]
 pub struct Listing {
     /// How much it can say.
-    pub generation: Generation,
+    pub generation: ApiGeneration,
     /// The models.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ListedModel>,
 }
 
 impl Listing {
@@ -61,9 +61,9 @@ impl Listing {
         let older = ask(api, "/api/v0/models", "data").await?;
         let older = older.filter(|items| items.iter().any(|item| item.get("state").is_some()));
         let generation = match (&native, &older) {
-            (Some(_), _) => Generation::V1,
-            (None, Some(_)) => Generation::V0,
-            (None, None) => Generation::Plain,
+            (Some(_), _) => ApiGeneration::V1,
+            (None, Some(_)) => ApiGeneration::V0,
+            (None, None) => ApiGeneration::Plain,
         };
         let mut rows = of_v1(&native.unwrap_or_default());
         merge_v0(&mut rows, &older.unwrap_or_default());
@@ -75,7 +75,7 @@ impl Listing {
     ///
     /// # Errors
     /// When there is none, or more than one, with what to write instead.
-    pub fn find(&self, id: &str) -> Result<(&Row, Option<String>), String> {
+    pub fn find(&self, id: &str) -> Result<(&ListedModel, Option<String>), String> {
         let of_key = |key: &str| self.rows.iter().find(|row| row.key == key);
         if let Some(row) = of_key(id) {
             return Ok((row, None));
@@ -115,8 +115,8 @@ async fn ask(api: &Api, path: &str, list: &str) -> Result<Option<Vec<Value>>, St
     }))
 }
 
-fn of_v1(items: &[Value]) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
+fn of_v1(items: &[Value]) -> Vec<ListedModel> {
+    let mut rows: Vec<ListedModel> = Vec::new();
     for item in items {
         let Some(key) = word(item, "key") else { continue };
         let names = |list: Option<&Value>| -> Vec<String> {
@@ -146,14 +146,14 @@ fn of_v1(items: &[Value]) -> Vec<Row> {
                 // Which of the rows is loaded by the key alone, nobody says.
                 row.selected = None;
             }
-            None => rows.push(Row { key, variants, selected, instances }),
+            None => rows.push(ListedModel { key, variants, selected, instances }),
         }
     }
     rows
 }
 
 /// Adds what v0 says is loaded and v1 does not know of, and all models where there is no v1.
-fn merge_v0(rows: &mut Vec<Row>, items: &[Value]) {
+fn merge_v0(rows: &mut Vec<ListedModel>, items: &[Value]) {
     let only = rows.is_empty();
     let ids: Vec<String> = items.iter().filter_map(|item| word(item, "id")).collect();
     for item in items {
@@ -169,7 +169,7 @@ fn merge_v0(rows: &mut Vec<Row>, items: &[Value]) {
         let place = match place {
             Some(place) => place,
             None if only || loaded => {
-                rows.push(Row { key, ..Row::default() });
+                rows.push(ListedModel { key, ..ListedModel::default() });
                 rows.len() - 1
             }
             None => continue,
@@ -185,8 +185,8 @@ fn merge_v0(rows: &mut Vec<Row>, items: &[Value]) {
 }
 
 /// Of `lms ps --json`.
-pub fn of_ps(items: &[Value]) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
+pub fn of_ps(items: &[Value]) -> Vec<ListedModel> {
+    let mut rows: Vec<ListedModel> = Vec::new();
     for item in items {
         let Some(key) = word(item, "modelKey") else { continue };
         let instance = Instance {
@@ -196,7 +196,7 @@ pub fn of_ps(items: &[Value]) -> Vec<Row> {
         };
         match rows.iter_mut().find(|row| row.key == key) {
             Some(row) => row.instances.push(instance),
-            None => rows.push(Row { key, instances: vec![instance], ..Row::default() }),
+            None => rows.push(ListedModel { key, instances: vec![instance], ..ListedModel::default() }),
         }
     }
     rows
@@ -225,7 +225,7 @@ mod tests {
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let mut rows = of_v1(&list(&v1));
         merge_v0(&mut rows, &list(&v0));
-        Listing { generation: Generation::V1, rows }
+        Listing { generation: ApiGeneration::V1, rows }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::lms::Lms;
 use crate::http::Api;
 use crate::record::{Failure, Model, Source};
-use crate::sources::listing::{ASIDE, items, listing, no_listing, number, text};
+use crate::sources::listing::{EXTRA_LIMIT, items, listing, no_listing, number, text};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -50,7 +50,7 @@ pub async fn own(api: &Api, all: bool) -> Result<Option<Vec<Model>>, Failure> {
 
 /// Whether the server says that it is LM Studio.
 pub async fn greets(api: &Api) -> bool {
-    let reply = api.get("/lmstudio-greeting", ASIDE).await;
+    let reply = api.get("/lmstudio-greeting", EXTRA_LIMIT).await;
     reply.is_ok_and(|reply| reply.json().is_some_and(|body| body.get("lmstudio") == Some(&Value::Bool(true))))
 }
 

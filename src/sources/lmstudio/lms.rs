@@ -15,13 +15,13 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 /// How long a question may take; the program may have to wake LM Studio first, which it waits a minute for.
-pub const QUESTION: Duration = Duration::from_secs(90);
+pub const QUERY_LIMIT: Duration = Duration::from_secs(90);
 
 /// How long it may take to leave after an interrupt, which cancels a load inside LM Studio too.
 const GRACE: Duration = Duration::from_millis(700);
 
 /// How long its output is still read when it has ended: whatever it started may hold the pipe open for ever.
-const REST: Duration = Duration::from_millis(300);
+const OUTPUT_LIMIT: Duration = Duration::from_millis(300);
 
 /// The program, and the LM Studio that it speaks to.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct Lms {
 
 /// What is asked of `lms load`.
 #[derive(Debug, Clone, Default)]
-pub struct Asked {
+pub struct LoadArguments {
     /// A whole `modelKey`: anything less loads something else.
     pub key: String,
     /// `max`, `off` or a ratio.
@@ -52,14 +52,14 @@ pub struct Asked {
 
 /// What it says it loaded.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Loaded {
+pub struct LoadOutput {
     /// The name under which requests reach the instance.
     pub identifier: Option<String>,
     /// How long it took by its own clock, its own start not included.
     pub seconds: Option<f64>,
 }
 
-struct Said {
+struct Output {
     status: ExitStatus,
     stdout: String,
     stderr: Vec<String>,
@@ -98,35 +98,35 @@ impl Lms {
     }
 
     async fn json(&self, args: &[&str]) -> Result<Vec<Value>, String> {
-        let said = self.call(args, QUESTION).await?;
-        let list = serde_json::from_str(said.stdout.trim()).or_else(|why| {
+        let output = self.call(args, QUERY_LIMIT).await?;
+        let list = serde_json::from_str(output.stdout.trim()).or_else(|error| {
             // Something was said before it, where only data should be.
-            let lines = text::lines(&said.stdout);
-            let from = lines.iter().position(|line| line.starts_with('[')).ok_or(why)?;
+            let lines = text::lines(&output.stdout);
+            let from = lines.iter().position(|line| line.starts_with('[')).ok_or(error)?;
             serde_json::from_str(&lines[from..].join("\n"))
         });
-        list.map_err(|why: serde_json::Error| format!("lms {}: not a list ({why})", args.join(" ")))
+        list.map_err(|error: serde_json::Error| format!("lms {}: not a list ({error})", args.join(" ")))
     }
 
     /// `lms load KEY -y …`, for at most `limit`. Dropped before its end, it is interrupted, and with it the load.
     ///
     /// # Errors
     /// With what it said, when it fails or takes too long.
-    pub async fn load(&self, asked: &Asked, limit: Duration) -> Result<Loaded, String> {
-        if asked.key.starts_with('-') {
-            return Err(format!("{}: not the key of a model", asked.key));
+    pub async fn load(&self, arguments: &LoadArguments, limit: Duration) -> Result<LoadOutput, String> {
+        if arguments.key.starts_with('-') {
+            return Err(format!("{}: not the key of a model", arguments.key));
         }
-        let mut args = vec!["load".to_owned(), asked.key.clone(), "-y".to_owned()];
+        let mut args = vec!["load".to_owned(), arguments.key.clone(), "-y".to_owned()];
         let mut flag = |name: &str, value: Option<String>| {
             if let Some(value) = value {
                 args.extend([name.to_owned(), value]);
             }
         };
-        flag("--gpu", asked.gpu.clone());
-        flag("--context-length", asked.context_length.map(|n| n.to_string()));
-        flag("--ttl", asked.ttl_seconds.map(|n| n.to_string()));
-        flag("--parallel", asked.parallel.map(|n| n.to_string()));
-        flag("--identifier", asked.identifier.clone());
+        flag("--gpu", arguments.gpu.clone());
+        flag("--context-length", arguments.context_length.map(|n| n.to_string()));
+        flag("--ttl", arguments.ttl_seconds.map(|n| n.to_string()));
+        flag("--parallel", arguments.parallel.map(|n| n.to_string()));
+        flag("--identifier", arguments.identifier.clone());
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         Ok(loaded(&self.call(&args, limit).await?.stderr))
     }
@@ -136,13 +136,13 @@ impl Lms {
     /// # Errors
     /// With what it said.
     pub async fn unload_all(&self) -> Result<(), String> {
-        self.call(&["unload", "--all"], QUESTION).await.map(drop)
+        self.call(&["unload", "--all"], QUERY_LIMIT).await.map(drop)
     }
 
     /// The port of the server, when `lms server status` says that one runs. It does not wake LM Studio.
     pub async fn server_port(&self) -> Option<u16> {
-        let said = self.call(&["server", "status", "--json"], QUESTION).await.ok()?;
-        let status: Value = serde_json::from_str(said.stdout.trim()).ok()?;
+        let output = self.call(&["server", "status", "--json"], QUERY_LIMIT).await.ok()?;
+        let status: Value = serde_json::from_str(output.stdout.trim()).ok()?;
         let port =
             status.get("port").and_then(Value::as_u64).filter(|_| status.get("running") == Some(&Value::Bool(true)));
         port.and_then(|port| u16::try_from(port).ok())
@@ -158,10 +158,10 @@ impl Lms {
         if let Some(port) = &port {
             args.extend(["--port", port]);
         }
-        Ok(self.call(&args, QUESTION).await?.stderr.pop().unwrap_or_default())
+        Ok(self.call(&args, QUERY_LIMIT).await?.stderr.pop().unwrap_or_default())
     }
 
-    async fn call(&self, args: &[&str], limit: Duration) -> Result<Said, String> {
+    async fn call(&self, args: &[&str], limit: Duration) -> Result<Output, String> {
         let named = || format!("lms {}", args.join(" "));
         let mut command = Command::new(&self.program);
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -173,25 +173,25 @@ impl Lms {
         for name in &self.hidden_variables {
             command.env_remove(name);
         }
-        let mut running = Running(command.spawn().map_err(|why| format!("{}: {why}", self.program.display()))?);
-        let ended = tokio::time::timeout(limit, running.ended()).await;
-        let said = match ended {
-            Ok(said) => said.map_err(|why| format!("{}: {why}", named()))?,
+        let mut running = Process(command.spawn().map_err(|error| format!("{}: {error}", self.program.display()))?);
+        let result = tokio::time::timeout(limit, running.output()).await;
+        let output = match result {
+            Ok(output) => output.map_err(|error| format!("{}: {error}", named()))?,
             Err(_) => return Err(format!("{}: no end within {limit:?}", named())),
         };
-        if said.status.success() {
-            return Ok(said);
+        if output.status.success() {
+            return Ok(output);
         }
-        let why = if said.stderr.is_empty() { said.status.to_string() } else { said.stderr.join(" ") };
-        Err(text::cut(&format!("{}: {why}", named()), 500))
+        let error = if output.stderr.is_empty() { output.status.to_string() } else { output.stderr.join(" ") };
+        Err(text::cut(&format!("{}: {error}", named()), 500))
     }
 }
 
 /// A child that is interrupted, then killed, with all that it started, when it is not waited for to its end.
-struct Running(Child);
+struct Process(Child);
 
-impl Running {
-    async fn ended(&mut self) -> std::io::Result<Said> {
+impl Process {
+    async fn output(&mut self) -> std::io::Result<Output> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let reading = {
             let (out, err) = (self.0.stdout.take(), self.0.stderr.take());
@@ -207,11 +207,11 @@ impl Running {
             }
         };
         if !read {
-            let _ = tokio::time::timeout(REST, &mut reading).await;
+            let _ = tokio::time::timeout(OUTPUT_LIMIT, &mut reading).await;
         }
         drop(reading);
         let stdout = String::from_utf8_lossy(&stdout).into_owned();
-        Ok(Said { status, stdout, stderr: text::lines(&String::from_utf8_lossy(&stderr)) })
+        Ok(Output { status, stdout, stderr: text::lines(&String::from_utf8_lossy(&stderr)) })
     }
 }
 
@@ -222,7 +222,7 @@ async fn read(from: Option<impl AsyncRead + Unpin>, to: &mut Vec<u8>) {
     }
 }
 
-impl Drop for Running {
+impl Drop for Process {
     fn drop(&mut self) {
         // No id: it has ended, and was waited for.
         let Some(group) = self.0.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) else { return };
@@ -237,9 +237,9 @@ impl Drop for Running {
 }
 
 /// Reads what `lms load` tells people.
-fn loaded(lines: &[String]) -> Loaded {
+fn loaded(lines: &[String]) -> LoadOutput {
     let after = |words: &str| lines.iter().find_map(|line| line.split_once(words)).map(|(_, rest)| rest);
-    Loaded {
+    LoadOutput {
         seconds: after("loaded successfully in ").and_then(|rest| elapsed(rest.split(" (").next().unwrap_or(rest))),
         identifier: after("use the identifier \"").and_then(|rest| Some(rest.rsplit_once('"')?.0.to_owned())),
     }
@@ -287,13 +287,13 @@ mod tests {
 
     #[test]
     fn what_lms_says_after_a_load_is_found_among_the_rest() {
-        let said = "! 2 models match the provided model key on the same device. Loading the first one.\n\
+        let output = "! 2 models match the provided model key on the same device. Loading the first one.\n\
             Model loaded successfully in 1m 3.20s.\n(7.40 GB)\n\
             To use the model in the API/SDK, use the identifier \"acme/small:2\".";
-        let lines: Vec<String> = said.lines().map(str::to_owned).collect();
-        assert_eq!(loaded(&lines), Loaded { identifier: Some("acme/small:2".into()), seconds: Some(63.2) });
+        let lines: Vec<String> = output.lines().map(str::to_owned).collect();
+        assert_eq!(loaded(&lines), LoadOutput { identifier: Some("acme/small:2".into()), seconds: Some(63.2) });
         let on_one_line = ["Model loaded successfully in 4.87s. (2 GB)".to_owned()];
-        assert_eq!(loaded(&on_one_line), Loaded { identifier: None, seconds: Some(4.87) });
-        assert_eq!(loaded(&[]), Loaded::default());
+        assert_eq!(loaded(&on_one_line), LoadOutput { identifier: None, seconds: Some(4.87) });
+        assert_eq!(loaded(&[]), LoadOutput::default());
     }
 }

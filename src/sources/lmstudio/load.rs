@@ -5,8 +5,8 @@
 //! is asked what it holds. Source: LM Studio's developer documentation, "Load a model", "Unload a model"; its command line's
 //! `load.ts` for how keys are matched.
 
-use super::instances::{Generation, Instance, Listing, Row, of_ps};
-use super::lms::{self, Lms};
+use super::instances::{ApiGeneration, Instance, ListedModel, Listing, of_ps};
+use super::lms::{Lms, LoadArguments};
 use crate::clock::Stamp;
 use crate::http::{Api, ApiError, Reply, authority, is_loopback};
 use crate::record::{Loader, Model};
@@ -24,7 +24,7 @@ type Hidden<'a> = &'a [&'static str];
 pub async fn load(api: &Api, model: &Model, options: &LoadOptions, hidden: Hidden<'_>) -> Result<LoadedModel, String> {
     let listing = Listing::of(api).await?;
     let beyond = options.flags();
-    if listing.generation == Generation::V1 && beyond.is_empty() {
+    if listing.generation == ApiGeneration::V1 && beyond.is_empty() {
         let (row, variant) = listing.find(&model.id)?;
         if let Some(loaded) = by_rest(api, variant.as_deref().unwrap_or(&row.key), options).await? {
             return verify(api, None, &row.key, variant.as_deref(), options, loaded).await;
@@ -38,12 +38,12 @@ pub async fn load(api: &Api, model: &Model, options: &LoadOptions, hidden: Hidde
             verify(api, Some(&lms), &key, variant.as_deref(), options, loaded).await
         }
         Err(none) if !beyond.is_empty() => Err(format!("`lms` is needed for {}: {none}", beyond.join(", "))),
-        Err(none) if listing.generation == Generation::Plain && options.context_length.is_some() => {
+        Err(none) if listing.generation == ApiGeneration::Plain && options.context_length.is_some() => {
             Err(format!("--context-length: this LM Studio can only be asked for it by `lms`: {none}"))
         }
         Err(_) => {
             let loaded = by_request(api, listing.generation, &model.id, options.step_limit()).await?;
-            if listing.generation == Generation::Plain {
+            if listing.generation == ApiGeneration::Plain {
                 let doubt = "this LM Studio cannot say what is loaded: see `served_model` of the results";
                 return Ok(LoadedModel { warnings: vec![doubt.into()], ..loaded });
             }
@@ -104,7 +104,7 @@ async fn by_rest(api: &Api, key: &str, options: &LoadOptions) -> Result<Option<L
 }
 
 async fn by_lms(lms: &Lms, key: &str, options: &LoadOptions) -> Result<LoadedModel, String> {
-    let asked = lms::Asked {
+    let asked = LoadArguments {
         key: key.to_owned(),
         gpu: options.gpu.clone(),
         context_length: options.context_length,
@@ -128,8 +128,8 @@ async fn by_lms(lms: &Lms, key: &str, options: &LoadOptions) -> Result<LoadedMod
 }
 
 /// Loads by asking for one token: the wall time holds the prompt and the token too.
-async fn by_request(api: &Api, generation: Generation, id: &str, limit: Duration) -> Result<LoadedModel, String> {
-    let path = if generation == Generation::Plain { "/v1/chat/completions" } else { "/api/v0/chat/completions" };
+async fn by_request(api: &Api, generation: ApiGeneration, id: &str, limit: Duration) -> Result<LoadedModel, String> {
+    let path = if generation == ApiGeneration::Plain { "/v1/chat/completions" } else { "/api/v0/chat/completions" };
     let body = json!({"model": id, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1, "stream": false});
     let began = Stamp::now();
     let reply = api.post(path, &body, limit).await.map_err(|why| why.message)?;
@@ -160,14 +160,14 @@ fn key_of(ls: &[Value], listing: &Listing, id: &str) -> Result<(String, Option<S
         list.filter_map(Value::as_str).map(str::to_owned).chain(word(item, "selectedVariant")).collect()
     };
     let rows = ls.iter().filter_map(|item| {
-        Some(Row {
+        Some(ListedModel {
             key: word(item, "modelKey")?,
             variants: variants(item),
             selected: word(item, "selectedVariant"),
-            ..Row::default()
+            ..ListedModel::default()
         })
     });
-    let rows: Vec<Row> = rows.collect();
+    let rows: Vec<ListedModel> = rows.collect();
     let item_of = |key: &str| ls.iter().find(|item| word(item, "modelKey").as_deref() == Some(key));
     // An id of the API first becomes a whole key of the API, then a whole key of `lms`; loose files go by their path there.
     let whole = listing
@@ -180,7 +180,7 @@ fn key_of(ls: &[Value], listing: &Listing, id: &str) -> Result<(String, Option<S
     let (key, variant) = match by_path.and_then(|item| word(item, "modelKey")) {
         Some(key) if rows.iter().all(|row| row.key != whole) => (key, None),
         _ => {
-            let keys = Listing { generation: Generation::V1, rows };
+            let keys = Listing { generation: ApiGeneration::V1, rows };
             let (row, variant) = keys.find(&whole).map_err(|why| format!("lms ls: {why}"))?;
             if variant.is_some() && variant != row.selected {
                 let selected = row.selected.as_deref().unwrap_or("another");
@@ -214,7 +214,7 @@ async fn verify(
         tokio::time::sleep(Duration::from_millis(100)).await;
         held = self::held(api, lms).await?;
     }
-    let instances = |row: &Row| row.instances.iter().map(|instance| instance.id.clone()).collect::<Vec<_>>();
+    let instances = |row: &ListedModel| row.instances.iter().map(|instance| instance.id.clone()).collect::<Vec<_>>();
     let row = held.iter().find(|row| row.key == key && !row.instances.is_empty());
     let Some(row) = row else {
         let others: Vec<&str> =
@@ -225,7 +225,7 @@ async fn verify(
         });
     };
     let name = options.identifier.as_deref().or(loaded.instance.as_deref());
-    let of_name = |row: &Row| row.instances.iter().find(|instance| Some(instance.id.as_str()) == name).cloned();
+    let of_name = |row: &ListedModel| row.instances.iter().find(|instance| Some(instance.id.as_str()) == name).cloned();
     let instance: Instance = match (of_name(row), lms) {
         (Some(instance), _) => instance,
         // A listing that forgets instances forgets their names too.
@@ -268,11 +268,11 @@ async fn verify(
 }
 
 /// What is loaded, by the server's listing, or by `lms ps` where the server's has no word for it.
-async fn held(api: &Api, lms: Option<&Lms>) -> Result<Vec<Row>, String> {
+async fn held(api: &Api, lms: Option<&Lms>) -> Result<Vec<ListedModel>, String> {
     let listing = Listing::of(api).await?;
     match (listing.generation, lms) {
-        (Generation::Plain, Some(lms)) => Ok(of_ps(&lms.ps().await?)),
-        (Generation::Plain, None) => {
+        (ApiGeneration::Plain, Some(lms)) => Ok(of_ps(&lms.ps().await?)),
+        (ApiGeneration::Plain, None) => {
             Err("this LM Studio (neither /api/v1 nor /api/v0) tells only `lms` what is loaded, and there is none"
                 .into())
         }
@@ -327,7 +327,7 @@ mod tests {
             json!({"modelKey": "qwen3-4b-thinking", "path": "x/y/z.gguf", "deviceIdentifier": "studio"}),
             json!({"modelKey": "google/gemma", "variants": ["google/gemma@q4", "google/gemma@q8"], "selectedVariant": "google/gemma@q4"}),
         ];
-        let listing = Listing { generation: Generation::V0, rows: vec![] };
+        let listing = Listing { generation: ApiGeneration::V0, rows: vec![] };
         for (id, expect) in [
             ("openai/gpt-oss-20b", Ok("openai/gpt-oss-20b")),
             ("gpt-oss-20b", Ok("openai/gpt-oss-20b")),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const WAIT: Duration = Duration::from_secs(30);
 
 /// What may be done.
-pub struct Rule<'a> {
+pub struct StartOptions<'a> {
     /// Embedding models too.
     pub all: bool,
     /// Whether a server may be started.
@@ -28,8 +28,12 @@ pub struct Rule<'a> {
 ///
 /// # Errors
 /// When there is no list to be had; the failure is that of the server.
-pub async fn list_or_start(api: &Api, rule: &Rule<'_>, say: &mut dyn FnMut(String)) -> Result<Vec<Model>, Failure> {
-    let why = match list(api, rule.all).await {
+pub async fn list_or_start(
+    api: &Api,
+    options: &StartOptions<'_>,
+    say: &mut dyn FnMut(String),
+) -> Result<Vec<Model>, Failure> {
+    let why = match list(api, options.all).await {
         Ok(models) => {
             if models.iter().all(|model| model.loaded.is_none()) && !greets(api).await {
                 let place = shown(api.base());
@@ -47,23 +51,23 @@ pub async fn list_or_start(api: &Api, rule: &Rule<'_>, say: &mut dyn FnMut(Strin
     let down = why.kind == FailureKind::Connect;
     // A server that answers, but has no list, is done without; and `lms` speaks to this machine.
     if !is_loopback(api.base())
-        || (down && !rule.start)
+        || (down && !options.start)
         || !matches!(why.kind, FailureKind::Connect | FailureKind::Protocol)
     {
         return Err(why);
     }
-    let lms = match Lms::find(None, rule.hidden_variables) {
+    let lms = match Lms::find(None, options.hidden_variables) {
         Ok(lms) => lms,
         Err(_) if down => {
             return Err(Failure { message: format!("{}, and no `lms` to start it with", why.message), ..why });
         }
         Err(_) => return Err(why),
     };
-    if down && let Some(models) = started(&lms, api, rule, say).await.map_err(|lms| told(&why, &lms))? {
+    if down && let Some(models) = started(&lms, api, options, say).await.map_err(|lms| told(&why, &lms))? {
         return Ok(models);
     }
     say(format!("{} has no list of models: listing with `lms ls`", shown(api.base())));
-    list_by_lms(&lms, api.base(), rule.all).await.map_err(|lms| told(&why, &lms))
+    list_by_lms(&lms, api.base(), options.all).await.map_err(|lms| told(&why, &lms))
 }
 
 fn told(why: &Failure, lms: &str) -> Failure {
@@ -74,29 +78,29 @@ fn told(why: &Failure, lms: &str) -> Failure {
 async fn started(
     lms: &Lms,
     api: &Api,
-    rule: &Rule<'_>,
+    options: &StartOptions<'_>,
     say: &mut dyn FnMut(String),
 ) -> Result<Option<Vec<Model>>, String> {
-    let elsewhere = |port: u16| (rule.at_port)(port).map_err(|why| format!("{why:#}"));
+    let elsewhere = |port: u16| (options.at_port)(port).map_err(|why| format!("{why:#}"));
     let mut api = api.clone();
     let own = port_of(api.base());
-    if !rule.named
+    if !options.named
         && let Some(port) = lms.server_port().await.filter(|port| Some(*port) != own)
     {
         let other = elsewhere(port)?;
-        if let Ok(models) = list(&other, rule.all).await {
+        if let Ok(models) = list(&other, options.all).await {
             say(format!("LM Studio's server is on port {port}, not on {}", own.unwrap_or_default()));
             return Ok(Some(models));
         }
     }
-    let said = lms.start_server(own.filter(|_| rule.named)).await?;
+    let said = lms.start_server(own.filter(|_| options.named)).await?;
     say(format!("no server answered; started it with `lms server start`: {said}"));
-    if let Some(port) = told_port(&said).filter(|port| !rule.named && Some(*port) != own) {
+    if let Some(port) = told_port(&said).filter(|port| !options.named && Some(*port) != own) {
         api = elsewhere(port)?;
     }
     let began = Instant::now();
     while began.elapsed() < WAIT {
-        if let Ok(models) = list(&api, rule.all).await {
+        if let Ok(models) = list(&api, options.all).await {
             return Ok(Some(models));
         }
         tokio::time::sleep(Duration::from_millis(250)).await;

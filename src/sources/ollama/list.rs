@@ -2,7 +2,7 @@
 
 use crate::http::Api;
 use crate::record::{Failure, Model, Source};
-use crate::sources::listing::{ASIDE, items, listing, no_listing, number, text};
+use crate::sources::listing::{EXTRA_LIMIT, items, listing, no_listing, number, text};
 use serde_json::Value;
 
 /// The models of the server at `api`; language models on this server only, unless `all`: a cloud model is listed here, and
@@ -13,7 +13,7 @@ use serde_json::Value;
 pub async fn list(api: &Api, all: bool) -> Result<Vec<Model>, Failure> {
     let body =
         listing(api, "/api/tags", "models").await?.ok_or_else(|| no_listing(api, "a list of Ollama's models"))?;
-    let loaded = match api.get("/api/ps", ASIDE).await {
+    let loaded = match api.get("/api/ps", EXTRA_LIMIT).await {
         Ok(reply) => reply.json(),
         Err(_) => None,
     };

@@ -14,21 +14,21 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// A server that counts.
 #[derive(Debug, Clone, Copy)]
-pub struct Counter<'a> {
+pub struct TokenCounter<'a> {
     api: &'a Api,
     model: &'a str,
-    chat: Option<Chat>,
+    chat: Option<ChatEndpoint>,
     text: bool,
 }
 
 /// Where whole chats are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Chat {
+enum ChatEndpoint {
     InputTokens,
     Tokenize,
 }
 
-impl<'a> Counter<'a> {
+impl<'a> TokenCounter<'a> {
     /// Finds out what a server can count. `None` for one that cannot, which most cannot; only a plain OpenAI-compatible server
     /// is asked.
     pub async fn find(api: &'a Api, source: Source, model: &'a str) -> Option<Self> {
@@ -41,13 +41,13 @@ impl<'a> Counter<'a> {
             // The requests themselves will tell.
             return None;
         }
-        for chat in [Chat::InputTokens, Chat::Tokenize] {
-            if counter.ask_chat(chat, None, "word").await.is_some() {
+        for chat in [ChatEndpoint::InputTokens, ChatEndpoint::Tokenize] {
+            if counter.count_chat(chat, None, "word").await.is_some() {
                 counter.chat = Some(chat);
                 break;
             }
         }
-        counter.text = counter.ask_text("word").await.is_some();
+        counter.text = counter.count_text("word").await.is_some();
         (counter.text || counter.chat.is_some()).then_some(counter)
     }
 
@@ -59,8 +59,8 @@ impl<'a> Counter<'a> {
     /// The tokens of a request with this user message: of the whole chat where the server counts chats, else of the message.
     pub async fn request(&self, system: Option<&str>, text: &str) -> Option<u64> {
         match self.chat {
-            Some(chat) => self.ask_chat(chat, system, text).await,
-            None => self.ask_text(text).await,
+            Some(chat) => self.count_chat(chat, system, text).await,
+            None => self.count_text(text).await,
         }
     }
 
@@ -68,29 +68,30 @@ impl<'a> Counter<'a> {
     pub async fn text(&self, text: &str) -> Option<u64> {
         match self.chat {
             Some(chat) if !self.text => {
-                let (whole, least) = (self.ask_chat(chat, None, text).await?, self.ask_chat(chat, None, "a").await?);
+                let (whole, least) =
+                    (self.count_chat(chat, None, text).await?, self.count_chat(chat, None, "a").await?);
                 Some((whole + 1).saturating_sub(least))
             }
-            _ => self.ask_text(text).await,
+            _ => self.count_text(text).await,
         }
     }
 
-    async fn ask_chat(&self, chat: Chat, system: Option<&str>, text: &str) -> Option<u64> {
+    async fn count_chat(&self, chat: ChatEndpoint, system: Option<&str>, text: &str) -> Option<u64> {
         let mut messages = Vec::new();
         messages.extend(system.map(|system| json!({ "role": "system", "content": system })));
         messages.push(json!({ "role": "user", "content": text }));
         let body = json!({ "model": self.model, "messages": messages });
         match chat {
-            Chat::InputTokens => {
+            ChatEndpoint::InputTokens => {
                 let version = if self.api.base() == versioned(self.api.base()) { "" } else { "/v1" };
                 let path = format!("{version}/chat/completions/input_tokens");
                 self.post(&path, &body).await?.get("input_tokens").and_then(Value::as_u64).filter(|n| *n > 0)
             }
-            Chat::Tokenize => count_of(&self.post(self.tokenize(), &body).await?),
+            ChatEndpoint::Tokenize => count_of(&self.post(self.tokenize(), &body).await?),
         }
     }
 
-    async fn ask_text(&self, text: &str) -> Option<u64> {
+    async fn count_text(&self, text: &str) -> Option<u64> {
         // The field has one name at llama.cpp and another everywhere else; each ignores the other's.
         let body = json!({ "model": self.model, "content": text, "prompt": text, "add_special_tokens": false });
         count_of(&self.post(self.tokenize(), &body).await?)

@@ -6,7 +6,7 @@
 use super::quantization;
 use crate::http::{Api, Reply, versioned};
 use crate::record::{Failure, Model, Source};
-use crate::sources::listing::{ASIDE, items, listing, no_listing, number, text};
+use crate::sources::listing::{EXTRA_LIMIT, items, listing, no_listing, number, text};
 use futures_util::future::join_all;
 use serde_json::Value;
 
@@ -17,23 +17,23 @@ use serde_json::Value;
 pub async fn list(api: &Api) -> Result<Vec<Model>, Failure> {
     let path = versioned(api.base())[api.base().len()..].to_owned() + "/models";
     let body = listing(api, &path, "data").await?.ok_or_else(|| no_listing(api, "a list of models (/v1/models)"))?;
-    let known = recognise(api, &body).await;
+    let software = detect_software(api, &body).await;
     let models: Vec<&Value> = items(&body, "data").collect();
     let alone = models.len() == 1;
-    Ok(models.into_iter().filter_map(|item| of(api.base(), item, known.as_ref(), alone)).collect())
+    Ok(models.into_iter().filter_map(|item| of(api.base(), item, software.as_ref(), alone)).collect())
 }
 
 /// A server that was recognised, and what it told of itself.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Known {
+struct Software {
     name: &'static str,
-    tells: Value,
+    properties: Value,
 }
 
-type IsIt = fn(&Reply, &Value) -> bool;
+type Check = fn(&Reply, &Value) -> bool;
 
 /// Questions that only one server answers so. A path alone shows nothing: LM Studio answers 200 to nearly any.
-const PROBES: [(&str, &str, IsIt); 7] = [
+const PROBES: [(&str, &str, Check); 7] = [
     ("/props", "llama.cpp", |_, body| body.get("default_generation_settings").is_some()),
     ("/get_server_info", "sglang", |_, body| body.get("model_path").is_some()),
     ("/info", "tgi", |_, body| body.get("model_id").is_some() && body.get("version").is_some()),
@@ -45,7 +45,7 @@ const PROBES: [(&str, &str, IsIt); 7] = [
 ];
 
 /// Which server it is: by whom it says it owns the models, then by what only that server answers. All is asked at once.
-async fn recognise(api: &Api, body: &Value) -> Option<Known> {
+async fn detect_software(api: &Api, body: &Value) -> Option<Software> {
     let owner = items(body, "data").find_map(|item| text(item, "/owned_by")).unwrap_or_default();
     let named = match owner.as_str() {
         "vllm" => Some("vllm"),
@@ -59,27 +59,27 @@ async fn recognise(api: &Api, body: &Value) -> Option<Known> {
     let library = api.server_header().unwrap_or_default();
     let api = &api.at_root();
     let asked = PROBES.iter().filter(|(_, name, _)| named.is_none_or(|named| *name == named));
-    let answers = join_all(asked.map(|(path, name, is_it)| async move {
-        let reply = api.get(path, ASIDE).await.ok()?;
+    let answers = join_all(asked.map(|(path, name, check)| async move {
+        let reply = api.get(path, EXTRA_LIMIT).await.ok()?;
         let body = reply.json().unwrap_or_default();
-        (reply.status == 200 && is_it(&reply, &body)).then_some(Known { name, tells: body })
+        (reply.status == 200 && check(&reply, &body)).then_some(Software { name, properties: body })
     }))
     .await;
     let found = answers.into_iter().flatten().next();
-    found.or_else(|| named.map(|name| Known { name, tells: Value::Null })).or_else(|| {
+    found.or_else(|| named.map(|name| Software { name, properties: Value::Null })).or_else(|| {
         // mlx-lm names no owner and has nothing else of its own but the library that it is made with.
         let mlx = owner.is_empty() && library.starts_with("BaseHTTP/");
-        mlx.then_some(Known { name: "mlx-lm", tells: Value::Null })
+        mlx.then_some(Software { name: "mlx-lm", properties: Value::Null })
     })
 }
 
 /// A model of the listing; with what the server tells of itself where it serves only this one (`alone`).
-fn of(base: &str, item: &Value, known: Option<&Known>, alone: bool) -> Option<Model> {
+fn of(base: &str, item: &Value, software: Option<&Software>, alone: bool) -> Option<Model> {
     let id = text(item, "/id")?;
-    let name = known.map_or("", |known| known.name);
+    let name = software.map_or("", |software| software.name);
     let nothing = Value::Null;
-    let tells = known.map_or(&nothing, |known| &known.tells);
-    let of_this = if alone { tells } else { &nothing };
+    let properties = software.map_or(&nothing, |software| &software.properties);
+    let of_this = if alone { properties } else { &nothing };
     let path = text(of_this, "/model_path").or_else(|| text(item, "/root")).or_else(|| text(item, "/path"));
     let first = |places: &[(&Value, &str)]| places.iter().find_map(|(body, path)| number(body, path));
     let loaded_context_length = first(&[
@@ -125,8 +125,8 @@ fn of(base: &str, item: &Value, known: Option<&Known>, alone: bool) -> Option<Mo
         loaded_context_length,
         loaded,
         capabilities: capabilities(item, of_this),
-        server: known.map(|known| known.name.to_owned()),
-        server_version: text(tells, "/build_info").or_else(|| text(tells, "/version")),
+        server: software.map(|software| software.name.to_owned()),
+        server_version: text(properties, "/build_info").or_else(|| text(properties, "/version")),
         id,
         ..Model::default()
     })
@@ -152,8 +152,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn model(item: Value, name: &'static str, tells: Value) -> Model {
-        of("http://h", &item, Some(&Known { name, tells }), true).unwrap()
+    fn model(item: Value, name: &'static str, properties: Value) -> Model {
+        of("http://h", &item, Some(&Software { name, properties }), true).unwrap()
     }
 
     #[test]
@@ -197,10 +197,12 @@ mod tests {
 
     #[test]
     fn what_a_server_tells_of_itself_is_not_told_of_one_of_many() {
-        let known =
-            Known { name: "llama.cpp", tells: json!({"model_path": "/srv/other-Q8_0.gguf", "build_info": "b1"}) };
+        let software = Software {
+            name: "llama.cpp",
+            properties: json!({"model_path": "/srv/other-Q8_0.gguf", "build_info": "b1"}),
+        };
         let item = json!({"id": "m", "status": {"value": "unloaded"}});
-        let model = of("http://h", &item, Some(&known), false).unwrap();
+        let model = of("http://h", &item, Some(&software), false).unwrap();
         assert_eq!(
             (model.quantization, model.loaded, model.server_version.as_deref()),
             (None, Some(false), Some("b1"))

@@ -11,34 +11,34 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// How long one look into the books may take.
-const LOOK: Duration = Duration::from_secs(10);
+const QUERY_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long to wait before the first look at a request: its entry is made after its end.
-const FIRST: Duration = Duration::from_millis(300);
+const FIRST_WAIT: Duration = Duration::from_millis(300);
 
 /// How long to wait between two looks.
-const AGAIN: Duration = Duration::from_secs(1);
+const NEXT_WAIT: Duration = Duration::from_secs(1);
 
 /// For how long a request is looked for; one that was cut is entered later.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(12), Duration::from_secs(25));
+const SEARCH_LIMIT: (Duration, Duration) = (Duration::from_secs(12), Duration::from_secs(25));
 
 /// The largest entry that is kept whole, in bytes; of a larger one only what is compared.
-const LARGEST_ENTRY: usize = 64 << 10;
+const MAX_ENTRY_BYTES: usize = 64 << 10;
 
 /// What `/key` says.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Key {
+pub enum KeyStatus {
     /// It is a key, and this is left on it.
-    Good(Left),
+    Valid(Credit),
     /// It is none; why.
-    Bad(String),
+    Invalid(String),
     /// The question could not be answered; why.
     Unknown(String),
 }
 
 /// What is left on a key.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Left {
+pub struct Credit {
     /// US dollars; `None` where the key has no limit of its own.
     pub usd: Option<f64>,
     /// When it ends, in OpenRouter's words, where that has passed.
@@ -47,7 +47,7 @@ pub struct Left {
     pub free_tier: bool,
 }
 
-impl Left {
+impl Credit {
     fn read(key: &Value, now_ts: f64) -> Self {
         let ended = |text: &&str| clock::of_rfc3339(text).is_some_and(|end| end < now_ts);
         Self {
@@ -59,37 +59,37 @@ impl Left {
 }
 
 /// Asks once what the key of `api` is good for. Only a key that is refused is bad; a question that fails says nothing of it.
-pub async fn key(api: &Api) -> Key {
-    let reply = match api.get("/api/v1/key", LOOK).await {
+pub async fn key(api: &Api) -> KeyStatus {
+    let reply = match api.get("/api/v1/key", QUERY_LIMIT).await {
         Ok(reply) => reply,
-        Err(why) => return Key::Unknown(why.message),
+        Err(failure) => return KeyStatus::Unknown(failure.message),
     };
     if reply.status == 401 {
-        return Key::Bad(failure_of(reply.status, &reply.body).message);
+        return KeyStatus::Invalid(failure_of(reply.status, &reply.body).message);
     }
     match reply.success() {
-        Ok(body) if body["data"].is_object() => Key::Good(Left::read(&body["data"], clock::wall())),
-        Ok(_) => Key::Unknown("it says nothing of the key".into()),
-        Err(why) => Key::Unknown(why.message),
+        Ok(body) if body["data"].is_object() => KeyStatus::Valid(Credit::read(&body["data"], clock::wall())),
+        Ok(_) => KeyStatus::Unknown("it says nothing of the key".into()),
+        Err(failure) => KeyStatus::Unknown(failure.message),
     }
 }
 
 /// Looks a request up and writes what it really cost, who answered and what was counted into its result; with a doubt where that
-/// is something else than the answer said, and with `cost_unverified` where nothing is found, or `given_up` comes first. Whoever asks
+/// is something else than the answer said, and with `cost_unverified` where nothing is found, or `cancelled` comes first. Whoever asks
 /// takes one of `turns` for as long as that takes.
-pub async fn verify(api: &Api, turns: &Semaphore, outcome: &mut Outcome, given_up: impl Future<Output = ()>) {
-    let found = match outcome.generation_id.clone().filter(|id| is_plain(id)) {
+pub async fn verify(api: &Api, turns: &Semaphore, outcome: &mut Outcome, cancelled: impl Future<Output = ()>) {
+    let entry = match outcome.generation_id.clone().filter(|id| is_plain(id)) {
         Some(id) => {
-            let patience = if outcome.error.is_none() { PATIENCE.0 } else { PATIENCE.1 };
+            let limit = if outcome.error.is_none() { SEARCH_LIMIT.0 } else { SEARCH_LIMIT.1 };
             tokio::select! {
-                found = look_up(api, turns, &id) => found,
-                () = tokio::time::sleep(patience) => None,
-                () = given_up => None,
+                entry = find_entry(api, turns, &id) => entry,
+                () = tokio::time::sleep(limit) => None,
+                () = cancelled => None,
             }
         }
         None => None,
     };
-    match found {
+    match entry {
         Some(entry) => compare(outcome, entry),
         None => outcome.warnings.push("cost_unverified".into()),
     }
@@ -101,12 +101,12 @@ fn is_plain(id: &str) -> bool {
 }
 
 /// Looks until it is found; `None` when there is no use in looking.
-async fn look_up(api: &Api, turns: &Semaphore, id: &str) -> Option<Map<String, Value>> {
+async fn find_entry(api: &Api, turns: &Semaphore, id: &str) -> Option<Map<String, Value>> {
     let path = format!("/api/v1/generation?id={id}");
-    tokio::time::sleep(FIRST).await;
+    tokio::time::sleep(FIRST_WAIT).await;
     loop {
         let turn = turns.acquire().await.ok()?;
-        let reply = api.get(&path, LOOK).await;
+        let reply = api.get(&path, QUERY_LIMIT).await;
         drop(turn);
         // Anything may pass: not entered yet, too many questions, a server that fails. What does not is a key that is none.
         match reply.and_then(|reply| reply.success()) {
@@ -117,10 +117,10 @@ async fn look_up(api: &Api, turns: &Semaphore, id: &str) -> Option<Map<String, V
                     return Some(entry);
                 }
             }
-            Err(why) if matches!(why.status, Some(401..=403)) => return None,
+            Err(failure) if matches!(failure.status, Some(401..=403)) => return None,
             Err(_) => {}
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(NEXT_WAIT).await;
     }
 }
 
@@ -140,14 +140,14 @@ fn compare(outcome: &mut Outcome, mut entry: Map<String, Value>) {
     let own_key = entry.get("is_byok") == Some(&Value::Bool(true));
     let upstream = number("upstream_inference_cost").filter(|_| own_key).unwrap_or(0.0);
     let verified = number("total_cost").map(|fee| fee + upstream);
-    let mut doubts = Vec::new();
+    let mut warnings = Vec::new();
     match (&mut outcome.cost, verified) {
-        (_, None) => doubts.push("cost_unverified"),
+        (_, None) => warnings.push("cost_unverified"),
         (Some(cost), Some(usd)) => {
             cost.verified_usd = Some(usd);
             // Prices have up to ten decimals, and sums are rounded somewhere.
             if (cost.usd - usd).abs() > 1e-9 + usd.max(cost.usd) * 0.001 {
-                doubts.push("cost_differs");
+                warnings.push("cost_differs");
             }
         }
         (none, Some(usd)) => *none = Some(Cost { usd, source: Some(CostSource::Generation), verified_usd: Some(usd) }),
@@ -155,19 +155,19 @@ fn compare(outcome: &mut Outcome, mut entry: Map<String, Value>) {
     if let Some(tokens) = outcome.tokens.as_ref().filter(|tokens| tokens.source == Some(TokenSource::Usage)) {
         let differs = |name: &str, ours: Option<u64>| number(name).zip(ours).is_some_and(|(a, b)| a != b as f64);
         if differs("native_tokens_prompt", tokens.input) || differs("native_tokens_completion", tokens.output) {
-            doubts.push("tokens_differ");
+            warnings.push("tokens_differ");
         }
     }
     let tries = entry.get("provider_responses").and_then(Value::as_array);
     if tries.is_some_and(|tries| tries.len() > 1) {
-        doubts.push("provider_retried");
+        warnings.push("provider_retried");
     }
-    for doubt in doubts {
-        if !outcome.warnings.iter().any(|word| word == doubt) {
-            outcome.warnings.push(doubt.into());
+    for warning in warnings {
+        if !outcome.warnings.iter().any(|word| word == warning) {
+            outcome.warnings.push(warning.into());
         }
     }
-    if Value::Object(entry.clone()).to_string().len() > LARGEST_ENTRY {
+    if Value::Object(entry.clone()).to_string().len() > MAX_ENTRY_BYTES {
         entry.retain(|name, value| COMPARED.contains(&name.as_str()) && !value.is_array());
     }
     outcome.generation = Some(entry.into());
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn an_entry_confirms_a_cost_or_doubts_it() {
-        for (usd, entry, verified, doubts) in [
+        for (usd, entry, verified, warnings) in [
             (Some(0.5), json!({"total_cost": 0.5}), Some(0.5), &[][..]),
             (Some(0.5), json!({"total_cost": 0.50001}), Some(0.50001), &[]),
             (Some(0.5), json!({"total_cost": 0.6}), Some(0.6), &["cost_differs"]),
@@ -211,7 +211,7 @@ mod tests {
             let mut outcome = result(usd);
             compare(&mut outcome, entry.as_object().unwrap().clone());
             assert_eq!(outcome.cost.as_ref().unwrap().verified_usd, verified, "{entry}");
-            assert_eq!(outcome.warnings, doubts, "{entry}");
+            assert_eq!(outcome.warnings, warnings, "{entry}");
             assert_eq!(outcome.generation, Some(entry));
         }
     }
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn an_entry_as_large_as_a_book_is_not_kept() {
         let mut outcome = result(Some(0.5));
-        let entry = json!({"id": "gen-1", "total_cost": 0.5, "junk": "x".repeat(LARGEST_ENTRY)});
+        let entry = json!({"id": "gen-1", "total_cost": 0.5, "junk": "x".repeat(MAX_ENTRY_BYTES)});
         compare(&mut outcome, entry.as_object().unwrap().clone());
         assert_eq!(outcome.generation, Some(json!({"id": "gen-1", "total_cost": 0.5})));
     }
@@ -252,16 +252,16 @@ mod tests {
     #[test]
     fn what_is_left_on_a_key_is_read_as_it_is_told() {
         for (key, left) in [
-            (json!({"limit_remaining": null, "is_free_tier": true}), Left { free_tier: true, ..Left::default() }),
-            (json!({"limit_remaining": -0.5}), Left { usd: Some(-0.5), ..Left::default() }),
+            (json!({"limit_remaining": null, "is_free_tier": true}), Credit { free_tier: true, ..Credit::default() }),
+            (json!({"limit_remaining": -0.5}), Credit { usd: Some(-0.5), ..Credit::default() }),
             (
                 json!({"limit_remaining": 2, "expires_at": "2020-01-01T00:00:00Z"}),
-                Left { usd: Some(2.0), expired: Some("2020-01-01T00:00:00Z".into()), free_tier: false },
+                Credit { usd: Some(2.0), expired: Some("2020-01-01T00:00:00Z".into()), free_tier: false },
             ),
-            (json!({"expires_at": "2099-01-01T00:00:00Z"}), Left::default()),
-            (json!({"expires_at": "soon", "limit_remaining": "much"}), Left::default()),
+            (json!({"expires_at": "2099-01-01T00:00:00Z"}), Credit::default()),
+            (json!({"expires_at": "soon", "limit_remaining": "much"}), Credit::default()),
         ] {
-            assert_eq!(Left::read(&key, 1_795_276_800.0), left, "{key}");
+            assert_eq!(Credit::read(&key, 1_795_276_800.0), left, "{key}");
         }
     }
 }

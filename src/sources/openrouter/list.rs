@@ -7,7 +7,7 @@
 use super::price::pricing;
 use crate::http::Api;
 use crate::record::{Failure, Model, Source};
-use crate::sources::listing::{LISTING, items, listing, no_listing, number, text};
+use crate::sources::listing::{LISTING_LIMIT, items, listing, no_listing, number, text};
 use regex::Regex;
 use serde_json::Value;
 use std::cmp::Reverse;
@@ -22,7 +22,7 @@ const OTHERWISE_PRICED: [&str; 3] = ["nitro", "floor", "online"];
 
 /// Which models of the catalogue are wanted.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct Filter {
     /// Only these, in this order; variants, aliases and routers that the catalogue does not list are passed on as they are.
     pub ids: Option<Vec<String>>,
     /// Only ids that match.
@@ -52,7 +52,7 @@ pub enum Sort {
 
 /// What was found, and which ids of the list were not.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct Selection {
     /// The models, each with the id that it has in the catalogue: a slug, an alias and a way to route have another.
     pub models: Vec<(Model, String)>,
     /// Ids that the catalogue does not have.
@@ -66,19 +66,19 @@ type Entry<'a> = (Option<&'a Value>, Model);
 ///
 /// # Errors
 /// When OpenRouter is not reached, or answers with something else.
-pub async fn list(api: &Api, wanted: &Wanted) -> Result<Found, Failure> {
+pub async fn list(api: &Api, filter: &Filter) -> Result<Selection, Failure> {
     let body =
         listing(api, "/api/v1/models", "data").await?.ok_or_else(|| no_listing(api, "OpenRouter's catalogue"))?;
     let catalogue = Catalogue::new(items(&body, "data").collect());
     let mut resolved: HashMap<String, Value> = HashMap::new();
-    for id in wanted.ids.iter().flatten() {
+    for id in filter.ids.iter().flatten() {
         if catalogue.named(id).is_none()
             && let Some(item) = resolve(api, id).await?
         {
             resolved.insert(id.clone(), item);
         }
     }
-    Ok(choose(&catalogue, &resolved, wanted, api.base()))
+    Ok(choose(&catalogue, &resolved, filter, api.base()))
 }
 
 /// Asks for one model by an id that the catalogue does not list: aliases are resolved. `None` where there is none.
@@ -91,7 +91,7 @@ async fn resolve(api: &Api, id: &str) -> Result<Option<Value>, Failure> {
     if !id.split_once('/').is_some_and(|(author, slug)| plain(author) && plain(slug)) {
         return Ok(None);
     }
-    let reply = api.get(&format!("/api/v1/model/{id}"), LISTING).await?;
+    let reply = api.get(&format!("/api/v1/model/{id}"), LISTING_LIMIT).await?;
     if reply.status >= 500 || reply.status == 429 {
         return reply.success().map(Some);
     }
@@ -104,7 +104,7 @@ async fn resolve(api: &Api, id: &str) -> Result<Option<Value>, Failure> {
 ///
 /// # Errors
 /// Never; what cannot be asked is missing.
-pub async fn endpoints(api: &Api, models: &[(Model, String)], wanted: &Wanted) -> (Vec<Model>, Vec<(String, String)>) {
+pub async fn endpoints(api: &Api, models: &[(Model, String)], filter: &Filter) -> (Vec<Model>, Vec<(String, String)>) {
     let (mut listings, mut missing) = (Vec::new(), Vec::new());
     for (model, own_id) in models {
         match endpoints_of(api, own_id).await {
@@ -117,13 +117,13 @@ pub async fn endpoints(api: &Api, models: &[(Model, String)], wanted: &Wanted) -
     for (model, list) in &listings {
         pinned.extend(list.iter().filter_map(|endpoint| Some((Some(endpoint), pin(model, endpoint)?))));
     }
-    pinned.retain(|(endpoint, model)| keep(*endpoint, model, wanted));
-    sort(&mut pinned, wanted.sort);
+    pinned.retain(|(endpoint, model)| keep(*endpoint, model, filter));
+    sort(&mut pinned, filter.sort);
     (pinned.into_iter().map(|(_, model)| model).collect(), missing)
 }
 
 async fn endpoints_of(api: &Api, id: &str) -> Result<Vec<Value>, Failure> {
-    let reply = api.get(&format!("/api/v1/models/{id}/endpoints"), LISTING).await?.success()?;
+    let reply = api.get(&format!("/api/v1/models/{id}/endpoints"), LISTING_LIMIT).await?.success()?;
     Ok(reply.pointer("/data/endpoints").and_then(Value::as_array).cloned().unwrap_or_default())
 }
 
@@ -145,15 +145,15 @@ fn pin(model: &Model, endpoint: &Value) -> Option<Model> {
     })
 }
 
-fn choose(catalogue: &Catalogue, resolved: &HashMap<String, Value>, wanted: &Wanted, base: &str) -> Found {
-    let mut found = Found::default();
+fn choose(catalogue: &Catalogue, resolved: &HashMap<String, Value>, filter: &Filter, base: &str) -> Selection {
+    let mut found = Selection::default();
     let mut chosen: Vec<Entry> = Vec::new();
-    if let Some(ids) = &wanted.ids {
+    if let Some(ids) = &filter.ids {
         for id in ids {
-            let resolved = || resolved.get(id).map(|item| (item, As::Itself));
+            let resolved = || resolved.get(id).map(|item| (item, Match::Exact));
             match catalogue.named(id).or_else(resolved) {
                 Some((item, way)) => chosen.extend(of(base, item).map(|model| {
-                    let pricing = model.pricing.filter(|_| way == As::Itself);
+                    let pricing = model.pricing.filter(|_| way == Match::Exact);
                     (Some(item), Model { id: id.clone(), pricing, ..model })
                 })),
                 None if ROUTERS.contains(&id.as_str()) => chosen.push((None, bare(base, id))),
@@ -163,8 +163,8 @@ fn choose(catalogue: &Catalogue, resolved: &HashMap<String, Value>, wanted: &Wan
     } else {
         chosen = catalogue.items.iter().filter_map(|item| Some((Some(*item), of(base, item)?))).collect();
     }
-    chosen.retain(|(item, model)| keep(*item, model, wanted));
-    sort(&mut chosen, wanted.sort);
+    chosen.retain(|(item, model)| keep(*item, model, filter));
+    sort(&mut chosen, filter.sort);
     found.models = chosen
         .into_iter()
         .map(|(item, model)| {
@@ -191,11 +191,11 @@ fn sort(entries: &mut [Entry], order: Option<Sort>) {
 
 /// How an id means an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum As {
+enum Match {
     /// It is the entry, at its price.
-    Itself,
+    Exact,
     /// It is a way to route that may take another price.
-    Routed,
+    Route,
 }
 
 /// What the catalogue lists, and where in it a name stands first.
@@ -219,12 +219,12 @@ impl<'a> Catalogue<'a> {
     }
 
     /// The first item that is what an id means: itself, its permanent slug, or its base when the id is a way to route.
-    fn named(&self, id: &str) -> Option<(&'a Value, As)> {
-        let itself = [self.own.get(id), self.slug.get(id)].into_iter().flatten().min().map(|at| (*at, As::Itself));
+    fn named(&self, id: &str) -> Option<(&'a Value, Match)> {
+        let itself = [self.own.get(id), self.slug.get(id)].into_iter().flatten().min().map(|at| (*at, Match::Exact));
         // Most variants are ways to route and are listed nowhere; `:free` is a model of its own.
         let routed = || {
             let (plain, variant) = id.split_once(':').filter(|(_, variant)| *variant != "free")?;
-            let way = if OTHERWISE_PRICED.contains(&variant) { As::Routed } else { As::Itself };
+            let way = if OTHERWISE_PRICED.contains(&variant) { Match::Route } else { Match::Exact };
             Some((*self.own.get(plain)?, way))
         };
         let (at, way) = [itself, routed()].into_iter().flatten().min_by_key(|(at, _)| *at)?;
@@ -232,13 +232,13 @@ impl<'a> Catalogue<'a> {
     }
 }
 
-fn keep(item: Option<&Value>, model: &Model, wanted: &Wanted) -> bool {
+fn keep(item: Option<&Value>, model: &Model, filter: &Filter) -> bool {
     let price = price_of(model);
     let known = |name: &str| item.is_some_and(|item| items(item, "supported_parameters").any(|known| known == name));
-    wanted.matching.as_ref().is_none_or(|regex| regex.is_match(&model.id))
-        && (!wanted.free || costs_nothing(model))
-        && wanted.max_price.is_none_or(|max| price.is_some_and(|price| price * 1e6 <= max * (1.0 + 1e-12)))
-        && wanted.supports.iter().all(|name| known(name))
+    filter.matching.as_ref().is_none_or(|regex| regex.is_match(&model.id))
+        && (!filter.free || costs_nothing(model))
+        && filter.max_price.is_none_or(|max| price.is_some_and(|price| price * 1e6 <= max * (1.0 + 1e-12)))
+        && filter.supports.iter().all(|name| known(name))
 }
 
 /// Whether no price of it is above zero, and those of tokens are known.
@@ -297,14 +297,14 @@ mod tests {
         ])
     }
 
-    fn chosen(wanted: Wanted) -> (Vec<String>, Vec<String>) {
+    fn chosen(filter: Filter) -> (Vec<String>, Vec<String>) {
         let catalogue = catalogue();
         let latest = json!({"id": "b/large", "pricing": {"prompt": "0.000003", "completion": "0.000015"}});
         let items: Vec<&Value> = catalogue.as_array().unwrap().iter().collect();
         let found = choose(
             &Catalogue::new(items),
             &[("~b/large-latest".into(), latest)].into(),
-            &wanted,
+            &filter,
             "https://openrouter.ai",
         );
         (found.models.into_iter().map(|(model, _)| model.id).collect(), found.missing)
@@ -312,18 +312,18 @@ mod tests {
 
     #[test]
     fn the_catalogue_is_filtered_and_sorted() {
-        let ids = |wanted| chosen(wanted).0.join(" ");
-        assert_eq!(ids(Wanted::default()), "a/small a/small:free b/large openrouter/auto");
-        assert_eq!(ids(Wanted { free: true, ..Wanted::default() }), "a/small:free");
-        assert_eq!(ids(Wanted { max_price: Some(0.4), ..Wanted::default() }), "a/small a/small:free");
-        assert_eq!(ids(Wanted { supports: vec!["seed".into()], ..Wanted::default() }), "a/small");
-        assert_eq!(ids(Wanted { matching: Regex::new("^b/").ok(), ..Wanted::default() }), "b/large");
+        let ids = |filter| chosen(filter).0.join(" ");
+        assert_eq!(ids(Filter::default()), "a/small a/small:free b/large openrouter/auto");
+        assert_eq!(ids(Filter { free: true, ..Filter::default() }), "a/small:free");
+        assert_eq!(ids(Filter { max_price: Some(0.4), ..Filter::default() }), "a/small a/small:free");
+        assert_eq!(ids(Filter { supports: vec!["seed".into()], ..Filter::default() }), "a/small");
+        assert_eq!(ids(Filter { matching: Regex::new("^b/").ok(), ..Filter::default() }), "b/large");
         assert_eq!(
-            ids(Wanted { sort: Some(Sort::Price), ..Wanted::default() }),
+            ids(Filter { sort: Some(Sort::Price), ..Filter::default() }),
             "a/small:free a/small b/large openrouter/auto"
         );
         assert_eq!(
-            ids(Wanted { sort: Some(Sort::Newest), ..Wanted::default() }),
+            ids(Filter { sort: Some(Sort::Newest), ..Filter::default() }),
             "b/large a/small:free a/small openrouter/auto"
         );
     }
@@ -342,7 +342,7 @@ mod tests {
             "~b/large-latest",
             "~a/none-latest",
         ];
-        let (ids, missing) = chosen(Wanted { ids: Some(list.map(str::to_owned).to_vec()), ..Wanted::default() });
+        let (ids, missing) = chosen(Filter { ids: Some(list.map(str::to_owned).to_vec()), ..Filter::default() });
         assert_eq!(
             ids,
             ["b/large", "a/small:nitro", "a/small-0101", "openrouter/auto", "openrouter/free", "~b/large-latest"]
@@ -367,8 +367,8 @@ mod tests {
             let catalogue = catalogue();
             let items: Vec<&Value> = catalogue.as_array().unwrap().iter().collect();
             let latest = [("~b/large-latest".to_owned(), catalogue[2].clone())].into();
-            let wanted = Wanted { ids: Some(vec![id.to_owned()]), ..Wanted::default() };
-            let (model, own_id) = choose(&Catalogue::new(items), &latest, &wanted, "x").models.remove(0);
+            let filter = Filter { ids: Some(vec![id.to_owned()]), ..Filter::default() };
+            let (model, own_id) = choose(&Catalogue::new(items), &latest, &filter, "x").models.remove(0);
             assert_eq!(own_id.starts_with("a/small") || own_id == "b/large", !id.starts_with("openrouter/"), "{id}");
             let told = model.pricing.and_then(|pricing| pricing.completion_usd_per_token);
             assert_eq!((model.id.as_str(), told.as_deref()), (id, price));
@@ -385,17 +385,17 @@ mod tests {
         ]);
         let catalogue = Catalogue::new(catalogue.as_array().unwrap().iter().collect());
         for (id, place) in [
-            ("a/two", Some((0, As::Itself))),
-            ("a/one", Some((0, As::Itself))),
-            ("a/one:floor", Some((0, As::Routed))),
-            ("a/two:thinking", Some((1, As::Itself))),
+            ("a/two", Some((0, Match::Exact))),
+            ("a/one", Some((0, Match::Exact))),
+            ("a/one:floor", Some((0, Match::Route))),
+            ("a/two:thinking", Some((1, Match::Exact))),
             ("a/one:free", None),
             ("", None),
         ] {
             let named = catalogue.named(id).map(|(item, way)| (std::ptr::from_ref(item), way));
             assert_eq!(
                 named,
-                place.map(|(at, way): (usize, As)| (std::ptr::from_ref(catalogue.items[at]), way)),
+                place.map(|(at, way): (usize, Match)| (std::ptr::from_ref(catalogue.items[at]), way)),
                 "{id}"
             );
         }
