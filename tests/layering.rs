@@ -30,8 +30,9 @@ fn module_of(path: &Path) -> String {
 /// What each module may import, besides itself.
 fn allowed(module: &str) -> &'static [&'static str] {
     match module {
-        "record" | "ndjson" | "clock" | "pace" | "text" | "units" | "locks" | "process_group" => &[],
+        "record" | "clock" | "pace" | "text" | "units" | "locks" | "process_group" => &[],
         "stats" => &["record"],
+        "ndjson" => &["text"],
         "schedule" => &["clock"],
         "cli" => &["ndjson", "record", "http", "sources", "clock", "schedule", "text", "locks"],
         "http" => &["record", "clock", "stats", "locks"],
@@ -54,7 +55,7 @@ fn allowed(module: &str) -> &'static [&'static str] {
             "summary",
             "units",
         ],
-        "power" => &["record", "clock", "stats", "schedule", "nvml", "process_group"],
+        "power" => &["record", "clock", "stats", "schedule", "text", "nvml", "process_group"],
         "memory" => &["record", "clock", "stats", "schedule", "nvml"],
         "join" => &["record", "clock", "stats", "locks"],
         "summary" => &["record", "clock", "stats", "text", "units"],

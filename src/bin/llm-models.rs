@@ -9,6 +9,7 @@ use llm_bench::record::{self, Failure, FailureKind, Model, Source};
 use llm_bench::sources::lmstudio::start;
 use llm_bench::sources::openrouter::list as openrouter;
 use llm_bench::sources::{ServerKind, detect, id_list, kind, kinds, listing_text, ollama, openai, other_keys};
+use llm_bench::text::encoding;
 use regex::Regex;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -397,9 +398,9 @@ async fn openrouter_models(cli: &Cli, catalogue: &Catalogue, talk: Talk) -> anyh
 /// The ids of a list, and how many of its lines are none.
 fn read_ids(path: &Path, strict: bool, talk: Talk) -> anyhow::Result<(Vec<String>, u64)> {
     let text = if path.as_os_str() == "-" {
-        std::io::read_to_string(std::io::stdin()).context("-")?
+        std::io::read_to_string(encoding::utf8(std::io::stdin())).context("-")?
     } else {
-        std::fs::read_to_string(path).with_context(|| path.display().to_string())?
+        encoding::read_to_string(path).with_context(|| path.display().to_string())?
     };
     if let Some(what) = text.lines().find(|line| !line.trim().is_empty()).and_then(id_list::not_a_list) {
         bail!("{}: this is {what}, not a list of models: write one id per line", path.display());

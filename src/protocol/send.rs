@@ -28,65 +28,65 @@ use limits::cancelled as was_cancelled;
 /// brought the answer forward.
 pub async fn send(
     connections: &ConnectionPool,
-    call: &HttpRequest,
+    request: &HttpRequest,
     limits: Limits,
     cancelled: impl Future<Output = ()> + Unpin + Send + 'static,
     mut on_start: impl FnMut(Stamp),
     on_piece: impl FnMut(&StreamedAnswer) + Send + 'static,
 ) -> Response {
-    let mut told = Response::default();
+    let mut response = Response::default();
     let mut reported = None;
     let mut report = |start: Stamp| {
         reported = Some(start.mono_ns);
         on_start(start);
     };
-    let outcome = exchange(connections, call, limits, &mut told, cancelled, &mut report, on_piece).await;
-    if let Some(start) = told.start.filter(|start| reported != Some(start.mono_ns)) {
+    let outcome = exchange(connections, request, limits, &mut response, cancelled, &mut report, on_piece).await;
+    if let Some(start) = response.start.filter(|start| reported != Some(start.mono_ns)) {
         // Cancelled between the writing and the report.
         on_start(start);
     }
-    if told.end_ns == 0 {
-        told.end_ns = clock::mono_ns();
+    if response.end_ns == 0 {
+        response.end_ns = clock::mono_ns();
     }
-    told.answer.close();
-    if let Some(key) = &call.key {
-        told.answer.redact(key);
+    response.answer.close();
+    if let Some(key) = &request.key {
+        response.answer.redact(key);
     }
-    told.error = outcome.err().or_else(|| told.answer.metadata.error.take());
-    if let (Some(error), Some(key)) = (&mut told.error, &call.key) {
+    response.error = outcome.err().or_else(|| response.answer.metadata.error.take());
+    if let (Some(error), Some(key)) = (&mut response.error, &request.key) {
         error.message = key.redact_message(&error.message);
     }
-    told
+    response
 }
 
 /// Sends the request and reads the response to its end.
 async fn exchange(
     connections: &ConnectionPool,
-    call: &HttpRequest,
+    request: &HttpRequest,
     limits: Limits,
-    told: &mut Response,
+    response: &mut Response,
     mut cancelled: impl Future<Output = ()> + Unpin + Send + 'static,
     on_start: &mut impl FnMut(Stamp),
     on_piece: impl FnMut(&StreamedAnswer) + Send + 'static,
 ) -> Result<(), Failure> {
-    let uri = call.uri()?;
+    let uri = request.uri()?;
     // It is large, and not held for as long as the response takes.
-    let beginning = Box::pin(begin(connections, call, &uri, limits, told, on_start));
+    let beginning = Box::pin(begin(connections, request, &uri, limits, response, on_start));
     let StartedResponse { connection, deadline, timer } = tokio::select! {
         biased;
         begun = beginning => begun?,
         () = &mut cancelled => return Err(was_cancelled()),
     };
-    let status = told.status.unwrap_or_default();
-    let (answer, about) = (std::mem::take(&mut told.answer), (limits, deadline, timer));
-    let mut body = BodyReader::new((connection, call.dialect, status), answer, about, on_piece, cancelled);
+    let status = response.status.unwrap_or_default();
+    let (answer, about) = (std::mem::take(&mut response.answer), (limits, deadline, timer));
+    let mut body = BodyReader::new((connection, request.dialect, status), answer, about, on_piece, cancelled);
     let (body, outcome) = apart(async move {
         let outcome = poll_fn(|cx| body.poll_end(cx)).await;
         (body, outcome)
     })
     .await;
     let BodyResult { connection, reusable, answer, reads, end_ns, outcome } = body.finish(outcome).await;
-    (told.answer, told.reads, told.end_ns) = (answer, reads, end_ns);
+    (response.answer, response.reads, response.end_ns) = (answer, reads, end_ns);
     if reusable {
         connections.release(&uri, connection).await;
     }

@@ -5,7 +5,7 @@ use super::limits::Limits;
 use super::request::HttpRequest;
 use super::response::Response;
 use crate::clock;
-use crate::http::{Connection, ReadStamp, failure_of, requested_wait};
+use crate::http::{Connection, ReadStamp, failure_of, wait_in_body};
 use crate::record::Failure;
 use serde_json::Value;
 use std::future::poll_fn;
@@ -19,9 +19,9 @@ const MAX_BYTES: usize = 64 << 10;
 /// Reads the body of an error status and makes a failure of it.
 pub async fn read(
     connection: &mut Connection,
-    call: &HttpRequest,
+    request: &HttpRequest,
     (limits, deadline): (Limits, Instant),
-    told: &mut Response,
+    response: &mut Response,
 ) -> Failure {
     let (mut body, mut last) = (Vec::new(), connection.last_read());
     let (deadline, most) = (deadline.min(Instant::now() + MAX_TIME), MAX_BYTES.min(limits.text_bytes));
@@ -29,7 +29,7 @@ pub async fn read(
     // The clock is checked with each piece: a future that is always ready, as of a server that floods, never times out by itself.
     while Instant::now() < deadline {
         let mut take = |read: ReadStamp, bytes: &[u8]| {
-            told.reads += u64::from(read.number != last.number);
+            response.reads += u64::from(read.number != last.number);
             last = read;
             body.extend_from_slice(bytes);
         };
@@ -44,15 +44,15 @@ pub async fn read(
             _ => break,
         }
     }
-    told.end_ns = if ended { last.ns } else { clock::mono_ns() };
+    response.end_ns = if ended { last.ns } else { clock::mono_ns() };
     body.truncate(most);
     let text = String::from_utf8_lossy(&body);
     if let Ok(json) = serde_json::from_str::<Value>(text.trim()) {
-        told.retry_after = told.retry_after.or_else(|| requested_wait(&json, None, clock::wall()));
-        told.answer.metadata.openrouter_metadata =
+        response.retry_after = response.retry_after.or_else(|| wait_in_body(&json, clock::wall()));
+        response.answer.metadata.openrouter_metadata =
             json.get("openrouter_metadata").filter(|value| value.is_object()).cloned();
     }
     // Before it is shortened: the rest of a key that was cut would not be found.
-    let text = call.key.as_ref().map_or_else(|| text.to_string(), |key| key.redact(&text));
-    failure_of(told.status.unwrap_or_default(), &text)
+    let text = request.key.as_ref().map_or_else(|| text.to_string(), |key| key.redact(&text));
+    failure_of(response.status.unwrap_or_default(), &text)
 }

@@ -6,7 +6,7 @@ use super::request::HttpRequest;
 use super::response::Response;
 use super::timer::{TimedOut, Timer};
 use crate::clock::{self, Stamp};
-use crate::http::{Connection, ConnectionPool, Head, failure_of, leads_to, no_response, requested_wait, retry_after};
+use crate::http::{Connection, ConnectionPool, Head, failure_of, leads_to, no_response, wait_in_headers};
 use crate::record::{Failure, FailureKind};
 use http::Uri;
 use serde_json::Value;
@@ -34,7 +34,7 @@ pub async fn begin(
     call: &HttpRequest,
     uri: &Uri,
     limits: Limits,
-    told: &mut Response,
+    response: &mut Response,
     on_start: &mut impl FnMut(Stamp),
 ) -> Result<StartedResponse, Failure> {
     // What opening takes is not held for as long as the response takes.
@@ -46,22 +46,22 @@ pub async fn begin(
     let mut may_repeat = connection.used() || waited;
     let head = loop {
         let reads_before = connection.last_read().number;
-        match send((&mut connection, &mut timer), (call, uri), (limits, deadline), told, on_start).await? {
+        match send((&mut connection, &mut timer), (call, uri), (limits, deadline), response, on_start).await? {
             Ok(head) => break head,
             Err(_) if may_repeat && connection.last_read().number == reads_before => {
                 may_repeat = false;
                 connections.mark_no_keepalive(uri);
-                told.answer.metadata.warnings.insert("reused_connection_died");
+                response.answer.metadata.warnings.insert("reused_connection_died");
                 connection = Box::pin(connections.open(uri, limits.connect)).await?;
             }
             Err(error) => return Err(no_response(&error)),
         }
     };
     let read = connection.last_read();
-    (told.headers_ns, told.reads, told.end_ns) = (Some(read.ns), 1, read.ns);
-    take_headers(&head, call, told)?;
+    (response.headers_ns, response.reads, response.end_ns) = (Some(read.ns), 1, read.ns);
+    take_headers(&head, call, response)?;
     if !head.status.is_success() {
-        return Err(error_body::read(&mut connection, call, (limits, deadline), told).await);
+        return Err(error_body::read(&mut connection, call, (limits, deadline), response).await);
     }
     Ok(StartedResponse { connection, deadline, timer })
 }
@@ -81,15 +81,15 @@ async fn send(
     (connection, timer): (&mut Connection, &mut Timer),
     (call, uri): (&HttpRequest, &Uri),
     (limits, deadline): (Limits, Instant),
-    told: &mut Response,
+    response: &mut Response,
     on_start: &mut impl FnMut(Stamp),
 ) -> Result<io::Result<Head>, Failure> {
-    told.connect_seconds = (!connection.used()).then(|| connection.opened_seconds());
+    response.connect_seconds = (!connection.used()).then(|| connection.opened_seconds());
     let request = call.http(uri)?;
     let wait = deadline.min(Instant::now() + limits.idle);
     let mut reported = false;
     let start = Stamp::now();
-    told.start = Some(start);
+    response.start = Some(start);
     connection.begin(request).map_err(|error| no_response(&error))?;
     let poll = |cx: &mut Context<'_>| {
         let head = connection.poll_head(cx);
@@ -106,15 +106,13 @@ async fn send(
 ///
 /// # Errors
 /// For a redirect, and for a compressed body.
-fn take_headers(head: &Head, call: &HttpRequest, told: &mut Response) -> Result<(), Failure> {
+fn take_headers(head: &Head, call: &HttpRequest, response: &mut Response) -> Result<(), Failure> {
     let status = head.status.as_u16();
-    told.status = Some(status);
+    response.status = Some(status);
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    told.retry_after = header("retry-after").and_then(|value| retry_after(&value, clock::wall())).or_else(|| {
-        header("x-ratelimit-reset").and_then(|reset| requested_wait(&Value::Null, Some(&reset), clock::wall()))
-    });
+    response.retry_after = wait_in_headers(header, clock::wall());
     if let Some(id) = header("x-generation-id") {
-        told.answer.metadata.generation_id = Some(id);
+        response.answer.metadata.generation_id = Some(id);
     }
     if let Some(place) = header("location").filter(|place| (300..400).contains(&status) && !place.is_empty()) {
         let place = leads_to(&call.url, &place);
@@ -124,7 +122,7 @@ fn take_headers(head: &Head, call: &HttpRequest, told: &mut Response) -> Result<
     for name in TIMING_HEADERS {
         if let Some(value) = header(name) {
             let number = value.parse::<f64>().is_ok_and(f64::is_finite);
-            told.answer.server_field(name, &if number { value } else { Value::from(value).to_string() });
+            response.answer.server_field(name, &if number { value } else { Value::from(value).to_string() });
         }
     }
     let coding = header("content-encoding").filter(|coding| !["", "identity"].contains(&&*coding.to_ascii_lowercase()));

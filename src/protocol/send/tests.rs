@@ -25,7 +25,7 @@ const LIMITS: Limits =
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 
 #[tokio::test]
-async fn the_start_is_reported_after_the_request_is_written() {
+async fn start_is_reported_after_the_request_is_written() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let (sender, arrived) = channel();
@@ -44,14 +44,14 @@ async fn the_start_is_reported_after_the_request_is_written() {
     let mut starts = Vec::new();
     // The callback blocks the event loop, and with it all that has not left by now.
     let on_start = |start| starts.push((start, arrived.recv_timeout(TEN_SECONDS)));
-    let told = send(&connections, &call(&url), LIMITS, std::future::pending(), on_start, |_| ()).await;
-    assert!(told.error.is_some(), "the server says nothing");
+    let response = send(&connections, &call(&url), LIMITS, std::future::pending(), on_start, |_| ()).await;
+    assert!(response.error.is_some(), "the server says nothing");
     let [(start, Ok(()))] = starts[..] else { panic!("{starts:?}") };
-    assert_eq!(told.start.map(|stamp| stamp.mono_ns), Some(start.mono_ns));
+    assert_eq!(response.start.map(|stamp| stamp.mono_ns), Some(start.mono_ns));
 }
 
 #[tokio::test]
-async fn a_request_cancelled_right_after_its_start_was_started() {
+async fn cancelled_request_reports_its_start() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     std::thread::spawn(move || listener.incoming().collect::<Vec<_>>());
@@ -70,10 +70,10 @@ async fn a_request_cancelled_right_after_its_start_was_started() {
             cx.waker().wake_by_ref();
             if turns == last { Poll::Ready(()) } else { Poll::Pending }
         });
-        let told = send(&connections, &call(&url), LIMITS, cancelled, |_| starts += 1, |_| ()).await;
-        let kind = told.error.as_ref().map(|error| error.kind);
-        assert_eq!(kind, Some(FailureKind::Cancelled), "{last}: {told:?}");
-        assert_eq!(starts, usize::from(told.start.is_some()), "{last}");
+        let response = send(&connections, &call(&url), LIMITS, cancelled, |_| starts += 1, |_| ()).await;
+        let kind = response.error.as_ref().map(|error| error.kind);
+        assert_eq!(kind, Some(FailureKind::Cancelled), "{last}: {response:?}");
+        assert_eq!(starts, usize::from(response.start.is_some()), "{last}");
         started[starts] += 1;
     }
     assert!(started[0] > 0 && started[1] > 0, "{started:?}");
