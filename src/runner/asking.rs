@@ -106,6 +106,7 @@ impl Asking {
             seed: self.parameters.seed,
             reasoning_effort: self.parameters.reasoning_effort.clone(),
             gpu_setting,
+            ..PromptUsed::default()
         }
     }
 }

@@ -440,19 +440,16 @@ mod tests {
 
     #[test]
     fn only_what_came_by_the_clock_and_was_sent_is_taken() {
-        use crate::record::{Failure, FailureKind, Timing};
-        let outcome = |start_mono, scheduled, end| Outcome {
-            start_mono,
-            ttft_seconds: Some(0.25),
-            timing_seconds: Some(Timing { scheduled, end, ..Timing::default() }),
-            ..Outcome::default()
+        use crate::record::{FailureKind, Timing, fixture};
+        let outcome = |start_mono, scheduled, end| {
+            let timing = Timing { scheduled, end, ..Timing::default() };
+            fixture::result(1, "m").set(|o| o.start_mono = start_mono).ttft(0.25).timing(timing)
         };
         let mut backlog = Backlog::default();
         backlog.add(&outcome(Some(10.0), None, Some(1.0)));
         backlog.add(&outcome(None, Some(-0.5), None));
         backlog.add(&outcome(Some(10.0), Some(-0.5), Some(1.0)));
-        let error = Failure { kind: FailureKind::Server, status: None, message: "x".into(), retryable: false };
-        backlog.add(&Outcome { error: Some(error), ..outcome(Some(11.0), Some(0.0), Some(1.0)) });
+        backlog.add(&outcome(Some(11.0), Some(0.0), Some(1.0)).failed(FailureKind::Server));
         let expect =
             [Passage { due: 9.5, first: Some(10.25), end: 11.0 }, Passage { due: 11.0, first: None, end: 12.0 }];
         assert_eq!(backlog.parts, [expect]);

@@ -300,7 +300,7 @@ pub fn said(level: &LoadLevel) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Failure, Timing};
+    use crate::record::{Chunks, Timing, fixture};
 
     #[test]
     fn how_many_ran_is_counted_from_the_first_to_the_last_sending() {
@@ -332,19 +332,19 @@ mod tests {
     fn warm_up_brings_chunks_and_nothing_else() {
         let meter = Meter::default();
         meter.begin(None);
-        let outcome = |phase, start_ts, late: f64| Outcome {
-            phase: Some(phase),
-            start_ts,
-            timing_seconds: Some(Timing { scheduled: Some(-late), end: Some(0.5), ..Timing::default() }),
-            chunks: Some(crate::record::Chunks { count: 7, ..Default::default() }),
-            ..Outcome::default()
+        let outcome = |phase, start_ts, late: f64| {
+            let timing = Timing { scheduled: Some(-late), end: Some(0.5), ..Timing::default() };
+            let chunks = Chunks { count: 7, ..Chunks::default() };
+            fixture::result(1, "m")
+                .phase(phase)
+                .timing(timing)
+                .set(|o| (o.start_ts, o.chunks) = (start_ts, Some(chunks)))
         };
         meter.done(&outcome(Phase::Warmup, Some(1.0), 0.0));
         meter.done(&outcome(Phase::Measure, Some(2.0), 0.002));
         meter.done(&outcome(Phase::Measure, Some(3.0), 0.004));
-        let failed = |kind| Failure { kind, status: None, message: "x".into(), retryable: true };
         for kind in [FailureKind::Cancelled, FailureKind::Connect] {
-            meter.done(&Outcome { error: Some(failed(kind)), ..outcome(Phase::Measure, None, 0.0) });
+            meter.done(&outcome(Phase::Measure, None, 0.0).failed(kind));
         }
         meter.unsent(6);
         let measured = meter.measured();

@@ -242,6 +242,7 @@ fn attempt(told: &Response, wait: Duration) -> Attempt {
         status: told.status,
         error: told.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
         wait_seconds: Some(wait.as_secs_f64()),
+        ..Attempt::default()
     }
 }
 

@@ -131,7 +131,7 @@ impl Shared {
     }
 
     async fn failed_load(&self, target: &Target, why: String) {
-        let failure = Failure { kind: FailureKind::Load, status: None, message: why.clone(), retryable: true };
+        let failure = Failure { kind: FailureKind::Load, message: why.clone(), retryable: true, ..Failure::default() };
         let mut outcome = Box::new(Outcome {
             run: self.settings.run.clone(),
             id: self.next_id.fetch_add(1, Ordering::Relaxed),

@@ -95,7 +95,12 @@ impl Shared {
             phase: Some(job.phase),
             repetition: Some(job.repeat),
             prompt: Some(asking.used(job.gpu_setting)),
-            error: Some(Failure { kind: FailureKind::Cancelled, status: None, message: why.clone(), retryable: false }),
+            error: Some(Failure {
+                kind: FailureKind::Cancelled,
+                message: why.clone(),
+                retryable: false,
+                ..Failure::default()
+            }),
             ..Outcome::default()
         });
         outcome.errors.generation = Some(why);

@@ -156,5 +156,6 @@ fn head(cli: &Cli, settings: &runner::Settings, started_ts: f64) -> Run {
         host: memory::host(),
         settings: cli.recorded(settings),
         argv: args::without_secrets(std::env::args()),
+        ..Run::default()
     }
 }

@@ -102,7 +102,7 @@ async fn send(
     timer.before(wait, poll).await.map_err(|TimedOut| limits.timed_out(deadline, "before any answer"))
 }
 
-/// Takes from the headers what is recorded.
+/// Reads the headers that are recorded.
 ///
 /// # Errors
 /// For a redirect, and for a compressed body.
@@ -117,7 +117,13 @@ fn take_headers(head: &Head, call: &HttpRequest, response: &mut Response) -> Res
     if let Some(place) = header("location").filter(|place| (300..400).contains(&status) && !place.is_empty()) {
         let place = leads_to(&call.url, &place);
         let message = format!("the server is elsewhere: {place}: give that address as --base-url");
-        return Err(Failure { kind: FailureKind::Http, status: Some(status), message, retryable: false });
+        return Err(Failure {
+            kind: FailureKind::Http,
+            status: Some(status),
+            message,
+            retryable: false,
+            ..Failure::default()
+        });
     }
     for name in TIMING_HEADERS {
         if let Some(value) = header(name) {
@@ -133,7 +139,7 @@ fn take_headers(head: &Head, call: &HttpRequest, response: &mut Response) -> Res
         return Err(failure_of(status, &compressed));
     }
     let message = format!("{compressed}: no time in it could be told");
-    Err(Failure { kind: FailureKind::Protocol, status: Some(status), message, retryable: false })
+    Err(Failure { kind: FailureKind::Protocol, status: Some(status), message, retryable: false, ..Failure::default() })
 }
 
 /// The headers in which servers and gateways report times of a request: TGI, OpenAI, LiteLLM, Envoy.
