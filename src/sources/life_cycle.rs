@@ -9,17 +9,20 @@ use std::time::Duration;
 /// Timeout for a listing or an unload.
 pub const SHORT: Duration = Duration::from_secs(30);
 
-/// How a kind of server loads and unloads models. Errors are sentences for the user.
+/// A step of a life cycle; its error is a sentence for the user.
+pub type Step<'a, T> = BoxFuture<'a, Result<T, String>>;
+
+/// How a kind of server loads and unloads models.
 #[derive(Debug, Clone, Copy)]
 pub struct LifeCycle {
     /// Whether the server loads this model into its own memory.
     pub loads: fn(&Model) -> bool,
     /// Loads a model and verifies that it is the one that was requested.
-    pub load: for<'a> fn(&'a Api, &'a Model, &'a LoadOptions) -> BoxFuture<'a, Result<LoadedModel, String>>,
+    pub load: for<'a> fn(&'a Api, &'a Model, &'a LoadOptions) -> Step<'a, LoadedModel>,
     /// The names of the loaded models.
-    pub loaded: for<'a> fn(&'a Api) -> BoxFuture<'a, Result<Vec<String>, String>>,
+    pub loaded: for<'a> fn(&'a Api) -> Step<'a, Vec<String>>,
     /// Unloads every model, and verifies that none is left.
-    pub unload_all: for<'a> fn(&'a Api) -> BoxFuture<'a, Result<(), String>>,
+    pub unload_all: for<'a> fn(&'a Api) -> Step<'a, ()>,
     /// What is asked first to load a model.
     pub loader: fn(&LoadOptions) -> Loader,
     /// The flags of [`LoadOptions`] that the server understands.

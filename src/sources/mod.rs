@@ -16,7 +16,7 @@ pub mod ollama;
 pub mod openai;
 pub mod openrouter;
 
-pub use life_cycle::{LifeCycle, LoadOptions, LoadedModel};
+pub use life_cycle::{LifeCycle, LoadOptions, LoadedModel, Step};
 
 use crate::http::root_of;
 use crate::protocol::usage::UsageNames;
