@@ -2,8 +2,8 @@
 
 use super::fit::Fitted;
 use super::plan::{Settings, Target};
-use crate::chat::{Dialect, Exchange, Parameters, Question};
 use crate::prompts::{Item, nonce, opening};
+use crate::protocol::{ChatRequest, Parameters, PastTurn, Protocol};
 use crate::record::{Model, Prompt, PromptUsed};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Asking {
     parameters: Parameters,
     /// The number of the first request.
     first: u64,
-    history: Vec<Exchange>,
+    history: Vec<PastTurn>,
 }
 
 impl Asking {
@@ -61,10 +61,9 @@ impl Asking {
     }
 
     /// The question that `text` is, to a model by the name under which it answers.
-    pub fn question<'a>(&'a self, target: &'a Target, model: &'a Model, text: &'a str) -> Question<'a> {
-        Question {
+    pub fn question<'a>(&'a self, target: &'a Target, model: &'a Model, text: &'a str) -> ChatRequest<'a> {
+        ChatRequest {
             model,
-            source: target.source,
             base_url: &target.base_url,
             system: self.prompt.system.as_deref(),
             history: &self.history,
@@ -81,12 +80,12 @@ impl Asking {
     /// The turn was answered: what was said goes along with the next one.
     pub fn answered(&mut self, answer: &str) {
         let asked = self.text().into_owned();
-        self.history.push(Exchange { asked, answered: answer.to_owned() });
+        self.history.push(PastTurn { user: asked, assistant: answer.to_owned() });
     }
 
     /// Which of the dialects may be spoken.
-    pub fn speaks(&self, dialect: Dialect) -> bool {
-        self.turns() == 1 || dialect.carries_conversations()
+    pub fn speaks(&self, protocol: &Protocol) -> bool {
+        self.turns() == 1 || protocol.conversations
     }
 
     /// What a result says of it.

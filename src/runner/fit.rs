@@ -2,11 +2,11 @@
 
 use super::plan::{Settings, Target};
 use super::{Event, Shared, Stop};
-use crate::chat::Counter;
 use crate::locks::locked;
 use crate::prompts::synthetic::{self, Recipe};
 use crate::prompts::{self, Fit, Fitting, Item, opening};
 use crate::record::{Counted, Prompt, Synthetic};
+use crate::sources::openai::count::TokenCounter;
 use futures_util::future::join_all;
 use std::sync::Arc;
 
@@ -85,7 +85,7 @@ impl Shared {
 
 /// Fits everything to one target; `None` where its server does not count.
 async fn fitted(settings: &Settings, target: &Target) -> Result<Option<Fitted>, String> {
-    let Some(counter) = Counter::find(&target.api, target.source, &target.model.id).await else { return Ok(None) };
+    let Some(counter) = TokenCounter::find(&target.api, target.source, &target.model.id).await else { return Ok(None) };
     let stopped = || "the server stopped counting tokens: the length of synthetic prompts is by words".to_owned();
     let prefix = match settings.shared_prefix {
         Some(tokens) => Some(fitted_prefix(counter, settings.load_seed, tokens).await.ok_or_else(stopped)?),
@@ -115,7 +115,7 @@ async fn fitted(settings: &Settings, target: &Target) -> Result<Option<Fitted>, 
     Ok(Some(Fitted { prefix: prefix.map(Arc::new), counted, fits }))
 }
 
-async fn fitted_prefix(counter: Counter<'_>, seed: u64, tokens: u64) -> Option<Prompt> {
+async fn fitted_prefix(counter: TokenCounter<'_>, seed: u64, tokens: u64) -> Option<Prompt> {
     let mut fitting = Fitting::new(tokens, tokens);
     loop {
         let (words, variant) = fitting.next();
@@ -134,7 +134,7 @@ fn recipe(item: &Item) -> Option<&Recipe> {
 
 /// Fits text after text to one server.
 struct Fitter<'a> {
-    counter: Counter<'a>,
+    counter: TokenCounter<'a>,
     prefix: Option<&'a str>,
     prefix_tokens: u64,
 }

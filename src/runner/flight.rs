@@ -1,7 +1,7 @@
 //! How far a request is, for whoever looks on: a few counters that the request writes and nobody waits for.
 
-use crate::chat::{Answer, Kind};
 use crate::clock;
+use crate::protocol::{ChunkKind, StreamedAnswer};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// A request that runs, as it can be watched from outside.
@@ -63,12 +63,12 @@ impl Flight {
 
     /// Text came. This is the path of every token: no lock, no clock, no message, and no look back at the first piece, whose memory
     /// is cold by now.
-    pub(super) fn piece(&self, answer: &Answer) {
+    pub(super) fn piece(&self, answer: &StreamedAnswer) {
         if let Some(last) = answer.chunks.last() {
             if self.pieces.load(Ordering::Relaxed) == 0 {
                 self.first_ns.store(answer.chunks[0].at.ns, Ordering::Relaxed);
             }
-            self.thinking.store(last.kind == Kind::Reasoning, Ordering::Relaxed);
+            self.thinking.store(last.kind == ChunkKind::Reasoning, Ordering::Relaxed);
             self.pieces.store(answer.chunks.len() as u64, Ordering::Relaxed);
         }
     }
@@ -100,7 +100,7 @@ impl Flight {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Arrival;
+    use crate::protocol::Arrival;
 
     #[test]
     fn a_request_is_seen_to_wait_to_be_read_and_to_be_answered() {
@@ -109,7 +109,7 @@ mod tests {
         let second_ago = clock::mono_ns() - 1_000_000_000;
         flight.sent(second_ago);
         assert!(matches!(flight.doing(), Doing::Prompt(seconds) if (1.0..5.0).contains(&seconds)));
-        let mut answer = Answer::default();
+        let mut answer = StreamedAnswer::default();
         for n in 0..11 {
             answer.event(Arrival { ns: second_ago, read: n });
             answer.think(Arrival { ns: second_ago, read: n }, "hm");

@@ -4,8 +4,9 @@
 //! that the questions stay small beside the requests that are timed.
 
 use super::{Event, Shared, Stop};
-use crate::account;
-use crate::record::{Failure, Outcome, Source};
+use crate::record::{Failure, Outcome};
+use crate::sources;
+use crate::sources::openrouter::account;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -41,7 +42,7 @@ impl Ledger {
 impl Shared {
     /// Hands a result on: at once, or once its cost is verified.
     pub(super) async fn deliver(self: &Arc<Self>, mut outcome: Box<Outcome>, text: String, target: &super::Target) {
-        let asked = self.settings.verify_cost && outcome.source == Some(Source::Openrouter);
+        let asked = self.settings.verify_cost && sources::kind(target.source).is_router;
         // What was refused cost nothing, and is in no book; what was cut may have cost much.
         let cut = |error: &Failure| outcome.generation_id.is_some() && error.status.is_none_or(|status| status < 400);
         let charged = outcome.error.as_ref().is_none_or(cut);

@@ -93,7 +93,7 @@ impl Shared {
     async fn warm(&self, batch: &Batch, workers: u64) {
         let Some(target) = batch.targets.first() else { return };
         let dialect = self.settings.api.dialects(target.source)[target.dialect.load(Ordering::Relaxed)];
-        let url = dialect.url(target.source, &target.base_url);
+        let url = dialect.url(&target.base_url);
         let (loops, limit) = (self.loops.len() as u64, self.settings.limits.connect);
         let warming = self.loops.iter().enumerate().map(|(number, on)| {
             let n = (workers + loops - 1 - number as u64) / loops;

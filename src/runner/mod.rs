@@ -134,7 +134,7 @@ struct Shared {
 
 /// Whether a target is loaded and unloaded by a run, where that is asked for.
 pub fn loads(target: &Target) -> bool {
-    crate::loader::has_life_cycle(target.source, &target.model)
+    crate::sources::load::has_life_cycle(target.source, &target.model)
 }
 
 /// Runs everything; hands every event to `sink`. When that has failed, it is told what had happened until then, and is not asked

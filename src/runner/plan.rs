@@ -2,12 +2,12 @@
 
 use super::fit::Fitted;
 use super::search::Search;
-use crate::chat::{Dialect, Limits, Parameters};
 use crate::http::{Api, Secret, is_loopback};
-use crate::loader;
 use crate::pace::Level;
 use crate::prompts::Item;
+use crate::protocol::{Limits, Parameters, Protocol};
 use crate::record::{Model, Source};
+use crate::sources::{self, LoadOptions, load};
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -43,26 +43,25 @@ pub enum ApiChoice {
 impl fmt::Display for ApiChoice {
     /// In the words of a result's `api`.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            ApiChoice::Auto => f.write_str("auto"),
-            ApiChoice::V1 => Dialect::LmstudioV1.fmt(f),
-            ApiChoice::V0 => Dialect::LmstudioV0.fmt(f),
-            ApiChoice::Chat => Dialect::Openai.fmt(f),
-            ApiChoice::Ollama => Dialect::Ollama.fmt(f),
-        }
+        f.write_str(self.protocol().unwrap_or("auto"))
     }
 }
 
 impl ApiChoice {
-    /// The dialects to try for a source, best first.
-    pub fn dialects(self, source: Source) -> &'static [Dialect] {
+    /// The name of the protocol; `None` where the server decides.
+    fn protocol(self) -> Option<&'static str> {
         match self {
-            ApiChoice::Auto => Dialect::of(source),
-            ApiChoice::V1 => &[Dialect::LmstudioV1],
-            ApiChoice::V0 => &[Dialect::LmstudioV0],
-            ApiChoice::Chat => &[Dialect::Openai],
-            ApiChoice::Ollama => &[Dialect::Ollama],
+            ApiChoice::Auto => None,
+            ApiChoice::V1 => Some("lmstudio-v1"),
+            ApiChoice::V0 => Some("lmstudio-v0"),
+            ApiChoice::Chat => Some("chat"),
+            ApiChoice::Ollama => Some("ollama"),
         }
+    }
+
+    /// The protocols to try for a source, best first.
+    pub fn dialects(self, source: Source) -> &'static [&'static Protocol] {
+        sources::protocols(source, self.protocol())
     }
 }
 
@@ -110,7 +109,7 @@ pub struct Settings {
     /// Look each cost up in OpenRouter's ledger.
     pub verify_cost: bool,
     /// How models are loaded; `None` to leave that to the server.
-    pub load: Option<loader::Wanted>,
+    pub load: Option<LoadOptions>,
     /// Keys of results that are there already.
     pub done: HashSet<String>,
     /// Keep the answer in the record.
@@ -183,10 +182,8 @@ impl Target {
     /// Whether it shares this machine, so that two of its kind would disturb each other. What is asked in the words of a service
     /// that is elsewhere is elsewhere, also where the address is a proxy's or a simulation's on this machine.
     fn is_local(&self) -> bool {
-        match self.source {
-            Source::Openrouter | Source::Minimax => false,
-            _ => loader::has_life_cycle(self.source, &self.model) || is_loopback(&self.base_url),
-        }
+        let here = load::has_life_cycle(self.source, &self.model) || is_loopback(&self.base_url);
+        here && !self.source.is_hosted()
     }
 }
 

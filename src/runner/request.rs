@@ -4,12 +4,16 @@ use super::flight::Flight;
 use super::job::Job;
 use super::loops::EventLoop;
 use super::{Asking, Event, Shared, Stop, Target};
-use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
 use crate::clock::{self, Stamp};
-use crate::http::{no_key_sent, shown};
-use crate::record::{
-    Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, Phase, Source, Start, Timing, TokenSource,
+use crate::http::shown;
+use crate::metrics;
+use crate::protocol::{
+    ChatRequest, HttpRequest, Protocol, Response, StreamedAnswer, endpoint_missing, limit_refused, send,
 };
+use crate::record::{
+    Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, Phase, Start, Timing, TokenSource,
+};
+use crate::sources;
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
@@ -74,7 +78,7 @@ pub async fn perform(
     let (sent, on_its_way) = (AtomicBool::new(false), Arc::new(AtomicBool::new(false)));
     let load_told = Arc::new(AtomicBool::new(false));
     // What came of the try before, and whether it stands among the attempts.
-    let mut before: Option<Box<(Told, Dialect, bool)>> = None;
+    let mut before: Option<Box<(Response, &'static Protocol, bool)>> = None;
     let (told, dialect) = loop {
         let dialect = dialects[spoken];
         on_its_way.store(false, Ordering::Relaxed);
@@ -96,7 +100,7 @@ pub async fn perform(
             let (shared, target) = (Arc::clone(shared), Arc::clone(target));
             let (flight, load_told) = (Arc::clone(&flight), Arc::clone(&load_told));
             let mut shown_ns = 0;
-            move |answer: &chat::Answer| {
+            move |answer: &StreamedAnswer| {
                 // A server that loads tells how far it is.
                 if answer.progress > 0
                     && let Some(load) = jit_load(&shared.settings.run, &target, answer)
@@ -117,7 +121,7 @@ pub async fn perform(
             move || if on_its_way.load(Ordering::Relaxed) { Stop::Leave } else { Stop::Drain }
         };
         let cancelled = Arc::clone(&on.halt).at(far);
-        let told = ask(&on.connections, &call, settings.limits, cancelled, on_start, on_piece).await;
+        let told = send(&on.connections, &call, settings.limits, cancelled, on_start, on_piece).await;
         if told.start.is_none()
             && told.error.as_ref().is_some_and(|error| error.kind == FailureKind::Cancelled)
             && let Some(last) = before.take()
@@ -129,13 +133,13 @@ pub async fn perform(
             }
             break (told, dialect);
         }
-        if metrics::endpoint_missing(&told) && spoken + 1 < dialects.len() {
+        if endpoint_missing(&told) && spoken + 1 < dialects.len() {
             spoken += 1;
             target.dialect.fetch_max(spoken, Ordering::Relaxed);
             before = Some(Box::new((told, dialect, false)));
             continue;
         }
-        if !newer_limit && !shared.stopped() && metrics::limit_refused(&told) {
+        if !newer_limit && !shared.stopped() && limit_refused(&told) {
             // OpenAI's reasoning models, wherever they are served: they say under which name they take the limit.
             target.newer_limit.store(true, Ordering::Relaxed);
             outcome.attempts.push(attempt(&told, Duration::ZERO));
@@ -177,10 +181,10 @@ fn finish(
     shared: &Shared,
     on: &EventLoop,
     outcome: &mut Outcome,
-    mut told: Told,
+    mut told: Response,
     job: &Job,
     asking: &Asking,
-    dialect: Dialect,
+    dialect: &'static Protocol,
 ) -> String {
     let settings = &shared.settings;
     let at_first = told.answer.chunks.first().and_then(|first| on.lag.at(first.at.ns));
@@ -191,7 +195,7 @@ fn finish(
         }
     }
     // A load inside a request is part of its time to first token, whoever was to load.
-    if let Some(seconds) = told.answer.said.rest_stats.as_ref().and_then(loaded_seconds) {
+    if let Some(seconds) = told.answer.metadata.rest_stats.as_ref().and_then(loaded_seconds) {
         outcome.load_time_seconds.get_or_insert(Some(seconds));
         outcome.warnings.push("loaded_by_request".into());
     }
@@ -199,7 +203,7 @@ fn finish(
         outcome.warnings.push(format!("{name}_not_sent"));
     }
     if let Some(why) = told.error.as_mut().filter(|why| why.status == Some(401) && job.target.key.is_none()) {
-        why.message += &no_key_sent(job.target.source);
+        why.message += &sources::kind(job.target.source).no_key_sent();
     }
     let answer = std::mem::take(&mut told.answer.text);
     metrics::fill(outcome, told, &job.target.addressed(), asking.parameters(), dialect);
@@ -233,7 +237,7 @@ fn lengths(outcome: &Outcome) -> impl Iterator<Item = &'static str> + use<> {
         .filter_map(|(differs, word)| differs.then_some(word))
 }
 
-fn attempt(told: &Told, wait: Duration) -> Attempt {
+fn attempt(told: &Response, wait: Duration) -> Attempt {
     Attempt {
         status: told.status,
         error: told.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
@@ -242,25 +246,26 @@ fn attempt(told: &Told, wait: Duration) -> Attempt {
     }
 }
 
-fn call(shared: &Shared, job: &Job, question: &Question, dialect: Dialect, newer_limit: bool, id: u64) -> Call {
+fn call(
+    shared: &Shared,
+    job: &Job,
+    question: &ChatRequest,
+    dialect: &'static Protocol,
+    newer_limit: bool,
+    id: u64,
+) -> HttpRequest {
     let target = &job.target;
     let mut body = dialect.body(question);
     if newer_limit && let Some(limit) = body.shift_remove("max_tokens") {
         body.insert("max_completion_tokens".into(), limit);
     }
-    let mut headers = Vec::new();
-    if target.source == Source::Openrouter {
-        headers.push(("x-openrouter-title", "llm-bench".to_owned()));
-        // Which providers were tried: the time of those that failed is in the answer's.
-        headers.push(("x-openrouter-metadata", "enabled".to_owned()));
-    }
-    Call {
+    HttpRequest {
         dialect,
-        url: dialect.url(target.source, &target.base_url),
+        url: dialect.url(&target.base_url),
         body: Bytes::from(Value::Object(body).to_string()),
         request_id: format!("{}-{id}", shared.settings.run),
         key: target.key.clone(),
-        headers,
+        headers: sources::kind(target.source).headers,
         not_before_ns: job.due_ns,
     }
 }
@@ -271,8 +276,8 @@ fn loaded_seconds(stats: &Value) -> Option<f64> {
 
 /// The load that a server made of itself, because a request named a model that was not there: told when it is done, by a
 /// server that tells of it (LM Studio's native chat). There is no baseline before it.
-fn jit_load(run: &str, target: &Target, answer: &chat::Answer) -> Option<Load> {
-    let stats = answer.said.rest_stats.as_ref()?;
+fn jit_load(run: &str, target: &Target, answer: &StreamedAnswer) -> Option<Load> {
+    let stats = answer.metadata.rest_stats.as_ref()?;
     let mono = |name: &str| stats.get(name).and_then(Value::as_f64);
     let (started_mono, ended_mono) = (mono("model_load_start_mono")?, mono("model_load_end_mono")?);
     let now = Stamp::now();
@@ -292,14 +297,14 @@ fn jit_load(run: &str, target: &Target, answer: &chat::Answer) -> Option<Load> {
         loader: Loader::Jit,
         gpu_setting: None,
         context_length: None,
-        instance: answer.said.served_model.clone().filter(|name| *name != target.model.id),
+        instance: answer.metadata.served_model.clone().filter(|name| *name != target.model.id),
         error: None,
     })
 }
 
 /// How long to wait before the same request is sent again; `None` when it is not to be. Only what may be repeated: nothing
 /// of an answer came, and the failure is one that passes (408, 429, 5xx, no connection).
-fn wait_before_retry(told: &Told, tried: u32, retries: u32, id: u64) -> Option<Duration> {
+fn wait_before_retry(told: &Response, tried: u32, retries: u32, id: u64) -> Option<Duration> {
     let error = told.error.as_ref()?;
     let passes = match error.kind {
         FailureKind::Connect | FailureKind::RateLimit | FailureKind::Server => error.retryable,
@@ -325,17 +330,17 @@ fn wait_before_retry(told: &Told, tried: u32, retries: u32, id: u64) -> Option<D
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{Answer, Arrival};
+    use crate::protocol::Arrival;
     use crate::record::Failure;
 
-    fn told(kind: FailureKind, status: Option<u16>, retryable: bool) -> Told {
-        Told {
+    fn told(kind: FailureKind, status: Option<u16>, retryable: bool) -> Response {
+        Response {
             start: None,
             connect_seconds: None,
             headers_ns: None,
             end_ns: 0,
             status,
-            answer: Answer::default(),
+            answer: StreamedAnswer::default(),
             reads: 0,
             error: Some(Failure { kind, status, message: "x".into(), retryable }),
             retry_after: None,

@@ -4,8 +4,8 @@
 use super::job::{Batch, Part};
 use super::{Event, Shared, Stop, Target, plan};
 use crate::clock::{self, Stamp};
-use crate::loader;
 use crate::record::{Failure, FailureKind, Outcome, Phase};
+use crate::sources::load as loader;
 use futures_util::future::join_all;
 use std::pin::pin;
 use std::sync::Arc;

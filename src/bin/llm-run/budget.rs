@@ -2,12 +2,13 @@
 
 use crate::args::Cli;
 use anyhow::bail;
-use llm_bench::account::{self, Key, Left};
 use llm_bench::cli::Talk;
 use llm_bench::http::shown;
 use llm_bench::prompts::Item;
-use llm_bench::record::{Model, Source};
+use llm_bench::record::Model;
 use llm_bench::runner::{Settings, Target};
+use llm_bench::sources::kind;
+use llm_bench::sources::openrouter::account::{self, Credit, KeyStatus};
 
 /// Asks each OpenRouter that is about to be asked what its key is good for. Tells what people would want to know before they pay.
 ///
@@ -26,24 +27,24 @@ pub async fn check(cli: &Cli, settings: &Settings, targets: &[Target], talk: Tal
         return Ok(());
     }
     let mut asked: Vec<&str> = Vec::new();
-    for target in targets.iter().filter(|target| target.source == Source::Openrouter && target.key.is_some()) {
+    for target in targets.iter().filter(|target| kind(target.source).is_router && target.key.is_some()) {
         if asked.contains(&target.base_url.as_str()) {
             continue;
         }
         asked.push(&target.base_url);
         let place = shown(&target.base_url);
         match account::key(&target.api).await {
-            Key::Good(left) => tell(&left, &place, most.as_ref(), talk),
-            Key::Bad(why) => bail!(
+            KeyStatus::Valid(left) => tell(&left, &place, most.as_ref(), talk),
+            KeyStatus::Invalid(why) => bail!(
                 "{place}: the key is refused: {why}: nothing was sent; make one at https://openrouter.ai/settings/keys"
             ),
-            Key::Unknown(why) => talk.warn(format!("{place}: the key could not be checked: {why}: going on")),
+            KeyStatus::Unknown(why) => talk.warn(format!("{place}: the key could not be checked: {why}: going on")),
         }
     }
     Ok(())
 }
 
-fn tell(left: &Left, place: &str, most: Option<&Most>, talk: Talk) {
+fn tell(left: &Credit, place: &str, most: Option<&Most>, talk: Talk) {
     if let Some(when) = &left.expired {
         talk.warn(format!("{place}: the key expired on {when}"));
     }
@@ -82,7 +83,7 @@ fn most_usd(settings: &Settings, targets: &[Target]) -> Option<Most> {
     let (input, output) = of_each?.into_iter().fold((0.0, 0.0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
     let requests = settings.turns(settings.prompts.len() as u64).max(1) as f64;
     let (input, output) = (input / requests, output / requests);
-    let routed: Vec<&Target> = targets.iter().filter(|target| target.source == Source::Openrouter).collect();
+    let routed: Vec<&Target> = targets.iter().filter(|target| kind(target.source).is_router).collect();
     let each = left / targets.len().max(1) as f64;
     let priced: Vec<f64> = routed.iter().filter_map(|target| usd(&target.model, input, output)).collect();
     let unpriced = routed.len() - priced.len();

@@ -3,11 +3,12 @@
 use crate::args::Cli;
 use anyhow::bail;
 use llm_bench::cli::{Input, Talk, base_url_of};
-use llm_bench::http::{Api, api_base, base_url, service, shown};
-use llm_bench::models::{foreign, id};
+use llm_bench::http::{Api, base_url, shown};
 use llm_bench::ndjson::Out;
-use llm_bench::record::{self, Model, Record, Source};
+use llm_bench::record::{self, Model, Record};
 use llm_bench::runner::Target;
+use llm_bench::sources::id_list::{id, not_a_list};
+use llm_bench::sources::{kind, kinds};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 
@@ -21,7 +22,7 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
     while let Some(line) = input.next_line()? {
         if begun.as_ref() != Some(&line.place.file) {
             begun = Some(Arc::clone(&line.place.file));
-            if let Some(what) = foreign(&line.text) {
+            if let Some(what) = not_a_list(&line.text) {
                 bail!(
                     "{}: this is {what}, not model records: pipe them in from llm-models, or write ids, one per line, with --source",
                     line.place.file
@@ -74,7 +75,7 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
     }
     if let Some(tag) = &cli.openrouter.provider
         && !targets.is_empty()
-        && !targets.iter().any(|target| target.source == Source::Openrouter)
+        && !targets.iter().any(|target| kind(target.source).is_router)
     {
         bail!("--provider {tag}: only OpenRouter has providers, and no model here is of it");
     }
@@ -90,7 +91,8 @@ fn pass(cli: &Cli, out: &mut Out, line: &str) -> std::io::Result<()> {
 
 fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Option<String>)> {
     let Some(source) = model.source.or(cli.source) else {
-        bail!("{}: on which kind of server? give --source lmstudio|openrouter|ollama|openai|minimax", model.id);
+        let kinds: Vec<String> = kinds().map(|kind| kind.source.to_string()).collect();
+        bail!("{}: on which kind of server? give --source {}", model.id, kinds.join("|"));
     };
     let usual = base_url_of(source, cli.base_url.as_deref()).map(|(url, _)| url);
     // Hosts that the user named, by flag or environment, may have the key; a host that only a line names may not.
@@ -100,9 +102,9 @@ fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Op
         Some(url) => base_url(url).map_err(anyhow::Error::msg)?,
         None => usual?,
     };
-    let base = api_base(source, &base).to_owned();
+    let base = kind(source).api_base(&base).to_owned();
     let (key, rule) = cli.keys.resolve(source, &named, talk)?;
-    let facts = service(source);
+    let facts = kind(source);
     if key.is_none() && facts.needs_key && facts.base_url == Some(base.as_str()) && !cli.keep.dry_run {
         bail!(
             "{}: no key for {}: set {}, or give --api-key-file FILE",
@@ -111,7 +113,7 @@ fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Op
             facts.key_variable.unwrap_or("it")
         );
     }
-    if source == Source::Openrouter && model.provider.is_none() {
+    if kind(source).is_router && model.provider.is_none() {
         model.provider.clone_from(&cli.openrouter.provider);
     }
     let (api, refused) = Api::new(&base, key.clone(), &rule);

@@ -242,7 +242,7 @@ pub fn dry_run(settings: &Settings, targets: &[Target], out: &mut Out) -> anyhow
             let dialect = dialects.iter().find(|&&dialect| asking.speaks(dialect)).unwrap_or(&dialects[0]);
             let text = asking.text();
             let mut line = json!({
-                "type": "request", "v": record::V, "url": dialect.url(target.source, &target.base_url),
+                "type": "request", "v": record::V, "url": dialect.url(&target.base_url),
                 "key": target.key.is_some(), "prompt": asking.prompt.id,
                 "body": dialect.body(&asking.question(target, &target.addressed(), &text)),
             });
