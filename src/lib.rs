@@ -8,8 +8,8 @@
 //!
 //! Each program is a thin file in `src/bin` over the modules here. Who may import whom (`tests/layering.rs` holds it):
 //! programs import [`cli`], [`ndjson`], [`record`] and their own module; the modules of a domain import [`record`],
-//! [`clock`], [`stats`], [`text`] and `http`; [`power`] and [`memory`] also import [`schedule`] and [`nvml`]; [`power`] and [`report`] import [`process_group`]; `models` and `loader` import `lms`; `runner` imports `chat`, `loader`,
-//! `prompts`, `pace`, `artifacts` and `summary`, whose registry has the metrics that an SLO limits; `report` imports `summary`; [`record`], [`ndjson`], [`clock`], [`schedule`],
+//! [`clock`], [`stats`], [`text`] and `http`; [`power`] and [`memory`] also import [`schedule`] and [`nvml`]; [`power`] and [`report`] import [`process_group`]; `models` and `loader` import `lms`; `load` imports `summary`, whose registry
+//! has the metrics that an SLO limits; `run` imports `load`, `chat`, `loader`, `prompts` and `artifacts`; `report` imports `summary`; [`record`], [`ndjson`], [`clock`], [`schedule`],
 //! [`stats`], [`text`], [`units`], [`process_group`] and [`locks`] import nothing of ours, and whoever locks imports [`locks`]. Only programs and [`cli`] know
 //! standard input, standard output, arguments and the environment.
 
@@ -21,8 +21,6 @@ pub mod locks;
 pub mod memory;
 pub mod ndjson;
 pub mod nvml;
-#[cfg(feature = "http")]
-pub mod pace;
 pub mod power;
 pub mod process_group;
 pub mod prompts;
@@ -43,10 +41,12 @@ pub mod http;
 #[cfg(feature = "http")]
 pub mod lms;
 #[cfg(feature = "http")]
+pub mod load;
+#[cfg(feature = "http")]
 pub mod loader;
 #[cfg(feature = "http")]
 pub mod models;
 #[cfg(feature = "http")]
-pub mod runner;
+pub mod run;
 #[cfg(feature = "sim")]
 pub mod sim;

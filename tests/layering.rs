@@ -28,7 +28,7 @@ fn module_of(path: &Path) -> String {
 /// What each module may import, besides itself.
 fn allowed(module: &str) -> &'static [&'static str] {
     match module {
-        "record" | "ndjson" | "clock" | "pace" | "text" | "units" | "locks" | "process_group" => &[],
+        "record" | "ndjson" | "clock" | "text" | "units" | "locks" | "process_group" => &[],
         "stats" => &["record"],
         "schedule" => &["clock"],
         "cli" => &["ndjson", "record", "http", "clock", "schedule", "text", "locks"],
@@ -37,21 +37,10 @@ fn allowed(module: &str) -> &'static [&'static str] {
         "models" | "loader" => &["record", "clock", "stats", "http", "lms", "text"],
         "chat" | "account" => &["record", "clock", "stats", "http"],
         "lms" => &["text"],
-        "runner" => &[
-            "record",
-            "clock",
-            "stats",
-            "http",
-            "account",
-            "chat",
-            "loader",
-            "prompts",
-            "pace",
-            "artifacts",
-            "locks",
-            "summary",
-            "units",
-        ],
+        "load" => &["record", "clock", "stats", "http", "locks", "summary", "units"],
+        "run" => {
+            &["record", "clock", "stats", "http", "account", "chat", "load", "loader", "prompts", "artifacts", "locks"]
+        }
         "power" => &["record", "clock", "stats", "schedule", "nvml", "process_group"],
         "memory" => &["record", "clock", "stats", "schedule", "nvml"],
         "join" => &["record", "clock", "stats", "locks"],

@@ -17,7 +17,7 @@ use llm_bench::cli::{self, Common, KeyArgs, Talk};
 use llm_bench::clock;
 use llm_bench::prompts::Item;
 use llm_bench::record::{RunSettings, Source};
-use llm_bench::runner::{ApiChoice, Settings};
+use llm_bench::run::{ApiChoice, Settings};
 use load::LoadArgs;
 use loading::LoadingArgs;
 use openrouter::OpenrouterArgs;

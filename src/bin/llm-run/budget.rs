@@ -7,7 +7,7 @@ use llm_bench::cli::Talk;
 use llm_bench::http::shown;
 use llm_bench::prompts::Item;
 use llm_bench::record::{Model, Source};
-use llm_bench::runner::{Settings, Target};
+use llm_bench::run::{Settings, Target};
 
 /// Asks each OpenRouter that is about to be asked what its key is good for. Tells what people would want to know before they pay.
 ///
@@ -77,7 +77,7 @@ struct Most {
 /// The prices times the most tokens, over all requests that are still to be made. `None` where no limit or no price is known:
 /// what nobody can know is not guessed.
 fn most_usd(settings: &Settings, targets: &[Target]) -> Option<Most> {
-    let left = llm_bench::runner::left(settings, targets)? as f64;
+    let left = llm_bench::run::left(settings, targets)? as f64;
     let of_each: Option<Vec<(f64, f64)>> = settings.prompts.iter().map(|item| tokens_about(settings, item)).collect();
     let (input, output) = of_each?.into_iter().fold((0.0, 0.0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
     let requests = settings.turns(settings.prompts.len() as u64).max(1) as f64;

@@ -7,7 +7,7 @@ use llm_bench::http::{Api, api_base, base_url, service, shown};
 use llm_bench::models::{foreign, id};
 use llm_bench::ndjson::Out;
 use llm_bench::record::{self, Model, Record, Source};
-use llm_bench::runner::Target;
+use llm_bench::run::Target;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 

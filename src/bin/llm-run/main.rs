@@ -15,7 +15,7 @@ use llm_bench::http::base_url;
 use llm_bench::ndjson::Out;
 use llm_bench::prompts::{Item, suite};
 use llm_bench::record::{self, Run, SearchOver, Tool};
-use llm_bench::runner::{self, Stop};
+use llm_bench::run::{self, Stop};
 use llm_bench::{clock, memory};
 use output::Sink;
 use std::io::{ErrorKind, IsTerminal};
@@ -62,7 +62,7 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::of(bad));
     }
-    if let Some(flags) = cli.loading.given().filter(|_| !targets.iter().any(runner::loads)) {
+    if let Some(flags) = cli.loading.given().filter(|_| !targets.iter().any(run::loads)) {
         talk.warn(format!("{flags}: no model here is loaded by this program: not used"));
     }
     let one_per_model = (settings.prompts.len(), settings.repeat, settings.levels.len()) == (1, 1, 1)
@@ -72,7 +72,7 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         && settings.ramp.is_zero()
         && settings.duration.is_none()
         && settings.prompts.iter().all(|item| item.turns() == 1);
-    let left = runner::left(&settings, &targets);
+    let left = run::left(&settings, &targets);
     if left == Some(0) {
         talk.warn("nothing is left to do: every result is there already, and good");
         return Ok(Exit::of(bad));
@@ -106,7 +106,7 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
         let mut sink = Sink::new(out, cli.keep.artifacts.as_deref(), one_per_model, progress.clone(), talk)?;
         let (say, stop) = watch::channel(Stop::Go);
         tokio::spawn(signals::obey(say, progress, cli.limits.grace)?);
-        let ran = runner::run(settings, targets, stop, |event| sink.take(event)).await;
+        let ran = run::run(settings, targets, stop, |event| sink.take(event)).await;
         let tally = ran.inspect_err(|why| {
             if why.kind() == ErrorKind::BrokenPipe {
                 sink.reader_left(planned);
@@ -133,11 +133,11 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
 /// Writes the head of the run, before any line of the input that is passed on, and reads whom to ask; how many lines were bad.
 fn begin(
     cli: &Cli,
-    settings: &runner::Settings,
+    settings: &run::Settings,
     started_ts: f64,
     talk: Talk,
     out: &mut Out,
-) -> anyhow::Result<(Vec<runner::Target>, u64)> {
+) -> anyhow::Result<(Vec<run::Target>, u64)> {
     if !cli.keep.dry_run {
         out.line(&record::line(&head(cli, settings, started_ts))?)?;
         for prompt in settings.prompts.iter().filter_map(Item::held) {
@@ -147,7 +147,7 @@ fn begin(
     input::targets(cli, talk, out)
 }
 
-fn head(cli: &Cli, settings: &runner::Settings, started_ts: f64) -> Run {
+fn head(cli: &Cli, settings: &run::Settings, started_ts: f64) -> Run {
     Run {
         run: settings.run.clone(),
         started_ts,

@@ -5,7 +5,7 @@ use llm_bench::artifacts::Folder;
 use llm_bench::cli::{Progress, Talk, fitted};
 use llm_bench::ndjson::Out;
 use llm_bench::record::{self, RunEnd};
-use llm_bench::runner::{Asking, Doing, Event, Flight, Settings, Tally, Target};
+use llm_bench::run::{Asking, Doing, Event, Flight, Settings, Tally, Target};
 use llm_bench::{clock, memory};
 use serde_json::json;
 use std::collections::HashSet;

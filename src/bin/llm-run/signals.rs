@@ -1,7 +1,7 @@
 //! ^C, SIGTERM and SIGHUP: first nothing more is sent, then the run is left.
 
 use llm_bench::cli::Progress;
-use llm_bench::runner::Stop;
+use llm_bench::run::Stop;
 use std::future::Future;
 use std::io;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use super::search::Asked;
 use anyhow::bail;
 use clap::Args;
 use llm_bench::cli::{duration, duration_in};
-use llm_bench::pace::{Arrival, Level};
+use llm_bench::load::{Arrival, Level};
 use llm_bench::record::RunSettings;
 use std::num::NonZeroU64;
 use std::time::Duration;

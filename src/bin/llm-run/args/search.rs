@@ -3,9 +3,9 @@
 use super::load::LoadArgs;
 use anyhow::{bail, ensure};
 use clap::Args;
+use llm_bench::load::search::Search;
+use llm_bench::load::slo::Slos;
 use llm_bench::record::{Outcome, RunSettings, SearchOver, SearchSettings};
-use llm_bench::runner::search::Search;
-use llm_bench::runner::slo::Slos;
 use std::str::FromStr;
 
 /// The search for the highest load that passes.

@@ -3,9 +3,9 @@
 //! A request that failed, or was due and not sent, breaks every objective. A percentile that the sample cannot support is
 //! not judged at all: fewer than five requests would lie beyond it.
 
-use super::{Measure, Objective, Slos};
+use super::queue::Backlog;
+use crate::load::slo::{Measure, Objective, Slos};
 use crate::record::{Outcome, SearchValue};
-use crate::runner::backlog::Backlog;
 use crate::stats::{self, Histogram};
 use crate::summary::{Better, Metric, Statistic};
 use crate::units::{self, Unit};

@@ -2,9 +2,9 @@
 //!
 //! Jobs are numbered and made when their turn comes: a run of a million requests holds none of them before it sends them.
 
-use super::asking::parameters;
-use super::plan::{Settings, Target};
-use crate::pace::{Level, in_turn};
+use super::config::{Settings, Target};
+use super::planned_request::parameters;
+use crate::load::Level;
 use crate::prompts::Item;
 use crate::record::Phase;
 use sha2::{Digest, Sha256};
@@ -178,6 +178,13 @@ impl Batch {
     }
 }
 
+/// Which prompt the `n`th request (from 0) asks when prompts are taken in turn, and for the how-manieth time (from 1).
+/// `None` without prompts.
+fn in_turn(prompts: usize, n: u64) -> Option<(usize, u64)> {
+    let count = prompts as u64;
+    Some(((n.checked_rem(count)?) as usize, n / count + 1))
+}
+
 /// The keys of a job, turn by turn.
 fn keys(settings: &Settings, target: &Target, (prompt, repeat): (usize, u64), level: Level) -> Vec<String> {
     let item = &settings.prompts[prompt];
@@ -218,9 +225,9 @@ fn key(settings: &Settings, target: &Target, item: &Item, turn: u64, level: Leve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pace::Arrival;
+    use crate::load::Arrival;
     use crate::record::Source;
-    use crate::runner::plan::tests::{settings, target};
+    use crate::run::config::tests::{settings, target};
     use std::time::Duration;
 
     const CLOSED: Level = Level::Closed { concurrency: 2 };
@@ -239,6 +246,14 @@ mod tests {
     fn asked(batch: &Batch, settings: &Settings) -> String {
         let jobs = (0..9).map_while(|n| batch.job(settings, n)).flatten();
         jobs.map(|job| format!("{}{}{} ", job.target.model.id, job.prompt, job.repeat)).collect()
+    }
+
+    #[test]
+    fn prompts_are_asked_in_turn() {
+        let asked: Vec<_> = (0..5).filter_map(|n| in_turn(2, n)).collect();
+        assert_eq!(asked, [(0, 1), (1, 1), (0, 2), (1, 2), (0, 3)]);
+        assert_eq!(in_turn(3, u64::MAX), Some((0, u64::MAX / 3 + 1)));
+        assert_eq!(in_turn(0, 2), None);
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! `--search`: runs one load after another, each as an ordinary level, until the highest is found that passes.
 
-use super::backlog::Growth;
-use super::job::{Batch, Part};
-use super::search::{Next, Search};
-use super::slo::Samples;
+use super::jobs::{Batch, Part};
 use super::{Event, Shared};
+use crate::load::search::queue::Growth;
+use crate::load::search::{Next, Samples, Search};
 use crate::record::{self, SearchOutcome, SearchPoint, SearchQueue};
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! One request of a run: put into the server's dialect, sent, tried again where that may help, turned into its result.
 
-use super::flight::Flight;
-use super::job::Job;
-use super::loops::EventLoop;
+use super::jobs::Job;
+use super::progress::Flight;
 use super::{Asking, Event, Shared, Stop, Target};
 use crate::chat::{self, Call, Dialect, Question, Told, ask, metrics};
 use crate::clock::{self, Stamp};
 use crate::http::{no_key_sent, shown};
+use crate::load::event_loop::EventLoop;
 use crate::record::{
     Attempt, Client, FailureKind, Load, LoadTimeSource, Loader, Outcome, Phase, Source, Start, Timing, TokenSource,
 };

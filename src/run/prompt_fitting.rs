@@ -1,6 +1,6 @@
 //! Synthetic texts fitted to a server's own count, before the first of them is sent. Held are their shapes, not the texts.
 
-use super::plan::{Settings, Target};
+use super::config::{Settings, Target};
 use super::{Event, Shared, Stop};
 use crate::chat::Counter;
 use crate::locks::locked;

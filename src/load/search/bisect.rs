@@ -1,8 +1,9 @@
 //! Where the highest load lies that passes: by steps that double, then by halving what is left. Pure: it is told what came
 //! of a load and says which one is next; who asks is the runner.
 
-use super::slo::Slos;
-use crate::pace::{Arrival, Level};
+use crate::load::arrivals::Arrival;
+use crate::load::level::Level;
+use crate::load::slo::Slos;
 use crate::record::{Outcome, SearchOutcome, SearchOver};
 
 /// What is searched.

@@ -1,8 +1,8 @@
 //! A stage of a run: models that are measured together, loaded before and unloaded after where they have a life cycle, and
 //! asked level by level.
 
-use super::job::{Batch, Part};
-use super::{Event, Shared, Stop, Target, plan};
+use super::jobs::{Batch, Part};
+use super::{Event, Shared, Stop, Target, config};
 use crate::clock::{self, Stamp};
 use crate::loader;
 use crate::record::{Failure, FailureKind, Outcome, Phase};
@@ -18,7 +18,7 @@ const LINGER: Duration = Duration::from_secs(1);
 impl Shared {
     /// Runs all stages, one after another.
     pub(super) async fn stages(self: &Arc<Self>) {
-        for stage in plan::stages(&self.targets) {
+        for stage in config::stages(&self.targets) {
             let first = &self.targets[stage[0]];
             let cycle = self.settings.load.as_ref().filter(|_| loader::has_life_cycle(first.source, &first.model));
             let Some(wanted) = cycle else {

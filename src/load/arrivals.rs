@@ -1,32 +1,9 @@
-//! When to send: pure, over the load that was asked for.
-//!
-//! Closed loop: so many requests at once, the next when one ends. Open loop: requests arrive at a rate, whatever the server
-//! does; each has a scheduled moment, and what waiting costs is measured from there. Here is only the arithmetic; who waits
-//! is the runner.
+//! The arrival times of an open loop: pure arithmetic over rate, spacing, ramp and seed.
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, Exp1};
 use std::time::Duration;
-
-/// One load level.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Level {
-    /// So many requests are kept running.
-    Closed {
-        /// Requests at once; at least one.
-        concurrency: u64,
-    },
-    /// Requests arrive at a rate.
-    Open {
-        /// Requests per second; above zero.
-        rate: f64,
-        /// How they are spaced.
-        arrival: Arrival,
-        /// The most requests at once: an arrival beyond it waits, and its waiting is recorded.
-        at_most: u64,
-    },
-}
 
 /// How the arrivals of an open loop are spaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, strum::Display)]
@@ -36,31 +13,6 @@ pub enum Arrival {
     Poisson,
     /// Equal gaps.
     Constant,
-}
-
-impl Level {
-    /// Requests at once, where that is what was asked for.
-    pub fn concurrency(self) -> Option<u64> {
-        match self {
-            Level::Closed { concurrency } => Some(concurrency),
-            Level::Open { .. } => None,
-        }
-    }
-
-    /// Requests per second, where that is what was asked for.
-    pub fn rate(self) -> Option<f64> {
-        match self {
-            Level::Closed { .. } => None,
-            Level::Open { rate, .. } => Some(rate),
-        }
-    }
-
-    /// How many requests run at once, at most, when there are `requests` of them (`None`: no end of them). More workers
-    /// than requests would only wait.
-    pub fn at_most(self, requests: Option<u64>) -> u64 {
-        let (Level::Closed { concurrency: most } | Level::Open { at_most: most, .. }) = self;
-        most.max(1).min(requests.unwrap_or(u64::MAX))
-    }
 }
 
 /// The scheduled moments of an open loop, from its beginning on, without end, in order.
@@ -112,37 +64,12 @@ pub fn ramped(ramp: Duration, n: u64, workers: u64) -> Duration {
     ramp.mul_f64(n as f64 / workers.max(1) as f64)
 }
 
-/// Which prompt the `n`th request (from 0) asks when prompts are taken in turn, and for the how-manieth time (from 1).
-/// `None` without prompts.
-pub fn in_turn(prompts: usize, n: u64) -> Option<(usize, u64)> {
-    let count = prompts as u64;
-    Some(((n.checked_rem(count)?) as usize, n / count + 1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     const NO_RAMP: Duration = Duration::ZERO;
-
-    #[test]
-    fn no_more_at_once_than_requests() {
-        let closed = |concurrency| Level::Closed { concurrency };
-        assert_eq!(closed(8).at_most(Some(3)), 3);
-        assert_eq!(closed(8).at_most(Some(0)), 0);
-        assert_eq!(closed(0).at_most(Some(3)), 1);
-        assert_eq!(closed(8).at_most(None), 8);
-        assert_eq!(Level::Open { rate: 9.0, arrival: Arrival::Poisson, at_most: 2 }.at_most(Some(3)), 2);
-    }
-
-    #[test]
-    fn prompts_are_asked_in_turn() {
-        let asked: Vec<_> = (0..5).filter_map(|n| in_turn(2, n)).collect();
-        assert_eq!(asked, [(0, 1), (1, 1), (0, 2), (1, 2), (0, 3)]);
-        assert_eq!(in_turn(3, u64::MAX), Some((0, u64::MAX / 3 + 1)));
-        assert_eq!(in_turn(0, 2), None);
-    }
 
     #[test]
     fn constant_arrivals_have_equal_gaps_after_a_ramp_in_which_they_come_closer() {

@@ -1,11 +1,11 @@
 //! What is to be run: the settings, the targets, and which targets are measured together.
 
-use super::fit::Fitted;
-use super::search::Search;
+use super::prompt_fitting::Fitted;
 use crate::chat::{Dialect, Limits, Parameters};
 use crate::http::{Api, Secret, is_loopback};
+use crate::load::Level;
+use crate::load::search::Search;
 use crate::loader;
-use crate::pace::Level;
 use crate::prompts::Item;
 use crate::record::{Model, Source};
 use std::collections::HashSet;

@@ -29,14 +29,14 @@ const KEPT: usize = 60_000;
 
 /// The lateness of one event loop in the last minutes.
 #[derive(Debug, Clone)]
-pub struct Lag {
+pub struct EventLoopLag {
     seen: Arc<Mutex<VecDeque<(u64, u64)>>>,
     ask: mpsc::Sender<u64>,
     since_ns: u64,
 }
 
-impl Lag {
-    /// That of a loop, once it is [measured](Lag::measure).
+impl EventLoopLag {
+    /// That of a loop, once it is [measured](EventLoopLag::measure).
     pub fn of(one: &Handle) -> Self {
         let (ask, mut asked) = mpsc::channel::<u64>(16);
         let seen = Arc::<Mutex<VecDeque<(u64, u64)>>>::default();
@@ -165,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn lateness_at_a_moment_is_of_what_waited_then() {
-        let lag = Lag::of(&Handle::current());
+        let lag = EventLoopLag::of(&Handle::current());
         let ms = |ms: u64| ms * 1_000_000;
         // Asked every 10 ms: in time, then 45 ms late, then in time again.
         let seen = [(0, 0), (10, 1), (20, 45), (30, 35), (40, 25), (50, 15), (60, 5), (70, 0), (80, 2)];
@@ -186,8 +186,8 @@ mod tests {
     #[test]
     fn a_loop_that_is_kept_busy_is_seen_to_be_late() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let lag = Lag::of(runtime.handle());
-        Lag::measure(vec![lag.clone()]);
+        let lag = EventLoopLag::of(runtime.handle());
+        EventLoopLag::measure(vec![lag.clone()]);
         let from = runtime.block_on(async {
             tokio::time::sleep(Duration::from_millis(50)).await;
             let from = clock::mono_ns();

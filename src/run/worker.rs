@@ -1,9 +1,9 @@
 //! What one worker does with a job: asks its turns, counts what came of them, and hands the results on.
 
-use super::job::Job;
-use super::loops::EventLoop;
+use super::jobs::Job;
 use super::{Asking, Event, Shared, Target, request};
 use crate::clock;
+use crate::load::event_loop::EventLoop;
 use crate::record::{Failure, FailureKind, Outcome, Phase};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,7 +1,7 @@
 //! What a job asks, turn by turn: the text with what is put before it, and what was said before.
 
-use super::fit::Fitted;
-use super::plan::{Settings, Target};
+use super::config::{Settings, Target};
+use super::prompt_fitting::{self, Fitted};
 use crate::chat::{Dialect, Exchange, Parameters, Question};
 use crate::prompts::{Item, nonce, opening};
 use crate::record::{Model, Prompt, PromptUsed};
@@ -121,6 +121,6 @@ pub fn parameters(settings: &Settings, item: &Item) -> Parameters {
 fn prefix(settings: &Settings, fitted: Option<&Fitted>) -> Option<Arc<Prompt>> {
     match fitted.and_then(|fitted| fitted.prefix.clone()) {
         Some(prefix) => Some(prefix),
-        None => settings.shared_prefix.map(|tokens| Arc::new(super::fit::prefix(settings.load_seed, tokens, None))),
+        None => settings.shared_prefix.map(|tokens| Arc::new(prompt_fitting::prefix(settings.load_seed, tokens, None))),
     }
 }

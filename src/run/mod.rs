@@ -4,34 +4,29 @@
 //! in one pool across models. Workers ask; one sink writes: [`run`] hands it every event in the order in which it
 //! happened. Nothing here knows standard output or the command line.
 
-mod asking;
-mod backlog;
-mod courtesy;
-mod fit;
-mod flight;
-mod job;
-mod lag;
-mod ledger;
+mod config;
+mod cost_check;
+mod jobs;
 mod level;
-mod loops;
-mod meter;
-mod plan;
+mod model_phase;
+mod planned_request;
+mod progress;
+mod prompt_fitting;
 mod request;
-pub mod search;
-mod seek;
-pub mod slo;
-mod stage;
-mod work;
+mod search;
+mod worker;
 
-pub use asking::Asking;
-pub use fit::Fitted;
-pub use flight::{Doing, Flight};
-pub use job::left;
-pub use plan::{ApiChoice, Nonce, Settings, Target};
+pub use crate::load::shutdown::Stop;
+pub use config::{ApiChoice, Nonce, Settings, Target};
+pub use jobs::left;
+pub use planned_request::Asking;
+pub use progress::{Doing, Flight};
+pub use prompt_fitting::Fitted;
 
+use crate::load::event_loop::EventLoops;
+use crate::load::level_stats::Meter;
 use crate::locks::locked;
 use crate::record::{self, Load, LoadLevel, Outcome, Prompt, Start};
-use loops::Loops;
 use std::collections::HashSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -72,17 +67,6 @@ pub enum Event {
     Notice(String),
 }
 
-/// How far a run was asked to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stop {
-    /// Not at all.
-    Go,
-    /// Send no more; let running requests finish.
-    Drain,
-    /// Leave at once.
-    Leave,
-}
-
 /// What came of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -111,12 +95,12 @@ impl Tally {
 struct Shared {
     settings: Settings,
     targets: Vec<Arc<Target>>,
-    loops: Loops,
+    loops: EventLoops,
     /// Where everything runs that is not timed.
     main: Handle,
     next_id: AtomicU64,
     in_flight: AtomicU64,
-    meter: meter::Meter,
+    meter: Meter,
     stop: watch::Receiver<Stop>,
     /// Says that enough has failed.
     enough: watch::Sender<Stop>,
@@ -124,7 +108,7 @@ struct Shared {
     /// Room for results that the sink has not taken yet: whoever reads slowly slows the run down, and does not fill memory.
     room: Semaphore,
     /// What waits to be verified.
-    ledger: ledger::Ledger,
+    ledger: cost_check::Ledger,
     tally: Mutex<Tally>,
     /// The ids of the texts that were made and told.
     told: Mutex<HashSet<String>>,
@@ -153,7 +137,7 @@ pub async fn run(
     // What the caller says, and what the run itself may say too: that enough has failed.
     let (enough, said) = watch::channel(Stop::Go);
     tokio::spawn(pass_on(stop, enough.clone()));
-    let loops = Loops::start(settings.threads)?;
+    let loops = EventLoops::start(settings.threads)?;
     let shared = Arc::new(Shared {
         next_id: AtomicU64::new(settings.first_id),
         settings,
@@ -161,12 +145,12 @@ pub async fn run(
         loops,
         main: Handle::current(),
         in_flight: AtomicU64::new(0),
-        meter: meter::Meter::default(),
+        meter: Meter::default(),
         stop: said,
         enough,
         events,
         room: Semaphore::new(ROOM),
-        ledger: ledger::Ledger::new(),
+        ledger: cost_check::Ledger::new(),
         tally: Mutex::default(),
         told: Mutex::default(),
         broken: AtomicBool::new(false),

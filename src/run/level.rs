@@ -1,11 +1,11 @@
 //! One load level: who sends when. A closed loop keeps so many requests running; an open loop sends each when it is due,
 //! and what finds no room waits and says so.
 
-use super::job::{Batch, Job, Part};
+use super::jobs::{Batch, Job, Part};
 use super::{Event, Shared, Stop};
 use crate::clock;
 use crate::http::is_loopback;
-use crate::pace::{Arrival, Arrivals, Level, ramped};
+use crate::load::{Arrival, Arrivals, Level, level_stats, ramped};
 use futures_util::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -216,6 +216,37 @@ impl Shared {
             Some(left) => self.left_unsent(left, batch.part == Part::Measure),
             None => self.count(|tally| tally.cut = true),
         }
+    }
+}
+
+impl Shared {
+    /// Runs the requests of a level that count, and tells what they came to.
+    pub(super) async fn metered(self: &Arc<Self>, batch: Batch) {
+        self.meter.begin(None);
+        self.batch(batch.clone()).await;
+        self.tell_level(&batch);
+    }
+
+    /// Tells what the level came to that has just ended.
+    pub(super) fn tell_level(&self, batch: &Batch) {
+        let level = self.meter.record(
+            &self.settings.run,
+            batch.level,
+            batch.targets.iter().map(|target| target.model.id.clone()).collect(),
+            &self.loops,
+        );
+        if level.sent + level.failed + level.not_sent == 0 && self.stopped() {
+            return;
+        }
+        // A single request, or one after another and nothing else, is no load.
+        let several = self.settings.levels.len() > 1 || self.settings.search.is_some();
+        let load = level.concurrency != Some(1) && level.sent + level.failed + level.not_sent > 1;
+        if several || self.settings.duration.is_some() || level.rate.is_some() || load {
+            self.tell(Event::Notice(level_stats::said(&level)));
+            let enough = batch.len(&self.settings).is_none_or(|requests| Some(requests) >= level.concurrency);
+            level_stats::not_kept(&level, enough && !self.stopped()).for_each(|text| self.tell(Event::Notice(text)));
+        }
+        self.tell(Event::Level(Box::new(level)));
     }
 }
 

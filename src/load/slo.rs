@@ -1,10 +1,6 @@
 //! Service level objectives of a load level: `ttft_p95<500ms`, `error_rate<1%`, `ttft<500ms,goodput>=95%`.
 //!
-//! The metrics, their names and their units are those of the registry. [`Samples`] says whether a load level meets them.
-
-mod samples;
-
-pub use samples::Samples;
+//! The metrics, their names and their units are those of the registry. [`super::search::Samples`] says whether a load level meets them.
 
 use crate::summary::{Better, Limit, Metric, Set, Sign, Slo, Statistic, metric};
 use crate::units::quantity;
@@ -12,7 +8,7 @@ use std::fmt;
 
 /// What of many requests is judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Measure {
+pub enum Measure {
     /// A statistic of a number of each request.
     Of(Metric, Statistic),
     /// The share of requests that failed.
@@ -23,19 +19,24 @@ enum Measure {
 
 /// One thing that is to hold of a load level.
 #[derive(Debug, Clone, PartialEq)]
-struct Objective {
-    text: String,
-    measure: Measure,
-    sign: Sign,
-    limit: f64,
+pub struct Objective {
+    /// As it was written.
+    pub text: String,
+    /// What is limited.
+    pub measure: Measure,
+    /// How it is compared.
+    pub sign: Sign,
+    /// The limit, in the unit of the registry.
+    pub limit: f64,
 }
 
 /// Everything that is to hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slos {
-    all: Vec<Objective>,
+    /// The objectives, in order.
+    pub all: Vec<Objective>,
     /// What each request is to keep, for the goodput.
-    each: Slo,
+    pub each: Slo,
 }
 
 const FORM: &str = "write it as ttft_p95<500ms, with _mean or a percentile; error_rate<1%; or ttft<500ms,goodput>=95% \
@@ -117,7 +118,7 @@ impl Slos {
 
 impl Objective {
     /// How many numbers can tell it: fewer than five must not lie beyond it.
-    fn needed(&self) -> u64 {
+    pub fn needed(&self) -> u64 {
         let beyond = match self.measure {
             Measure::Of(_, Statistic::Percentile(fraction)) => fraction.min(1.0 - fraction),
             Measure::Of(..) => 1.0,

@@ -312,7 +312,7 @@ impl Ends {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pace::{Arrival, Arrivals};
+    use crate::load::arrivals::{Arrival, Arrivals};
     use proptest::prelude::*;
     use rand::SeedableRng;
     use rand::rngs::StdRng;

@@ -3,9 +3,9 @@
 //! Nothing that happens with each piece of an answer is shared between loops: no queue of tasks, no list of timers, no pool of
 //! connections, no lock. Requests are dealt out to the loops in turn when they begin, and stay.
 
-use super::Stop;
-use super::courtesy::{CROWD, Courtesy};
-use super::lag::Lag;
+use super::event_loop_lag::EventLoopLag;
+use super::sched::{BATCH_STREAMS, SchedPolicy};
+use super::shutdown::Stop;
 use crate::http::ConnectionPool;
 use crate::locks::locked;
 use std::future::Future;
@@ -23,18 +23,18 @@ pub struct EventLoop {
     /// Its connections.
     pub connections: ConnectionPool,
     /// How late it is.
-    pub lag: Lag,
+    pub lag: EventLoopLag,
     /// Who is to hear that the run ends.
     pub halt: Arc<Halt>,
-    courtesy: Arc<Courtesy>,
+    courtesy: Arc<SchedPolicy>,
     /// The loop ends when this is dropped.
     _until: oneshot::Sender<()>,
 }
 
 /// All of them.
-pub struct Loops(Vec<Arc<EventLoop>>);
+pub struct EventLoops(Vec<Arc<EventLoop>>);
 
-impl Loops {
+impl EventLoops {
     /// Starts `n` event loops.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl Loops {
                 // Nothing is ever said: it ends when nobody could say anything any more.
                 let _ = runtime.block_on(ended);
             })?;
-            let lag = Lag::of(&handle);
+            let lag = EventLoopLag::of(&handle);
             Ok(Arc::new(EventLoop {
                 handle,
                 connections,
@@ -62,7 +62,7 @@ impl Loops {
             }))
         });
         let loops: Vec<_> = started.collect::<io::Result<_>>()?;
-        Lag::measure(loops.iter().map(|one| one.lag.clone()).collect());
+        EventLoopLag::measure(loops.iter().map(|one| one.lag.clone()).collect());
         Ok(Self(loops))
     }
 
@@ -78,7 +78,7 @@ impl Loops {
 
     /// So many streams at once are to come, all loops together.
     pub fn expect(&self, streams: u64) {
-        let crowd = streams / self.0.len() as u64 >= CROWD;
+        let crowd = streams / self.0.len() as u64 >= BATCH_STREAMS;
         for one in &self.0 {
             let courtesy = Arc::clone(&one.courtesy);
             one.handle.spawn(async move { courtesy.give_way(crowd) });
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn loops_are_dealt_out_in_turn_and_end_with_their_last_owner() {
-        let loops = Loops::start(3).unwrap();
+        let loops = EventLoops::start(3).unwrap();
         assert_eq!(loops.len(), 3);
         let ran = |n| {
             let name = || std::thread::current().name().map(str::to_owned);

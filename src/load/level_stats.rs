@@ -1,12 +1,11 @@
 //! What a load level came to, in the client's own eyes: what was sent and when, how many ran at once, how late both the
 //! schedule and the client were, and what it took. Touched when a request is sent and when it ends, never in between.
 
-use super::Shared;
-use super::job::Batch;
-use super::slo::Samples;
+use super::event_loop::EventLoops;
+use super::level::Level;
+use super::search::Samples;
 use crate::clock::{self, between, micros};
 use crate::locks::locked;
-use crate::pace::Level;
 use crate::record::{FailureKind, LoadLevel, Outcome, Phase, Quantiles};
 use crate::stats::Histogram;
 use std::sync::{Mutex, MutexGuard};
@@ -154,61 +153,31 @@ impl Meter {
         self.measured().counts.not_sent += requests;
     }
 
-    /// What the objectives of a search came to until now.
-    pub fn samples<T>(&self, look: impl FnOnce(&Samples) -> T) -> Option<T> {
-        self.measured().samples.as_ref().map(look)
-    }
-}
-
-impl Shared {
-    /// Runs the requests of a level that count, and tells what they came to.
-    pub(super) async fn metered(self: &std::sync::Arc<Self>, batch: Batch) {
-        self.meter.begin(None);
-        self.batch(batch.clone()).await;
-        self.tell_level(&batch);
-    }
-
-    /// Tells what the level came to that has just ended.
-    pub(super) fn tell_level(&self, batch: &Batch) {
-        let level = self.level_record(batch);
-        if level.sent + level.failed + level.not_sent == 0 && self.stopped() {
-            return;
-        }
-        // A single request, or one after another and nothing else, is no load.
-        let several = self.settings.levels.len() > 1 || self.settings.search.is_some();
-        let load = level.concurrency != Some(1) && level.sent + level.failed + level.not_sent > 1;
-        if several || self.settings.duration.is_some() || level.rate.is_some() || load {
-            self.tell(super::Event::Notice(said(&level)));
-            let enough = batch.len(&self.settings).is_none_or(|requests| Some(requests) >= level.concurrency);
-            not_kept(&level, enough && !self.stopped()).for_each(|text| self.tell(super::Event::Notice(text)));
-        }
-        self.tell(super::Event::Level(Box::new(level)));
-    }
-
-    fn level_record(&self, batch: &Batch) -> LoadLevel {
-        let measured = self.meter.measured();
+    /// The record of the level, which ran in these event loops.
+    pub fn record(&self, run: &str, level: Level, models: Vec<String>, loops: &EventLoops) -> LoadLevel {
+        let measured = self.measured();
         let (flow, counts) = (&measured.flow, &measured.counts);
         let mut lag = Histogram::new();
         let now_ns = clock::mono_ns();
-        self.loops.iter().for_each(|on| on.lag.add_to(measured.began_ns, now_ns, &mut lag));
+        loops.iter().for_each(|on| on.lag.add_to(measured.began_ns, now_ns, &mut lag));
         let span = counts.started_ts.zip(counts.ended_ts).map(|(from, to)| to - from).filter(|span| *span > 0.0);
         // A closed loop that is over before it has gone round is all rise and fall.
-        let went_round = match batch.level {
+        let went_round = match level {
             Level::Closed { concurrency } => flow.sent >= concurrency.saturating_mul(2),
             Level::Open { .. } => flow.sent > 1,
         };
         LoadLevel {
-            run: self.settings.run.clone(),
-            models: batch.targets.iter().map(|target| target.model.id.clone()).collect(),
-            concurrency: batch.level.concurrency(),
-            rate: batch.level.rate(),
+            run: run.to_owned(),
+            models,
+            concurrency: level.concurrency(),
+            rate: level.rate(),
             skipped: None,
             started_ts: counts.started_ts,
             ended_ts: counts.ended_ts.map(micros),
             sent: flow.sent,
             failed: counts.failed,
             not_sent: counts.not_sent,
-            due_not_sent: batch.level.rate().map(|_| counts.due_not_sent),
+            due_not_sent: level.rate().map(|_| counts.due_not_sent),
             sent_per_second: flow.span().map(|(seconds, _)| (flow.sent - 1) as f64 / seconds),
             requests_per_second: span.map(|span| counts.ok as f64 / span),
             in_flight_mean: flow.span().filter(|_| went_round).map(|(seconds, area)| area / seconds),
@@ -219,6 +188,11 @@ impl Shared {
             schedule_lag_seconds: counts.schedule.as_ref().and_then(lateness),
             loop_lag_seconds: lateness(&lag),
         }
+    }
+
+    /// What the objectives of a search came to until now.
+    pub fn samples<T>(&self, look: impl FnOnce(&Samples) -> T) -> Option<T> {
+        self.measured().samples.as_ref().map(look)
     }
 }
 
@@ -233,7 +207,7 @@ fn lateness(histogram: &Histogram) -> Option<Quantiles> {
 const LATE: f64 = 0.005;
 
 /// What was not kept of what was asked, for people: fewer at once though there were `enough` requests, and a client that was late itself.
-fn not_kept(level: &LoadLevel, enough: bool) -> impl Iterator<Item = String> {
+pub fn not_kept(level: &LoadLevel, enough: bool) -> impl Iterator<Item = String> {
     let of = level.concurrency.map_or_else(
         || format!("{}/s", level.rate.map_or_else(String::new, |rate| rate.to_string())),
         |n| format!("{n} at once"),

@@ -9,13 +9,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// From so many streams on, an event loop gives way.
-pub const CROWD: u64 = 128;
+pub const BATCH_STREAMS: u64 = 128;
 
 /// Whether a thread gives way because it was told to here; who started the program as batch wants it so throughout.
 #[derive(Debug, Default)]
-pub struct Courtesy(AtomicBool);
+pub struct SchedPolicy(AtomicBool);
 
-impl Courtesy {
+impl SchedPolicy {
     /// Gives way from now on, or no longer; for the thread that calls it. Where the system does not let it, nothing is lost.
     #[cfg(target_os = "linux")]
     pub fn give_way(&self, gives: bool) {
@@ -47,7 +47,7 @@ mod tests {
         let policy = || uapi::sched_getscheduler(0).unwrap();
         // A thread of its own: another test may follow in this one.
         std::thread::spawn(move || {
-            let courtesy = Courtesy::default();
+            let courtesy = SchedPolicy::default();
             for (gives, expect) in
                 [(false, SCHED_OTHER), (true, SCHED_BATCH), (true, SCHED_BATCH), (false, SCHED_OTHER)]
             {
