@@ -1,11 +1,11 @@
-//! One request over a connection: sent once, every read stamped, the response read to its end or to the failure that ended it.
+//! One request over a connection, as a sequence of events: every read stamped, the response read to
+//! its end or to the failure that ended it.
 
 use super::answer::Answer;
 use crate::clock::{self, Stamp};
 use crate::http::ConnectionPool;
-use crate::record::Failure;
-use std::future::{Future, poll_fn};
-use tokio::task::JoinSet;
+use std::future::poll_fn;
+use std::sync::Arc;
 
 mod alarm;
 mod body;
@@ -15,94 +15,81 @@ mod limits;
 mod request;
 mod response;
 
-pub use limits::Limits;
+pub use limits::{Cancellation, Limits};
 pub use request::Call;
 pub use response::Told;
 
-use body::{Body, BodyResult};
-use head::{Begun, begin};
-use limits::cancelled as was_cancelled;
+use body::Body;
+use head::{HeadEvent, HeadExchange};
 
-/// Sends a request and reads its response. When `cancelled` completes first, what has arrived until then is kept. `on_start` is called
-/// for each request that is written, as soon as it is: twice when a kept connection was dead. `on_piece` is called after each piece that
-/// brought the answer forward.
-pub async fn ask(
-    connections: &ConnectionPool,
-    call: &Call,
-    limits: Limits,
-    cancelled: impl Future<Output = ()> + Unpin + Send + 'static,
-    mut on_start: impl FnMut(Stamp),
-    on_piece: impl FnMut(&Answer) + Send + 'static,
-) -> Told {
-    let mut told = Told::default();
-    let mut reported = None;
-    let mut report = |start: Stamp| {
-        reported = Some(start.mono_ns);
-        on_start(start);
-    };
-    let outcome = exchange(connections, call, limits, &mut told, cancelled, &mut report, on_piece).await;
-    if let Some(start) = told.start.filter(|start| reported != Some(start.mono_ns)) {
-        // Cancelled between the writing and the report.
-        on_start(start);
-    }
-    if told.end_ns == 0 {
-        told.end_ns = clock::mono_ns();
-    }
-    told.answer.close();
-    if let Some(key) = &call.key {
-        told.answer.redact(key);
-    }
-    told.error = outcome.err().or_else(|| told.answer.said.error.take());
-    if let (Some(error), Some(key)) = (&mut told.error, &call.key) {
-        error.message = key.redact_message(&error.message);
-    }
-    told
+/// An event of an exchange.
+#[derive(Debug, Clone, Copy)]
+pub enum ExchangeEvent {
+    /// The request was written; a second time when a kept connection was dead.
+    Sent(Stamp),
+    /// A read brought the response forward.
+    Chunk,
+    /// The response has ended, or failed.
+    Done,
 }
 
-/// Sends the request and reads the response to its end.
-async fn exchange(
-    connections: &ConnectionPool,
-    call: &Call,
-    limits: Limits,
-    told: &mut Told,
-    mut cancelled: impl Future<Output = ()> + Unpin + Send + 'static,
-    on_start: &mut impl FnMut(Stamp),
-    on_piece: impl FnMut(&Answer) + Send + 'static,
-) -> Result<(), Failure> {
-    let uri = call.uri()?;
-    // It is large, and not held for as long as the response takes.
-    let beginning = Box::pin(begin(connections, call, &uri, limits, told, on_start));
-    let Begun { connection, deadline, alarm } = tokio::select! {
-        biased;
-        begun = beginning => begun?,
-        () = &mut cancelled => return Err(was_cancelled()),
-    };
-    let status = told.status.unwrap_or_default();
-    let (answer, about) = (std::mem::take(&mut told.answer), (limits, deadline, alarm));
-    let mut body = Body::new((connection, call.dialect, status), answer, about, on_piece, cancelled);
-    let (body, outcome) = apart(async move {
-        let outcome = poll_fn(|cx| body.poll_end(cx)).await;
-        (body, outcome)
-    })
-    .await;
-    let BodyResult { connection, reusable, answer, reads, end_ns, outcome } = body.finish(outcome).await;
-    (told.answer, told.reads, told.end_ns) = (answer, reads, end_ns);
-    if reusable {
-        connections.release(&uri, connection).await;
-    }
-    outcome
+/// One request and its response. With many streams most of the cost of a chunk is cold memory, so
+/// what a chunk needs is in `body`, and the rest is boxed.
+pub struct TimedExchange {
+    body: Option<Body>,
+    head: Box<HeadExchange>,
 }
 
-/// Runs a future as a task of its own in the same event loop, until its caller stops waiting. With many streams most of the cost of a
-/// piece is cold memory: it wakes a small task, and the memory of the caller is not touched.
-async fn apart<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
-    let mut task = JoinSet::new();
-    task.spawn(future);
-    match task.join_next().await {
-        Some(Ok(output)) => output,
-        Some(Err(why)) if why.is_panic() => std::panic::resume_unwind(why.into_panic()),
-        // The event loop ends.
-        Some(Err(_)) | None => std::future::pending().await,
+impl TimedExchange {
+    /// An exchange that has not begun.
+    pub fn new(connections: Arc<ConnectionPool>, call: Call, limits: Limits, cancellation: Cancellation) -> Self {
+        let head = Box::new(HeadExchange::new(connections, call, limits, cancellation));
+        Self { body: None, head }
+    }
+
+    /// Waits for the next event; after `Done` there is none.
+    pub async fn next(&mut self) -> ExchangeEvent {
+        loop {
+            if let Some(body) = &mut self.body {
+                let ended = match poll_fn(|cx| body.poll_next(cx)).await {
+                    Ok(true) => return ExchangeEvent::Chunk,
+                    Ok(false) => Ok(()),
+                    Err(failure) => Err(failure),
+                };
+                if let Some(body) = self.body.take() {
+                    Box::pin(self.head.finish_body(body, ended)).await;
+                }
+                return ExchangeEvent::Done;
+            }
+            // Its future is large, and not held for as long as the response takes.
+            match Box::pin(self.head.next()).await {
+                HeadEvent::Sent(start) => return ExchangeEvent::Sent(start),
+                HeadEvent::Responding(body) => self.body = Some(*body),
+                HeadEvent::Failed => return ExchangeEvent::Done,
+            }
+        }
+    }
+
+    /// The answer until now.
+    pub fn answer(&self) -> &Answer {
+        self.body.as_ref().map_or(self.head.answer(), Body::answer)
+    }
+
+    /// The response, as far as it came.
+    pub fn finish(self) -> Told {
+        let (mut told, call, failure) = self.head.finish();
+        if told.end_ns == 0 {
+            told.end_ns = clock::mono_ns();
+        }
+        told.answer.close();
+        if let Some(key) = &call.key {
+            told.answer.redact(key);
+        }
+        told.error = failure.or_else(|| told.answer.said.error.take());
+        if let (Some(error), Some(key)) = (&mut told.error, &call.key) {
+            error.message = key.redact_message(&error.message);
+        }
+        told
     }
 }
 

@@ -18,7 +18,7 @@ pub mod sse;
 mod think;
 
 pub use answer::{Answer, Arrival, Chunk, Kind};
-pub use ask::{Call, Limits, Told, ask};
+pub use ask::{Call, Cancellation, ExchangeEvent, Limits, TimedExchange, Told};
 pub use count::Counter;
 
 use crate::http::{root_of, versioned};

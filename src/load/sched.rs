@@ -1,39 +1,39 @@
-//! How the thread of an event loop shares its processor with whoever else runs on the machine.
+//! The scheduling policy of an event loop's thread.
 //!
-//! A thread that is woken takes the processor from whoever runs there, as a rule. Where streams are few that is as it should be: a
-//! stamp is to be taken when the bytes have come. Where they are many, and the server is on the same machine, it takes the turn of a
-//! server that is in the middle of writing to its streams: it finds one chunk where it would have found ten a moment later, and who
-//! measures holds up who is measured. So the thread of a loop with a crowd of streams runs as `SCHED_BATCH` (sched(7)), which never takes
-//! another's turn. Where a processor is free, that changes nothing. Linux only; elsewhere threads stay as they are.
+//! A woken thread preempts whoever runs on its processor. With few streams that is right: a read is
+//! stamped when its bytes arrive. With many streams and the server on the same machine it preempts
+//! a server that is writing to its streams, finds one chunk instead of ten, and slows the server
+//! down. So the thread of a loop with many streams runs as `SCHED_BATCH` (sched(7)), which never
+//! preempts. On a free processor that changes nothing. Linux only.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// From so many streams on, an event loop gives way.
+/// From this many streams on, an event loop runs as `SCHED_BATCH`.
 pub const BATCH_STREAMS: u64 = 128;
 
-/// Whether a thread gives way because it was told to here; who started the program as batch wants it so throughout.
+/// Whether a thread is `SCHED_BATCH` by our doing; a program started as batch stays batch.
 #[derive(Debug, Default)]
 pub struct SchedPolicy(AtomicBool);
 
 impl SchedPolicy {
-    /// Gives way from now on, or no longer; for the thread that calls it. Where the system does not let it, nothing is lost.
+    /// Sets the policy of the calling thread. A system that refuses loses nothing.
     #[cfg(target_os = "linux")]
-    pub fn give_way(&self, gives: bool) {
+    pub fn set_batch(&self, batch: bool) {
         use uapi::c::{SCHED_BATCH, SCHED_OTHER, sched_param};
-        let (from, to) = if gives { (SCHED_OTHER, SCHED_BATCH) } else { (SCHED_BATCH, SCHED_OTHER) };
-        let ours = gives || self.0.load(Ordering::Relaxed);
+        let (from, to) = if batch { (SCHED_OTHER, SCHED_BATCH) } else { (SCHED_BATCH, SCHED_OTHER) };
+        let ours = batch || self.0.load(Ordering::Relaxed);
         if ours
             && uapi::sched_getscheduler(0) == Ok(from)
             && uapi::sched_setscheduler(0, to, &sched_param { sched_priority: 0 }).is_ok()
         {
-            self.0.store(gives, Ordering::Relaxed);
+            self.0.store(batch, Ordering::Relaxed);
         }
     }
 
     /// There is no such policy here.
     #[cfg(not(target_os = "linux"))]
-    pub fn give_way(&self, gives: bool) {
-        self.0.store(gives, Ordering::Relaxed);
+    pub fn set_batch(&self, batch: bool) {
+        self.0.store(batch, Ordering::Relaxed);
     }
 }
 
@@ -43,21 +43,21 @@ mod tests {
     use uapi::c::{SCHED_BATCH, SCHED_OTHER, sched_param};
 
     #[test]
-    fn a_thread_gives_way_while_it_is_told_to_and_one_that_always_does_is_left_alone() {
+    fn a_thread_that_was_batch_from_the_start_stays_batch() {
         let policy = || uapi::sched_getscheduler(0).unwrap();
-        // A thread of its own: another test may follow in this one.
+        // In its own thread: another test may run in this one later.
         std::thread::spawn(move || {
-            let courtesy = SchedPolicy::default();
-            for (gives, expect) in
+            let policy_of_loop = SchedPolicy::default();
+            for (batch, expect) in
                 [(false, SCHED_OTHER), (true, SCHED_BATCH), (true, SCHED_BATCH), (false, SCHED_OTHER)]
             {
-                courtesy.give_way(gives);
+                policy_of_loop.set_batch(batch);
                 assert_eq!(policy(), expect);
             }
             uapi::sched_setscheduler(0, SCHED_BATCH, &sched_param { sched_priority: 0 }).unwrap();
-            for gives in [true, false] {
-                courtesy.give_way(gives);
-                assert_eq!(policy(), SCHED_BATCH, "who started it as batch wants it so");
+            for batch in [true, false] {
+                policy_of_loop.set_batch(batch);
+                assert_eq!(policy(), SCHED_BATCH, "it was started as batch");
             }
         })
         .join()

@@ -1,6 +1,6 @@
-//! What is to be run: the settings, the targets, and which targets are measured together.
+//! The plan of a run: its configuration, its targets, and which targets are measured together.
 
-use super::prompt_fitting::Fitted;
+use super::fitted_prompts::FittedPrompts;
 use crate::chat::{Dialect, Limits, Parameters};
 use crate::http::{Api, Secret, is_loopback};
 use crate::load::Level;
@@ -10,14 +10,14 @@ use crate::prompts::Item;
 use crate::record::{Model, Source};
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// When a nonce is put before the prompt.
+/// When a nonce goes before the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Nonce {
-    /// When a model is asked the same prompt more than once in the run.
+    /// When a model gets the same prompt more than once in the run.
     Auto,
     /// Always.
     On,
@@ -25,10 +25,10 @@ pub enum Nonce {
     Off,
 }
 
-/// Which API is spoken.
+/// The API to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum ApiChoice {
-    /// The best the server has; the next best where an endpoint is missing.
+    /// The best of the server; the next best where an endpoint is missing.
     Auto,
     /// LM Studio's native chat.
     V1,
@@ -41,7 +41,7 @@ pub enum ApiChoice {
 }
 
 impl fmt::Display for ApiChoice {
-    /// In the words of a result's `api`.
+    /// As in a result's `api`.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             ApiChoice::Auto => f.write_str("auto"),
@@ -66,64 +66,64 @@ impl ApiChoice {
     }
 }
 
-/// Everything that shapes a run.
+/// The configuration of a run.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct RunConfig {
     /// The run's id.
     pub run: String,
     /// The number of the first request.
     pub first_id: u64,
-    /// What is asked.
+    /// The prompts.
     pub prompts: Vec<Item>,
     /// The length, in tokens, of a text that stands before every prompt.
     pub shared_prefix: Option<u64>,
-    /// What is sent with each.
+    /// The parameters of every request.
     pub parameters: Parameters,
-    /// The load levels, one after another; of a search, the first.
+    /// The load levels in their order; of a search, the first.
     pub levels: Vec<Level>,
-    /// The highest load that passes is searched, from the first level on.
+    /// The search for the highest load that passes, from the first level on.
     pub search: Option<Search>,
-    /// How long the load rises before each level; what is sent meanwhile is warm-up.
+    /// How long the load rises before each level; requests sent meanwhile are warm-up.
     pub ramp: Duration,
-    /// How long requests of each level are sent, after the ramp; those that run then may finish.
+    /// How long requests of each level are sent after the ramp; those in flight then may finish.
     pub duration: Option<Duration>,
-    /// After so many failed requests no more are sent.
+    /// The number of failed requests after which no more are sent.
     pub max_errors: Option<u64>,
-    /// What random arrivals and prompts follow from.
+    /// Seed of random arrivals and synthetic prompts.
     pub load_seed: u64,
-    /// Requests per model and level; otherwise each prompt `repeat` times, or as many as the time allows.
+    /// Requests per model and level; `None`: each prompt `repeat` times, or as many as the duration allows.
     pub requests: Option<u64>,
-    /// How often each prompt is asked.
+    /// How often each prompt is sent.
     pub repeat: u64,
     /// Requests per model and level before those that count.
     pub warmup: u64,
-    /// When caches are kept out.
+    /// When a nonce goes before the prompt.
     pub nonce: Nonce,
-    /// What makes the nonces of this process its own: two runs of the same name, or of the same second, have others.
+    /// Makes the nonces of this process unique, also among runs of the same name or second.
     pub salt: u64,
-    /// Which API is spoken.
+    /// The API to use.
     pub api: ApiChoice,
-    /// How long anything may take.
+    /// The limits of a request.
     pub limits: Limits,
     /// How often a request is tried again.
     pub retries: u32,
-    /// Look each cost up in OpenRouter's ledger.
+    /// Look up each cost at OpenRouter.
     pub verify_cost: bool,
     /// How models are loaded; `None` to leave that to the server.
     pub load: Option<loader::Wanted>,
-    /// Keys of results that are there already.
+    /// Keys of good results of an earlier run.
     pub done: HashSet<String>,
     /// Keep the answer in the record.
     pub save_text: bool,
     /// Keep the chunks in the record.
     pub save_stream: bool,
-    /// How many event loops there are; at least one.
+    /// The number of event loops; at least one.
     pub threads: usize,
 }
 
-impl Settings {
+impl RunConfig {
     /// Whether a nonce goes before the prompts.
-    pub fn nonces(&self) -> bool {
+    pub fn uses_nonces(&self) -> bool {
         match self.nonce {
             Nonce::On => true,
             Nonce::Off => false,
@@ -140,7 +140,7 @@ impl Settings {
         }
     }
 
-    /// How many requests `conversations` prompts take, when they are asked in turn: each turn of a conversation is one.
+    /// The number of requests of the first `conversations` prompts, taken in turn: one for each turn.
     pub fn turns(&self, conversations: u64) -> u64 {
         let all = self.prompts.len() as u64;
         let of = |items: &[Item]| items.iter().map(Item::turns).sum::<u64>();
@@ -159,16 +159,16 @@ pub struct Target {
     pub source: Source,
     /// Its server.
     pub base_url: String,
-    /// The key that goes there.
+    /// The key for it.
     pub key: Option<Secret>,
     /// The server's API, for loading.
     pub api: Api,
-    /// The name under which the loaded instance answers, where that is not the model's id.
+    /// The name of the loaded instance, where that is not the model's id.
     pub instance: OnceLock<String>,
-    /// Which of the dialects is spoken: the place in [`ApiChoice::dialects`].
+    /// The dialect in use: the place in [`ApiChoice::dialects`].
     pub dialect: AtomicUsize,
-    /// The synthetic texts as its server counts them; made by the runner.
-    pub fitted: OnceLock<Fitted>,
+    /// The synthetic texts as its server counts them.
+    pub fitted: OnceLock<FittedPrompts>,
     /// Whether it refused `max_tokens` and asked for `max_completion_tokens`.
     pub newer_limit: AtomicBool,
 }
@@ -180,8 +180,14 @@ impl Target {
         Model { id, ..self.model.clone() }
     }
 
-    /// Whether it shares this machine, so that two of its kind would disturb each other. What is asked in the words of a service
-    /// that is elsewhere is elsewhere, also where the address is a proxy's or a simulation's on this machine.
+    /// The URL of its requests in the protocol it answered to last.
+    pub fn url(&self, api: ApiChoice) -> String {
+        let dialect = api.dialects(self.source)[self.dialect.load(Ordering::Relaxed)];
+        dialect.url(self.source, &self.base_url)
+    }
+
+    /// Whether it runs on this machine, so that two such targets would disturb each other. A cloud
+    /// service is elsewhere, also where its address is a proxy or simulator on this machine.
     fn is_local(&self) -> bool {
         match self.source {
             Source::Openrouter | Source::Minimax => false,
@@ -190,8 +196,8 @@ impl Target {
     }
 }
 
-/// Which targets are measured together, by index: each local one alone, all remote ones in one pool at the place of the
-/// first of them.
+/// The targets that are measured together, by index: each local one alone, all remote ones in one
+/// pool at the place of the first of them.
 pub fn stages(targets: &[Arc<Target>]) -> Vec<Vec<usize>> {
     let mut stages: Vec<Vec<usize>> = Vec::new();
     let mut pool = None;
@@ -232,15 +238,15 @@ pub(super) mod tests {
         }
     }
 
-    /// A prompt of its own name.
+    /// A prompt with its name as text.
     fn text(name: &str) -> Item {
         Item::Text(Arc::new(prompt(name, None, None, name)))
     }
 
-    /// The settings of a run of so many prompts, one after another.
-    pub fn settings(prompts: usize) -> Settings {
+    /// The configuration of a run of this many prompts, one after another.
+    pub fn config(prompts: usize) -> RunConfig {
         let second = Duration::from_secs(1);
-        Settings {
+        RunConfig {
             threads: 1,
             run: "run".into(),
             first_id: 1,
@@ -270,34 +276,34 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_nonce_is_put_where_a_model_is_asked_the_same_again() {
-        let asked = |change: fn(&mut Settings)| {
-            let mut settings = settings(2);
-            settings.nonce = Nonce::Auto;
-            change(&mut settings);
-            settings.nonces()
+    fn auto_nonce_needs_a_repeated_prompt() {
+        let uses_nonces = |change: fn(&mut RunConfig)| {
+            let mut config = config(2);
+            config.nonce = Nonce::Auto;
+            change(&mut config);
+            config.uses_nonces()
         };
-        assert!(!asked(|_| ()));
-        assert!(!asked(|settings| settings.requests = Some(2)));
-        assert!(asked(|settings| settings.requests = Some(3)));
-        assert!(asked(|settings| settings.repeat = 2));
-        assert!(asked(|settings| settings.warmup = 1));
-        assert!(asked(|settings| settings.ramp = Duration::from_secs(1)));
-        assert!(asked(|settings| settings.duration = Some(Duration::from_secs(1))));
-        assert!(asked(|settings| settings.levels.push(Level::Closed { concurrency: 2 })));
-        assert!(!asked(|settings| (settings.nonce, settings.repeat) = (Nonce::Off, 2)));
+        assert!(!uses_nonces(|_| ()));
+        assert!(!uses_nonces(|config| config.requests = Some(2)));
+        assert!(uses_nonces(|config| config.requests = Some(3)));
+        assert!(uses_nonces(|config| config.repeat = 2));
+        assert!(uses_nonces(|config| config.warmup = 1));
+        assert!(uses_nonces(|config| config.ramp = Duration::from_secs(1)));
+        assert!(uses_nonces(|config| config.duration = Some(Duration::from_secs(1))));
+        assert!(uses_nonces(|config| config.levels.push(Level::Closed { concurrency: 2 })));
+        assert!(!uses_nonces(|config| (config.nonce, config.repeat) = (Nonce::Off, 2)));
     }
 
     #[test]
-    fn the_turns_of_conversations_are_counted_in_turn() {
-        let mut settings = settings(2);
+    fn turns_are_counted_in_prompt_order() {
+        let mut config = config(2);
         let turns = ["a", "b", "c"].map(str::to_owned).to_vec();
-        settings.prompts.push(Item::Text(Arc::new(crate::prompts::conversation("talk", None, turns).unwrap())));
-        assert_eq!([0, 1, 3, 4, 7].map(|n| settings.turns(n)), [0, 1, 5, 6, 11]);
+        config.prompts.push(Item::Text(Arc::new(crate::prompts::conversation("talk", None, turns).unwrap())));
+        assert_eq!([0, 1, 3, 4, 7].map(|n| config.turns(n)), [0, 1, 5, 6, 11]);
     }
 
     #[test]
-    fn local_models_are_alone_and_remote_ones_share_a_pool() {
+    fn local_models_run_alone_remote_ones_share_a_pool() {
         let targets = [
             target(Source::Lmstudio, "http://127.0.0.1:1234"),
             target(Source::Openrouter, "https://openrouter.ai"),

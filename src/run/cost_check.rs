@@ -1,63 +1,75 @@
-//! `--verify-cost`: results wait for OpenRouter's ledger beside the run, and never hold it up.
-//!
-//! So many may wait at once; a result for which there is no room goes its way at once, unverified. Few of them ask at a time, so
-//! that the questions stay small beside the requests that are timed.
+//! `--verify-cost`: results wait for OpenRouter's record of their cost beside the run, and never
+//! hold it up. A result for which there is no room goes on unverified.
 
-use super::{Event, Shared, Stop};
+use super::config::Target;
+use super::event::{Event, EventSender};
 use crate::account;
+use crate::load::shutdown::ShutdownSignal;
 use crate::record::{Failure, Outcome, Source};
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
-/// How many results may wait. A result that waits holds its answer.
-const WAITING: u32 = 256;
+/// How many results may wait; each holds its answer.
+const MAX_WAITING: u32 = 256;
 
-/// How many of them may ask at a time.
-const ASKING: usize = 4;
+/// How many look-ups run at once: they stay small beside the requests that are timed.
+const MAX_LOOKUPS: usize = 4;
 
-/// The results that wait.
+/// Verifies the cost of results on their way to the sink.
 #[derive(Debug)]
-pub struct Ledger {
-    places: Arc<Semaphore>,
-    turns: Semaphore,
+pub struct CostVerifier {
+    enabled: bool,
+    room: Arc<Semaphore>,
+    lookups: Arc<Semaphore>,
+    events: EventSender,
+    shutdown: ShutdownSignal,
+    /// The runtime of what is not timed.
+    runtime: Handle,
 }
 
-impl Ledger {
-    pub fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(WAITING as usize)), turns: Semaphore::new(ASKING) }
-    }
-
-    fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).try_acquire_owned().ok()
-    }
-
-    /// Returns when no result waits any more.
-    pub async fn empty(&self) {
-        // The semaphore is never closed.
-        let _ = self.places.acquire_many(WAITING).await;
-    }
-}
-
-impl Shared {
-    /// Hands a result on: at once, or once its cost is verified.
-    pub(super) async fn deliver(self: &Arc<Self>, mut outcome: Box<Outcome>, text: String, target: &super::Target) {
-        let asked = self.settings.verify_cost && outcome.source == Some(Source::Openrouter);
-        // What was refused cost nothing, and is in no book; what was cut may have cost much.
-        let cut = |error: &Failure| outcome.generation_id.is_some() && error.status.is_none_or(|status| status < 400);
-        let charged = outcome.error.as_ref().is_none_or(cut);
-        if !asked || !charged {
-            return self.hand_on(outcome, text).await;
+impl CostVerifier {
+    /// A verifier that looks up costs where `enabled`, in the current runtime.
+    pub fn new(enabled: bool, events: EventSender, shutdown: ShutdownSignal) -> Self {
+        Self {
+            enabled,
+            room: Arc::new(Semaphore::new(MAX_WAITING as usize)),
+            lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
+            events,
+            shutdown,
+            runtime: Handle::current(),
         }
-        let Some(place) = self.ledger.place() else {
-            outcome.warnings.push("cost_unverified".into());
-            return self.hand_on(outcome, text).await;
+    }
+
+    /// Sends a result to the sink: at once, or once its cost is verified.
+    pub async fn deliver(&self, mut result: Box<Outcome>, text: String, target: &Target) {
+        if !self.enabled || result.source != Some(Source::Openrouter) || !may_have_cost(&result) {
+            return self.events.result(result, text).await;
+        }
+        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+            result.warnings.push("cost_unverified".into());
+            return self.events.result(result, text).await;
         };
-        self.tell(Event::Verifying(outcome.id));
-        let (shared, api) = (Arc::clone(self), target.api.clone());
-        self.main.spawn(async move {
-            account::verify(&api, &shared.ledger.turns, &mut outcome, shared.stop_at(Stop::Leave)).await;
-            shared.hand_on(outcome, text).await;
+        self.events.send(Event::VerifyingCost(result.id));
+        let (events, shutdown, api) = (self.events.clone(), self.shutdown.clone(), target.api.clone());
+        let lookups = Arc::clone(&self.lookups);
+        self.runtime.spawn(async move {
+            account::verify(&api, &lookups, &mut result, shutdown.immediate()).await;
+            events.result(result, text).await;
             drop(place);
         });
     }
+
+    /// Waits until no result waits any more.
+    pub async fn finish(&self) {
+        // The semaphore is never closed.
+        let _ = self.room.acquire_many(MAX_WAITING).await;
+    }
+}
+
+/// A refused request cost nothing and has no record; an interrupted one may have cost much.
+fn may_have_cost(result: &Outcome) -> bool {
+    let interrupted =
+        |error: &Failure| result.generation_id.is_some() && error.status.is_none_or(|status| status < 400);
+    result.error.as_ref().is_none_or(interrupted)
 }

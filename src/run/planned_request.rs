@@ -1,7 +1,7 @@
-//! What a job asks, turn by turn: the text with what is put before it, and what was said before.
+//! The texts of a job, turn by turn, with the prefix and the nonce before them and the turns that were answered.
 
-use super::config::{Settings, Target};
-use super::prompt_fitting::{self, Fitted};
+use super::config::{RunConfig, Target};
+use super::fitted_prompts::{FittedPrompts, shared_prefix};
 use crate::chat::{Dialect, Exchange, Parameters, Question};
 use crate::prompts::{Item, nonce, opening};
 use crate::record::{Model, Prompt, PromptUsed};
@@ -10,57 +10,56 @@ use std::sync::Arc;
 
 /// A prompt, or a conversation, on its way to a model.
 #[derive(Debug)]
-pub struct Asking {
-    /// The prompt as its record tells it.
+pub struct PlannedRequest {
+    /// The prompt as its record has it.
     pub prompt: Arc<Prompt>,
     /// The text that all prompts share.
     pub prefix: Option<Arc<Prompt>>,
     nonce: Option<String>,
     parameters: Parameters,
     /// The number of the first request.
-    first: u64,
+    first_id: u64,
     history: Vec<Exchange>,
 }
 
-impl Asking {
-    /// The `item`th prompt, asked by the request `id`.
-    pub fn new(settings: &Settings, target: &Target, item: usize, with_nonce: bool, id: u64) -> Self {
-        let asked = &settings.prompts[item];
+impl PlannedRequest {
+    /// The `item`th prompt, sent first as the request `id`.
+    pub fn new(config: &RunConfig, target: &Target, item: usize, with_nonce: bool, id: u64) -> Self {
+        let prompt_item = &config.prompts[item];
         let fitted = target.fitted.get();
-        let prompt = asked.prompt(fitted.and_then(|fitted| fitted.of(item)));
+        let prompt = prompt_item.prompt(fitted.and_then(|fitted| fitted.fit(item)));
         Self {
-            prefix: prefix(settings, fitted),
-            nonce: with_nonce.then(|| nonce(&settings.run, settings.salt, id)),
-            parameters: parameters(settings, asked),
-            first: id,
+            prefix: prefix(config, fitted),
+            nonce: with_nonce.then(|| nonce(&config.run, config.salt, id)),
+            parameters: parameters(config, prompt_item),
+            first_id: id,
             history: Vec::new(),
             prompt,
         }
     }
 
-    /// How many turns it has.
+    /// The number of its turns.
     pub fn turns(&self) -> usize {
         self.prompt.turns.len() + 1
     }
 
-    /// The number of its first request and the turn that is next, from 1, where it is a conversation.
+    /// Of a conversation, the number of its first request and its next turn, from 1.
     pub fn turn(&self) -> Option<(u64, u64)> {
-        (self.turns() > 1).then(|| (self.first, self.history.len() as u64 + 1))
+        (self.turns() > 1).then(|| (self.first_id, self.history.len() as u64 + 1))
     }
 
-    /// What the user says in the turn that is next. What is put before a conversation stands before its first turn, and is
-    /// carried along with it.
+    /// The user's text in the next turn. Prefix and nonce stand before the first turn only.
     pub fn text(&self) -> Cow<'_, str> {
         match self.history.len() {
             0 => {
                 let prefix = self.prefix.as_ref().map(|prefix| prefix.text.as_str());
                 Cow::Owned(opening(prefix, self.nonce.as_deref(), &self.prompt))
             }
-            said => Cow::Borrowed(self.prompt.turns.get(said - 1).map_or("", String::as_str)),
+            answered => Cow::Borrowed(self.prompt.turns.get(answered - 1).map_or("", String::as_str)),
         }
     }
 
-    /// The question that `text` is, to a model by the name under which it answers.
+    /// The next turn as a request to `model`, as the server names it.
     pub fn question<'a>(&'a self, target: &'a Target, model: &'a Model, text: &'a str) -> Question<'a> {
         Question {
             model,
@@ -78,18 +77,18 @@ impl Asking {
         &self.parameters
     }
 
-    /// The turn was answered: what was said goes along with the next one.
+    /// Adds the answer of a turn, which goes along with the next one.
     pub fn answered(&mut self, answer: &str) {
         let asked = self.text().into_owned();
         self.history.push(Exchange { asked, answered: answer.to_owned() });
     }
 
-    /// Which of the dialects may be spoken.
-    pub fn speaks(&self, dialect: Dialect) -> bool {
+    /// Whether a dialect can carry it.
+    pub fn fits(&self, dialect: Dialect) -> bool {
         self.turns() == 1 || dialect.carries_conversations()
     }
 
-    /// What a result says of it.
+    /// The prompt as a result has it.
     pub fn used(&self, gpu_setting: Option<String>) -> PromptUsed {
         let prefix = self.prefix.as_ref().and_then(|prefix| prefix.synthetic.as_ref()).map(|made| made.input_tokens);
         let made = self.prompt.synthetic.as_ref();
@@ -111,16 +110,16 @@ impl Asking {
     }
 }
 
-/// The parameters of a prompt: its own limit stands before the one for all.
-pub fn parameters(settings: &Settings, item: &Item) -> Parameters {
-    let mut parameters = settings.parameters.clone();
+/// The parameters of a prompt: its own token limit, or else the one for all.
+pub fn parameters(config: &RunConfig, item: &Item) -> Parameters {
+    let mut parameters = config.parameters.clone();
     parameters.max_tokens = item.max_tokens().or(parameters.max_tokens);
     parameters
 }
 
-fn prefix(settings: &Settings, fitted: Option<&Fitted>) -> Option<Arc<Prompt>> {
+fn prefix(config: &RunConfig, fitted: Option<&FittedPrompts>) -> Option<Arc<Prompt>> {
     match fitted.and_then(|fitted| fitted.prefix.clone()) {
         Some(prefix) => Some(prefix),
-        None => settings.shared_prefix.map(|tokens| Arc::new(prompt_fitting::prefix(settings.load_seed, tokens, None))),
+        None => config.shared_prefix.map(|tokens| Arc::new(shared_prefix(config.load_seed, tokens, None))),
     }
 }

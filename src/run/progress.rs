@@ -1,98 +1,98 @@
-//! How far a request is, for whoever looks on: a few counters that the request writes and nobody waits for.
+//! The progress of a request for a display: a few counters, written without locks.
 
 use crate::chat::{Answer, Kind};
 use crate::clock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-/// A request that runs, as it can be watched from outside.
+/// The progress of a request.
 #[derive(Debug)]
-pub struct Flight {
+pub struct RequestProgress {
     /// Its number.
     pub id: u64,
-    /// The model it asks.
+    /// Its model.
     pub model: String,
     sent_ns: AtomicU64,
     first_ns: AtomicU64,
-    pieces: AtomicU64,
-    tries: AtomicU32,
-    thinking: AtomicBool,
+    chunks: AtomicU64,
+    attempts: AtomicU32,
+    reasoning: AtomicBool,
 }
 
-/// What a request is doing.
+/// The state of a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Doing {
-    /// It failed, and is to be sent again.
-    Waiting,
-    /// The server reads the prompt, or something before it, for so many seconds.
+pub enum RequestState {
+    /// It failed, and waits to be sent again.
+    WaitingToRetry,
+    /// Sent, without an answer, for these seconds.
     Prompt(f64),
-    /// Text comes.
+    /// Text is arriving.
     Answering {
         /// Whether it is reasoning.
-        thinking: bool,
-        /// How many pieces came. A piece may hold several tokens.
-        pieces: u64,
-        /// Pieces per second since the first; `None` while that says nothing.
+        reasoning: bool,
+        /// The chunks until now; a chunk may hold several tokens.
+        chunks: u64,
+        /// Chunks per second since the first; `None` in the first moments.
         rate: Option<f64>,
     },
 }
 
-impl Flight {
+impl RequestProgress {
     pub(super) fn new(id: u64, model: &str) -> Self {
         Self {
             id,
             model: model.to_owned(),
             sent_ns: AtomicU64::new(0),
             first_ns: AtomicU64::new(0),
-            pieces: AtomicU64::new(0),
-            tries: AtomicU32::new(0),
-            thinking: AtomicBool::new(false),
+            chunks: AtomicU64::new(0),
+            attempts: AtomicU32::new(0),
+            reasoning: AtomicBool::new(false),
         }
     }
 
-    /// It was written to the server, perhaps not for the first time.
+    /// It was written to the server, for the first time or again.
     pub(super) fn sent(&self, mono_ns: u64) {
-        self.pieces.store(0, Ordering::Relaxed);
-        self.tries.fetch_add(1, Ordering::Relaxed);
+        self.chunks.store(0, Ordering::Relaxed);
+        self.attempts.fetch_add(1, Ordering::Relaxed);
         self.sent_ns.store(mono_ns, Ordering::Relaxed);
     }
 
-    /// It failed, and waits for its next try.
-    pub(super) fn waits(&self) {
+    /// It failed, and waits for its next attempt.
+    pub(super) fn waiting(&self) {
         self.sent_ns.store(0, Ordering::Relaxed);
     }
 
-    /// Text came. This is the path of every token: no lock, no clock, no message, and no look back at the first piece, whose memory
-    /// is cold by now.
-    pub(super) fn piece(&self, answer: &Answer) {
+    /// Text arrived. Every token takes this path: no lock, no clock, no message, and no look at the
+    /// first chunk, whose memory is cold by now.
+    pub(super) fn chunk(&self, answer: &Answer) {
         if let Some(last) = answer.chunks.last() {
-            if self.pieces.load(Ordering::Relaxed) == 0 {
+            if self.chunks.load(Ordering::Relaxed) == 0 {
                 self.first_ns.store(answer.chunks[0].at.ns, Ordering::Relaxed);
             }
-            self.thinking.store(last.kind == Kind::Reasoning, Ordering::Relaxed);
-            self.pieces.store(answer.chunks.len() as u64, Ordering::Relaxed);
+            self.reasoning.store(last.kind == Kind::Reasoning, Ordering::Relaxed);
+            self.chunks.store(answer.chunks.len() as u64, Ordering::Relaxed);
         }
     }
 
     /// How often it was sent.
-    pub fn tries(&self) -> u32 {
-        self.tries.load(Ordering::Relaxed)
+    pub fn attempts(&self) -> u32 {
+        self.attempts.load(Ordering::Relaxed)
     }
 
-    /// What it does now.
-    pub fn doing(&self) -> Doing {
-        let (sent_ns, pieces) = (self.sent_ns.load(Ordering::Relaxed), self.pieces.load(Ordering::Relaxed));
+    /// Its state now.
+    pub fn state(&self) -> RequestState {
+        let (sent_ns, chunks) = (self.sent_ns.load(Ordering::Relaxed), self.chunks.load(Ordering::Relaxed));
         let now_ns = clock::mono_ns();
         if sent_ns == 0 {
-            return Doing::Waiting;
+            return RequestState::WaitingToRetry;
         }
-        if pieces == 0 {
-            return Doing::Prompt(clock::between(sent_ns, now_ns));
+        if chunks == 0 {
+            return RequestState::Prompt(clock::between(sent_ns, now_ns));
         }
         let seconds = clock::between(self.first_ns.load(Ordering::Relaxed), now_ns);
-        Doing::Answering {
-            thinking: self.thinking.load(Ordering::Relaxed),
-            pieces,
-            rate: (pieces > 1 && seconds > 0.2).then(|| (pieces - 1) as f64 / seconds),
+        RequestState::Answering {
+            reasoning: self.reasoning.load(Ordering::Relaxed),
+            chunks,
+            rate: (chunks > 1 && seconds > 0.2).then(|| (chunks - 1) as f64 / seconds),
         }
     }
 }
@@ -103,26 +103,28 @@ mod tests {
     use crate::chat::Arrival;
 
     #[test]
-    fn a_request_is_seen_to_wait_to_be_read_and_to_be_answered() {
-        let flight = Flight::new(1, "m");
-        assert_eq!((flight.doing(), flight.tries()), (Doing::Waiting, 0));
+    fn progress_follows_a_request_and_its_retry() {
+        let progress = RequestProgress::new(1, "m");
+        assert_eq!((progress.state(), progress.attempts()), (RequestState::WaitingToRetry, 0));
         let second_ago = clock::mono_ns() - 1_000_000_000;
-        flight.sent(second_ago);
-        assert!(matches!(flight.doing(), Doing::Prompt(seconds) if (1.0..5.0).contains(&seconds)));
+        progress.sent(second_ago);
+        assert!(matches!(progress.state(), RequestState::Prompt(seconds) if (1.0..5.0).contains(&seconds)));
         let mut answer = Answer::default();
         for n in 0..11 {
             answer.event(Arrival { ns: second_ago, read: n });
             answer.think(Arrival { ns: second_ago, read: n }, "hm");
-            flight.piece(&answer);
+            progress.chunk(&answer);
         }
-        match flight.doing() {
-            Doing::Answering { thinking: true, pieces: 11, rate: Some(rate) } => assert!((2.0..=10.0).contains(&rate)),
+        match progress.state() {
+            RequestState::Answering { reasoning: true, chunks: 11, rate: Some(rate) } => {
+                assert!((2.0..=10.0).contains(&rate))
+            }
             other => panic!("{other:?}"),
         }
-        flight.waits();
-        assert_eq!(flight.doing(), Doing::Waiting);
-        flight.sent(clock::mono_ns());
-        assert!(matches!(flight.doing(), Doing::Prompt(_)), "what came before is of the try before");
-        assert_eq!(flight.tries(), 2);
+        progress.waiting();
+        assert_eq!(progress.state(), RequestState::WaitingToRetry);
+        progress.sent(clock::mono_ns());
+        assert!(matches!(progress.state(), RequestState::Prompt(_)), "its chunks were of the first attempt");
+        assert_eq!(progress.attempts(), 2);
     }
 }

@@ -17,7 +17,7 @@ use llm_bench::cli::{self, Common, KeyArgs, Talk};
 use llm_bench::clock;
 use llm_bench::prompts::Item;
 use llm_bench::record::{RunSettings, Source};
-use llm_bench::run::{ApiChoice, Settings};
+use llm_bench::run::{ApiChoice, RunConfig};
 use load::LoadArgs;
 use loading::LoadingArgs;
 use openrouter::OpenrouterArgs;
@@ -105,7 +105,7 @@ impl Cli {
     ///
     /// # Errors
     /// When a file of it cannot be read, or what it asks for does not go together.
-    pub fn settings(&self, started_ts: f64, prompts: Vec<Item>, talk: Talk) -> anyhow::Result<Settings> {
+    pub fn config(&self, started_ts: f64, prompts: Vec<Item>, talk: Talk) -> anyhow::Result<RunConfig> {
         let earlier = self.keep.done(self.search.search.is_some(), self.common.strict, talk)?;
         let search = self.search.wanted(&self.load, earlier.good)?;
         if self.request.max_tokens.is_some() && self.prompts.synthetic.iter().any(|wanted| wanted.output.is_some()) {
@@ -116,7 +116,7 @@ impl Cli {
                 "--api v1: LM Studio's native chat takes no messages, so no conversation: give --api auto, v0 or chat"
             );
         }
-        Ok(Settings {
+        Ok(RunConfig {
             run: self.keep.run_id.clone().unwrap_or_else(|| format!("bench-{}", clock::name_of(started_ts))),
             first_id: earlier.last + 1,
             prompts,
@@ -154,17 +154,17 @@ impl Cli {
     }
 
     /// The settings as the `run` record carries them.
-    pub fn recorded(&self, settings: &Settings) -> RunSettings {
+    pub fn recorded(&self, config: &RunConfig) -> RunSettings {
         let mut run = RunSettings {
-            prompts: Some(settings.prompts.len() as u64),
-            nonce: Some(settings.nonces()),
-            api: Some(settings.api.to_string()),
-            load_seed: Some(settings.load_seed),
+            prompts: Some(config.prompts.len() as u64),
+            nonce: Some(config.uses_nonces()),
+            api: Some(config.api.to_string()),
+            load_seed: Some(config.load_seed),
             ..RunSettings::default()
         };
         self.prompts.record(&mut run);
-        self.load.record(settings.search.is_some(), &mut run);
-        self.search.record(settings.search.as_ref(), &mut run);
+        self.load.record(config.search.is_some(), &mut run);
+        self.search.record(config.search.as_ref(), &mut run);
         self.request.record(&mut run);
         self.limits.record(&mut run);
         self.loading.record(&mut run);

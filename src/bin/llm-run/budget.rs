@@ -7,14 +7,14 @@ use llm_bench::cli::Talk;
 use llm_bench::http::shown;
 use llm_bench::prompts::Item;
 use llm_bench::record::{Model, Source};
-use llm_bench::run::{Settings, Target};
+use llm_bench::run::{RunConfig, Target, requests_left};
 
 /// Asks each OpenRouter that is about to be asked what its key is good for. Tells what people would want to know before they pay.
 ///
 /// # Errors
 /// When a key is refused: nothing was sent with it yet.
-pub async fn check(cli: &Cli, settings: &Settings, targets: &[Target], talk: Talk) -> anyhow::Result<()> {
-    let most = most_usd(settings, targets);
+pub async fn check(cli: &Cli, config: &RunConfig, targets: &[Target], talk: Talk) -> anyhow::Result<()> {
+    let most = most_usd(config, targets);
     if let Some(Most { usd, unpriced }) = &most {
         let without = match unpriced {
             0 => String::new(),
@@ -76,11 +76,11 @@ struct Most {
 
 /// The prices times the most tokens, over all requests that are still to be made. `None` where no limit or no price is known:
 /// what nobody can know is not guessed.
-fn most_usd(settings: &Settings, targets: &[Target]) -> Option<Most> {
-    let left = llm_bench::run::left(settings, targets)? as f64;
-    let of_each: Option<Vec<(f64, f64)>> = settings.prompts.iter().map(|item| tokens_about(settings, item)).collect();
+fn most_usd(config: &RunConfig, targets: &[Target]) -> Option<Most> {
+    let left = requests_left(config, targets)? as f64;
+    let of_each: Option<Vec<(f64, f64)>> = config.prompts.iter().map(|item| tokens_about(config, item)).collect();
     let (input, output) = of_each?.into_iter().fold((0.0, 0.0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
-    let requests = settings.turns(settings.prompts.len() as u64).max(1) as f64;
+    let requests = config.turns(config.prompts.len() as u64).max(1) as f64;
     let (input, output) = (input / requests, output / requests);
     let routed: Vec<&Target> = targets.iter().filter(|target| target.source == Source::Openrouter).collect();
     let each = left / targets.len().max(1) as f64;
@@ -91,11 +91,11 @@ fn most_usd(settings: &Settings, targets: &[Target]) -> Option<Most> {
 
 /// About how many tokens go in and at most come out over all turns of a prompt; `None` without a limit of the answer. Few
 /// tokenizers make more than one token of three bytes.
-fn tokens_about(settings: &Settings, item: &Item) -> Option<(f64, f64)> {
+fn tokens_about(config: &RunConfig, item: &Item) -> Option<(f64, f64)> {
     const TEMPLATE: f64 = 16.0;
-    let answer = item.max_tokens().or(settings.parameters.max_tokens)? as f64;
+    let answer = item.max_tokens().or(config.parameters.max_tokens)? as f64;
     let of = |text: &str| text.len() as f64 / 3.0;
-    let prefix = settings.shared_prefix.unwrap_or(0) as f64;
+    let prefix = config.shared_prefix.unwrap_or(0) as f64;
     let (system, said) = match item {
         Item::Synthetic(recipe) => (recipe.system.as_deref(), vec![recipe.input as f64]),
         Item::Text(prompt) => {

@@ -5,7 +5,7 @@ use llm_bench::artifacts::Folder;
 use llm_bench::cli::{Progress, Talk, fitted};
 use llm_bench::ndjson::Out;
 use llm_bench::record::{self, RunEnd};
-use llm_bench::run::{Asking, Doing, Event, Flight, Settings, Tally, Target};
+use llm_bench::run::{Event, PlannedRequest, RequestProgress, RequestState, RunConfig, RunCounts, Target};
 use llm_bench::{clock, memory};
 use serde_json::json;
 use std::collections::HashSet;
@@ -96,11 +96,11 @@ impl Sink {
                 });
                 Ok(())
             }
-            Event::Running(flight) => {
-                self.progress.begin(flight.id, move || line(&flight));
+            Event::Running(progress) => {
+                self.progress.begin(progress.id, move || line(&progress));
                 Ok(())
             }
-            Event::Verifying(id) => {
+            Event::VerifyingCost(id) => {
                 self.progress.end(id);
                 self.verifying.insert(id);
                 self.tell_ledger();
@@ -179,24 +179,24 @@ impl Sink {
     }
 
     /// The last word, to people and to programs; how many answers could not be kept.
-    pub fn finish(mut self, run: String, tally: Tally, started_ts: f64) -> io::Result<u64> {
+    pub fn finish(mut self, run: String, counts: RunCounts, started_ts: f64) -> io::Result<u64> {
         self.progress.finish();
         self.told.again().for_each(|line| self.talk.warn(line));
         self.out.line(&record::line(&RunEnd {
             run,
             ended_ts: Some(clock::wall()),
-            ok: tally.ok,
-            failed: tally.failed,
-            not_sent: tally.not_sent,
-            interrupted: tally.cut,
+            ok: counts.ok,
+            failed: counts.failed,
+            not_sent: counts.not_sent,
+            interrupted: counts.interrupted,
             cpu_seconds: Some(clock::cpu_seconds()),
             peak_bytes: memory::peak(),
         })?)?;
-        let mut line = format!("{} ok, {} failed", tally.ok, tally.failed);
-        if tally.not_sent > 0 {
-            line += &format!(", {} not sent", tally.not_sent);
+        let mut line = format!("{} ok, {} failed", counts.ok, counts.failed);
+        if counts.not_sent > 0 {
+            line += &format!(", {} not sent", counts.not_sent);
         }
-        if tally.cut {
+        if counts.interrupted {
             line += ", stopped before the time was over";
         }
         line += &format!(", {} output tokens in {:.1} s", self.tokens, clock::wall() - started_ts);
@@ -215,45 +215,45 @@ fn name(model: &str) -> String {
 }
 
 /// How a request is doing. Pieces are not tokens, so what they come to is only about right until the server has counted.
-fn line(flight: &Flight) -> String {
-    let model = name(&flight.model);
-    let again = match flight.tries() {
+fn line(progress: &RequestProgress) -> String {
+    let model = name(&progress.model);
+    let again = match progress.attempts() {
         0 | 1 => String::new(),
         n => format!("  (try {n})"),
     };
-    match flight.doing() {
-        Doing::Waiting => format!("{model}  waiting to try again{again}"),
-        Doing::Prompt(seconds) => format!("{model}  prompt     {seconds:.1} s{again}"),
-        Doing::Answering { thinking, pieces, rate } => {
-            let phase = if thinking { "thinking " } else { "answering" };
+    match progress.state() {
+        RequestState::WaitingToRetry => format!("{model}  waiting to try again{again}"),
+        RequestState::Prompt(seconds) => format!("{model}  prompt     {seconds:.1} s{again}"),
+        RequestState::Answering { reasoning, chunks, rate } => {
+            let phase = if reasoning { "thinking " } else { "answering" };
             let rate = rate.map_or_else(String::new, |rate| format!("  ~{rate:.1} tok/s"));
-            format!("{model}  {phase}  ~{pieces} tokens{rate}{again}")
+            format!("{model}  {phase}  ~{chunks} tokens{rate}{again}")
         }
     }
 }
 
 /// The requests that would be sent, one per line, without keys. Nobody is asked, so that synthetic texts are by words.
-pub fn dry_run(settings: &Settings, targets: &[Target], out: &mut Out) -> anyhow::Result<()> {
-    let mut id = settings.first_id;
+pub fn dry_run(config: &RunConfig, targets: &[Target], out: &mut Out) -> anyhow::Result<()> {
+    let mut id = config.first_id;
     for target in targets {
-        for n in 0..settings.prompts.len() {
-            let asking = Asking::new(settings, target, n, settings.nonces(), id);
-            let dialects = settings.api.dialects(target.source);
-            let dialect = dialects.iter().find(|&&dialect| asking.speaks(dialect)).unwrap_or(&dialects[0]);
-            let text = asking.text();
+        for n in 0..config.prompts.len() {
+            let request = PlannedRequest::new(config, target, n, config.uses_nonces(), id);
+            let dialects = config.api.dialects(target.source);
+            let dialect = dialects.iter().find(|&&dialect| request.fits(dialect)).unwrap_or(&dialects[0]);
+            let text = request.text();
             let mut line = json!({
                 "type": "request", "v": record::V, "url": dialect.url(target.source, &target.base_url),
-                "key": target.key.is_some(), "prompt": asking.prompt.id,
-                "body": dialect.body(&asking.question(target, &target.addressed(), &text)),
+                "key": target.key.is_some(), "prompt": request.prompt.id,
+                "body": dialect.body(&request.question(target, &target.addressed(), &text)),
             });
-            if asking.turns() > 1 {
-                let turns = asking.turns();
+            if request.turns() > 1 {
+                let turns = request.turns();
                 line["note"] = format!("turn 1 of {turns}; the others carry the model's own answers").into();
-            } else if asking.prompt.synthetic.is_some() {
+            } else if request.prompt.synthetic.is_some() {
                 line["note"] =
                     "a word is taken for a token; a server that counts gets a text of the exact length".into();
             }
-            id += asking.turns() as u64;
+            id += request.turns() as u64;
             out.line(&line.to_string())?;
         }
     }

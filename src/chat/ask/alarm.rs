@@ -23,11 +23,6 @@ impl Alarm {
         Self { sleep: Box::pin(sleep_until(at)), set: None }
     }
 
-    /// The same for another task, which it will wake instead.
-    pub fn handed_on(self) -> Self {
-        Self { set: None, ..self }
-    }
-
     /// Ready once the moment has passed; wakes whoever asks, then or before.
     pub fn poll_past(&mut self, cx: &mut Context<'_>, moment: Instant) -> Poll<Late> {
         // A task that has had its share of a turn, as one that a server floods, gets no answer of its timer.

@@ -49,7 +49,7 @@ impl Search {
     }
 
     /// A load, for people.
-    pub fn said(&self, load: f64) -> String {
+    pub fn describe(&self, load: f64) -> String {
         match self.over {
             SearchOver::Concurrency => format!("{load} at once"),
             SearchOver::Rate => format!("{load}/s"),
@@ -62,7 +62,7 @@ impl Search {
         let mut steps: Vec<String> = Vec::new();
         // The longest way: everything holds until the last step, and then nothing new does.
         while let Next::Try(load) = bracket.next() {
-            bracket.tell(load, load < self.maximum);
+            bracket.add(load, load < self.maximum);
             steps.push(load.to_string());
             if load >= self.maximum {
                 break;
@@ -71,7 +71,7 @@ impl Search {
         let doubling = steps.len();
         let mut most = doubling;
         while let Next::Try(load) = bracket.next() {
-            bracket.tell(load, false);
+            bracket.add(load, false);
             most += 1;
         }
         let shown =
@@ -141,7 +141,7 @@ impl Bracket {
     }
 
     /// What came of a load.
-    pub fn tell(&mut self, load: f64, holds: bool) {
+    pub fn add(&mut self, load: f64, holds: bool) {
         // What is noise is not resolved: a load above one that failed is never tried again.
         if holds {
             self.low = Some(self.low.map_or(load, |low| low.max(load)));
@@ -169,7 +169,7 @@ mod tests {
             match bracket.next() {
                 Next::Try(load) => {
                     tried.push(load);
-                    bracket.tell(load, load <= knee);
+                    bracket.add(load, load <= knee);
                     assert!(tried.len() < 100, "{tried:?}");
                 }
                 Next::Over(outcome) => return (tried, bracket, outcome),

@@ -47,7 +47,7 @@ pub enum Growth {
 
 /// A request that came by the clock: seconds of one clock.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Passage {
+struct RequestInterval {
     due: f64,
     /// When its first token came; `None` where it has none, as a failure may.
     first: Option<f64>,
@@ -56,22 +56,22 @@ struct Passage {
 
 /// The requests of a load, part by part: before each part the server was idle.
 #[derive(Debug, Clone, Default)]
-pub struct Backlog {
-    parts: Vec<Vec<Passage>>,
+pub struct QueueTest {
+    parts: Vec<Vec<RequestInterval>>,
 }
 
 /// What is told of them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judged {
+pub struct QueueVerdict {
     /// What became of the queue.
     pub growth: Growth,
     /// The numbers of it, for the record.
     pub queue: SearchQueue,
 }
 
-impl Backlog {
-    /// A part begins.
-    pub fn next_part(&mut self) {
+impl QueueTest {
+    /// Begins a round.
+    pub fn begin_round(&mut self) {
         self.parts.push(Vec::new());
     }
 
@@ -83,17 +83,17 @@ impl Backlog {
         };
         let Some(end) = timing.and_then(|timing| timing.end) else { return };
         let first = outcome.ttft_seconds.filter(|_| outcome.error.is_none()).map(|ttft| start + ttft);
-        let passage = Passage { due: start + late, first, end: start + end };
-        if passage.due.is_finite() && passage.end >= passage.due {
+        let interval = RequestInterval { due: start + late, first, end: start + end };
+        if interval.due.is_finite() && interval.end >= interval.due {
             if self.parts.is_empty() {
-                self.next_part();
+                self.begin_round();
             }
-            self.parts.last_mut().into_iter().for_each(|part| part.push(passage));
+            self.parts.last_mut().into_iter().for_each(|part| part.push(interval));
         }
     }
 
     /// Whether the server kept up with `rate` requests per second; `None` where nothing came by the clock.
-    pub fn judged(&self, rate: f64) -> Option<Judged> {
+    pub fn verdict(&self, rate: f64) -> Option<QueueVerdict> {
         let parts: Vec<Part> = self.parts.iter().filter_map(|part| Part::new(part)).collect();
         if parts.is_empty() {
             return None;
@@ -127,7 +127,7 @@ impl Backlog {
             ttft_first_third_seconds: ttft.map(|ttft| ttft.first),
             ttft_last_third_seconds: ttft.map(|ttft| ttft.first + ttft.by),
         };
-        Some(Judged { growth, queue })
+        Some(QueueVerdict { growth, queue })
     }
 }
 
@@ -191,27 +191,28 @@ struct Part {
 }
 
 impl Part {
-    fn new(passages: &[Passage]) -> Option<Self> {
-        let mut passages = passages.to_vec();
-        passages.sort_by(|a, b| a.due.total_cmp(&b.due));
-        let (begin, last) = (passages.first()?.due, passages.last()?.due);
-        let waited: Vec<f64> = passages.iter().filter_map(|one| Some(one.first? - one.due)).collect();
-        let whole: Vec<f64> = passages.iter().map(|one| one.end - one.due).collect();
+    fn new(intervals: &[RequestInterval]) -> Option<Self> {
+        let mut intervals = intervals.to_vec();
+        intervals.sort_by(|a, b| a.due.total_cmp(&b.due));
+        let (begin, last) = (intervals.first()?.due, intervals.last()?.due);
+        let waited: Vec<f64> = intervals.iter().filter_map(|one| Some(one.first? - one.due)).collect();
+        let whole: Vec<f64> = intervals.iter().map(|one| one.end - one.due).collect();
         let answer = stats::mean(&whole[..whole.len().min(ENDS)])?;
         let full = begin + answer;
-        let mut ends: Vec<f64> = passages.iter().map(|one| one.end).collect();
+        let mut ends: Vec<f64> = intervals.iter().map(|one| one.end).collect();
         ends.sort_by(f64::total_cmp);
-        let in_flight =
-            |(before, one): (usize, &Passage)| before as f64 - ends.partition_point(|end| *end <= one.due) as f64;
-        let crowd: Vec<f64> = passages.iter().enumerate().filter(|(_, one)| one.due >= full).map(in_flight).collect();
+        let in_flight = |(before, one): (usize, &RequestInterval)| {
+            before as f64 - ends.partition_point(|end| *end <= one.due) as f64
+        };
+        let crowd: Vec<f64> = intervals.iter().enumerate().filter(|(_, one)| one.due >= full).map(in_flight).collect();
         Some(Self {
-            requests: passages.len(),
+            requests: intervals.len(),
             seconds: last - begin,
             ttft: Rise::of(&waited),
             whole: Rise::of(&whole),
             crowd: Rise::of(&crowd),
             long_enough: last - begin >= ANSWERS * answer,
-            busy: Busy::of(&passages, &ends, full, last),
+            busy: Busy::of(&intervals, &ends, full, last),
             ended: (ends.iter().filter(|end| (full..=last).contains(end)).count(), (last - full).max(0.0)),
         })
     }
@@ -231,8 +232,8 @@ struct Busy {
 }
 
 impl Busy {
-    fn of(passages: &[Passage], ends: &[f64], from: f64, last: f64) -> Option<Self> {
-        let mut steps: Vec<(f64, i64)> = passages.iter().map(|one| (one.due, 1)).collect();
+    fn of(intervals: &[RequestInterval], ends: &[f64], from: f64, last: f64) -> Option<Self> {
+        let mut steps: Vec<(f64, i64)> = intervals.iter().map(|one| (one.due, 1)).collect();
         steps.extend(ends.iter().map(|end| (*end, -1)));
         steps.sort_by(|a, b| a.0.total_cmp(&b.0));
         let enough = usual(&steps, from, last)?;
@@ -336,31 +337,31 @@ mod tests {
         }
 
         /// What becomes of requests that are due at these moments: first come, first served.
-        fn serve(self, due: impl Iterator<Item = f64>, seed: u64) -> Vec<Passage> {
+        fn serve(self, due: impl Iterator<Item = f64>, seed: u64) -> Vec<RequestInterval> {
             let (mut free, mut random) = (vec![0.0; self.slots], StdRng::seed_from_u64(seed));
             due.map(|due| {
                 let length: f64 = if self.random { Exp1.sample(&mut random) } else { 1.0 };
                 let slot = (0..self.slots).min_by(|a, b| f64::total_cmp(&free[*a], &free[*b])).unwrap();
                 let begin = free[slot].max(due);
                 free[slot] = begin + self.answer * length;
-                Passage { due, first: Some(begin + self.answer.min(0.1) / 2.0), end: free[slot] }
+                RequestInterval { due, first: Some(begin + self.answer.min(0.1) / 2.0), end: free[slot] }
             })
             .collect()
         }
 
         /// What is said of it after so many parts at a share of its capacity.
-        fn judged(self, share: f64, arrival: Arrival, seconds: f64, seeds: impl Iterator<Item = u64>) -> Growth {
+        fn verdict(self, share: f64, arrival: Arrival, seconds: f64, seeds: impl Iterator<Item = u64>) -> Growth {
             let rate = self.capacity() * share;
             let part = |seed| {
                 let arrivals = Arrivals::new(rate, arrival, Duration::ZERO, seed).map(|at| at.as_secs_f64());
                 self.serve(arrivals.take_while(|at| *at < seconds), seed)
             };
-            Backlog { parts: seeds.map(part).collect() }.judged(rate).unwrap().growth
+            QueueTest { parts: seeds.map(part).collect() }.verdict(rate).unwrap().growth
         }
 
         /// How often each of them is said in a hundred points of so many seconds with random arrivals: kept up, grows, and neither.
         fn counted(self, share: f64, seconds: f64) -> [usize; 3] {
-            let said = (0..100).map(|seed| self.judged(share, Arrival::Poisson, seconds, seed..seed + 1));
+            let said = (0..100).map(|seed| self.verdict(share, Arrival::Poisson, seconds, seed..seed + 1));
             said.fold([0; 3], |mut counts, growth| {
                 let place = match growth {
                     Growth::KeptUp => 0,
@@ -410,7 +411,7 @@ mod tests {
     #[test]
     fn several_parts_tell_what_one_cannot() {
         let often = |parts: u64| {
-            let said = (0..50).map(|n| RANDOM.judged(1.3, Arrival::Poisson, 4.0, n * parts..(n + 1) * parts));
+            let said = (0..50).map(|n| RANDOM.verdict(1.3, Arrival::Poisson, 4.0, n * parts..(n + 1) * parts));
             said.filter(|growth| *growth == Growth::Grows).count()
         };
         let (one, four) = (often(1), often(4));
@@ -419,19 +420,19 @@ mod tests {
 
     #[test]
     fn few_requests_tell_nothing_and_what_is_shorter_than_its_answers_tells_that_it_is() {
-        assert_eq!(Backlog::default().judged(1.0), None);
-        let mut empty = Backlog::default();
-        empty.next_part();
-        assert_eq!(empty.judged(1.0), None);
-        assert_eq!(STEADY.judged(3.0, Arrival::Constant, 0.2, 0..1), Growth::KeptUp, "twelve requests");
+        assert_eq!(QueueTest::default().verdict(1.0), None);
+        let mut empty = QueueTest::default();
+        empty.begin_round();
+        assert_eq!(empty.verdict(1.0), None);
+        assert_eq!(STEADY.verdict(3.0, Arrival::Constant, 0.2, 0..1), Growth::KeptUp, "twelve requests");
         let slow = Server { slots: 8, answer: 10.0, random: false };
-        assert_eq!(slow.judged(4.0, Arrival::Constant, 15.0, 0..1), Growth::TooShort);
+        assert_eq!(slow.verdict(4.0, Arrival::Constant, 15.0, 0..1), Growth::TooShort);
     }
 
     #[test]
     fn the_numbers_say_what_was_sent_and_what_ended() {
         let part = STEADY.serve((0..104).map(|n| f64::from(n) / 26.0), 1);
-        let Judged { growth, queue } = Backlog { parts: vec![part] }.judged(26.0).unwrap();
+        let QueueVerdict { growth, queue } = QueueTest { parts: vec![part] }.verdict(26.0).unwrap();
         assert_eq!((growth, queue.grows), (Growth::Grows, Some(true)));
         assert!((queue.sent_per_second.unwrap() - 26.0).abs() < 1e-9, "{queue:?}");
         assert!((queue.ended_per_second.unwrap() - 20.5).abs() < 1.0, "{queue:?}");
@@ -447,14 +448,16 @@ mod tests {
             timing_seconds: Some(Timing { scheduled, end, ..Timing::default() }),
             ..Outcome::default()
         };
-        let mut backlog = Backlog::default();
+        let mut backlog = QueueTest::default();
         backlog.add(&outcome(Some(10.0), None, Some(1.0)));
         backlog.add(&outcome(None, Some(-0.5), None));
         backlog.add(&outcome(Some(10.0), Some(-0.5), Some(1.0)));
         let error = Failure { kind: FailureKind::Server, status: None, message: "x".into(), retryable: false };
         backlog.add(&Outcome { error: Some(error), ..outcome(Some(11.0), Some(0.0), Some(1.0)) });
-        let expect =
-            [Passage { due: 9.5, first: Some(10.25), end: 11.0 }, Passage { due: 11.0, first: None, end: 12.0 }];
+        let expect = [
+            RequestInterval { due: 9.5, first: Some(10.25), end: 11.0 },
+            RequestInterval { due: 11.0, first: None, end: 12.0 },
+        ];
         assert_eq!(backlog.parts, [expect]);
     }
 
@@ -466,7 +469,7 @@ mod tests {
         ) {
             let server = Server { slots, answer, random: false };
             let seconds = f64::from(requests) / (server.capacity() * share);
-            let growth = server.judged(share, Arrival::Constant, seconds, 0..1);
+            let growth = server.verdict(share, Arrival::Constant, seconds, 0..1);
             if share <= 1.0 {
                 prop_assert_eq!(growth, Growth::KeptUp);
             }
@@ -481,9 +484,9 @@ mod tests {
             let rate = RANDOM.capacity() * share;
             let due = Arrivals::new(rate, Arrival::Poisson, Duration::ZERO, seed).map(|at| at.as_secs_f64()).take(120);
             let part = RANDOM.serve(due, seed);
-            let said = |part: Vec<Passage>, rate: f64| Backlog { parts: vec![part] }.judged(rate).unwrap().growth;
+            let said = |part: Vec<RequestInterval>, rate: f64| QueueTest { parts: vec![part] }.verdict(rate).unwrap().growth;
             let expect = said(part.clone(), rate);
-            let mut other: Vec<Passage> = part.iter().rev().copied().collect();
+            let mut other: Vec<RequestInterval> = part.iter().rev().copied().collect();
             prop_assert_eq!(said(other.clone(), rate), expect);
             for one in &mut other {
                 (one.due, one.first, one.end) = (one.due * scale, one.first.map(|first| first * scale), one.end * scale);

@@ -3,7 +3,7 @@
 //! A request that failed, or was due and not sent, breaks every objective. A percentile that the sample cannot support is
 //! not judged at all: fewer than five requests would lie beyond it.
 
-use super::queue::Backlog;
+use super::queue::QueueTest;
 use crate::load::slo::{Measure, Objective, Slos};
 use crate::record::{Outcome, SearchValue};
 use crate::stats::{self, Histogram};
@@ -12,7 +12,7 @@ use crate::units::{self, Unit};
 
 /// The requests of one load level, as far as its objectives need them.
 #[derive(Debug, Clone)]
-pub struct Samples {
+pub struct SloSamples {
     slos: Slos,
     numbers: Vec<(Metric, Vec<f64>)>,
     gaps: Option<Histogram>,
@@ -24,13 +24,13 @@ pub struct Samples {
     /// What they failed of, the first few sentences, and how often.
     failures: Vec<(String, u64)>,
     /// When those that came by the clock were due, and ended.
-    pub backlog: Backlog,
+    pub queue: QueueTest,
 }
 
 /// How many different failures are remembered.
 const FAILURES: usize = 8;
 
-impl Samples {
+impl SloSamples {
     /// None yet.
     pub fn new(slos: Slos) -> Self {
         let mut metrics: Vec<Metric> = Vec::new();
@@ -47,14 +47,14 @@ impl Samples {
         metrics.sort();
         metrics.dedup();
         let numbers = metrics.into_iter().map(|metric| (metric, Vec::new())).collect();
-        let (failures, backlog) = (Vec::new(), Backlog::default());
-        Self { slos, numbers, gaps, kept: 0, requests: 0, failed: 0, failures, backlog }
+        let (failures, queue) = (Vec::new(), QueueTest::default());
+        Self { slos, numbers, gaps, kept: 0, requests: 0, failed: 0, failures, queue }
     }
 
     /// Counts a request that was due.
     pub fn add(&mut self, outcome: &Outcome) {
         self.requests += 1;
-        self.backlog.add(outcome);
+        self.queue.add(outcome);
         if let Some(why) = &outcome.error {
             self.failed += 1;
             match self.failures.iter().position(|(known, _)| *known == why.message) {
@@ -86,7 +86,7 @@ impl Samples {
     }
 
     /// Whether everything held; `None` when nothing broke and something cannot be told.
-    pub fn hold(&self) -> Option<bool> {
+    pub fn passes(&self) -> Option<bool> {
         let values = self.values();
         if values.iter().any(|value| value.passes == Some(false)) {
             return Some(false);
@@ -95,7 +95,7 @@ impl Samples {
     }
 
     /// What all of them failed of, most often; `None` where one ended well, or there was none.
-    pub fn all_failed_of(&self) -> Option<&str> {
+    pub fn common_failure(&self) -> Option<&str> {
         let most = self.failures.iter().rev().max_by_key(|(_, times)| *times);
         most.filter(|_| self.failed == self.requests).map(|(why, _)| why.as_str())
     }
@@ -153,7 +153,7 @@ impl Samples {
     }
 
     /// What the objectives came to, for people.
-    pub fn said(&self) -> String {
+    pub fn describe(&self) -> String {
         let say = |(objective, value): (&Objective, SearchValue)| {
             let shown = match (value.value, objective.measure) {
                 (None, _) if self.failed > 0 => "broken by failures".to_owned(),
@@ -204,8 +204,8 @@ mod tests {
         Outcome { error: Some(failure), ..ended(0.01, 0.0) }
     }
 
-    fn samples(text: &str, outcomes: impl IntoIterator<Item = Outcome>) -> Samples {
-        let mut samples = Samples::new(Slos::parse(text).unwrap());
+    fn samples(text: &str, outcomes: impl IntoIterator<Item = Outcome>) -> SloSamples {
+        let mut samples = SloSamples::new(Slos::parse(text).unwrap());
         outcomes.into_iter().for_each(|outcome| samples.add(&outcome));
         samples
     }
@@ -225,12 +225,12 @@ mod tests {
             assert_eq!(Slos::parse(text).unwrap().needed().0, needed, "{text}");
         }
         let few = samples("ttft_p95<500ms", (0..99).map(|_| ended(0.1, 0.0)));
-        assert_eq!((few.hold(), few.times_needed()), (None, Some(2)));
-        assert_eq!(few.said(), "ttft_p95<500ms too few to tell: 100.0 ms, n=99 of 100");
-        assert_eq!(samples("ttft_p95<500ms", (0..100).map(|_| ended(0.1, 0.0))).hold(), Some(true));
+        assert_eq!((few.passes(), few.times_needed()), (None, Some(2)));
+        assert_eq!(few.describe(), "ttft_p95<500ms too few to tell: 100.0 ms, n=99 of 100");
+        assert_eq!(samples("ttft_p95<500ms", (0..100).map(|_| ended(0.1, 0.0))).passes(), Some(true));
         let none = samples("tpot_p50<500ms", (0..100).map(|_| ended(0.1, 0.0)));
-        assert_eq!((none.hold(), none.times_needed()), (None, None));
-        assert_eq!(none.said(), "tpot_p50<500ms too few to tell: not measured, n=0 of 10");
+        assert_eq!((none.passes(), none.times_needed()), (None, None));
+        assert_eq!(none.describe(), "tpot_p50<500ms too few to tell: not measured, n=0 of 10");
     }
 
     #[test]
@@ -238,14 +238,14 @@ mod tests {
         let late = samples("ttft_p50<500ms,e2e_mean<1200ms", (0..10).map(|_| ended(0.1, 0.3)));
         let values: Vec<f64> = late.values().iter().map(|value| value.value.unwrap()).collect();
         assert!((values[0] - 0.4).abs() < 1e-9 && (values[1] - 1.3).abs() < 1e-9, "{values:?}");
-        assert_eq!(late.hold(), Some(false));
+        assert_eq!(late.passes(), Some(false));
     }
 
     #[test]
     fn a_failure_breaks_what_it_is_counted_in() {
         let with = |text, failures: usize| {
             let good = (0..100 - failures).map(|_| ended(0.1, 0.0));
-            samples(text, good.chain((0..failures).map(|_| failed()))).hold()
+            samples(text, good.chain((0..failures).map(|_| failed()))).passes()
         };
         for (text, failures, expect) in [
             ("ttft_p95<500ms", 4, Some(true)),
@@ -264,12 +264,12 @@ mod tests {
             assert_eq!(with(text, failures), expect, "{text} with {failures}");
         }
         let all = samples("ttft_p95<500ms", (0..100).map(|_| failed()));
-        assert_eq!(all.said(), "ttft_p95<500ms fails: broken by failures, n=100");
+        assert_eq!(all.describe(), "ttft_p95<500ms fails: broken by failures, n=100");
         let because = |why: &str| Failure { message: why.into(), ..failed().error.unwrap() };
         let other = |why| Outcome { error: Some(because(why)), ..failed() };
-        assert_eq!(all.all_failed_of(), Some("x"));
-        assert_eq!(samples("error_rate<1%", [other("y"), other("z"), other("z")]).all_failed_of(), Some("z"));
-        assert_eq!(samples("error_rate<1%", [failed(), ended(0.1, 0.0)]).all_failed_of(), None);
-        assert_eq!(samples("error_rate<1%", []).all_failed_of(), None);
+        assert_eq!(all.common_failure(), Some("x"));
+        assert_eq!(samples("error_rate<1%", [other("y"), other("z"), other("z")]).common_failure(), Some("z"));
+        assert_eq!(samples("error_rate<1%", [failed(), ended(0.1, 0.0)]).common_failure(), None);
+        assert_eq!(samples("error_rate<1%", []).common_failure(), None);
     }
 }
