@@ -144,8 +144,7 @@ mod tests {
 
     #[test]
     fn a_shutdown_ends_retries_and_not_the_fallback() {
-        let mut missing = response(FailureKind::Http, Some(404), false);
-        missing.error = Some(Failure { message: "not found".into(), ..missing.error.unwrap() });
+        let missing = response(FailureKind::Refused, Some(404), false);
         let attempt = Attempt { number: 0, id: 1, other_protocol: false, limit_renamed: true, shutdown: false };
         let limited = response(FailureKind::RateLimit, Some(429), true);
         assert!(matches!(next_step(&limited, attempt, 2), NextStep::RetryAfter(_)));
