@@ -5,25 +5,25 @@ use rand::rngs::StdRng;
 use rand_distr::{Distribution, Exp1};
 use std::time::Duration;
 
-/// How the arrivals of an open loop are spaced.
+/// The spacing of arrivals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, strum::Display)]
 #[strum(serialize_all = "lowercase")]
 pub enum Arrival {
-    /// Independent of each other, as many users are: exponential gaps.
+    /// Independent of each other, as those of many users: exponential gaps.
     Poisson,
     /// Equal gaps.
     Constant,
 }
 
-/// The scheduled moments of an open loop, from its beginning on, without end, in order.
+/// The due times of an open loop since its beginning, in order and without end.
 ///
-/// The rate rises in a straight line through the ramp, so that `rate · ramp / 2` requests arrive in it, and stays.
+/// The rate rises linearly through the ramp, so `rate · ramp / 2` requests arrive in it, and stays.
 #[derive(Debug)]
 pub struct Arrivals {
     rate: f64,
     ramp: f64,
     spacing: Option<StdRng>,
-    /// How many requests should have arrived: the integral of the rate.
+    /// The number of requests that should have arrived: the integral of the rate.
     due: f64,
 }
 
@@ -54,12 +54,12 @@ impl Iterator for Arrivals {
             None => 1.0,
             Some(random) => Exp1.sample(random),
         };
-        // A moment that no clock can tell ends the schedule.
+        // A time beyond any clock ends the schedule.
         Duration::try_from_secs_f64(at).ok()
     }
 }
 
-/// When the `n`th of `workers` begins in a ramp: they come one by one, the first at once.
+/// When the `n`th of `workers` begins in a ramp: one by one, the first at once.
 pub fn ramped(ramp: Duration, n: u64, workers: u64) -> Duration {
     ramp.mul_f64(n as f64 / workers.max(1) as f64)
 }
@@ -72,7 +72,7 @@ mod tests {
     const NO_RAMP: Duration = Duration::ZERO;
 
     #[test]
-    fn constant_arrivals_have_equal_gaps_after_a_ramp_in_which_they_come_closer() {
+    fn constant_arrivals_have_equal_gaps_after_the_ramp() {
         let at = |ramp, n| -> Vec<f64> {
             let arrivals = Arrivals::new(4.0, Arrival::Constant, Duration::from_secs(ramp), 1);
             arrivals.take(n).map(|at| (at.as_secs_f64() * 1000.0).round() / 1000.0).collect()
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn poisson_arrivals_follow_from_the_seed_and_have_the_mean_and_the_spread_of_their_kind() {
+    fn poisson_arrivals_follow_the_seed() {
         let gaps = |seed, n| {
             let at: Vec<f64> =
                 Arrivals::new(50.0, Arrival::Poisson, NO_RAMP, seed).take(n).map(|at| at.as_secs_f64()).collect();
@@ -108,7 +108,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arrivals_are_in_order_and_none_is_lost_to_the_ramp(
+        fn arrivals_are_in_order_and_shifted_by_the_ramp(
             rate in 0.01..5000.0f64, ramp in 0.0..20.0f64, seed: u64, constant: bool,
         ) {
             let arrival = if constant { Arrival::Constant } else { Arrival::Poisson };

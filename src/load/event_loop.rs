@@ -47,7 +47,7 @@ impl EventLoops {
                 // Nothing is ever sent: this waits until the sender is dropped.
                 let _ = runtime.block_on(dropped);
             })?;
-            let lag = EventLoopLag::of(&handle);
+            let lag = EventLoopLag::new(&handle);
             Ok(Arc::new(EventLoop {
                 handle,
                 connections: Arc::new(connections),

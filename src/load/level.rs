@@ -5,24 +5,24 @@ use super::arrivals::Arrival;
 /// One load level.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Level {
-    /// So many requests are kept running.
+    /// A fixed number of concurrent requests.
     Closed {
-        /// Requests at once; at least one.
+        /// Concurrent requests; at least one.
         concurrency: u64,
     },
     /// Requests arrive at a rate.
     Open {
         /// Requests per second; above zero.
         rate: f64,
-        /// How they are spaced.
+        /// Their spacing.
         arrival: Arrival,
-        /// The most requests at once: an arrival beyond it waits, and its waiting is recorded.
+        /// The most concurrent requests: an arrival beyond it waits, and its waiting is recorded.
         at_most: u64,
     },
 }
 
 impl Level {
-    /// Requests at once, where that is what was asked for.
+    /// Concurrent requests of a closed loop.
     pub fn concurrency(self) -> Option<u64> {
         match self {
             Level::Closed { concurrency } => Some(concurrency),
@@ -30,7 +30,7 @@ impl Level {
         }
     }
 
-    /// Requests per second, where that is what was asked for.
+    /// Requests per second of an open loop.
     pub fn rate(self) -> Option<f64> {
         match self {
             Level::Closed { .. } => None,
@@ -38,8 +38,7 @@ impl Level {
         }
     }
 
-    /// How many requests run at once, at most, when there are `requests` of them (`None`: no end of them). More workers
-    /// than requests would only wait.
+    /// The most concurrent requests when there are `requests` of them; `None` for no end.
     pub fn at_most(self, requests: Option<u64>) -> u64 {
         let (Level::Closed { concurrency: most } | Level::Open { at_most: most, .. }) = self;
         most.max(1).min(requests.unwrap_or(u64::MAX))
@@ -51,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_at_once_than_requests() {
+    fn concurrency_is_at_most_the_requests() {
         let closed = |concurrency| Level::Closed { concurrency };
         assert_eq!(closed(8).at_most(Some(3)), 3);
         assert_eq!(closed(8).at_most(Some(0)), 0);

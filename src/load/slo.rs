@@ -6,18 +6,18 @@ use crate::summary::{Better, Limit, Metric, Set, Sign, Slo, Statistic, metric};
 use crate::units::quantity;
 use std::fmt;
 
-/// What of many requests is judged.
+/// The measure of an objective.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Measure {
-    /// A statistic of a number of each request.
+    /// A statistic of a metric of each request.
     Of(Metric, Statistic),
     /// The share of requests that failed.
     ErrorRate,
-    /// The share of requests that kept every limit of their own.
+    /// The share of requests within the limits for each request.
     Goodput,
 }
 
-/// One thing that is to hold of a load level.
+/// An objective of a load level.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objective {
     /// As it was written.
@@ -30,12 +30,12 @@ pub struct Objective {
     pub limit: f64,
 }
 
-/// Everything that is to hold.
+/// The objectives of a load level.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slos {
     /// The objectives, in order.
     pub all: Vec<Objective>,
-    /// What each request is to keep, for the goodput.
+    /// The limits for each request, for the goodput.
     pub each: Slo,
 }
 
@@ -43,10 +43,10 @@ const FORM: &str = "write it as ttft_p95<500ms, with _mean or a percentile; erro
                     (bench-report --list-metrics has the names)";
 
 impl Slos {
-    /// Reads objectives with commas between them.
+    /// Parses objectives with commas between them.
     ///
     /// # Errors
-    /// When one is none; the sentence says how they are written, and names the metrics that are nearest.
+    /// When one is invalid; the message has the syntax, and the metrics with similar names.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut slos = Self { all: Vec::new(), each: Slo::default() };
         for text in text.split(',').map(str::trim) {
@@ -95,7 +95,7 @@ impl Slos {
         Ok(())
     }
 
-    /// The objectives as they were written, limits for each request beside the goodput that they are of.
+    /// The objectives as written, the goodput with its limits for each request.
     pub fn texts(&self) -> Vec<String> {
         let text = |objective: &Objective| match objective.measure {
             Measure::Goodput => format!("{} of {}", objective.text, self.each),
@@ -104,8 +104,8 @@ impl Slos {
         self.all.iter().map(text).collect()
     }
 
-    /// How many requests it takes at least when none of them fails, and which objective takes them. Of what is measured between
-    /// chunks there are more numbers than requests.
+    /// The fewest requests, when none of them fails, and the objective that needs them. Metrics between
+    /// chunks have more numbers than requests.
     pub fn needed(&self) -> (u64, &str) {
         let needed = |objective: &Objective| match objective.measure {
             Measure::Of(metric, Statistic::Percentile(_)) if metric.figure().merged => 1,
@@ -117,12 +117,12 @@ impl Slos {
 }
 
 impl Objective {
-    /// How many numbers can tell it: fewer than five must not lie beyond it.
+    /// The fewest numbers: five must lie beyond it.
     pub fn needed(&self) -> u64 {
         let beyond = match self.measure {
             Measure::Of(_, Statistic::Percentile(fraction)) => fraction.min(1.0 - fraction),
             Measure::Of(..) => 1.0,
-            // No failure at all is told by any number of requests; so is nothing but good ones.
+            // A limit of no failures needs only one request.
             Measure::ErrorRate if self.limit > 0.0 => self.limit.min(1.0),
             Measure::Goodput if self.limit < 1.0 => 1.0 - self.limit,
             Measure::ErrorRate | Measure::Goodput => return 1,
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn objectives_are_read_and_typos_get_the_nearest() {
+    fn objectives_are_parsed_and_typos_get_suggestions() {
         for (text, expect) in [
             ("ttft_p95<500ms", "ttft_p95<500ms"),
             (" itl_p99.9 <= 50ms , error_rate<1%", "itl_p99.9 <= 50ms, error_rate<1%"),

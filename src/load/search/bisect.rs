@@ -1,34 +1,34 @@
-//! Where the highest load lies that passes: by steps that double, then by halving what is left. Pure: it is told what came
-//! of a load and says which one is next; who asks is the runner.
+//! Finds the highest load that passes: doubles it until one fails, then bisects. Pure: takes the verdict
+//! on a load and names the next one.
 
 use crate::load::arrivals::Arrival;
 use crate::load::level::Level;
 use crate::load::slo::Slos;
 use crate::record::{Outcome, SearchOutcome, SearchOver};
 
-/// What is searched.
+/// A search for the highest load that passes.
 #[derive(Debug, Clone)]
 pub struct Search {
-    /// What is to hold.
+    /// The SLOs it has to pass.
     pub slos: Slos,
-    /// What is raised.
+    /// The kind of load.
     pub over: SearchOver,
-    /// The lowest load that is tried.
+    /// The lowest load.
     pub minimum: f64,
-    /// The highest.
+    /// The highest load.
     pub maximum: f64,
-    /// How far apart the load that passes and the one that fails may be in the end, as a share of the first.
+    /// The gap between the highest passing and the lowest failing load, as a share of the former.
     pub tolerance: f64,
-    /// How arrivals are spaced (rates).
+    /// The spacing of arrivals, of a rate.
     pub arrival: Arrival,
-    /// The most requests at once (rates).
+    /// The most concurrent requests, of a rate.
     pub at_most: u64,
-    /// Good results of an earlier run that this one takes up.
+    /// Good results of the run that this one resumes.
     pub earlier: Vec<Outcome>,
 }
 
 impl Search {
-    /// The load as a level.
+    /// A load as a level.
     pub fn level(&self, load: f64) -> Level {
         match self.over {
             SearchOver::Concurrency => Level::Closed { concurrency: load as u64 },
@@ -36,7 +36,7 @@ impl Search {
         }
     }
 
-    /// The search at its beginning.
+    /// The bracket before the first load.
     pub fn bracket(&self) -> Bracket {
         Bracket {
             minimum: self.minimum,
@@ -56,11 +56,11 @@ impl Search {
         }
     }
 
-    /// What will be tried, for people: the steps, and how many points there may be.
+    /// The loads that may be tried, for people, and the most points.
     pub fn plan(&self) -> String {
         let mut bracket = self.bracket();
         let mut steps: Vec<String> = Vec::new();
-        // The longest way: everything holds until the last step, and then nothing new does.
+        // The longest way: every load passes until the last, and then none does.
         while let Next::Try(load) = bracket.next() {
             bracket.add(load, load < self.maximum);
             steps.push(load.to_string());
@@ -87,7 +87,7 @@ impl Search {
     }
 }
 
-/// Between which loads the answer lies.
+/// The loads between which the answer lies.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bracket {
     minimum: f64,
@@ -95,23 +95,23 @@ pub struct Bracket {
     tolerance: f64,
     /// Whether loads are whole numbers.
     whole: bool,
-    /// The highest that held.
+    /// The highest that passed.
     pub low: Option<f64>,
-    /// The lowest that did not.
+    /// The lowest that failed.
     pub high: Option<f64>,
 }
 
-/// What is to be done next.
+/// The next step of a search.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Next {
     /// Try this load.
     Try(f64),
-    /// It is found, or cannot be.
+    /// The search is over.
     Over(SearchOutcome),
 }
 
 impl Bracket {
-    /// What is to be done next.
+    /// The next step.
     pub fn next(&self) -> Next {
         match (self.low, self.high) {
             (None, None) => Next::Try(self.minimum),
@@ -125,7 +125,7 @@ impl Bracket {
         }
     }
 
-    /// The load in the middle, in the sense of ratios; `None` when both ends are near enough.
+    /// The geometric middle; `None` when both ends are within the tolerance.
     fn between(&self, low: f64, high: f64) -> Option<f64> {
         if high - low <= low * self.tolerance || self.whole && high - low <= 1.0 {
             return None;
@@ -134,16 +134,16 @@ impl Bracket {
         if self.whole {
             return Some(middle.round().clamp(low + 1.0, high - 1.0));
         }
-        // As few digits as tell it from both ends.
+        // With as few digits as separate it from both ends.
         let rounded = (1..=12).map(|digits| format!("{middle:.digits$e}").parse().unwrap_or(middle));
         let near = |load: &f64| (load - middle).abs() <= (high - low) / 8.0;
         rounded.into_iter().find(near).filter(|load| low < *load && *load < high).or(Some(middle))
     }
 
-    /// What came of a load.
-    pub fn add(&mut self, load: f64, holds: bool) {
-        // What is noise is not resolved: a load above one that failed is never tried again.
-        if holds {
+    /// Adds the verdict on a load.
+    pub fn add(&mut self, load: f64, passes: bool) {
+        // Noise is not resolved: a load above a failed one is never tried.
+        if passes {
             self.low = Some(self.low.map_or(load, |low| low.max(load)));
         } else {
             self.high = Some(self.high.map_or(load, |high| high.min(load)));
@@ -162,7 +162,7 @@ mod tests {
         Search { slos, over, minimum, maximum, tolerance, arrival, at_most, earlier }
     }
 
-    /// Searches a server that holds up to `knee`; the loads that were tried, and how it ended.
+    /// Searches a server that passes up to `knee`; the loads tried, the bracket, and the outcome.
     fn tried(search: &Search, knee: f64) -> (Vec<f64>, Bracket, SearchOutcome) {
         let (mut bracket, mut tried) = (search.bracket(), Vec::new());
         loop {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_double_and_what_is_left_is_halved() {
+    fn loads_double_and_then_bisect() {
         let whole = search(SearchOver::Concurrency, 1.0, 64.0, 0.01);
         assert_eq!(tried(&whole, 11.0).0, [1.0, 2.0, 4.0, 8.0, 16.0, 11.0, 13.0, 12.0]);
         let rate = search(SearchOver::Rate, 1.0, 64.0, 0.1);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plan_tells_the_steps_and_the_most_points() {
+    fn the_plan_has_the_steps_and_the_most_points() {
         assert_eq!(
             search(SearchOver::Concurrency, 1.0, 8.0, 0.05).plan(),
             "ttft_p95<1s: would try 1, 2, 4, 8 at once until one fails, then halve what is between, until it is \
@@ -207,7 +207,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_server_that_only_gets_worse_is_found_within_the_tolerance(
+        fn a_monotonic_server_is_found_within_tolerance(
             minimum in 0.01..1000.0f64, times in 1.0..5000.0f64, at in -0.2..1.2f64, tolerance in 0.001..1.0f64, whole: bool,
         ) {
             let over = if whole { SearchOver::Concurrency } else { SearchOver::Rate };

@@ -1,7 +1,7 @@
-//! The requests of a load level, and whether they meet its objectives, as far as so many requests can tell.
+//! The requests of a load level, and whether they meet its SLOs.
 //!
-//! A request that failed, or was due and not sent, breaks every objective. A percentile that the sample cannot support is
-//! not judged at all: fewer than five requests would lie beyond it.
+//! A request that failed, or was due and not sent, breaks every objective. A percentile with fewer
+//! than five requests beyond it is not judged.
 
 use super::queue::QueueTest;
 use crate::load::slo::{Measure, Objective, Slos};
@@ -10,28 +10,28 @@ use crate::stats::{self, Histogram};
 use crate::summary::{Better, Metric, Statistic};
 use crate::units::{self, Unit};
 
-/// The requests of one load level, as far as its objectives need them.
+/// The requests of one load level, as its objectives need them.
 #[derive(Debug, Clone)]
 pub struct SloSamples {
     slos: Slos,
     numbers: Vec<(Metric, Vec<f64>)>,
     gaps: Option<Histogram>,
-    kept: u64,
-    /// How many requests there were.
+    good: u64,
+    /// The number of requests.
     pub requests: u64,
-    /// How many of them failed or were not sent.
+    /// Those of them that failed or were not sent.
     pub failed: u64,
-    /// What they failed of, the first few sentences, and how often.
+    /// Their first few messages, and how often each came.
     failures: Vec<(String, u64)>,
-    /// When those that came by the clock were due, and ended.
+    /// When requests of an open loop were due and ended.
     pub queue: QueueTest,
 }
 
-/// How many different failures are remembered.
-const FAILURES: usize = 8;
+/// The most messages that are kept.
+const MAX_MESSAGES: usize = 8;
 
 impl SloSamples {
-    /// None yet.
+    /// Without requests.
     pub fn new(slos: Slos) -> Self {
         let mut metrics: Vec<Metric> = Vec::new();
         let mut gaps = None;
@@ -48,44 +48,44 @@ impl SloSamples {
         metrics.dedup();
         let numbers = metrics.into_iter().map(|metric| (metric, Vec::new())).collect();
         let (failures, queue) = (Vec::new(), QueueTest::default());
-        Self { slos, numbers, gaps, kept: 0, requests: 0, failed: 0, failures, queue }
+        Self { slos, numbers, gaps, good: 0, requests: 0, failed: 0, failures, queue }
     }
 
-    /// Counts a request that was due.
-    pub fn add(&mut self, outcome: &Outcome) {
+    /// Adds a request that was due.
+    pub fn add(&mut self, result: &Outcome) {
         self.requests += 1;
-        self.queue.add(outcome);
-        if let Some(why) = &outcome.error {
+        self.queue.add(result);
+        if let Some(error) = &result.error {
             self.failed += 1;
-            match self.failures.iter().position(|(known, _)| *known == why.message) {
+            match self.failures.iter().position(|(known, _)| *known == error.message) {
                 Some(place) => self.failures[place].1 += 1,
-                None if self.failures.len() < FAILURES => self.failures.push((why.message.clone(), 1)),
+                None if self.failures.len() < MAX_MESSAGES => self.failures.push((error.message.clone(), 1)),
                 None => {}
             }
             return;
         }
-        let waited = -outcome.timing_seconds.as_ref().and_then(|timing| timing.scheduled).unwrap_or(0.0);
-        let number = |metric: Metric| (metric.figure().of)(outcome);
+        let waited = -result.timing_seconds.as_ref().and_then(|timing| timing.scheduled).unwrap_or(0.0);
+        let number = |metric: Metric| (metric.figure().of)(result);
         for (metric, numbers) in &mut self.numbers {
             let waited = if metric.figure().from_due { waited } else { 0.0 };
             numbers.extend(number(*metric).map(|number| number + waited).filter(|number| number.is_finite()));
         }
-        let histogram = outcome.inter_chunk_latency_seconds.as_ref().and_then(|itl| itl.histogram.as_ref());
+        let histogram = result.inter_chunk_latency_seconds.as_ref().and_then(|itl| itl.histogram.as_ref());
         if let (Some(gaps), Some(text)) = (&mut self.gaps, histogram)
             && let Ok(theirs) = Histogram::decode(text)
         {
             // Both are of microseconds up to an hour.
             let _ = gaps.add(&theirs);
         }
-        self.kept += u64::from(self.slos.each.kept(number, waited));
+        self.good += u64::from(self.slos.each.kept(number, waited));
     }
 
-    /// What each objective came to, in their order.
+    /// The value of each objective, in order.
     pub fn values(&self) -> Vec<SearchValue> {
         self.slos.all.iter().map(|objective| self.value(objective)).collect()
     }
 
-    /// Whether everything held; `None` when nothing broke and something cannot be told.
+    /// Whether all pass; `None` when none fails and one is not clear.
     pub fn passes(&self) -> Option<bool> {
         let values = self.values();
         if values.iter().any(|value| value.passes == Some(false)) {
@@ -94,14 +94,14 @@ impl SloSamples {
         values.iter().all(|value| value.passes == Some(true)).then_some(true)
     }
 
-    /// What all of them failed of, most often; `None` where one ended well, or there was none.
+    /// The most frequent message where all requests failed.
     pub fn common_failure(&self) -> Option<&str> {
         let most = self.failures.iter().rev().max_by_key(|(_, times)| *times);
-        most.filter(|_| self.failed == self.requests).map(|(why, _)| why.as_str())
+        most.filter(|_| self.failed == self.requests).map(|(message, _)| message.as_str())
     }
 
-    /// How many times as many requests it takes to tell what cannot be told yet; `None` where there is not one number of it. Where there
-    /// was no request at all nobody knows, and once is as good a guess as any.
+    /// How many times as many requests the unclear objectives need; `None` where one has no number at
+    /// all. Without any request the guess is one.
     pub fn times_needed(&self) -> Option<u64> {
         if self.requests == 0 {
             return Some(1);
@@ -118,7 +118,7 @@ impl SloSamples {
         let share = |part: u64| (self.requests > 0).then(|| part as f64 / self.requests as f64);
         let (value, n) = match objective.measure {
             Measure::ErrorRate => (share(self.failed), self.requests),
-            Measure::Goodput => (share(self.kept), self.requests),
+            Measure::Goodput => (share(self.good), self.requests),
             Measure::Of(metric, Statistic::Percentile(fraction)) if metric.figure().merged => {
                 let n = self.gaps.as_ref().map_or(0, Histogram::count);
                 let broken = share(self.failed).is_some_and(|failed| failed > 1.0 - fraction);
@@ -127,7 +127,7 @@ impl SloSamples {
             Measure::Of(metric, Statistic::Percentile(fraction)) => {
                 let mut numbers = stats::sorted(self.numbers(metric).iter().copied());
                 let n = numbers.len() as u64 + self.failed;
-                // What failed took longer than any limit, and was slower.
+                // A failure is worse than any limit.
                 let failed = std::iter::repeat_n(f64::INFINITY, usize::try_from(self.failed).unwrap_or(0));
                 if metric.better() == Better::Higher {
                     numbers.splice(0..0, failed.map(|longest| -longest));
@@ -152,9 +152,9 @@ impl SloSamples {
         self.numbers.iter().find(|(known, _)| *known == metric).map_or(&[], |(_, numbers)| numbers)
     }
 
-    /// What the objectives came to, for people.
+    /// The values of the objectives, for people.
     pub fn describe(&self) -> String {
-        let say = |(objective, value): (&Objective, SearchValue)| {
+        let describe = |(objective, value): (&Objective, SearchValue)| {
             let shown = match (value.value, objective.measure) {
                 (None, _) if self.failed > 0 => "broken by failures".to_owned(),
                 (None, _) => "not measured".to_owned(),
@@ -169,8 +169,8 @@ impl SloSamples {
             let needed = if value.passes.is_none() { format!(" of {}", objective.needed()) } else { String::new() };
             format!("{} {verdict}: {shown}, n={}{needed}", objective.text, value.n)
         };
-        let said: Vec<String> = self.slos.all.iter().zip(self.values()).map(say).collect();
-        said.join("; ")
+        let texts: Vec<String> = self.slos.all.iter().zip(self.values()).map(describe).collect();
+        texts.join("; ")
     }
 }
 
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tail_is_told_only_by_enough_requests() {
+    fn percentiles_need_enough_requests() {
         for (text, needed) in [
             ("ttft_p95<1ms", 100),
             ("ttft_p50<1ms,ttft_p99<1ms", 500),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_before_the_sending_counts() {
+    fn schedule_lag_counts() {
         let late = samples("ttft_p50<500ms,e2e_mean<1200ms", (0..10).map(|_| ended(0.1, 0.3)));
         let values: Vec<f64> = late.values().iter().map(|value| value.value.unwrap()).collect();
         assert!((values[0] - 0.4).abs() < 1e-9 && (values[1] - 1.3).abs() < 1e-9, "{values:?}");
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_breaks_what_it_is_counted_in() {
+    fn failures_break_objectives() {
         let with = |text, failures: usize| {
             let good = (0..100 - failures).map(|_| ended(0.1, 0.0));
             samples(text, good.chain((0..failures).map(|_| failed()))).passes()
@@ -265,8 +265,8 @@ mod tests {
         }
         let all = samples("ttft_p95<500ms", (0..100).map(|_| failed()));
         assert_eq!(all.describe(), "ttft_p95<500ms fails: broken by failures, n=100");
-        let because = |why: &str| Failure { message: why.into(), ..failed().error.unwrap() };
-        let other = |why| Outcome { error: Some(because(why)), ..failed() };
+        let with_message = |message: &str| Failure { message: message.into(), ..failed().error.unwrap() };
+        let other = |message| Outcome { error: Some(with_message(message)), ..failed() };
         assert_eq!(all.common_failure(), Some("x"));
         assert_eq!(samples("error_rate<1%", [other("y"), other("z"), other("z")]).common_failure(), Some("z"));
         assert_eq!(samples("error_rate<1%", [failed(), ended(0.1, 0.0)]).common_failure(), None);
