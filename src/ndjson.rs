@@ -4,6 +4,7 @@
 //! lines and a last line without a newline are forgiven; bytes that are not UTF-8 and lines beyond [`MAX_LINE`] are
 //! handed out as [`Bad`], so that one of them does not end the stream. Out: one `write` per line.
 
+use crate::text::encoding::utf8;
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
@@ -73,7 +74,7 @@ impl Lines {
 
     /// The lines of one reader, under `name` in messages.
     pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Self {
-        let waiting = VecDeque::from([(name.into(), buffered(reader))]);
+        let waiting = VecDeque::from([(name.into(), buffered(utf8(reader)))]);
         Self { waiting, current: None, number: 0 }
     }
 
@@ -123,7 +124,7 @@ fn inputs<P: AsRef<Path>>(files: &[P]) -> io::Result<Vec<Named>> {
             if file.metadata().is_ok_and(|meta| meta.is_dir()) {
                 return Err(io::Error::new(io::ErrorKind::IsADirectory, format!("{name}: is a directory")));
             }
-            inputs.push((name.into(), Box::new(file)));
+            inputs.push((name.into(), Box::new(utf8(file))));
         }
     }
     if files.is_empty() {
@@ -134,22 +135,19 @@ fn inputs<P: AsRef<Path>>(files: &[P]) -> io::Result<Vec<Named>> {
 
 fn stdin() -> Named {
     // A private handle rather than the locked one: the stream may be read on any thread.
-    ("-".into(), Box::new(io::stdin()))
+    ("-".into(), Box::new(utf8(io::stdin())))
 }
 
 fn buffered(reader: impl Read + Send + 'static) -> Reader {
     BufReader::with_capacity(1 << 16, Box::new(reader))
 }
 
-/// What some editors write before the first line.
-const BOM: &[u8] = b"\xef\xbb\xbf";
-
-/// A line without what ends it, nor, if it is the first, the byte-order mark before it.
-fn bare(mut line: &[u8], number: u64) -> &[u8] {
+/// A line without its end.
+fn bare(mut line: &[u8]) -> &[u8] {
     while let [rest @ .., b'\n' | b'\r'] = line {
         line = rest;
     }
-    if number == 1 { line.strip_prefix(BOM).unwrap_or(line) } else { line }
+    line
 }
 
 impl Iterator for Lines {
@@ -183,11 +181,11 @@ impl Iterator for Lines {
             while matches!(bytes.last(), Some(b'\n' | b'\r')) {
                 bytes.pop();
             }
-            if self.number == 1 && bytes.starts_with(BOM) {
-                bytes.drain(..BOM.len());
-            }
             match String::from_utf8(bytes) {
                 Ok(text) if text.trim().is_empty() => continue,
+                Ok(text) if text.contains('\0') => {
+                    return Some(Err(Bad::Line(place, "holds NUL bytes: save the file as UTF-8".into())));
+                }
                 Ok(text) => return Some(Ok(Line { text, place })),
                 Err(why) => return Some(Err(Bad::Line(place, format!("not UTF-8: {}", why.utf8_error())))),
             }

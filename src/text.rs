@@ -1,6 +1,7 @@
 //! Text from elsewhere, made harmless: what a server or a program said may be shown, and may not drive a terminal. And which
 //! of several names was meant by one that is none of them.
 
+pub mod encoding;
 pub mod table;
 
 /// How many characters must be put in, left out, changed or swapped with their neighbour to make the one text of the other.

@@ -1,7 +1,7 @@
 //! How every program behaves, whatever it is for: names, help, exit statuses, lines good and bad, pipes that close.
 
 use crate::common::sim::Sim;
-use crate::common::{PROGRAMS, Ran, bash, command, run, run_with, signal, wait_until};
+use crate::common::{PROGRAMS, Ran, bash, command, run, run_with, signal, testdata, wait_until};
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 
@@ -322,4 +322,41 @@ fn llm_run_lets_running_requests_finish_after_one_signal_and_leaves_after_two() 
             results.iter().map(|result| result["error"].get("kind").cloned().unwrap_or_default()).collect();
         assert_eq!(kinds, errors);
     }
+}
+
+/// What Windows PowerShell writes by `>`: UTF-16 with a byte-order mark and CRLF.
+fn by_powershell(text: &str) -> Vec<u8> {
+    let text = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+#[test]
+fn files_of_powershell_read_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("input");
+    let file = file.to_str().unwrap();
+    let read = |path: &str| std::fs::read_to_string(testdata(path)).unwrap();
+    let (results, samples) = (read("report/one.ndjson"), read("meters/nvidia-smi.csv"));
+    let llm_run = ["llm-run", "--source", "openai", "--base-url", "http://127.0.0.1:9", "--dry-run"];
+    let prompts = [&llm_run[..], &["--input-file", file]].concat();
+    let prompt_file = [&llm_run[..], &["--prompt-file", file]].concat();
+    for (text, line, stdin) in [
+        (results.as_str(), &["bench-report", "--format", "json", "--quiet", file][..], ""),
+        (&results, &["bench-join", "--quiet", file], ""),
+        (&samples, &["power-sample", "--quiet", "--from", file], ""),
+        ("finch\nowl\n", &["llm-models", "file", file], ""),
+        ("{\"prompt\":\"Why?\"}\n{\"prompt\":\"Wie groß?\"}\n", &prompts, "finch\n"),
+        ("Wie groß?\n", &prompt_file, "finch\n"),
+    ] {
+        let ran = |bytes: Vec<u8>| {
+            std::fs::write(file, bytes).unwrap();
+            let ran = run(line[0], &line[1..], stdin);
+            (ran.status, ran.stderr, ran.stdout.lines().count())
+        };
+        let expect = ran(text.into());
+        assert_eq!((expect.0, ran(by_powershell(text))), (Some(0), expect.clone()), "{line:?}");
+        assert_eq!(ran(["\u{feff}", text].concat().into()), expect, "{line:?}");
+    }
+    let ids = |bytes: Vec<u8>| run("llm-run", [&llm_run[1..], &["--prompt", "hi"]].concat(), bytes).stderr;
+    assert_eq!(ids(by_powershell("finch\nowl\n")), ids("finch\nowl\n".into()));
 }

@@ -28,8 +28,9 @@ fn module_of(path: &Path) -> String {
 /// What each module may import, besides itself.
 fn allowed(module: &str) -> &'static [&'static str] {
     match module {
-        "record" | "ndjson" | "clock" | "text" | "units" | "locks" | "process_group" => &[],
+        "record" | "clock" | "text" | "units" | "locks" | "process_group" => &[],
         "stats" => &["record"],
+        "ndjson" => &["text"],
         "schedule" => &["clock"],
         "cli" => &["ndjson", "record", "http", "clock", "schedule", "text", "locks"],
         "http" => &["record", "clock", "stats", "locks"],
@@ -41,7 +42,7 @@ fn allowed(module: &str) -> &'static [&'static str] {
         "run" => {
             &["record", "clock", "stats", "http", "account", "chat", "load", "loader", "prompts", "artifacts", "locks"]
         }
-        "power" => &["record", "clock", "stats", "schedule", "nvml", "process_group"],
+        "power" => &["record", "clock", "stats", "schedule", "text", "nvml", "process_group"],
         "memory" => &["record", "clock", "stats", "schedule", "nvml"],
         "join" => &["record", "clock", "stats", "locks"],
         "summary" => &["record", "clock", "stats", "text", "units"],

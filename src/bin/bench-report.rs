@@ -6,6 +6,7 @@ use llm_bench::cli::{self, Common, Exit, Records, Refusals, Talk};
 use llm_bench::report::input::{self, Source, Sources};
 use llm_bench::report::{self, Format, Gate, Judged, Options, Order, legacy, screens};
 use llm_bench::summary::{self, Asked, Collector, Column, GroupBy, Prepared, Slo, Summary, Window};
+use llm_bench::text::encoding;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -250,7 +251,7 @@ fn read(sources: &Sources, args: &Args, talk: Talk) -> anyhow::Result<(Summary, 
     for (records, source) in opened.into_iter().zip(&sources.files) {
         if source.legacy {
             let name = source.path.display().to_string();
-            let text = std::fs::read_to_string(&source.path).with_context(|| name.clone())?;
+            let text = encoding::read_to_string(&source.path).with_context(|| name.clone())?;
             match legacy::records(&text) {
                 Ok(records) => records.into_iter().for_each(|record| collector.add(record, source.folder)),
                 Err(why) => refusals.count(&name.as_str().into(), 1, &format!("{name}: {why:#}"))?,

@@ -7,6 +7,7 @@ use llm_bench::http::{Api, api_base, base_url, no_key_sent, root_of, service, sh
 use llm_bench::models::{self, detect, minimax, ollama, openai, openrouter, start};
 use llm_bench::ndjson::{Out, Place as At};
 use llm_bench::record::{self, Failure, FailureKind, Model, Source};
+use llm_bench::text::encoding;
 use regex::Regex;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -377,9 +378,9 @@ async fn openrouter_models(cli: &Cli, catalogue: &Catalogue, talk: Talk) -> anyh
 /// The ids of a list, and how many of its lines are none.
 fn read_ids(path: &Path, strict: bool, talk: Talk) -> anyhow::Result<(Vec<String>, u64)> {
     let text = if path.as_os_str() == "-" {
-        std::io::read_to_string(std::io::stdin()).context("-")?
+        std::io::read_to_string(encoding::utf8(std::io::stdin())).context("-")?
     } else {
-        std::fs::read_to_string(path).with_context(|| path.display().to_string())?
+        encoding::read_to_string(path).with_context(|| path.display().to_string())?
     };
     if let Some(what) = text.lines().find(|line| !line.trim().is_empty()).and_then(models::foreign) {
         bail!("{}: this is {what}, not a list of models: write one id per line", path.display());

@@ -3,6 +3,7 @@
 use super::Talk;
 use crate::http::{KeyRule, Secret, authority, base_url, service};
 use crate::record::Source;
+use crate::text::encoding;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use std::env;
@@ -46,7 +47,7 @@ impl KeyArgs {
         let facts = service(source);
         let unusable = |place: String| anyhow!("{place}: holds no usable key: one line of printable characters is one");
         let key = if let Some(file) = &self.api_key_file {
-            let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+            let text = encoding::read_to_string(file).with_context(|| file.display().to_string())?;
             let line = text.lines().next().unwrap_or_default();
             Some(Secret::new(line).ok_or_else(|| unusable(file.display().to_string()))?)
         } else if let Some(text) = &self.api_key {

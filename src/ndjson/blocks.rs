@@ -4,6 +4,7 @@
 //! forgiven in a line, and what is not, is the same as in [`Lines`](super::Lines).
 
 use super::{Bad, MAX_LINE, Named, Place, bare, inputs};
+use crate::text::encoding::utf8;
 use memchr::{memchr, memchr_iter, memrchr};
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -50,7 +51,7 @@ impl Blocks {
 
     /// The blocks of one reader, under `name` in messages.
     pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Self {
-        Self::new(VecDeque::from([(name.into(), Box::new(reader) as Box<dyn Read + Send>)]))
+        Self::new(VecDeque::from([(name.into(), Box::new(utf8(reader)) as Box<dyn Read + Send>)]))
     }
 
     fn new(waiting: VecDeque<Named>) -> Self {
@@ -142,7 +143,7 @@ impl Block {
             if piece.len() > self.longest && piece.last() != Some(&b'\n') {
                 return Some(Err(too_long(self.place(number), self.longest)));
             }
-            match std::str::from_utf8(bare(piece, number)) {
+            match std::str::from_utf8(bare(piece)) {
                 Ok(text) if text.trim().is_empty() => None,
                 Ok(text) => Some(Ok((number, text))),
                 Err(why) => Some(Err(Bad::Line(self.place(number), format!("not UTF-8: {why}")))),

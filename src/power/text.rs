@@ -6,6 +6,7 @@ use super::feed::{Fed, Feed, Format};
 use super::follow::Followed;
 use super::repeated::repeat;
 use super::run::Event;
+use crate::text::encoding::utf8;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -92,7 +93,7 @@ impl Text {
             return Err("--from: numbers without times cannot be read from a finished file: use a pipe".into());
         }
         let dating = if recorded { Dating::Recorded(Vec::new()) } else { Dating::Unknown(None) };
-        Ok(Self::new(format, dating, From::Reader(Box::new(from))))
+        Ok(Self::new(format, dating, From::Reader(Box::new(utf8(from)))))
     }
 
     /// A file that grows, from its present end on: what is in it is read for what it says of its columns and of the

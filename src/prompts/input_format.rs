@@ -46,7 +46,7 @@ pub enum Entry {
 impl InputFormat {
     /// The format of a file that begins with these bytes.
     pub fn detect(start: &[u8]) -> Self {
-        match without_mark(start).first() {
+        match start.trim_ascii_start().first() {
             Some(b'{' | b'[') if holds_conversations(start) => Self::Sharegpt,
             Some(b'{' | b'[' | b'"') => Self::Jsonl,
             _ => Self::Text,
@@ -69,13 +69,6 @@ impl fmt::Display for InputFormat {
     }
 }
 
-/// The byte-order mark that some editors write.
-const MARK: &[u8] = b"\xef\xbb\xbf";
-
-fn without_mark(start: &[u8]) -> &[u8] {
-    start.strip_prefix(MARK).unwrap_or(start).trim_ascii_start()
-}
-
 /// Whether a list `conversations` begins somewhere in the bytes. Inside a JSON string its quotes would be escaped.
 fn holds_conversations(start: &[u8]) -> bool {
     let text = String::from_utf8_lossy(start);
@@ -85,10 +78,9 @@ fn holds_conversations(start: &[u8]) -> bool {
     })
 }
 
-/// The length of the byte-order mark, when the bytes begin a JSON array; `None` when they do not.
-pub fn array_begins(start: &[u8]) -> Option<usize> {
-    let mark = if start.starts_with(MARK) { MARK.len() } else { 0 };
-    (without_mark(start).first() == Some(&b'[')).then_some(mark)
+/// Whether the bytes begin a JSON array.
+pub fn is_array(start: &[u8]) -> bool {
+    start.trim_ascii_start().first() == Some(&b'[')
 }
 
 /// Reads a JSON array entry by entry; passes each to `take` with its number, from 1. Holds one entry at a time.
@@ -138,19 +130,18 @@ mod tests {
             ("Write a poem.\nAnother line.\n", InputFormat::Text),
             ("", InputFormat::Text),
             ("{\"prompt\":\"x\"}\n", InputFormat::Jsonl),
-            ("\u{feff}\n  \"a text in quotes\"", InputFormat::Jsonl),
+            ("\n  \"a text in quotes\"", InputFormat::Jsonl),
             (r#"[{"prompt":"x"}]"#, InputFormat::Jsonl),
             (r#"{"prompt":"what is \"conversations\": [1]?"}"#, InputFormat::Jsonl),
             (r#"{"category":"conversations","prompt":"x"}"#, InputFormat::Jsonl),
             (r#"{"type":"result","v":1,"conversation":7}"#, InputFormat::Jsonl),
             (r#"{"id":"x","conversations":[]}"#, InputFormat::Sharegpt),
-            ("\u{feff}[{\"id\":1,\"conversation\" : [{\"from\"", InputFormat::Sharegpt),
+            ("[{\"id\":1,\"conversation\" : [{\"from\"", InputFormat::Sharegpt),
         ] {
             assert_eq!(InputFormat::detect(start.as_bytes()), expect, "{start}");
         }
-        assert_eq!(array_begins(b" [1"), Some(0));
-        assert_eq!(array_begins("\u{feff}[".as_bytes()), Some(3));
-        assert_eq!(array_begins(b"{}"), None);
+        assert!(is_array(b" [1"));
+        assert!(!is_array(b"{}"));
     }
 
     #[test]

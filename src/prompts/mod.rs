@@ -15,7 +15,7 @@ mod text_lines;
 
 pub use draw::Sample;
 pub use fitting::{Fit, Fitting};
-pub use input_format::{Entry, Format, InputFormat, array, array_begins};
+pub use input_format::{Entry, Format, InputFormat, array, is_array};
 pub use lengths::Lengths;
 pub use suites::{Suite, suite};
 

@@ -4,12 +4,13 @@ use crate::args::PromptArgs;
 use anyhow::{Context, bail, ensure};
 use llm_bench::cli::{Input, Refusals, Talk};
 use llm_bench::ndjson::Lines;
-use llm_bench::prompts::{self, Entry, Format, InputFormat, Item, Sample, array, array_begins, suite};
+use llm_bench::prompts::{self, Entry, Format, InputFormat, Item, Sample, array, is_array, suite};
 use llm_bench::record::Prompt;
+use llm_bench::text::encoding;
 use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Cursor, Read};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ pub fn gather(args: &PromptArgs, seed: u64, strict: bool, talk: Talk) -> anyhow:
         list.push(prompts::prompt(&format!("prompt-{}", n + 1), None, system, text));
     }
     for path in &args.prompt_file {
-        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let text = encoding::read_to_string(path).with_context(|| path.display().to_string())?;
         ensure!(!text.trim().is_empty(), "--prompt-file {}: an empty text asks nothing", path.display());
         list.push(prompts::prompt(&stem(path, "prompt-file"), None, system, text.trim_end()));
     }
@@ -132,6 +133,9 @@ impl InputFile<'_> {
     }
 }
 
+/// How many bytes of an input file tell its format.
+const START: u64 = 1 << 16;
+
 /// The prompts of an input file: all, or a random sample; and how many entries could not be read.
 fn input_file(
     args: &PromptArgs,
@@ -141,11 +145,13 @@ fn input_file(
     talk: Talk,
 ) -> anyhow::Result<(Vec<Prompt>, u64)> {
     let name: Arc<str> = path.display().to_string().into();
-    let mut reader = BufReader::new(File::open(path).with_context(|| name.to_string())?);
-    let start = reader.fill_buf().with_context(|| name.to_string())?;
-    let format = args.input_format.unwrap_or_else(|| InputFormat::detect(start)).format();
-    let array_begins = array_begins(start).filter(|_| format.json);
-    let entry = if array_begins.is_some() { ("entry", "entries") } else { ("line", "lines") };
+    let mut rest = encoding::utf8(File::open(path).with_context(|| name.to_string())?);
+    let mut start = Vec::new();
+    rest.by_ref().take(START).read_to_end(&mut start).with_context(|| name.to_string())?;
+    let format = args.input_format.unwrap_or_else(|| InputFormat::detect(&start)).format();
+    let array = format.json && is_array(&start);
+    let reader = BufReader::new(Cursor::new(start).chain(rest));
+    let entry = if array { ("entry", "entries") } else { ("line", "lines") };
     let mut file = InputFile {
         args,
         stem: stem(path, "prompts"),
@@ -156,12 +162,10 @@ fn input_file(
         entries: 0,
         without_user: 0,
     };
-    match array_begins {
-        Some(mark) => {
-            reader.consume(mark);
-            file.array(reader, strict)?;
-        }
-        None => file.lines(reader, talk)?,
+    if array {
+        file.array(reader, strict)?;
+    } else {
+        file.lines(reader, talk)?;
     }
     if file.without_user > 0 {
         let InputFile { without_user, entries, .. } = file;
