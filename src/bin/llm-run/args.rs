@@ -1,8 +1,9 @@
-//! The command line of llm-run, and the settings that it means: one file for each heading of its help.
+//! The command line of llm-run and its configuration: one file for each heading of the help.
 
 mod keep;
 mod limits;
 mod load;
+mod load_range;
 mod loading;
 mod openrouter;
 mod prompts;
@@ -101,14 +102,14 @@ impl AsRef<Common> for Cli {
 }
 
 impl Cli {
-    /// What the command line means.
+    /// The configuration of the run.
     ///
     /// # Errors
-    /// When a file of it cannot be read, or what it asks for does not go together.
+    /// When a file cannot be read, or flags contradict each other.
     pub fn config(&self, started_ts: f64, prompts: Vec<Item>, talk: Talk) -> anyhow::Result<RunConfig> {
         let earlier = self.keep.done(self.search.search.is_some(), self.common.strict, talk)?;
-        let search = self.search.wanted(&self.load, earlier.good)?;
-        if self.request.max_tokens.is_some() && self.prompts.synthetic.iter().any(|wanted| wanted.output.is_some()) {
+        let search = self.search.search(&self.load, earlier.good)?;
+        if self.request.max_tokens.is_some() && self.prompts.synthetic.iter().any(|lengths| lengths.output.is_some()) {
             bail!("--max-tokens beside out= of --synthetic: both limit the answer; give one of them");
         }
         if self.api == ApiChoice::V1 && prompts.iter().any(|item| item.turns() > 1) {
@@ -148,7 +149,7 @@ impl Cli {
         })
     }
 
-    /// What everything random follows from that is not the server's.
+    /// The seed of everything random on this side.
     pub fn load_seed(&self) -> u64 {
         self.load.load_seed.or(self.request.seed.map(i64::unsigned_abs)).unwrap_or(1)
     }
@@ -186,7 +187,7 @@ pub fn without_secrets(args: impl Iterator<Item = String>) -> Vec<String> {
         } else if arg.starts_with("--api-key=") {
             return "--api-key=(redacted)".into();
         }
-        // A URL may carry a password or a key; what is refused elsewhere must not be kept here.
+        // A URL may carry a password or a key.
         match arg.split_once("://") {
             Some((_, rest)) if rest.contains(['@', '?']) && !arg.contains(char::is_whitespace) => {
                 "(redacted URL)".into()
