@@ -25,7 +25,7 @@ pub use api_error::{ApiError, failure_of};
 pub use connection::{Connection, Head};
 pub use failure::io_failure;
 pub use pool::ConnectionPool;
-pub use retry_after::{requested_wait, retry_after};
+pub use retry_after::{wait_in_body, wait_in_headers};
 pub use secret::{KeyRule, Secret};
 pub use service::{Service, api_base, no_key_sent, service};
 pub use socket::ReadStamp;

@@ -13,8 +13,8 @@ pub struct Card {
 /// What one card says of its memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CardMemory {
-    /// In use by everyone, in bytes.
-    pub used: u64,
+    /// In use by everyone, in bytes; `None` for a card of unified memory, whose driver does not tell.
+    pub used: Option<u64>,
     /// Bytes in use per process; `None` for one that the driver does not tell, or for all where it lists none at all.
     pub processes: Option<Vec<(u32, Option<u64>)>>,
 }
@@ -65,10 +65,10 @@ mod library {
         /// The memory of a card, by its number from 0.
         ///
         /// # Errors
-        /// When the driver does not tell.
+        /// When there is no such card.
         pub fn memory(&self, index: u32) -> Result<CardMemory, String> {
             let device = self.nvml.device_by_index(index).map_err(|why| why.to_string())?;
-            let used = device.memory_info().map_err(|why| why.to_string())?.used;
+            let used = device.memory_info().ok().map(|memory| memory.used);
             // Cards of data centres may have no list of those that draw.
             let graphics = device.running_graphics_processes().unwrap_or_default();
             let processes = device.running_compute_processes().ok().map(|compute| {

@@ -306,10 +306,27 @@ fn a_reader_that_leaves_is_no_error() {
 }
 
 fn with_cards(program: &str, folder: &Path, args: &[&str], held_by: &str) -> Ran {
+    run_with(cards(program, folder, args, held_by), "").exits(0)
+}
+
+fn cards(program: &str, folder: &Path, args: &[&str], held_by: &str) -> Command {
     compiled("libnvidia-ml.c", folder.join("libnvidia-ml.so.1"), &["-shared", "-fPIC"]);
     let mut command = command(program);
     command.env("LD_LIBRARY_PATH", folder).env("HELD_BY", held_by).args(args);
-    run_with(command, "").exits(0)
+    command
+}
+
+#[test]
+fn unified_memory_cards_tell_the_processes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut holder = Command::new("sleep").arg("60").spawn().unwrap();
+    let pid = holder.id().to_string();
+    let mut command = cards("mem-sample", folder.path(), &["--once", "--pid", &pid], &pid);
+    command.env("UNIFIED", "1");
+    let memory = &run_with(command, "").exits(0).records()[0];
+    assert_eq!(memory["gpu"]["gpu0"], serde_json::json!({ "process_bytes": 5u64 << 30 }));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Gpus {
             let of_processes = memory.as_ref().and_then(|memory| sum_of(memory.processes.as_ref()?, pids?, there));
             all.insert(
                 format!("gpu{index}"),
-                GpuMemory { used_bytes: memory.map(|memory| memory.used), process_bytes: of_processes },
+                GpuMemory { used_bytes: memory.and_then(|memory| memory.used), process_bytes: of_processes },
             );
         }
         let clients = pids.map(|pids| self.clients(pids));

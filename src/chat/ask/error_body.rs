@@ -5,7 +5,7 @@ use super::limits::Limits;
 use super::request::Call;
 use super::response::Told;
 use crate::clock;
-use crate::http::{Connection, ReadStamp, failure_of, requested_wait};
+use crate::http::{Connection, ReadStamp, failure_of, wait_in_body};
 use crate::record::Failure;
 use serde_json::Value;
 use std::future::poll_fn;
@@ -48,7 +48,7 @@ pub async fn read(
     body.truncate(most);
     let text = String::from_utf8_lossy(&body);
     if let Ok(json) = serde_json::from_str::<Value>(text.trim()) {
-        told.retry_after = told.retry_after.or_else(|| requested_wait(&json, None, clock::wall()));
+        told.retry_after = told.retry_after.or_else(|| wait_in_body(&json, clock::wall()));
         told.answer.said.openrouter_metadata =
             json.get("openrouter_metadata").filter(|value| value.is_object()).cloned();
     }

@@ -8,7 +8,7 @@ use super::request::Call;
 use super::response::Told;
 use crate::chat::answer::Answer;
 use crate::clock::{self, Stamp};
-use crate::http::{Connection, ConnectionPool, Head, failure_of, leads_to, no_response, requested_wait, retry_after};
+use crate::http::{Connection, ConnectionPool, Head, failure_of, leads_to, no_response, wait_in_headers};
 use crate::record::{Failure, FailureKind};
 use http::Uri;
 use serde_json::Value;
@@ -222,9 +222,7 @@ fn take_headers(head: &Head, call: &Call, told: &mut Told) -> Result<(), Failure
     let status = head.status.as_u16();
     told.status = Some(status);
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    told.retry_after = header("retry-after").and_then(|value| retry_after(&value, clock::wall())).or_else(|| {
-        header("x-ratelimit-reset").and_then(|reset| requested_wait(&Value::Null, Some(&reset), clock::wall()))
-    });
+    told.retry_after = wait_in_headers(header, clock::wall());
     if let Some(id) = header("x-generation-id") {
         told.answer.said.generation_id = Some(id);
     }
