@@ -50,7 +50,7 @@ impl Sender<'_> {
     pub async fn send(&self) -> (Box<Outcome>, String) {
         let (run, job) = (self.run, self.job);
         let mut result = result::begin(&run.config, job, self.id, self.request);
-        let mut observer = Box::new(Observer::new(self));
+        let mut observer = Observer::new(self);
         let Attempted { response, dialect, .. } = self.attempts(&mut result, &mut observer).await;
         if observer.in_flight.is_some() {
             run.end_request();
@@ -72,7 +72,7 @@ impl Sender<'_> {
     }
 
     /// Sends the turn until it has a response that stands.
-    async fn attempts(&self, result: &mut Outcome, observer: &mut Box<Observer>) -> Attempted {
+    async fn attempts(&self, result: &mut Outcome, observer: &mut Observer) -> Attempted {
         let (run, target) = (self.run, &self.job.target);
         let dialects = run.config.api.dialects(target.source);
         let mut fallback = Fallback::new(target, dialects, |dialect| self.request.fits(dialect));
@@ -127,7 +127,7 @@ impl Sender<'_> {
     }
 
     /// Sends a request once and reads its response.
-    async fn exchange(&self, call: Call, observer: &mut Box<Observer>) -> Told {
+    async fn exchange(&self, call: Call, observer: &mut Observer) -> Told {
         let (event_loop, limits) = (self.event_loop, self.run.config.limits);
         // A request in flight may finish; one that waits for its time or its connection is not sent.
         let cancellation = Cancellation {
@@ -136,6 +136,7 @@ impl Sender<'_> {
         };
         let connections = Arc::clone(&event_loop.connections);
         let mut exchange = TimedExchange::new(connections, call, limits, cancellation);
+        // Moved into the task, beside what a chunk touches anyway.
         let mut observing = observer.clone();
         let (response, observed) = own_task(async move {
             loop {
