@@ -3,8 +3,8 @@
 //! What whole programs take is measured by the scripts beside this file; here is what they spend their time in.
 
 use criterion::{BatchSize, Criterion, Throughput};
-use llm_bench::chat::sse::{Event, Parser};
 use llm_bench::join::{Piece, Reading, Series, hear};
+use llm_bench::protocol::sse::{Event, Parser};
 use llm_bench::record::{self, Outcome, PowerKind, Record};
 use llm_bench::stats::{ClassCounts, Histogram, HistogramSum};
 use llm_bench::summary::{self, Collector};

@@ -8,8 +8,10 @@
 //!
 //! Each program is a thin file in `src/bin` over the modules here. Who may import whom (`tests/layering.rs` holds it):
 //! programs import [`cli`], [`ndjson`], [`record`] and their own module; the modules of a domain import [`record`],
-//! [`clock`], [`stats`], [`text`] and `http`; [`power`] and [`memory`] also import [`schedule`] and [`nvml`]; [`power`] and [`report`] import [`process_group`]; `models` and `loader` import `lms`; `load` imports `summary`, whose registry
-//! has the metrics that an SLO limits; `run` imports `load`, `chat`, `loader`, `prompts` and `artifacts`; `report` imports `summary`; [`record`], [`ndjson`], [`clock`], [`schedule`],
+//! [`clock`], [`stats`], [`text`] and `http`; [`power`] and [`memory`] also import [`schedule`] and [`nvml`]; [`power`] and [`report`] import [`process_group`].
+//! `protocol` imports `http` and knows no server; `sources` imports `protocol` and has all that is true of one kind of server; `metrics` imports both;
+//! `load` imports `summary`, whose registry has the metrics that an SLO limits; `run` imports `load`, these three, `prompts` and `artifacts`; `report` imports `summary`;
+//! [`cli`] imports `sources` for addresses and keys; [`record`], [`ndjson`], [`clock`], [`schedule`],
 //! [`stats`], [`text`], [`units`], [`process_group`] and [`locks`] import nothing of ours, and whoever locks imports [`locks`]. Only programs and [`cli`] know
 //! standard input, standard output, arguments and the environment.
 
@@ -33,20 +35,16 @@ pub mod text;
 pub mod units;
 
 #[cfg(feature = "http")]
-pub mod account;
-#[cfg(feature = "http")]
-pub mod chat;
-#[cfg(feature = "http")]
 pub mod http;
-#[cfg(feature = "http")]
-pub mod lms;
 #[cfg(feature = "http")]
 pub mod load;
 #[cfg(feature = "http")]
-pub mod loader;
+pub mod metrics;
 #[cfg(feature = "http")]
-pub mod models;
+pub mod protocol;
 #[cfg(feature = "http")]
 pub mod run;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "http")]
+pub mod sources;

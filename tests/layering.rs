@@ -1,5 +1,7 @@
 //! The house: who may import whom, and which outside crate lives where. Read from the sources, so that it cannot be forgotten.
 
+mod circles;
+
 use crate::common::root;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -32,16 +34,26 @@ fn allowed(module: &str) -> &'static [&'static str] {
         "stats" => &["record"],
         "ndjson" => &["text"],
         "schedule" => &["clock"],
-        "cli" => &["ndjson", "record", "http", "clock", "schedule", "text", "locks"],
+        "cli" => &["ndjson", "record", "http", "sources", "clock", "schedule", "text", "locks"],
         "http" => &["record", "clock", "stats", "locks"],
         "prompts" | "artifacts" | "nvml" => &["record", "clock", "stats"],
-        "models" | "loader" => &["record", "clock", "stats", "http", "lms", "text"],
-        "chat" | "account" => &["record", "clock", "stats", "http"],
-        "lms" => &["text"],
+        "protocol" => &["record", "clock", "http"],
+        "sources" => &["record", "clock", "http", "protocol", "text"],
+        "metrics" => &["record", "clock", "stats", "protocol", "sources"],
         "load" => &["record", "clock", "stats", "http", "locks", "summary", "units"],
-        "run" => {
-            &["record", "clock", "stats", "http", "account", "chat", "load", "loader", "prompts", "artifacts", "locks"]
-        }
+        "run" => &[
+            "record",
+            "clock",
+            "stats",
+            "http",
+            "protocol",
+            "sources",
+            "metrics",
+            "load",
+            "prompts",
+            "artifacts",
+            "locks",
+        ],
         "power" => &["record", "clock", "stats", "schedule", "text", "nvml", "process_group"],
         "memory" => &["record", "clock", "stats", "schedule", "nvml"],
         "join" => &["record", "clock", "stats", "locks"],

@@ -1,12 +1,14 @@
 //! llm-models: which models are there. Writes one `model` record per model of a server, or of a list.
 
 use anyhow::{Context, bail};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueEnum};
 use llm_bench::cli::{self, Common, Exit, KeyArgs, Refusals, Talk, base_url_of};
-use llm_bench::http::{Api, api_base, base_url, no_key_sent, root_of, service, shown};
-use llm_bench::models::{self, detect, minimax, ollama, openai, openrouter, start};
+use llm_bench::http::{Api, base_url, root_of, shown};
 use llm_bench::ndjson::{Out, Place as At};
 use llm_bench::record::{self, Failure, FailureKind, Model, Source};
+use llm_bench::sources::lmstudio::start;
+use llm_bench::sources::openrouter::list as openrouter;
+use llm_bench::sources::{ServerKind, detect, id_list, kind, kinds, listing_text, ollama, openai, other_keys};
 use llm_bench::text::encoding;
 use regex::Regex;
 use std::path::{Path, PathBuf};
@@ -97,16 +99,8 @@ enum Place {
         #[arg(long)]
         all: bool,
     },
-    /// Any server with an OpenAI-compatible API: llama.cpp, vLLM, SGLang, TGI, MLX, LiteLLM …
-    Openai {
-        #[command(flatten)]
-        server: Server,
-    },
-    /// MiniMax, or a local server of a MiniMax model
-    Minimax {
-        #[command(flatten)]
-        server: Server,
-    },
+    #[command(flatten)]
+    Compatible(Compatible),
     /// A list: one id per line, `#` comments
     File {
         /// The list; `-` is standard input
@@ -126,6 +120,40 @@ enum Place {
         #[arg(long, value_name = "URL")]
         at: Vec<String>,
     },
+}
+
+/// A kind of server with an OpenAI-compatible listing: a subcommand of its name for each.
+struct Compatible(&'static ServerKind, Server);
+
+impl Subcommand for Compatible {
+    fn augment_subcommands(command: Command) -> Command {
+        let subcommands = kinds().filter_map(|kind| Some((kind, kind.about?)));
+        command.subcommands(
+            subcommands.map(|(kind, about)| Server::augment_args(Command::new(<&str>::from(kind.source)).about(about))),
+        )
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        kinds().any(|kind| kind.about.is_some() && kind.source.to_string() == name)
+    }
+}
+
+impl FromArgMatches for Compatible {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let missing = || clap::Error::new(clap::error::ErrorKind::MissingSubcommand);
+        let (name, arguments) = matches.subcommand().ok_or_else(missing)?;
+        let kind = kinds().find(|kind| kind.source.to_string() == name).ok_or_else(missing)?;
+        Ok(Self(kind, Server::from_arg_matches(arguments)?))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 #[derive(Args)]
@@ -189,7 +217,7 @@ fn run(cli: Cli, talk: Talk) -> anyhow::Result<Exit> {
     match cli.format {
         Format::Ndjson => models.iter().try_for_each(|model| anyhow::Ok(out.line(&record::line(model)?)?))?,
         Format::Ids => models.iter().try_for_each(|model| out.line(&cli::plain(&model.id)))?,
-        Format::Text => models::table::table(&models).lines().try_for_each(|line| out.line(line))?,
+        Format::Text => listing_text::table(&models).lines().try_for_each(|line| out.line(line))?,
     }
     Ok(Exit::of(failed))
 }
@@ -203,34 +231,32 @@ async fn list(cli: &Cli, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
                 let base_url = Some(format!("http://127.0.0.1:{port}"));
                 self::api(cli, Source::Lmstudio, &Server { base_url }, talk)
             };
-            let rule = start::Rule { all: *all, start: !*no_start, named, at_port: &at_port };
-            let found = start::list_or_start(&api, &rule, &mut |did| talk.warn(did)).await;
-            some(
-                found.map_err(|why| unreached(cli, Source::Lmstudio, why))?,
-                "download one in LM Studio, or with `lms get`",
-            )?
+            let options = start::StartOptions {
+                all: *all,
+                start: !*no_start,
+                named,
+                hidden_variables: &other_keys(Source::Lmstudio),
+                at_port: &at_port,
+            };
+            let found = start::list_or_start(&api, &options, &mut |did| talk.warn(did)).await;
+            some(found.map_err(|why| unreached(cli, Source::Lmstudio, why))?, kind(Source::Lmstudio).when_empty)?
         }
         Place::Ollama { server, all } => {
             let api = api(cli, Source::Ollama, server, talk)?;
             some(
-                ollama::list(&api, *all).await.map_err(|why| unreached(cli, Source::Ollama, why))?,
-                "get one with `ollama pull`",
+                ollama::list::list(&api, *all).await.map_err(|why| unreached(cli, Source::Ollama, why))?,
+                kind(Source::Ollama).when_empty,
             )?
         }
-        Place::Openai { server } => {
-            let api = api(cli, Source::Openai, server, talk)?;
-            let found = openai::list(&api).await.map_err(|why| unreached(cli, Source::Openai, why))?;
-            if let Some(server) = found.iter().find_map(|model| model.server.as_deref()) {
+        Place::Compatible(Compatible(kind, server)) => {
+            let api = api(cli, kind.source, server, talk)?;
+            let listed = openai::list::list(&api).await.map_err(|why| unreached(cli, kind.source, why))?;
+            if let Some(server) = listed.iter().find_map(|model| model.server.as_deref()).filter(|_| kind.any_software)
+            {
                 talk.note(format!("{} is {server}", shown(api.base())));
             }
-            some(found, "load one on the server")?
-        }
-        Place::Minimax { server } => {
-            let api = api(cli, Source::Minimax, server, talk)?;
-            some(
-                minimax::list(&api).await.map_err(|why| unreached(cli, Source::Minimax, why))?,
-                "check the key's plan",
-            )?
+            let models = listed.into_iter().map(|model| Model { source: Some(kind.source), ..model });
+            some(models.collect(), kind.when_empty)?
         }
         Place::Openrouter(catalogue) => return openrouter_models(cli, catalogue, talk).await,
         Place::File { path, source, server } => {
@@ -263,12 +289,12 @@ async fn list(cli: &Cli, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
             for (base, found) in detect::list(&places, token.as_ref(), *all).await {
                 silent.retain(|place| *place != base);
                 match found {
-                    detect::Found::Server(source, found) => {
+                    detect::Detection::Server(source, found) => {
                         let kind = found.iter().find_map(|model| model.server.clone());
                         talk.warn(format!("{base}: {}, {} models", kind.unwrap_or(source.to_string()), found.len()));
                         models.extend(found);
                     }
-                    detect::Found::Closed(why) => {
+                    detect::Detection::KeyNeeded(why) => {
                         talk.warn(format!(
                             "{base}: wants a key ({why}): list it by its name, with --api-key-file FILE"
                         ));
@@ -297,10 +323,10 @@ async fn list(cli: &Cli, talk: Talk) -> anyhow::Result<(Vec<Model>, u64)> {
 
 fn api(cli: &Cli, source: Source, server: &Server, talk: Talk) -> anyhow::Result<Api> {
     let (base, named) = base_url_of(source, server.base_url.as_deref())?;
-    let base = api_base(source, &base).to_owned();
+    let base = kind(source).api_base(&base).to_owned();
     let (key, rule) = cli.keys.resolve(source, if named { std::slice::from_ref(&base) } else { &[] }, talk)?;
-    if key.is_none() && source == Source::Minimax && !named {
-        let name = service(source).key_variable.unwrap_or_default();
+    if key.is_none() && kind(source).listing_needs_key && !named {
+        let name = kind(source).key_variable.unwrap_or_default();
         bail!("no key: set {name}, or give --api-key-file FILE");
     }
     let (api, refused) = Api::new(&base, key, &rule);
@@ -311,20 +337,14 @@ fn api(cli: &Cli, source: Source, server: &Server, talk: Talk) -> anyhow::Result
 }
 
 fn unreached(cli: &Cli, source: Source, why: Failure) -> anyhow::Error {
-    let variable = service(source).key_variable;
+    let variable = kind(source).key_variable;
     let in_environment = || variable.and_then(std::env::var_os).is_some_and(|key| !key.is_empty());
     let keyed = cli.keys.api_key.is_some() || cli.keys.api_key_file.is_some() || in_environment();
-    let fix = match (source, why.kind) {
-        (Source::Lmstudio, FailureKind::Connect) => {
-            ": start LM Studio's server (its Developer tab, or `lms server start`), or give --base-url"
-        }
-        (Source::Ollama, FailureKind::Connect) => ": start it with `ollama serve`, or give --base-url",
-        (_, FailureKind::Connect) => ": is the server up, and is --base-url right?",
-        (_, FailureKind::Refused) if why.status == Some(401) && keyed => ": check the key",
-        (_, FailureKind::Refused) if why.status == Some(401) => {
-            return anyhow::anyhow!("{source}: {}{}", why.message, no_key_sent(source));
-        }
-        _ => "",
+    let fix = match why.kind {
+        FailureKind::Connect => format!(": {}", kind(source).when_down),
+        FailureKind::Refused if why.status == Some(401) && keyed => ": check the key".into(),
+        FailureKind::Refused if why.status == Some(401) => kind(source).no_key_sent(),
+        _ => String::new(),
     };
     anyhow::anyhow!("{source}: {}{fix}", why.message)
 }
@@ -346,7 +366,7 @@ async fn openrouter_models(cli: &Cli, catalogue: &Catalogue, talk: Talk) -> anyh
             catalogue.models_file.as_deref().unwrap_or("-".as_ref()).display()
         );
     }
-    let wanted = openrouter::Wanted {
+    let filter = openrouter::Filter {
         ids,
         matching: cli.matching.clone(),
         free: catalogue.free,
@@ -354,13 +374,13 @@ async fn openrouter_models(cli: &Cli, catalogue: &Catalogue, talk: Talk) -> anyh
         supports: catalogue.supports.clone(),
         sort: catalogue.sort,
     };
-    let found = openrouter::list(&api, &wanted).await.map_err(|why| unreached(cli, Source::Openrouter, why))?;
+    let found = openrouter::list(&api, &filter).await.map_err(|why| unreached(cli, Source::Openrouter, why))?;
     let mut failed = found.missing.len() as u64 + bad;
     for id in &found.missing {
         talk.error(format!("{id}: not in OpenRouter's catalogue: left out"));
     }
     let models = if catalogue.endpoints {
-        let (pinned, missing) = openrouter::endpoints(&api, &found.models, &wanted).await;
+        let (pinned, missing) = openrouter::endpoints(&api, &found.models, &filter).await;
         failed += missing.len() as u64;
         for (id, why) in missing {
             talk.error(format!("{id}: {why}: left out"));
@@ -382,10 +402,10 @@ fn read_ids(path: &Path, strict: bool, talk: Talk) -> anyhow::Result<(Vec<String
     } else {
         encoding::read_to_string(path).with_context(|| path.display().to_string())?
     };
-    if let Some(what) = text.lines().find(|line| !line.trim().is_empty()).and_then(models::foreign) {
+    if let Some(what) = text.lines().find(|line| !line.trim().is_empty()).and_then(id_list::not_a_list) {
         bail!("{}: this is {what}, not a list of models: write one id per line", path.display());
     }
-    let (ids, bad) = models::ids(&text);
+    let (ids, bad) = id_list::ids(&text);
     let (refusals, file) = (Refusals::new(strict, talk), Arc::<str>::from(path.display().to_string()));
     for (number, why) in bad {
         refusals.line(&At { file: file.clone(), number: number as u64 }, &why)?;

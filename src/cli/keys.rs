@@ -1,8 +1,9 @@
 //! Where a key comes from, and where it may go: the flags that llm-models and llm-run share.
 
 use super::Talk;
-use crate::http::{KeyRule, Secret, authority, base_url, service};
+use crate::http::{KeyRule, Secret, authority, base_url};
 use crate::record::Source;
+use crate::sources::kind;
 use crate::text::encoding;
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -44,7 +45,7 @@ impl KeyArgs {
     /// # Errors
     /// When the key file cannot be read or holds no key.
     pub fn resolve(&self, source: Source, named: &[String], talk: Talk) -> anyhow::Result<(Option<Secret>, KeyRule)> {
-        let facts = service(source);
+        let facts = kind(source);
         let unusable = |place: String| anyhow!("{place}: holds no usable key: one line of printable characters is one");
         let key = if let Some(file) = &self.api_key_file {
             let text = encoding::read_to_string(file).with_context(|| file.display().to_string())?;
@@ -68,52 +69,21 @@ impl KeyArgs {
     }
 }
 
-/// Ollama's variable is also its bind address: host and port may each be missing, and 0.0.0.0 is nowhere to connect to.
-fn ollama_host(text: &str) -> String {
-    let text = text.trim().replace("0.0.0.0", "127.0.0.1");
-    if text.contains("://") {
-        return text;
-    }
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() => (host, port),
-        _ => (text.as_str(), "11434"),
-    };
-    format!("http://{}:{port}", if host.is_empty() { "127.0.0.1" } else { host })
-}
-
 /// The base URL of a source: the flag, the environment, the usual place; and whether the user named it.
 ///
 /// # Errors
 /// When what was given is no URL, or nothing was given and there is no usual place.
 pub fn base_url_of(source: Source, flag: Option<&str>) -> anyhow::Result<(String, bool)> {
-    let facts = service(source);
+    let facts = kind(source);
     if let Some(text) = flag {
         return Ok((base_url(text).map_err(|why| anyhow!("--base-url {why}"))?, true));
     }
     if let Some(name) = facts.base_url_variable
         && let Some(text) = env::var(name).ok().filter(|text| !text.trim().is_empty())
     {
-        let text = if source == Source::Ollama { ollama_host(&text) } else { text };
+        let text = (facts.read_variable)(&text);
         return Ok((base_url(&text).map_err(|why| anyhow!("{name}: {why}"))?, true));
     }
     let base = facts.base_url.ok_or_else(|| anyhow!("{source}: which server? give --base-url http://HOST:PORT"))?;
     Ok((base.to_owned(), false))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ollama_s_variable_is_read_as_ollama_reads_it() {
-        for (text, url) in [
-            ("0.0.0.0", "http://127.0.0.1:11434"),
-            ("localhost", "http://localhost:11434"),
-            (":8080", "http://127.0.0.1:8080"),
-            ("gpu-box:11434", "http://gpu-box:11434"),
-            ("https://ollama.example", "https://ollama.example"),
-        ] {
-            assert_eq!(ollama_host(text), url);
-        }
-    }
 }

@@ -5,11 +5,24 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
-use strum::Display;
+use strum::{Display, IntoStaticStr};
 
 /// Kind of server. It decides how models are listed and loaded, which protocols are tried, and which key is sent.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, ValueEnum, Display,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    ValueEnum,
+    Display,
+    IntoStaticStr,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -24,6 +37,14 @@ pub enum Source {
     Openai,
     /// MiniMax, api.minimax.io or a local one.
     Minimax,
+}
+
+impl Source {
+    /// Whether its models run on the machines of a service, whatever the address: an address on this machine is a proxy's or a
+    /// simulator's.
+    pub fn is_hosted(self) -> bool {
+        matches!(self, Source::Openrouter | Source::Minimax)
+    }
 }
 
 /// A model that a server offers. llm-models writes it; llm-run reads it and passes it on. llm-run completes a

@@ -117,7 +117,7 @@ fn power(summary: &Summary) -> Vec<String> {
 /// server does.
 fn is_elsewhere(group: &Group) -> bool {
     match group.endpoints.is_empty() {
-        true => matches!(group.source, Some(Source::Openrouter | Source::Minimax)),
+        true => group.source.is_some_and(Source::is_hosted),
         false => !group.endpoints.iter().any(|address| is_here(address)),
     }
 }

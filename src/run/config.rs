@@ -1,13 +1,13 @@
 //! The plan of a run: its configuration, its targets, and which targets are measured together.
 
 use super::fitted_prompts::FittedPrompts;
-use crate::chat::{Dialect, Limits, Parameters};
 use crate::http::{Api, Secret, is_loopback};
 use crate::load::Level;
 use crate::load::search::Search;
-use crate::loader;
 use crate::prompts::Item;
+use crate::protocol::{Limits, Parameters, Protocol};
 use crate::record::{Model, Source};
+use crate::sources::{self, LoadOptions, load};
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -43,26 +43,25 @@ pub enum ApiChoice {
 impl fmt::Display for ApiChoice {
     /// As in a result's `api`.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            ApiChoice::Auto => f.write_str("auto"),
-            ApiChoice::V1 => Dialect::LmstudioV1.fmt(f),
-            ApiChoice::V0 => Dialect::LmstudioV0.fmt(f),
-            ApiChoice::Chat => Dialect::Openai.fmt(f),
-            ApiChoice::Ollama => Dialect::Ollama.fmt(f),
-        }
+        f.write_str(self.protocol().unwrap_or("auto"))
     }
 }
 
 impl ApiChoice {
-    /// The dialects to try for a source, best first.
-    pub fn dialects(self, source: Source) -> &'static [Dialect] {
+    /// The name of the protocol; `None` where the server decides.
+    fn protocol(self) -> Option<&'static str> {
         match self {
-            ApiChoice::Auto => Dialect::of(source),
-            ApiChoice::V1 => &[Dialect::LmstudioV1],
-            ApiChoice::V0 => &[Dialect::LmstudioV0],
-            ApiChoice::Chat => &[Dialect::Openai],
-            ApiChoice::Ollama => &[Dialect::Ollama],
+            ApiChoice::Auto => None,
+            ApiChoice::V1 => Some("lmstudio-v1"),
+            ApiChoice::V0 => Some("lmstudio-v0"),
+            ApiChoice::Chat => Some("chat"),
+            ApiChoice::Ollama => Some("ollama"),
         }
+    }
+
+    /// The protocols to try for a source, best first.
+    pub fn dialects(self, source: Source) -> &'static [&'static Protocol] {
+        sources::protocols(source, self.protocol())
     }
 }
 
@@ -110,7 +109,7 @@ pub struct RunConfig {
     /// Look up each cost at OpenRouter.
     pub verify_cost: bool,
     /// How models are loaded; `None` to leave that to the server.
-    pub load: Option<loader::Wanted>,
+    pub load: Option<LoadOptions>,
     /// Keys of good results of an earlier run.
     pub done: HashSet<String>,
     /// Keep the answer in the record.
@@ -183,16 +182,14 @@ impl Target {
     /// The URL of its requests in the protocol it answered to last.
     pub fn url(&self, api: ApiChoice) -> String {
         let dialect = api.dialects(self.source)[self.dialect.load(Ordering::Relaxed)];
-        dialect.url(self.source, &self.base_url)
+        dialect.url(&self.base_url)
     }
 
     /// Whether it runs on this machine, so that two such targets would disturb each other. A cloud
     /// service is elsewhere, also where its address is a proxy or simulator on this machine.
     fn is_local(&self) -> bool {
-        match self.source {
-            Source::Openrouter | Source::Minimax => false,
-            _ => loader::has_life_cycle(self.source, &self.model) || is_loopback(&self.base_url),
-        }
+        let here = load::has_life_cycle(self.source, &self.model) || is_loopback(&self.base_url);
+        here && !self.source.is_hosted()
     }
 }
 

@@ -3,9 +3,10 @@
 
 use super::config::Target;
 use super::event::{Event, EventSender};
-use crate::account;
 use crate::load::shutdown::ShutdownSignal;
-use crate::record::{Failure, Outcome, Source};
+use crate::record::{Failure, Outcome};
+use crate::sources;
+use crate::sources::openrouter::account;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -43,7 +44,7 @@ impl CostVerifier {
 
     /// Sends a result to the sink: at once, or once its cost is verified.
     pub async fn deliver(&self, mut result: Box<Outcome>, text: String, target: &Target) {
-        if !self.enabled || result.source != Some(Source::Openrouter) || !may_have_cost(&result) {
+        if !self.enabled || !sources::kind(target.source).is_router || !may_have_cost(&result) {
             return self.events.result(result, text).await;
         }
         let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {

@@ -1,8 +1,8 @@
 //! Model loads that a request caused.
 
 use super::config::Target;
-use crate::chat;
 use crate::clock::{self, Stamp};
+use crate::protocol::StreamedAnswer;
 use crate::record::{Load, LoadTimeSource, Loader};
 use serde_json::Value;
 
@@ -13,8 +13,8 @@ pub fn load_seconds(stats: &Value) -> Option<f64> {
 
 /// The load that a request caused because its model was not there, once it is done, where the server
 /// reports it (LM Studio's native chat). It has no baseline.
-pub fn jit_load(run: &str, target: &Target, answer: &chat::Answer) -> Option<Load> {
-    let stats = answer.said.rest_stats.as_ref()?;
+pub fn jit_load(run: &str, target: &Target, answer: &StreamedAnswer) -> Option<Load> {
+    let stats = answer.metadata.rest_stats.as_ref()?;
     let mono = |name: &str| stats.get(name).and_then(Value::as_f64);
     let (started_mono, ended_mono) = (mono("model_load_start_mono")?, mono("model_load_end_mono")?);
     let now = Stamp::now();
@@ -34,7 +34,7 @@ pub fn jit_load(run: &str, target: &Target, answer: &chat::Answer) -> Option<Loa
         loader: Loader::Jit,
         gpu_setting: None,
         context_length: None,
-        instance: answer.said.served_model.clone().filter(|name| *name != target.model.id),
+        instance: answer.metadata.served_model.clone().filter(|name| *name != target.model.id),
         error: None,
     })
 }

@@ -99,5 +99,5 @@ async fn pump(
 
 /// Whether a run loads and unloads the model of a target.
 pub fn loads(target: &Target) -> bool {
-    crate::loader::has_life_cycle(target.source, &target.model)
+    crate::sources::load::has_life_cycle(target.source, &target.model)
 }

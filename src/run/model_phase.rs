@@ -8,8 +8,8 @@ use super::level::{add_left, run_batch, run_level};
 use super::prompt_fitting::fit_prompts;
 use super::search::run_search;
 use crate::clock::{self, Stamp};
-use crate::loader::{self, Wanted};
 use crate::record::{Failure, FailureKind, Load, Outcome, Phase};
+use crate::sources::{LoadOptions, load as loader};
 use futures_util::future::join_all;
 use std::pin::pin;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub async fn run_stages(run: &Arc<RunContext>) {
 }
 
 /// Loads a model, measures and unloads it.
-async fn run_model(run: &Arc<RunContext>, stage: &[usize], target: &Target, options: &Wanted) {
+async fn run_model(run: &Arc<RunContext>, stage: &[usize], target: &Target, options: &LoadOptions) {
     let batches: Vec<Batch> = batches(run, stage, &ModelLoad::default()).collect();
     let add_all_left = || batches.iter().for_each(|batch| add_left(run, batch, 0));
     if batches.is_empty() {
@@ -93,7 +93,7 @@ async fn run_model(run: &Arc<RunContext>, stage: &[usize], target: &Target, opti
 }
 
 /// Loads a model; `None` when a shutdown came first.
-async fn load_model(run: &RunContext, target: &Target, options: &Wanted) -> Option<Load> {
+async fn load_model(run: &RunContext, target: &Target, options: &LoadOptions) -> Option<Load> {
     run.events.send(Event::Loading(target.model.id.clone()));
     let mut notice = |text: String| run.events.notice(text);
     // A load that still runs at a shutdown is of no use.

@@ -2,8 +2,8 @@
 
 use super::config::{RunConfig, Target};
 use super::fitted_prompts::{FittedPrompts, shared_prefix};
-use crate::chat::{Dialect, Exchange, Parameters, Question};
 use crate::prompts::{Item, nonce, opening};
+use crate::protocol::{ChatRequest, Parameters, PastTurn, Protocol};
 use crate::record::{Model, Prompt, PromptUsed};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct PlannedRequest {
     parameters: Parameters,
     /// The number of the first request.
     first_id: u64,
-    history: Vec<Exchange>,
+    history: Vec<PastTurn>,
 }
 
 impl PlannedRequest {
@@ -60,10 +60,9 @@ impl PlannedRequest {
     }
 
     /// The next turn as a request to `model`, as the server names it.
-    pub fn question<'a>(&'a self, target: &'a Target, model: &'a Model, text: &'a str) -> Question<'a> {
-        Question {
+    pub fn question<'a>(&'a self, target: &'a Target, model: &'a Model, text: &'a str) -> ChatRequest<'a> {
+        ChatRequest {
             model,
-            source: target.source,
             base_url: &target.base_url,
             system: self.prompt.system.as_deref(),
             history: &self.history,
@@ -79,13 +78,13 @@ impl PlannedRequest {
 
     /// Adds the answer of a turn, which goes along with the next one.
     pub fn answered(&mut self, answer: &str) {
-        let asked = self.text().into_owned();
-        self.history.push(Exchange { asked, answered: answer.to_owned() });
+        let user = self.text().into_owned();
+        self.history.push(PastTurn { user, assistant: answer.to_owned() });
     }
 
-    /// Whether a dialect can carry it.
-    pub fn fits(&self, dialect: Dialect) -> bool {
-        self.turns() == 1 || dialect.carries_conversations()
+    /// Whether a protocol can carry it.
+    pub fn fits(&self, protocol: &Protocol) -> bool {
+        self.turns() == 1 || protocol.conversations
     }
 
     /// The prompt as a result has it.

@@ -1,7 +1,7 @@
 //! The progress of a request for a display: a few counters, written without locks.
 
-use crate::chat::{Answer, Kind};
 use crate::clock;
+use crate::protocol::{ChunkKind, StreamedAnswer};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// The progress of a request.
@@ -63,12 +63,12 @@ impl RequestProgress {
 
     /// Text arrived. Every token takes this path: no lock, no clock, no message, and no look at the
     /// first chunk, whose memory is cold by now.
-    pub(super) fn chunk(&self, answer: &Answer) {
+    pub(super) fn chunk(&self, answer: &StreamedAnswer) {
         if let Some(last) = answer.chunks.last() {
             if self.chunks.load(Ordering::Relaxed) == 0 {
                 self.first_ns.store(answer.chunks[0].at.ns, Ordering::Relaxed);
             }
-            self.reasoning.store(last.kind == Kind::Reasoning, Ordering::Relaxed);
+            self.reasoning.store(last.kind == ChunkKind::Reasoning, Ordering::Relaxed);
             self.chunks.store(answer.chunks.len() as u64, Ordering::Relaxed);
         }
     }
@@ -100,7 +100,7 @@ impl RequestProgress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Arrival;
+    use crate::protocol::Arrival;
 
     #[test]
     fn progress_follows_a_request_and_its_retry() {
@@ -109,7 +109,7 @@ mod tests {
         let second_ago = clock::mono_ns() - 1_000_000_000;
         progress.sent(second_ago);
         assert!(matches!(progress.state(), RequestState::Prompt(seconds) if (1.0..5.0).contains(&seconds)));
-        let mut answer = Answer::default();
+        let mut answer = StreamedAnswer::default();
         for n in 0..11 {
             answer.event(Arrival { ns: second_ago, read: n });
             answer.think(Arrival { ns: second_ago, read: n }, "hm");

@@ -3,10 +3,10 @@
 use super::config::{RunConfig, Target};
 use super::context::RunContext;
 use super::fitted_prompts::{FittedPrompts, shared_prefix};
-use crate::chat::Counter;
 use crate::prompts::synthetic::{self, Recipe};
 use crate::prompts::{self, Fit, Fitting, Item, opening};
 use crate::record::{Counted, Prompt};
+use crate::sources::openai::count::TokenCounter;
 use futures_util::future::join_all;
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub async fn fit_prompts(run: &RunContext, targets: &[Arc<Target>]) {
 
 /// Fits all texts to one target; `None` where its server does not count.
 async fn fit_target(config: &RunConfig, target: &Target) -> Result<Option<FittedPrompts>, String> {
-    let Some(counter) = Counter::find(&target.api, target.source, &target.model.id).await else { return Ok(None) };
+    let Some(counter) = TokenCounter::find(&target.api, target.source, &target.model.id).await else { return Ok(None) };
     let stopped = || "the server stopped counting tokens: the length of synthetic prompts is by words".to_owned();
     let prefix = match config.shared_prefix {
         Some(tokens) => Some(fit_prefix(counter, config.load_seed, tokens).await.ok_or_else(stopped)?),
@@ -68,7 +68,7 @@ async fn fit_target(config: &RunConfig, target: &Target) -> Result<Option<Fitted
     Ok(Some(FittedPrompts { prefix: prefix.map(Arc::new), counted, fits }))
 }
 
-async fn fit_prefix(counter: Counter<'_>, seed: u64, tokens: u64) -> Option<Prompt> {
+async fn fit_prefix(counter: TokenCounter<'_>, seed: u64, tokens: u64) -> Option<Prompt> {
     let mut fitting = Fitting::new(tokens, tokens);
     loop {
         let (words, variant) = fitting.next();
@@ -87,7 +87,7 @@ fn recipe(item: &Item) -> Option<&Recipe> {
 
 /// Fits text after text to one server.
 struct Fitter<'a> {
-    counter: Counter<'a>,
+    counter: TokenCounter<'a>,
     prefix: Option<&'a str>,
     prefix_tokens: u64,
 }

@@ -11,12 +11,15 @@ use super::planned_request::PlannedRequest;
 use super::progress::RequestProgress;
 use super::result;
 use super::retry::{Attempt, NextStep, next_step};
-use crate::chat::{Answer, Call, Cancellation, Dialect, ExchangeEvent, Question, TimedExchange, Told};
 use crate::clock::{self, Stamp};
 use crate::http::shown;
 use crate::load::event_loop::EventLoop;
 use crate::load::shutdown::Shutdown;
-use crate::record::{Outcome, Phase, Source, Start, Timing};
+use crate::protocol::{
+    Cancellation, ChatRequest, ExchangeEvent, HttpRequest, Protocol, Response, StreamedAnswer, TimedExchange,
+};
+use crate::record::{Outcome, Phase, Start, Timing};
+use crate::sources;
 use bytes::Bytes;
 use serde_json::Value;
 use std::future::Future;
@@ -39,8 +42,8 @@ pub struct Sender<'a> {
 
 /// A response and how it was asked for.
 struct Attempted {
-    response: Told,
-    dialect: Dialect,
+    response: Response,
+    protocol: &'static Protocol,
     /// Whether the result lists it among its attempts.
     listed: bool,
 }
@@ -51,13 +54,13 @@ impl Sender<'_> {
         let (run, job) = (self.run, self.job);
         let mut result = result::begin(&run.config, job, self.id, self.request);
         let mut observer = Observer::new(self);
-        let Attempted { response, dialect, .. } = self.attempts(&mut result, &mut observer).await;
+        let Attempted { response, protocol, .. } = self.attempts(&mut result, &mut observer).await;
         if observer.in_flight.is_some() {
             run.end_request();
             run.level.ended(response.end_ns);
         }
         result.in_flight = observer.in_flight;
-        result.api = Some(dialect.to_string());
+        result.api = Some(protocol.to_string());
         if let (Some(due), Some(start)) = (job.due_ns, response.start) {
             let scheduled = Some(-clock::between(due, start.mono_ns));
             result.timing_seconds = Some(Timing { scheduled, ..Timing::default() });
@@ -67,23 +70,23 @@ impl Sender<'_> {
             lag.known_until(response.end_ns).await;
         }
         let plan = (&run.config, job, self.request);
-        let text = result::finish(&mut result, response, plan, dialect, lag);
+        let text = result::finish(&mut result, response, plan, protocol, lag);
         (result, text)
     }
 
     /// Sends the turn until it has a response that stands.
     async fn attempts(&self, result: &mut Outcome, observer: &mut Observer) -> Attempted {
         let (run, target) = (self.run, &self.job.target);
-        let dialects = run.config.api.dialects(target.source);
-        let mut fallback = Fallback::new(target, dialects, |dialect| self.request.fits(dialect));
+        let protocols = run.config.api.dialects(target.source);
+        let mut fallback = Fallback::new(target, protocols, |protocol| self.request.fits(protocol));
         let mut before: Option<Box<Attempted>> = None;
         loop {
-            let dialect = fallback.dialect();
+            let protocol = fallback.protocol();
             let limit_renamed = target.newer_limit.load(Ordering::Relaxed);
-            let call = self.call(dialect, limit_renamed);
+            let call = self.call(protocol, limit_renamed);
             result.endpoint = Some(shown(&call.url));
             let response = self.exchange(call, observer).await;
-            let mut attempted = Attempted { response, dialect, listed: false };
+            let mut attempted = Attempted { response, protocol, listed: false };
             if attempted.is_not_sent()
                 && let Some(before) = before.take()
             {
@@ -127,7 +130,7 @@ impl Sender<'_> {
     }
 
     /// Sends a request once and reads its response.
-    async fn exchange(&self, call: Call, observer: &mut Observer) -> Told {
+    async fn exchange(&self, call: HttpRequest, observer: &mut Observer) -> Response {
         let (event_loop, limits) = (self.event_loop, self.run.config.limits);
         // A request in flight may finish; one that waits for its time or its connection is not sent.
         let cancellation = Cancellation {
@@ -156,27 +159,21 @@ impl Sender<'_> {
         response
     }
 
-    fn call(&self, dialect: Dialect, limit_renamed: bool) -> Call {
+    fn call(&self, protocol: &'static Protocol, limit_renamed: bool) -> HttpRequest {
         let target = &self.job.target;
         let (text, addressed) = (self.request.text(), target.addressed());
-        let question: Question = self.request.question(target, &addressed, &text);
-        let mut body = dialect.body(&question);
+        let question: ChatRequest = self.request.question(target, &addressed, &text);
+        let mut body = protocol.body(&question);
         if limit_renamed && let Some(limit) = body.shift_remove("max_tokens") {
             body.insert("max_completion_tokens".into(), limit);
         }
-        let mut headers = Vec::new();
-        if target.source == Source::Openrouter {
-            headers.push(("x-openrouter-title", "llm-bench".to_owned()));
-            // Reports the providers that failed before: their time is part of the response's.
-            headers.push(("x-openrouter-metadata", "enabled".to_owned()));
-        }
-        Call {
-            dialect,
-            url: dialect.url(target.source, &target.base_url),
+        HttpRequest {
+            dialect: protocol,
+            url: protocol.url(&target.base_url),
             body: Bytes::from(Value::Object(body).to_string()),
             request_id: format!("{}-{}", self.run.config.run, self.id),
             key: target.key.clone(),
-            headers,
+            headers: sources::kind(target.source).headers,
             not_before_ns: self.job.due_ns,
         }
     }
@@ -247,7 +244,7 @@ impl Observer {
         events.send(Event::Start(Start { id: self.id, run, start_ts: start.ts, start_mono: Some(start.mono()) }));
     }
 
-    fn chunk(&mut self, answer: &Answer) {
+    fn chunk(&mut self, answer: &StreamedAnswer) {
         // A server that loads a model reports its progress.
         if answer.progress > 0
             && !self.load_reported

@@ -4,11 +4,12 @@ use super::config::RunConfig;
 use super::jit_load::load_seconds;
 use super::jobs::Job;
 use super::planned_request::PlannedRequest;
-use crate::chat::{Dialect, Told, metrics};
 use crate::clock;
-use crate::http::no_key_sent;
 use crate::load::event_loop_lag::EventLoopLag;
+use crate::metrics;
+use crate::protocol::{Protocol, Response};
 use crate::record::{Attempt, Client, Failure, FailureKind, Outcome, Phase, TokenSource};
+use crate::sources;
 use std::time::Duration;
 
 /// The result of the next turn before it is sent.
@@ -74,7 +75,7 @@ pub fn is_not_sent(result: &Outcome) -> bool {
 }
 
 /// A failed attempt, as the result lists it.
-pub fn attempt(response: &Told, wait: Duration) -> Attempt {
+pub fn attempt(response: &Response, wait: Duration) -> Attempt {
     Attempt {
         status: response.status,
         error: response.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
@@ -85,9 +86,9 @@ pub fn attempt(response: &Told, wait: Duration) -> Attempt {
 /// Adds the response to a result. Returns the text of the answer.
 pub fn finish(
     result: &mut Outcome,
-    mut response: Told,
+    mut response: Response,
     (config, job, request): (&RunConfig, &Job, &PlannedRequest),
-    dialect: Dialect,
+    protocol: &'static Protocol,
     lag: &EventLoopLag,
 ) -> String {
     let lag_at_first = response.answer.chunks.first().and_then(|first| lag.at(first.at.ns));
@@ -99,19 +100,19 @@ pub fn finish(
         }
     }
     // A load inside a request is part of its time to first token, whoever caused it.
-    if let Some(seconds) = response.answer.said.rest_stats.as_ref().and_then(load_seconds) {
+    if let Some(seconds) = response.answer.metadata.rest_stats.as_ref().and_then(load_seconds) {
         result.load_time_seconds.get_or_insert(Some(seconds));
         result.warnings.push("loaded_by_request".into());
     }
-    for name in dialect.unsupported(request.parameters()) {
+    for name in protocol.unsupported(request.parameters()) {
         result.warnings.push(format!("{name}_not_sent"));
     }
     let unauthorized = response.error.as_mut().filter(|error| error.status == Some(401));
     if let Some(error) = unauthorized.filter(|_| job.target.key.is_none()) {
-        error.message += &no_key_sent(job.target.source);
+        error.message += &sources::kind(job.target.source).no_key_sent();
     }
     let text = std::mem::take(&mut response.answer.text);
-    metrics::fill(result, response, &job.target.addressed(), request.parameters(), dialect);
+    metrics::fill(result, response, &job.target.addressed(), request.parameters(), protocol);
     warn_of_lengths(result);
     warn_of_lag(result, lag_at_first);
     if config.save_text {

@@ -1,6 +1,6 @@
 //! What follows an attempt: pure over the attempt and its response.
 
-use crate::chat::{Told, metrics};
+use crate::protocol::{Response, endpoint_missing, limit_refused};
 use crate::record::FailureKind;
 use std::time::Duration;
 
@@ -39,14 +39,14 @@ pub struct Attempt {
 }
 
 /// What follows an attempt, where failures are retried `retries` times.
-pub fn next_step(response: &Told, attempt: Attempt, retries: u32) -> NextStep {
-    if attempt.other_protocol && metrics::endpoint_missing(response) {
+pub fn next_step(response: &Response, attempt: Attempt, retries: u32) -> NextStep {
+    if attempt.other_protocol && endpoint_missing(response) {
         return NextStep::NextProtocol;
     }
     if attempt.shutdown {
         return NextStep::Finish;
     }
-    if !attempt.limit_renamed && metrics::limit_refused(response) {
+    if !attempt.limit_renamed && limit_refused(response) {
         // OpenAI's reasoning models, wherever they are served, name the limit they accept.
         return NextStep::RenameLimit;
     }
@@ -55,7 +55,7 @@ pub fn next_step(response: &Told, attempt: Attempt, retries: u32) -> NextStep {
 
 /// How long to wait before the request is sent again; `None` when it is not to be. It may be repeated
 /// when no part of an answer came and the failure is temporary (408, 429, 5xx, no connection).
-fn wait_before_retry(response: &Told, attempts: u32, retries: u32, id: u64) -> Option<Duration> {
+fn wait_before_retry(response: &Response, attempts: u32, retries: u32, id: u64) -> Option<Duration> {
     let error = response.error.as_ref()?;
     let temporary = match error.kind {
         FailureKind::Connect | FailureKind::RateLimit | FailureKind::Server => error.retryable,
@@ -81,17 +81,17 @@ fn wait_before_retry(response: &Told, attempts: u32, retries: u32, id: u64) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{Answer, Arrival};
+    use crate::protocol::{Arrival, StreamedAnswer};
     use crate::record::Failure;
 
-    fn response(kind: FailureKind, status: Option<u16>, retryable: bool) -> Told {
-        Told {
+    fn response(kind: FailureKind, status: Option<u16>, retryable: bool) -> Response {
+        Response {
             start: None,
             connect_seconds: None,
             headers_ns: None,
             end_ns: 0,
             status,
-            answer: Answer::default(),
+            answer: StreamedAnswer::default(),
             reads: 0,
             error: Some(Failure { kind, status, message: "x".into(), retryable }),
             retry_after: None,

@@ -130,7 +130,7 @@ async fn load(request: &Request, telling: Option<&Pen>) -> Result<(Option<Arc<In
     let alone = match sim.settings.profile {
         Source::Lmstudio => true,
         Source::Ollama => false,
-        Source::Openai | Source::Openrouter | Source::Minimax => return Ok((None, None)),
+        _ => return Ok((None, None)),
     };
     let pen = telling.filter(|_| dialect.tells_of_loading());
     if let Some(pen) = pen {

@@ -113,8 +113,8 @@ impl Bird {
             Source::Lmstudio => 0,
             Source::Openrouter => 1,
             Source::Ollama => 2,
-            Source::Openai => 3,
             Source::Minimax => 4,
+            _ => 3,
         }];
         let (quantization, format) = match profile {
             Source::Lmstudio if self.reasoning => (("MXFP4", 4.0), "gguf"),

@@ -2,12 +2,13 @@
 
 use crate::args::Cli;
 use anyhow::bail;
-use llm_bench::account::{self, Key, Left};
 use llm_bench::cli::Talk;
 use llm_bench::http::shown;
 use llm_bench::prompts::Item;
-use llm_bench::record::{Model, Source};
+use llm_bench::record::Model;
 use llm_bench::run::{RunConfig, Target, requests_left};
+use llm_bench::sources::kind;
+use llm_bench::sources::openrouter::account::{self, Credit, KeyStatus};
 
 /// Checks the key of each OpenRouter server, and reports its credit and the maximum cost.
 ///
@@ -26,24 +27,26 @@ pub async fn check(cli: &Cli, config: &RunConfig, targets: &[Target], talk: Talk
         return Ok(());
     }
     let mut checked: Vec<&str> = Vec::new();
-    for target in targets.iter().filter(|target| target.source == Source::Openrouter && target.key.is_some()) {
+    for target in targets.iter().filter(|target| kind(target.source).is_router && target.key.is_some()) {
         if checked.contains(&target.base_url.as_str()) {
             continue;
         }
         checked.push(&target.base_url);
         let server = shown(&target.base_url);
         match account::key(&target.api).await {
-            Key::Good(left) => report(&left, &server, max_cost.as_ref(), talk),
-            Key::Bad(reason) => bail!(
+            KeyStatus::Valid(left) => report(&left, &server, max_cost.as_ref(), talk),
+            KeyStatus::Invalid(reason) => bail!(
                 "{server}: the key is refused: {reason}: nothing was sent; make one at https://openrouter.ai/settings/keys"
             ),
-            Key::Unknown(reason) => talk.warn(format!("{server}: the key could not be checked: {reason}: going on")),
+            KeyStatus::Unknown(reason) => {
+                talk.warn(format!("{server}: the key could not be checked: {reason}: going on"))
+            }
         }
     }
     Ok(())
 }
 
-fn report(left: &Left, server: &str, max_cost: Option<&MaxCost>, talk: Talk) {
+fn report(left: &Credit, server: &str, max_cost: Option<&MaxCost>, talk: Talk) {
     if let Some(date) = &left.expired {
         talk.warn(format!("{server}: the key expired on {date}"));
     }
@@ -81,7 +84,7 @@ fn max_cost(config: &RunConfig, targets: &[Target]) -> Option<MaxCost> {
     let (input, output) = tokens?.into_iter().fold((0.0, 0.0), |sum, next| (sum.0 + next.0, sum.1 + next.1));
     let requests = config.turns(config.prompts.len() as u64).max(1) as f64;
     let (input, output) = (input / requests, output / requests);
-    let routed: Vec<&Target> = targets.iter().filter(|target| target.source == Source::Openrouter).collect();
+    let routed: Vec<&Target> = targets.iter().filter(|target| kind(target.source).is_router).collect();
     let each = left / targets.len().max(1) as f64;
     let priced: Vec<f64> = routed.iter().filter_map(|target| usd(&target.model, input, output)).collect();
     let unpriced = routed.len() - priced.len();

@@ -247,7 +247,7 @@ pub fn dry_run(config: &RunConfig, targets: &[Target], out: &mut Out) -> anyhow:
             let dialect = dialects.iter().find(|&&dialect| request.fits(dialect)).unwrap_or(&dialects[0]);
             let text = request.text();
             let mut line = json!({
-                "type": "request", "v": record::V, "url": dialect.url(target.source, &target.base_url),
+                "type": "request", "v": record::V, "url": dialect.url(&target.base_url),
                 "key": target.key.is_some(), "prompt": request.prompt.id,
                 "body": dialect.body(&request.question(target, &target.addressed(), &text)),
             });

@@ -37,8 +37,8 @@ pub fn router(settings: &Settings) -> Router<Arc<Sim>> {
         Source::Lmstudio => lmstudio::router(),
         Source::Openrouter => openrouter::router(),
         Source::Ollama => ollama::router(),
-        Source::Openai => openai::router(),
         Source::Minimax => minimax::router(),
+        _ => openai::router(),
     }
 }
 
@@ -47,8 +47,8 @@ pub fn is_open(profile: Source, path: &str) -> bool {
     match profile {
         Source::Lmstudio => path == "/lmstudio-greeting" || path.starts_with(lmstudio_lms::PREFIX),
         Source::Openrouter => path.starts_with("/api/v1/models"),
-        Source::Openai => path == "/health",
         Source::Ollama | Source::Minimax => false,
+        _ => path == "/health",
     }
 }
 
@@ -59,8 +59,8 @@ pub fn refuse_key(profile: Source, path: &str) -> Response {
         Source::Openrouter => openrouter::refuse(&Refusal::Key),
         Source::Ollama if path.starts_with("/v1/") => ollama::refuse_completion(&Refusal::Key),
         Source::Ollama => ollama::refuse(&Refusal::Key),
-        Source::Openai => openai::refuse(&Refusal::Key),
         Source::Minimax => minimax::refuse(&Refusal::Key),
+        _ => openai::refuse(&Refusal::Key),
     }
 }
 
@@ -80,7 +80,7 @@ pub fn keep_seconds(sim: &Sim) -> Option<f64> {
     match sim.settings.profile {
         Source::Lmstudio => Some(lmstudio::JIT_SECONDS),
         Source::Ollama => Some(ollama::keep_seconds(sim)),
-        Source::Openrouter | Source::Openai | Source::Minimax => None,
+        _ => None,
     }
 }
 

@@ -1,8 +1,8 @@
 //! How long anything may take, and how large it may be.
 
 use clap::Args;
-use llm_bench::chat::Limits;
 use llm_bench::cli::duration_in;
+use llm_bench::protocol::Limits;
 use llm_bench::record::RunSettings;
 use std::time::Duration;
 

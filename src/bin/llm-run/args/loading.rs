@@ -3,8 +3,8 @@
 use super::limits::limit;
 use clap::Args;
 use llm_bench::cli;
-use llm_bench::loader::Wanted;
 use llm_bench::record::RunSettings;
+use llm_bench::sources::LoadOptions;
 use std::time::Duration;
 
 /// How models are loaded.
@@ -76,8 +76,8 @@ impl LoadingArgs {
     }
 
     /// What is asked of the loader; `None` when loading is the server's affair.
-    pub fn wanted(&self) -> Option<Wanted> {
-        (!self.no_load).then(|| Wanted {
+    pub fn wanted(&self) -> Option<LoadOptions> {
+        (!self.no_load).then(|| LoadOptions {
             context_length: self.context_length,
             gpu: self.gpu.clone(),
             ttl: self.ttl,

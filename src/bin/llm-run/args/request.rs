@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use clap::Args;
-use llm_bench::chat::Parameters;
+use llm_bench::protocol::Parameters;
 use llm_bench::record::RunSettings;
 use serde_json::{Map, Value};
 

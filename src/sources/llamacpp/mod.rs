@@ -1,0 +1,3 @@
+//! llama.cpp's server: OpenAI-compatible, with timings of its own.
+
+pub mod usage;

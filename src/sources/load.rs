@@ -1,0 +1,201 @@
+//! Bringing a model into memory, timed, and making sure that it is the right one.
+//!
+//! One file per way to load. Everything is verified by listing afterwards: a loader that says it loaded something may
+//! have loaded something else (`lms load` matches names loosely and exits 0). Nothing here asks a model a question, but
+//! for the one server that can only be told to load by one.
+
+use super::kind;
+use super::life_cycle::{LoadOptions, SHORT};
+use crate::clock::{self, Stamp};
+use crate::http::Api;
+use crate::record::{FailureKind, Load, LoadTimeSource, Loader, Model, Source};
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How often the baseline is begun again when a model turns up in the middle of it.
+const BASELINES: u32 = 3;
+
+/// How long a load that was given up is waited for, so that it can be unloaded: servers finish it all the same.
+const STRAY: Duration = Duration::from_secs(5);
+
+/// Whether this program loads and unloads a model.
+pub fn has_life_cycle(source: Source, model: &Model) -> bool {
+    kind(source).life_cycle.is_some_and(|cycle| (cycle.loads)(model))
+}
+
+/// Unloads every model of the server within `limit`, and verifies it.
+///
+/// # Errors
+/// With a sentence, when the server does not do it, or cannot say whether it did.
+pub async fn unload_all(api: &Api, source: Source, limit: Duration) -> Result<(), String> {
+    let Some(cycle) = kind(source).life_cycle else { return Ok(()) };
+    timeout(limit, (cycle.unload_all)(api)).await.unwrap_or_else(|_| Err(format!("no end within {limit:?}")))
+}
+
+/// The names of the loaded models.
+async fn loaded(api: &Api, source: Source) -> Result<Vec<String>, String> {
+    match kind(source).life_cycle {
+        Some(cycle) => (cycle.loaded)(api).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Whether anything answers where the server is to be: a sentence about what to mend where no connection can be made. What else may
+/// be wrong with it shows later.
+pub async fn unreached(api: &Api, source: Source) -> Option<String> {
+    let why = api.get(kind(source).probe_path, SHORT).await.err().filter(|why| why.kind == FailureKind::Connect)?;
+    Some(format!("{}: is the server up, and is --base-url right?", why.message))
+}
+
+/// The `load` record of a model whose server was not reached: nothing was asked of it.
+pub fn not_begun(source: Source, model: &Model, options: &LoadOptions, run: &str, why: String) -> Load {
+    Load { error: Some(why), ..begun(source, model, options, run, None, Stamp::now()) }
+}
+
+/// Unloads everything, leaves the machine alone for a while, loads `model`, and verifies. The `load` record says how it
+/// went, a failure included; `None` when `stop` came before the load was asked for. `notice` hears what is doubtful.
+pub async fn load(
+    api: &Api,
+    source: Source,
+    model: &Model,
+    options: &LoadOptions,
+    run: &str,
+    mut stop: Pin<&mut (dyn Future<Output = ()> + Send)>,
+    notice: &mut (dyn FnMut(String) + Send),
+) -> Option<Load> {
+    let mut notice = |text: &str| notice(format!("{}: {text}", model.id));
+    for flag in options.flags().into_iter().filter(|flag| !understands(source, flag)) {
+        notice(&format!("{flag} is LM Studio's, and not asked of {source}"));
+    }
+    let baseline = tokio::select! {
+        baseline = settle(api, source, options, &mut notice) => baseline,
+        () = &mut stop => return None,
+    };
+    let asked = Stamp::now();
+    let loading = async {
+        match kind(source).life_cycle {
+            Some(cycle) => (cycle.load)(api, model, options).await,
+            None => Err("this kind of server cannot be told to load".into()),
+        }
+    };
+    let outcome = tokio::select! {
+        outcome = timeout(options.limit, loading) => match outcome {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let why = format!("not loaded within {:?}: --load-timeout sets the limit", options.limit);
+                stray(api, source, options).await;
+                Err(why)
+            }
+        },
+        () = &mut stop => {
+            stray(api, source, options).await;
+            Err("stopped before it was loaded".into())
+        }
+    };
+    let mut load = begun(source, model, options, run, baseline, asked);
+    let ended = match outcome {
+        Ok(loaded) => {
+            loaded.warnings.iter().for_each(|warning| notice(warning));
+            (load.started_ts, load.started_mono) = (loaded.began.ts, loaded.began.mono());
+            load.loader = loaded.loader;
+            load.context_length = loaded.context_length;
+            load.instance = loaded.instance.filter(|name| *name != model.id);
+            if loaded.fresh {
+                let wall = clock::between(loaded.began.mono_ns, loaded.done.mono_ns);
+                // A program that says it took longer than it ran has not understood the question.
+                let program = loaded.program_seconds.filter(|seconds| *seconds <= wall + 0.01);
+                load.load_time_seconds = loaded.server_seconds.or(program).or(Some(wall));
+                let by_server = loaded.server_seconds.is_some();
+                load.load_time_source = Some(if by_server { LoadTimeSource::Server } else { LoadTimeSource::Wall });
+            } else {
+                notice("was loaded already, and could not be unloaded: there is no load to time");
+            }
+            loaded.done
+        }
+        Err(why) => {
+            load.error = Some(why);
+            Stamp::now()
+        }
+    };
+    (load.ended_ts, load.ended_mono) = (ended.ts, ended.mono());
+    Some(load)
+}
+
+/// A load that has not come to anything yet.
+fn begun(
+    source: Source,
+    model: &Model,
+    options: &LoadOptions,
+    run: &str,
+    baseline: Option<[Stamp; 2]>,
+    asked: Stamp,
+) -> Load {
+    Load {
+        run: run.to_owned(),
+        source,
+        model: model.id.clone(),
+        baseline_ts: baseline.map(|[from, to]| [from.ts, to.ts]),
+        baseline_mono: baseline.map(|[from, to]| [from.mono(), to.mono()]),
+        started_ts: asked.ts,
+        started_mono: asked.mono(),
+        ended_ts: asked.ts,
+        ended_mono: asked.mono(),
+        load_time_seconds: None,
+        load_time_source: None,
+        loader: intended(source, options),
+        gpu_setting: options.gpu.clone().filter(|_| understands(source, "--gpu")),
+        context_length: None,
+        instance: None,
+        error: None,
+    }
+}
+
+/// Unloads everything and leaves the machine alone; from when to when, if nothing was loaded all the while.
+async fn settle(
+    api: &Api,
+    source: Source,
+    options: &LoadOptions,
+    notice: &mut (dyn FnMut(&str) + Send),
+) -> Option<[Stamp; 2]> {
+    for _ in 0..BASELINES {
+        let unloaded = unload_all(api, source, options.limit).await;
+        let from = Stamp::now();
+        sleep(options.settle).await;
+        let to = Stamp::now();
+        if let Err(why) = unloaded {
+            notice(&format!("could not unload what was loaded before, so there is no baseline: {why}"));
+            return None;
+        }
+        // A load that an earlier run, or another program, asked for ends when it ends.
+        match loaded(api, source).await {
+            Ok(names) if names.is_empty() => return Some([from, to]),
+            Ok(names) => notice(&format!("{} was loaded in the middle of the baseline", names.join(", "))),
+            Err(_) => return None,
+        }
+    }
+    notice("something else keeps loading models, so there is no baseline");
+    None
+}
+
+/// Waits a little for a load that was given up to show, so that whoever unloads next finds it. `lms` cancels its own.
+async fn stray(api: &Api, source: Source, options: &LoadOptions) {
+    if intended(source, options) == Loader::Lms {
+        return;
+    }
+    let until = Instant::now() + STRAY;
+    while Instant::now() < until && matches!(loaded(api, source).await, Ok(names) if names.is_empty()) {
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// What is asked first to load a model.
+fn intended(source: Source, options: &LoadOptions) -> Loader {
+    kind(source).life_cycle.map_or(Loader::Rest, |cycle| (cycle.loader)(options))
+}
+
+/// Whether the server understands a flag of the load options.
+fn understands(source: Source, flag: &str) -> bool {
+    kind(source).life_cycle.is_some_and(|cycle| cycle.flags.contains(&flag))
+}

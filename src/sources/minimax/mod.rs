@@ -1,0 +1,3 @@
+//! MiniMax: api.minimax.io, or a local server.
+
+pub mod chat;
