@@ -14,8 +14,8 @@ use crate::stats::{self, Histogram};
 use serde_json::{Map, Value};
 
 /// Fills in what an answer tells. The caller has filled in who was asked what, when it was scheduled, and where it went.
-pub fn fill(outcome: &mut Outcome, told: Response, model: &Model, parameters: &Parameters, protocol: &Protocol) {
-    let Response { start, connect_seconds, headers_ns, end_ns, reads, mut answer, error, .. } = told;
+pub fn fill(outcome: &mut Outcome, response: Response, model: &Model, parameters: &Parameters, protocol: &Protocol) {
+    let Response { start, connect_seconds, headers_ns, end_ns, reads, mut answer, error, .. } = response;
     let mut timing = Timing { connect: connect_seconds, ..outcome.timing_seconds.take().unwrap_or_default() };
     if let Some(start) = start {
         let offset = |ns: u64| clock::between(start.mono_ns, ns);

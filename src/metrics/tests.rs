@@ -6,7 +6,7 @@ use serde_json::json;
 
 const SECOND: u64 = 1_000_000_000;
 
-fn told(chunks: &[(u64, u64, u32, ChunkKind)]) -> Response {
+fn response(chunks: &[(u64, u64, u32, ChunkKind)]) -> Response {
     let mut answer = StreamedAnswer::default();
     (answer.ended, answer.metadata.finish_reason) = (true, Some("stop".into()));
     answer.first_event = Some(Arrival { ns: SECOND + 50_000_000, read: 1 });
@@ -27,7 +27,7 @@ fn told(chunks: &[(u64, u64, u32, ChunkKind)]) -> Response {
     }
 }
 
-fn outcome(told: Response) -> Outcome {
+fn outcome(response: Response) -> Outcome {
     let mut outcome = Outcome { model: "m".into(), ..Outcome::default() };
     let model = Model {
         id: "m".into(),
@@ -40,7 +40,7 @@ fn outcome(told: Response) -> Outcome {
     };
     fill(
         &mut outcome,
-        told,
+        response,
         &model,
         &Parameters { stream: true, ..Parameters::default() },
         sources::protocols(Source::Openai, None)[0],
@@ -49,12 +49,12 @@ fn outcome(told: Response) -> Outcome {
 }
 
 #[test]
-fn the_numbers_of_a_stream_follow_from_its_stamps() {
+fn numbers_of_a_stream_follow_from_its_stamps() {
     use ChunkKind::{Answer as A, Reasoning as R};
-    let mut told = told(&[(200, 1, 4, R), (220, 2, 4, R), (240, 3, 4, A), (300, 4, 4, A)]);
-    told.answer.metadata.usage = Some(json!({"prompt_tokens": 30, "completion_tokens": 4,
+    let mut response = response(&[(200, 1, 4, R), (220, 2, 4, R), (240, 3, 4, A), (300, 4, 4, A)]);
+    response.answer.metadata.usage = Some(json!({"prompt_tokens": 30, "completion_tokens": 4,
         "completion_tokens_details": {"reasoning_tokens": 2}, "prompt_tokens_details": {"cached_tokens": 10}}));
-    let outcome = outcome(told);
+    let outcome = outcome(response);
     let timing = outcome.timing_seconds.unwrap();
     assert_eq!((timing.headers, timing.first_event, timing.connect), (Some(0.04), Some(0.05), Some(0.25)));
     assert_eq!((timing.first_token, timing.first_output_token), (Some(0.2), Some(0.24)));
@@ -73,31 +73,31 @@ fn the_numbers_of_a_stream_follow_from_its_stamps() {
 }
 
 #[test]
-fn several_tokens_in_the_first_chunk_do_not_flatter_the_decode_rate() {
+fn tokens_of_the_first_chunk_do_not_raise_the_decode_rate() {
     // 100 tokens as 25 chunks of 4 every 20 ms: truly 200 tokens per second.
     let chunks: Vec<_> = (0..25).map(|n| (200 + n * 20, n, 16, ChunkKind::Answer)).collect();
-    let mut told = told(&chunks);
-    told.answer.metadata.usage = Some(json!({"completion_tokens": 100}));
-    let outcome = outcome(told);
+    let mut response = response(&chunks);
+    response.answer.metadata.usage = Some(json!({"completion_tokens": 100}));
+    let outcome = outcome(response);
     assert!((outcome.derived.unwrap().decode_tokens_per_second.unwrap() - 200.0).abs() < 1e-6);
     assert!((1.0 / outcome.tpot_seconds.unwrap() - 206.25).abs() < 1e-6);
 }
 
 #[test]
-fn what_is_undefined_is_null_and_never_zero() {
-    let one = outcome(told(&[(200, 1, 4, ChunkKind::Answer)]));
+fn undefined_numbers_are_null() {
+    let one = outcome(response(&[(200, 1, 4, ChunkKind::Answer)]));
     assert_eq!((one.tpot_corrected_seconds, one.tpot_seconds, one.inter_chunk_latency_seconds), (None, None, None));
     assert_eq!(one.tokens.unwrap().source, Some(TokenSource::Chunks));
     assert_eq!(one.derived, None);
     assert_eq!(one.warnings, ["usage_missing"]);
 
-    let mut failed = told(&[]);
+    let mut failed = response(&[]);
     failed.error = Some(Failure { kind: FailureKind::Http, status: Some(418), message: "no".into(), retryable: false });
     let failed = outcome(failed);
     assert_eq!((failed.ttft_seconds, failed.generation_time_seconds, failed.tokens.clone()), (None, None, None));
     assert_eq!(failed.errors.generation.as_deref(), Some("no"));
 
-    let mut never = told(&[]);
+    let mut never = response(&[]);
     never.start = None;
     never.error = Some(Failure { kind: FailureKind::Connect, status: None, message: "no".into(), retryable: true });
     let never = outcome(never);
@@ -105,23 +105,23 @@ fn what_is_undefined_is_null_and_never_zero() {
 }
 
 #[test]
-fn zero_tokens_beside_text_is_not_a_count() {
-    let mut told = told(&[(200, 1, 4, ChunkKind::Answer), (210, 2, 4, ChunkKind::Answer)]);
-    told.answer.metadata.usage = Some(json!({"prompt_tokens": 3, "completion_tokens": 0}));
-    let tokens = outcome(told).tokens.unwrap();
+fn zero_tokens_with_text_are_no_count() {
+    let mut response = response(&[(200, 1, 4, ChunkKind::Answer), (210, 2, 4, ChunkKind::Answer)]);
+    response.answer.metadata.usage = Some(json!({"prompt_tokens": 3, "completion_tokens": 0}));
+    let tokens = outcome(response).tokens.unwrap();
     assert_eq!((tokens.output, tokens.source), (Some(2), Some(TokenSource::Chunks)));
 }
 
 #[test]
-fn counts_that_no_server_can_mean_are_no_counts() {
+fn impossible_counts_are_ignored() {
     for usage in [
         json!({"prompt_tokens": u64::MAX, "completion_tokens": 1e30, "prompt_tokens_details": {"cached_tokens": i64::MAX}}),
         json!({"prompt_tokens": -5, "completion_tokens": 3.9, "cost": -5.0}),
         json!({"prompt_tokens": "7", "completion_tokens": [1], "cost": "free"}),
     ] {
-        let mut told = told(&[(200, 1, 4, ChunkKind::Answer), (210, 2, 4, ChunkKind::Answer)]);
-        told.answer.metadata.usage = Some(usage.clone());
-        let outcome = outcome(told);
+        let mut response = response(&[(200, 1, 4, ChunkKind::Answer), (210, 2, 4, ChunkKind::Answer)]);
+        response.answer.metadata.usage = Some(usage.clone());
+        let outcome = outcome(response);
         let tokens = outcome.tokens.unwrap();
         assert_eq!((tokens.input, tokens.output, tokens.source), (None, Some(2), Some(TokenSource::Chunks)), "{usage}");
         assert_eq!((tokens.cached, outcome.cost), (None, None), "{usage}");
@@ -129,14 +129,14 @@ fn counts_that_no_server_can_mean_are_no_counts() {
 }
 
 #[test]
-fn a_proxy_that_collects_the_stream_is_seen() {
-    let mut told = told(&(0..20).map(|n| (900 + n / 19, 1, 4, ChunkKind::Answer)).collect::<Vec<_>>());
-    told.answer.metadata.usage = Some(json!({"completion_tokens": 20}));
-    assert!(outcome(told).warnings.contains(&"buffered_stream".to_owned()));
+fn detects_a_buffered_stream() {
+    let mut response = response(&(0..20).map(|n| (900 + n / 19, 1, 4, ChunkKind::Answer)).collect::<Vec<_>>());
+    response.answer.metadata.usage = Some(json!({"completion_tokens": 20}));
+    assert!(outcome(response).warnings.contains(&"buffered_stream".to_owned()));
 }
 
 #[test]
-fn another_model_s_answer_is_noticed() {
+fn warns_when_another_model_answers() {
     for (asked, served, same) in [
         ("openai/gpt-oss-20b", "gpt-oss-20b", true),
         ("qwen3-4b", "qwen3-4b:2", true),
@@ -151,7 +151,7 @@ fn another_model_s_answer_is_noticed() {
 }
 
 #[test]
-fn a_provider_s_tag_and_its_name_are_recognised_as_one() {
+fn matches_tag_and_name_of_a_provider() {
     for (tag, name, served, same) in [
         ("aviary/fp8", None, "Aviary", true),
         ("google-vertex/us-east5", None, "Google", true),
@@ -167,14 +167,14 @@ fn a_provider_s_tag_and_its_name_are_recognised_as_one() {
 }
 
 #[test]
-fn a_charge_for_one_s_own_key_counts_what_the_provider_takes() {
+fn charge_with_own_key_includes_the_provider_price() {
     for (usage, usd) in [
         (json!({"cost": 0.01, "is_byok": true, "cost_details": {"upstream_inference_cost": 0.2}}), 0.21),
         (json!({"cost": 0.01, "is_byok": false, "cost_details": {"upstream_inference_cost": 0.01}}), 0.01),
         (json!({"cost": 0.01, "is_byok": true, "cost_details": null}), 0.01),
     ] {
-        let mut told = told(&[(200, 1, 4, ChunkKind::Answer)]);
-        told.answer.metadata.usage = Some(usage);
-        assert!((outcome(told).cost.unwrap().usd - usd).abs() < 1e-12);
+        let mut response = response(&[(200, 1, 4, ChunkKind::Answer)]);
+        response.answer.metadata.usage = Some(usage);
+        assert!((outcome(response).cost.unwrap().usd - usd).abs() < 1e-12);
     }
 }

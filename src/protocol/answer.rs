@@ -183,7 +183,7 @@ impl StreamedAnswer {
     }
 
     /// Text of another choice than the first: it took its time, and is not kept.
-    pub fn aside(&mut self, at: Arrival, text: &str, kind: ChunkKind) {
+    pub fn extra_choice(&mut self, at: Arrival, text: &str, kind: ChunkKind) {
         if !text.is_empty() {
             self.metadata.warnings.insert("several_choices");
             self.chunk(at, text.len(), kind);
@@ -244,20 +244,20 @@ impl StreamedAnswer {
     }
 
     /// The model that answered.
-    pub fn served(&mut self, model: &str) {
+    pub fn set_served_model(&mut self, model: &str) {
         if self.metadata.served_model.as_deref() != Some(model) && !model.is_empty() {
             self.metadata.served_model = Some(model.to_owned());
         }
     }
 
     /// An error inside the answer; the first counts.
-    pub fn fail(&mut self, failure: Failure) {
+    pub fn set_error(&mut self, failure: Failure) {
         self.metadata.error.get_or_insert(failure);
     }
 
     /// Something that is not what the protocol says.
-    pub fn nonsense(&mut self, what: &str) {
-        self.fail(Failure {
+    pub fn protocol_error(&mut self, what: &str) {
+        self.set_error(Failure {
             kind: FailureKind::Protocol,
             status: Some(200),
             message: what.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect(),
@@ -269,8 +269,8 @@ impl StreamedAnswer {
     pub fn close(&mut self) {
         let ended = |kind, what: &str| Failure { kind, status: Some(200), message: what.into(), retryable: true };
         match self.metadata.finish_reason.as_deref() {
-            Some("error") => self.fail(ended(FailureKind::Server, "the server ended the answer with an error")),
-            Some("abort") => self.fail(ended(FailureKind::Truncated, "the server broke the answer off (abort)")),
+            Some("error") => self.set_error(ended(FailureKind::Server, "the server ended the answer with an error")),
+            Some("abort") => self.set_error(ended(FailureKind::Truncated, "the server broke the answer off (abort)")),
             _ => {}
         }
         let (reasoning, answer) = (&mut self.reasoning, &mut self.text);
@@ -287,7 +287,7 @@ impl StreamedAnswer {
     }
 
     /// So many bytes came that are no text.
-    pub fn besides(&mut self, bytes: usize) {
+    pub fn add_other_bytes(&mut self, bytes: usize) {
         self.other_bytes += bytes;
     }
 

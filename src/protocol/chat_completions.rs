@@ -3,7 +3,7 @@
 
 use super::answer::{Arrival, ChunkKind, StreamedAnswer};
 use super::interface::Protocol;
-use super::json_fields::{Fields, said, text, value};
+use super::json_fields::{Fields, has_value, text, value};
 use super::request::{ChatRequest, Parameters};
 use crate::http::{ApiError, versioned};
 use serde_json::value::RawValue;
@@ -30,11 +30,11 @@ pub const PROTOCOL: Protocol = Protocol {
 };
 
 /// The body of a request, with the limit of output tokens under `limit_name`.
-pub fn body(question: &ChatRequest<'_>, limit_name: &str) -> Map<String, Value> {
-    let Parameters { temperature, top_p, max_tokens, seed, reasoning_effort, stream, .. } = question.parameters;
+pub fn body(request: &ChatRequest<'_>, limit_name: &str) -> Map<String, Value> {
+    let Parameters { temperature, top_p, max_tokens, seed, reasoning_effort, stream, .. } = request.parameters;
     let mut body = Map::new();
-    body.insert("model".into(), question.model.id.clone().into());
-    body.insert("messages".into(), question.messages().into());
+    body.insert("model".into(), request.model.id.clone().into());
+    body.insert("messages".into(), request.messages().into());
     body.insert("stream".into(), (*stream).into());
     if *stream {
         body.insert("stream_options".into(), json!({ "include_usage": true }));
@@ -54,7 +54,7 @@ pub fn body(question: &ChatRequest<'_>, limit_name: &str) -> Map<String, Value> 
 
 /// What is read of a chunk, of its choices and of their deltas. The rest is kept raw (but for the random letters with which
 /// OpenAI hides the lengths of chunks).
-const OF_CHUNK: [&str; 16] = [
+const CHUNK_FIELDS: [&str; 16] = [
     "id",
     "object",
     "created",
@@ -72,7 +72,7 @@ const OF_CHUNK: [&str; 16] = [
     "base_resp",
     "obfuscation",
 ];
-const OF_CHOICE: [&str; 10] = [
+const CHOICE_FIELDS: [&str; 10] = [
     "index",
     "delta",
     "message",
@@ -84,7 +84,7 @@ const OF_CHOICE: [&str; 10] = [
     "token_ids",
     "usage",
 ];
-const OF_DELTA: [&str; 7] =
+const DELTA_FIELDS: [&str; 7] =
     ["role", "content", "reasoning", "reasoning_content", "reasoning_details", "tool_calls", "function_call"];
 
 /// Takes one `data:` of a stream.
@@ -102,11 +102,11 @@ pub fn event(answer: &mut StreamedAnswer, at: Arrival, data: &str) {
         return if reasoning { answer.think(at, &text) } else { answer.content(at, &text) };
     }
     match serde_json::from_str::<Fields>(data) {
-        Ok(chunk) => take(answer, at, &chunk, data),
+        Ok(chunk) => read_chunk(answer, at, &chunk, data),
         Err(_) if serde_json::from_str::<Value>(data).is_ok() => {
-            answer.nonsense(&format!("a chunk of an unknown shape: {data}"));
+            answer.protocol_error(&format!("a chunk of an unknown shape: {data}"));
         }
-        Err(_) => answer.nonsense(&format!("a chunk that is not JSON: {data}")),
+        Err(_) => answer.protocol_error(&format!("a chunk that is not JSON: {data}")),
     }
 }
 
@@ -117,17 +117,17 @@ pub fn whole(answer: &mut StreamedAnswer, at: Arrival, body: &str) {
     event(answer, at, body);
 }
 
-fn take(answer: &mut StreamedAnswer, at: Arrival, chunk: &Fields, data: &str) {
-    let failed = chunk.get("error").is_some_and(said) || chunk.get("base_resp").is_some();
+fn read_chunk(answer: &mut StreamedAnswer, at: Arrival, chunk: &Fields, data: &str) {
+    let failed = chunk.get("error").is_some_and(has_value) || chunk.get("base_resp").is_some();
     if (failed || chunk.text("object").is_some_and(|object| object == "error"))
         && let Some(error) = serde_json::from_str(data).ok().and_then(|json| ApiError::find(&json))
     {
-        answer.fail(error.failure(200));
+        answer.set_error(error.failure(200));
     }
     if answer.metadata.served_model.is_none()
         && let Some(model) = chunk.text("model")
     {
-        answer.served(&model);
+        answer.set_served_model(&model);
     }
     if answer.metadata.generation_id.is_none() {
         answer.metadata.generation_id = chunk.text("id").map(Cow::into_owned).filter(|id| !id.is_empty());
@@ -136,17 +136,17 @@ fn take(answer: &mut StreamedAnswer, at: Arrival, chunk: &Fields, data: &str) {
         answer.metadata.provider = chunk.text("provider").map(Cow::into_owned);
     }
     let had = answer.chunks.len();
-    let choices = match chunk.get("choices").filter(|raw| said(raw)) {
+    let choices = match chunk.get("choices").filter(|raw| has_value(raw)) {
         None => Vec::new(),
         Some(raw) => match serde_json::from_str::<Vec<Fields>>(raw.get()) {
             Ok(choices) => choices,
-            Err(_) => return answer.nonsense(&format!("a chunk of an unknown shape: {data}")),
+            Err(_) => return answer.protocol_error(&format!("a chunk of an unknown shape: {data}")),
         },
     };
     let (mut tokens, mut only) = (0, None);
     for choice in &choices {
-        let (said, text) = take_choice(answer, at, choice);
-        tokens += said;
+        let (count, text) = read_choice(answer, at, choice);
+        tokens += count;
         only = text.filter(|_| choices.len() == 1);
     }
     // Until there is text, a chunk may mean more than what it says.
@@ -189,24 +189,24 @@ fn take(answer: &mut StreamedAnswer, at: Arrival, chunk: &Fields, data: &str) {
             *place = Some(found);
         }
     }
-    keep_others(answer, chunk, &OF_CHUNK);
+    keep_others(answer, chunk, &CHUNK_FIELDS);
 }
 
 /// Takes a choice; tells how many tokens it says it holds, and its text as [`take_delta`] does. The answer is the first choice; of
 /// others (`n`) only the stamps count.
-fn take_choice<'a>(answer: &mut StreamedAnswer, at: Arrival, choice: &Fields<'a>) -> (u64, Option<(&'a str, bool)>) {
+fn read_choice<'a>(answer: &mut StreamedAnswer, at: Arrival, choice: &Fields<'a>) -> (u64, Option<(&'a str, bool)>) {
     let mut only = None;
     if let Some(error) = choice.filled("error")
         && let Some(error) = ApiError::find(&json!({ "error": error }))
     {
-        answer.fail(error.failure(200));
+        answer.set_error(error.failure(200));
     }
     let first = choice.get("index").is_none_or(|index| matches!(index.get(), "0" | "null"));
     let object = |key: &str| serde_json::from_str::<Fields>(choice.get(key)?.get()).ok();
     if let Some(delta) = object("delta").or_else(|| object("message")) {
-        only = take_delta(answer, at, &delta, first);
+        only = read_delta(answer, at, &delta, first);
     } else if let Some(text) = choice.text("text") {
-        say(answer, at, &text, first);
+        add_text(answer, at, &text, first);
     }
     if let Some(reason) = choice.text("finish_reason") {
         if first {
@@ -217,7 +217,7 @@ fn take_choice<'a>(answer: &mut StreamedAnswer, at: Arrival, choice: &Fields<'a>
     if first && let Some(native) = choice.text("native_finish_reason") {
         answer.metadata.native_finish_reason = Some(native.into_owned());
     }
-    keep_others(answer, choice, &OF_CHOICE);
+    keep_others(answer, choice, &CHOICE_FIELDS);
     let items = |list: Option<&Value>| list.and_then(Value::as_array).map_or(0, |items| items.len() as u64);
     let tokens = match choice.filled("token_ids") {
         Some(ids) => items(Some(&ids)),
@@ -227,7 +227,7 @@ fn take_choice<'a>(answer: &mut StreamedAnswer, at: Arrival, choice: &Fields<'a>
 }
 
 /// Takes a delta. Where its only effect is a plain text of the first choice: that, as it lies there, and whether it is reasoning.
-fn take_delta<'a>(
+fn read_delta<'a>(
     answer: &mut StreamedAnswer,
     at: Arrival,
     delta: &Fields<'a>,
@@ -236,15 +236,15 @@ fn take_delta<'a>(
     // Servers that send several of these send the same words in each: one counts.
     let thought = ["reasoning", "reasoning_content"].iter().find_map(|key| delta.text(key).filter(|t| !t.is_empty()));
     match thought {
-        Some(thought) => think(answer, at, &thought, first),
-        None => details(delta.get("reasoning_details"), |thought| think(answer, at, thought, first)),
+        Some(thought) => add_reasoning(answer, at, &thought, first),
+        None => reasoning_details(delta.get("reasoning_details"), |thought| add_reasoning(answer, at, thought, first)),
     }
     if let Some(content) = delta.get("content") {
         match text(content) {
-            Some(content) => say(answer, at, &content, first),
-            None => parts(content, |part, thought| match thought {
-                true => think(answer, at, part, first),
-                false => say(answer, at, part, first),
+            Some(content) => add_text(answer, at, &content, first),
+            None => content_parts(content, |part, thought| match thought {
+                true => add_reasoning(answer, at, part, first),
+                false => add_text(answer, at, part, first),
             }),
         }
     }
@@ -258,7 +258,7 @@ fn take_delta<'a>(
     if let Some(arguments) = called.as_ref().and_then(|call| call.get("arguments")).and_then(Value::as_str) {
         answer.tool(at, arguments);
     }
-    keep_others(answer, delta, &OF_DELTA);
+    keep_others(answer, delta, &DELTA_FIELDS);
     delta
         .only(&["content", "reasoning", "reasoning_content"], &["role"])
         .filter(|_| first)
@@ -272,16 +272,16 @@ fn keep_others(answer: &mut StreamedAnswer, fields: &Fields<'_>, known: &[&str])
     }
 }
 
-fn say(answer: &mut StreamedAnswer, at: Arrival, text: &str, first: bool) {
-    if first { answer.content(at, text) } else { answer.aside(at, text, ChunkKind::Answer) }
+fn add_text(answer: &mut StreamedAnswer, at: Arrival, text: &str, first: bool) {
+    if first { answer.content(at, text) } else { answer.extra_choice(at, text, ChunkKind::Answer) }
 }
 
-fn think(answer: &mut StreamedAnswer, at: Arrival, text: &str, first: bool) {
-    if first { answer.think(at, text) } else { answer.aside(at, text, ChunkKind::Reasoning) }
+fn add_reasoning(answer: &mut StreamedAnswer, at: Arrival, text: &str, first: bool) {
+    if first { answer.think(at, text) } else { answer.extra_choice(at, text, ChunkKind::Reasoning) }
 }
 
 /// The texts of OpenRouter's `reasoning_details`.
-fn details(raw: Option<&RawValue>, mut each: impl FnMut(&str)) {
+fn reasoning_details(raw: Option<&RawValue>, mut each: impl FnMut(&str)) {
     let Some(Value::Array(items)) = raw.and_then(value) else { return };
     for item in &items {
         if let Some(text) = item.get("text").or_else(|| item.get("summary")).and_then(Value::as_str) {
@@ -291,7 +291,7 @@ fn details(raw: Option<&RawValue>, mut each: impl FnMut(&str)) {
 }
 
 /// The texts of content that is a list of parts, each with whether it is reasoning (Mistral's `thinking`, again a list).
-fn parts(raw: &RawValue, mut each: impl FnMut(&str, bool)) {
+fn content_parts(raw: &RawValue, mut each: impl FnMut(&str, bool)) {
     let Some(Value::Array(items)) = value(raw) else { return };
     for item in &items {
         if let Some(text) = item.get("text").and_then(Value::as_str) {

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_the_same_but_for_the_text_is_known_again() {
+    fn only_a_chunk_with_another_text_is_recognized() {
         let data = r#"{"id":"1","choices":[{"delta":{"content":"one"},"finish_reason":null}]}"#;
         let mut chunk_cache = ChunkCache::default();
         assert_eq!(chunk_cache.text(data), None);

@@ -21,14 +21,14 @@ pub enum Framing {
 impl Framing {
     /// By the first bytes that are no white space: servers and gateways send streams as `application/json`, and bodies as
     /// `text/event-stream`. `None` while there are none.
-    fn sniff(bytes: &[u8], dialect: &'static Protocol) -> Option<Self> {
+    fn sniff(bytes: &[u8], protocol: &'static Protocol) -> Option<Self> {
         let bytes = bytes.trim_ascii_start();
         let bytes = bytes.strip_prefix(BOM).unwrap_or(bytes).trim_ascii_start();
         if BOM.starts_with(bytes) {
             return None;
         }
         Some(match bytes[0] {
-            b'{' | b'[' if dialect.json_lines => Framing::Lines,
+            b'{' | b'[' if protocol.json_lines => Framing::Lines,
             b'{' | b'[' | b'<' => Framing::Whole,
             _ => Framing::Events,
         })
@@ -44,8 +44,8 @@ const LONG_EVENT: usize = 16 << 10;
 /// Bytes to events of the dialect, in whatever form they come.
 pub struct BodyDecoder {
     /// What comes, as far as is known.
-    pub form: Framing,
-    dialect: &'static Protocol,
+    pub framing: Framing,
+    protocol: &'static Protocol,
     events: sse::Parser,
     line: Vec<u8>,
     /// A body that comes whole; of a stream, its beginning, until the first event shows that it is one.
@@ -54,37 +54,37 @@ pub struct BodyDecoder {
 
 impl BodyDecoder {
     /// A reader of a body in this form.
-    pub fn new(form: Framing, dialect: &'static Protocol) -> Self {
-        Self { form, dialect, events: sse::Parser::default(), line: Vec::new(), raw: Vec::new() }
+    pub fn new(framing: Framing, protocol: &'static Protocol) -> Self {
+        Self { framing, protocol, events: sse::Parser::default(), line: Vec::new(), raw: Vec::new() }
     }
 
     /// Takes bytes; says whether they brought the body of an answer forward. Comments and white space do not.
     pub fn take(&mut self, answer: &mut StreamedAnswer, at: Arrival, bytes: &[u8]) -> bool {
         let mut bytes = bytes;
         let held;
-        if self.form == Framing::Unknown {
+        if self.framing == Framing::Unknown {
             // Blanks before the first byte are looked at once, however many there are.
             self.raw.extend_from_slice(if self.raw.is_empty() || self.raw == BOM {
                 bytes.trim_ascii_start()
             } else {
                 bytes
             });
-            let Some(form) = Framing::sniff(&self.raw, self.dialect) else { return false };
-            self.form = form;
-            if form == Framing::Whole {
+            let Some(framing) = Framing::sniff(&self.raw, self.protocol) else { return false };
+            self.framing = framing;
+            if framing == Framing::Whole {
                 return true;
             }
             held = self.raw.clone();
             bytes = &held;
             self.raw.truncate(4096);
-        } else if self.form == Framing::Whole {
+        } else if self.framing == Framing::Whole {
             self.raw.extend_from_slice(bytes);
             return !bytes.trim_ascii().is_empty();
         } else if answer.first_event.is_none() && self.raw.len() < 4096 {
             self.raw.extend_from_slice(&bytes[..bytes.len().min(4096)]);
         }
-        match self.form {
-            Framing::Events => self.events.push(bytes, |event| one(self.dialect, answer, at, event)),
+        match self.framing {
+            Framing::Events => self.events.push(bytes, |event| read_event(self.protocol, answer, at, event)),
             Framing::Lines => {
                 let mut rest = bytes;
                 while let Some(end) = memchr::memchr(b'\n', rest) {
@@ -95,7 +95,7 @@ impl BodyDecoder {
                         line.extend_from_slice(&rest[..end]);
                         sse::lossy(&line)
                     };
-                    one(self.dialect, answer, at, sse::Event { name: "", data: &data });
+                    read_event(self.protocol, answer, at, sse::Event { name: "", data: &data });
                     rest = &rest[end + 1..];
                 }
                 self.line.extend_from_slice(rest);
@@ -107,17 +107,17 @@ impl BodyDecoder {
 
     /// The body ended.
     pub fn finish(&mut self, answer: &mut StreamedAnswer, at: Arrival) {
-        match self.form {
-            Framing::Events => self.events.finish(|event| one(self.dialect, answer, at, event)),
+        match self.framing {
+            Framing::Events => self.events.finish(|event| read_event(self.protocol, answer, at, event)),
             Framing::Lines if !self.line.is_empty() => {
                 let line = std::mem::take(&mut self.line);
-                one(self.dialect, answer, at, sse::Event { name: "", data: &String::from_utf8_lossy(&line) });
+                read_event(self.protocol, answer, at, sse::Event { name: "", data: &String::from_utf8_lossy(&line) });
             }
             Framing::Whole => {
                 let body = String::from_utf8_lossy(&self.raw);
                 let body = body.trim_start().trim_start_matches('\u{feff}').trim_start();
                 if body.starts_with('{') {
-                    (self.dialect.whole)(answer, at, body);
+                    (self.protocol.whole)(answer, at, body);
                 }
             }
             Framing::Lines | Framing::Unknown => {}
@@ -126,7 +126,7 @@ impl BodyDecoder {
 
     /// Whether what came last, and could not be read, was cut: pieces that nothing ended, or a body that goes on.
     pub fn is_cut(&self) -> bool {
-        match self.form {
+        match self.framing {
             Framing::Events | Framing::Lines => true,
             Framing::Whole => serde_json::from_slice::<IgnoredAny>(&self.raw).is_err_and(|why| why.is_eof()),
             Framing::Unknown => false,
@@ -134,19 +134,19 @@ impl BodyDecoder {
     }
 
     /// How many bytes are held of what is not read yet.
-    pub fn held(&self) -> usize {
+    pub fn held_bytes(&self) -> usize {
         self.raw.len() + self.line.len() + self.events.pending()
     }
 }
 
-fn one(dialect: &'static Protocol, answer: &mut StreamedAnswer, at: Arrival, event: sse::Event<'_>) {
+fn read_event(protocol: &'static Protocol, answer: &mut StreamedAnswer, at: Arrival, event: sse::Event<'_>) {
     // What a server says after the end is said to nobody, however the reads were cut.
     if answer.ended {
         return;
     }
     let text = (event.data.len() > LONG_EVENT).then(|| answer.bytes());
-    (dialect.event)(answer, at, event);
+    (protocol.event)(answer, at, event);
     if let Some(text) = text {
-        answer.besides(event.data.len().saturating_sub(answer.bytes() - text));
+        answer.add_other_bytes(event.data.len().saturating_sub(answer.bytes() - text));
     }
 }

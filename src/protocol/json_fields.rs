@@ -24,20 +24,20 @@ impl<'a> Fields<'a> {
 
     /// The field, unless it is null, empty or an empty object.
     pub fn filled(&self, key: &str) -> Option<Value> {
-        self.get(key).filter(|raw| said(raw) && raw.get() != "{}").and_then(value)
+        self.get(key).filter(|raw| has_value(raw) && raw.get() != "{}").and_then(value)
     }
 
     /// The one field among `wanted` that is a text without escapes, and that text, where every other field is `harmless` or says
     /// nothing.
-    pub fn only(&self, wanted: &[&'static str], harmless: &[&str]) -> Option<(&'static str, &'a str)> {
+    pub fn only(&self, names: &[&'static str], harmless: &[&str]) -> Option<(&'static str, &'a str)> {
         let mut only = None;
         for (name, value) in &self.0 {
             let json = value.get();
-            if harmless.contains(&&**name) || !said(value) || json == "[]" {
+            if harmless.contains(&&**name) || !has_value(value) || json == "[]" {
                 continue;
             }
-            let (None, Some(wanted)) = (only, wanted.iter().find(|wanted| **wanted == name)) else { return None };
-            only = Some((*wanted, json.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('\\'))?));
+            let (None, Some(names)) = (only, names.iter().find(|names| **names == name)) else { return None };
+            only = Some((*names, json.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('\\'))?));
         }
         only
     }
@@ -72,7 +72,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 }
 
 /// Whether a value says anything.
-pub fn said(raw: &RawValue) -> bool {
+pub fn has_value(raw: &RawValue) -> bool {
     !matches!(raw.get(), "null" | "\"\"")
 }
 

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn reasoning_is_what_stands_in_the_tags_at_the_start() {
+    fn reasoning_is_the_text_in_tags_at_the_start() {
         for (text, reasoning, answer) in [
             ("", "", ""),
             ("Hello", "", "Hello"),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn reasoning_that_was_never_opened_ends_on_a_line_of_its_own() {
+    fn reasoning_without_opening_tag_ends_at_a_closing_line() {
         for (text, seen, expect) in [
             ("hm\n</think>\n\nHi", 0, Some(("hm\n", "Hi"))),
             ("hm\n</think>", 5, Some(("hm\n", ""))),
@@ -179,7 +179,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_split_does_not_depend_on_the_chunks(
+        fn reasoning_does_not_depend_on_chunk_boundaries(
             text in "(<think>)?[a-c<>/thinkä]{0,20}(</think>)?[a-c<>ü ]{0,10}",
             cuts in proptest::collection::vec(0usize..60, 0..8),
         ) {

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_as_servers_send_them() {
+    fn reads_streams_as_servers_send_them() {
         for (stream, expect) in [
             ("", vec![]),
             ("data: a\n\n", vec![("", "a")]),
@@ -179,7 +179,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn events_do_not_depend_on_where_the_bytes_are_cut(
+        fn events_do_not_depend_on_read_boundaries(
             stream in "(data: ?[a-zäö€😀{}:]{0,6}(\n|\r\n|\r)|: c\n|event: e(\r\n|\n)|\n|\r\n|\r){0,12}",
             cuts in proptest::collection::vec(0usize..200, 0..12),
         ) {

@@ -26,7 +26,7 @@ pub fn not_a_list(first: &str) -> Option<&'static str> {
         return Some("HTML");
     }
     // A list that is whole is one bad line among others.
-    let goes_on = || serde_json::from_str::<serde::de::IgnoredAny>(line).is_err_and(|why| why.is_eof());
+    let goes_on = || serde_json::from_str::<serde::de::IgnoredAny>(line).is_err_and(|error| error.is_eof());
     match line.chars().next()? {
         '<' => Some("XML"),
         '[' if goes_on() => Some("a JSON list"),
@@ -47,7 +47,7 @@ pub fn ids(text: &str) -> (Vec<String>, Vec<(usize, String)>) {
                 }
             }
             Ok(None) => {}
-            Err(why) => bad.push((n + 1, why)),
+            Err(error) => bad.push((n + 1, error)),
         }
     }
     (ids, bad)
@@ -58,14 +58,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_read_as_people_write_it() {
+    fn reads_comments_blanks_and_repeated_ids() {
         let list = "\u{feff}# the cheap ones\nopenai/gpt-oss-20b   # free\r\n\n  a/b:free\t# x\na/b:free\n#c\nodd#id\n";
         assert_eq!(ids(list), (vec!["openai/gpt-oss-20b".into(), "a/b:free".into(), "odd#id".into()], vec![]));
         assert_eq!(ids(""), (vec![], vec![]));
     }
 
     #[test]
-    fn a_long_list_takes_as_long_as_it_is() {
+    fn long_list_takes_linear_time() {
         // Compared each with each, so many would take minutes.
         let list: String = (0..200_000).map(|n| format!("lab/model-{}\n", n % 150_000)).collect();
         let began = std::time::Instant::now();
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_plainly_no_list_is_told_from_its_first_line() {
+    fn recognizes_other_files_by_their_first_line() {
         for (line, expect) in [
             ("<!DOCTYPE html>", Some("HTML")),
             ("\u{feff}<html lang=\"en\">", Some("HTML")),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_json_is_no_id() {
+    fn refuses_a_line_of_json() {
         let (ids, bad) = ids("a\n[\"b\"]\n\"c\"\n{\"id\":\"d\"}\ne\n");
         assert_eq!(ids, ["a", "e"]);
         assert_eq!(bad.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [2, 3, 4]);

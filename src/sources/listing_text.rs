@@ -53,7 +53,7 @@ mod tests {
     use indoc::indoc;
 
     #[test]
-    fn what_the_server_did_not_say_is_an_empty_cell() {
+    fn missing_field_is_an_empty_cell() {
         let models = [
             Model {
                 source: Some(Source::Lmstudio),

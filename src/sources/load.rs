@@ -45,13 +45,14 @@ async fn loaded(api: &Api, source: Source) -> Result<Vec<String>, String> {
 /// Whether anything answers where the server is to be: a sentence about what to mend where no connection can be made. What else may
 /// be wrong with it shows later.
 pub async fn unreached(api: &Api, source: Source) -> Option<String> {
-    let why = api.get(kind(source).probe_path, SHORT).await.err().filter(|why| why.kind == FailureKind::Connect)?;
-    Some(format!("{}: is the server up, and is --base-url right?", why.message))
+    let error =
+        api.get(kind(source).probe_path, SHORT).await.err().filter(|error| error.kind == FailureKind::Connect)?;
+    Some(format!("{}: is the server up, and is --base-url right?", error.message))
 }
 
 /// The `load` record of a model whose server was not reached: nothing was asked of it.
-pub fn not_begun(source: Source, model: &Model, options: &LoadOptions, run: &str, why: String) -> Load {
-    Load { error: Some(why), ..begun(source, model, options, run, None, Stamp::now()) }
+pub fn not_begun(source: Source, model: &Model, options: &LoadOptions, run: &str, error: String) -> Load {
+    Load { error: Some(error), ..new_record(source, model, options, run, None, Stamp::now()) }
 }
 
 /// Unloads everything, leaves the machine alone for a while, loads `model`, and verifies. The `load` record says how it
@@ -73,7 +74,7 @@ pub async fn load(
         baseline = settle(api, source, options, &mut notice) => baseline,
         () = &mut stop => return None,
     };
-    let asked = Stamp::now();
+    let requested = Stamp::now();
     let loading = async {
         match kind(source).life_cycle {
             Some(cycle) => (cycle.load)(api, model, options).await,
@@ -84,17 +85,17 @@ pub async fn load(
         outcome = timeout(options.limit, loading) => match outcome {
             Ok(outcome) => outcome,
             Err(_) => {
-                let why = format!("not loaded within {:?}: --load-timeout sets the limit", options.limit);
-                stray(api, source, options).await;
-                Err(why)
+                let error = format!("not loaded within {:?}: --load-timeout sets the limit", options.limit);
+                wait_for_stray_load(api, source, options).await;
+                Err(error)
             }
         },
         () = &mut stop => {
-            stray(api, source, options).await;
+            wait_for_stray_load(api, source, options).await;
             Err("stopped before it was loaded".into())
         }
     };
-    let mut load = begun(source, model, options, run, baseline, asked);
+    let mut load = new_record(source, model, options, run, baseline, requested);
     let ended = match outcome {
         Ok(loaded) => {
             loaded.warnings.iter().for_each(|warning| notice(warning));
@@ -114,8 +115,8 @@ pub async fn load(
             }
             loaded.done
         }
-        Err(why) => {
-            load.error = Some(why);
+        Err(error) => {
+            load.error = Some(error);
             Stamp::now()
         }
     };
@@ -124,13 +125,13 @@ pub async fn load(
 }
 
 /// A load that has not come to anything yet.
-fn begun(
+fn new_record(
     source: Source,
     model: &Model,
     options: &LoadOptions,
     run: &str,
     baseline: Option<[Stamp; 2]>,
-    asked: Stamp,
+    requested: Stamp,
 ) -> Load {
     Load {
         run: run.to_owned(),
@@ -138,10 +139,10 @@ fn begun(
         model: model.id.clone(),
         baseline_ts: baseline.map(|[from, to]| [from.ts, to.ts]),
         baseline_mono: baseline.map(|[from, to]| [from.mono(), to.mono()]),
-        started_ts: asked.ts,
-        started_mono: asked.mono(),
-        ended_ts: asked.ts,
-        ended_mono: asked.mono(),
+        started_ts: requested.ts,
+        started_mono: requested.mono(),
+        ended_ts: requested.ts,
+        ended_mono: requested.mono(),
         load_time_seconds: None,
         load_time_source: None,
         loader: intended(source, options),
@@ -164,8 +165,8 @@ async fn settle(
         let from = Stamp::now();
         sleep(options.settle).await;
         let to = Stamp::now();
-        if let Err(why) = unloaded {
-            notice(&format!("could not unload what was loaded before, so there is no baseline: {why}"));
+        if let Err(error) = unloaded {
+            notice(&format!("could not unload what was loaded before, so there is no baseline: {error}"));
             return None;
         }
         // A load that an earlier run, or another program, asked for ends when it ends.
@@ -180,7 +181,7 @@ async fn settle(
 }
 
 /// Waits a little for a load that was given up to show, so that whoever unloads next finds it. `lms` cancels its own.
-async fn stray(api: &Api, source: Source, options: &LoadOptions) {
+async fn wait_for_stray_load(api: &Api, source: Source, options: &LoadOptions) {
     if intended(source, options) == Loader::Lms {
         return;
     }

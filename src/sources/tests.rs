@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 #[test]
-fn a_chat_goes_where_its_server_listens() {
+fn chat_url_follows_kind_and_base_url() {
     for (name, source, base, url) in [
         ("chat", Source::Openai, "http://h:8000", "http://h:8000/v1/chat/completions"),
         ("chat", Source::Openai, "http://h:8000/v1", "http://h:8000/v1/chat/completions"),
@@ -23,7 +23,7 @@ fn a_chat_goes_where_its_server_listens() {
 }
 
 #[test]
-fn what_was_said_before_stands_between_the_system_message_and_the_question() {
+fn history_stands_between_system_and_user_message() {
     let model = Model { id: "m".into(), ..Model::default() };
     let history = [PastTurn { user: "One".into(), assistant: "1".into() }];
     let question = ChatRequest {
@@ -44,7 +44,7 @@ fn what_was_said_before_stands_between_the_system_message_and_the_question() {
 }
 
 #[test]
-fn only_what_is_given_is_sent_and_extra_fields_win() {
+fn body_has_only_given_fields_and_extra_fields_win() {
     let model = Model { id: "m".into(), ..Model::default() };
     let mut parameters = Parameters { stream: true, ..Parameters::default() };
     let text = "hi";

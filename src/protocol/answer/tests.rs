@@ -6,7 +6,7 @@ fn at(ns: u64) -> Arrival {
 }
 
 #[test]
-fn the_kind_of_undecided_content_is_settled_when_it_is_known() {
+fn kind_of_undecided_chunks_is_set_later() {
     for (pieces, kinds) in [
         (vec!["<th", "ink>", "hm", "</think>", "Hi"], "RRRRA"),
         (vec!["<", "b>", "Hi"], "AAA"),
@@ -30,7 +30,7 @@ fn the_kind_of_undecided_content_is_settled_when_it_is_known() {
 }
 
 #[test]
-fn one_event_is_one_chunk_whatever_it_holds() {
+fn one_event_is_one_chunk() {
     let mut answer = StreamedAnswer::default();
     answer.event(at(1));
     answer.think(at(1), "hm");
@@ -43,7 +43,7 @@ fn one_event_is_one_chunk_whatever_it_holds() {
 }
 
 #[test]
-fn usage_that_says_nothing_is_not_usage() {
+fn usage_of_zeros_is_ignored() {
     let mut answer = StreamedAnswer::default();
     answer.usage(json!({"total_tokens": 0, "total_characters": 0}));
     assert_eq!(answer.metadata.usage, None);

@@ -11,7 +11,7 @@ fn stream(events: &[&str]) -> StreamedAnswer {
 }
 
 #[test]
-fn text_is_found_wherever_servers_put_it() {
+fn finds_text_in_every_field() {
     for (events, text, reasoning, chunks) in [
         (&[r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#][..], "", "", 0),
         (&[r#"{"choices":[{"delta":{"role":"assistant","content":null}}]}"#], "", "", 0),
@@ -55,7 +55,7 @@ fn text_is_found_wherever_servers_put_it() {
 }
 
 #[test]
-fn errors_inside_a_200_are_errors() {
+fn errors_with_status_200_are_errors() {
     for (data, kind, message) in [
         (
             r#"{"error":{"code":502,"message":"down"},"choices":[{"delta":{"content":""},"finish_reason":"error"}]}"#,
@@ -89,7 +89,7 @@ fn errors_inside_a_200_are_errors() {
 }
 
 #[test]
-fn usage_is_found_in_every_place() {
+fn finds_usage_in_every_place() {
     for events in [
         &[r#"{"choices":[],"usage":{"completion_tokens":2}}"#][..],
         &[r#"{"choices":[{"delta":{"content":""},"finish_reason":"stop"}],"usage":{"completion_tokens":2}}"#],
@@ -104,7 +104,7 @@ fn usage_is_found_in_every_place() {
 }
 
 #[test]
-fn the_tokens_of_the_first_chunk_are_known_where_the_server_counts_as_it_goes() {
+fn counts_tokens_of_the_first_chunk_by_running_counts() {
     let role = r#"{"choices":[{"delta":{"role":"assistant"}}],"usage":{"completion_tokens":0,"prompt_tokens":1}}"#;
     for (events, tokens) in [
         (&[role, r#"{"choices":[{"delta":{"content":"abc"}}],"usage":{"completion_tokens":3}}"#][..], Some(3)),
@@ -133,7 +133,7 @@ fn the_tokens_of_the_first_chunk_are_known_where_the_server_counts_as_it_goes() 
 }
 
 #[test]
-fn of_several_choices_the_first_is_the_answer_and_all_took_their_time() {
+fn first_choice_is_the_answer_and_all_choices_are_timed() {
     let answer = stream(&[
         r#"{"choices":[{"index":1,"delta":{"content":"<think>x"}}]}"#,
         r#"{"choices":[{"index":0,"delta":{"content":"a"}},{"index":1,"delta":{"content":"y"}}]}"#,
@@ -149,7 +149,7 @@ fn of_several_choices_the_first_is_the_answer_and_all_took_their_time() {
 }
 
 #[test]
-fn what_nobody_reads_is_kept_as_it_was_last_and_not_without_end() {
+fn unknown_fields_keep_their_last_value_up_to_a_limit() {
     let mut events: Vec<String> = (0..100).map(|n| format!(r#"{{"field{n}":{n},"choices":[]}}"#)).collect();
     events.push(format!(r#"{{"field0":"{}","field1":null,"field2":[1]}}"#, "x".repeat(20_000)));
     let events: Vec<&str> = events.iter().map(String::as_str).collect();
@@ -160,7 +160,7 @@ fn what_nobody_reads_is_kept_as_it_was_last_and_not_without_end() {
 }
 
 #[test]
-fn an_empty_finish_reason_is_no_end_and_the_last_text_may_come_with_the_real_one() {
+fn empty_finish_reason_does_not_end_the_answer() {
     let answer = stream(&[
         r#"{"choices":[{"delta":{"content":"a"},"finish_reason":""}]}"#,
         r#"{"choices":[{"delta":{"content":"b"},"finish_reason":"length","native_finish_reason":"MAX"}]}"#,
@@ -171,7 +171,7 @@ fn an_empty_finish_reason_is_no_end_and_the_last_text_may_come_with_the_real_one
 }
 
 #[test]
-fn a_whole_answer_is_read_like_one_chunk() {
+fn whole_body_is_read_like_one_chunk() {
     let mut answer = StreamedAnswer::default();
     whole(
         &mut answer,

@@ -22,7 +22,7 @@ const LAST_BYTES: Duration = Duration::from_millis(20);
 /// is cold by the time it comes: so all of this is in one place, and what is rarely needed lies elsewhere.
 pub struct BodyReader {
     connection: Connection,
-    reader: BodyDecoder,
+    decoder: BodyDecoder,
     answer: StreamedAnswer,
     timer: Timer,
     cancelled: Cancelled,
@@ -90,7 +90,7 @@ impl BodyReader {
         let began_ns = clock::mono_ns();
         Self {
             connection,
-            reader: BodyDecoder::new(Framing::Unknown, dialect),
+            decoder: BodyDecoder::new(Framing::Unknown, dialect),
             answer,
             timer,
             cancelled: Cancelled::new(cancelled),
@@ -120,7 +120,7 @@ impl BodyReader {
             let before = (answer.first_event, answer.chunks.len(), answer.progress);
             let mut forward = false;
             let mut take = |read: ReadStamp, bytes: &[u8]| {
-                forward |= self.reader.take(answer, Arrival { ns: read.ns, read: read.number }, bytes);
+                forward |= self.decoder.take(answer, Arrival { ns: read.ns, read: read.number }, bytes);
             };
             let Poll::Ready(piece) = self.connection.poll_body(cx, &mut take) else {
                 let busy = std::mem::take(&mut self.busy);
@@ -130,7 +130,7 @@ impl BodyReader {
             if forward || before != (answer.first_event, answer.chunks.len(), answer.progress) {
                 self.last_piece_ns = self.connection.last_read().ns;
             }
-            if self.answer.bytes() + self.reader.held() > self.limits.text_bytes {
+            if self.answer.bytes() + self.decoder.held_bytes() > self.limits.text_bytes {
                 return Poll::Ready(Err(self.limits.too_large(self.status)));
             }
             match piece {
@@ -185,15 +185,15 @@ impl BodyReader {
             reusable = timeout(LAST_BYTES, rest).await.is_ok();
         }
         let at = Arrival { ns: end_ns, read: last.number };
-        let outcome = over(&mut answer, self.status, &mut self.reader, at);
+        let outcome = over(&mut answer, self.status, &mut self.decoder, at);
         BodyResult { connection, reusable: reusable && outcome.is_ok(), answer, reads, end_ns, outcome }
     }
 }
 
 /// The body is over: what is left of it, and whether all of it is an answer.
-fn over(answer: &mut StreamedAnswer, status: u16, reader: &mut BodyDecoder, at: Arrival) -> Result<(), Failure> {
+fn over(answer: &mut StreamedAnswer, status: u16, decoder: &mut BodyDecoder, at: Arrival) -> Result<(), Failure> {
     let (had_come, went_well) = (answer.metadata.finish_reason.is_some(), answer.metadata.error.is_none());
-    reader.finish(answer, at);
+    decoder.finish(answer, at);
     let unread = answer.metadata.error.as_mut().filter(|error| went_well && error.kind == FailureKind::Protocol);
     match unread {
         // Half an event after the end: a cut of a body whose length nobody response.
@@ -201,19 +201,19 @@ fn over(answer: &mut StreamedAnswer, status: u16, reader: &mut BodyDecoder, at: 
             answer.metadata.error = None;
             answer.metadata.warnings.insert("cut_after_the_end");
         }
-        Some(error) if reader.is_cut() => {
+        Some(error) if decoder.is_cut() => {
             (error.kind, error.retryable) = (FailureKind::Truncated, true);
             error.message = format!("the answer stopped in its middle: {}", error.message);
         }
         _ => {}
     }
-    if answer.metadata.error.is_none() { judge(answer, status, reader) } else { Ok(()) }
+    if answer.metadata.error.is_none() { judge(answer, status, decoder) } else { Ok(()) }
 }
 
 /// Whether what came is an answer.
-fn judge(answer: &mut StreamedAnswer, status: u16, reader: &BodyDecoder) -> Result<(), Failure> {
+fn judge(answer: &mut StreamedAnswer, status: u16, decoder: &BodyDecoder) -> Result<(), Failure> {
     let failed = |kind, message: String| Err(Failure { kind, status: Some(status), message, retryable: true });
-    let raw = String::from_utf8_lossy(&reader.raw);
+    let raw = String::from_utf8_lossy(&decoder.raw);
     if answer.first_event.is_none() {
         return match raw.trim() {
             "" => failed(FailureKind::Protocol, format!("status {status} with an empty body")),
@@ -224,7 +224,7 @@ fn judge(answer: &mut StreamedAnswer, status: u16, reader: &BodyDecoder) -> Resu
         || answer.metadata.usage.is_some()
         || answer.metadata.rest_stats.is_some();
     if answer.chunks.is_empty() && !told_anything {
-        let what = if reader.form == Framing::Whole { failure_of(status, &raw).message } else { "no text".into() };
+        let what = if decoder.framing == Framing::Whole { failure_of(status, &raw).message } else { "no text".into() };
         return failed(FailureKind::Protocol, format!("status {status} with an answer that holds nothing: {what}"));
     }
     if !answer.ended && !answer.ending && answer.metadata.finish_reason.is_none() {

@@ -19,7 +19,7 @@ const MAX_BYTES: usize = 64 << 10;
 /// Reads the body of an error status and makes a failure of it.
 pub async fn read(
     connection: &mut Connection,
-    call: &HttpRequest,
+    request: &HttpRequest,
     (limits, deadline): (Limits, Instant),
     response: &mut Response,
 ) -> Failure {
@@ -53,6 +53,6 @@ pub async fn read(
             json.get("openrouter_metadata").filter(|value| value.is_object()).cloned();
     }
     // Before it is shortened: the rest of a key that was cut would not be found.
-    let text = call.key.as_ref().map_or_else(|| text.to_string(), |key| key.redact(&text));
+    let text = request.key.as_ref().map_or_else(|| text.to_string(), |key| key.redact(&text));
     failure_of(response.status.unwrap_or_default(), &text)
 }

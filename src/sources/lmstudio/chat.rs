@@ -29,17 +29,17 @@ pub fn v0_url(base: &str) -> String {
 }
 
 /// The body of a request. `store` is off: a benchmark leaves no chats behind.
-fn body(question: &ChatRequest<'_>) -> Map<String, Value> {
-    let Parameters { temperature, top_p, max_tokens, num_ctx, reasoning_effort, stream, .. } = question.parameters;
+fn body(request: &ChatRequest<'_>) -> Map<String, Value> {
+    let Parameters { temperature, top_p, max_tokens, num_ctx, reasoning_effort, stream, .. } = request.parameters;
     let mut body = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
             body.insert(name.into(), value);
         }
     };
-    put("model", Some(question.model.id.clone().into()));
-    put("input", Some(question.text.into()));
-    put("system_prompt", question.system.map(Into::into));
+    put("model", Some(request.model.id.clone().into()));
+    put("input", Some(request.text.into()));
+    put("system_prompt", request.system.map(Into::into));
     put("stream", Some((*stream).into()));
     put("store", Some(false.into()));
     put("temperature", temperature.map(Into::into));
@@ -60,7 +60,7 @@ fn event(answer: &mut StreamedAnswer, at: Arrival, name: &str, data: &str) {
     }
     answer.event(at);
     let Ok(json) = serde_json::from_str::<Value>(data) else {
-        return answer.nonsense(&format!("an event that is not JSON: {data}"));
+        return answer.protocol_error(&format!("an event that is not JSON: {data}"));
     };
     // The name stands in the event field and, again, in the data: a gateway may have dropped the first.
     let name = if name.is_empty() { json.get("type").and_then(Value::as_str).unwrap_or_default() } else { name };
@@ -75,34 +75,34 @@ fn event(answer: &mut StreamedAnswer, at: Arrival, name: &str, data: &str) {
         }
         "chat.start" => {
             if let Some(instance) = json.get("model_instance_id").and_then(Value::as_str) {
-                answer.served(instance);
+                answer.set_served_model(instance);
             }
         }
-        "model_load.start" => moment(answer, "model_load_start_mono", at),
+        "model_load.start" => set_time(answer, "model_load_start_mono", at),
         "model_load.end" => {
-            stat(answer, "model_load_time_seconds", json.get("load_time_seconds").cloned());
-            moment(answer, "model_load_end_mono", at);
+            set_stat(answer, "model_load_time_seconds", json.get("load_time_seconds").cloned());
+            set_time(answer, "model_load_end_mono", at);
         }
-        "prompt_processing.start" => moment(answer, "prompt_processing_start_mono", at),
-        "prompt_processing.end" => moment(answer, "prompt_processing_end_mono", at),
+        "prompt_processing.start" => set_time(answer, "prompt_processing_start_mono", at),
+        "prompt_processing.end" => set_time(answer, "prompt_processing_end_mono", at),
         "model_load.progress" | "prompt_processing.progress" => answer.progress += 1,
         "chat.end" => {
             answer.ended = true;
             if let Some(result) = json.get("result") {
                 // What was never said piece by piece is said at the end.
                 if answer.chunks.is_empty() {
-                    take_output(answer, at, result);
+                    read_output(answer, at, result);
                 }
-                take_result(answer, result);
+                read_result(answer, result);
             }
         }
         "error" => match ApiError::find(&json) {
-            Some(error) => answer.fail(error.failure(200)),
-            None => answer.nonsense(&format!("an error without a word: {data}")),
+            Some(error) => answer.set_error(error.failure(200)),
+            None => answer.protocol_error(&format!("an error without a word: {data}")),
         },
         "" => match ApiError::find(&json) {
-            Some(error) => answer.fail(error.failure(200)),
-            None => answer.nonsense(&format!("an event without a name: {data}")),
+            Some(error) => answer.set_error(error.failure(200)),
+            None => answer.protocol_error(&format!("an event without a name: {data}")),
         },
         // New events come with new versions, and none of them takes anything back.
         _ => {}
@@ -114,17 +114,17 @@ fn whole(answer: &mut StreamedAnswer, at: Arrival, body: &str) {
     answer.whole = true;
     answer.event(at);
     let Ok(json) = serde_json::from_str::<Value>(body.trim()) else {
-        return answer.nonsense(&format!("not JSON: {body}"));
+        return answer.protocol_error(&format!("not JSON: {body}"));
     };
     if let Some(error) = ApiError::find(&json) {
-        return answer.fail(error.failure(200));
+        return answer.set_error(error.failure(200));
     }
     answer.ended = true;
-    take_output(answer, at, &json);
-    take_result(answer, &json);
+    read_output(answer, at, &json);
+    read_result(answer, &json);
 }
 
-fn take_output(answer: &mut StreamedAnswer, at: Arrival, result: &Value) {
+fn read_output(answer: &mut StreamedAnswer, at: Arrival, result: &Value) {
     for item in result.get("output").and_then(Value::as_array).into_iter().flatten() {
         let content = item.get("content").and_then(Value::as_str).unwrap_or_default();
         match item.get("type").and_then(Value::as_str) {
@@ -135,26 +135,26 @@ fn take_output(answer: &mut StreamedAnswer, at: Arrival, result: &Value) {
     }
 }
 
-fn take_result(answer: &mut StreamedAnswer, result: &Value) {
+fn read_result(answer: &mut StreamedAnswer, result: &Value) {
     if let Some(instance) = result.get("model_instance_id").and_then(Value::as_str) {
-        answer.served(instance);
+        answer.set_served_model(instance);
     }
     answer.metadata.generation_id = result.get("response_id").and_then(Value::as_str).map(str::to_owned);
     for (name, value) in result.get("stats").and_then(Value::as_object).into_iter().flatten() {
-        stat(answer, name, Some(value.clone()));
+        set_stat(answer, name, Some(value.clone()));
     }
 }
 
-fn stat(answer: &mut StreamedAnswer, name: &str, value: Option<Value>) {
+fn set_stat(answer: &mut StreamedAnswer, name: &str, value: Option<Value>) {
     let stats = answer.metadata.rest_stats.get_or_insert_with(|| Value::Object(Map::new()));
     if let (Some(stats), Some(value)) = (stats.as_object_mut(), value) {
         stats.insert(name.to_owned(), value);
     }
 }
 
-fn moment(answer: &mut StreamedAnswer, name: &str, at: Arrival) {
+fn set_time(answer: &mut StreamedAnswer, name: &str, at: Arrival) {
     answer.progress += 1;
-    stat(answer, name, Some((at.ns as f64 / 1e9).into()));
+    set_stat(answer, name, Some((at.ns as f64 / 1e9).into()));
 }
 
 #[cfg(test)]
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_events_of_a_chat_become_an_answer() {
+    fn reads_the_events_of_a_chat() {
         let answer = stream(&[
             ("chat.start", r#"{"type":"chat.start","model_instance_id":"m"}"#),
             ("model_load.end", r#"{"type":"model_load.end","load_time_seconds":2.5}"#),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_said_piece_by_piece_is_said_at_the_end() {
+    fn reads_the_output_of_the_last_event() {
         let answer = stream(&[
             ("model_load.start", r#"{"type":"model_load.start"}"#),
             ("model_load.end", r#"{"type":"model_load.end","load_time_seconds":1.0}"#),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_event_fails_though_the_chat_ends_properly() {
+    fn error_event_fails_a_chat_that_ends() {
         let answer = stream(&[
             ("error", r#"{"type":"error","error":{"type":"internal_error","message":"engine died"}}"#),
             ("chat.end", r#"{"type":"chat.end","result":{"stats":{}}}"#),

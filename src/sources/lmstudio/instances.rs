@@ -57,15 +57,15 @@ impl Listing {
     /// # Errors
     /// When it is not reached, or refuses.
     pub async fn of(api: &Api) -> Result<Self, String> {
-        let native = ask(api, "/api/v1/models", "models").await?;
-        let older = ask(api, "/api/v0/models", "data").await?;
+        let native = get_list(api, "/api/v1/models", "models").await?;
+        let older = get_list(api, "/api/v0/models", "data").await?;
         let older = older.filter(|items| items.iter().any(|item| item.get("state").is_some()));
         let generation = match (&native, &older) {
             (Some(_), _) => ApiGeneration::V1,
             (None, Some(_)) => ApiGeneration::V0,
             (None, None) => ApiGeneration::Plain,
         };
-        let mut rows = of_v1(&native.unwrap_or_default());
+        let mut rows = rows_of_v1(&native.unwrap_or_default());
         merge_v0(&mut rows, &older.unwrap_or_default());
         Ok(Self { generation, rows })
     }
@@ -103,11 +103,11 @@ impl Listing {
 }
 
 /// GETs a listing; `None` where the server has none, whatever status it says that with.
-async fn ask(api: &Api, path: &str, list: &str) -> Result<Option<Vec<Value>>, String> {
-    let reply = api.get(path, SHORT).await.map_err(|why| why.message)?;
+async fn get_list(api: &Api, path: &str, list: &str) -> Result<Option<Vec<Value>>, String> {
+    let reply = api.get(path, SHORT).await.map_err(|error| error.message)?;
     // A server that fails, or refuses, has the listing and does not give it.
     if matches!(reply.status, 401 | 403 | 429 | 500 | 502..=599) {
-        return reply.success().map(|_| None).map_err(|why| why.message);
+        return reply.success().map(|_| None).map_err(|error| error.message);
     }
     Ok(reply.json().and_then(|mut body| match body.get_mut(list).map(Value::take) {
         Some(Value::Array(items)) => Some(items),
@@ -115,22 +115,22 @@ async fn ask(api: &Api, path: &str, list: &str) -> Result<Option<Vec<Value>>, St
     }))
 }
 
-fn of_v1(items: &[Value]) -> Vec<ListedModel> {
+fn rows_of_v1(items: &[Value]) -> Vec<ListedModel> {
     let mut rows: Vec<ListedModel> = Vec::new();
     for item in items {
-        let Some(key) = word(item, "key") else { continue };
+        let Some(key) = text(item, "key") else { continue };
         let names = |list: Option<&Value>| -> Vec<String> {
             let list = list.and_then(Value::as_array).into_iter().flatten();
             list.filter_map(Value::as_str).map(str::to_owned).collect()
         };
         let instances = item.get("loaded_instances").and_then(Value::as_array).into_iter().flatten();
         let instances = instances.map(|instance| Instance {
-            id: word(instance, "id").unwrap_or_else(|| key.clone()),
+            id: text(instance, "id").unwrap_or_else(|| key.clone()),
             context_length: instance.pointer("/config/context_length").and_then(Value::as_u64),
             parallel: instance.pointer("/config/parallel").and_then(Value::as_u64),
         });
         let instances: Vec<Instance> = instances.collect();
-        let (mut variants, selected) = (names(item.get("variants")), word(item, "selected_variant"));
+        let (mut variants, selected) = (names(item.get("variants")), text(item, "selected_variant"));
         variants.extend(selected.clone().filter(|selected| !variants.contains(selected)));
         // One key may stand in several rows, one per variant.
         match rows.iter_mut().find(|row| row.key == key) {
@@ -155,9 +155,9 @@ fn of_v1(items: &[Value]) -> Vec<ListedModel> {
 /// Adds what v0 says is loaded and v1 does not know of, and all models where there is no v1.
 fn merge_v0(rows: &mut Vec<ListedModel>, items: &[Value]) {
     let only = rows.is_empty();
-    let ids: Vec<String> = items.iter().filter_map(|item| word(item, "id")).collect();
+    let ids: Vec<String> = items.iter().filter_map(|item| text(item, "id")).collect();
     for item in items {
-        let Some(id) = word(item, "id") else { continue };
+        let Some(id) = text(item, "id") else { continue };
         // A second instance of a model stands in the list as `id:2`.
         let key = numbered(&id).filter(|key| ids.iter().any(|id| id == key)).unwrap_or(&id).to_owned();
         let exact = rows.iter().position(|row| row.key == key);
@@ -165,7 +165,7 @@ fn merge_v0(rows: &mut Vec<ListedModel>, items: &[Value]) {
             let mut like = rows.iter().enumerate().filter(|(_, row)| !key.contains('/') && last(&row.key) == key);
             like.next().map(|(n, _)| n).filter(|_| like.next().is_none())
         });
-        let loaded = word(item, "state").as_deref() == Some("loaded");
+        let loaded = text(item, "state").as_deref() == Some("loaded");
         let place = match place {
             Some(place) => place,
             None if only || loaded => {
@@ -185,12 +185,12 @@ fn merge_v0(rows: &mut Vec<ListedModel>, items: &[Value]) {
 }
 
 /// Of `lms ps --json`.
-pub fn of_ps(items: &[Value]) -> Vec<ListedModel> {
+pub fn rows_of_ps(items: &[Value]) -> Vec<ListedModel> {
     let mut rows: Vec<ListedModel> = Vec::new();
     for item in items {
-        let Some(key) = word(item, "modelKey") else { continue };
+        let Some(key) = text(item, "modelKey") else { continue };
         let instance = Instance {
-            id: word(item, "identifier").unwrap_or_else(|| key.clone()),
+            id: text(item, "identifier").unwrap_or_else(|| key.clone()),
             context_length: item.get("contextLength").and_then(Value::as_u64),
             parallel: item.get("parallel").and_then(Value::as_u64),
         };
@@ -202,7 +202,7 @@ pub fn of_ps(items: &[Value]) -> Vec<ListedModel> {
     rows
 }
 
-fn word(item: &Value, name: &str) -> Option<String> {
+fn text(item: &Value, name: &str) -> Option<String> {
     item.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
@@ -223,13 +223,13 @@ mod tests {
 
     fn listing(v1: Value, v0: Value) -> Listing {
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-        let mut rows = of_v1(&list(&v1));
+        let mut rows = rows_of_v1(&list(&v1));
         merge_v0(&mut rows, &list(&v0));
         Listing { generation: ApiGeneration::V1, rows }
     }
 
     #[test]
-    fn a_name_means_one_model_or_none() {
+    fn id_means_one_model_or_none() {
         let listing = listing(
             json!([{"key": "openai/gpt-oss-20b"}, {"key": "google/gemma", "variants": ["google/gemma@q4", "google/gemma@q8"]},
                 {"key": "a/twin"}, {"key": "b/twin"}, {"key": "qwen3-4b-thinking"}]),
@@ -250,15 +250,15 @@ mod tests {
                 (Ok((row, variant)), Ok((key, want))) => {
                     assert_eq!((row.key.as_str(), variant.as_deref()), (key, want))
                 }
-                (Err(why), Err(want)) => assert!(why.contains(want), "{id}: {why}"),
+                (Err(error), Err(want)) => assert!(error.contains(want), "{id}: {error}"),
                 (got, _) => panic!("{id}: {got:?}"),
             }
         }
     }
 
     #[test]
-    fn what_is_loaded_is_known_whichever_listing_knows_it() {
-        let held = |v1, v0| -> Vec<String> {
+    fn merges_loaded_models_of_both_listings() {
+        let loaded_instances = |v1, v0| -> Vec<String> {
             let listing = listing(v1, v0);
             let loaded = listing.rows.iter().flat_map(|row| row.instances.iter().map(move |instance| (row, instance)));
             loaded.map(|(row, i)| format!("{} as {} {:?}", row.key, i.id, i.context_length)).collect()
@@ -266,23 +266,26 @@ mod tests {
         let v1 = |instances| json!([{"key": "a/one", "loaded_instances": instances}, {"key": "b/two", "loaded_instances": []}]);
         let both = json!([{"id": "a/one", "state": "loaded", "loaded_context_length": 4096}, {"id": "b/two", "state": "not-loaded"}]);
         assert_eq!(
-            held(v1(json!([{"id": "x", "config": {"context_length": 8192}}])), both.clone()),
+            loaded_instances(v1(json!([{"id": "x", "config": {"context_length": 8192}}])), both.clone()),
             ["a/one as x Some(8192)"]
         );
-        assert_eq!(held(v1(json!([{"id": "x", "config": {}}])), both.clone()), ["a/one as x Some(4096)"]);
-        assert_eq!(held(v1(json!([])), both.clone()), ["a/one as a/one Some(4096)"]);
+        assert_eq!(loaded_instances(v1(json!([{"id": "x", "config": {}}])), both.clone()), ["a/one as x Some(4096)"]);
+        assert_eq!(loaded_instances(v1(json!([])), both.clone()), ["a/one as a/one Some(4096)"]);
         // The vendor is dropped, and the model is the only one of that name.
-        assert_eq!(held(v1(json!([])), json!([{"id": "two", "state": "loaded"}])), ["b/two as two None"]);
+        assert_eq!(loaded_instances(v1(json!([])), json!([{"id": "two", "state": "loaded"}])), ["b/two as two None"]);
         // Without v1, a second instance is a row of its own there and an instance here.
         let twice =
             json!([{"id": "m", "state": "loaded"}, {"id": "m:2", "state": "loaded"}, {"id": "n", "state": "loading"}]);
-        assert_eq!(held(json!([]), twice), ["m as m None", "m as m:2 None"]);
+        assert_eq!(loaded_instances(json!([]), twice), ["m as m None", "m as m:2 None"]);
         // What only v0 knows is loaded all the same, and must be unloaded.
-        assert_eq!(held(v1(json!([])), json!([{"id": "strange", "state": "loaded"}])), ["strange as strange None"]);
+        assert_eq!(
+            loaded_instances(v1(json!([])), json!([{"id": "strange", "state": "loaded"}])),
+            ["strange as strange None"]
+        );
     }
 
     #[test]
-    fn one_key_in_several_rows_is_one_model_with_variants() {
+    fn key_in_several_rows_is_one_model_with_variants() {
         let listing = listing(
             json!([{"key": "k", "variants": ["k@q4", "k@q8"], "selected_variant": "k@q4"}, {"key": "k", "selected_variant": "k@q8"}]),
             json!([]),

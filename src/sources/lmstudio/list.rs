@@ -146,10 +146,10 @@ fn of_v0(base: &str, item: &Value) -> Option<Model> {
 
 /// A list since 0.3.16; and that a model sees is said by its type.
 fn capabilities_v0(item: &Value) -> Option<Vec<String>> {
-    let said = item.get("capabilities").and_then(Value::as_array);
+    let listed = item.get("capabilities").and_then(Value::as_array);
     let mut words: Vec<String> = (item.get("type")? == "vlm").then(|| "vision".to_owned()).into_iter().collect();
-    words.extend(said.into_iter().flatten().filter_map(Value::as_str).map(|word| word.replace("tool_use", "tools")));
-    (said.is_some() || !words.is_empty()).then_some(words)
+    words.extend(listed.into_iter().flatten().filter_map(Value::as_str).map(|word| word.replace("tool_use", "tools")));
+    (listed.is_some() || !words.is_empty()).then_some(words)
 }
 
 fn of_lms(base: &str, item: &Value) -> Option<Model> {
@@ -196,7 +196,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_model_of_the_native_listing_tells_all() {
+    fn reads_every_field_of_the_native_listing() {
         let item = json!({"type": "llm", "publisher": "acme", "key": "acme/small-4b", "display_name": "Small 4B",
             "architecture": "llama", "quantization": {"name": "Q4_K_M", "bits_per_weight": 4}, "size_bytes": 2_500_000_000u64,
             "params_string": "4B", "loaded_instances": [{"id": "acme/small-4b", "config": {"context_length": 8192}}],
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_older_listing_s_state_wins_where_the_native_one_is_empty() {
+    fn older_listing_adds_missing_state() {
         let mut models = vec![
             of_v1("http://h", &json!({"key": "openai/gpt-oss-20b", "loaded_instances": []})).unwrap(),
             of_v1("http://h", &json!({"key": "other", "loaded_instances": []})).unwrap(),
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_two_vendors_share_tells_nothing_without_its_vendor() {
+    fn shared_name_without_vendor_is_ignored() {
         let rows = json!([{"key": "a/twin", "loaded_instances": []}, {"key": "b/twin", "loaded_instances": []}]);
         let mut models = of_v1_all("http://h", rows.as_array().unwrap().iter());
         merge_state(&mut models, &json!({"data": [{"id": "twin", "state": "loaded"}]}));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_in_several_rows_is_told_apart_by_its_variants() {
+    fn key_in_several_rows_is_listed_by_variant() {
         let row = |quant: &str, selected: Option<&str>| json!({"key": "k", "quantization": {"name": quant}, "selected_variant": selected, "variants": ["k@q4", "k@q8"]});
         let ids = |rows: &[Value]| of_v1_all("http://h", rows.iter()).into_iter().map(|m| m.id).collect::<Vec<_>>();
         assert_eq!(ids(&[row("Q4", Some("k@q4"))]), ["k"]);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_without_a_name_is_no_model() {
+    fn ignores_items_without_a_name() {
         assert_eq!(of_v1("http://h", &json!({"type": "llm"})), None);
         assert_eq!(of_v0("http://h", &json!({"id": ""})), None);
         assert_eq!(of_lms("http://h", &json!({"modelKey": 3})), None);

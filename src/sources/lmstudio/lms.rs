@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_of_time_is_read_as_lms_writes_it() {
+    fn reads_durations_as_lms_writes_them() {
         for (text, expect) in [
             ("850.00ms", Some(0.85)),
             ("4.87s.", Some(4.87)),
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lms_says_after_a_load_is_found_among_the_rest() {
+    fn finds_identifier_and_duration_of_a_load() {
         let output = "! 2 models match the provided model key on the same device. Loading the first one.\n\
             Model loaded successfully in 1m 3.20s.\n(7.40 GB)\n\
             To use the model in the API/SDK, use the identifier \"acme/small:2\".";

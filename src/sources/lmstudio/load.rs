@@ -5,7 +5,7 @@
 //! is asked what it holds. Source: LM Studio's developer documentation, "Load a model", "Unload a model"; its command line's
 //! `load.ts` for how keys are matched.
 
-use super::instances::{ApiGeneration, Instance, ListedModel, Listing, of_ps};
+use super::instances::{ApiGeneration, Instance, ListedModel, Listing, rows_of_ps};
 use super::lms::{Lms, LoadArguments};
 use crate::clock::Stamp;
 use crate::http::{Api, ApiError, Reply, authority, is_loopback};
@@ -26,15 +26,15 @@ pub async fn load(api: &Api, model: &Model, options: &LoadOptions, hidden: Hidde
     let beyond = options.flags();
     if listing.generation == ApiGeneration::V1 && beyond.is_empty() {
         let (row, variant) = listing.find(&model.id)?;
-        if let Some(loaded) = by_rest(api, variant.as_deref().unwrap_or(&row.key), options).await? {
+        if let Some(loaded) = load_by_rest(api, variant.as_deref().unwrap_or(&row.key), options).await? {
             return verify(api, None, &row.key, variant.as_deref(), options, loaded).await;
         }
     }
-    match lms_of(api, hidden) {
+    match find_lms(api, hidden) {
         Ok(lms) => {
-            let (key, variant, doubt) = key_of(&lms.ls().await?, &listing, &model.id)?;
-            let mut loaded = by_lms(&lms, &key, options).await?;
-            loaded.warnings.extend(doubt);
+            let (key, variant, warning) = key_of(&lms.ls().await?, &listing, &model.id)?;
+            let mut loaded = load_by_lms(&lms, &key, options).await?;
+            loaded.warnings.extend(warning);
             verify(api, Some(&lms), &key, variant.as_deref(), options, loaded).await
         }
         Err(none) if !beyond.is_empty() => Err(format!("`lms` is needed for {}: {none}", beyond.join(", "))),
@@ -42,10 +42,10 @@ pub async fn load(api: &Api, model: &Model, options: &LoadOptions, hidden: Hidde
             Err(format!("--context-length: this LM Studio can only be asked for it by `lms`: {none}"))
         }
         Err(_) => {
-            let loaded = by_request(api, listing.generation, &model.id, options.step_limit()).await?;
+            let loaded = load_by_request(api, listing.generation, &model.id, options.step_limit()).await?;
             if listing.generation == ApiGeneration::Plain {
-                let doubt = "this LM Studio cannot say what is loaded: see `served_model` of the results";
-                return Ok(LoadedModel { warnings: vec![doubt.into()], ..loaded });
+                let warning = "this LM Studio cannot say what is loaded: see `served_model` of the results";
+                return Ok(LoadedModel { warnings: vec![warning.into()], ..loaded });
             }
             let key = listing.find(&model.id)?.0.key.clone();
             verify(api, None, &key, None, options, loaded).await
@@ -54,7 +54,7 @@ pub async fn load(api: &Api, model: &Model, options: &LoadOptions, hidden: Hidde
 }
 
 /// `lms`, told where the server is when that is not this machine.
-fn lms_of(api: &Api, hidden: Hidden<'_>) -> Result<Lms, String> {
+fn find_lms(api: &Api, hidden: Hidden<'_>) -> Result<Lms, String> {
     Lms::find(authority(api.base()).filter(|_| !is_loopback(api.base())), hidden)
 }
 
@@ -74,19 +74,21 @@ fn missing(reply: &Reply) -> bool {
 }
 
 /// Loads by REST; `None` where the endpoint is missing.
-async fn by_rest(api: &Api, key: &str, options: &LoadOptions) -> Result<Option<LoadedModel>, String> {
+async fn load_by_rest(api: &Api, key: &str, options: &LoadOptions) -> Result<Option<LoadedModel>, String> {
     let mut body = Map::from_iter([("model".to_owned(), key.into()), ("echo_load_config".to_owned(), true.into())]);
     if let Some(length) = options.context_length {
         body.insert("context_length".into(), length.into());
     }
     let began = Stamp::now();
-    let reply =
-        api.post("/api/v1/models/load", &Value::Object(body), options.step_limit()).await.map_err(|why| why.message)?;
+    let reply = api
+        .post("/api/v1/models/load", &Value::Object(body), options.step_limit())
+        .await
+        .map_err(|error| error.message)?;
     let done = Stamp::now();
     if missing(&reply) {
         return Ok(None);
     }
-    let body = reply.success().map_err(|why| why.message)?;
+    let body = reply.success().map_err(|error| error.message)?;
     if let Some(error) = ApiError::find(&body) {
         return Err(error.message);
     }
@@ -103,8 +105,8 @@ async fn by_rest(api: &Api, key: &str, options: &LoadOptions) -> Result<Option<L
     }))
 }
 
-async fn by_lms(lms: &Lms, key: &str, options: &LoadOptions) -> Result<LoadedModel, String> {
-    let asked = LoadArguments {
+async fn load_by_lms(lms: &Lms, key: &str, options: &LoadOptions) -> Result<LoadedModel, String> {
+    let requested = LoadArguments {
         key: key.to_owned(),
         gpu: options.gpu.clone(),
         context_length: options.context_length,
@@ -113,28 +115,33 @@ async fn by_lms(lms: &Lms, key: &str, options: &LoadOptions) -> Result<LoadedMod
         identifier: options.identifier.clone(),
     };
     let began = Stamp::now();
-    let said = lms.load(&asked, options.step_limit()).await?;
+    let output = lms.load(&requested, options.step_limit()).await?;
     Ok(LoadedModel {
         loader: Loader::Lms,
         began,
         done: Stamp::now(),
         server_seconds: None,
-        program_seconds: said.seconds,
+        program_seconds: output.seconds,
         fresh: true,
         context_length: None,
-        instance: said.identifier,
+        instance: output.identifier,
         warnings: Vec::new(),
     })
 }
 
 /// Loads by asking for one token: the wall time holds the prompt and the token too.
-async fn by_request(api: &Api, generation: ApiGeneration, id: &str, limit: Duration) -> Result<LoadedModel, String> {
+async fn load_by_request(
+    api: &Api,
+    generation: ApiGeneration,
+    id: &str,
+    limit: Duration,
+) -> Result<LoadedModel, String> {
     let path = if generation == ApiGeneration::Plain { "/v1/chat/completions" } else { "/api/v0/chat/completions" };
     let body = json!({"model": id, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1, "stream": false});
     let began = Stamp::now();
-    let reply = api.post(path, &body, limit).await.map_err(|why| why.message)?;
+    let reply = api.post(path, &body, limit).await.map_err(|error| error.message)?;
     let done = Stamp::now();
-    let body = reply.success().map_err(|why| why.message)?;
+    let body = reply.success().map_err(|error| error.message)?;
     if let Some(error) = ApiError::find(&body) {
         return Err(error.message);
     }
@@ -181,7 +188,7 @@ fn key_of(ls: &[Value], listing: &Listing, id: &str) -> Result<(String, Option<S
         Some(key) if rows.iter().all(|row| row.key != whole) => (key, None),
         _ => {
             let keys = Listing { generation: ApiGeneration::V1, rows };
-            let (row, variant) = keys.find(&whole).map_err(|why| format!("lms ls: {why}"))?;
+            let (row, variant) = keys.find(&whole).map_err(|error| format!("lms ls: {error}"))?;
             if variant.is_some() && variant != row.selected {
                 let selected = row.selected.as_deref().unwrap_or("another");
                 return Err(format!(
@@ -192,9 +199,9 @@ fn key_of(ls: &[Value], listing: &Listing, id: &str) -> Result<(String, Option<S
         }
     };
     let elsewhere = item_of(&key).is_some_and(|item| item.get("deviceIdentifier").is_some_and(Value::is_string));
-    let doubt =
+    let warning =
         elsewhere.then(|| "is on another machine (LM Link): its memory and its power are not this one's".to_owned());
-    Ok((key, variant, doubt))
+    Ok((key, variant, warning))
 }
 
 /// What the server itself lists as loaded must be what was asked for.
@@ -206,19 +213,19 @@ async fn verify(
     options: &LoadOptions,
     mut loaded: LoadedModel,
 ) -> Result<LoadedModel, String> {
-    let mut held = held(api, lms).await?;
+    let mut loaded_rows = loaded_rows(api, lms).await?;
     for _ in 0..LOOKS {
-        if held.iter().any(|row| !row.instances.is_empty()) {
+        if loaded_rows.iter().any(|row| !row.instances.is_empty()) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
-        held = self::held(api, lms).await?;
+        loaded_rows = self::loaded_rows(api, lms).await?;
     }
     let instances = |row: &ListedModel| row.instances.iter().map(|instance| instance.id.clone()).collect::<Vec<_>>();
-    let row = held.iter().find(|row| row.key == key && !row.instances.is_empty());
+    let row = loaded_rows.iter().find(|row| row.key == key && !row.instances.is_empty());
     let Some(row) = row else {
         let others: Vec<&str> =
-            held.iter().filter(|row| !row.instances.is_empty()).map(|row| row.key.as_str()).collect();
+            loaded_rows.iter().filter(|row| !row.instances.is_empty()).map(|row| row.key.as_str()).collect();
         return Err(match others.as_slice() {
             [] => format!("{key} was loaded, it is said, but the server lists nothing as loaded"),
             others => format!("asked for {key} and got {}: the wrong model was loaded", others.join(", ")),
@@ -230,7 +237,7 @@ async fn verify(
         (Some(instance), _) => instance,
         // A listing that forgets instances forgets their names too.
         (None, Some(lms)) if options.identifier.is_some() => {
-            let named = of_ps(&lms.ps().await?).iter().filter(|row| row.key == key).find_map(of_name);
+            let named = rows_of_ps(&lms.ps().await?).iter().filter(|row| row.key == key).find_map(of_name);
             named.ok_or_else(|| {
                 let name = options.identifier.as_deref().unwrap_or_default();
                 format!("{key} is loaded as {}, not as {name}", instances(row).join(", "))
@@ -239,10 +246,12 @@ async fn verify(
         (None, _) => row.instances[0].clone(),
     };
     let length = instance.context_length.or(loaded.context_length);
-    if let (Some(asked), Some(got)) = (options.context_length, length)
-        && asked != got
+    if let (Some(requested), Some(actual)) = (options.context_length, length)
+        && requested != actual
     {
-        return Err(format!("{key} is loaded with a context of {got} tokens, not {asked}: the model may not allow it"));
+        return Err(format!(
+            "{key} is loaded with a context of {actual} tokens, not {requested}: the model may not allow it"
+        ));
     }
     if let (Some(variant), Some(selected)) = (variant, &row.selected)
         && variant != selected
@@ -252,12 +261,12 @@ async fn verify(
     if options.context_length.is_some() && length.is_none() {
         loaded.warnings.push("the server does not say with what context length it is loaded".into());
     }
-    if let (Some(asked), Some(got)) = (options.parallel, instance.parallel)
-        && asked != got
+    if let (Some(requested), Some(actual)) = (options.parallel, instance.parallel)
+        && requested != actual
     {
-        loaded.warnings.push(format!("is loaded for {got} requests at once, not {asked}"));
+        loaded.warnings.push(format!("is loaded for {actual} requests at once, not {requested}"));
     }
-    let all: Vec<String> = held.iter().flat_map(instances).collect();
+    let all: Vec<String> = loaded_rows.iter().flat_map(instances).collect();
     if all.len() > 1 {
         loaded.warnings.push(format!("is not alone in memory: {} are loaded", all.join(", ")));
     }
@@ -268,10 +277,10 @@ async fn verify(
 }
 
 /// What is loaded, by the server's listing, or by `lms ps` where the server's has no word for it.
-async fn held(api: &Api, lms: Option<&Lms>) -> Result<Vec<ListedModel>, String> {
+async fn loaded_rows(api: &Api, lms: Option<&Lms>) -> Result<Vec<ListedModel>, String> {
     let listing = Listing::of(api).await?;
     match (listing.generation, lms) {
-        (ApiGeneration::Plain, Some(lms)) => Ok(of_ps(&lms.ps().await?)),
+        (ApiGeneration::Plain, Some(lms)) => Ok(rows_of_ps(&lms.ps().await?)),
         (ApiGeneration::Plain, None) => {
             Err("this LM Studio (neither /api/v1 nor /api/v0) tells only `lms` what is loaded, and there is none"
                 .into())
@@ -282,14 +291,14 @@ async fn held(api: &Api, lms: Option<&Lms>) -> Result<Vec<ListedModel>, String> 
 
 /// The names of everything that is loaded.
 pub async fn loaded(api: &Api, hidden: Hidden<'_>) -> Result<Vec<String>, String> {
-    let rows = held(api, lms_of(api, hidden).ok().as_ref()).await?;
+    let rows = loaded_rows(api, find_lms(api, hidden).ok().as_ref()).await?;
     Ok(rows.into_iter().flat_map(|row| row.instances).map(|instance| instance.id).collect())
 }
 
 /// Unloads every instance; looks again afterwards, because nothing that was said about it is proof.
 pub async fn unload_all(api: &Api, hidden: Hidden<'_>) -> Result<(), String> {
-    let lms = lms_of(api, hidden);
-    let rows = held(api, lms.as_ref().ok()).await?;
+    let lms = find_lms(api, hidden);
+    let rows = loaded_rows(api, lms.as_ref().ok()).await?;
     if rows.iter().all(|row| row.instances.is_empty()) {
         return Ok(());
     }
@@ -320,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_of_the_api_becomes_a_whole_key_of_lms() {
+    fn finds_the_key_of_lms_for_an_id_of_the_api() {
         let ls = [
             json!({"modelKey": "openai/gpt-oss-20b", "path": "openai/gpt-oss-20b"}),
             json!({"modelKey": "qwen3-4b", "path": "lmstudio-community/Qwen3-4B-GGUF/Qwen3-4B-Q4_K_M.gguf"}),
@@ -339,8 +348,8 @@ mod tests {
         ] {
             match (key_of(&ls, &listing, id), expect) {
                 (Ok((key, ..)), Ok(want)) => assert_eq!(key, want, "{id}"),
-                (Err(why), Err(want)) => assert!(why.contains(want), "{id}: {why}"),
-                (got, _) => panic!("{id}: {got:?}"),
+                (Err(error), Err(want)) => assert!(error.contains(want), "{id}: {error}"),
+                (actual, _) => panic!("{id}: {actual:?}"),
             }
         }
         assert!(key_of(&ls, &listing, "qwen3-4b-thinking").unwrap().2.unwrap().contains("LM Link"));

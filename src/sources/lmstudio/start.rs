@@ -31,9 +31,9 @@ pub struct StartOptions<'a> {
 pub async fn list_or_start(
     api: &Api,
     options: &StartOptions<'_>,
-    say: &mut dyn FnMut(String),
+    report: &mut dyn FnMut(String),
 ) -> Result<Vec<Model>, Failure> {
-    let why = match list(api, options.all).await {
+    let failure = match list(api, options.all).await {
         Ok(models) => {
             if models.iter().all(|model| model.loaded.is_none()) && !greets(api).await {
                 let place = shown(api.base());
@@ -42,36 +42,39 @@ pub async fn list_or_start(
                         format!("{place} is an Ollama: `llm-models ollama --base-url {place}` lists its models");
                     return Err(Failure { kind: FailureKind::Protocol, status: None, message, retryable: false });
                 }
-                say(format!("{place} does not say that it is LM Studio: `llm-models openai` may fit it better"));
+                report(format!("{place} does not say that it is LM Studio: `llm-models openai` may fit it better"));
             }
             return Ok(models);
         }
-        Err(why) => why,
+        Err(failure) => failure,
     };
-    let down = why.kind == FailureKind::Connect;
+    let down = failure.kind == FailureKind::Connect;
     // A server that answers, but has no list, is done without; and `lms` speaks to this machine.
     if !is_loopback(api.base())
         || (down && !options.start)
-        || !matches!(why.kind, FailureKind::Connect | FailureKind::Protocol)
+        || !matches!(failure.kind, FailureKind::Connect | FailureKind::Protocol)
     {
-        return Err(why);
+        return Err(failure);
     }
     let lms = match Lms::find(None, options.hidden_variables) {
         Ok(lms) => lms,
         Err(_) if down => {
-            return Err(Failure { message: format!("{}, and no `lms` to start it with", why.message), ..why });
+            return Err(Failure { message: format!("{}, and no `lms` to start it with", failure.message), ..failure });
         }
-        Err(_) => return Err(why),
+        Err(_) => return Err(failure),
     };
-    if down && let Some(models) = started(&lms, api, options, say).await.map_err(|lms| told(&why, &lms))? {
+    if down
+        && let Some(models) =
+            started(&lms, api, options, report).await.map_err(|lms| with_error_of_lms(&failure, &lms))?
+    {
         return Ok(models);
     }
-    say(format!("{} has no list of models: listing with `lms ls`", shown(api.base())));
-    list_by_lms(&lms, api.base(), options.all).await.map_err(|lms| told(&why, &lms))
+    report(format!("{} has no list of models: listing with `lms ls`", shown(api.base())));
+    list_by_lms(&lms, api.base(), options.all).await.map_err(|lms| with_error_of_lms(&failure, &lms))
 }
 
-fn told(why: &Failure, lms: &str) -> Failure {
-    Failure { message: format!("{}; {lms}", why.message), ..why.clone() }
+fn with_error_of_lms(failure: &Failure, lms: &str) -> Failure {
+    Failure { message: format!("{}; {lms}", failure.message), ..failure.clone() }
 }
 
 /// Finds the server on another port, or starts it; `None` when it was started and does not answer.
@@ -79,9 +82,9 @@ async fn started(
     lms: &Lms,
     api: &Api,
     options: &StartOptions<'_>,
-    say: &mut dyn FnMut(String),
+    report: &mut dyn FnMut(String),
 ) -> Result<Option<Vec<Model>>, String> {
-    let elsewhere = |port: u16| (options.at_port)(port).map_err(|why| format!("{why:#}"));
+    let elsewhere = |port: u16| (options.at_port)(port).map_err(|failure| format!("{failure:#}"));
     let mut api = api.clone();
     let own = port_of(api.base());
     if !options.named
@@ -89,13 +92,13 @@ async fn started(
     {
         let other = elsewhere(port)?;
         if let Ok(models) = list(&other, options.all).await {
-            say(format!("LM Studio's server is on port {port}, not on {}", own.unwrap_or_default()));
+            report(format!("LM Studio's server is on port {port}, not on {}", own.unwrap_or_default()));
             return Ok(Some(models));
         }
     }
-    let said = lms.start_server(own.filter(|_| options.named)).await?;
-    say(format!("no server answered; started it with `lms server start`: {said}"));
-    if let Some(port) = told_port(&said).filter(|port| !options.named && Some(*port) != own) {
+    let output = lms.start_server(own.filter(|_| options.named)).await?;
+    report(format!("no server answered; started it with `lms server start`: {output}"));
+    if let Some(port) = port_in(&output).filter(|port| !options.named && Some(*port) != own) {
         api = elsewhere(port)?;
     }
     let began = Instant::now();
@@ -113,8 +116,8 @@ fn port_of(base: &str) -> Option<u16> {
 }
 
 /// The port in what `lms server start` says: "Success! Server is now running on port 1234".
-fn told_port(said: &str) -> Option<u16> {
-    let (_, rest) = said.rsplit_once("on port ")?;
+fn port_in(output: &str) -> Option<u16> {
+    let (_, rest) = output.rsplit_once("on port ")?;
     rest.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().ok()
 }
 
@@ -123,14 +126,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_port_is_where_lms_says_it() {
-        for (said, port) in [
+    fn reads_the_port_that_lms_reports() {
+        for (output, port) in [
             ("Success! Server is now running on port 1234", Some(1234)),
             ("Server is now running on port 41343.", Some(41343)),
             ("Server is now running on port 99999", None),
             ("Success!", None),
         ] {
-            assert_eq!(told_port(said), port, "{said}");
+            assert_eq!(port_in(output), port, "{output}");
         }
         assert_eq!(port_of("http://127.0.0.1:1234"), Some(1234));
     }

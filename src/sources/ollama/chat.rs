@@ -22,9 +22,8 @@ pub const PROTOCOL: Protocol = Protocol {
 };
 
 /// The body of a request.
-fn body(question: &ChatRequest<'_>) -> Map<String, Value> {
-    let Parameters { temperature, top_p, max_tokens, num_ctx, seed, reasoning_effort, stream, .. } =
-        question.parameters;
+fn body(request: &ChatRequest<'_>) -> Map<String, Value> {
+    let Parameters { temperature, top_p, max_tokens, num_ctx, seed, reasoning_effort, stream, .. } = request.parameters;
     let mut options = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -37,8 +36,8 @@ fn body(question: &ChatRequest<'_>) -> Map<String, Value> {
     put("num_ctx", num_ctx.map(Into::into));
     put("seed", seed.map(Into::into));
     let mut body = Map::new();
-    body.insert("model".into(), question.model.id.clone().into());
-    body.insert("messages".into(), question.messages().into());
+    body.insert("model".into(), request.model.id.clone().into());
+    body.insert("messages".into(), request.messages().into());
     body.insert("stream".into(), (*stream).into());
     if !options.is_empty() {
         body.insert("options".into(), options.into());
@@ -62,16 +61,16 @@ fn line(answer: &mut StreamedAnswer, at: Arrival, line: &str) {
     }
     answer.event(at);
     let Ok(mut json) = serde_json::from_str::<Value>(line) else {
-        return answer.nonsense(&format!("a line that is not JSON: {line}"));
+        return answer.protocol_error(&format!("a line that is not JSON: {line}"));
     };
     if let Some(error) = ApiError::find(&json) {
-        return answer.fail(error.failure(200));
+        return answer.set_error(error.failure(200));
     }
     let Some(fields) = json.as_object_mut() else {
-        return answer.nonsense(&format!("a line of an unknown shape: {line}"));
+        return answer.protocol_error(&format!("a line of an unknown shape: {line}"));
     };
     if let Some(model) = fields.get("model").and_then(Value::as_str) {
-        answer.served(model);
+        answer.set_served_model(model);
     }
     let ends = fields.get("done") == Some(&Value::Bool(true));
     if ends && answer.chunks.is_empty() && fields.get("message").and_then(|m| m.get("content")).is_some_and(|c| c != "")
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn thinking_content_and_the_final_counts_are_read() {
+    fn reads_thinking_content_and_final_counts() {
         let answer = stream(&[
             r#"{"model":"m","message":{"role":"assistant","content":"","thinking":"hm"},"done":false}"#,
             r#"{"model":"m","message":{"role":"assistant","content":"Hi"},"done":false}"#,
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_line_ends_it() {
+    fn error_line_is_an_error() {
         assert_eq!(stream(&[r#"{"error":"out of memory"}"#]).metadata.error.unwrap().message, "out of memory");
         assert_eq!(stream(&["<html>"]).metadata.error.unwrap().kind, FailureKind::Protocol);
         assert_eq!(stream(&["[1]"]).metadata.error.unwrap().kind, FailureKind::Protocol);

@@ -66,7 +66,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_model_tells_its_details_and_whether_it_runs() {
+    fn reads_details_and_running_state() {
         let item = json!({"name": "small:4b", "model": "small:4b", "size": 2_000_000_000u64, "digest": "x",
             "details": {"format": "gguf", "family": "llama", "parameter_size": "4B", "quantization_level": "Q4_K_M"}});
         let ps = json!({"models": [{"name": "small:4b", "context_length": 8192}]});

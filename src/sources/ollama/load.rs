@@ -25,28 +25,28 @@ pub async fn load(api: &Api, model: &Model, options: &LoadOptions) -> Result<Loa
     }
     let before = running(api).await?;
     let began = Stamp::now();
-    let reply = api.post("/api/generate", &body, options.step_limit()).await.map_err(|why| why.message)?;
+    let reply = api.post("/api/generate", &body, options.step_limit()).await.map_err(|error| error.message)?;
     let done = Stamp::now();
-    let body = reply.success().map_err(|why| why.message)?;
+    let body = reply.success().map_err(|error| error.message)?;
     if let Some(error) = ApiError::find(&body) {
         return Err(error.message);
     }
-    let held = running(api).await?;
-    let Some((_, length)) = held.iter().find(|(name, _)| same(name, &model.id)) else {
-        let others: Vec<&str> = held.iter().map(|(name, _)| name.as_str()).collect();
+    let listed_models = running(api).await?;
+    let Some((_, length)) = listed_models.iter().find(|(name, _)| is_same_model(name, &model.id)) else {
+        let others: Vec<&str> = listed_models.iter().map(|(name, _)| name.as_str()).collect();
         let others = if others.is_empty() { "nothing".into() } else { others.join(", ") };
         return Err(format!("asked for {} and the server runs {others}", model.id));
     };
     let mut warnings = Vec::new();
     match (options.context_length, length) {
-        (Some(asked), Some(got)) if asked != *got => {
-            return Err(format!("{} runs with a context of {got} tokens, not {asked}", model.id));
+        (Some(requested), Some(actual)) if requested != *actual => {
+            return Err(format!("{} runs with a context of {actual} tokens, not {requested}", model.id));
         }
         (Some(_), None) => warnings.push("the server does not say with what context length it runs".into()),
         _ => {}
     }
     // A model that ran already has a `load_duration` too: the time its scheduler took to find that out.
-    let fresh = !before.iter().any(|(name, was)| same(name, &model.id) && was == length);
+    let fresh = !before.iter().any(|(name, was)| is_same_model(name, &model.id) && was == length);
     let seconds = body.get("load_duration").and_then(Value::as_f64).map(|ns| ns / 1e9);
     Ok(LoadedModel {
         loader: Loader::Ollama,
@@ -62,12 +62,13 @@ pub async fn load(api: &Api, model: &Model, options: &LoadOptions) -> Result<Loa
 }
 
 /// Ollama lists the tag that a name without one means.
-fn same(listed: &str, asked: &str) -> bool {
-    listed == asked || listed.strip_suffix(":latest") == Some(asked)
+fn is_same_model(listed: &str, requested: &str) -> bool {
+    listed == requested || listed.strip_suffix(":latest") == Some(requested)
 }
 
 async fn running(api: &Api) -> Result<Vec<(String, Option<u64>)>, String> {
-    let body = api.get("/api/ps", SHORT).await.map_err(|why| why.message)?.success().map_err(|why| why.message)?;
+    let body =
+        api.get("/api/ps", SHORT).await.map_err(|error| error.message)?.success().map_err(|error| error.message)?;
     let name = |item: &Value| item.get("name").or_else(|| item.get("model"))?.as_str().map(str::to_owned);
     Ok(body
         .get("models")
@@ -89,9 +90,9 @@ pub async fn unload_all(api: &Api) -> Result<(), String> {
         let body = json!({ "model": name, "prompt": "", "keep_alive": 0, "stream": false });
         api.post("/api/generate", &body, SHORT)
             .await
-            .map_err(|why| why.message)?
+            .map_err(|error| error.message)?
             .success()
-            .map_err(|why| why.message)?;
+            .map_err(|error| error.message)?;
     }
     for _ in 0..50 {
         if running(api).await?.is_empty() {
@@ -107,14 +108,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_compared_whole_and_a_cloud_is_known_by_its_tag() {
-        for (listed, asked, expect) in [
+    fn compares_whole_names_and_finds_cloud_tags() {
+        for (listed, requested, expect) in [
             ("owl:20b", "owl:20b", true),
             ("owl:latest", "owl", true),
             ("owl:20b", "owl", false),
             ("owl", "owl:20b", false),
         ] {
-            assert_eq!(same(listed, asked), expect, "{listed} {asked}");
+            assert_eq!(is_same_model(listed, requested), expect, "{listed} {requested}");
         }
         for (id, expect) in
             [("gpt-oss:120b-cloud", true), ("kimi:cloud", true), ("cloud:7b", false), ("my-cloud", false)]

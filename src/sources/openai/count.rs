@@ -36,8 +36,8 @@ impl<'a> TokenCounter<'a> {
             return None;
         }
         let mut counter = Self { api, model, chat: None, text: false };
-        let there = api.get("", LIMIT).await;
-        if there.is_err_and(|why| matches!(why.kind, FailureKind::Connect | FailureKind::Timeout)) {
+        let reply = api.get("", LIMIT).await;
+        if reply.is_err_and(|failure| matches!(failure.kind, FailureKind::Connect | FailureKind::Timeout)) {
             // The requests themselves will tell.
             return None;
         }

@@ -58,8 +58,8 @@ async fn detect_software(api: &Api, body: &Value) -> Option<Software> {
     };
     let library = api.server_header().unwrap_or_default();
     let api = &api.at_root();
-    let asked = PROBES.iter().filter(|(_, name, _)| named.is_none_or(|named| *name == named));
-    let answers = join_all(asked.map(|(path, name, check)| async move {
+    let probes = PROBES.iter().filter(|(_, name, _)| named.is_none_or(|named| *name == named));
+    let answers = join_all(probes.map(|(path, name, check)| async move {
         let reply = api.get(path, EXTRA_LIMIT).await.ok()?;
         let body = reply.json().unwrap_or_default();
         (reply.status == 200 && check(&reply, &body)).then_some(Software { name, properties: body })
@@ -95,7 +95,7 @@ fn of(base: &str, item: &Value, software: Option<&Software>, alone: bool) -> Opt
         None if name == "llama.cpp" && alone => item.get("meta").map(Value::is_object),
         None => matches!(name, "vllm" | "sglang" | "tgi").then_some(true),
     };
-    let told = ["/quantization", "/quantize"].iter().find_map(|path| text(of_this, path));
+    let quantization_field = ["/quantization", "/quantize"].iter().find_map(|path| text(of_this, path));
     Some(Model {
         source: Some(Source::Openai),
         base_url: Some(base.to_owned()),
@@ -112,7 +112,7 @@ fn of(base: &str, item: &Value, software: Option<&Software>, alone: bool) -> Opt
             .or_else(|| {
                 text(item, "/meta/ftype").or_else(|| text(of_this, "/model_ftype")).map(|f| quantization::of_ftype(&f))
             })
-            .or(told)
+            .or(quantization_field)
             .or_else(|| text(of_this, "/model_dtype")),
         parameters: number(item, "/meta/n_params").map(quantization::parameters),
         size_bytes: number(item, "/meta/size"),
@@ -143,8 +143,8 @@ fn capabilities(item: &Value, props: &Value) -> Option<Vec<String>> {
         ("tools", can("/chat_template_caps/supports_tools")),
         ("reasoning", can("/chat_template_caps/supports_reasoning_effort")),
     ];
-    let said = inputs.is_some() || props.get("modalities").is_some();
-    said.then(|| words.iter().filter(|(_, is)| *is).map(|(word, _)| (*word).to_owned()).collect())
+    let reported = inputs.is_some() || props.get("modalities").is_some();
+    reported.then(|| words.iter().filter(|(_, is)| *is).map(|(word, _)| (*word).to_owned()).collect())
 }
 
 #[cfg(test)]
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn each_server_tells_what_it_knows_of_its_model() {
+    fn reads_the_fields_of_each_server() {
         let vllm = json!({"id": "m", "owned_by": "vllm", "root": "Lab/m-7b-AWQ", "max_model_len": 4096});
         let vllm = model(vllm, "vllm", json!({"version": "0.32.0"}));
         assert_eq!((vllm.context_length, vllm.loaded_context_length), (Some(4096), Some(4096)));
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_id_is_required() {
+    fn requires_only_the_id() {
         let plain = of("http://h", &json!({"id": "m"}), None, true).unwrap();
         let nothing = Model {
             source: Some(Source::Openai),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_tells_of_itself_is_not_told_of_one_of_many() {
+    fn server_fields_are_not_used_for_one_of_several_models() {
         let software = Software {
             name: "llama.cpp",
             properties: json!({"model_path": "/srv/other-Q8_0.gguf", "build_info": "b1"}),

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_tells_its_quantization_or_nothing() {
+    fn finds_the_quantization_in_a_name() {
         for (name, expect) in [
             ("/srv/Qwen3-8B-Q4_K_M.gguf", Some("Q4_K_M")),
             ("gemma-3-4b-it-IQ3_XXS.gguf", Some("IQ3_XXS")),
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn types_and_counts_are_said_in_the_usual_words() {
+    fn formats_types_and_counts() {
         for (ftype, expect) in
             [("Q4_K - Medium", "Q4_K_M"), ("all F32", "F32"), ("Q8_0", "Q8_0"), ("IQ2_XXS - 2.0625 bpw", "IQ2_XXS")]
         {

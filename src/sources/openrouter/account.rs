@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_confirms_a_cost_or_doubts_it() {
+    fn entry_confirms_or_contradicts_the_cost() {
         for (usd, entry, verified, warnings) in [
             (Some(0.5), json!({"total_cost": 0.5}), Some(0.5), &[][..]),
             (Some(0.5), json!({"total_cost": 0.50001}), Some(0.50001), &[]),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_was_cut_has_its_cost_from_the_ledger() {
+    fn interrupted_request_takes_its_cost_from_the_entry() {
         let mut outcome = result(None);
         outcome.error =
             Some(Failure { kind: FailureKind::Truncated, status: None, message: "x".into(), retryable: true });
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_as_large_as_a_book_is_not_kept() {
+    fn large_entry_is_reduced() {
         let mut outcome = result(Some(0.5));
         let entry = json!({"id": "gen-1", "total_cost": 0.5, "junk": "x".repeat(MAX_ENTRY_BYTES)});
         compare(&mut outcome, entry.as_object().unwrap().clone());
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_could_change_the_address_is_not_asked_for() {
+    fn id_that_could_change_the_url_is_refused() {
         for (id, plain) in [
             ("gen-1795-aB_9.x", true),
             ("", false),
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_on_a_key_is_read_as_it_is_told() {
+    fn reads_the_credit_of_a_key() {
         for (key, left) in [
             (json!({"limit_remaining": null, "is_free_tier": true}), Credit { free_tier: true, ..Credit::default() }),
             (json!({"limit_remaining": -0.5}), Credit { usd: Some(-0.5), ..Credit::default() }),

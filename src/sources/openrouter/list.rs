@@ -95,8 +95,8 @@ async fn resolve(api: &Api, id: &str) -> Result<Option<Value>, Failure> {
     if reply.status >= 500 || reply.status == 429 {
         return reply.success().map(Some);
     }
-    let found = reply.success().ok().and_then(|mut body| body.get_mut("data").map(Value::take));
-    Ok(found.filter(|item| text(item, "/id").is_some()))
+    let selection = reply.success().ok().and_then(|mut body| body.get_mut("data").map(Value::take));
+    Ok(selection.filter(|item| text(item, "/id").is_some()))
 }
 
 /// The providers of models, one record each, pinned by its tag; those that are wanted, in the order that is wanted. Ids of models
@@ -110,7 +110,7 @@ pub async fn endpoints(api: &Api, models: &[(Model, String)], filter: &Filter) -
         match endpoints_of(api, own_id).await {
             Ok(list) if list.is_empty() => missing.push((model.id.clone(), "no provider serves it now".to_owned())),
             Ok(list) => listings.push((model, list)),
-            Err(why) => missing.push((model.id.clone(), why.message)),
+            Err(failure) => missing.push((model.id.clone(), failure.message)),
         }
     }
     let mut pinned: Vec<Entry> = Vec::new();
@@ -129,8 +129,8 @@ async fn endpoints_of(api: &Api, id: &str) -> Result<Vec<Value>, Failure> {
 
 /// The id that an entry has itself; of an alias, that of its target.
 fn own_id(item: Option<&Value>, asked: &str) -> String {
-    let told = |path| item.and_then(|item| text(item, path));
-    told("/alias_target").or_else(|| told("/id")).unwrap_or_else(|| asked.to_owned())
+    let field = |path| item.and_then(|item| text(item, path));
+    field("/alias_target").or_else(|| field("/id")).unwrap_or_else(|| asked.to_owned())
 }
 
 fn pin(model: &Model, endpoint: &Value) -> Option<Model> {
@@ -146,18 +146,18 @@ fn pin(model: &Model, endpoint: &Value) -> Option<Model> {
 }
 
 fn choose(catalogue: &Catalogue, resolved: &HashMap<String, Value>, filter: &Filter, base: &str) -> Selection {
-    let mut found = Selection::default();
+    let mut selection = Selection::default();
     let mut chosen: Vec<Entry> = Vec::new();
     if let Some(ids) = &filter.ids {
         for id in ids {
             let resolved = || resolved.get(id).map(|item| (item, Match::Exact));
             match catalogue.named(id).or_else(resolved) {
-                Some((item, way)) => chosen.extend(of(base, item).map(|model| {
-                    let pricing = model.pricing.filter(|_| way == Match::Exact);
+                Some((item, matched)) => chosen.extend(of(base, item).map(|model| {
+                    let pricing = model.pricing.filter(|_| matched == Match::Exact);
                     (Some(item), Model { id: id.clone(), pricing, ..model })
                 })),
                 None if ROUTERS.contains(&id.as_str()) => chosen.push((None, bare(base, id))),
-                None => found.missing.push(id.clone()),
+                None => selection.missing.push(id.clone()),
             }
         }
     } else {
@@ -165,18 +165,18 @@ fn choose(catalogue: &Catalogue, resolved: &HashMap<String, Value>, filter: &Fil
     }
     chosen.retain(|(item, model)| keep(*item, model, filter));
     sort(&mut chosen, filter.sort);
-    found.models = chosen
+    selection.models = chosen
         .into_iter()
         .map(|(item, model)| {
             let own_id = own_id(item, &model.id);
             (model, own_id)
         })
         .collect();
-    found
+    selection
 }
 
 fn sort(entries: &mut [Entry], order: Option<Sort>) {
-    let told = |item: &Option<&Value>, path: &str| item.and_then(|item| number(item, path));
+    let field = |item: &Option<&Value>, path: &str| item.and_then(|item| number(item, path));
     match order {
         None => {}
         Some(Sort::Id) => entries.sort_by(|a, b| a.1.id.cmp(&b.1.id)),
@@ -185,7 +185,7 @@ fn sort(entries: &mut [Entry], order: Option<Sort>) {
             price(&a.1).total_cmp(&price(&b.1)).then_with(|| a.1.id.cmp(&b.1.id))
         }),
         Some(Sort::Context) => entries.sort_by_key(|(_, model)| Reverse(model.context_length)),
-        Some(Sort::Newest) => entries.sort_by_key(|(item, _)| Reverse(told(item, "/created"))),
+        Some(Sort::Newest) => entries.sort_by_key(|(item, _)| Reverse(field(item, "/created"))),
     }
 }
 
@@ -224,11 +224,11 @@ impl<'a> Catalogue<'a> {
         // Most variants are ways to route and are listed nowhere; `:free` is a model of its own.
         let routed = || {
             let (plain, variant) = id.split_once(':').filter(|(_, variant)| *variant != "free")?;
-            let way = if OTHERWISE_PRICED.contains(&variant) { Match::Route } else { Match::Exact };
-            Some((*self.own.get(plain)?, way))
+            let matched = if OTHERWISE_PRICED.contains(&variant) { Match::Route } else { Match::Exact };
+            Some((*self.own.get(plain)?, matched))
         };
-        let (at, way) = [itself, routed()].into_iter().flatten().min_by_key(|(at, _)| *at)?;
-        Some((*self.items.get(at)?, way))
+        let (at, matched) = [itself, routed()].into_iter().flatten().min_by_key(|(at, _)| *at)?;
+        Some((*self.items.get(at)?, matched))
     }
 }
 
@@ -301,17 +301,17 @@ mod tests {
         let catalogue = catalogue();
         let latest = json!({"id": "b/large", "pricing": {"prompt": "0.000003", "completion": "0.000015"}});
         let items: Vec<&Value> = catalogue.as_array().unwrap().iter().collect();
-        let found = choose(
+        let selection = choose(
             &Catalogue::new(items),
             &[("~b/large-latest".into(), latest)].into(),
             &filter,
             "https://openrouter.ai",
         );
-        (found.models.into_iter().map(|(model, _)| model.id).collect(), found.missing)
+        (selection.models.into_iter().map(|(model, _)| model.id).collect(), selection.missing)
     }
 
     #[test]
-    fn the_catalogue_is_filtered_and_sorted() {
+    fn filters_and_sorts_the_catalogue() {
         let ids = |filter| chosen(filter).0.join(" ");
         assert_eq!(ids(Filter::default()), "a/small a/small:free b/large openrouter/auto");
         assert_eq!(ids(Filter { free: true, ..Filter::default() }), "a/small:free");
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_keeps_its_order_and_tells_what_is_missing() {
+    fn id_list_keeps_its_order_and_reports_missing_ids() {
         let list = [
             "b/large",
             "c/none",
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn the_price_of_a_way_to_a_model_is_told_only_where_it_is_the_model_s() {
+    fn variant_with_another_price_has_no_price() {
         for (id, price) in [
             ("a/small", Some("0.0000004")),
             ("a/small-0101", Some("0.0000004")),
@@ -370,13 +370,13 @@ mod tests {
             let filter = Filter { ids: Some(vec![id.to_owned()]), ..Filter::default() };
             let (model, own_id) = choose(&Catalogue::new(items), &latest, &filter, "x").models.remove(0);
             assert_eq!(own_id.starts_with("a/small") || own_id == "b/large", !id.starts_with("openrouter/"), "{id}");
-            let told = model.pricing.and_then(|pricing| pricing.completion_usd_per_token);
-            assert_eq!((model.id.as_str(), told.as_deref()), (id, price));
+            let field = model.pricing.and_then(|pricing| pricing.completion_usd_per_token);
+            assert_eq!((model.id.as_str(), field.as_deref()), (id, price));
         }
     }
 
     #[test]
-    fn of_several_entries_that_an_id_may_mean_the_first_is_meant() {
+    fn ambiguous_id_means_the_first_entry() {
         let catalogue = json!([
             {"id": "a/one", "canonical_slug": "a/two"},
             {"id": "a/two"},
@@ -392,10 +392,10 @@ mod tests {
             ("a/one:free", None),
             ("", None),
         ] {
-            let named = catalogue.named(id).map(|(item, way)| (std::ptr::from_ref(item), way));
+            let named = catalogue.named(id).map(|(item, matched)| (std::ptr::from_ref(item), matched));
             assert_eq!(
                 named,
-                place.map(|(at, way): (usize, Match)| (std::ptr::from_ref(catalogue.items[at]), way)),
+                place.map(|(at, matched): (usize, Match)| (std::ptr::from_ref(catalogue.items[at]), matched)),
                 "{id}"
             );
         }

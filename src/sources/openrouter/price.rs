@@ -39,7 +39,7 @@ fn discounted(price: &str, share: &str) -> Option<String> {
     if share == 0 {
         return None;
     }
-    Some(written(product, price_scale + share_scale))
+    Some(to_text(product, price_scale + share_scale))
 }
 
 /// Digits and how many of them stand behind the point.
@@ -51,7 +51,7 @@ fn decimal(text: &str) -> Option<(u128, u32)> {
     plain.then(|| digits.parse().ok()).flatten().map(|digits| (digits, scale))
 }
 
-fn written(digits: u128, scale: u32) -> String {
+fn to_text(digits: u128, scale: u32) -> String {
     let scale = scale as usize;
     let text = format!("{digits:0width$}", width = scale + 1);
     let (whole, fraction) = text.split_at(text.len() - scale);
@@ -65,7 +65,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_no_price_is_not_told_as_one() {
+    fn ignores_what_is_not_a_price() {
         for (entry, price) in [
             (json!({"pricing": {"completion": "0.0000004", "discount": 0.25}}), Some("0.0000003")),
             (json!({"pricing": {"completion": "0.0000004", "discount": 0}}), Some("0.0000004")),
@@ -75,13 +75,13 @@ mod tests {
             (json!({"pricing": null}), None),
             (json!({}), None),
         ] {
-            let told = pricing(&entry).and_then(|pricing| pricing.completion_usd_per_token);
-            assert_eq!(told.as_deref(), price, "{entry}");
+            let parsed = pricing(&entry).and_then(|pricing| pricing.completion_usd_per_token);
+            assert_eq!(parsed.as_deref(), price, "{entry}");
         }
     }
 
     #[test]
-    fn a_discount_is_taken_off_to_the_last_digit() {
+    fn subtracts_a_discount_exactly() {
         for (price, share, expect) in [
             ("0.0000004", "0.25", Some("0.0000003")),
             ("0.00000015", "0.1", Some("0.000000135")),
