@@ -150,7 +150,9 @@ fn compare(outcome: &mut Outcome, mut entry: Map<String, Value>) {
                 doubts.push("cost_differs");
             }
         }
-        (none, Some(usd)) => *none = Some(Cost { usd, source: Some(CostSource::Generation), verified_usd: Some(usd) }),
+        (none, Some(usd)) => {
+            *none = Some(Cost { usd, source: Some(CostSource::Generation), verified_usd: Some(usd), ..Cost::default() })
+        }
     }
     if let Some(tokens) = outcome.tokens.as_ref().filter(|tokens| tokens.source == Some(TokenSource::Usage)) {
         let differs = |name: &str, ours: Option<u64>| number(name).zip(ours).is_some_and(|(a, b)| a != b as f64);
@@ -176,20 +178,12 @@ fn compare(outcome: &mut Outcome, mut entry: Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Failure, FailureKind, Tokens};
+    use crate::record::{FailureKind, fixture, fixture::Fixture};
     use serde_json::json;
 
-    fn result(usd: Option<f64>) -> Outcome {
-        Outcome {
-            cost: usd.map(|usd| Cost { usd, source: Some(CostSource::Usage), verified_usd: None }),
-            tokens: Some(Tokens {
-                input: Some(5),
-                output: Some(12),
-                source: Some(TokenSource::Usage),
-                ..Tokens::default()
-            }),
-            ..Outcome::default()
-        }
+    fn result(usd: Option<f64>) -> Fixture<Outcome> {
+        let cost = usd.map(|usd| Cost { usd, source: Some(CostSource::Usage), ..Cost::default() });
+        fixture::result(1, "m").tokens(5, 12).set(|o| o.cost = cost)
     }
 
     #[test]
@@ -208,7 +202,7 @@ mod tests {
             (Some(0.5), json!({"total_cost": 0.5, "provider_responses": [{}, {}]}), Some(0.5), &["provider_retried"]),
             (Some(0.5), json!({"total_cost": 0.5, "provider_responses": null}), Some(0.5), &[]),
         ] {
-            let mut outcome = result(usd);
+            let mut outcome = result(usd).record();
             compare(&mut outcome, entry.as_object().unwrap().clone());
             assert_eq!(outcome.cost.as_ref().unwrap().verified_usd, verified, "{entry}");
             assert_eq!(outcome.warnings, doubts, "{entry}");
@@ -218,9 +212,7 @@ mod tests {
 
     #[test]
     fn a_request_that_was_cut_has_its_cost_from_the_ledger() {
-        let mut outcome = result(None);
-        outcome.error =
-            Some(Failure { kind: FailureKind::Truncated, status: None, message: "x".into(), retryable: true });
+        let mut outcome = result(None).failed(FailureKind::Truncated).record();
         compare(&mut outcome, json!({"total_cost": 0.25}).as_object().unwrap().clone());
         let cost = outcome.cost.unwrap();
         assert_eq!((cost.usd, cost.source, cost.verified_usd), (0.25, Some(CostSource::Generation), Some(0.25)));
@@ -228,7 +220,7 @@ mod tests {
 
     #[test]
     fn an_entry_as_large_as_a_book_is_not_kept() {
-        let mut outcome = result(Some(0.5));
+        let mut outcome = result(Some(0.5)).record();
         let entry = json!({"id": "gen-1", "total_cost": 0.5, "junk": "x".repeat(LARGEST_ENTRY)});
         compare(&mut outcome, entry.as_object().unwrap().clone());
         assert_eq!(outcome.generation, Some(json!({"id": "gen-1", "total_cost": 0.5})));

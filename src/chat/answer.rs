@@ -256,12 +256,19 @@ impl Answer {
             status: Some(200),
             message: what.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect(),
             retryable: false,
+            ..Failure::default()
         });
     }
 
     /// The stream ended: what was held back belongs to the answer now, and a reason to end that is a failure is one.
     pub fn close(&mut self) {
-        let ended = |kind, what: &str| Failure { kind, status: Some(200), message: what.into(), retryable: true };
+        let ended = |kind, what: &str| Failure {
+            kind,
+            status: Some(200),
+            message: what.into(),
+            retryable: true,
+            ..Failure::default()
+        };
         match self.said.finish_reason.as_deref() {
             Some("error") => self.fail(ended(FailureKind::Server, "the server ended the answer with an error")),
             Some("abort") => self.fail(ended(FailureKind::Truncated, "the server broke the answer off (abort)")),

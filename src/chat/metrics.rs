@@ -62,6 +62,7 @@ pub fn fill(outcome: &mut Outcome, told: Told, model: &Model, parameters: &Param
             reads: Some(reads),
             max_per_read: Some(most_per_read(&answer.chunks)),
             first_tokens: first,
+            ..Chunks::default()
         });
         let counted = tokens.output.is_some() || tokens.input.is_some();
         outcome.tokens = counted.then_some(tokens);
@@ -115,6 +116,7 @@ fn tokens(answer: &Answer, dialect: Dialect) -> Tokens {
             .filter(|&n| n > 0 || answer.reasoning.is_empty()),
         cached: usage("/prompt_tokens_details/cached_tokens"),
         source: Some(TokenSource::Usage),
+        ..Tokens::default()
     };
     let stats = |path: &str| number(answer.said.rest_stats.as_ref(), path);
     let timings = |path: &str| number(answer.said.timings.as_ref(), path);
@@ -134,7 +136,14 @@ fn tokens(answer: &Answer, dialect: Dialect) -> Tokens {
             }
         };
         if counted(output).is_some() {
-            tokens = Tokens { input, output, reasoning, cached, source: Some(TokenSource::ServerStats) };
+            tokens = Tokens {
+                input,
+                output,
+                reasoning,
+                cached,
+                source: Some(TokenSource::ServerStats),
+                ..Tokens::default()
+            };
         }
     }
     if tokens.output.is_none() {
@@ -147,15 +156,15 @@ fn tokens(answer: &Answer, dialect: Dialect) -> Tokens {
 /// The tokens of the first chunk: as the server said; one, where there are as many chunks as tokens; else its share of the text.
 fn first_tokens(answer: &Answer, output: Option<u64>) -> Option<FirstTokens> {
     if let Some(n) = answer.said.first_chunk_tokens {
-        return Some(FirstTokens { tokens: n as f64, exact: true });
+        return Some(FirstTokens { tokens: n as f64, exact: true, ..FirstTokens::default() });
     }
     let (first, output) = (answer.chunks.first()?, output? as f64);
     let chunks = answer.chunks.len() as f64;
     if output <= chunks {
-        return Some(FirstTokens { tokens: 1.0, exact: false });
+        return Some(FirstTokens { tokens: 1.0, ..FirstTokens::default() });
     }
     let bytes: f64 = answer.chunks.iter().map(|chunk| f64::from(chunk.bytes)).sum();
-    Some(FirstTokens { tokens: (output * f64::from(first.bytes) / bytes).max(1.0), exact: false })
+    Some(FirstTokens { tokens: (output * f64::from(first.bytes) / bytes).max(1.0), ..FirstTokens::default() })
 }
 
 fn inter_chunk_latency(chunks: &[Chunk]) -> Option<Quantiles> {
@@ -185,6 +194,7 @@ fn derived(outcome: &Outcome, answer: &Answer, tokens: &Tokens) -> Option<Derive
             outcome.ttft_seconds,
         ),
         tokens_per_second_fallback: per_second.filter(|_| !server_rate),
+        ..Derived::default()
     };
     (derived != Derived::default()).then_some(derived)
 }
@@ -196,7 +206,7 @@ fn cost(answer: &Answer, tokens: &Tokens, model: &Model) -> Option<Cost> {
         // With the provider's own key the charge is only OpenRouter's fee; what the provider takes stands beside it.
         let own_key = answer.said.usage.as_ref().is_some_and(|usage| usage["is_byok"] == true);
         let upstream = usage("/cost_details/upstream_inference_cost").filter(|_| own_key).unwrap_or(0.0);
-        return Some(Cost { usd: charged + upstream, source: Some(CostSource::Usage), verified_usd: None });
+        return Some(Cost { usd: charged + upstream, source: Some(CostSource::Usage), ..Cost::default() });
     }
     let pricing = model.pricing.as_ref()?;
     let price = |text: &Option<String>| text.as_deref()?.parse::<f64>().ok().filter(|price| (0.0..1e6).contains(price));
@@ -206,7 +216,7 @@ fn cost(answer: &Answer, tokens: &Tokens, model: &Model) -> Option<Cost> {
     let usd = tokens.input? as f64 * price(&pricing.prompt_usd_per_token)?
         + tokens.output? as f64 * price(&pricing.completion_usd_per_token)?
         + pricing.request_usd.as_ref().map_or(Some(0.0), |_| price(&pricing.request_usd))?;
-    Some(Cost { usd, source: Some(CostSource::Pricing), verified_usd: None })
+    Some(Cost { usd, source: Some(CostSource::Pricing), ..Cost::default() })
 }
 
 fn warnings<'a>(

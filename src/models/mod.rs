@@ -41,9 +41,9 @@ async fn listing(api: &Api, path: &str, list: &str) -> Result<Option<Value>, Fai
 fn no_listing(api: &Api, what: &str) -> Failure {
     Failure {
         kind: FailureKind::Protocol,
-        status: None,
         message: format!("{}: answers, but not with {what}: is this the right server?", crate::http::shown(api.base())),
         retryable: false,
+        ..Failure::default()
     }
 }
 

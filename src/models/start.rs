@@ -34,7 +34,12 @@ pub async fn list_or_start(api: &Api, rule: &Rule<'_>, say: &mut dyn FnMut(Strin
                 if super::ollama::list(api, true).await.is_ok() {
                     let message =
                         format!("{place} is an Ollama: `llm-models ollama --base-url {place}` lists its models");
-                    return Err(Failure { kind: FailureKind::Protocol, status: None, message, retryable: false });
+                    return Err(Failure {
+                        kind: FailureKind::Protocol,
+                        message,
+                        retryable: false,
+                        ..Failure::default()
+                    });
                 }
                 say(format!("{place} does not say that it is LM Studio: `llm-models openai` may fit it better"));
             }

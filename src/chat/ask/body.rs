@@ -212,7 +212,9 @@ fn over(answer: &mut Answer, status: u16, reader: &mut Reader, at: Arrival) -> R
 
 /// Whether what came is an answer.
 fn judge(answer: &mut Answer, status: u16, reader: &Reader) -> Result<(), Failure> {
-    let failed = |kind, message: String| Err(Failure { kind, status: Some(status), message, retryable: true });
+    let failed = |kind, message: String| {
+        Err(Failure { kind, status: Some(status), message, retryable: true, ..Failure::default() })
+    };
     let raw = String::from_utf8_lossy(&reader.raw);
     if answer.first_event.is_none() {
         return match raw.trim() {

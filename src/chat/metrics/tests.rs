@@ -1,7 +1,7 @@
 use super::super::answer::Arrival;
 use super::*;
 use crate::clock::Stamp;
-use crate::record::{Failure, Pricing};
+use crate::record::{Failure, Pricing, fixture};
 use serde_json::json;
 
 const SECOND: u64 = 1_000_000_000;
@@ -28,7 +28,7 @@ fn told(chunks: &[(u64, u64, u32, Kind)]) -> Told {
 }
 
 fn outcome(told: Told) -> Outcome {
-    let mut outcome = Outcome { model: "m".into(), ..Outcome::default() };
+    let mut outcome = fixture::result(1, "m").record();
     let model = Model {
         id: "m".into(),
         pricing: Some(Pricing {
