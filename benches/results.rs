@@ -6,7 +6,7 @@
 use llm_bench::clock;
 use llm_bench::record::{
     self, Chunks, Client, Derived, Errors, Failure, FailureKind, Files, FirstTokens, Outcome, Phase, PromptUsed,
-    Quantiles, Source, Timing, TokenSource, Tokens,
+    Quantiles, Source, Timing, TokenSource, Tokens, fixture,
 };
 use llm_bench::stats::{self, Histogram};
 use rand::rngs::StdRng;
@@ -50,12 +50,9 @@ impl Draw {
         let concurrency = 4u64.pow((id % 3) as u32);
         let start_ts = 1_700_000_000.0 + id as f64 / 50.0;
         let lag = self.seconds(1e-3);
+        let start = fixture::result(id, format!("org/model-{model}b")).run(RUN).source(Source::Openai);
         let outcome = Outcome {
-            run: RUN.into(),
-            id,
             key: format!("{:016x}", self.rng.random::<u64>()),
-            source: Some(Source::Openai),
-            model: format!("org/model-{model}b"),
             endpoint: Some("http://127.0.0.1:8080/v1/chat/completions".into()),
             api: Some("openai".into()),
             timestamp: clock::rfc3339(start_ts),
@@ -80,7 +77,7 @@ impl Draw {
                     ..Quantiles::default()
                 }),
             }),
-            ..Outcome::default()
+            ..start.record()
         };
         let ttft = 0.05 * concurrency as f64 * (0.3 + self.seconds(2.0));
         if self.rng.random_range(0..100) == 0 { failed(outcome, ttft) } else { self.answered(outcome, model, ttft) }
@@ -164,10 +161,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         jitter: LogNormal::from_mean_cv(1.0, 0.3)?,
     };
     let mut to = BufWriter::new(io::stdout().lock());
-    writeln!(
-        to,
-        r#"{{"type":"run","v":1,"run":"{RUN}","started_ts":1700000000,"tool":{{"name":"llm-run","version":"0"}},"host":{{}},"settings":{{}},"argv":[]}}"#
-    )?;
+    writeln!(to, "{}", fixture::run(RUN).set(|run| run.started_ts = 1_700_000_000.0))?;
     for id in 1..=results {
         writeln!(to, "{}", record::line(&draw.result(id))?)?;
     }

@@ -13,7 +13,7 @@ use crate::sources::openrouter::usage::{charge, same_provider, tried_several_pro
 use crate::stats::{self, Histogram};
 use serde_json::{Map, Value};
 
-/// Fills in what an answer tells. The caller has filled in who was asked what, when it was scheduled, and where it went.
+/// Fills in the numbers of a response. The caller has filled in the request, its schedule and its endpoint.
 pub fn fill(outcome: &mut Outcome, response: Response, model: &Model, parameters: &Parameters, protocol: &Protocol) {
     let Response { start, connect_seconds, headers_ns, end_ns, reads, mut answer, error, .. } = response;
     let mut timing = Timing { connect: connect_seconds, ..outcome.timing_seconds.take().unwrap_or_default() };
@@ -61,6 +61,7 @@ pub fn fill(outcome: &mut Outcome, response: Response, model: &Model, parameters
             reads: Some(reads),
             max_per_read: Some(most_per_read(&answer.chunks)),
             first_tokens: first,
+            ..Chunks::default()
         });
         let counted = tokens.output.is_some() || tokens.input.is_some();
         outcome.tokens = counted.then_some(tokens);
@@ -90,18 +91,18 @@ pub fn stream(chunks: &[Chunk], start_ns: u64) -> Vec<(f64, u64, String)> {
         .collect()
 }
 
-/// The tokens of the first chunk: as the server said; one, where there are as many chunks as tokens; else its share of the text.
+/// Tokens of the first chunk: as the server reports them; one, where there are as many chunks as tokens; else by its share of the text.
 fn first_tokens(answer: &StreamedAnswer, output: Option<u64>) -> Option<FirstTokens> {
     if let Some(n) = answer.metadata.first_chunk_tokens {
-        return Some(FirstTokens { tokens: n as f64, exact: true });
+        return Some(FirstTokens { tokens: n as f64, exact: true, ..FirstTokens::default() });
     }
     let (first, output) = (answer.chunks.first()?, output? as f64);
     let chunks = answer.chunks.len() as f64;
     if output <= chunks {
-        return Some(FirstTokens { tokens: 1.0, exact: false });
+        return Some(FirstTokens { tokens: 1.0, ..FirstTokens::default() });
     }
     let bytes: f64 = answer.chunks.iter().map(|chunk| f64::from(chunk.bytes)).sum();
-    Some(FirstTokens { tokens: (output * f64::from(first.bytes) / bytes).max(1.0), exact: false })
+    Some(FirstTokens { tokens: (output * f64::from(first.bytes) / bytes).max(1.0), ..FirstTokens::default() })
 }
 
 fn inter_chunk_latency(chunks: &[Chunk]) -> Option<Quantiles> {
@@ -129,6 +130,7 @@ fn derived(outcome: &Outcome, answer: &StreamedAnswer, tokens: &Tokens) -> Optio
             outcome.ttft_seconds,
         ),
         tokens_per_second_fallback: per_second.filter(|_| !server_rate),
+        ..Derived::default()
     };
     (derived != Derived::default()).then_some(derived)
 }
@@ -136,7 +138,7 @@ fn derived(outcome: &Outcome, answer: &StreamedAnswer, tokens: &Tokens) -> Optio
 /// What the server charged; else its prices times its counts. Prices without counts are no cost.
 fn cost(answer: &StreamedAnswer, tokens: &Tokens, model: &Model) -> Option<Cost> {
     if let Some(usd) = answer.metadata.usage.as_ref().and_then(charge) {
-        return Some(Cost { usd, source: Some(CostSource::Usage), verified_usd: None });
+        return Some(Cost { usd, source: Some(CostSource::Usage), ..Cost::default() });
     }
     let pricing = model.pricing.as_ref()?;
     let price = |text: &Option<String>| text.as_deref()?.parse::<f64>().ok().filter(|price| (0.0..1e6).contains(price));
@@ -146,7 +148,7 @@ fn cost(answer: &StreamedAnswer, tokens: &Tokens, model: &Model) -> Option<Cost>
     let usd = tokens.input? as f64 * price(&pricing.prompt_usd_per_token)?
         + tokens.output? as f64 * price(&pricing.completion_usd_per_token)?
         + pricing.request_usd.as_ref().map_or(Some(0.0), |_| price(&pricing.request_usd))?;
-    Some(Cost { usd, source: Some(CostSource::Pricing), verified_usd: None })
+    Some(Cost { usd, source: Some(CostSource::Pricing), ..Cost::default() })
 }
 
 fn warnings<'a>(

@@ -2,6 +2,8 @@
 
 use crate::common::{Ran, bash, run, run_with, testdata};
 use crate::flows::{desk, flow, folder};
+use llm_bench::record::fixture::{self, Fixture};
+use llm_bench::record::{Outcome, Phase};
 use serde_json::{Value, json};
 
 fn report(flags: &[&str]) -> Ran {
@@ -82,15 +84,14 @@ fn accuracy(cpu: &str) -> String {
     format!("{record}\n")
 }
 
-fn results(load: &str, cpu: &str) -> String {
-    let run = json!({
-        "type": "run", "v": 1, "run": "r", "started_ts": 1e9, "tool": { "name": "llm-run", "version": "1" },
-        "host": { "cpu": cpu, "cores": 2, "ram_bytes": 8u64 << 30 }, "settings": {}, "argv": [],
-    });
-    let lines = (1..=3).map(|id| {
-        format!(r#"{{"type":"result","v":1,"run":"r","id":{id},"model":"m","phase":"measure",{load},"start_ts":{id}.5,"ttft_seconds":0.1,"generation_time_seconds":1.0}}"#)
-    });
-    format!("{run}\n{}\n", lines.collect::<Vec<_>>().join("\n"))
+fn results(load: Value, cpu: &str) -> String {
+    let run = fixture::run("r").merge(json!({ "host": { "cpu": cpu, "cores": 2, "ram_bytes": 8u64 << 30 } }));
+    let results = (1..=3).map(|id| result(id).sent(id as f64 + 0.5).merge(load.clone()).line());
+    run.line() + &results.collect::<String>()
+}
+
+fn result(id: u64) -> Fixture<Outcome> {
+    fixture::result(id, "m").phase(Phase::Measure).ttft(0.1).e2e(1.0)
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn the_report_of_a_later_run_says_whether_it_was_within_what_is_measured_right()
     std::fs::write(path("accuracy.ndjson"), accuracy("Quick")).unwrap();
     for (load, cpu, right, badge, sentence, at) in [
         (
-            r#""concurrency":8"#,
+            json!({ "concurrency": 8 }),
             "Quick",
             true,
             "measures right up to 64 streams",
@@ -108,7 +109,7 @@ fn the_report_of_a_later_run_says_whether_it_was_within_what_is_measured_right()
             "8 at once: measured right: p99 error 0.80 ms at 64 streams",
         ),
         (
-            r#""concurrency":256"#,
+            json!({ "concurrency": 256 }),
             "Quick",
             false,
             "beyond the 64 streams measured right",
@@ -116,7 +117,7 @@ fn the_report_of_a_later_run_says_whether_it_was_within_what_is_measured_right()
             "256 at once: not measured right: p99 error 20.0 ms at 512 streams",
         ),
         (
-            r#""concurrency":4096"#,
+            json!({ "concurrency": 4096 }),
             "Quick",
             false,
             "beyond the 64 streams measured right",
@@ -124,7 +125,7 @@ fn the_report_of_a_later_run_says_whether_it_was_within_what_is_measured_right()
             "4096 at once: beyond what was calibrated, which ends at 512",
         ),
         (
-            r#""rate":20.0,"in_flight":33"#,
+            json!({ "rate": 20.0, "in_flight": 33 }),
             "Quick",
             true,
             "measures right up to 64 streams",
@@ -132,7 +133,7 @@ fn the_report_of_a_later_run_says_whether_it_was_within_what_is_measured_right()
             "20/s, at most 33 at once: measured right",
         ),
         (
-            r#""concurrency":8"#,
+            json!({ "concurrency": 8 }),
             "Other",
             false,
             "calibrated on another machine",
@@ -141,7 +142,7 @@ fn the_report_of_a_later_run_says_whether_it_was_within_what_is_measured_right()
         ),
     ] {
         let file = path("results");
-        std::fs::write(&file, results(load, cpu)).unwrap();
+        std::fs::write(&file, results(load.clone(), cpu)).unwrap();
         // The folder, or the file in it.
         let flags = |format| {
             [
@@ -177,16 +178,12 @@ fn a_level_of_three_requests_is_right_with_a_question_mark_wherever_that_is_said
     let measured = |n: u64| {
         let lines = (1..=n).map(|id| {
             let truth = json!({ "ttft_error_seconds": 0.001, "gap_p99_error_seconds": 0.001 });
-            let result = json!({
-                "type": "result", "v": 1, "run": "r", "id": id, "model": "m", "phase": "measure", "concurrency": 8,
-                "start_ts": 1e9, "ttft_seconds": 0.1, "generation_time_seconds": 1.0, "ground_truth": truth,
-            });
-            format!("{result}\n")
+            result(id).concurrency(8).sent(0.0).merge(json!({ "ground_truth": truth })).line()
         });
         std::fs::write(path("measured"), lines.collect::<String>()).unwrap();
         let record = report(&[&path("measured"), "--format", "accuracy"]).exits(0).stdout;
         std::fs::write(path("accuracy"), &record).unwrap();
-        std::fs::write(path("results"), results(r#""concurrency":8"#, "Quick")).unwrap();
+        std::fs::write(path("results"), results(json!({ "concurrency": 8 }), "Quick")).unwrap();
         let held = |file| report(&[&path(file), "--accuracy", &path("accuracy"), "--format", "text"]).exits(0);
         let (later, itself) = (held("results"), held("measured"));
         (serde_json::from_str::<Value>(&record).unwrap()["levels"][0].clone(), itself.stdout, later.stdout)
@@ -225,7 +222,7 @@ fn a_hostile_accuracy_is_shown_as_text() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("accuracy"), accuracy("<script>alert(1)</script>\\u001b[31m")).unwrap();
-    std::fs::write(path("results"), results(r#""concurrency":8"#, "x")).unwrap();
+    std::fs::write(path("results"), results(json!({ "concurrency": 8 }), "x")).unwrap();
     let page = run("bench-report", [&path("results"), "--accuracy", &path("accuracy")], "").exits(0).stdout;
     assert!(!page.contains("<script>alert"), "markup is text");
     let text = run("bench-report", [&path("results"), "--accuracy", &path("accuracy"), "--format", "text"], "");

@@ -2,6 +2,7 @@
 
 use crate::common::sim::Sim;
 use crate::common::{PROGRAMS, Ran, bash, command, run, run_with, signal, testdata, wait_until};
+use llm_bench::record::{Timing, fixture};
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 
@@ -142,7 +143,8 @@ fn of_very_many_bad_lines_every_program_tells_ten_and_the_rest_in_one_line() {
     let (one, later) = (at("one"), at("later"));
     std::fs::write(&one, model).unwrap();
     // It needs readings that never come: all that there are are read.
-    let needs = r#"{"type":"result","v":1,"model":"m","start_ts":100.0,"timing_seconds":{"end":1.0},"generation_time_seconds":1.0}"#;
+    let needs =
+        fixture::result(1, "m").sent(100.0).e2e(1.0).timing(Timing { end: Some(1.0), ..Timing::default() }).line();
     std::fs::write(&later, needs).unwrap();
     for (program, args, input) in [
         ("bench-report", vec!["-f".into(), "text".into(), at("results")], "results"),

@@ -1,6 +1,7 @@
 //! bench-join as a user runs it: files, pipes, FIFOs, signals.
 
 use crate::common::{self, bash, command, run, run_with, signal, wait_until};
+use llm_bench::record::{SamplerEvent, Timing, fixture};
 use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -8,35 +9,30 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const T: f64 = 1_700_000_000.0;
-
 fn head(boot: &str) -> Value {
-    json!({"type": "run", "v": 1, "run": "r", "started_ts": T, "boot": boot, "tool": {"name": "llm-run", "version": "0"},
-        "host": {}, "settings": {}, "argv": []})
+    fixture::run("r").set(|run| run.boot = Some(boot.into())).value()
 }
 
 fn start(id: u64, at: f64) -> Value {
-    json!({"type": "start", "v": 1, "id": id, "run": "r", "start_ts": T + at, "start_mono": at})
+    fixture::start(id, at).value()
 }
 
 fn result(id: u64, model: &str, from: f64, to: f64) -> Value {
-    json!({"type": "result", "v": 1, "run": "r", "id": id, "model": model, "start_ts": T + from, "start_mono": from,
-        "timing_seconds": {"first_token": 0.25, "last_token": to - from, "end": to - from},
-        "tokens": {"input": 5, "output": 20, "source": "usage"}, "prompt": {"id": "p"}})
+    let (first, end) = (Some(0.25), Some(to - from));
+    let timing = Timing { first_token: first, last_token: end, end, ..Timing::default() };
+    fixture::result(id, model).sent(from).timing(timing).tokens(5, 20).prompt("p").value()
 }
 
-fn sampler(event: &str) -> Value {
-    json!({"type": "sampler", "v": 1, "event": event, "tool": {"name": "power-sample", "version": "0"}, "ts": T, "mono": 0.0,
-        "boot": "b", "meters": ["fake"], "total_domain": "cpu", "interval_seconds": 0.5})
+fn sampler(event: SamplerEvent) -> Value {
+    fixture::sampler(event, "b", 0.5).value()
 }
 
 fn power(at: f64, watts: f64) -> Value {
-    json!({"type": "power", "v": 1, "ts": T + at, "mono": at, "seq": 1, "meter": "fake", "kind": "window",
-        "window_seconds": 0.5, "watts": {"cpu": watts}})
+    fixture::power(at, 0.5, watts).value()
 }
 
 fn memory(at: f64, rss: u64) -> Value {
-    json!({"type": "memory", "v": 1, "ts": T + at, "mono": at, "seq": 1, "processes": 1, "rss_bytes": rss})
+    fixture::memory(at, rss).set(|memory| memory.processes = Some(1)).value()
 }
 
 fn text(lines: &[Value]) -> String {
@@ -45,10 +41,10 @@ fn text(lines: &[Value]) -> String {
 
 /// Ten seconds of 20 W, from 0; `ended` as a sampler ends.
 fn powers(ended: bool) -> String {
-    let mut lines = vec![sampler("start")];
+    let mut lines = vec![sampler(SamplerEvent::Start)];
     lines.extend((1..=20).map(|i| power(f64::from(i) / 2.0, 20.0)));
     if ended {
-        lines.push(sampler("end"));
+        lines.push(sampler(SamplerEvent::End));
     }
     text(&lines)
 }
@@ -99,7 +95,7 @@ fn finished_files_are_joined_at_once_and_the_summary_is_last() {
 fn a_result_goes_out_while_the_run_goes_on_as_soon_as_a_growing_file_covers_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("power");
-    fs::write(&path, text(&[sampler("start"), power(0.5, 20.0)])).unwrap();
+    fs::write(&path, text(&[sampler(SamplerEvent::Start), power(0.5, 20.0)])).unwrap();
     let mut command = command("bench-join");
     command.args(["--wait", "60s", "--power"]).arg(&path);
     let (mut child, mut lines) = spawn(command);
@@ -127,7 +123,7 @@ fn a_result_goes_out_while_the_run_goes_on_as_soon_as_a_growing_file_covers_it()
 fn a_sampler_that_falls_silent_is_not_waited_for_beyond_the_wait() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("power");
-    fs::write(&path, text(&[sampler("start"), power(0.5, 20.0)])).unwrap();
+    fs::write(&path, text(&[sampler(SamplerEvent::Start), power(0.5, 20.0)])).unwrap();
     let input = text(&[head("b"), start(1, 0.0), result(1, "m", 0.0, 1.0)]);
     let started = Instant::now();
     let mut command = command("bench-join");
@@ -237,9 +233,9 @@ fn readings_that_nothing_can_draw_are_left_out_and_told_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("power");
     let absurd = (0..50).map(|i| power(2.75 + f64::from(i) / 1000.0, 1e308)).collect::<Vec<_>>();
-    fs::write(&path, powers(false) + &text(&absurd) + &text(&[sampler("end")])).unwrap();
+    fs::write(&path, powers(false) + &text(&absurd) + &text(&[sampler(SamplerEvent::End)])).unwrap();
     let ran = run("bench-join", ["--power", path.to_str().unwrap()], requests()).exits(0);
-    assert_eq!(ran.stderr, "bench-join: readings of fake were left out: watts below 0 or beyond 1e9\n");
+    assert_eq!(ran.stderr, "bench-join: readings of m were left out: watts below 0 or beyond 1e9\n");
     let power = &ran.of_type("result")[0]["power"];
     assert_eq!((&power["energy_joules"], &power["quality"]), (&json!(40.0), &json!("exact")));
     assert_eq!(ran.of_type("join_summary")[0]["warnings"].as_array().unwrap().len(), 1);
@@ -452,9 +448,9 @@ fn a_reader_that_leaves_ends_it_quietly_and_a_full_disk_does_not() {
 fn peak(folder: &Path, n: u64) -> u64 {
     let path = folder.join(format!("power-{n}"));
     let mut to = std::io::BufWriter::new(File::create(&path).unwrap());
-    writeln!(to, "{}", sampler("start")).unwrap();
+    writeln!(to, "{}", sampler(SamplerEvent::Start)).unwrap();
     (1..=n * 3 + 3).for_each(|i| writeln!(to, "{}", power(i as f64 / 2.0, 20.0)).unwrap());
-    writeln!(to, "{}", sampler("end")).unwrap();
+    writeln!(to, "{}", sampler(SamplerEvent::End)).unwrap();
     drop(to);
     let mut command = command("bench-join");
     command.args(["--wait", "60s", "--power"]).arg(&path);
@@ -517,10 +513,12 @@ fn help_says_what_it_holds_and_how_it_ends() {
 
 #[test]
 fn what_an_earlier_join_measured_is_kept_where_this_one_measured_nothing() {
-    let old = r#"{"type":"result","v":1,"model":"m","start_ts":1000.0,"timing_seconds":{"end":1.0},"power":{"energy_joules":12.5,"coverage":1.0,"quality":"good","samples":3,"clock":"wall"}}"#;
+    let power = json!({"energy_joules": 12.5, "coverage": 1.0, "quality": "good", "samples": 3, "clock": "wall"});
+    let old = fixture::result(1, "m").sent(1000.0).timing(Timing { end: Some(1.0), ..Timing::default() });
+    let old = old.merge(json!({ "power": power })).line();
     let folder = tempfile::tempdir().unwrap();
     let far = folder.path().join("power.ndjson");
-    std::fs::write(&far, "{\"type\":\"power\",\"v\":1,\"ts\":5000.0,\"seq\":1,\"meter\":\"x\",\"kind\":\"window\",\"window_seconds\":1.0,\"watts\":{\"soc\":9.0}}\n").unwrap();
+    std::fs::write(&far, fixture::power(5000.0, 1.0, 9.0).line()).unwrap();
     let ran = run("bench-join", ["--wait", "100ms", "--power", far.to_str().unwrap()], old).exits(0);
     assert_eq!(ran.of_type("result")[0]["power"]["energy_joules"], 12.5, "{}", ran.stdout);
 }
@@ -529,21 +527,15 @@ fn what_an_earlier_join_measured_is_kept_where_this_one_measured_nothing() {
 fn readings_of_this_machine_say_nothing_of_a_request_that_another_one_served() {
     let folder = tempfile::tempdir().unwrap();
     let power = folder.path().join("power.ndjson");
-    let sampler = |event| {
-        format!(
-            r#"{{"type":"sampler","v":1,"event":"{event}","tool":{{"name":"x","version":"0"}},"ts":1000.0,"mono":10.0,"boot":"b","meters":["x"],"total_domain":"soc"}}"#
-        )
+    let reading = fixture::power(5.0, 5.0, 9.0).value();
+    std::fs::write(&power, text(&[sampler(SamplerEvent::Start), reading, sampler(SamplerEvent::End)])).unwrap();
+    let served_by = |id, endpoint: &str| {
+        let mut result = result(id, "m", 1.0, 3.0);
+        result["endpoint"] = endpoint.into();
+        result
     };
-    let reading = r#"{"type":"power","v":1,"ts":1005.0,"mono":15.0,"seq":1,"meter":"x","kind":"window","window_seconds":5.0,"watts":{"soc":9.0}}"#;
-    std::fs::write(&power, [sampler("start"), reading.into(), sampler("end")].join("\n")).unwrap();
-    let run_record = r#"{"type":"run","v":1,"run":"r","started_ts":1000.0,"boot":"b","tool":{"name":"llm-run","version":"0"},"host":{},"settings":{},"argv":[]}"#;
-    let result = |id, endpoint| {
-        format!(
-            r#"{{"type":"result","v":1,"run":"r","id":{id},"model":"m","endpoint":"{endpoint}","start_ts":1001.0,"start_mono":11.0,"timing_seconds":{{"end":2.0}}}}"#
-        )
-    };
-    let input =
-        [run_record.into(), result(1, "http://127.0.0.1:1/v1"), result(2, "https://openrouter.ai/api/v1")].join("\n");
+    let (here, elsewhere) = (served_by(1, "http://127.0.0.1:1/v1"), served_by(2, "https://openrouter.ai/api/v1"));
+    let input = text(&[head("b"), here, elsewhere]);
     let results = run("bench-join", ["--attribution", "time", "--power", power.to_str().unwrap()], input)
         .exits(0)
         .of_type("result");

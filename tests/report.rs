@@ -26,7 +26,8 @@ mod using;
 mod window;
 
 use crate::common::{Ran, bash, run, testdata};
-use serde_json::{Value, json};
+use llm_bench::record::{Files, Source, fixture};
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -52,12 +53,9 @@ fn folder_of_pages(pages: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let line = |(at, (name, html)): (usize, &(&str, &str))| {
         fs::write(folder.path().join(format!("{name}.html")), html).unwrap();
-        let line = json!({
-            "type": "result", "v": 1, "run": "r", "id": at + 1, "source": "openai", "model": name,
-            "start_ts": 1_795_278_202.5 + at as f64, "generation_time_seconds": 1.0, "tokens": { "output": 9, "source": "usage" },
-            "prompt": { "id": "website" }, "files": { "html": format!("{name}.html") }, "errors": {},
-        });
-        format!("{line}\n")
+        let result = fixture::result(at as u64 + 1, *name).source(Source::Openai).sent(202.5 + at as f64).e2e(1.0);
+        let files = Files { html: Some(format!("{name}.html")), ..Files::default() };
+        result.tokens(None, 9).prompt("website").set(|o| o.files = Some(files)).line()
     };
     let results: String = pages.iter().enumerate().map(line).collect();
     fs::write(folder.path().join("results.ndjson"), results).unwrap();

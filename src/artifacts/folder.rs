@@ -64,20 +64,16 @@ impl Folder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Source;
-
-    fn outcome(model: &str, id: u64) -> Outcome {
-        Outcome { model: model.into(), id, ..Outcome::default() }
-    }
+    use crate::record::{Source, fixture};
 
     #[test]
     fn an_answer_becomes_a_text_and_a_page() {
         let folder = tempfile::tempdir().unwrap();
         let mut kept = Folder::open(&folder.path().join("run"), true).unwrap();
-        let files = kept.keep(&outcome("a/b", 1), "```html\n<p>x</p>\n```").unwrap().unwrap();
+        let files = kept.keep(&fixture::result(1, "a/b"), "```html\n<p>x</p>\n```").unwrap().unwrap();
         assert_eq!((files.text.as_deref(), files.html.as_deref()), (Some("a_b.txt"), Some("a_b.html")));
         assert_eq!(std::fs::read_to_string(folder.path().join("run/a_b.html")).unwrap(), "<p>x</p>\n");
-        assert_eq!(kept.keep(&outcome("a/b", 2), "").unwrap(), None);
+        assert_eq!(kept.keep(&fixture::result(2, "a/b"), "").unwrap(), None);
     }
 
     #[test]
@@ -86,7 +82,7 @@ mod tests {
         let mut stems = Vec::new();
         for source in [Source::Lmstudio, Source::Openrouter, Source::Openrouter] {
             let mut kept = Folder::open(folder.path(), true).unwrap();
-            let outcome = Outcome { source: Some(source), ..outcome("a/b", 1) };
+            let outcome = fixture::result(1, "a/b").source(source);
             stems.push(kept.keep(&outcome, "Hello").unwrap().unwrap().text.unwrap());
         }
         assert_eq!(stems, ["a_b.txt", "a_b@openrouter.txt", "a_b@openrouter-2.txt"]);
@@ -96,9 +92,9 @@ mod tests {
     fn several_answers_of_a_model_are_told_apart_and_plain_text_gets_no_page() {
         let folder = tempfile::tempdir().unwrap();
         let mut kept = Folder::open(folder.path(), false).unwrap();
-        let files = kept.keep(&outcome("m", 12), "Hello").unwrap().unwrap();
+        let files = kept.keep(&fixture::result(12, "m"), "Hello").unwrap().unwrap();
         assert_eq!((files.text.as_deref(), files.html), (Some("m-012.txt"), None));
-        let page = kept.keep(&outcome("../m", 13), "<html></html>").unwrap().unwrap();
+        let page = kept.keep(&fixture::result(13, "../m"), "<html></html>").unwrap().unwrap();
         assert!(page.html.unwrap().ends_with("-013.html"));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
     }

@@ -166,6 +166,7 @@ fn pretty(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{Phase, fixture};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -188,19 +189,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut files = JsonFiles::new(folder.path());
         files.prompt(r#"{"type":"prompt","v":1,"id":"p","text":"One","turns":["Two"],"sha256":"x"}"#).unwrap();
-        for (turn, text) in [("", Some("One")), (r#","turn":2"#, Some("Two")), (r#","turn":3"#, None)] {
-            let line = format!(r#"{{"type":"result","v":1,"id":1,"model":"m","prompt":{{"id":"p"}}{turn}}}"#);
+        for (turn, text) in [(None, Some("One")), (Some(2), Some("Two")), (Some(3), None)] {
+            let line = fixture::result(1, "m").prompt("p").set(|o| o.turn = turn).to_string();
             let out: Value = serde_json::from_str(&files.result(&line).unwrap()).unwrap();
             let path = folder.path().join(out["files"]["json"].as_str().unwrap());
             let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-            assert_eq!(file["prompt"]["text"].as_str(), text, "{turn}");
+            assert_eq!(file["prompt"]["text"].as_str(), text, "{turn:?}");
         }
+    }
+
+    /// `files` may be null, or what no contract allows.
+    fn with_files(id: u64, model: &str, files: Value) -> Value {
+        let mut result = fixture::result(id, model).value();
+        result["files"] = files;
+        result
     }
 
     #[test]
     fn every_result_has_a_file_of_its_own_and_its_name_says_which() {
-        let r = |id: u64, model: &str| json!({"type": "result", "id": id, "model": model});
-        let with = |id: u64, files: Value| json!({"type": "result", "id": id, "model": "m", "files": files});
+        let r = |id: u64, model: &str| fixture::result(id, model).value();
+        let with = |id: u64, files: Value| with_files(id, "m", files);
         for (results, expect) in [
             (vec![r(1, "a/b"), r(2, "a/b"), r(3, "c")], vec!["a_b.json", "a_b.2.json", "c.json"]),
             (vec![r(1, "m"), r(1, "m"), r(1, "m")], vec!["m.json", "m.1.json", "m.1-2.json"]),
@@ -212,10 +220,7 @@ mod tests {
             (vec![with(1, json!({"html": "../../evil.html"}))], vec!["m.json"]),
             (vec![with(1, json!({"html": "/etc/evil.html"}))], vec!["m.json"]),
             (vec![with(1, json!({"html": ".bashrc"})), with(2, json!(null))], vec!["m.json", "m.2.json"]),
-            (
-                vec![json!({"type": "result", "id": 1, "model": "m", "phase": "warmup"}), r(2, "m")],
-                vec!["m.warmup-1.json", "m.json"],
-            ),
+            (vec![fixture::result(1, "m").phase(Phase::Warmup).value(), r(2, "m")], vec!["m.warmup-1.json", "m.json"]),
         ] {
             assert_eq!(names(&results), expect, "{results:?}");
         }
@@ -238,7 +243,7 @@ mod tests {
             ("\u{0}\u{1b}[2J\\..\\x", json!("a\u{0}b.html")),
             ("..", json!("..")),
         ] {
-            let line = json!({"type": "result", "id": 1, "model": model, "files": {"html": file}}).to_string();
+            let line = with_files(1, model, json!({ "html": file })).to_string();
             let out: Value = serde_json::from_str(&files.result(&line).unwrap()).unwrap();
             let written = folder.path().join(out["files"]["json"].as_str().unwrap());
             assert!(written.symlink_metadata().unwrap().is_file(), "{line}");

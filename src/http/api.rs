@@ -54,6 +54,7 @@ impl Reply {
             status: Some(self.status),
             message: "answered with something that is not JSON".into(),
             retryable: false,
+            ..Failure::default()
         })
     }
 }
@@ -156,6 +157,7 @@ impl Api {
                     status: Some(status),
                     message: format!("{}: the answer is larger than {LARGEST} bytes", shown(&url)),
                     retryable: false,
+                    ..Failure::default()
                 });
             }
         }

@@ -124,6 +124,7 @@ impl ApiError {
             status: Some(http_status),
             message: format!("{}{}", short(&self.message), code.unwrap_or_default()),
             retryable,
+            ..Failure::default()
         }
     }
 }

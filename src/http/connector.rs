@@ -87,7 +87,7 @@ fn check_scheme(proxy: &Intercept, server: &str) -> Result<(), Failure> {
 /// A failure to connect that another try would repeat.
 fn refused(server: &str, reason: &str) -> Failure {
     let message = format!("cannot connect to {server}: {reason}");
-    Failure { kind: FailureKind::Connect, status: None, message, retryable: false }
+    Failure { kind: FailureKind::Connect, message, retryable: false, ..Failure::default() }
 }
 
 fn cannot_connect(server: &str, proxy: Option<&Intercept>, error: &(dyn Error + 'static)) -> Failure {

@@ -9,7 +9,7 @@ pub fn io_failure(kind: FailureKind, what: &str, error: &dyn std::error::Error) 
         deepest = cause;
     }
     let retryable = !matches!(kind, FailureKind::TooLarge | FailureKind::Cancelled);
-    Failure { kind, status: None, message: short(&format!("{what}: {deepest}")), retryable }
+    Failure { kind, message: short(&format!("{what}: {deepest}")), retryable, ..Failure::default() }
 }
 
 /// The first 500 characters, on one line.

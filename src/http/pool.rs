@@ -75,9 +75,9 @@ impl ConnectionPool {
         let (transport, forward) = opened.unwrap_or_else(|_| {
             Err(Failure {
                 kind: FailureKind::Connect,
-                status: None,
                 message: format!("cannot connect to {server}: no answer within {limit:?}"),
                 retryable: true,
+                ..Failure::default()
             })
         })?;
         Ok(Connection::new(transport, forward, clock::between(began_ns, clock::mono_ns())))

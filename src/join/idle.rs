@@ -123,7 +123,7 @@ impl Gaps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record;
+    use crate::record::fixture;
     use serde_json::json;
 
     #[test]
@@ -148,11 +148,8 @@ mod tests {
     fn the_idle_power_of_a_recording_is_the_median_of_its_total() {
         let records = |watts: &[f64]| {
             let power = |(i, &watts): (usize, &f64)| {
-                let line = json!({
-                    "type": "power", "v": 1, "ts": 1000.0 + i as f64, "seq": 1, "meter": "m", "kind": "window",
-                    "window_seconds": 1.0, "watts": {"cpu": watts, "gpu": 1.0},
-                });
-                record::read(&line.to_string()).unwrap()
+                let both = json!({"watts": {"cpu": watts, "gpu": 1.0}});
+                fixture::power(i as f64, 1.0, watts).merge(both).into()
             };
             watts.iter().enumerate().map(power).collect::<Vec<_>>()
         };

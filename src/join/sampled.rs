@@ -175,7 +175,7 @@ fn sane(watts: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record;
+    use crate::record::fixture;
     use serde_json::json;
 
     fn power(
@@ -184,9 +184,8 @@ mod tests {
         watts: serde_json::Value,
         joules: serde_json::Value,
     ) -> PowerSample {
-        let line = json!({"type": "power", "v": 1, "ts": 1.0, "seq": 1, "meter": source, "kind": "window",
-            "watts": watts, "joules": joules});
-        match sampling.sample(record::read(&line.to_string()).unwrap()) {
+        let fields = json!({"meter": source, "window_seconds": null, "watts": watts, "joules": joules});
+        match sampling.sample(fixture::power(1.0, 1.0, 0.0).merge(fields).into()) {
             Some(Sample::Power(power)) => power,
             other => panic!("{other:?}"),
         }

@@ -63,7 +63,7 @@ impl EventLoops {
     }
 
     /// The number of loops.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
     }
 
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn loops_are_dealt_out_in_turn() {
         let loops = EventLoops::start(3, &ShutdownSignal::default()).unwrap();
-        assert_eq!(loops.len(), 3);
+        assert_eq!(loops.count(), 3);
         let ran = |n| {
             let name = || std::thread::current().name().map(str::to_owned);
             let (sender, receiver) = std::sync::mpsc::channel();

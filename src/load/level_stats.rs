@@ -220,7 +220,7 @@ fn quantiles(histogram: &Histogram) -> Option<Quantiles> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Failure, Timing};
+    use crate::record::{Chunks, Timing, fixture};
 
     #[test]
     fn in_flight_is_counted_between_measured_starts() {
@@ -252,19 +252,19 @@ mod tests {
     fn warm_up_adds_only_chunks() {
         let stats = LevelStats::default();
         stats.begin(None);
-        let result = |phase, start_ts, late: f64| Outcome {
-            phase: Some(phase),
-            start_ts,
-            timing_seconds: Some(Timing { scheduled: Some(-late), end: Some(0.5), ..Timing::default() }),
-            chunks: Some(crate::record::Chunks { count: 7, ..Default::default() }),
-            ..Outcome::default()
+        let result = |phase, start_ts, late: f64| {
+            let timing = Timing { scheduled: Some(-late), end: Some(0.5), ..Timing::default() };
+            let chunks = Chunks { count: 7, ..Chunks::default() };
+            fixture::result(1, "m")
+                .phase(phase)
+                .timing(timing)
+                .set(|o| (o.start_ts, o.chunks) = (start_ts, Some(chunks)))
         };
         stats.add(&result(Phase::Warmup, Some(1.0), 0.0));
         stats.add(&result(Phase::Measure, Some(2.0), 0.002));
         stats.add(&result(Phase::Measure, Some(3.0), 0.004));
-        let failed = |kind| Failure { kind, status: None, message: "x".into(), retryable: true };
         for kind in [FailureKind::Cancelled, FailureKind::Connect] {
-            stats.add(&Outcome { error: Some(failed(kind)), ..result(Phase::Measure, None, 0.0) });
+            stats.add(&result(Phase::Measure, None, 0.0).failed(kind));
         }
         stats.add_not_sent(6);
         let state = stats.state();

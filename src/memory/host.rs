@@ -16,6 +16,7 @@ pub fn host() -> Host {
         gpu: None,
         ram_bytes: system.map(|system| system.total_memory()).filter(|bytes| *bytes > 0),
         os: System::long_os_version().ok().and_then(|name| said(&name)),
+        ..Host::default()
     }
 }
 

@@ -164,6 +164,7 @@ impl ProcFs {
             cached_bytes: field("Cached"),
             wired_bytes: None,
             compressed_bytes: None,
+            ..SystemMemory::default()
         })
     }
 }

@@ -142,6 +142,7 @@ fn sampler(settings: &Settings, meters: &[String], event: SamplerEvent, at: Stam
         truncated_samples: None,
         cpu_seconds: None,
         reason: None,
+        ..Sampler::default()
     }
 }
 
@@ -257,5 +258,6 @@ fn entry(process: &Process, figures: &Figures) -> ProcessMemory {
         pss_bytes: figures.pss,
         footprint_bytes: figures.footprint,
         peak_bytes: figures.peak,
+        ..ProcessMemory::default()
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::clock::Stamp;
 use crate::protocol::Arrival;
-use crate::record::{Failure, FailureKind, Pricing, Source};
+use crate::record::{Failure, FailureKind, Pricing, Source, fixture};
 use serde_json::json;
 
 const SECOND: u64 = 1_000_000_000;
@@ -28,7 +28,7 @@ fn response(chunks: &[(u64, u64, u32, ChunkKind)]) -> Response {
 }
 
 fn outcome(response: Response) -> Outcome {
-    let mut outcome = Outcome { model: "m".into(), ..Outcome::default() };
+    let mut outcome = fixture::result(1, "m").record();
     let model = Model {
         id: "m".into(),
         pricing: Some(Pricing {

@@ -54,6 +54,7 @@ fn reading(meter: &str, kind: PowerKind, ts: f64, mono: Option<f64>) -> Power {
         joules: None,
         unavailable: None,
         estimated: false,
+        ..Power::default()
     }
 }
 

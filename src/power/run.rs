@@ -325,6 +325,7 @@ impl<'a> Stream<'a> {
             truncated_samples: None,
             cpu_seconds: None,
             reason: None,
+            ..Sampler::default()
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An answer as it grows: what came, when, and what the server said about it. Every dialect writes into one of these.
+//! A streamed answer: its text, its chunks with their times, and the server's metadata. Every protocol writes into one of these.
 //!
 //! It keeps raw facts only. What they mean (rates, percentiles, tokens of the first chunk) is [`crate::metrics`]'s business.
 
@@ -57,17 +57,17 @@ pub struct StreamedAnswer {
     pub chunks: Vec<Chunk>,
     /// The first event of any kind.
     pub first_event: Option<Arrival>,
-    /// Something was said that is only said at the end, be it not the protocol's own end: a finish reason, the usage alone.
+    /// Something came that only comes at the end, other than the protocol's own end: a finish reason, or usage alone.
     pub ending: bool,
     /// The protocol's own end was seen: `[DONE]`, `chat.end`, `done:true`.
     pub ended: bool,
     /// The answer came as one body, not as a stream.
     pub whole: bool,
-    /// How often the server told that it goes on, without text: loading, reading the prompt.
+    /// Number of progress events without text: loading, prompt processing.
     pub progress: u64,
-    /// What the last chunk was but for its text.
+    /// The last chunk, without its text.
     pub chunk_cache: ChunkCache,
-    /// What the server said besides.
+    /// What the server reports besides text.
     pub metadata: Box<ServerMetadata>,
     tag_parser: ReasoningTagParser,
     undecided: usize,
@@ -76,22 +76,22 @@ pub struct StreamedAnswer {
     other_bytes: usize,
 }
 
-/// What a server says about its answer, most of it once: it lies apart from what grows with every piece.
+/// What a server reports about its answer. It is apart from what grows with every chunk, because most of it comes once.
 #[derive(Debug, Default)]
 pub struct ServerMetadata {
-    /// The server's usage: the last one that says anything.
+    /// The server's usage: the last one that is not all zeros.
     pub usage: Option<Value>,
     /// The server's statistics.
     pub rest_stats: Option<Value>,
-    /// LM Studio's words on the model.
+    /// LM Studio's information on the model.
     pub model_info: Option<Value>,
-    /// LM Studio's words on the engine.
+    /// LM Studio's information on the engine.
     pub runtime: Option<Value>,
     /// llama.cpp's or vLLM's timings.
     pub timings: Option<Value>,
-    /// What else the server said, by name, each as raw JSON: the last that was not null.
+    /// All other fields by name, each as raw JSON: the last value that was not null.
     pub server_fields: Vec<(String, String)>,
-    /// OpenRouter's word on its routing.
+    /// OpenRouter's information on its routing.
     pub openrouter_metadata: Option<Value>,
     /// The model that answered, as the server names it.
     pub served_model: Option<String>,
@@ -101,26 +101,26 @@ pub struct ServerMetadata {
     pub generation_id: Option<String>,
     /// Why it ended.
     pub finish_reason: Option<String>,
-    /// The same in the provider's own word.
+    /// The finish reason in the provider's own word.
     pub native_finish_reason: Option<String>,
-    /// The tokens of the first chunk, where the server said so.
+    /// Tokens of the first chunk, where the server reports them.
     pub first_chunk_tokens: Option<u64>,
-    /// The tokens that the server told of before and with the first text.
+    /// Tokens that the server reported up to and including the first text.
     pub tokens_until_text: u64,
     /// An error that came inside the answer.
     pub error: Option<Failure>,
-    /// Doubts.
+    /// Warnings.
     pub warnings: BTreeSet<&'static str>,
 }
 
 impl StreamedAnswer {
-    /// An event begins: its text, of whatever kinds, is one chunk.
+    /// Begins an event: all its text is one chunk.
     pub fn event(&mut self, at: Arrival) {
         self.first_event.get_or_insert(at);
         self.in_event = false;
     }
 
-    /// Content that may hold inline reasoning.
+    /// Adds content, which may hold inline reasoning.
     pub fn content(&mut self, at: Arrival, text: &str) {
         if text.is_empty() {
             return;
@@ -166,7 +166,7 @@ impl StreamedAnswer {
         self.chunk(at, text.len(), kind.unwrap_or(ChunkKind::Reasoning));
     }
 
-    /// Reasoning from a field of its own.
+    /// Adds reasoning from a field of its own.
     pub fn think(&mut self, at: Arrival, text: &str) {
         if !text.is_empty() {
             self.reasoning.push_str(text);
@@ -174,7 +174,7 @@ impl StreamedAnswer {
         }
     }
 
-    /// Arguments of a tool call.
+    /// Adds arguments of a tool call.
     pub fn tool(&mut self, at: Arrival, text: &str) {
         if !text.is_empty() {
             self.tool_bytes += text.len();
@@ -182,7 +182,7 @@ impl StreamedAnswer {
         }
     }
 
-    /// Text of another choice than the first: it took its time, and is not kept.
+    /// Adds text of another choice than the first: it is timed, and not kept.
     pub fn extra_choice(&mut self, at: Arrival, text: &str, kind: ChunkKind) {
         if !text.is_empty() {
             self.metadata.warnings.insert("several_choices");
@@ -190,7 +190,7 @@ impl StreamedAnswer {
         }
     }
 
-    /// A field that nothing here reads. Many, or long ones, are not kept.
+    /// Keeps a field that nothing reads, unless it is long or one of many.
     pub fn server_field(&mut self, name: &str, raw: &str) {
         if raw == "null" || raw.len() > LONGEST_FIELD || name.len() > 100 {
             return;
@@ -218,7 +218,7 @@ impl StreamedAnswer {
         self.in_event = true;
     }
 
-    /// Usage, wherever it stands; one that is all zeros says nothing.
+    /// Sets the usage, unless it is all zeros.
     pub fn usage(&mut self, usage: Value) {
         let says = |value: &Value| match value {
             Value::Number(number) => number.as_f64() != Some(0.0),
@@ -250,24 +250,31 @@ impl StreamedAnswer {
         }
     }
 
-    /// An error inside the answer; the first counts.
+    /// Sets the error of the answer; the first one counts.
     pub fn set_error(&mut self, failure: Failure) {
         self.metadata.error.get_or_insert(failure);
     }
 
-    /// Something that is not what the protocol says.
+    /// Sets an error: the response violates the protocol.
     pub fn protocol_error(&mut self, what: &str) {
         self.set_error(Failure {
             kind: FailureKind::Protocol,
             status: Some(200),
             message: what.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect(),
             retryable: false,
+            ..Failure::default()
         });
     }
 
     /// The stream ended: what was held back belongs to the answer now, and a reason to end that is a failure is one.
     pub fn close(&mut self) {
-        let ended = |kind, what: &str| Failure { kind, status: Some(200), message: what.into(), retryable: true };
+        let ended = |kind, what: &str| Failure {
+            kind,
+            status: Some(200),
+            message: what.into(),
+            retryable: true,
+            ..Failure::default()
+        };
         match self.metadata.finish_reason.as_deref() {
             Some("error") => self.set_error(ended(FailureKind::Server, "the server ended the answer with an error")),
             Some("abort") => self.set_error(ended(FailureKind::Truncated, "the server broke the answer off (abort)")),
@@ -286,12 +293,12 @@ impl StreamedAnswer {
         }
     }
 
-    /// So many bytes came that are no text.
+    /// Counts bytes that are no text.
     pub fn add_other_bytes(&mut self, bytes: usize) {
         self.other_bytes += bytes;
     }
 
-    /// Takes a key that a server echoed out of everything that is recorded.
+    /// Removes a key that a server echoed from everything that is recorded.
     pub fn redact(&mut self, key: &Secret) {
         for text in [&mut self.text, &mut self.reasoning] {
             *text = key.redact(text);
@@ -325,7 +332,7 @@ impl StreamedAnswer {
         }
     }
 
-    /// How many bytes came as text, or besides it, and are held of it: the stamp of a chunk is as large as a short word.
+    /// Bytes that the answer holds, the stamps of its chunks included.
     pub fn bytes(&self) -> usize {
         let text = self.text.len() + self.reasoning.len() + self.tool_bytes;
         text + self.other_bytes + self.chunks.len() * size_of::<Chunk>()

@@ -10,6 +10,8 @@
 mod accuracy;
 #[cfg(test)]
 mod docs;
+#[doc(hidden)]
+pub mod fixture;
 mod join_summary;
 mod joined;
 mod level;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// `package-0`, `dram-0`, `psys` (RAPL), `gpu0` … (discrete GPUs), `system` (the whole machine) and `wall` (the
 /// plug). A domain may contain others: only the `total_domain` of the sampler is a total.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Power {
     /// End of the window, or time of the reading: Unix seconds.
     pub ts: f64,

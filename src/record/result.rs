@@ -171,7 +171,7 @@ impl Body for Outcome {
 
 /// Cost of a request.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cost {
     /// US dollars.
     pub usd: f64,

@@ -7,7 +7,7 @@ use serde_with::skip_serializing_none;
 
 /// The head of a run: the first line that llm-run writes, with what is needed to repeat the run.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// Id of the run: `lmstudio-bench-20261121-155300`.
     pub run: String,
@@ -33,7 +33,7 @@ impl Body for Run {
 }
 
 /// A program and its version.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
     /// Name of the program.
     pub name: String,

@@ -7,7 +7,7 @@ use serde_with::skip_serializing_none;
 
 /// The first and the last line of power-sample and mem-sample: what they measure, and how it went.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sampler {
     /// Start or end of the stream.
     #[serde(default)]

@@ -9,7 +9,7 @@ use serde_with::skip_serializing_none;
 /// requests are in flight before they end. bench-join consumes it. A request that is sent again has a `start` for
 /// each attempt; the last one counts.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Start {
     /// Number of the request in its run.
     pub id: u64,

@@ -138,14 +138,13 @@ pub struct Judged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Outcome, Record};
+    use crate::record::fixture;
     use crate::summary::Collector;
 
     fn summary(seconds: &[Option<f64>]) -> Summary {
         let mut collector = Collector::default();
-        for (i, ttft) in seconds.iter().enumerate() {
-            let o = Outcome { model: format!("m{i}"), ttft_seconds: *ttft, ..Outcome::default() };
-            collector.add(Record::Result(Box::new(o)), None);
+        for (i, ttft) in (0..).zip(seconds) {
+            collector.add(fixture::result(i, format!("m{i}")).set(|o| o.ttft_seconds = *ttft).into(), None);
         }
         collector.finish()
     }
@@ -195,10 +194,8 @@ mod tests {
     #[test]
     fn a_percentile_that_the_sample_cannot_tell_says_so_whichever_way_it_is_judged() {
         let mut collector = Collector::default();
-        for (level, ttft) in [(1, 0.2), (1, 0.3), (8, 0.5), (8, 0.9)] {
-            let o =
-                Outcome { model: "m".into(), concurrency: Some(level), ttft_seconds: Some(ttft), ..Outcome::default() };
-            collector.add(Record::Result(Box::new(o)), None);
+        for (id, (level, ttft)) in (1..).zip([(1, 0.2), (1, 0.3), (8, 0.5), (8, 0.9)]) {
+            collector.add(fixture::result(id, "m").concurrency(level).ttft(ttft).into(), None);
         }
         let judged = Gate::parse("ttft_p99 > 500ms").unwrap().judge(&collector.finish(), &[]);
         let why = "(2 measurements are too few to know p99)";

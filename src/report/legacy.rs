@@ -28,8 +28,11 @@ pub fn records(text: &str) -> anyhow::Result<Vec<Record>> {
     let local = ["load_time_seconds", "rest_stats", "memory"].iter().any(|key| value.get(*key).is_some());
     let seconds = value["generation_time_seconds"].as_f64();
     let prompt = value["prompt"]["text"].as_str().map(prompt);
-    let errors =
-        Errors { load: sentence(&value["errors"]["load"]), generation: sentence(&value["errors"]["generation"]) };
+    let errors = Errors {
+        load: sentence(&value["errors"]["load"]),
+        generation: sentence(&value["errors"]["generation"]),
+        ..Errors::default()
+    };
     let tokens = tokens(&value["usage"]);
     let output = tokens.as_ref().and_then(|t| t.output);
     let stats = &value["rest_stats"];
@@ -44,11 +47,11 @@ pub fn records(text: &str) -> anyhow::Result<Vec<Record>> {
         derived: Some(Derived {
             tokens_per_second: output.zip(seconds).filter(|(_, s)| *s > 0.0).map(|(n, s)| n as f64 / s),
             decode_tokens_per_second: stats["tokens_per_second"].as_f64(),
-            prompt_tokens_per_second: None,
             tokens_per_second_fallback: value["derived"]["tokens_per_second_fallback"].as_f64(),
+            ..Derived::default()
         }),
         tokens,
-        cost: value["cost"].as_f64().map(|usd| Cost { usd, source: Some(CostSource::Usage), verified_usd: None }),
+        cost: value["cost"].as_f64().map(|usd| Cost { usd, source: Some(CostSource::Usage), ..Cost::default() }),
         load_time_seconds: value.get("load_time_seconds").map(Value::as_f64),
         model_info: value.get("model_info").cloned(),
         power: value.get("power").map(|power| power_of(power, seconds).map(Box::new)),
@@ -108,6 +111,7 @@ fn tokens(usage: &Value) -> Option<Tokens> {
         reasoning: usage["completion_tokens_details"]["reasoning_tokens"].as_u64(),
         cached: usage["prompt_tokens_details"]["cached_tokens"].as_u64(),
         source: Some(TokenSource::Usage),
+        ..Tokens::default()
     })
 }
 
@@ -117,7 +121,7 @@ fn files(value: &Value) -> Files {
         let path = value[name].as_str()?.replace('\\', "/");
         Some(Path::new(&path).file_name()?.to_str()?.to_owned())
     };
-    Files { html: beside("html"), text: beside("raw_text"), json: None, power_log: beside("powermetrics_log") }
+    Files { html: beside("html"), text: beside("raw_text"), power_log: beside("powermetrics_log"), ..Files::default() }
 }
 
 fn power_of(value: &Value, seconds: Option<f64>) -> Option<JoinedPower> {

@@ -172,7 +172,7 @@ fn far_out(summary: &Summary) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Outcome, Record};
+    use crate::record::fixture;
     use crate::summary::Collector;
 
     #[test]
@@ -210,8 +210,8 @@ mod tests {
         ] {
             let mut collector = Collector::default();
             let endpoint = endpoint.map(str::to_owned);
-            let o = Outcome { model: "m".into(), source: Some(source), endpoint, ..Outcome::default() };
-            collector.add(Record::Result(Box::new(o)), None);
+            let result = fixture::result(1, "m").source(source).set(|o| o.endpoint = endpoint);
+            collector.add(result.into(), None);
             let notes = notes(&collector.finish());
             let said = notes.iter().any(|note| note.contains("on other machines"));
             assert_eq!(said, elsewhere, "{source} {notes:?}");

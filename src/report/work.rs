@@ -40,23 +40,23 @@ pub fn kinds(summary: &Summary) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record;
+    use crate::record::{PromptUsed, fixture};
     use crate::summary::Collector;
 
     #[test]
     fn rows_did_the_same_work_when_they_were_asked_the_same() {
         let mut collector = Collector::default();
-        for (model, prompt, more) in [
-            ("a", "chat", ",\"max_tokens\":80"),
-            ("b", "chat", ",\"max_tokens\":80,\"temperature\":0.5"),
-            ("c", "website", ",\"max_tokens\":80"),
-            ("d", "chat", ",\"max_tokens\":400"),
-            ("e", "website", ",\"max_tokens\":80"),
-            ("e", "chat", ",\"max_tokens\":80"),
-        ] {
-            let line =
-                format!(r#"{{"type":"result","v":1,"model":"{model}","run":"r","prompt":{{"id":"{prompt}"{more}}}}}"#);
-            collector.add(record::read(&line).unwrap(), None);
+        for (id, (model, prompt, max_tokens, temperature)) in (1..).zip([
+            ("a", "chat", 80, None),
+            ("b", "chat", 80, Some(0.5)),
+            ("c", "website", 80, None),
+            ("d", "chat", 400, None),
+            ("e", "website", 80, None),
+            ("e", "chat", 80, None),
+        ]) {
+            let max_tokens = Some(max_tokens);
+            let prompt = PromptUsed { id: prompt.into(), max_tokens, temperature, ..PromptUsed::default() };
+            collector.add(fixture::result(id, model).set(|o| o.prompt = Some(prompt)).into(), None);
         }
         assert_eq!(kinds(&collector.finish()), [0, 0, 1, 2, 0]);
     }
@@ -67,10 +67,8 @@ mod tests {
         // The same 100 in another order, and 100 of which the first 50 are others.
         let asked = (0..100).map(|n| ("a", n)).chain((0..100).map(|n| ("b", 99 - n)));
         let begins_alike = (0..100).map(|n| ("c", if n < 45 { n } else { 1000 + n }));
-        for (model, prompt) in asked.chain(begins_alike) {
-            let line =
-                format!(r#"{{"type":"result","v":1,"model":"{model}","run":"r","prompt":{{"id":"p{prompt}"}}}}"#);
-            collector.add(record::read(&line).unwrap(), None);
+        for (id, (model, prompt)) in (1..).zip(asked.chain(begins_alike)) {
+            collector.add(fixture::result(id, model).prompt(format!("p{prompt}")).into(), None);
         }
         assert_eq!(kinds(&collector.finish()), [0, 0, 1]);
     }

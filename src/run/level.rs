@@ -80,7 +80,7 @@ async fn closed(run: &Arc<RunContext>, batch: &Batch) -> u64 {
 async fn prewarm(run: &RunContext, batch: &Batch, workers: u64) {
     let Some(target) = batch.targets.first() else { return };
     let url = target.url(run.config.api);
-    let (loops, limit) = (run.event_loops.len() as u64, run.config.limits.connect);
+    let (loops, limit) = (run.event_loops.count() as u64, run.config.limits.connect);
     let tasks = run.event_loops.iter().enumerate().map(|(number, event_loop)| {
         let n = (workers + loops - 1 - number as u64) / loops;
         let (connections, url) = (Arc::clone(&event_loop.connections), url.clone());

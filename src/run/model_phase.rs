@@ -142,7 +142,7 @@ async fn run_levels(run: &Arc<RunContext>, stage: &[usize], load: ModelLoad) {
 }
 
 async fn report_failed_load(run: &RunContext, target: &Target, reason: String, unreached: bool) {
-    let failure = Failure { kind: FailureKind::Load, status: None, message: reason.clone(), retryable: true };
+    let failure = Failure { kind: FailureKind::Load, message: reason.clone(), retryable: true, ..Failure::default() };
     let mut result = Box::new(Outcome {
         run: run.config.run.clone(),
         id: run.next_id(),

@@ -105,6 +105,7 @@ impl PlannedRequest {
             seed: self.parameters.seed,
             reasoning_effort: self.parameters.reasoning_effort.clone(),
             gpu_setting,
+            ..PromptUsed::default()
         }
     }
 }

@@ -48,7 +48,7 @@ pub fn begin(config: &RunConfig, job: &Job, id: u64, request: &PlannedRequest) -
 /// The result of a request that was due and is not sent: a failure without times.
 pub fn not_sent(config: &RunConfig, job: Job, id: u64, reason: String) -> Box<Outcome> {
     let request = PlannedRequest::new(config, &job.target, job.prompt, job.nonce, id);
-    let failure = Failure { kind: FailureKind::Cancelled, status: None, message: reason.clone(), retryable: false };
+    let failure = Failure { kind: FailureKind::Cancelled, message: reason.clone(), ..Failure::default() };
     let mut result = Box::new(Outcome {
         run: config.run.clone(),
         id,
@@ -80,6 +80,7 @@ pub fn attempt(response: &Response, wait: Duration) -> Attempt {
         status: response.status,
         error: response.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
         wait_seconds: Some(wait.as_secs_f64()),
+        ..Attempt::default()
     }
 }
 

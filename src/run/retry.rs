@@ -93,7 +93,7 @@ mod tests {
             status,
             answer: StreamedAnswer::default(),
             reads: 0,
-            error: Some(Failure { kind, status, message: "x".into(), retryable }),
+            error: Some(Failure { kind, status, message: "x".into(), retryable, ..Failure::default() }),
             retry_after: None,
         }
     }

@@ -164,8 +164,9 @@ pub fn recorded(text: &str) -> Result<Vec<Recorded>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Source;
+    use crate::record::{Source, fixture};
     use crate::sim::catalog::default_models;
+    use serde_json::json;
 
     fn plan(model: usize, tokens: f64, limit: Option<usize>, per_chunk: usize) -> Plan {
         let shape = Shape {
@@ -215,10 +216,11 @@ mod tests {
 
     #[test]
     fn a_recorded_stream_comes_again_with_its_sizes_and_times() {
-        let line = r#"{"type":"result","v":1,"id":1,"model":"m","start_ts":1.0,"start_mono":1.0,"stream":[[0.25,7,"reasoning"],[0.5,0,"answer"],[0.75,3,"answer"]],"tokens":{"output":5,"source":"usage"}}"#;
-        let Ok(all) = recorded(line) else {
+        let stream = json!([[0.25, 7, "reasoning"], [0.5, 0, "answer"], [0.75, 3, "answer"]]);
+        let line = fixture::result(1, "m").sent(1.0).tokens(None, 5).merge(json!({ "stream": stream })).to_string();
+        let Ok(all) = recorded(&line) else {
             // The shape of a result is the contract's business; here only the stream matters.
-            panic!("{:?}", recorded(line));
+            panic!("{:?}", recorded(&line));
         };
         let plan = Plan::replayed(&all[0], 1);
         let seen: Vec<_> = plan.chunks.iter().map(|c| (c.offset_ns, c.text.len(), c.tokens, c.reasoning)).collect();

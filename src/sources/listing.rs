@@ -27,9 +27,9 @@ pub async fn listing(api: &Api, path: &str, list: &str) -> Result<Option<Value>,
 pub fn no_listing(api: &Api, what: &str) -> Failure {
     Failure {
         kind: FailureKind::Protocol,
-        status: None,
         message: format!("{}: answers, but not with {what}: is this the right server?", crate::http::shown(api.base())),
         retryable: false,
+        ..Failure::default()
     }
 }
 

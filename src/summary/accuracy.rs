@@ -169,9 +169,9 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::GroundTruth;
+    use crate::record::{FailureKind, GroundTruth, fixture, fixture::Fixture};
 
-    fn result(concurrency: u64, ttft: f64, gap: f64) -> Outcome {
+    fn result(concurrency: u64, ttft: f64, gap: f64) -> Fixture<Outcome> {
         let truth = GroundTruth {
             ttft_error_seconds: Some(ttft),
             gap_p99_error_seconds: Some(gap),
@@ -179,15 +179,10 @@ mod tests {
             late_max_seconds: Some(0.002),
             ..GroundTruth::default()
         };
-        Outcome {
-            concurrency: Some(concurrency),
-            start_ts: Some(100.0),
-            ground_truth: Some(truth),
-            ..Outcome::default()
-        }
+        fixture::result(1, "m").concurrency(concurrency).sent(100.0).set(|o| o.ground_truth = Some(truth))
     }
 
-    fn made(results: &[Outcome], levels: &[LoadLevel]) -> Option<Accuracy> {
+    fn made(results: &[Fixture<Outcome>], levels: &[LoadLevel]) -> Option<Accuracy> {
         let mut accuracy = AccuracyCollector::default();
         results.iter().for_each(|result| accuracy.result(result));
         levels.iter().for_each(|level| accuracy.level(level));
@@ -197,21 +192,13 @@ mod tests {
     #[test]
     fn it_is_right_up_to_the_load_before_the_first_that_is_not() {
         let of = |errors: &[(u64, f64, f64)]| {
-            let results: Vec<Outcome> = errors.iter().map(|(n, ttft, gap)| result(*n, *ttft, *gap)).collect();
+            let results: Vec<_> = errors.iter().map(|(n, ttft, gap)| result(*n, *ttft, *gap)).collect();
             made(&results, &[]).unwrap().accurate_up_to
         };
         assert_eq!(of(&[(1, 0.001, 0.001), (8, -0.002, 0.0), (64, 0.003, 0.004)]), Some(64));
         assert_eq!(of(&[(1, 0.001, 0.001), (8, 0.006, 0.0), (64, 0.001, 0.0)]), Some(1), "a gap in the middle ends it");
         assert_eq!(of(&[(1, 0.001, -0.006)]), None, "gaps are measured too");
-        let failed = Outcome {
-            error: Some(crate::record::Failure {
-                kind: crate::record::FailureKind::Connect,
-                status: None,
-                message: String::new(),
-                retryable: false,
-            }),
-            ..result(8, 0.0, 0.0)
-        };
+        let failed = result(8, 0.0, 0.0).failed(FailureKind::Connect);
         assert_eq!(
             made(&[result(8, 0.0, 0.0), failed], &[]).unwrap().accurate_up_to,
             None,
@@ -257,7 +244,7 @@ mod tests {
 
     #[test]
     fn without_truth_there_is_no_accuracy() {
-        assert_eq!(made(&[Outcome { ground_truth: None, ..result(1, 0.0, 0.0) }], &[]), None);
+        assert_eq!(made(&[result(1, 0.0, 0.0).set(|o| o.ground_truth = None)], &[]), None);
         assert_eq!(made(&[], &[]), None);
     }
 }

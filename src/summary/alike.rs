@@ -89,30 +89,25 @@ impl Alike {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Errors, PromptUsed};
+    use crate::record::{PromptUsed, fixture};
 
     #[test]
     fn results_that_differ_in_what_makes_a_group_are_not_alike() {
         let word = |word: &str| Some(word.to_owned());
-        let one = || Outcome {
-            run: "r".into(),
-            model: "m".into(),
-            prompt: Some(PromptUsed::default()),
-            ..Outcome::default()
-        };
-        let sent = |prompt: PromptUsed| Outcome { prompt: Some(prompt), ..one() };
+        let one = || fixture::result(1, "m").prompt("");
+        let sent = |prompt: PromptUsed| one().set(|o| o.prompt = Some(prompt));
         let others = [
-            Outcome { run: "s".into(), ..one() },
-            Outcome { model: "n".into(), ..one() },
-            Outcome { source: Some(Source::Openai), ..one() },
-            Outcome { provider: word("p"), ..one() },
-            Outcome { pinned_provider: word("p"), ..one() },
-            Outcome { api: word("chat"), ..one() },
-            Outcome { endpoint: word("http://h/v1"), ..one() },
-            Outcome { concurrency: Some(0), ..one() },
-            Outcome { rate: Some(0.0), ..one() },
-            Outcome { errors: Errors { load: None, generation: word("no") }, ..one() },
-            Outcome { prompt: None, ..one() },
+            one().run("s"),
+            one().set(|o| o.model = "n".into()),
+            one().source(Source::Openai),
+            one().set(|o| o.provider = word("p")),
+            one().set(|o| o.pinned_provider = word("p")),
+            one().set(|o| o.api = word("chat")),
+            one().set(|o| o.endpoint = word("http://h/v1")),
+            one().concurrency(0),
+            one().rate(0.0),
+            one().set(|o| o.errors.generation = word("no")),
+            one().set(|o| o.prompt = None),
             sent(PromptUsed { temperature: Some(0.0), ..PromptUsed::default() }),
             sent(PromptUsed { top_p: Some(0.0), ..PromptUsed::default() }),
             sent(PromptUsed { num_ctx: Some(0), ..PromptUsed::default() }),
@@ -124,7 +119,7 @@ mod tests {
             sent(PromptUsed { gpu_setting: word("low"), ..PromptUsed::default() }),
         ];
         let alike = Alike::of(&one());
-        let same = Outcome { id: 7, ttft_seconds: Some(1.0), repetition: Some(3), ..one() };
+        let same = one().ttft(1.0).set(|o| (o.id, o.repetition) = (7, Some(3)));
         assert!(alike.is(&same) && kind(&one()) == kind(&same));
         for (at, other) in others.iter().enumerate() {
             assert!(!alike.is(other) && Alike::of(other).is(other), "{other:?}");

@@ -135,7 +135,7 @@ impl Serialize for Slo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Outcome, Quantiles, Timing};
+    use crate::record::{Quantiles, Timing, fixture};
     use crate::summary::Figures;
 
     #[test]
@@ -163,9 +163,11 @@ mod tests {
 
     #[test]
     fn an_open_loop_is_judged_from_the_moment_a_request_was_due() {
-        let mut o = Outcome { ttft_seconds: Some(0.3), generation_time_seconds: Some(1.0), ..Outcome::default() };
-        o.ttft_scheduled_seconds = Some(Some(0.8));
-        o.timing_seconds = Some(Timing { scheduled: Some(-0.5), ..Timing::default() });
+        let o = fixture::result(1, "m")
+            .ttft(0.3)
+            .e2e(1.0)
+            .set(|o| o.ttft_scheduled_seconds = Some(Some(0.8)))
+            .timing(Timing { scheduled: Some(-0.5), ..Timing::default() });
         for (limits, good) in [
             ("ttft=0.5s", false),
             ("ttft=0.8s", true),
@@ -182,9 +184,11 @@ mod tests {
     fn a_request_is_good_when_it_is_known_to_keep_every_limit() {
         let slo = Slo::parse("ttft=0.5s,itl=0.05s,e2e=2s").unwrap();
         let outcome = |ttft: Option<f64>, itl: Option<f64>, e2e: Option<f64>, failed: bool| {
-            let mut o = Outcome { ttft_seconds: ttft, generation_time_seconds: e2e, ..Outcome::default() };
-            o.inter_chunk_latency_seconds = itl.map(|mean| Quantiles { mean: Some(mean), ..Quantiles::default() });
-            o.errors.generation = failed.then(String::new);
+            let o = fixture::result(1, "m").set(|o| {
+                (o.ttft_seconds, o.generation_time_seconds) = (ttft, e2e);
+                o.inter_chunk_latency_seconds = itl.map(|mean| Quantiles { mean: Some(mean), ..Quantiles::default() });
+                o.errors.generation = failed.then(String::new);
+            });
             Figures::of(&o).keeps(&slo)
         };
         for (ttft, itl, e2e, failed, good) in [

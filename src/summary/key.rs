@@ -361,6 +361,8 @@ fn sent(o: &Outcome, run_known: bool) -> RunSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::fixture;
+    use serde_json::json;
 
     #[test]
     fn a_list_of_keys_is_read_and_a_typo_is_told_with_what_there_is() {
@@ -376,24 +378,17 @@ mod tests {
     #[test]
     fn settings_are_those_of_the_run_and_of_the_request_and_the_request_wins() {
         let mut keys = Keys::default();
-        let line = r#"{"type":"run","v":1,"run":"r","started_ts":1,"tool":{"name":"t","version":"1"},"host":{},"argv":[],
-            "settings":{"suite":"website","stream":true,"max_tokens":99,"context_length":4096,"synthetic":["512x64","9x9"]}}"#;
-        let Ok(crate::record::Record::Run(run)) = crate::record::read(&line.replace('\n', "")) else { panic!() };
-        keys.run(&run);
-        let read = |line: &str| match crate::record::read(line) {
-            Ok(crate::record::Record::Result(o)) => o,
-            other => panic!("{other:?}"),
-        };
-        let o = read(
-            r#"{"type":"result","v":1,"model":"m","run":"r","prompt":{"id":"p","num_ctx":8192,"temperature":0.5,"max_tokens":7}}"#,
-        );
+        let settings = json!({"suite": "website", "stream": true, "max_tokens": 99, "context_length": 4096, "synthetic": ["512x64", "9x9"]});
+        keys.run(&fixture::run("r").merge(json!({ "settings": settings })));
+        let asked = json!({"prompt": {"id": "p", "num_ctx": 8192, "temperature": 0.5, "max_tokens": 7}});
+        let o = fixture::result(1, "m").merge(asked);
         let said =
             |settings: &Settings| settings.iter().map(|(k, v)| format!("{k} {v}")).collect::<Vec<_>>().join(", ");
         assert_eq!(
             said(&keys.of(&o).settings),
-            "context_length 8192, max_tokens 99, suite website, synthetic 512x64 9x9, temperature 0.5, tool t 1"
+            "context_length 8192, max_tokens 99, suite website, synthetic 512x64 9x9, temperature 0.5, tool llm-run 0"
         );
-        let o = read(r#"{"type":"result","v":1,"model":"m","run":"other","prompt":{"id":"p","max_tokens":7}}"#);
+        let o = fixture::result(2, "m").run("other").merge(json!({"prompt": {"id": "p", "max_tokens": 7}}));
         assert_eq!(said(&keys.of(&o).settings), "max_tokens 7");
     }
     #[test]

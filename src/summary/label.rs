@@ -110,31 +110,32 @@ fn reasoned(why: &[(usize, &str)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::record;
+    use crate::record::fixture::{self, Fixture};
+    use crate::record::{Outcome, Record};
     use crate::summary::{Asked, Collector, Summary, Window};
+    use serde_json::{Value, json};
 
-    fn summary(lines: &[&str], window: Window) -> Summary {
+    fn summary(results: &[Fixture<Outcome>], window: Window) -> Summary {
         let mut collector = Collector::new(Asked { window, ..Asked::default() });
-        for line in lines {
-            collector.add(record::read(&format!(r#"{{"type":"result","v":1,{line}}}"#)).unwrap(), None);
-        }
+        results.iter().for_each(|result| collector.add(result.clone().into(), None));
         collector.finish()
     }
 
     #[test]
     fn what_was_set_tells_groups_apart_and_only_what_differs_is_said() {
-        let asked = |model: &str, more: &str| {
-            format!(r#""model":"{model}","prompt":{{"id":"p","temperature":0.5,"num_ctx":4096{more}}}"#)
+        let asked = |id, model, effort: Option<&str>, gpu: Option<&str>| {
+            let sent =
+                json!({"id": "p", "temperature": 0.5, "num_ctx": 4096, "reasoning_effort": effort, "gpu_setting": gpu});
+            fixture::result(id, model).merge(json!({ "prompt": sent }))
         };
-        let lines = [
-            asked("a", ""),
-            asked("a", r#","reasoning_effort":"high""#),
-            asked("a", r#","gpu_setting":"max""#),
-            asked("b", ""),
-            asked("b", ""),
+        let results = [
+            asked(1, "a", None, None),
+            asked(2, "a", Some("high"), None),
+            asked(3, "a", None, Some("max")),
+            asked(4, "b", None, None),
+            asked(5, "b", None, None),
         ];
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        let said: Vec<String> = summary(&lines, Window::Steady)
+        let said: Vec<String> = summary(&results, Window::Steady)
             .groups
             .iter()
             .map(|g| format!("{} {} {}", g.model, g.ok, g.sub.as_deref().unwrap_or("-")))
@@ -152,68 +153,57 @@ mod tests {
 
     #[test]
     fn what_was_measured_on_different_machines_is_never_pooled_and_every_row_names_its_machine() {
-        let run = |run: &str, host: &str| {
-            format!(
-                r#"{{"type":"run","v":1,"run":"{run}","started_ts":1,"tool":{{"name":"t","version":"1"}},"host":{host},"argv":[],
-                   "settings":{{"suite":"website"}}}}"#
-            )
-            .replace('\n', "")
+        let run = |run: &str, host: &Value| -> Record {
+            fixture::run(run).merge(json!({"host": host, "settings": {"suite": "website"}})).into()
         };
-        let result = |model: &str, run: &str| {
-            format!(r#"{{"type":"result","v":1,"model":"{model}","run":"{run}","prompt":{{"id":"p"}}}}"#)
-        };
-        let said = |by: &str, lines: &[String]| {
+        let result = |model: &str, run: &str| -> Record { fixture::result(1, model).run(run).prompt("p").into() };
+        let said = |by: &str, records: Vec<Record>| {
             let by = crate::summary::GroupBy::parse(by).unwrap();
             let mut collector = Collector::new(Asked { by, ..Asked::default() });
-            lines.iter().for_each(|line| collector.add(record::read(line).unwrap(), None));
+            records.into_iter().for_each(|record| collector.add(record, None));
             let summary = collector.finish();
             let names: Vec<String> = summary.groups.iter().map(crate::summary::Group::name).collect();
             (names, summary.machines())
         };
         let usual = "model,source,provider,load,settings,machine";
-        let (m3, m2) =
-            (r#"{"cpu":"Apple M3 Max","ram_bytes":68719476736}"#, r#"{"cpu":"Apple M2","ram_bytes":8589934592}"#);
-        let lines = [run("x", m3), result("a", "x"), run("y", m2), result("a", "y"), result("b", "y")];
-        let (names, machines) = said(usual, &lines);
+        let m3 = &json!({"cpu": "Apple M3 Max", "ram_bytes": 64_u64 << 30});
+        let m2 = &json!({"cpu": "Apple M2", "ram_bytes": 8_u64 << 30});
+        let two = || vec![run("x", m3), result("a", "x"), run("y", m2), result("a", "y"), result("b", "y")];
+        let (names, machines) = said(usual, two());
         assert_eq!(
             names,
             ["a · machine Apple M2 8 GiB", "a · machine Apple M3 Max 64 GiB", "b · machine Apple M2 8 GiB"]
         );
         assert_eq!(machines, ["Apple M3 Max 64 GiB", "Apple M2 8 GiB"]);
-        assert_eq!(said("model,machine", &lines).0.len(), 3);
+        assert_eq!(said("model,machine", two()).0.len(), 3);
         // One machine tells nothing apart.
-        let lines = [run("x", m3), result("a", "x"), run("y", m3), result("a", "y")];
-        assert_eq!(said(usual, &lines), (vec!["a".to_owned()], vec!["Apple M3 Max 64 GiB".to_owned()]));
+        let one = vec![run("x", m3), result("a", "x"), run("y", m3), result("a", "y")];
+        assert_eq!(said(usual, one), (vec!["a".to_owned()], vec!["Apple M3 Max 64 GiB".to_owned()]));
         // What is not told is not taken to be the same.
-        let lines = [run("x", m3), result("a", "x"), run("y", "{}"), result("a", "y")];
-        let (names, machines) = said(usual, &lines);
+        let untold = vec![run("x", m3), result("a", "x"), run("y", &json!({})), result("a", "y")];
+        let (names, machines) = said(usual, untold);
         assert_eq!(names, ["a · machine Apple M3 Max 64 GiB", "a · machine not told"]);
         assert_eq!(machines, ["Apple M3 Max 64 GiB", "a machine that is not told"]);
     }
 
     #[test]
     fn the_sentence_says_what_was_found_and_what_was_asked() {
-        let request = |worker: usize, i: usize| {
-            let start = 1000.0 + worker as f64 * 0.5 + i as f64;
-            format!(
-                r#""model":"m","run":"r","concurrency":3,"start_ts":{start},"ttft_seconds":0.1,"generation_time_seconds":1.0,
-                   "tokens":{{"output":10,"source":"usage"}}"#
-            )
-            .replace('\n', "")
+        let request = |worker: u64, i: u64| {
+            let at = worker as f64 * 0.5 + i as f64;
+            fixture::result(worker * 10 + i, "m").concurrency(3).sent(at).ttft(0.1).e2e(1.0).tokens(None, 10)
         };
-        let lines: Vec<String> = (0..3).flat_map(|w| (0..10).map(move |i| request(w, i))).collect();
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        let steady = summary(&lines, Window::Steady);
+        let results: Vec<_> = (0..3).flat_map(|w| (0..10).map(move |i| request(w, i))).collect();
+        let steady = summary(&results, Window::Steady);
         let said = steady.window.as_deref().unwrap();
         assert!(said.contains("steady part of each load") && said.contains("73 %"), "{said}");
         let throughput = steady.groups[0].throughput.as_ref().unwrap();
         assert_eq!((throughput.span_seconds, throughput.part.steady), (8.0, true));
         assert!((throughput.concurrency - 3.0).abs() < 1e-9);
-        let all = summary(&lines, Window::All);
+        let all = summary(&results, Window::All);
         assert!(all.window.unwrap().contains("as was asked"));
         assert_eq!(all.groups[0].throughput.as_ref().unwrap().span_seconds, 11.0);
-        let few = summary(&lines[..4], Window::Steady);
+        let few = summary(&results[..4], Window::Steady);
         assert!(few.window.unwrap().contains("at most 1 was in flight"));
-        assert_eq!(summary(&[r#""model":"m""#], Window::Steady).window, None);
+        assert_eq!(summary(&[fixture::result(1, "m")], Window::Steady).window, None);
     }
 }

@@ -4,6 +4,7 @@
 
 use super::browser::{Browser, browser};
 use crate::common::{root, run};
+use llm_bench::record::fixture;
 use serde_json::{Map, Value, json};
 use std::fs;
 
@@ -153,11 +154,9 @@ fn in_a_browser_files_with_hostile_names_have_links_that_lead_to_them() {
     let folder = tempfile::tempdir().unwrap();
     let name = "\"><img src=x onerror=pwned=1> javascript:pwned=2 #?%41&amp;\u{202e}.html";
     fs::write(folder.path().join(name), "<h1>found</h1>").unwrap();
-    let line = json!({
-        "type": "result", "v": 1, "run": "r", "id": 1, "model": "m", "generation_time_seconds": 1.0, "errors": {},
-        "start_ts": 1_795_278_202.5, "files": { "html": name }, "tokens": { "output": 9, "source": "usage" },
-    });
-    fs::write(folder.path().join("results.ndjson"), format!("{line}\n")).unwrap();
+    let result =
+        fixture::result(1, "m").sent(202.5).e2e(1.0).tokens(None, 9).merge(json!({ "files": { "html": name } }));
+    fs::write(folder.path().join("results.ndjson"), result.line()).unwrap();
     let page = folder.path().join("index.html");
     run("bench-report", [folder.path().as_os_str(), "-o".as_ref(), page.as_os_str()], "").exits(0);
     browser.open(&page, "");

@@ -2,8 +2,10 @@
 
 use super::input;
 use crate::common::{Ran, run, run_with};
+use llm_bench::record::Outcome;
+use llm_bench::record::fixture::{self, Fixture};
 use llm_bench::summary::COLUMNS;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The lines of a CSV, by the names of its columns.
@@ -75,14 +77,13 @@ fn a_single_measurement_is_the_median_and_no_other_percentile() {
     // Of a single gap the same.
     let mut histogram = llm_bench::stats::Histogram::new();
     histogram.add_ns(20_000_000);
-    let gap = serde_json::json!({
-        "type": "result", "v": 1, "model": "m", "run": "r", "id": 1,
+    let gap = fixture::result(1, "m").merge(json!({
         "inter_chunk_latency_seconds": {
             "count": 1, "mean": 0.02, "min": 0.02, "p50": 0.02, "p90": 0.02, "p95": 0.02, "p99": 0.02, "max": 0.02,
             "histogram": histogram.encode(),
         },
-    });
-    let csv = run("bench-report", ["-f", "csv"], format!("{gap}\n")).exits(0).stdout;
+    }));
+    let csv = run("bench-report", ["-f", "csv"], gap.line()).exits(0).stdout;
     let line = &table(&csv)[0];
     let gap: f64 = line["icl_p50"].parse().unwrap();
     assert!((gap - 0.02).abs() < 1e-4 && line["icl_p99"].is_empty(), "{csv}");
@@ -91,13 +92,8 @@ fn a_single_measurement_is_the_median_and_no_other_percentile() {
 
 #[test]
 fn no_series_of_openmetrics_is_there_twice_whatever_models_are_called() {
-    let named = |id: u32, model: &str| {
-        serde_json::json!({"type": "result", "v": 1, "model": model, "run": "r", "id": id, "ttft_seconds": 1.0})
-            .to_string()
-            + "\n"
-    };
-    let alike: String =
-        ["a", "a\u{202e}", "\u{7}a", "a\\n", "a\n"].iter().zip(1..).map(|(model, id)| named(id, model)).collect();
+    let named = |(id, model)| fixture::result(id, model).ttft(1.0).line();
+    let alike: String = (1..).zip(["a", "a\u{202e}", "\u{7}a", "a\\n", "a\n"]).map(named).collect();
     let mut outputs = vec![run("bench-report", ["-f", "openmetrics"], alike).exits(0).stdout];
     assert!(outputs[0].contains("model=\"a<U+202E>\""), "{}", outputs[0]);
     outputs.extend(super::INPUTS.map(|name| {
@@ -138,26 +134,22 @@ fn every_column_orders_the_groups_both_ways_and_what_was_not_measured_is_last() 
 }
 
 /// A joined result with watts of every domain, bounds, and an idle power with a spread.
-fn joined(model: &str, spread: &str) -> String {
-    let watts = |avg: u32| format!("{{\"avg\":{avg},\"min\":{},\"max\":{},\"samples\":9}}", avg - 1, avg + 2);
-    format!(
-        "{{\"type\":\"result\",\"v\":1,\"model\":\"{model}\",\"run\":\"r\",\"id\":1,\"tokens\":{{\"output\":10,\"source\":\"usage\"}},\
-         \"power\":{{\"cpu_watts\":{},\"gpu_watts\":{},\"ane_watts\":{},\"total_watts\":{},\
-         \"energy_joules\":100,\"energy_lower_joules\":80,\"energy_upper_joules\":140,\"idle_watts\":8,\
-         \"idle\":{{\"source\":\"gaps\"{spread}}},\"net_energy_joules\":60,\
-         \"coverage\":1,\"quality\":\"good\",\"samples\":9,\"clock\":\"mono\"}}}}\n",
-        watts(10),
-        watts(20),
-        watts(30),
-        watts(60)
-    )
+fn joined(id: u64, model: &str, spread: Option<u32>) -> Fixture<Outcome> {
+    let watts = |avg: u32| json!({"avg": avg, "min": avg - 1, "max": avg + 2, "samples": 9});
+    let power = json!({
+        "cpu_watts": watts(10), "gpu_watts": watts(20), "ane_watts": watts(30), "total_watts": watts(60),
+        "energy_joules": 100, "energy_lower_joules": 80, "energy_upper_joules": 140, "idle_watts": 8,
+        "idle": {"source": "gaps", "spread_watts": spread}, "net_energy_joules": 60,
+        "coverage": 1, "quality": "good", "samples": 9, "clock": "mono",
+    });
+    fixture::result(id, model).tokens(None, 10).merge(json!({ "power": power }))
 }
 
 #[test]
 fn every_domain_has_its_mean_peak_and_low_and_energy_per_token_its_bounds_gross_and_net() {
-    let lines = joined("given", "")
-        + &joined("seen", ",\"spread_watts\":2").replace("\"id\":1,", "\"id\":2,")
-        + "{\"type\":\"result\",\"v\":1,\"model\":\"none\"}\n";
+    let lines = [joined(1, "given", None), joined(2, "seen", Some(2)), fixture::result(3, "none")]
+        .map(|result| result.line())
+        .concat();
     let keys: Vec<String> = ["cpu_w", "gpu_w", "ane_w", "total_w"]
         .iter()
         .flat_map(|domain| ["", "_peak", "_low"].map(|end| format!("{domain}{end}")))
@@ -185,11 +177,11 @@ fn every_domain_has_its_mean_peak_and_low_and_energy_per_token_its_bounds_gross_
 
 #[test]
 fn bounds_of_net_energy_are_told_only_where_every_request_has_them() {
-    let lines =
-        joined("m", "") + &joined("m", "").replace("\"energy_lower_joules\":80,", "").replace("\"id\":1", "\"id\":2");
+    let unbounded = |result: &mut Outcome| result.power.as_mut().unwrap().as_mut().unwrap().energy_lower_joules = None;
+    let lines = joined(1, "m", None).line() + &joined(2, "m", None).set(unbounded).line();
     let columns = ["-f", "json", "--columns", "j_tok,j_tok_net,j_tok_net_lower,j_tok_net_upper"];
     let json: Value = serde_json::from_str(&run("bench-report", columns, &lines).exits(0).stdout).unwrap();
-    assert_eq!(json["groups"][0]["columns"], serde_json::json!({"j_tok": 10, "j_tok_net": 6}));
+    assert_eq!(json["groups"][0]["columns"], json!({"j_tok": 10, "j_tok_net": 6}));
     assert_eq!(json["groups"][0]["energy"]["net_lower_joules"], Value::Null);
 }
 
@@ -250,8 +242,7 @@ fn results_that_only_say_that_they_failed_make_a_report_in_every_format() {
 
 #[test]
 fn what_a_run_has_twice_counts_twice_and_is_told() {
-    let result =
-        |run: &str, id: u32| format!("{{\"type\":\"result\",\"v\":1,\"model\":\"m\",\"run\":\"{run}\",\"id\":{id}}}\n");
+    let result = |run: &str, id| fixture::result(id, "m").run(run).line();
     let once = result("r", 3) + &result("r", 1) + &result("r", 2) + &result("s", 1) + &result("", 0) + &result("", 0);
     let ran = said("json", &once).exits(0);
     assert!(ran.stderr.is_empty() && !ran.stdout.contains("doubled"), "{}", ran.stderr);
@@ -260,7 +251,7 @@ fn what_a_run_has_twice_counts_twice_and_is_told() {
     {
         let ran = said("json", &lines).exits(0);
         let json: Value = serde_json::from_str(&ran.stdout).unwrap();
-        assert_eq!(json["doubled"][0], serde_json::json!({"run": run, "results": results, "numbers": numbers}));
+        assert_eq!(json["doubled"][0], json!({"run": run, "results": results, "numbers": numbers}));
         let told = format!("run {run}: {results} results with {numbers} number");
         assert!(ran.stderr.contains(&told), "{}", ran.stderr);
         assert!(said("text", &lines).stdout.contains(&told));

@@ -2,6 +2,7 @@
 
 use super::slower;
 use crate::common::{command, signal, wait_until};
+use llm_bench::record::fixture;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -55,7 +56,7 @@ impl Drop for Follower {
 }
 
 fn result(model: &str) -> String {
-    format!("{{\"type\":\"result\",\"v\":1,\"model\":\"{model}\",\"ttft_seconds\":0.2}}\n")
+    fixture::result(1, model).ttft(0.2).line()
 }
 
 fn replace(path: &Path, text: &str) {

@@ -3,7 +3,8 @@
 use super::browser::browser;
 use super::{folder_of_pages, input};
 use crate::common::{run, wait_until};
-use serde_json::{Value, json};
+use llm_bench::record::{Source, fixture};
+use serde_json::Value;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -177,12 +178,10 @@ fn in_a_browser_a_page_that_was_sent_alone_still_shows_what_was_produced() {
 fn many_answers_to_short_prompts_are_few_cards_and_the_page_says_so() {
     let lines: String = (0..64)
         .map(|at| {
-            let line = json!({
-                "type": "result", "v": 1, "run": "r", "id": at + 1, "source": "openai", "model": "m", "concurrency": 1,
-                "start_ts": 1_795_278_202.5 + f64::from(at), "generation_time_seconds": 1.0, "tokens": { "output": 9, "source": "usage" },
-                "prompt": { "id": format!("token-rate-{}", at / 2) }, "text": format!("answer {at}"), "errors": {},
-            });
-            format!("{line}\n")
+            let result =
+                fixture::result(at + 1, "m").source(Source::Openai).concurrency(1).sent(202.5 + at as f64).e2e(1.0);
+            let result = result.tokens(None, 9).prompt(format!("token-rate-{}", at / 2));
+            result.set(|o| o.text = Some(format!("answer {at}"))).line()
         })
         .collect();
     let page = run("bench-report", [] as [&str; 0], lines).exits(0).stdout;

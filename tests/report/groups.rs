@@ -5,30 +5,39 @@ use super::browser::browser;
 use super::html::data;
 use super::{input, slower};
 use crate::common::run;
-use serde_json::Value;
+use llm_bench::record::fixture::{self, Fixture};
+use llm_bench::record::{Outcome, Source, Timing};
+use serde_json::{Value, json};
 use std::fs;
 
-/// Results of one model at a level of the closed loop, or at a rate, as lines: worker after worker, one second each.
-fn load(level: u32, each: u32, more: &str) -> String {
-    let request = |worker: u32, i: u32| {
-        let start = 1_795_278_000.0 + f64::from(worker) * 0.25 + f64::from(i);
-        format!(
-            "{{\"type\":\"result\",\"v\":1,\"model\":\"m\",\"source\":\"openai\",\"run\":\"r\",\"id\":{},\"concurrency\":{level},\
-             \"start_ts\":{start},\"ttft_seconds\":0.2,\"generation_time_seconds\":1.0,\
-             \"tokens\":{{\"output\":20,\"source\":\"usage\"}}{more}}}\n",
-            worker * 1000 + i
-        )
+type Results = Vec<Fixture<Outcome>>;
+
+/// Results of model `m` at a level of the closed loop: worker after worker, one second each.
+fn load(level: u64, each: u64, more: &Value) -> Results {
+    let request = |worker: u64, i: u64| {
+        let result = fixture::result(worker * 1000 + i, "m").source(Source::Openai).concurrency(level);
+        result.sent(worker as f64 * 0.25 + i as f64).ttft(0.2).e2e(1.0).tokens(None, 20).merge(more.clone())
     };
     (0..level).flat_map(|w| (0..each).map(move |i| request(w, i))).collect()
 }
 
-/// The same results, numbered as one run would: what is put together from several loads has each number once.
-fn numbered(lines: impl AsRef<str>) -> String {
-    let one = |(at, line): (usize, &str)| match line.split_once("\"id\":").filter(|_| line.contains("\"run\":\"r\"")) {
-        Some((before, rest)) => format!("{before}\"id\":{},{}\n", at + 1, rest.split_once(',').unwrap().1),
-        None => format!("{line}\n"),
-    };
-    lines.as_ref().lines().enumerate().map(one).collect()
+/// Results of `n` requests, one after another.
+fn alone(n: u64) -> Results {
+    load(1, n, &json!({}))
+}
+
+fn each(results: Results, change: impl Fn(Fixture<Outcome>) -> Fixture<Outcome>) -> Results {
+    results.into_iter().map(change).collect()
+}
+
+fn lines(results: Results) -> String {
+    results.iter().map(Fixture::line).collect()
+}
+
+/// The lines of several loads, numbered as one run would.
+fn numbered<const N: usize>(loads: [Results; N]) -> String {
+    let all = (1..).zip(loads.into_iter().flatten());
+    lines(all.map(|(id, result)| result.set(|o| o.id = id)).collect())
 }
 
 fn summary_of(args: &[&str], lines: &str) -> Value {
@@ -38,8 +47,8 @@ fn summary_of(args: &[&str], lines: &str) -> Value {
 
 #[test]
 fn requests_of_other_settings_are_never_pooled_and_what_differs_is_shown_in_every_format() {
-    let prompt = |temperature: f64| format!(",\"prompt\":{{\"id\":\"p\",\"temperature\":{temperature},\"top_p\":0.9}}");
-    let lines = numbered(load(1, 3, &prompt(0.0)) + &load(1, 4, &prompt(0.7)));
+    let prompt = |temperature: f64| json!({"prompt": {"id": "p", "temperature": temperature, "top_p": 0.9}});
+    let lines = numbered([load(1, 3, &prompt(0.0)), load(1, 4, &prompt(0.7))]);
     let groups = &summary_of(&[], &lines)["groups"];
     assert_eq!(groups.as_array().unwrap().len(), 2);
     assert_eq!((&groups[0]["sub"], &groups[0]["ok"]), (&"temperature 0".into(), &3.into()));
@@ -56,9 +65,8 @@ fn requests_of_other_settings_are_never_pooled_and_what_differs_is_shown_in_ever
 
 #[test]
 fn groups_are_made_by_whatever_is_asked_and_a_typo_is_told_with_what_there_is() {
-    let lines = numbered(
-        load(1, 3, ",\"prompt\":{\"id\":\"a\"},\"turn\":1") + &load(1, 2, ",\"prompt\":{\"id\":\"b\"},\"turn\":2"),
-    );
+    let asked = |prompt, turn| move |result: Fixture<Outcome>| result.prompt(prompt).set(|o| o.turn = Some(turn));
+    let lines = numbered([each(alone(3), asked("a", 1)), each(alone(2), asked("b", 2))]);
     let prompt = r#"{"type":"prompt","v":1,"id":"a","category":"poem","text":"t","sha256":"x"}"#;
     for (keys, expect) in [
         ("model,prompt", vec!["prompt a", "prompt b"]),
@@ -80,14 +88,12 @@ fn groups_are_made_by_whatever_is_asked_and_a_typo_is_told_with_what_there_is() 
 
 #[test]
 fn endpoints_that_one_provider_serves_are_told_apart_by_what_was_pinned() {
-    let result = |pinned: &str, more: &str| {
-        format!(
-            "{{\"type\":\"result\",\"v\":1,\"model\":\"m\",\"source\":\"openrouter\",\"pinned_provider\":\"{pinned}\",{more}}}\n"
-        )
+    let result = |id, pinned: &str, provider: &str| {
+        let more = json!({"pinned_provider": pinned, "provider": provider});
+        fixture::result(id, "m").source(Source::Openrouter).merge(more)
     };
-    let lines = result("infra/fp8", "\"provider\":\"Infra\"")
-        + &result("infra/fp4", "\"provider\":\"Infra\"")
-        + &result("infra/fp4", "\"provider\":\"infra/fp4\",\"errors\":{\"generation\":\"no\"}");
+    let failed = result(3, "infra/fp4", "infra/fp4").set(|o| o.errors.generation = Some("no".into()));
+    let lines = lines(vec![result(1, "infra/fp8", "Infra"), result(2, "infra/fp4", "Infra"), failed]);
     let groups = summary_of(&[], &lines)["groups"].clone();
     let said: Vec<String> = groups
         .as_array()
@@ -104,7 +110,8 @@ fn endpoints_that_one_provider_serves_are_told_apart_by_what_was_pinned() {
 
 #[test]
 fn throughput_is_of_the_steady_part_unless_all_is_asked_and_every_format_says_which() {
-    let lines = load(4, 10, "");
+    let none = &json!({});
+    let lines = self::lines(load(4, 10, none));
     let steady = &summary_of(&[], &lines)["groups"][0]["throughput"];
     assert_eq!(steady["part"]["steady"], true);
     assert_eq!((&steady["span_seconds"], &steady["concurrency"]), (&8.25.into(), &4.into()));
@@ -118,22 +125,19 @@ fn throughput_is_of_the_steady_part_unless_all_is_asked_and_every_format_says_wh
     }
     let prom = run("bench-report", ["-f", "openmetrics"], &lines).exits(0).stdout;
     assert!(prom.contains("concurrency=\"4\",window=\"steady\"} 4.0\n"), "{prom}");
-    let few = run("bench-report", ["-f", "text"], load(4, 2, "")).exits(0).stdout;
+    let few = run("bench-report", ["-f", "text"], self::lines(load(4, 2, none))).exits(0).stdout;
     assert!(few.contains("no steady part was found"), "{few}");
     run("bench-report", ["--window", "some"], "").exits(2);
 }
 
 #[test]
 fn an_open_loop_shows_what_was_asked_beside_what_came_of_it_and_counts_goodput_from_the_schedule() {
-    let request = |i: u32| {
-        let start = 1_795_278_000.0 + f64::from(i) * 0.25;
-        format!(
-            "{{\"type\":\"result\",\"v\":1,\"model\":\"m\",\"run\":\"r\",\"id\":{i},\"rate\":5.0,\"start_ts\":{start},\
-             \"ttft_seconds\":0.2,\"ttft_scheduled_seconds\":0.7,\"generation_time_seconds\":1.0,\"tpot_seconds\":0.04,\
-             \"timing_seconds\":{{\"scheduled\":-0.5}},\"tokens\":{{\"output\":20,\"source\":\"usage\"}}}}\n"
-        )
+    let request = |i: u64| {
+        let result = fixture::result(i, "m").rate(5.0).sent(i as f64 * 0.25).ttft(0.2).e2e(1.0).tokens(None, 20);
+        let result = result.timing(Timing { scheduled: Some(-0.5), ..Timing::default() });
+        result.set(|o| (o.ttft_scheduled_seconds, o.tpot_seconds) = (Some(Some(0.7)), Some(0.04)))
     };
-    let lines: String = (0..40).map(request).collect();
+    let lines = lines((0..40).map(request).collect());
     let args = ["-f", "csv", "--columns", "target_rate,sent_rate,completed_rate,requests_s,achieved_concurrency"];
     let ran = run("bench-report", args, &lines).exits(0);
     assert_eq!(ran.stdout.lines().nth(1).unwrap(), "5,4,4,4,4,", "{}", ran.stdout);
@@ -164,11 +168,9 @@ fn an_open_loop_shows_what_was_asked_beside_what_came_of_it_and_counts_goodput_f
 
 #[test]
 fn numbers_that_cannot_be_are_absent_and_said_to_be() {
-    let lines =
-        load(1, 1, ",\"cost\":{\"usd\":-5,\"source\":\"usage\"},\"tpot_corrected_seconds\":1e308,\"rate\":1e300")
-            + &load(1, 1, "")
-                .replace("\"ttft_seconds\":0.2", "\"ttft_seconds\":-3")
-                .replace("\"start_ts\":", "\"start_ts\":1e200,\"x\":");
+    let odd = json!({"cost": {"usd": -5, "source": "usage"}, "tpot_corrected_seconds": 1e308, "rate": 1e300});
+    let odder = json!({"ttft_seconds": -3, "start_ts": 1e200});
+    let lines = lines([load(1, 1, &odd), load(1, 1, &odder)].concat());
     for format in ["text", "markdown", "json", "csv", "csv-requests", "html", "openmetrics"] {
         let mut said = run("bench-report", ["-f", format], &lines).exits(0).stdout;
         if format == "html" {
@@ -192,22 +194,24 @@ fn numbers_that_cannot_be_are_absent_and_said_to_be() {
 
 #[test]
 fn the_memory_of_the_whole_machine_is_marked_and_its_doubt_is_told() {
-    let memory =
-        ",\"memory\":{\"primary\":\"system_used\",\"samples\":3,\"high_water\":{\"system_used_bytes\":9000000000}}";
-    let ran = run("bench-report", ["-f", "text"], load(1, 1, memory)).exits(0);
+    let high_water = json!({"system_used_bytes": 9_000_000_000_u64});
+    let memory = json!({"memory": {"primary": "system_used", "samples": 3, "high_water": high_water}});
+    let lines = lines(load(1, 1, &memory));
+    let ran = run("bench-report", ["-f", "text"], &lines).exits(0);
     assert!(ran.stdout.contains("9.00?") && ran.stdout.contains("memory is of the whole machine"), "{}", ran.stdout);
-    let csv = run("bench-report", ["-f", "csv", "--columns", "model,mem_peak"], load(1, 1, memory)).exits(0).stdout;
+    let csv = run("bench-report", ["-f", "csv", "--columns", "model,mem_peak"], lines).exits(0).stdout;
     assert_eq!(csv, "model,mem_peak,doubtful\nm,9000000000,mem_peak\n");
 }
 
 #[test]
 fn energy_is_split_and_priced() {
-    let power = ",\"power\":{\"energy_joules\":3600,\"net_energy_joules\":3000,\"coverage\":1,\"quality\":\"good\",\"samples\":9,\"clock\":\"mono\",\
-        \"prefill\":{\"energy_joules\":600,\"energy_lower_joules\":500,\"energy_upper_joules\":700,\"coverage\":1,\"quality\":\"good\"},\
-        \"decode\":{\"energy_joules\":2900,\"coverage\":1,\"quality\":\"good\"},\
-        \"load\":{\"energy_joules\":1200,\"coverage\":1,\"quality\":\"good\"},\
-        \"carbon\":{\"amount\":0.38,\"per_kwh\":380}}";
-    let lines = load(1, 2, power);
+    let power = json!({
+        "energy_joules": 3600, "net_energy_joules": 3000, "coverage": 1, "quality": "good", "samples": 9, "clock": "mono",
+        "prefill": {"energy_joules": 600, "energy_lower_joules": 500, "energy_upper_joules": 700, "coverage": 1, "quality": "good"},
+        "decode": {"energy_joules": 2900, "coverage": 1, "quality": "good"},
+        "load": {"energy_joules": 1200, "coverage": 1, "quality": "good"}, "carbon": {"amount": 0.38, "per_kwh": 380},
+    });
+    let lines = lines(load(1, 2, &json!({ "power": power })));
     let args =
         ["-f", "csv", "--price-per-kwh", "0.5", "--columns", "prefill_j,decode_j,idle_j,load_j,energy_cost,carbon_g"];
     let ran = run("bench-report", args, &lines).exits(0);
@@ -216,11 +220,8 @@ fn energy_is_split_and_priced() {
         "600,2900,600,1200,0.001,0.76"
     );
     let split = summary_of(&[], &lines)["groups"][0]["energy_split"].clone();
-    assert_eq!(
-        split["prefill"],
-        serde_json::json!({"n": 2, "joules": 1200, "lower_joules": 1000, "upper_joules": 1400})
-    );
-    assert_eq!(split["load"], serde_json::json!({"n": 1, "joules": 1200}), "a load counts once per run");
+    assert_eq!(split["prefill"], json!({"n": 2, "joules": 1200, "lower_joules": 1000, "upper_joules": 1400}));
+    assert_eq!(split["load"], json!({"n": 1, "joules": 1200}), "a load counts once per run");
     let text = run("bench-report", ["-f", "text", "--price-per-kwh", "0.5"], &lines).exits(0).stdout;
     assert!(text.contains("CO₂") && text.contains("0.0010"), "{text}");
     for bad in ["-1", "x", "nan"] {
@@ -262,12 +263,10 @@ fn every_baseline_is_compared_by_itself_and_gates_hold_against_each() {
 fn every_line_of_a_comparison_names_its_baseline() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (folder.path().join("a.ndjson"), folder.path().join("b.ndjson"));
-    let of = |model: &str, ttft: f64| {
-        load(1, 8, "").replace("\"m\"", &format!("\"{model}\"")).replace("0.2,", &format!("{ttft},"))
-    };
-    fs::write(&a, numbered(of("m", 0.4) + &of("only-a", 0.2))).unwrap();
-    fs::write(&b, numbered(of("n", 0.1) + &of("only-b", 0.2))).unwrap();
-    let now = numbered(of("m", 0.2) + &of("n", 0.2));
+    let of = |model: &str, ttft| each(alone(8), |result| result.ttft(ttft).set(|o| o.model = model.into()));
+    fs::write(&a, numbered([of("m", 0.4), of("only-a", 0.2)])).unwrap();
+    fs::write(&b, numbered([of("n", 0.1), of("only-b", 0.2)])).unwrap();
+    let now = numbered([of("m", 0.2), of("n", 0.2)]);
     let baselines = ["--baseline", a.to_str().unwrap(), "--baseline", b.to_str().unwrap()];
     let of = |format: &str| run("bench-report", [&["-f", format], &baselines[..]].concat(), &now).exits(0).stdout;
     for (format, lines) in [
@@ -321,9 +320,9 @@ fn every_line_of_a_comparison_names_its_baseline() {
 
 #[test]
 fn a_request_that_lies_far_out_is_named_and_still_counts() {
-    let lines = load(1, 20, "").replacen("\"ttft_seconds\":0.2", "\"ttft_seconds\":9.5", 1);
+    let lines = lines(each(alone(20), |result| if result.id == 0 { result.ttft(9.5) } else { result }));
     let group = &summary_of(&[], &lines)["groups"][0];
-    assert_eq!(group["outliers"]["ttft_seconds"]["requests"], serde_json::json!(["r/0"]));
+    assert_eq!(group["outliers"]["ttft_seconds"]["requests"], json!(["r/0"]));
     assert_eq!((&group["ok"], &group["metrics"]["ttft_seconds"]["max"]), (&20.into(), &9.5.into()));
     let text = run("bench-report", ["-f", "text"], &lines).exits(0).stdout;
     assert!(text.contains("far out, and counted (m · 1 at once): ttft seconds 1 of 20, farthest r/0"), "{text}");
@@ -332,10 +331,8 @@ fn a_request_that_lies_far_out_is_named_and_still_counts() {
 #[test]
 fn every_format_names_the_machines_where_there_are_several() {
     let on = |run: &str, cpu: &str| {
-        format!(
-            "{{\"type\":\"run\",\"v\":1,\"run\":\"{run}\",\"started_ts\":1,\"tool\":{{\"name\":\"t\",\"version\":\"1\"}},\"host\":\
-             {{\"cpu\":\"{cpu}\",\"ram_bytes\":17179869184}},\"argv\":[],\"settings\":{{}}}}\n"
-        ) + &load(1, 3, "").replace("\"run\":\"r\"", &format!("\"run\":\"{run}\""))
+        let host = json!({"cpu": cpu, "ram_bytes": 16_u64 << 30});
+        fixture::run(run).merge(json!({ "host": host })).line() + &lines(each(alone(3), |result| result.run(run)))
     };
     let lines = on("x", "Chip One") + &on("y", "Chip Two");
     let heads = [("text", 2), ("markdown", 3), ("html", 60)];
@@ -361,19 +358,18 @@ fn every_format_names_the_machines_where_there_are_several() {
 
 #[test]
 fn only_rows_that_did_the_same_work_are_compared_for_the_best() {
-    let of = |model: &str, prompt: &str, seconds: f64, tokens: u32| {
-        load(1, 12, &format!(",\"prompt\":{{\"id\":\"{prompt}\"}}"))
-            .replace("\"m\"", &format!("\"{model}\""))
-            .replace("\"generation_time_seconds\":1.0", &format!("\"generation_time_seconds\":{seconds}"))
-            .replace("\"output\":20", &format!("\"output\":{tokens}"))
+    let of = |model: &str, prompt: &str, seconds, tokens| {
+        let change = |result: Fixture<Outcome>| result.prompt(prompt).e2e(seconds).tokens(None, tokens);
+        each(alone(12), |result| change(result).set(|o| o.model = model.into()))
     };
-    let page = |lines: &str| run("bench-report", ["-f", "html"], numbered(lines)).exits(0).stdout;
+    let page = |results: &[Results]| run("bench-report", ["-f", "html"], numbered([results.concat()])).exits(0).stdout;
     let soonest = |page: &str| -> Vec<String> {
         page.split("fastest response").skip(1).map(|card| card.split("</li>").next().unwrap().to_owned()).collect()
     };
     // Short chats beside long websites: each kind has its own best.
-    let chats = of("a", "chat", 1.0, 80) + &of("b", "chat", 1.5, 80);
-    let mixed = page(&(chats.clone() + &of("c", "website", 5.0, 400) + &of("d", "website", 4.0, 400)));
+    let (a, b, d) = (of("a", "chat", 1.0, 80), of("b", "chat", 1.5, 80), of("d", "website", 4.0, 400));
+    let chats = [a.clone(), b.clone()];
+    let mixed = page(&[a.clone(), b.clone(), of("c", "website", 5.0, 400), d.clone()]);
     let cards = soonest(&mixed);
     assert_eq!(cards.len(), 2, "{cards:?}");
     assert!(cards[0].contains(">a<") && cards[0].contains("of the 2 rows that did the same work"), "{cards:?}");
@@ -403,9 +399,9 @@ fn only_rows_that_did_the_same_work_are_compared_for_the_best() {
         );
     }
     // Where one alone did something, nothing is said of it.
-    assert_eq!(soonest(&page(&(of("a", "chat", 1.0, 80) + &of("d", "website", 4.0, 400)))).len(), 0);
+    assert_eq!(soonest(&page(&[a.clone(), d])).len(), 0);
     // Whoever writes little is not done sooner.
-    let cards = soonest(&page(&(chats + &of("terse", "chat", 0.3, 5))));
+    let cards = soonest(&page(&[a, b, of("terse", "chat", 0.3, 5)]));
     assert!(cards[0].contains(">a<") && cards[0].contains("2 of 3 rows whose answers were about as long"), "{cards:?}");
 }
 
@@ -413,7 +409,7 @@ fn only_rows_that_did_the_same_work_are_compared_for_the_best() {
 fn a_single_request_never_looks_surer_than_eight_in_any_format() {
     // Of one request the count is marked, of eight each percentile that they cannot tell.
     for (n, marked, shown) in [(1, "ok", "1? 0.200"), (8, "ttft_p50", "8 0.200?")] {
-        let lines = load(1, n, "");
+        let lines = lines(alone(n));
         let summary = summary_of(&[], &lines);
         assert_eq!(summary["groups"][0]["metrics"]["ttft_seconds"]["unsupported"][0], "p50", "{n}");
         let doubtful: Vec<&String> = summary["groups"][0]["doubtful"].as_object().unwrap().keys().collect();
@@ -438,12 +434,11 @@ fn a_single_request_never_looks_surer_than_eight_in_any_format() {
 fn a_comparison_says_what_is_worse_first_and_what_nobody_can_tell_as_a_number() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("old.ndjson");
-    let of = |model: &str, source: &str, n: u32, ttft: f64| {
-        let named = load(1, n, "").replace("\"m\"", &format!("\"{model}\"")).replace("openai", source);
-        named.replace("\"ttft_seconds\":0.2", &format!("\"ttft_seconds\":{ttft}"))
+    let of = |model: &str, source, n, ttft| {
+        each(alone(n), |result| result.source(source).ttft(ttft).set(|o| o.model = model.into()))
     };
-    let both =
-        |a: f64, b: f64| numbered(of("few", "openai", 2, 0.2) + &of("m", "lmstudio", 8, a) + &of("m", "openai", 8, b));
+    let few = || of("few", Source::Openai, 2, 0.2);
+    let both = |a, b| numbered([few(), of("m", Source::Lmstudio, 8, a), of("m", Source::Openai, 8, b)]);
     fs::write(&file, both(0.4, 0.2)).unwrap();
     let against = |format: &str, lines: &str| {
         run("bench-report", ["-f", format, "--baseline", file.to_str().unwrap()], lines).exits(0).stdout
@@ -458,7 +453,7 @@ fn a_comparison_says_what_is_worse_first_and_what_nobody_can_tell_as_a_number() 
     assert!(page.contains("with not enough data</summary>"), "what nobody can tell is folded");
     assert!(against("markdown", &both(0.2, 0.4)).contains("more with not enough data, in json."));
     // Few of all: there is no empty table.
-    fs::write(&file, of("few", "openai", 2, 0.2)).unwrap();
-    let text = against("text", &of("few", "openai", 2, 0.2));
+    fs::write(&file, lines(few())).unwrap();
+    let text = against("text", &lines(few()));
     assert!(!text.contains("verdict"), "{text}");
 }

@@ -1,6 +1,6 @@
 //! That a report of many models takes as much longer as there are more of them, and no more.
 
-use llm_bench::record::{Failure, FailureKind, Outcome, Record, Source};
+use llm_bench::record::{Failure, FailureKind, Record, Source, fixture};
 use llm_bench::report::{self, Format, Options};
 use llm_bench::summary::{self, Collector, Summary};
 use rustix::time::{ClockId, clock_gettime};
@@ -16,21 +16,12 @@ fn summary(n: u64) -> Summary {
     let mut collector = Collector::default();
     for id in 0..2 * n {
         let failed = id % n % 10 == 3;
-        let o = Outcome {
-            id,
-            model: format!("model-{}", id % n),
-            source: Some(Source::Openrouter),
-            provider: (!failed).then(|| "P".to_owned()),
-            ttft_seconds: Some(0.5),
-            generation_time_seconds: Some(1.0),
-            error: failed.then(|| Failure {
-                kind: FailureKind::Server,
-                status: Some(500),
-                message: format!("failure {id}"),
-                retryable: true,
-            }),
-            ..Outcome::default()
-        };
+        let result = fixture::result(id, format!("model-{}", id % n)).source(Source::Openrouter).ttft(0.5).e2e(1.0);
+        let message = format!("failure {id}");
+        let (kind, status) = (FailureKind::Server, Some(500));
+        let error = failed.then(|| Failure { kind, status, message, retryable: true, ..Failure::default() });
+        let provider = (!failed).then(|| "P".to_owned());
+        let o = result.set(|o| (o.provider, o.error) = (provider, error)).record();
         collector.add(Record::Result(Box::new(o)), None);
     }
     collector.finish()

@@ -4,6 +4,7 @@ use super::{input, page, report};
 use crate::common::run;
 use base64::Engine as _;
 use flate2::read::GzDecoder;
+use llm_bench::record::{Derived, Phase, Source, fixture};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,14 +25,12 @@ pub fn data(page: &str) -> Value {
 }
 
 fn result(model: &str, id: u64, ttft: f64) -> Value {
-    json!({
-        "type": "result", "v": 1, "run": "r", "id": id, "key": "k", "source": "openai", "model": model,
-        "start_ts": 1_795_278_202.0 + id as f64 * 0.01, "ttft_seconds": ttft,
-        "time_to_first_output_token_seconds": ttft, "generation_time_seconds": ttft + 1.0,
-        "tokens": { "input": 10, "output": 60, "source": "usage" },
-        "derived": { "tokens_per_second": 55.0 + (id % 7) as f64, "decode_tokens_per_second": 60.0 + (id % 5) as f64 },
-        "concurrency": 8, "phase": "measure", "errors": { "load": null, "generation": null }, "error": null,
-    })
+    let (rate, decode) = (Some(55.0 + (id % 7) as f64), Some(60.0 + (id % 5) as f64));
+    let derived = Derived { tokens_per_second: rate, decode_tokens_per_second: decode, ..Derived::default() };
+    let result =
+        fixture::result(id, model).source(Source::Openai).sent(202.0 + id as f64 * 0.01).ttft(ttft).e2e(ttft + 1.0);
+    let result = result.tokens(10, 60).concurrency(8).phase(Phase::Measure);
+    result.set(|o| (o.time_to_first_output_token_seconds, o.derived) = (Some(ttft), Some(derived))).value()
 }
 
 fn lines(results: impl IntoIterator<Item = Value>) -> String {
@@ -94,11 +93,9 @@ fn the_head_says_what_was_run_and_how_to_run_it_again() {
 
 #[test]
 fn the_command_of_the_head_is_read_back_by_a_shell() {
-    let hostile = json!({
-        "type": "run", "v": 1, "run": "r", "started_ts": 1.0, "tool": { "name": "llm-run", "version": "0" }, "host": {},
-        "settings": {}, "argv": ["llm-run", "--prompt", "it's $(touch pwned) `x`", "--concurrency", "2"],
-    });
-    let text = format!("{hostile}\n{}", lines([result("a'b; rm -rf /", 1, 0.5)]));
+    let argv = ["llm-run", "--prompt", "it's $(touch pwned) `x`", "--concurrency", "2"];
+    let hostile = fixture::run("r").set(|run| run.argv = argv.map(Into::into).into());
+    let text = hostile.line() + &lines([result("a'b; rm -rf /", 1, 0.5)]);
     let page = run("bench-report", [] as [&str; 0], text).exits(0).stdout;
     let command = page.split("id=\"again\"><pre class=\"text\">").nth(1).unwrap().split("</pre>").next().unwrap();
     let command = command.replace("&#39;", "'").replace("&#38;", "&").replace("&#60;", "<");
@@ -114,11 +111,8 @@ fn the_command_of_the_head_is_read_back_by_a_shell() {
 #[test]
 fn a_run_that_did_all_it_was_asked_to_is_valid_and_any_other_has_its_reservations() {
     let of = |more: Value| {
-        let run_of = json!({
-            "type": "run", "v": 1, "run": "r", "started_ts": 1.0, "tool": { "name": "llm-run", "version": "0" }, "host": {},
-            "settings": {}, "argv": [],
-        });
-        let page = run("bench-report", [] as [&str; 0], lines([run_of, result("m", 1, 0.5), more])).exits(0).stdout;
+        let head = fixture::run("r").value();
+        let page = run("bench-report", [] as [&str; 0], lines([head, result("m", 1, 0.5), more])).exits(0).stdout;
         let badges = page.split("<ul class=\"badges\"").nth(1).unwrap();
         badges.split("</li>").next().unwrap().to_owned()
     };

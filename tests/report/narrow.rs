@@ -4,6 +4,7 @@
 use super::browser::{Browser, browser};
 use super::page::written;
 use crate::common::run;
+use llm_bench::record::{Phase, Source, Timing, fixture};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -17,15 +18,15 @@ fn page_of(records: &[Value]) -> (tempfile::TempDir, PathBuf) {
 }
 
 fn result(id: u64, model: &str, more: Value) -> Value {
-    let mut one = json!({
-        "type": "result", "v": 1, "run": "r", "id": id, "key": "k", "source": "openai", "model": model, "concurrency": 1,
-        "start_ts": 1_795_278_202.0 + id as f64 * 2.0, "ttft_seconds": 0.5, "generation_time_seconds": 1.5,
-        "timing_seconds": { "first_token": 0.5, "end": 1.5 }, "tokens": { "input": 10, "output": 400, "source": "usage" },
-        "derived": { "tokens_per_second": 33.0, "decode_tokens_per_second": 50.0 },
-        "phase": "measure", "errors": { "load": null, "generation": null }, "error": null,
-    });
-    one.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    one
+    let timing = Timing { first_token: Some(0.5), end: Some(1.5), ..Timing::default() };
+    let result = fixture::result(id, model)
+        .source(Source::Openai)
+        .concurrency(1)
+        .sent(202.0 + id as f64 * 2.0)
+        .ttft(0.5)
+        .e2e(1.5);
+    let rates = json!({ "derived": { "tokens_per_second": 33.0, "decode_tokens_per_second": 50.0 } });
+    result.timing(timing).tokens(10, 400).phase(Phase::Measure).merge(rates).merge(more).value()
 }
 
 fn texts(browser: &mut Browser, css: &str) -> Vec<String> {

@@ -2,10 +2,10 @@
 
 use super::input;
 use crate::common::{command, run};
-use llm_bench::record;
+use llm_bench::record::{self, Source, fixture};
 use llm_bench::report::{self, Format, Options};
 use llm_bench::summary::{self, Collector, Prepared, Summary};
-use std::fmt::Write as _;
+use serde_json::json;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,14 +15,9 @@ fn results(from: u64, n: u64) -> String {
     let mut text = String::new();
     for id in from..from + n {
         let (model, ttft) = (id % 7, 0.1 + (id * 7919 % 1000) as f64 / 1000.0);
-        writeln!(
-            text,
-            r#"{{"type":"result","v":1,"run":"r","id":{id},"model":"m{model}","source":"openai","start_ts":{},"ttft_seconds":{ttft},"generation_time_seconds":{},"tokens":{{"output":{},"source":"usage"}},"usage":{{"completion_tokens":[1,{{"a":null}}]}}}}"#,
-            1_700_000_000.0 + id as f64 / 8.0,
-            ttft + 1.0,
-            id % 100
-        )
-        .unwrap();
+        let result = fixture::result(id, format!("m{model}")).source(Source::Openai).sent(id as f64 / 8.0).ttft(ttft);
+        let usage = json!({ "completion_tokens": [1, { "a": null }] });
+        text.push_str(&result.e2e(ttft + 1.0).tokens(None, id % 100).set(|o| o.usage = Some(usage)).line());
     }
     text
 }
@@ -157,8 +152,7 @@ fn that_lines_could_not_be_read_is_said_in_the_report_too() {
 
 #[test]
 fn a_load_whose_only_request_has_an_impossible_length_took_no_known_time() {
-    let line =
-        "{\"type\":\"result\",\"v\":1,\"model\":\"m\",\"start_ts\":1795278000,\"generation_time_seconds\":1e15}\n";
+    let line = &fixture::result(1, "m").sent(0.0).e2e(1e15).line();
     let document: serde_json::Value =
         serde_json::from_str(&run("bench-report", ["-f", "json"], line).exits(0).stdout).unwrap();
     assert_eq!(document["total_time_ms"], serde_json::Value::Null);

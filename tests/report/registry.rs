@@ -2,6 +2,7 @@
 
 use super::golden::hold;
 use crate::common::{root, run};
+use llm_bench::record::{Source, fixture};
 use llm_bench::report;
 use llm_bench::summary::{COLUMNS, Figure, Metric, metrics};
 use serde_json::{Value, json};
@@ -21,9 +22,8 @@ fn everything() -> String {
     let mut lines = format!("{model}\n");
     for id in 0..8u32 {
         let n = f64::from(id);
-        let mut result = json!({
-            "type": "result", "v": 1, "model": "m", "source": "openrouter", "provider": "P", "run": format!("r{}", id % 2),
-            "id": id, "rate": 2.0, "start_ts": 1000.0 + n * 0.5, "ttft_seconds": 0.2 + n / 100.0,
+        let mut more = json!({
+            "provider": "P", "rate": 2.0, "ttft_seconds": 0.2 + n / 100.0,
             "ttft_scheduled_seconds": 0.3 + n / 100.0, "time_to_first_output_token_seconds": 0.25,
             "generation_time_seconds": 1.0 + n / 100.0, "tpot_seconds": 0.02, "tpot_corrected_seconds": 0.021,
             "timing_seconds": {"scheduled": -0.1}, "load_time_seconds": 3.0 + f64::from(id % 2),
@@ -32,22 +32,24 @@ fn everything() -> String {
             "tokens": {"input": 20, "output": 40, "reasoning": 5, "cached": 3, "source": "usage"}, "finish_reason": "stop",
             "cost": {"usd": 0.001, "source": "usage"},
         });
-        result["inter_chunk_latency_seconds"] = json!({"count": 40, "mean": 0.0205, "min": 0.001, "p50": 0.02, "p99": 0.04, "max": 0.04, "histogram": gaps.encode()});
-        result["attempts"] = json!([{"error": "x", "wait_seconds": 1.0}]);
-        result["ground_truth"] =
+        more["inter_chunk_latency_seconds"] = json!({"count": 40, "mean": 0.0205, "min": 0.001, "p50": 0.02, "p99": 0.04, "max": 0.04, "histogram": gaps.encode()});
+        more["attempts"] = json!([{"error": "x", "wait_seconds": 1.0}]);
+        more["ground_truth"] =
             json!({"ttft_error_seconds": 0.0001, "gap_error_seconds": 0.0002, "end_error_seconds": 0.0003});
-        result["power"] = json!({
+        more["power"] = json!({
             "cpu_watts": watts(10.0), "gpu_watts": watts(20.0), "ane_watts": watts(3.0), "total_watts": watts(33.0),
             "energy_joules": 100.0 + n, "energy_lower_joules": 80.0, "energy_upper_joules": 140.0, "idle_watts": 8.0,
             "idle": {"source": "gaps", "spread_watts": 1.0}, "net_energy_joules": 60.0, "joules_per_output_token": 2.5,
             "prefill": phase(20.0), "decode": phase(70.0), "load": phase(300.0), "cost": {"amount": 0.01, "per_kwh": 0.3},
             "carbon": {"amount": 5.0, "per_kwh": 400}, "coverage": 1, "quality": "good", "samples": 9, "clock": "mono",
         });
-        result["memory"] = json!({
+        more["memory"] = json!({
             "primary": "rss", "delta_load": memory(4), "delta_generation": memory(1), "high_water": memory(9),
             "samples": 3, "clock": "mono",
         });
-        lines.push_str(&format!("{result}\n"));
+        let result =
+            fixture::result(id.into(), "m").source(Source::Openrouter).run(&format!("r{}", id % 2)).sent(n * 0.5);
+        lines.push_str(&result.merge(more).line());
     }
     lines
 }

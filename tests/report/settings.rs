@@ -1,20 +1,16 @@
 //! Grouping by the settings of a run: every field of `RunSettings`, versions, and settings that nobody declared.
 
 use crate::common::run;
-use llm_bench::record::{Effect, RunSettings};
+use llm_bench::record::{Effect, RunSettings, Source, fixture};
 use serde_json::{Map, Value, json};
 
 /// A run and one result of it, as lines. `more` is merged into the result.
 fn run_of(name: &str, settings: &Value, version: &str, more: &Value) -> String {
-    let run = json!({
-        "type": "run", "v": 1, "run": name, "started_ts": 1.0, "tool": { "name": "llm-run", "version": version },
-        "host": {}, "settings": settings,
-    });
-    let mut result = json!({
-        "type": "result", "v": 1, "run": name, "id": 1, "source": "openai", "model": "m", "endpoint": "http://h/v1/chat/completions",
-        "generation_time_seconds": 1.0, "ttft_seconds": 0.5, "tokens": { "output": 9, "source": "usage" }, "prompt": { "id": "p" },
-    });
-    result.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let mut run = fixture::run(name).set(|run| run.tool.version = version.into()).value();
+    run["settings"] = settings.clone();
+    let result =
+        fixture::result(1, "m").run(name).source(Source::Openai).ttft(0.5).e2e(1.0).tokens(None, 9).prompt("p");
+    let result = result.set(|o| o.endpoint = Some("http://h/v1/chat/completions".into())).merge(more.clone());
     format!("{run}\n{result}\n")
 }
 

@@ -4,18 +4,14 @@
 use super::browser::browser;
 use super::html::data;
 use crate::common::run;
+use llm_bench::record::{Source, fixture};
 use serde_json::{Value, json};
 use std::fs;
 
 /// A result of a model that ran alone, at its place in the run: 20 tokens.
 fn result(model: &str, at: usize, more: Value) -> Value {
-    let mut line = json!({
-        "type": "result", "v": 1, "run": "r", "id": at, "source": "openai", "model": model, "concurrency": 1,
-        "start_ts": 1_795_278_000.0 + at as f64, "ttft_seconds": 0.2, "generation_time_seconds": 1.0,
-        "tokens": { "output": 20, "source": "usage" }, "prompt": { "id": "p" }, "errors": {},
-    });
-    line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    line
+    let result = fixture::result(at as u64, model).source(Source::Openai).concurrency(1).sent(at as f64).prompt("p");
+    result.ttft(0.2).e2e(1.0).tokens(None, 20).merge(more).value()
 }
 
 fn lines(all: impl IntoIterator<Item = Value>) -> String {
@@ -86,14 +82,11 @@ fn a_page_names_the_files_that_it_was_made_of_and_no_others() {
 fn what_a_search_found_is_told_everywhere_and_its_loads_are_no_rivals() {
     let at = |rate: f64, from: usize, ttft: f64| {
         (0..10).map(move |i| {
-            result("m", from + i, json!({ "rate": rate, "concurrency": null, "ttft_seconds": ttft, "start_ts": 1_795_278_000.0 + from as f64 + i as f64 / rate }))
+            result("m", from + i, json!({ "rate": rate, "concurrency": null, "ttft_seconds": ttft, "start_ts": fixture::EPOCH + from as f64 + i as f64 / rate }))
         })
     };
     let asked = json!({ "slos": ["ttft_p95<1s"], "over": "rate", "minimum": 8, "maximum": 32, "tolerance": 0.05 });
-    let head = json!({
-        "type": "run", "v": 1, "run": "r", "started_ts": 1.0, "tool": { "name": "llm-run", "version": "0" }, "host": {},
-        "settings": { "search": asked }, "argv": ["llm-run"],
-    });
+    let head = fixture::run("r").merge(json!({ "settings": { "search": asked }, "argv": ["llm-run"] })).value();
     let point = |load: f64, passes: bool| json!({ "load": load, "passes": passes, "requests": 10, "failed": 0, "parts": 1, "values": [] });
     let found = json!({
         "type": "search", "v": 1, "run": "r", "models": ["m"], "slos": ["ttft_p95<1s"], "over": "rate", "minimum": 8.0,
@@ -120,7 +113,7 @@ fn what_a_search_found_is_told_everywhere_and_its_loads_are_no_rivals() {
 fn why_a_load_has_no_steady_part_is_said_of_the_loads_that_it_is_true_of() {
     let burst = |level: usize, from: usize| {
         (0..3).map(move |i| {
-            result("m", from + i, json!({ "concurrency": level, "start_ts": 1_795_278_000.0 + from as f64 }))
+            result("m", from + i, json!({ "concurrency": level, "start_ts": fixture::EPOCH + from as f64 }))
         })
     };
     let said = |text: &str| {

@@ -2,6 +2,7 @@
 
 use super::client::{Answer, Sim, chat, write};
 use crate::common::testdata;
+use llm_bench::record::fixture;
 use serde_json::{Value, json};
 use std::io::Read;
 use std::time::Duration;
@@ -114,11 +115,9 @@ fn exchanges_of_equal_demands_take_turns() {
 fn replayed_results_keep_sizes_and_times() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("results.ndjson");
-    let line = json!({
-        "type": "result", "v": 1, "id": 1, "model": "m", "start_ts": 1.0, "start_mono": 1.0,
-        "stream": [[0.03, 10, "answer"], [0.05, 4, "answer"]], "tokens": {"output": 6, "source": "usage"},
-    });
-    std::fs::write(&file, format!("{line}\n")).unwrap();
+    let stream = json!({"stream": [[0.03, 10, "answer"], [0.05, 4, "answer"]]});
+    let result = fixture::result(1, "m").sent(1.0).tokens(None, 6).merge(stream);
+    std::fs::write(&file, result.line()).unwrap();
     let sim = Sim::with_truth(&["--profile", "openai", "--replay", file.to_str().unwrap()]);
     let said = sim.post("/v1/chat/completions", chat("finch-4b", "hi", true));
     assert_eq!(said.text().len(), 14);

@@ -188,5 +188,6 @@ fn head(cli: &Cli, config: &RunConfig, started_ts: f64) -> Run {
         host: memory::host(),
         settings: cli.recorded(config),
         argv: args::without_secrets(std::env::args()),
+        ..Run::default()
     }
 }

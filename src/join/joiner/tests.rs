@@ -9,11 +9,10 @@ mod waiting;
 use super::*;
 use crate::join::figures::round;
 use crate::join::{Heard, Rates, Sample, Sampling, hear};
-use crate::record as rec;
+use crate::record::fixture::{self, EPOCH as T};
+use crate::record::{self as rec, SamplerEvent, Timing};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-const T: f64 = 1_700_000_000.0;
 
 fn settings() -> Settings {
     Settings {
@@ -26,18 +25,17 @@ fn settings() -> Settings {
 }
 
 fn run(boot: &str) -> Value {
-    json!({"type": "run", "v": 1, "run": "r", "started_ts": T, "boot": boot, "tool": {"name": "llm-run", "version": "0"},
-        "host": {}, "settings": {}, "argv": []})
+    fixture::run("r").set(|run| run.boot = Some(boot.into())).value()
 }
 
 fn start(id: u64, at: f64) -> Value {
-    json!({"type": "start", "v": 1, "id": id, "run": "r", "start_ts": T + at, "start_mono": at})
+    fixture::start(id, at).value()
 }
 
 fn result(id: u64, from: f64, to: f64) -> Value {
-    json!({"type": "result", "v": 1, "run": "r", "id": id, "model": "m", "start_ts": T + from, "start_mono": from,
-        "timing_seconds": {"first_token": (to - from) / 4.0, "last_token": to - from, "end": to - from},
-        "tokens": {"input": 10, "output": 20 * id, "source": "usage"}})
+    let (first, end) = (Some((to - from) / 4.0), Some(to - from));
+    let timing = Timing { first_token: first, last_token: end, end, ..Timing::default() };
+    fixture::result(id, "m").sent(from).timing(timing).tokens(10, 20 * id).value()
 }
 
 fn load(from: f64, to: f64) -> Value {
@@ -47,17 +45,15 @@ fn load(from: f64, to: f64) -> Value {
 }
 
 fn sampler(boot: &str, interval: f64) -> Value {
-    json!({"type": "sampler", "v": 1, "event": "start", "tool": {"name": "s", "version": "0"}, "ts": T, "mono": 0.0,
-        "boot": boot, "meters": ["m"], "total_domain": "cpu", "interval_seconds": interval})
+    fixture::sampler(SamplerEvent::Start, boot, interval).value()
 }
 
 fn window(at: f64, length: f64, watts: f64) -> Value {
-    json!({"type": "power", "v": 1, "ts": T + at, "mono": at, "seq": 1, "meter": "m", "kind": "window",
-        "window_seconds": length, "watts": {"cpu": watts}})
+    fixture::power(at, length, watts).value()
 }
 
 fn memory(at: f64, rss: u64) -> Value {
-    json!({"type": "memory", "v": 1, "ts": T + at, "mono": at, "seq": 1, "rss_bytes": rss})
+    fixture::memory(at, rss).value()
 }
 
 /// A stream of one-second windows of `watts`, from 0.

@@ -1,14 +1,13 @@
 use super::*;
 use crate::join::Sample;
 use crate::join::sampled::Sampling;
-use crate::record;
+use crate::record::fixture;
 use serde_json::json;
 
 fn memory(value: serde_json::Value) -> MemorySample {
-    let mut line = json!({"type": "memory", "v": 1, "ts": 0.0, "seq": 1});
-    line.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
-    match record::read(&line.to_string()).map(|record| Sampling::default().sample(record)) {
-        Ok(Some(Sample::Memory(memory))) => memory,
+    let bare = fixture::memory(0.0, 0).set(|memory| (memory.mono, memory.rss_bytes) = (None, None));
+    match Sampling::default().sample(bare.merge(value).into()) {
+        Some(Sample::Memory(memory)) => memory,
         other => panic!("{other:?}"),
     }
 }

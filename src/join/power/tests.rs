@@ -1,16 +1,13 @@
 use super::*;
 use crate::join::figures::watts;
 use crate::join::sampled::{Sample, Sampling};
-use crate::record::{self, Record, Watts};
+use crate::record::{SamplerEvent, Watts, fixture};
 use serde_json::json;
 
 fn power(kind: &str, source: &str, ts: f64, watts: serde_json::Value, joules: serde_json::Value) -> PowerSample {
-    let line = json!({
-        "type": "power", "v": 1, "ts": ts, "seq": 1, "meter": source, "kind": kind, "window_seconds": 1.0,
-        "watts": watts, "joules": joules,
-    });
-    match record::read(&line.to_string()).map(|record| Sampling::default().sample(record)) {
-        Ok(Some(Sample::Power(power))) => power,
+    let fields = json!({"ts": ts, "mono": null, "meter": source, "kind": kind, "watts": watts, "joules": joules});
+    match Sampling::default().sample(fixture::power(0.0, 1.0, 0.0).merge(fields).into()) {
+        Some(Sample::Power(power)) => power,
         other => panic!("{other:?}"),
     }
 }
@@ -22,14 +19,8 @@ fn windows(meters: &mut Meters, stream: usize, watts: &serde_json::Value) {
 }
 
 fn named(meters: &mut Meters, stream: usize, total: &str) {
-    let line = json!({
-        "type": "sampler", "v": 1, "event": "start", "tool": {"name": "x", "version": "0"}, "ts": 0.0,
-        "meters": ["m"], "total_domain": total,
-    });
-    match record::read(&line.to_string()) {
-        Ok(Record::Sampler(sampler)) => meters.sampler(stream, &sampler),
-        other => panic!("{other:?}"),
-    }
+    let sampler = fixture::sampler(SamplerEvent::Start, "b", 1.0);
+    meters.sampler(stream, &sampler.merge(json!({"total_domain": total, "interval_seconds": null})));
 }
 
 #[test]

@@ -186,25 +186,19 @@ fn written(value: f64, unit: Unit) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Derived, Failure, FailureKind, Timing};
+    use crate::record::{Derived, FailureKind, Timing, fixture, fixture::Fixture};
 
-    fn ended(ttft: f64, waited: f64) -> Outcome {
-        Outcome {
-            start_ts: Some(1.0),
-            ttft_seconds: Some(ttft),
-            generation_time_seconds: Some(1.0),
-            derived: Some(Derived { decode_tokens_per_second: Some(30.0), ..Derived::default() }),
-            timing_seconds: Some(Timing { scheduled: Some(-waited), ..Timing::default() }),
-            ..Outcome::default()
-        }
+    fn ended(ttft: f64, waited: f64) -> Fixture<Outcome> {
+        let derived = Derived { decode_tokens_per_second: Some(30.0), ..Derived::default() };
+        let timing = Timing { scheduled: Some(-waited), ..Timing::default() };
+        fixture::result(1, "m").sent(1.0).ttft(ttft).e2e(1.0).timing(timing).set(|o| o.derived = Some(derived))
     }
 
-    fn failed() -> Outcome {
-        let failure = Failure { kind: FailureKind::Server, status: None, message: "x".into(), retryable: false };
-        Outcome { error: Some(failure), ..ended(0.01, 0.0) }
+    fn failed() -> Fixture<Outcome> {
+        ended(0.01, 0.0).failed(FailureKind::Server)
     }
 
-    fn samples(text: &str, outcomes: impl IntoIterator<Item = Outcome>) -> SloSamples {
+    fn samples(text: &str, outcomes: impl IntoIterator<Item = Fixture<Outcome>>) -> SloSamples {
         let mut samples = SloSamples::new(Slos::parse(text).unwrap());
         outcomes.into_iter().for_each(|outcome| samples.add(&outcome));
         samples
@@ -265,8 +259,7 @@ mod tests {
         }
         let all = samples("ttft_p95<500ms", (0..100).map(|_| failed()));
         assert_eq!(all.describe(), "ttft_p95<500ms fails: broken by failures, n=100");
-        let with_message = |message: &str| Failure { message: message.into(), ..failed().error.unwrap() };
-        let other = |message| Outcome { error: Some(with_message(message)), ..failed() };
+        let other = |why: &str| failed().set(|o| o.error.as_mut().unwrap().message = why.into());
         assert_eq!(all.common_failure(), Some("x"));
         assert_eq!(samples("error_rate<1%", [other("y"), other("z"), other("z")]).common_failure(), Some("z"));
         assert_eq!(samples("error_rate<1%", [failed(), ended(0.1, 0.0)]).common_failure(), None);

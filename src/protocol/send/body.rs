@@ -196,7 +196,7 @@ fn over(answer: &mut StreamedAnswer, status: u16, decoder: &mut BodyDecoder, at:
     decoder.finish(answer, at);
     let unread = answer.metadata.error.as_mut().filter(|error| went_well && error.kind == FailureKind::Protocol);
     match unread {
-        // Half an event after the end: a cut of a body whose length nobody response.
+        // Half an event after the end: a cut of a body whose length nobody told.
         Some(_) if had_come => {
             answer.metadata.error = None;
             answer.metadata.warnings.insert("cut_after_the_end");
@@ -212,7 +212,9 @@ fn over(answer: &mut StreamedAnswer, status: u16, decoder: &mut BodyDecoder, at:
 
 /// Whether what came is an answer.
 fn judge(answer: &mut StreamedAnswer, status: u16, decoder: &BodyDecoder) -> Result<(), Failure> {
-    let failed = |kind, message: String| Err(Failure { kind, status: Some(status), message, retryable: true });
+    let failed = |kind, message: String| {
+        Err(Failure { kind, status: Some(status), message, retryable: true, ..Failure::default() })
+    };
     let raw = String::from_utf8_lossy(&decoder.raw);
     if answer.first_event.is_none() {
         return match raw.trim() {

@@ -234,7 +234,13 @@ fn take_headers(head: &Head, call: &HttpRequest, response: &mut Response) -> Res
     if let Some(place) = header("location").filter(|place| (300..400).contains(&status) && !place.is_empty()) {
         let place = leads_to(&call.url, &place);
         let message = format!("the server is elsewhere: {place}: give that address as --base-url");
-        return Err(Failure { kind: FailureKind::Http, status: Some(status), message, retryable: false });
+        return Err(Failure {
+            kind: FailureKind::Http,
+            status: Some(status),
+            message,
+            retryable: false,
+            ..Failure::default()
+        });
     }
     for name in TIMING_HEADERS {
         if let Some(value) = header(name) {
@@ -249,8 +255,8 @@ fn take_headers(head: &Head, call: &HttpRequest, response: &mut Response) -> Res
         // An error status stands, whatever its body is.
         return Err(failure_of(status, &compressed));
     }
-    let message = format!("{compressed}: no time in it could be response");
-    Err(Failure { kind: FailureKind::Protocol, status: Some(status), message, retryable: false })
+    let message = format!("{compressed}: no time in it could be told");
+    Err(Failure { kind: FailureKind::Protocol, status: Some(status), message, retryable: false, ..Failure::default() })
 }
 
 /// The headers in which servers and gateways report times of a request: TGI, OpenAI, LiteLLM, Envoy.

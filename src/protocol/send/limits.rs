@@ -27,13 +27,13 @@ impl Limits {
             let message = format!("nothing came for {:?} ({when}): --idle-timeout sets the limit", self.idle);
             (FailureKind::IdleTimeout, message)
         };
-        Failure { kind, status: None, message, retryable: true }
+        Failure { kind, message, retryable: true, ..Failure::default() }
     }
 
     /// The failure of a response with too much text.
     pub fn too_large(&self, status: u16) -> Failure {
         let message = format!("the answer is larger than {} bytes: --max-answer-bytes sets the limit", self.text_bytes);
-        Failure { kind: FailureKind::TooLarge, status: Some(status), message, retryable: false }
+        Failure { kind: FailureKind::TooLarge, status: Some(status), message, retryable: false, ..Failure::default() }
     }
 }
 
@@ -49,5 +49,5 @@ pub struct Cancellation {
 /// The failure of a request that was cancelled.
 pub fn cancelled() -> Failure {
     let message = "cancelled before its end".into();
-    Failure { kind: FailureKind::Cancelled, status: None, message, retryable: true }
+    Failure { kind: FailureKind::Cancelled, message, retryable: true, ..Failure::default() }
 }

@@ -32,7 +32,7 @@ pub struct Errors {
 
 /// Why a request failed.
 #[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// Kind of failure.
     #[serde(default)]

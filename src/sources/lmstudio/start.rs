@@ -40,7 +40,12 @@ pub async fn list_or_start(
                 if crate::sources::ollama::list::list(api, true).await.is_ok() {
                     let message =
                         format!("{place} is an Ollama: `llm-models ollama --base-url {place}` lists its models");
-                    return Err(Failure { kind: FailureKind::Protocol, status: None, message, retryable: false });
+                    return Err(Failure {
+                        kind: FailureKind::Protocol,
+                        message,
+                        retryable: false,
+                        ..Failure::default()
+                    });
                 }
                 report(format!("{place} does not say that it is LM Studio: `llm-models openai` may fit it better"));
             }

@@ -1,6 +1,6 @@
-//! OpenRouter's books: what a key may still spend, and what a request really cost.
+//! OpenRouter's accounts: the credit of a key, and the charged cost of a request.
 //!
-//! Neither is timed, and neither ever decides whether an answer counts. Nothing here sends a chat.
+//! Neither is timed, and neither decides whether an answer counts. Nothing here sends a chat.
 
 use crate::clock;
 use crate::http::{Api, failure_of};
@@ -10,33 +10,33 @@ use std::future::Future;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// How long one look into the books may take.
+/// Timeout of one query.
 const QUERY_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long to wait before the first look at a request: its entry is made after its end.
+/// Wait before the first query of a request: its entry is made after its end.
 const FIRST_WAIT: Duration = Duration::from_millis(300);
 
-/// How long to wait between two looks.
+/// Wait between two queries.
 const NEXT_WAIT: Duration = Duration::from_secs(1);
 
-/// For how long a request is looked for; one that was cut is entered later.
+/// How long an entry is searched for; an interrupted request is entered later.
 const SEARCH_LIMIT: (Duration, Duration) = (Duration::from_secs(12), Duration::from_secs(25));
 
-/// The largest entry that is kept whole, in bytes; of a larger one only what is compared.
+/// The largest entry that is kept whole, in bytes; of a larger one only the compared fields are kept.
 const MAX_ENTRY_BYTES: usize = 64 << 10;
 
-/// What `/key` says.
+/// The result of a key check.
 #[derive(Debug, Clone, PartialEq)]
 pub enum KeyStatus {
-    /// It is a key, and this is left on it.
+    /// A valid key, with its credit.
     Valid(Credit),
-    /// It is none; why.
+    /// A refused key, with the reason.
     Invalid(String),
-    /// The question could not be answered; why.
+    /// The check failed, with the reason.
     Unknown(String),
 }
 
-/// What is left on a key.
+/// The credit of a key.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Credit {
     /// US dollars; `None` where the key has no limit of its own.
@@ -58,7 +58,7 @@ impl Credit {
     }
 }
 
-/// Asks once what the key of `api` is good for. Only a key that is refused is bad; a question that fails says nothing of it.
+/// Checks the key of `api` once. Only a refused key is invalid; a failed check is not the key's fault.
 pub async fn key(api: &Api) -> KeyStatus {
     let reply = match api.get("/api/v1/key", QUERY_LIMIT).await {
         Ok(reply) => reply,
@@ -74,9 +74,8 @@ pub async fn key(api: &Api) -> KeyStatus {
     }
 }
 
-/// Looks a request up and writes what it really cost, who answered and what was counted into its result; with a doubt where that
-/// is something else than the answer said, and with `cost_unverified` where nothing is found, or `cancelled` comes first. Whoever asks
-/// takes one of `turns` for as long as that takes.
+/// Finds the entry of a request and adds the charged cost to its result; with a warning where it differs from the answer, and with
+/// `cost_unverified` where there is none or `cancelled` completes first. Each query holds one of `turns`.
 pub async fn verify(api: &Api, turns: &Semaphore, outcome: &mut Outcome, cancelled: impl Future<Output = ()>) {
     let entry = match outcome.generation_id.clone().filter(|id| is_plain(id)) {
         Some(id) => {
@@ -95,12 +94,12 @@ pub async fn verify(api: &Api, turns: &Semaphore, outcome: &mut Outcome, cancell
     }
 }
 
-/// Whether an id can stand in an address as it is. It comes from the server, and nothing of it is bent.
+/// Whether an id can be part of a URL as it is.
 fn is_plain(id: &str) -> bool {
     (1..=200).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-/// Looks until it is found; `None` when there is no use in looking.
+/// Queries until the entry is there; `None` when the key is refused.
 async fn find_entry(api: &Api, turns: &Semaphore, id: &str) -> Option<Map<String, Value>> {
     let path = format!("/api/v1/generation?id={id}");
     tokio::time::sleep(FIRST_WAIT).await;
@@ -124,7 +123,7 @@ async fn find_entry(api: &Api, turns: &Semaphore, id: &str) -> Option<Map<String
     }
 }
 
-/// What of an entry is compared.
+/// The fields of an entry that are compared.
 const COMPARED: [&str; 7] = [
     "id",
     "total_cost",
@@ -150,7 +149,9 @@ fn compare(outcome: &mut Outcome, mut entry: Map<String, Value>) {
                 warnings.push("cost_differs");
             }
         }
-        (none, Some(usd)) => *none = Some(Cost { usd, source: Some(CostSource::Generation), verified_usd: Some(usd) }),
+        (none, Some(usd)) => {
+            *none = Some(Cost { usd, source: Some(CostSource::Generation), verified_usd: Some(usd), ..Cost::default() })
+        }
     }
     if let Some(tokens) = outcome.tokens.as_ref().filter(|tokens| tokens.source == Some(TokenSource::Usage)) {
         let differs = |name: &str, ours: Option<u64>| number(name).zip(ours).is_some_and(|(a, b)| a != b as f64);
@@ -176,20 +177,12 @@ fn compare(outcome: &mut Outcome, mut entry: Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Failure, FailureKind, Tokens};
+    use crate::record::{FailureKind, fixture, fixture::Fixture};
     use serde_json::json;
 
-    fn result(usd: Option<f64>) -> Outcome {
-        Outcome {
-            cost: usd.map(|usd| Cost { usd, source: Some(CostSource::Usage), verified_usd: None }),
-            tokens: Some(Tokens {
-                input: Some(5),
-                output: Some(12),
-                source: Some(TokenSource::Usage),
-                ..Tokens::default()
-            }),
-            ..Outcome::default()
-        }
+    fn result(usd: Option<f64>) -> Fixture<Outcome> {
+        let cost = usd.map(|usd| Cost { usd, source: Some(CostSource::Usage), ..Cost::default() });
+        fixture::result(1, "m").tokens(5, 12).set(|o| o.cost = cost)
     }
 
     #[test]
@@ -208,7 +201,7 @@ mod tests {
             (Some(0.5), json!({"total_cost": 0.5, "provider_responses": [{}, {}]}), Some(0.5), &["provider_retried"]),
             (Some(0.5), json!({"total_cost": 0.5, "provider_responses": null}), Some(0.5), &[]),
         ] {
-            let mut outcome = result(usd);
+            let mut outcome = result(usd).record();
             compare(&mut outcome, entry.as_object().unwrap().clone());
             assert_eq!(outcome.cost.as_ref().unwrap().verified_usd, verified, "{entry}");
             assert_eq!(outcome.warnings, warnings, "{entry}");
@@ -218,9 +211,7 @@ mod tests {
 
     #[test]
     fn interrupted_request_takes_its_cost_from_the_entry() {
-        let mut outcome = result(None);
-        outcome.error =
-            Some(Failure { kind: FailureKind::Truncated, status: None, message: "x".into(), retryable: true });
+        let mut outcome = result(None).failed(FailureKind::Truncated).record();
         compare(&mut outcome, json!({"total_cost": 0.25}).as_object().unwrap().clone());
         let cost = outcome.cost.unwrap();
         assert_eq!((cost.usd, cost.source, cost.verified_usd), (0.25, Some(CostSource::Generation), Some(0.25)));
@@ -228,7 +219,7 @@ mod tests {
 
     #[test]
     fn large_entry_is_reduced() {
-        let mut outcome = result(Some(0.5));
+        let mut outcome = result(Some(0.5)).record();
         let entry = json!({"id": "gen-1", "total_cost": 0.5, "junk": "x".repeat(MAX_ENTRY_BYTES)});
         compare(&mut outcome, entry.as_object().unwrap().clone());
         assert_eq!(outcome.generation, Some(json!({"id": "gen-1", "total_cost": 0.5})));

@@ -1,32 +1,35 @@
 use super::*;
-use crate::record;
+use crate::record::fixture::{self, Fixture};
+use crate::record::{FailureKind, Phase, Source};
 use crate::summary::Summary;
-use serde_json::{Value, json};
+use serde_json::json;
 
-/// The summary of results that are given by the fields that matter.
-fn summary(results: impl IntoIterator<Item = Value>) -> Summary {
+/// The summary of results, which are numbered from 0.
+fn summary(results: impl IntoIterator<Item = Fixture<Outcome>>) -> Summary {
     let mut collector = Collector::default();
-    for mut result in results {
-        result["type"] = json!("result");
-        result["v"] = json!(1);
-        collector.add(record::read(&result.to_string()).unwrap(), None);
+    for (id, result) in (0..).zip(results) {
+        collector.add(result.set(|o| o.id = id).into(), None);
     }
     collector.finish()
 }
 
-fn failure() -> Value {
-    json!({"kind": "rate_limit", "status": 429, "message": "slow down", "retryable": true})
+fn result(model: &str) -> Fixture<Outcome> {
+    fixture::result(0, model)
+}
+
+fn served_by(provider: &str, model: &str) -> Fixture<Outcome> {
+    result(model).source(Source::Openrouter).set(|o| o.provider = Some(provider.into()))
 }
 
 #[test]
 fn requests_are_one_group_when_model_source_provider_and_load_agree() {
     let summary = summary([
-        json!({"model": "b", "source": "openai", "concurrency": 4, "run": "one"}),
-        json!({"model": "b", "source": "openai", "concurrency": 4, "run": "two"}),
-        json!({"model": "b", "source": "openai", "concurrency": 8}),
-        json!({"model": "b", "source": "openai", "rate": 2.5}),
-        json!({"model": "a", "source": "openrouter", "provider": "X"}),
-        json!({"model": "a", "source": "openrouter", "provider": "Y"}),
+        result("b").source(Source::Openai).concurrency(4).run("one"),
+        result("b").source(Source::Openai).concurrency(4).run("two"),
+        result("b").source(Source::Openai).concurrency(8),
+        result("b").source(Source::Openai).rate(2.5),
+        served_by("X", "a"),
+        served_by("Y", "a"),
     ]);
     let groups: Vec<String> =
         summary.groups.iter().map(|g| format!("{} {:?} {:?} {}", g.model, g.provider, g.key().load(), g.ok)).collect();
@@ -44,8 +47,8 @@ fn requests_are_one_group_when_model_source_provider_and_load_agree() {
 
 #[test]
 fn a_failure_without_a_provider_is_counted_with_the_only_one_there_is() {
-    let ok = |provider: &str| json!({"model": "m", "source": "openrouter", "provider": provider, "ttft_seconds": 1.0});
-    let lost = json!({"model": "m", "source": "openrouter", "error": failure()});
+    let ok = |provider| served_by(provider, "m").ttft(1.0);
+    let lost = result("m").source(Source::Openrouter).failed(FailureKind::RateLimit);
     let one = summary([ok("X"), lost.clone(), ok("X")]);
     assert_eq!(one.groups.iter().map(|g| (g.ok, g.failed)).collect::<Vec<_>>(), [(2, 1)]);
     assert_eq!(one.groups[0].errors["rate_limit"], 1);
@@ -57,9 +60,9 @@ fn a_failure_without_a_provider_is_counted_with_the_only_one_there_is() {
 #[test]
 fn warm_up_and_failures_do_not_count_in_any_spread() {
     let summary = summary([
-        json!({"model": "m", "ttft_seconds": 9.0, "phase": "warmup"}),
-        json!({"model": "m", "ttft_seconds": 1.0, "phase": "measure"}),
-        json!({"model": "m", "ttft_seconds": 5.0, "errors": {"generation": "stopped"}}),
+        result("m").ttft(9.0).phase(Phase::Warmup),
+        result("m").ttft(1.0).phase(Phase::Measure),
+        result("m").ttft(5.0).set(|o| o.errors.generation = Some("stopped".into())),
     ]);
     let group = &summary.groups[0];
     assert_eq!((group.ok, group.failed, summary.warmups), (1, 1, 1));
@@ -69,8 +72,8 @@ fn warm_up_and_failures_do_not_count_in_any_spread() {
 
 #[test]
 fn a_load_counts_once_per_run_and_not_when_it_failed() {
-    let loaded = |run: &str, seconds: f64| json!({"model": "m", "run": run, "load_time_seconds": seconds});
-    let failed = json!({"model": "n", "run": "a", "load_time_seconds": 0.1, "errors": {"load": "no memory"}});
+    let loaded = |run, seconds| result("m").run(run).set(|o| o.load_time_seconds = Some(Some(seconds)));
+    let failed = result("n").run("a").merge(json!({"load_time_seconds": 0.1, "errors": {"load": "no memory"}}));
     let summary = summary([loaded("a", 4.0), loaded("a", 4.0), loaded("b", 6.0), failed]);
     let stat = summary.groups[0].stat(Metric::LOAD_TIME).unwrap();
     assert_eq!((stat.quantiles.count, stat.quantiles.mean), (2, Some(5.0)));
@@ -87,7 +90,7 @@ fn energy_per_token_is_a_quotient_of_sums_and_bounds_need_every_request() {
             power["energy_lower_joules"] = json!(joules * 0.9);
             power["energy_upper_joules"] = json!(joules * 1.1);
         }
-        json!({"model": "m", "tokens": {"output": tokens, "source": "usage"}, "power": power})
+        result("m").tokens(None, tokens).merge(json!({ "power": power }))
     };
     let both = summary([joined(10.0, 10, true), joined(300.0, 100, true)]);
     let energy = both.groups[0].energy.as_ref().unwrap();
@@ -102,8 +105,7 @@ fn energy_per_token_is_a_quotient_of_sums_and_bounds_need_every_request() {
 #[test]
 fn of_very_many_requests_an_even_sample_is_kept_and_all_are_counted() {
     let n = ROWS as u64 + 10_000;
-    let summary =
-        summary((0..n).map(|i| json!({"model": "m", "id": i, "ttft_seconds": i as f64 + 1.0, "start_ts": i})));
+    let summary = summary((0..n).map(|i| result("m").ttft(i as f64 + 1.0).sent(i as f64)));
     assert!(summary.sampled());
     assert_eq!((summary.rows.len(), summary.groups[0].ok), (ROWS, n));
     let early = summary.rows.iter().filter(|row| row.id < n / 2).count();
@@ -114,15 +116,11 @@ fn of_very_many_requests_an_even_sample_is_kept_and_all_are_counted() {
 
 #[test]
 fn what_a_run_says_later_counts_for_results_that_are_like_earlier_ones() {
-    let result = r#"{"type":"result","v":1,"run":"r","model":"m","ttft_seconds":1.0}"#;
-    let run = |context: u64| {
-        format!(
-            r#"{{"type":"run","v":1,"run":"r","started_ts":1,"tool":{{"name":"t","version":"1"}},"host":{{}},"argv":[],"settings":{{"context_length":{context}}}}}"#
-        )
-    };
+    let result = || result("m").ttft(1.0).into();
+    let run = |context: u64| fixture::run("r").merge(json!({"settings": {"context_length": context}})).into();
     let mut collector = Collector::default();
-    for line in [result, &run(1), result, result, &run(2), result] {
-        collector.add(record::read(line).unwrap(), None);
+    for record in [result(), run(1), result(), result(), run(2), result()] {
+        collector.add(record, None);
     }
     let summary = collector.finish();
     let groups: Vec<_> =

@@ -1,14 +1,13 @@
 use super::*;
-use crate::record::{Outcome, PromptUsed, Record};
+use crate::record::{PromptUsed, fixture};
 use crate::summary::Collector;
 
 /// A summary of one model whose times to first token are `values`, each of its own prompt when asked for.
 fn summary(values: impl IntoIterator<Item = f64>, prompts: bool) -> Summary {
     let mut collector = Collector::default();
-    for (i, ttft) in values.into_iter().enumerate() {
-        let mut o = Outcome { model: "m".into(), id: i as u64, ttft_seconds: Some(ttft), ..Outcome::default() };
-        o.prompt = prompts.then(|| PromptUsed { id: format!("p{i}"), ..PromptUsed::default() });
-        collector.add(Record::Result(Box::new(o)), None);
+    for (i, ttft) in (0..).zip(values) {
+        let result = fixture::result(i, "m").ttft(ttft);
+        collector.add(if prompts { result.prompt(format!("p{i}")) } else { result }.into(), None);
     }
     collector.finish()
 }
@@ -75,10 +74,9 @@ fn the_test_of_ranks_says_what_the_tables_and_other_programs_say() {
 fn a_group_is_compared_although_something_else_was_set_and_that_is_said() {
     let side = |temperatures: &[f64]| {
         let mut collector = Collector::default();
-        for temperature in temperatures {
+        for (id, temperature) in (1..).zip(temperatures) {
             let prompt = PromptUsed { id: "p".into(), temperature: Some(*temperature), ..PromptUsed::default() };
-            let o = Outcome { model: "m".into(), ttft_seconds: Some(1.0), prompt: Some(prompt), ..Outcome::default() };
-            collector.add(Record::Result(Box::new(o)), None);
+            collector.add(fixture::result(id, "m").ttft(1.0).set(|o| o.prompt = Some(prompt)).into(), None);
         }
         collector.finish()
     };

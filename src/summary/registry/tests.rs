@@ -1,7 +1,7 @@
 //! That the registry is whole: rows are unique and documented, and names lead where they should.
 
 use super::*;
-use crate::record::Percentile;
+use crate::record::{Percentile, fixture};
 use std::collections::BTreeSet;
 
 #[test]
@@ -124,8 +124,8 @@ fn every_request_metric_has_its_own_place() {
         // Nothing is invented of a result that says nothing.
         assert_eq!((metric.figure().of)(&Outcome::default()), None, "{}", metric.name());
     }
-    let full: Outcome = serde_json::from_value(serde_json::json!({
-        "model": "m", "run": "r", "id": 1, "ttft_seconds": 0.1, "ttft_scheduled_seconds": 0.1,
+    let full = fixture::result(1, "m").merge(serde_json::json!({
+        "ttft_seconds": 0.1, "ttft_scheduled_seconds": 0.1,
         "time_to_first_output_token_seconds": 0.1, "generation_time_seconds": 0.1, "tpot_seconds": 0.1,
         "tpot_corrected_seconds": 0.1, "load_time_seconds": 0.1,
         "inter_chunk_latency_seconds": {"count": 1, "mean": 0.1, "p99": 0.1},
@@ -139,8 +139,7 @@ fn every_request_metric_has_its_own_place() {
             "coverage": 1, "quality": "good", "samples": 1, "clock": "mono"},
         "memory": {"primary": "rss", "delta_load": {"rss_bytes": 1}, "delta_generation": {"rss_bytes": 1},
             "high_water": {"rss_bytes": 1}, "samples": 1, "clock": "mono"}
-    }))
-    .unwrap();
+    }));
     for metric in all {
         assert!((metric.figure().of)(&full).is_some(), "{} is taken from a result that has it", metric.name());
     }

@@ -1,12 +1,13 @@
 //! What is told of a result, and what of it passes unchanged.
 
 use super::*;
+use crate::record::FailureKind;
 
 #[test]
 fn a_failed_request_and_one_without_time_are_told_apart() {
     let mut failed = result(1, 1.0, 2.0);
     failed["error"] = json!({"kind": "timeout"});
-    let never = json!({"type": "result", "v": 1, "run": "r", "id": 2, "model": "m", "error": {"kind": "load"}});
+    let never = fixture::result(2, "m").failed(FailureKind::Load).value();
     let lines = [run("b"), start(1, 1.0), failed, never];
     let joined = join(settings(), &lines, &[(Role::Power, power("b", &[10.0; 3]))], true);
     assert_eq!(joined[1]["power"]["energy_joules"], 10.0);

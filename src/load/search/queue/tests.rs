@@ -127,19 +127,16 @@ fn the_record_has_sent_and_ended_rates() {
 
 #[test]
 fn only_requests_that_were_due_and_sent_count() {
-    use crate::record::{Failure, FailureKind, Timing};
-    let result = |start_mono, scheduled, end| Outcome {
-        start_mono,
-        ttft_seconds: Some(0.25),
-        timing_seconds: Some(Timing { scheduled, end, ..Timing::default() }),
-        ..Outcome::default()
+    use crate::record::{FailureKind, Timing, fixture};
+    let result = |start_mono, scheduled, end| {
+        let timing = Timing { scheduled, end, ..Timing::default() };
+        fixture::result(1, "m").set(|o| o.start_mono = start_mono).ttft(0.25).timing(timing)
     };
     let mut queue = QueueTest::default();
     queue.add(&result(Some(10.0), None, Some(1.0)));
     queue.add(&result(None, Some(-0.5), None));
     queue.add(&result(Some(10.0), Some(-0.5), Some(1.0)));
-    let error = Failure { kind: FailureKind::Server, status: None, message: "x".into(), retryable: false };
-    queue.add(&Outcome { error: Some(error), ..result(Some(11.0), Some(0.0), Some(1.0)) });
+    queue.add(&result(Some(11.0), Some(0.0), Some(1.0)).failed(FailureKind::Server));
     let expect = [
         RequestInterval { due: 9.5, first: Some(10.25), end: 11.0 },
         RequestInterval { due: 11.0, first: None, end: 12.0 },
