@@ -52,7 +52,7 @@ pub fn body(request: &ChatRequest<'_>, limit_name: &str) -> Map<String, Value> {
     body
 }
 
-/// What is read of a chunk, of its choices and of their deltas. The rest is kept raw (but for the random letters with which
+/// The fields that are read of a chunk, of its choices and of their deltas. The others are kept raw (except the random letters with which
 /// OpenAI hides the lengths of chunks).
 const CHUNK_FIELDS: [&str; 16] = [
     "id",
@@ -149,7 +149,7 @@ fn read_chunk(answer: &mut StreamedAnswer, at: Arrival, chunk: &Fields, data: &s
         tokens += count;
         only = text.filter(|_| choices.len() == 1);
     }
-    // Until there is text, a chunk may mean more than what it says.
+    // Until there is text, a chunk may carry more than its fields.
     if let Some((text, reasoning)) = only.filter(|_| had > 0 && answer.metadata.error.is_none() && !answer.whole) {
         answer.chunk_cache.learn(data, text, reasoning);
     }
@@ -160,7 +160,7 @@ fn read_chunk(answer: &mut StreamedAnswer, at: Arrival, chunk: &Fields, data: &s
         .or_else(|| chunk.filled("x_groq").and_then(|mut own| own.get_mut("usage").map(Value::take)));
     let timings = chunk.filled("timings");
     if !answer.whole && had == 0 {
-        // Until the first text: how many tokens were made for it, where the server tells with each chunk: cumulative usage
+        // Tokens until the first text, where the server reports them with each chunk: cumulative usage
         // (vLLM, SGLang), timings per token (llama.cpp), log-probabilities or ids.
         let count = |found: Option<&Value>, key: &str| found?.get(key)?.as_u64().filter(|&n| n > 0);
         answer.metadata.tokens_until_text += tokens;
@@ -192,7 +192,7 @@ fn read_chunk(answer: &mut StreamedAnswer, at: Arrival, chunk: &Fields, data: &s
     keep_others(answer, chunk, &CHUNK_FIELDS);
 }
 
-/// Takes a choice; tells how many tokens it says it holds, and its text as [`take_delta`] does. The answer is the first choice; of
+/// Reads a choice; returns the number of tokens that it reports, and its text as [`read_delta`] does. The answer is the first choice; of
 /// others (`n`) only the stamps count.
 fn read_choice<'a>(answer: &mut StreamedAnswer, at: Arrival, choice: &Fields<'a>) -> (u64, Option<(&'a str, bool)>) {
     let mut only = None;
@@ -226,14 +226,14 @@ fn read_choice<'a>(answer: &mut StreamedAnswer, at: Arrival, choice: &Fields<'a>
     (tokens, only)
 }
 
-/// Takes a delta. Where its only effect is a plain text of the first choice: that, as it lies there, and whether it is reasoning.
+/// Reads a delta. Returns its raw text, and whether that is reasoning, if a plain text of the first choice is its only effect.
 fn read_delta<'a>(
     answer: &mut StreamedAnswer,
     at: Arrival,
     delta: &Fields<'a>,
     first: bool,
 ) -> Option<(&'a str, bool)> {
-    // Servers that send several of these send the same words in each: one counts.
+    // Servers that send several of these repeat the text in each: one counts.
     let thought = ["reasoning", "reasoning_content"].iter().find_map(|key| delta.text(key).filter(|t| !t.is_empty()));
     match thought {
         Some(thought) => add_reasoning(answer, at, &thought, first),

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 /// The key of this process.
 static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
-/// What stands around the text of a chunk, where all else in it has no effect when it is said twice.
+/// The bytes around the text of a chunk in which nothing else has an effect when it is repeated.
 ///
 /// It is kept as a keyed hash of 64 bits: bytes to compare would have to be fetched from memory that is cold by the time the next
 /// chunk comes, where there are many streams. Two different chunks in 10¹⁹ would be taken for one.

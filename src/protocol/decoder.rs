@@ -1,11 +1,11 @@
-//! The bytes of a body to the events of a dialect, in whatever form they come: an event stream, lines, one body.
+//! Decodes the bytes of a body into the events of a protocol: an event stream, lines of JSON, or one body.
 
 use super::answer::{Arrival, StreamedAnswer};
 use super::interface::Protocol;
 use super::sse;
 use serde::de::IgnoredAny;
 
-/// What the body of a response is.
+/// How the body of a response is divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     /// An event stream.
@@ -14,7 +14,7 @@ pub enum Framing {
     Lines,
     /// One body.
     Whole,
-    /// Not seen yet.
+    /// Not known yet.
     Unknown,
 }
 
@@ -38,27 +38,27 @@ impl Framing {
 /// The byte order mark, in UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Of an event that is longer, what is not text counts as text does: an answer may keep all of it.
+/// Of a longer event, the bytes that are not text count as text, because an answer may keep all of them.
 const LONG_EVENT: usize = 16 << 10;
 
-/// Bytes to events of the dialect, in whatever form they come.
+/// Decodes the bytes of a body into events of the protocol.
 pub struct BodyDecoder {
-    /// What comes, as far as is known.
+    /// The framing, as far as it is known.
     pub framing: Framing,
     protocol: &'static Protocol,
     events: sse::Parser,
     line: Vec<u8>,
-    /// A body that comes whole; of a stream, its beginning, until the first event shows that it is one.
+    /// A whole body; of a stream, its beginning until the first event.
     pub raw: Vec<u8>,
 }
 
 impl BodyDecoder {
-    /// A reader of a body in this form.
+    /// A decoder of a body with this framing.
     pub fn new(framing: Framing, protocol: &'static Protocol) -> Self {
         Self { framing, protocol, events: sse::Parser::default(), line: Vec::new(), raw: Vec::new() }
     }
 
-    /// Takes bytes; says whether they brought the body of an answer forward. Comments and white space do not.
+    /// Decodes bytes; returns whether they were part of a whole body. Comments and white space are not.
     pub fn take(&mut self, answer: &mut StreamedAnswer, at: Arrival, bytes: &[u8]) -> bool {
         let mut bytes = bytes;
         let held;
@@ -124,7 +124,7 @@ impl BodyDecoder {
         }
     }
 
-    /// Whether what came last, and could not be read, was cut: pieces that nothing ended, or a body that goes on.
+    /// Whether the last bytes, which could not be parsed, are incomplete: an event without an end, or an unfinished body.
     pub fn is_cut(&self) -> bool {
         match self.framing {
             Framing::Events | Framing::Lines => true,
@@ -133,14 +133,14 @@ impl BodyDecoder {
         }
     }
 
-    /// How many bytes are held of what is not read yet.
+    /// Bytes that are held and not decoded.
     pub fn held_bytes(&self) -> usize {
         self.raw.len() + self.line.len() + self.events.pending()
     }
 }
 
 fn read_event(protocol: &'static Protocol, answer: &mut StreamedAnswer, at: Arrival, event: sse::Event<'_>) {
-    // What a server says after the end is said to nobody, however the reads were cut.
+    // Events after the end are ignored, whatever the read boundaries.
     if answer.ended {
         return;
     }

@@ -1,4 +1,4 @@
-//! The fields of a chunk as they came: looked at one by one, and raw until they are.
+//! The fields of a chunk, parsed one by one when they are needed.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -7,8 +7,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// The fields of a JSON object, each as it came. Every value is looked at before it is believed, so all are raw; of a key that
-/// stands twice the last counts, as for every lenient reader.
+/// The raw fields of a JSON object. Every value is checked before it is used, so all are raw; of a repeated key the last one counts.
 pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Fields<'a> {
@@ -27,8 +26,7 @@ impl<'a> Fields<'a> {
         self.get(key).filter(|raw| has_value(raw) && raw.get() != "{}").and_then(value)
     }
 
-    /// The one field among `wanted` that is a text without escapes, and that text, where every other field is `harmless` or says
-    /// nothing.
+    /// The one field among `names` that is a text without escapes, and that text, if every other field is `harmless` or empty.
     pub fn only(&self, names: &[&'static str], harmless: &[&str]) -> Option<(&'static str, &'a str)> {
         let mut only = None;
         for (name, value) in &self.0 {
@@ -71,7 +69,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     }
 }
 
-/// Whether a value says anything.
+/// Whether a value is neither null nor an empty string.
 pub fn has_value(raw: &RawValue) -> bool {
     !matches!(raw.get(), "null" | "\"\"")
 }

@@ -23,7 +23,7 @@ enum State {
     Outside,
 }
 
-/// A splitter that is fed content as it arrives.
+/// Separates inline reasoning from the answer, as content arrives.
 #[derive(Debug)]
 pub struct ReasoningTagParser {
     state: State,
@@ -43,7 +43,7 @@ impl ReasoningTagParser {
         self.state == State::Start
     }
 
-    /// Takes the next content and hands out what is certain. White space around the tags belongs to neither side.
+    /// Parses the next content and passes on what is certain. White space around the tags belongs to neither side.
     pub fn push(&mut self, text: &str, mut each: impl FnMut(Segment, &str)) {
         if self.state == State::Outside && self.held.is_empty() {
             return each(Segment::Answer, text);

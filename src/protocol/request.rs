@@ -3,7 +3,7 @@
 use crate::record::Model;
 use serde_json::{Map, Value, json};
 
-/// The parameters of a request. What is `None` is not sent.
+/// The parameters of a request. `None` is not sent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Parameters {
     /// Sampling temperature.
@@ -24,7 +24,7 @@ pub struct Parameters {
     pub extra: Map<String, Value>,
 }
 
-/// What is asked of whom.
+/// A chat request to a model.
 #[derive(Debug, Clone, Copy)]
 pub struct ChatRequest<'a> {
     /// The model.
@@ -33,7 +33,7 @@ pub struct ChatRequest<'a> {
     pub base_url: &'a str,
     /// The system message.
     pub system: Option<&'a str>,
-    /// What was said before in the same conversation.
+    /// The earlier turns of the conversation.
     pub history: &'a [PastTurn],
     /// The user message.
     pub text: &'a str,
@@ -42,7 +42,7 @@ pub struct ChatRequest<'a> {
 }
 
 impl ChatRequest<'_> {
-    /// The messages, for the dialects that have such a list: system, what was said before, the user.
+    /// The messages, for protocols with such a list: system, earlier turns, user.
     pub fn messages(&self) -> Vec<Value> {
         let message = |role: &str, content: &str| json!({ "role": role, "content": content });
         let mut messages = Vec::with_capacity(2 * self.history.len() + 2);
@@ -55,7 +55,7 @@ impl ChatRequest<'_> {
     }
 }
 
-/// A turn of a conversation that is over.
+/// An earlier turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastTurn {
     /// The user message, as it was sent.

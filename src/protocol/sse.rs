@@ -2,7 +2,7 @@
 //!
 //! Pure, and deliberately forgiving where servers are known to differ: a byte-order mark, LF, CR or CRLF in any mixture,
 //! `data:` with or without a space, several `data:` lines in one event, comments, and a last event that the end of the
-//! stream cut off before its blank line (the standard drops it; a model's last words are worth more).
+//! stream cut off before its blank line (the standard drops it; here the end of an answer would be lost).
 //! Source: <https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>.
 
 use std::borrow::Cow;
@@ -44,7 +44,7 @@ impl Parser {
         }
         self.after_cr = self.after_cr && bytes.is_empty();
         loop {
-            // By far the most common: an event of one line lies in this read, and nothing of it is copied.
+            // Most common: a one-line event within this read, which is not copied.
             while let Some((data, rest)) = whole_event(bytes).filter(|_| self.is_between()) {
                 self.begun = true;
                 each(Event { name: "", data: &lossy(data) });
@@ -53,7 +53,7 @@ impl Parser {
             let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) else { break };
             let line = self.held.as_mut().map(|held| std::mem::take(&mut held.line)).unwrap_or_default();
             if line.is_empty() {
-                // The whole line lies in this read, and is not copied.
+                // The whole line is within this read, and is not copied.
                 self.end_of_line(&bytes[..end], &mut each);
             } else {
                 self.end_of_line(&[&line, &bytes[..end]].concat(), &mut each);
@@ -124,7 +124,7 @@ impl Parser {
     }
 }
 
-/// Text, with what is none replaced. What is all text, as nearly everything is, is looked at once and quickly.
+/// The bytes as text, with invalid UTF-8 replaced; valid text is not copied.
 pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }

@@ -40,6 +40,7 @@ impl UsageNames {
             reasoning: count(self.reasoning),
             cached,
             source: Some(if self.field == "usage" { TokenSource::Usage } else { TokenSource::ServerStats }),
+            ..Tokens::default()
         })
     }
 }
@@ -62,7 +63,7 @@ fn field(metadata: &ServerMetadata, name: &str) -> Option<Value> {
     }
 }
 
-/// The largest count that is believed: 2⁵³.
+/// The largest count that is accepted: 2⁵³.
 const MAX_COUNT: f64 = 9_007_199_254_740_992.0;
 
 /// The count at `path`: a whole number that a double holds. Anything else is no count.
@@ -85,6 +86,7 @@ pub fn tokens(answer: &StreamedAnswer, servers: &[UsageNames]) -> Tokens {
             .filter(|&n| n > 0 || answer.reasoning.is_empty()),
         cached: usage("/prompt_tokens_details/cached_tokens").or_else(|| cached(answer, servers)),
         source: Some(TokenSource::Usage),
+        ..Tokens::default()
     };
     if tokens.output.is_some() {
         return tokens;

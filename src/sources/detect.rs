@@ -1,5 +1,4 @@
-//! Every local server on its usual port, asked all at once and briefly, and recognised by what it answers: a port is only
-//! where people look first.
+//! Detects the servers on this machine: all usual ports are tried at once, and a server is recognized by its responses, not by its port.
 
 use crate::http::{Api, KeyRule, Secret};
 use crate::record::{Failure, Model, Source};
@@ -23,16 +22,16 @@ pub const PLACES: [&str; 9] = [
     "http://127.0.0.1:1337",  // Jan
 ];
 
-/// What answered somewhere.
+/// What answered at an address.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Detection {
     /// A server, and its models.
     Server(Source, Vec<Model>),
-    /// A server that wants a key, in its words.
+    /// A server that demands a key, with its message.
     KeyNeeded(String),
 }
 
-/// Asks every one of `places`; what is silent, or no server of models, is left out. `token` is LM Studio's.
+/// Tries all `places`; those without a model server are left out. `token` is LM Studio's.
 pub async fn list(places: &[String], token: Option<&Secret>, all: bool) -> Vec<(String, Detection)> {
     let probes = places.iter().map(|base| async move {
         let detection = tokio::time::timeout(PROBE_LIMIT, probe(base, token, all)).await.ok()??;

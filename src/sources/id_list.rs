@@ -1,4 +1,4 @@
-//! A list of models as people write it: one id per line.
+//! A list of models: one id per line.
 
 use std::collections::HashSet;
 

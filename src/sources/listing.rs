@@ -1,6 +1,6 @@
-//! llm-models: which models are there. One file per kind of server; each turns a listing into `model` records.
+//! Requests and fields that the listings of several kinds of server share.
 //!
-//! A listing is believed by the shape of its body, never by its status alone: LM Studio answers 200 to nearly anything.
+//! A listing is accepted by the shape of its body, never by its status alone: LM Studio answers 200 to nearly anything.
 //! Nothing here loads a model or asks it a question.
 
 use crate::http::Api;
@@ -42,7 +42,7 @@ pub fn text(item: &Value, path: &str) -> Option<String> {
 }
 
 pub fn number(item: &Value, path: &str) -> Option<u64> {
-    // A size or a length is a whole number that a double holds; anything else was not told.
+    // A size or a length is a whole number that a double holds; anything else is ignored.
     let found = item.pointer(path)?.as_f64()?;
     ((0.0..9e15).contains(&found) && found.fract() == 0.0).then_some(found as u64)
 }

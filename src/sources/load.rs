@@ -1,8 +1,7 @@
-//! Bringing a model into memory, timed, and making sure that it is the right one.
+//! Loads a model, times it, and verifies that it is the right one.
 //!
-//! One file per way to load. Everything is verified by listing afterwards: a loader that says it loaded something may
-//! have loaded something else (`lms load` matches names loosely and exits 0). Nothing here asks a model a question, but
-//! for the one server that can only be told to load by one.
+//! The result is verified by the server's listing, because a loader may report success for another model (`lms load` matches names
+//! loosely and exits 0).
 
 use super::kind;
 use super::life_cycle::{LoadOptions, SHORT};
@@ -14,10 +13,10 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-/// How often the baseline is begun again when a model turns up in the middle of it.
+/// Attempts at a baseline during which no model is loaded.
 const BASELINES: u32 = 3;
 
-/// How long a load that was given up is waited for, so that it can be unloaded: servers finish it all the same.
+/// Wait for a load that was given up, so that it can be unloaded: servers finish it all the same.
 const STRAY: Duration = Duration::from_secs(5);
 
 /// Whether this program loads and unloads a model.
@@ -42,21 +41,20 @@ async fn loaded(api: &Api, source: Source) -> Result<Vec<String>, String> {
     }
 }
 
-/// Whether anything answers where the server is to be: a sentence about what to mend where no connection can be made. What else may
-/// be wrong with it shows later.
+/// Checks that a connection to the server can be made; otherwise returns a sentence with what to do.
 pub async fn unreached(api: &Api, source: Source) -> Option<String> {
     let error =
         api.get(kind(source).probe_path, SHORT).await.err().filter(|error| error.kind == FailureKind::Connect)?;
     Some(format!("{}: is the server up, and is --base-url right?", error.message))
 }
 
-/// The `load` record of a model whose server was not reached: nothing was asked of it.
+/// The `load` record of a model whose server was not reached.
 pub fn not_begun(source: Source, model: &Model, options: &LoadOptions, run: &str, error: String) -> Load {
     Load { error: Some(error), ..new_record(source, model, options, run, None, Stamp::now()) }
 }
 
-/// Unloads everything, leaves the machine alone for a while, loads `model`, and verifies. The `load` record says how it
-/// went, a failure included; `None` when `stop` came before the load was asked for. `notice` hears what is doubtful.
+/// Unloads everything, leaves the machine idle for the baseline, loads `model`, and verifies it. Returns the `load` record, also of a
+/// failed load; `None` when `stop` completes before the load request. `notice` gets warnings.
 pub async fn load(
     api: &Api,
     source: Source,
@@ -105,7 +103,7 @@ pub async fn load(
             load.instance = loaded.instance.filter(|name| *name != model.id);
             if loaded.fresh {
                 let wall = clock::between(loaded.began.mono_ns, loaded.done.mono_ns);
-                // A program that says it took longer than it ran has not understood the question.
+                // A reported duration longer than the run of the program is wrong.
                 let program = loaded.program_seconds.filter(|seconds| *seconds <= wall + 0.01);
                 load.load_time_seconds = loaded.server_seconds.or(program).or(Some(wall));
                 let by_server = loaded.server_seconds.is_some();
@@ -124,7 +122,7 @@ pub async fn load(
     Some(load)
 }
 
-/// A load that has not come to anything yet.
+/// The `load` record before the result is known.
 fn new_record(
     source: Source,
     model: &Model,
@@ -153,7 +151,7 @@ fn new_record(
     }
 }
 
-/// Unloads everything and leaves the machine alone; from when to when, if nothing was loaded all the while.
+/// Unloads everything and leaves the machine idle; returns start and end if nothing was loaded meanwhile.
 async fn settle(
     api: &Api,
     source: Source,
@@ -169,7 +167,7 @@ async fn settle(
             notice(&format!("could not unload what was loaded before, so there is no baseline: {error}"));
             return None;
         }
-        // A load that an earlier run, or another program, asked for ends when it ends.
+        // A load that an earlier run, or another program, requested may end now.
         match loaded(api, source).await {
             Ok(names) if names.is_empty() => return Some([from, to]),
             Ok(names) => notice(&format!("{} was loaded in the middle of the baseline", names.join(", "))),
@@ -180,7 +178,7 @@ async fn settle(
     None
 }
 
-/// Waits a little for a load that was given up to show, so that whoever unloads next finds it. `lms` cancels its own.
+/// Waits until a load that was given up is listed, so that the next unload finds it. `lms` cancels its own.
 async fn wait_for_stray_load(api: &Api, source: Source, options: &LoadOptions) {
     if intended(source, options) == Loader::Lms {
         return;

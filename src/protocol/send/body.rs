@@ -61,19 +61,19 @@ impl Cancelled {
     }
 }
 
-/// A body that was read, as far as it came.
+/// A body that was read, or the part of it that arrived.
 pub struct BodyResult {
     /// The connection it came on.
     pub connection: Connection,
     /// Whether that can carry another request.
     pub reusable: bool,
-    /// What was answered.
+    /// The answer.
     pub answer: StreamedAnswer,
     /// How many reads brought something of it.
     pub reads: u64,
     /// The end of it, or of what came, in monotonic nanoseconds.
     pub end_ns: u64,
-    /// Why it is no answer.
+    /// Why the response is not an answer.
     pub outcome: Result<(), Failure>,
 }
 
@@ -153,7 +153,7 @@ impl BodyReader {
         Poll::Ready(Ok(false))
     }
 
-    /// Whether nobody waits any longer, or has waited too long; `busy` when something has just come.
+    /// Ready when the request is cancelled or a timeout has passed; `busy` when something has just arrived.
     fn poll_limits(&mut self, cx: &mut Context<'_>, busy: bool) -> Poll<Failure> {
         if self.cancelled.poll(cx, busy).is_ready() {
             return Poll::Ready(cancelled());
@@ -164,7 +164,7 @@ impl BodyReader {
         past.map(|TimedOut| self.limits.timed_out(self.deadline, "in the middle of the answer"))
     }
 
-    /// What came until the end, or until `outcome` ended it; reads what is left of the transfer.
+    /// The result at the end, or when `outcome` ended it; reads the rest of the transfer.
     pub async fn finish(mut self, outcome: Result<(), Failure>) -> BodyResult {
         let last = self.connection.last_read();
         let reads = last.number - self.head_read.number + 1;
@@ -190,13 +190,13 @@ impl BodyReader {
     }
 }
 
-/// The body is over: what is left of it, and whether all of it is an answer.
+/// Decodes the rest of the body, and checks that all of it is an answer.
 fn over(answer: &mut StreamedAnswer, status: u16, decoder: &mut BodyDecoder, at: Arrival) -> Result<(), Failure> {
     let (had_come, went_well) = (answer.metadata.finish_reason.is_some(), answer.metadata.error.is_none());
     decoder.finish(answer, at);
     let unread = answer.metadata.error.as_mut().filter(|error| went_well && error.kind == FailureKind::Protocol);
     match unread {
-        // Half an event after the end: a cut of a body whose length nobody told.
+        // Half an event after the end: a body of unknown length was cut.
         Some(_) if had_come => {
             answer.metadata.error = None;
             answer.metadata.warnings.insert("cut_after_the_end");
@@ -210,7 +210,7 @@ fn over(answer: &mut StreamedAnswer, status: u16, decoder: &mut BodyDecoder, at:
     if answer.metadata.error.is_none() { judge(answer, status, decoder) } else { Ok(()) }
 }
 
-/// Whether what came is an answer.
+/// Checks that the response is an answer.
 fn judge(answer: &mut StreamedAnswer, status: u16, decoder: &BodyDecoder) -> Result<(), Failure> {
     let failed = |kind, message: String| {
         Err(Failure { kind, status: Some(status), message, retryable: true, ..Failure::default() })

@@ -1,5 +1,5 @@
-//! The body of an error status, which says what to repair. The status is the response whatever follows, so a body that stalls, breaks
-//! off or never ends is taken as far as it came.
+//! The body of an error status. The status is the result whatever follows, so a body that stalls, breaks off or never ends is read as
+//! far as it arrived.
 
 use super::limits::Limits;
 use super::request::HttpRequest;

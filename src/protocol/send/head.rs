@@ -219,7 +219,7 @@ async fn wait_until(moment_ns: Option<u64>) -> bool {
     waited
 }
 
-/// Takes from the headers what is recorded.
+/// Reads the headers that are recorded.
 ///
 /// # Errors
 /// For a redirect, and for a compressed body.

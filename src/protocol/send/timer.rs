@@ -12,18 +12,18 @@ pub struct TimedOut;
 /// The one timer of a request: it is set once and looked at when nothing else is to do, not set anew with each piece.
 pub struct Timer {
     sleep: Pin<Box<Sleep>>,
-    /// When it goes off, if it was set: it will wake this task then, at the moment that is asked for or before. Such moments only
-    /// become later. It is what the timer knows, kept where it need not be asked: its memory is cold when a piece comes.
+    /// When it wakes this task, if it was set: at the requested moment or before. A copy of the timer's own deadline, whose memory is
+    /// cold when a piece arrives.
     set: Option<Instant>,
 }
 
 impl Timer {
-    /// For moments until then.
+    /// A timer for moments until `at`.
     pub fn new(at: Instant) -> Self {
         Self { sleep: Box::pin(sleep_until(at)), set: None }
     }
 
-    /// Ready once the moment has passed; wakes whoever asks, then or before.
+    /// Ready once the moment has passed; wakes the task then or before.
     pub fn poll_past(&mut self, cx: &mut Context<'_>, moment: Instant) -> Poll<TimedOut> {
         // A task that has had its share of a turn, as one that a server floods, gets no answer of its timer.
         if Instant::now() >= moment {
@@ -49,7 +49,7 @@ impl Timer {
         if self.set.is_some_and(|at| Instant::now() < at) { Poll::Pending } else { self.poll_past(cx, moment) }
     }
 
-    /// What `other` comes to before the moment.
+    /// The output of `other`, unless the moment passes first.
     pub async fn before<T>(
         &mut self,
         moment: Instant,

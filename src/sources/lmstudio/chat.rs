@@ -89,7 +89,7 @@ fn event(answer: &mut StreamedAnswer, at: Arrival, name: &str, data: &str) {
         "chat.end" => {
             answer.ended = true;
             if let Some(result) = json.get("result") {
-                // What was never said piece by piece is said at the end.
+                // The last event has the whole output, in case no delta came.
                 if answer.chunks.is_empty() {
                     read_output(answer, at, result);
                 }

@@ -1,4 +1,4 @@
-//! What an LM Studio says it has and holds, whatever its generation, as rows that can be compared with what was asked.
+//! LM Studio's models and loaded instances, from the listings of every API generation.
 //!
 //! The native listing (v1) knows keys and instances, and on some builds forgets the instances; the older one (v0) knows the
 //! state, and may drop the vendor from an id; the plain one knows nothing of loading, and `lms ps` is asked instead.
@@ -7,14 +7,14 @@ use crate::http::Api;
 use crate::sources::life_cycle::SHORT;
 use serde_json::Value;
 
-/// A model on the shelf.
+/// A model that the server lists.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ListedModel {
     /// What load and chat accept.
     pub key: String,
     /// `key@variant`, where there are several.
     pub variants: Vec<String>,
-    /// The variant that is loaded when nobody says which.
+    /// The variant that is loaded by default.
     pub selected: Option<String>,
     /// What of it is loaded.
     pub instances: Vec<Instance>,
@@ -34,15 +34,15 @@ pub struct Instance {
 /// How much a server can say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApiGeneration {
-    /// `/api/v1`: it can be told to load.
+    /// `/api/v1`: loads models.
     V1,
-    /// `/api/v0`: it tells what is loaded.
+    /// `/api/v0`: lists loaded models.
     V0,
     /// `/v1` alone, or something else.
     Plain,
 }
 
-/// All of it.
+/// The models, and the API generation that listed them.
 #[derive(Debug, Clone)]
 pub struct Listing {
     /// How much it can say.
@@ -102,7 +102,7 @@ impl Listing {
     }
 }
 
-/// GETs a listing; `None` where the server has none, whatever status it says that with.
+/// GETs a listing; `None` where the server has none, whatever the status.
 async fn get_list(api: &Api, path: &str, list: &str) -> Result<Option<Vec<Value>>, String> {
     let reply = api.get(path, SHORT).await.map_err(|error| error.message)?;
     // A server that fails, or refuses, has the listing and does not give it.
@@ -143,7 +143,7 @@ fn rows_of_v1(items: &[Value]) -> Vec<ListedModel> {
                         .filter(|i| row.instances.iter().all(|known| known.id != i.id))
                         .collect::<Vec<_>>(),
                 );
-                // Which of the rows is loaded by the key alone, nobody says.
+                // The listing does not say which row the key alone loads.
                 row.selected = None;
             }
             None => rows.push(ListedModel { key, variants, selected, instances }),
@@ -152,13 +152,13 @@ fn rows_of_v1(items: &[Value]) -> Vec<ListedModel> {
     rows
 }
 
-/// Adds what v0 says is loaded and v1 does not know of, and all models where there is no v1.
+/// Adds the loaded models that only v0 lists, or all models where there is no v1.
 fn merge_v0(rows: &mut Vec<ListedModel>, items: &[Value]) {
     let only = rows.is_empty();
     let ids: Vec<String> = items.iter().filter_map(|item| text(item, "id")).collect();
     for item in items {
         let Some(id) = text(item, "id") else { continue };
-        // A second instance of a model stands in the list as `id:2`.
+        // A second instance of a model is listed as `id:2`.
         let key = numbered(&id).filter(|key| ids.iter().any(|id| id == key)).unwrap_or(&id).to_owned();
         let exact = rows.iter().position(|row| row.key == key);
         let place = exact.or_else(|| {

@@ -17,7 +17,7 @@ pub async fn list(api: &Api, all: bool) -> Result<Vec<Model>, Failure> {
         return Ok(models);
     }
     if let Some(body) = listing(api, "/v1/models", "data").await? {
-        // The plain listing does not say what is an embedding; LM Studio's names of them do.
+        // The plain listing has no types; LM Studio's names show which models are embeddings.
         let ids = items(&body, "data").filter_map(|item| text(item, "/id"));
         let ids = models_only(ids.filter(|id| all || !id.contains("embed")).collect());
         return Ok(ids.into_iter().map(|id| bare(api.base(), id)).collect());
@@ -48,13 +48,13 @@ pub async fn own(api: &Api, all: bool) -> Result<Option<Vec<Model>>, Failure> {
     Ok(Some(models.filter(|model| ids.contains(&model.id)).collect()))
 }
 
-/// Whether the server says that it is LM Studio.
+/// Whether the server identifies itself as LM Studio.
 pub async fn greets(api: &Api) -> bool {
     let reply = api.get("/lmstudio-greeting", EXTRA_LIMIT).await;
     reply.is_ok_and(|reply| reply.json().is_some_and(|body| body.get("lmstudio") == Some(&Value::Bool(true))))
 }
 
-/// The models that `lms ls --json` tells of: what is left when no listing answers.
+/// The models that `lms ls --json` lists, when no API does.
 ///
 /// # Errors
 /// When `lms` fails.
@@ -63,7 +63,7 @@ pub async fn list_by_lms(lms: &Lms, base: &str, all: bool) -> Result<Vec<Model>,
     Ok(items.iter().filter(|item| all || is_llm(item)).filter_map(|item| of_lms(base, item)).collect())
 }
 
-/// Ids without those of second instances, which stand in the older listings as `model:2`.
+/// Ids without those of second instances, which the older listings have as `model:2`.
 fn models_only(ids: Vec<String>) -> Vec<String> {
     let known: HashSet<&str> = ids.iter().map(String::as_str).collect();
     let instance = |id: &str| {
@@ -72,7 +72,7 @@ fn models_only(ids: Vec<String>) -> Vec<String> {
     ids.iter().filter(|id| !instance(id)).cloned().collect()
 }
 
-/// v1 says `llm`, v0 says `llm` or `vlm`, `lms` says `llm`; what says nothing is taken for one.
+/// Whether an item is a language model: `llm` in v1 and `lms`, `llm` or `vlm` in v0; or without a type.
 fn is_llm(item: &Value) -> bool {
     item.get("type").and_then(Value::as_str).is_none_or(|kind| matches!(kind, "llm" | "vlm"))
 }
@@ -96,7 +96,7 @@ fn of_v1_all<'a>(base: &str, items: impl Iterator<Item = &'a Value>) -> Vec<Mode
     for (item, model) in &rows {
         let variant = text(item, "/selected_variant").filter(|_| of_id.get(&model.id) > Some(&1));
         let id = variant.unwrap_or_else(|| model.id.clone());
-        // Two rows that nothing tells apart are one model to whoever asks for it.
+        // Two rows of the same id are one model to a request.
         if known.insert(id.clone()) {
             models.push(Model { id, ..model.clone() });
         }
@@ -144,7 +144,7 @@ fn of_v0(base: &str, item: &Value) -> Option<Model> {
     })
 }
 
-/// A list since 0.3.16; and that a model sees is said by its type.
+/// Capabilities are a list since 0.3.16; vision is a type.
 fn capabilities_v0(item: &Value) -> Option<Vec<String>> {
     let listed = item.get("capabilities").and_then(Value::as_array);
     let mut words: Vec<String> = (item.get("type")? == "vlm").then(|| "vision".to_owned()).into_iter().collect();

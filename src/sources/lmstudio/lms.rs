@@ -1,4 +1,4 @@
-//! The `lms` program, LM Studio's own command line: found, called with a time limit, and believed about little.
+//! The `lms` program, LM Studio's command line: found, called with a time limit, and verified afterwards.
 //!
 //! Its exit status says almost nothing (a wrong model is loaded with 0, an unknown one is unloaded with 0), so that whoever calls
 //! it asks the server afterwards. Only `--json` output is data; everything else is for people, on stderr, and may be drawn
@@ -33,7 +33,7 @@ pub struct Lms {
     hidden_variables: Vec<&'static str>,
 }
 
-/// What is asked of `lms load`.
+/// The arguments of `lms load`.
 #[derive(Debug, Clone, Default)]
 pub struct LoadArguments {
     /// A whole `modelKey`: anything less loads something else.
@@ -50,7 +50,7 @@ pub struct LoadArguments {
     pub identifier: Option<String>,
 }
 
-/// What it says it loaded.
+/// What `lms load` reports.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LoadOutput {
     /// The name under which requests reach the instance.
@@ -100,7 +100,7 @@ impl Lms {
     async fn json(&self, args: &[&str]) -> Result<Vec<Value>, String> {
         let output = self.call(args, QUERY_LIMIT).await?;
         let list = serde_json::from_str(output.stdout.trim()).or_else(|error| {
-            // Something was said before it, where only data should be.
+            // Text may precede the data.
             let lines = text::lines(&output.stdout);
             let from = lines.iter().position(|line| line.starts_with('[')).ok_or(error)?;
             serde_json::from_str(&lines[from..].join("\n"))
@@ -111,7 +111,7 @@ impl Lms {
     /// `lms load KEY -y …`, for at most `limit`. Dropped before its end, it is interrupted, and with it the load.
     ///
     /// # Errors
-    /// With what it said, when it fails or takes too long.
+    /// With the output, when it fails or takes too long.
     pub async fn load(&self, arguments: &LoadArguments, limit: Duration) -> Result<LoadOutput, String> {
         if arguments.key.starts_with('-') {
             return Err(format!("{}: not the key of a model", arguments.key));
@@ -134,12 +134,12 @@ impl Lms {
     /// `lms unload --all`.
     ///
     /// # Errors
-    /// With what it said.
+    /// With the output.
     pub async fn unload_all(&self) -> Result<(), String> {
         self.call(&["unload", "--all"], QUERY_LIMIT).await.map(drop)
     }
 
-    /// The port of the server, when `lms server status` says that one runs. It does not wake LM Studio.
+    /// The port of the server, when `lms server status` reports a running one. It does not start LM Studio.
     pub async fn server_port(&self) -> Option<u16> {
         let output = self.call(&["server", "status", "--json"], QUERY_LIMIT).await.ok()?;
         let status: Value = serde_json::from_str(output.stdout.trim()).ok()?;
@@ -148,10 +148,10 @@ impl Lms {
         port.and_then(|port| u16::try_from(port).ok())
     }
 
-    /// `lms server start`, on `port` where one is given; the last line that it said.
+    /// `lms server start`, on `port` if one is given; returns the last line of output.
     ///
     /// # Errors
-    /// With what it said.
+    /// With the output.
     pub async fn start_server(&self, port: Option<u16>) -> Result<String, String> {
         let port = port.map(|port| port.to_string());
         let mut args = vec!["server", "start"];
@@ -236,7 +236,7 @@ impl Drop for Process {
     }
 }
 
-/// Reads what `lms load` tells people.
+/// Parses the output of `lms load`.
 fn loaded(lines: &[String]) -> LoadOutput {
     let after = |words: &str| lines.iter().find_map(|line| line.split_once(words)).map(|(_, rest)| rest);
     LoadOutput {

@@ -1,8 +1,8 @@
 //! LM Studio: by its native REST API (since 0.4.0); by the `lms` program for what REST cannot say, and for the years before
-//! it; and where there is neither, by a request, because a request loads what it names.
+//! it; and where there is neither, by a request, because a request loads the model that it names.
 //!
-//! Each REST load makes a *new* instance, so that everything is unloaded first. Nothing that a loader says counts: the server
-//! is asked what it holds. Source: LM Studio's developer documentation, "Load a model", "Unload a model"; its command line's
+//! Each REST load makes a *new* instance, so that everything is unloaded first. The result is verified by the server's listing, not by
+//! the loader's report. Source: LM Studio's developer documentation, "Load a model", "Unload a model"; its command line's
 //! `load.ts` for how keys are matched.
 
 use super::instances::{ApiGeneration, Instance, ListedModel, Listing, rows_of_ps};
@@ -14,13 +14,13 @@ use crate::sources::life_cycle::{LoadOptions, LoadedModel, SHORT};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-/// How often the server is asked again when it lists nothing as loaded, right after it was said to be.
+/// Retries of the listing when it shows no loaded model right after a load.
 const LOOKS: u32 = 10;
 
 /// Environment variables that `lms` does not see: keys of other services.
 type Hidden<'a> = &'a [&'static str];
 
-/// Loads a model and verifies that it, and not another, is loaded, as it was asked for.
+/// Loads a model and verifies that it, and not another, is loaded as requested.
 pub async fn load(api: &Api, model: &Model, options: &LoadOptions, hidden: Hidden<'_>) -> Result<LoadedModel, String> {
     let listing = Listing::of(api).await?;
     let beyond = options.flags();
@@ -53,7 +53,7 @@ pub async fn load(api: &Api, model: &Model, options: &LoadOptions, hidden: Hidde
     }
 }
 
-/// `lms`, told where the server is when that is not this machine.
+/// Finds `lms`; for a server on another machine, with its address.
 fn find_lms(api: &Api, hidden: Hidden<'_>) -> Result<Lms, String> {
     Lms::find(authority(api.base()).filter(|_| !is_loopback(api.base())), hidden)
 }
@@ -63,7 +63,7 @@ pub fn loader(options: &LoadOptions) -> Loader {
     if options.flags().is_empty() { Loader::Rest } else { Loader::Lms }
 }
 
-/// Whether a server says that it has no such endpoint: a string where an error is an object, with any status; or a plain 404.
+/// Whether the endpoint is missing: a string in place of an error object, with any status; or a plain 404.
 fn missing(reply: &Reply) -> bool {
     let error = reply.json().and_then(|body| body.get("error").cloned());
     match error {
@@ -158,8 +158,8 @@ async fn load_by_request(
     })
 }
 
-/// The whole `modelKey` that `lms load` must be given for an id of the API, the variant that was named, and what is doubtful.
-/// What `lms` would make of anything less is a guess: it takes the best subsequence match there is.
+/// The whole `modelKey` for an id of the API, the variant that was named, and a warning. `lms` takes the best subsequence match for
+/// anything shorter.
 fn key_of(ls: &[Value], listing: &Listing, id: &str) -> Result<(String, Option<String>, Option<String>), String> {
     let word = |item: &Value, name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
     let variants = |item: &Value| -> Vec<String> {
@@ -204,7 +204,7 @@ fn key_of(ls: &[Value], listing: &Listing, id: &str) -> Result<(String, Option<S
     Ok((key, variant, warning))
 }
 
-/// What the server itself lists as loaded must be what was asked for.
+/// Verifies that the server lists the requested model as loaded.
 async fn verify(
     api: &Api,
     lms: Option<&Lms>,
@@ -271,12 +271,12 @@ async fn verify(
         loaded.warnings.push(format!("is not alone in memory: {} are loaded", all.join(", ")));
     }
     loaded.context_length = length;
-    // The loader's word for the name, where the listing only has one of an older kind.
+    // The loader's name counts where an older listing has another one.
     loaded.instance = options.identifier.clone().or(loaded.instance).or(Some(instance.id));
     Ok(loaded)
 }
 
-/// What is loaded, by the server's listing, or by `lms ps` where the server's has no word for it.
+/// The loaded models, by the server's listing, or by `lms ps` where that does not show them.
 async fn loaded_rows(api: &Api, lms: Option<&Lms>) -> Result<Vec<ListedModel>, String> {
     let listing = Listing::of(api).await?;
     match (listing.generation, lms) {
@@ -295,7 +295,7 @@ pub async fn loaded(api: &Api, hidden: Hidden<'_>) -> Result<Vec<String>, String
     Ok(rows.into_iter().flat_map(|row| row.instances).map(|instance| instance.id).collect())
 }
 
-/// Unloads every instance; looks again afterwards, because nothing that was said about it is proof.
+/// Unloads every instance, and verifies it by listing again.
 pub async fn unload_all(api: &Api, hidden: Hidden<'_>) -> Result<(), String> {
     let lms = find_lms(api, hidden);
     let rows = loaded_rows(api, lms.as_ref().ok()).await?;

@@ -1,5 +1,5 @@
 //! LM Studio's models where perhaps no server runs: it is found on another port, started with `lms server start` and waited
-//! for, or done without by `lms ls`. What was done is said, because the user did not do it.
+//! for, or replaced by `lms ls`. Each such step is reported, because the user did not take it.
 
 use super::list::{greets, list, list_by_lms};
 use super::lms::Lms;
@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 /// How long a server that was started may take to answer.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// What may be done.
+/// What may be done to reach a server.
 pub struct StartOptions<'a> {
     /// Embedding models too.
     pub all: bool,
     /// Whether a server may be started.
     pub start: bool,
-    /// Whether the user said where the server is: then it is there, or nowhere.
+    /// Whether the user gave the address of the server: then no other port is tried.
     pub named: bool,
     /// Environment variables that `lms` does not see: keys of other services.
     pub hidden_variables: &'a [&'static str],

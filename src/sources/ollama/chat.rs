@@ -1,6 +1,6 @@
 //! Ollama's own chat: one JSON object per line, durations in nanoseconds.
 //!
-//! Used instead of its OpenAI layer, which tells neither load nor evaluation times and takes no context length.
+//! Used instead of its OpenAI layer, which reports neither load nor evaluation times and takes no context length.
 //! Source: Ollama's `api/types.go`, `ChatRequest` and `ChatResponse`.
 
 use super::usage::STATS;

@@ -1,4 +1,4 @@
-//! Ollama's models: what is there (`/api/tags`) and what is loaded (`/api/ps`).
+//! Lists Ollama's models (`/api/tags`) and those that are loaded (`/api/ps`).
 
 use crate::http::Api;
 use crate::record::{Failure, Model, Source};

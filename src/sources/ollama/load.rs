@@ -7,16 +7,16 @@ use crate::sources::life_cycle::{LoadOptions, LoadedModel, SHORT};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How long a model stays between two requests unless `--ttl` says otherwise: Ollama's own default, said aloud, because a
-/// server that was told to keep nothing (`OLLAMA_KEEP_ALIVE=0`) would load it anew for every request.
+/// Idle time after which a model is unloaded without `--ttl`: Ollama's default, sent explicitly, because a server with
+/// `OLLAMA_KEEP_ALIVE=0` would load the model for every request.
 const KEEP: &str = "5m";
 
-/// Whether a model runs on Ollama's servers and is on no machine of the user's: its tag says so.
+/// Whether a model runs on Ollama's own servers, by its tag.
 pub fn is_cloud(id: &str) -> bool {
     id.ends_with(":cloud") || id.rsplit_once(':').is_some_and(|(_, tag)| tag.ends_with("-cloud"))
 }
 
-/// Loads a model and verifies that it is listed as running, with the context length that was asked for.
+/// Loads a model and verifies that it is listed as running, with the requested context length.
 pub async fn load(api: &Api, model: &Model, options: &LoadOptions) -> Result<LoadedModel, String> {
     let keep = options.ttl.map_or_else(|| KEEP.to_owned(), |ttl| format!("{}s", ttl.as_secs()));
     let mut body = json!({ "model": model.id, "prompt": "", "keep_alive": keep, "stream": false });

@@ -1,4 +1,4 @@
-//! How many tokens a text has, by the server that will read it: before anything is timed, so that a text can be given a length.
+//! Counts the tokens of a text on the server, before anything is timed, so that a text of a given length can be made.
 //!
 //! llama.cpp counts a whole chat at `/v1/chat/completions/input_tokens`, vLLM at `/tokenize` with messages; both, and SGLang,
 //! count a text at `/tokenize`. Sources: llama.cpp's `tools/server/README.md`, vLLM's and SGLang's `protocol.py`.

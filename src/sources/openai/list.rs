@@ -1,5 +1,4 @@
-//! Any OpenAI-compatible server: the listing, which server it is as far as it gives itself away, and what that server tells of
-//! its models beside the listing.
+//! Lists the models of an OpenAI-compatible server, detects its software, and adds what that reports besides the listing.
 //!
 //! Sources: the servers' own documents and recordings of llama-server 0.7.0, vLLM 0.32.0, mlx-lm 0.32.2 and LiteLLM 1.106.2.
 
@@ -23,7 +22,7 @@ pub async fn list(api: &Api) -> Result<Vec<Model>, Failure> {
     Ok(models.into_iter().filter_map(|item| of(api.base(), item, software.as_ref(), alone)).collect())
 }
 
-/// A server that was recognised, and what it told of itself.
+/// Software that was detected, and the properties that it reports.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Software {
     name: &'static str,
@@ -32,7 +31,7 @@ struct Software {
 
 type Check = fn(&Reply, &Value) -> bool;
 
-/// Questions that only one server answers so. A path alone shows nothing: LM Studio answers 200 to nearly any.
+/// Paths with a response that only one software gives. A status alone shows nothing: LM Studio answers 200 to nearly any path.
 const PROBES: [(&str, &str, Check); 7] = [
     ("/props", "llama.cpp", |_, body| body.get("default_generation_settings").is_some()),
     ("/get_server_info", "sglang", |_, body| body.get("model_path").is_some()),
@@ -44,7 +43,7 @@ const PROBES: [(&str, &str, Check); 7] = [
     ("/version", "vllm", |_, body| body.get("version").is_some_and(Value::is_string)),
 ];
 
-/// Which server it is: by whom it says it owns the models, then by what only that server answers. All is asked at once.
+/// Detects the software: by the owner of the models in the listing, then by a path that only it answers. All paths are tried at once.
 async fn detect_software(api: &Api, body: &Value) -> Option<Software> {
     let owner = items(body, "data").find_map(|item| text(item, "/owned_by")).unwrap_or_default();
     let named = match owner.as_str() {
@@ -73,7 +72,7 @@ async fn detect_software(api: &Api, body: &Value) -> Option<Software> {
     })
 }
 
-/// A model of the listing; with what the server tells of itself where it serves only this one (`alone`).
+/// A model of the listing, with the properties of the server if it serves only this model (`alone`).
 fn of(base: &str, item: &Value, software: Option<&Software>, alone: bool) -> Option<Model> {
     let id = text(item, "/id")?;
     let name = software.map_or("", |software| software.name);
@@ -132,7 +131,7 @@ fn of(base: &str, item: &Value, software: Option<&Software>, alone: bool) -> Opt
     })
 }
 
-/// What llama.cpp says the model takes, and what its template can do.
+/// The inputs and the template capabilities that llama.cpp reports.
 fn capabilities(item: &Value, props: &Value) -> Option<Vec<String>> {
     let inputs = item.pointer("/architecture/input_modalities").and_then(Value::as_array);
     let takes = |kind: &str| inputs.is_some_and(|list| list.iter().any(|word| word == kind));

@@ -1,4 +1,4 @@
-//! The quantization of a model, and its size, in the words that people use: from a file's name, from llama.cpp's own words.
+//! The quantization and the size of a model in the usual words, from a file name or from llama.cpp's own words.
 
 /// The quantization that a file or repository name ends with or holds: `Q4_K_M`, `IQ3_XXS`, `BF16`, `AWQ`, `4bit` …
 pub fn in_name(name: &str) -> Option<String> {

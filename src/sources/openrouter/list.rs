@@ -20,7 +20,7 @@ const ROUTERS: [&str; 3] = ["openrouter/auto", "openrouter/auto-beta", "openrout
 /// beside the answer.
 const OTHERWISE_PRICED: [&str; 3] = ["nitro", "floor", "online"];
 
-/// Which models of the catalogue are wanted.
+/// Which models of the catalogue are listed.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Only these, in this order; variants, aliases and routers that the catalogue does not list are passed on as they are.
@@ -50,7 +50,7 @@ pub enum Sort {
     Newest,
 }
 
-/// What was found, and which ids of the list were not.
+/// The models that pass the filter, and the ids of the list that are not in the catalogue.
 #[derive(Debug, Default)]
 pub struct Selection {
     /// The models, each with the id that it has in the catalogue: a slug, an alias and a way to route have another.
@@ -59,10 +59,10 @@ pub struct Selection {
     pub missing: Vec<String>,
 }
 
-/// A model with what the catalogue, or a provider's entry, says of it.
+/// A model with its entry in the catalogue, or that of a provider.
 type Entry<'a> = (Option<&'a Value>, Model);
 
-/// Reads the catalogue and keeps what is wanted.
+/// Reads the catalogue and keeps what passes the filter.
 ///
 /// # Errors
 /// When OpenRouter is not reached, or answers with something else.
@@ -198,7 +198,7 @@ enum Match {
     Route,
 }
 
-/// What the catalogue lists, and where in it a name stands first.
+/// The catalogue, with the first entry of each name.
 struct Catalogue<'a> {
     items: Vec<&'a Value>,
     /// By id.
