@@ -10,7 +10,7 @@
 //! programs import [`cli`], [`ndjson`], [`record`] and their own module; the modules of a domain import [`record`],
 //! [`clock`], [`stats`], [`text`] and `http`; [`power`] and [`memory`] also import [`schedule`] and [`nvml`]; [`power`] and [`report`] import [`process_group`].
 //! `protocol` imports `http` and knows no server; `sources` imports `protocol` and has all that is true of one kind of server; `metrics` imports both;
-//! `runner` imports these three, `prompts`, `pace`, `artifacts` and `summary`, whose registry has the metrics that an SLO limits; `report` imports `summary`;
+//! `load` imports `summary`, whose registry has the metrics that an SLO limits; `run` imports `load`, these three, `prompts` and `artifacts`; `report` imports `summary`;
 //! [`cli`] imports `sources` for addresses and keys; [`record`], [`ndjson`], [`clock`], [`schedule`],
 //! [`stats`], [`text`], [`units`], [`process_group`] and [`locks`] import nothing of ours, and whoever locks imports [`locks`]. Only programs and [`cli`] know
 //! standard input, standard output, arguments and the environment.
@@ -23,8 +23,6 @@ pub mod locks;
 pub mod memory;
 pub mod ndjson;
 pub mod nvml;
-#[cfg(feature = "http")]
-pub mod pace;
 pub mod power;
 pub mod process_group;
 pub mod prompts;
@@ -39,11 +37,13 @@ pub mod units;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "http")]
+pub mod load;
+#[cfg(feature = "http")]
 pub mod metrics;
 #[cfg(feature = "http")]
 pub mod protocol;
 #[cfg(feature = "http")]
-pub mod runner;
+pub mod run;
 #[cfg(feature = "sim")]
 pub mod sim;
 #[cfg(feature = "http")]

@@ -222,7 +222,7 @@ fn warning_words() -> BTreeSet<String> {
         r#"\("?[a-z]+, "([a-z]+_length_differs)"\)"#,
     ];
     let mut words = BTreeSet::new();
-    for folder in ["src/protocol", "src/sources/openrouter", "src/runner", "src/bin/llm-run", "src"] {
+    for folder in ["src/protocol", "src/sources/openrouter", "src/run", "src/bin/llm-run", "src"] {
         for entry in std::fs::read_dir(root().join(folder)).unwrap().map(Result::unwrap) {
             if entry.path().extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(entry.path()).unwrap();

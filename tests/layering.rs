@@ -30,7 +30,7 @@ fn module_of(path: &Path) -> String {
 /// What each module may import, besides itself.
 fn allowed(module: &str) -> &'static [&'static str] {
     match module {
-        "record" | "clock" | "pace" | "text" | "units" | "locks" | "process_group" => &[],
+        "record" | "clock" | "text" | "units" | "locks" | "process_group" => &[],
         "stats" => &["record"],
         "ndjson" => &["text"],
         "schedule" => &["clock"],
@@ -40,7 +40,8 @@ fn allowed(module: &str) -> &'static [&'static str] {
         "protocol" => &["record", "clock", "http"],
         "sources" => &["record", "clock", "http", "protocol", "text"],
         "metrics" => &["record", "clock", "stats", "protocol", "sources"],
-        "runner" => &[
+        "load" => &["record", "clock", "stats", "http", "locks", "summary", "units"],
+        "run" => &[
             "record",
             "clock",
             "stats",
@@ -48,12 +49,10 @@ fn allowed(module: &str) -> &'static [&'static str] {
             "protocol",
             "sources",
             "metrics",
+            "load",
             "prompts",
-            "pace",
             "artifacts",
             "locks",
-            "summary",
-            "units",
         ],
         "power" => &["record", "clock", "stats", "schedule", "text", "nvml", "process_group"],
         "memory" => &["record", "clock", "stats", "schedule", "nvml"],

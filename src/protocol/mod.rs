@@ -20,4 +20,4 @@ pub use answer::{Arrival, Chunk, ChunkKind, ServerMetadata, StreamedAnswer};
 pub use fallback::{endpoint_missing, limit_refused};
 pub use interface::Protocol;
 pub use request::{ChatRequest, Parameters, PastTurn};
-pub use send::{HttpRequest, Limits, Response, send};
+pub use send::{Cancellation, ExchangeEvent, HttpRequest, Limits, Response, TimedExchange};

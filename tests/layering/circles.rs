@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The circles that are left, one per line: each is to be opened, and its line removed.
 const LEFT: &str = "
-bin/llm-run/args/load bin/llm-run/args/search
 join/intake join/joiner join/summary join/verdict
 join/memory join/sampled
 memory/portable memory/procfs memory/table
@@ -17,7 +16,6 @@ prompts/fitting prompts/mod prompts/synthetic
 prompts/input_format prompts/jsonl prompts/sharegpt prompts/text_lines
 record/docs record/docs/presence
 report/choose report/csv report/html/data report/html/gallery report/html/head report/html/links report/html/mod report/html/parts report/html/table report/html/view report/json report/markdown report/mod report/text
-runner/asking runner/courtesy runner/fit runner/job runner/ledger runner/loops runner/meter runner/mod runner/plan
 sim/admit sim/chat sim/plain sim/profile/completions sim/profile/lmstudio sim/profile/lmstudio_chat sim/profile/lmstudio_lms sim/profile/minimax sim/profile/mod sim/profile/ollama sim/profile/openai sim/profile/openrouter sim/profile/openrouter_faults sim/profile/recorded sim/serve sim/steady sim/tell
 sim/content/mod sim/content/prose
 summary/alike summary/describe summary/figures summary/goodput summary/group summary/key summary/mod summary/registry summary/registry/answer summary/registry/cells summary/registry/column summary/registry/cost summary/registry/energy summary/registry/memory summary/registry/metric summary/registry/model summary/registry/speed summary/sample summary/screen summary/shape summary/values

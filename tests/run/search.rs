@@ -4,7 +4,7 @@ use super::{ask, asked};
 use crate::common::golden::{case, golden, known, level_line, rate, time};
 use crate::common::sim::Sim;
 use crate::common::{Ran, signal, wait_until};
-use llm_bench::pace::{Arrival, Arrivals};
+use llm_bench::load::{Arrival, Arrivals};
 use serde_json::{Value, json};
 use std::time::Duration;
 

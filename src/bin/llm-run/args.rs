@@ -1,8 +1,9 @@
-//! The command line of llm-run, and the settings that it means: one file for each heading of its help.
+//! The command line of llm-run and its configuration: one file for each heading of the help.
 
 mod keep;
 mod limits;
 mod load;
+mod load_range;
 mod loading;
 mod openrouter;
 mod prompts;
@@ -17,7 +18,7 @@ use llm_bench::cli::{self, Common, KeyArgs, Talk, TlsArgs};
 use llm_bench::clock;
 use llm_bench::prompts::Item;
 use llm_bench::record::{RunSettings, Source};
-use llm_bench::runner::{ApiChoice, Settings};
+use llm_bench::run::{ApiChoice, RunConfig};
 use load::LoadArgs;
 use loading::LoadingArgs;
 use openrouter::OpenrouterArgs;
@@ -103,14 +104,14 @@ impl AsRef<Common> for Cli {
 }
 
 impl Cli {
-    /// What the command line means.
+    /// The configuration of the run.
     ///
     /// # Errors
-    /// When a file of it cannot be read, or what it asks for does not go together.
-    pub fn settings(&self, started_ts: f64, prompts: Vec<Item>, talk: Talk) -> anyhow::Result<Settings> {
+    /// When a file cannot be read, or flags contradict each other.
+    pub fn config(&self, started_ts: f64, prompts: Vec<Item>, talk: Talk) -> anyhow::Result<RunConfig> {
         let earlier = self.keep.done(self.search.search.is_some(), self.common.strict, talk)?;
-        let search = self.search.wanted(&self.load, earlier.good)?;
-        if self.request.max_tokens.is_some() && self.prompts.synthetic.iter().any(|wanted| wanted.output.is_some()) {
+        let search = self.search.search(&self.load, earlier.good)?;
+        if self.request.max_tokens.is_some() && self.prompts.synthetic.iter().any(|lengths| lengths.output.is_some()) {
             bail!("--max-tokens beside out= of --synthetic: both limit the answer; give one of them");
         }
         if self.api == ApiChoice::V1 && prompts.iter().any(|item| item.turns() > 1) {
@@ -118,7 +119,7 @@ impl Cli {
                 "--api v1: LM Studio's native chat takes no messages, so no conversation: give --api auto, v0 or chat"
             );
         }
-        Ok(Settings {
+        Ok(RunConfig {
             run: self.keep.run_id.clone().unwrap_or_else(|| format!("bench-{}", clock::name_of(started_ts))),
             first_id: earlier.last + 1,
             prompts,
@@ -150,24 +151,24 @@ impl Cli {
         })
     }
 
-    /// What everything random follows from that is not the server's.
+    /// The seed of everything random on this side.
     pub fn load_seed(&self) -> u64 {
         self.load.load_seed.or(self.request.seed.map(i64::unsigned_abs)).unwrap_or(1)
     }
 
     /// The settings as the `run` record carries them.
-    pub fn recorded(&self, settings: &Settings) -> RunSettings {
+    pub fn recorded(&self, config: &RunConfig) -> RunSettings {
         let mut run = RunSettings {
-            prompts: Some(settings.prompts.len() as u64),
-            nonce: Some(settings.nonces()),
-            api: Some(settings.api.to_string()),
-            load_seed: Some(settings.load_seed),
+            prompts: Some(config.prompts.len() as u64),
+            nonce: Some(config.uses_nonces()),
+            api: Some(config.api.to_string()),
+            load_seed: Some(config.load_seed),
             insecure: self.tls.insecure.then_some(true),
             ..RunSettings::default()
         };
         self.prompts.record(&mut run);
-        self.load.record(settings.search.is_some(), &mut run);
-        self.search.record(settings.search.as_ref(), &mut run);
+        self.load.record(config.search.is_some(), &mut run);
+        self.search.record(config.search.as_ref(), &mut run);
         self.request.record(&mut run);
         self.limits.record(&mut run);
         self.loading.record(&mut run);
@@ -189,7 +190,7 @@ pub fn without_secrets(args: impl Iterator<Item = String>) -> Vec<String> {
         } else if arg.starts_with("--api-key=") {
             return "--api-key=(redacted)".into();
         }
-        // A URL may carry a password or a key; what is refused elsewhere must not be kept here.
+        // A URL may carry a password or a key.
         match arg.split_once("://") {
             Some((_, rest)) if rest.contains(['@', '?']) && !arg.contains(char::is_whitespace) => {
                 "(redacted URL)".into()

@@ -1,61 +1,62 @@
-//! What requests failed of, for people: the first of each kind when it happens, and at the end how often it came.
+//! Counts failures by kind: the first of each kind is shown at once, and at the end their numbers.
 
 use llm_bench::record::{FailureKind, Outcome};
 
-/// How many kinds are told; what is beyond them is in the records, and counted.
-const KINDS: usize = 10;
+/// The most kinds that are shown; the others are counted, and in the records.
+const MAX_GROUPS: usize = 10;
 
 /// The failures of a run.
 #[derive(Debug, Default)]
 pub struct Failures {
-    kinds: Vec<Kind>,
-    /// How many are of none of these.
+    groups: Vec<FailureGroup>,
     others: u64,
 }
 
-/// Failures that say the same of the same endpoint.
+/// Failures with one message of one endpoint.
 #[derive(Debug)]
-struct Kind {
+struct FailureGroup {
     endpoint: Option<String>,
     kind: FailureKind,
     message: String,
-    times: u64,
+    count: u64,
 }
 
 impl Failures {
-    /// Takes a result; what is to be said of it now, if anything.
-    pub fn take(&mut self, outcome: &Outcome) -> Option<String> {
-        let why = outcome.error.as_ref()?;
-        // What was not sent is told in one line for all of it, and a failed load when it failed.
-        if why.kind == FailureKind::Load || outcome.start_ts.is_none() && why.kind == FailureKind::Cancelled {
+    /// Adds a result. Returns what is to be shown now.
+    pub fn add(&mut self, result: &Outcome) -> Option<String> {
+        let error = result.error.as_ref()?;
+        // Requests that are not sent get one line together, and a failed load had its own.
+        let cancelled = error.kind == FailureKind::Cancelled;
+        if error.kind == FailureKind::Load || result.start_ts.is_none() && cancelled {
             return None;
         }
-        let same = |known: &&mut Kind| {
-            known.kind == why.kind && known.message == why.message && known.endpoint == outcome.endpoint
+        let same = |group: &&mut FailureGroup| {
+            group.kind == error.kind && group.message == error.message && group.endpoint == result.endpoint
         };
-        if let Some(known) = self.kinds.iter_mut().find(same) {
-            known.times += 1;
+        if let Some(group) = self.groups.iter_mut().find(same) {
+            group.count += 1;
             return None;
         }
-        if self.kinds.len() == KINDS {
+        if self.groups.len() == MAX_GROUPS {
             self.others += 1;
             return (self.others == 1).then(|| "requests fail in other ways, too: see the records".into());
         }
-        let (endpoint, kind, message) = (outcome.endpoint.clone(), why.kind, why.message.clone());
-        self.kinds.push(Kind { endpoint, kind, message, times: 1 });
-        let said = outcome.errors.generation.as_deref().unwrap_or(&why.message);
-        Some(format!("{}: request {}: {}: {said}", outcome.model, outcome.id, why.kind))
+        let (endpoint, kind, message) = (result.endpoint.clone(), error.kind, error.message.clone());
+        self.groups.push(FailureGroup { endpoint, kind, message, count: 1 });
+        let message = result.errors.generation.as_deref().unwrap_or(&error.message);
+        Some(format!("{}: request {}: {}: {message}", result.model, result.id, error.kind))
     }
 
-    /// How often those came that came more than once, a line for each.
-    pub fn again(&self) -> impl Iterator<Item = String> {
-        let line = |kind: &Kind| {
-            let place = kind.endpoint.as_ref().filter(|place| !kind.message.contains(place.as_str()));
-            let place = place.map_or_else(String::new, |place| format!("{place}: "));
-            format!("{} requests failed so: {place}{}: {}", kind.times, kind.kind, kind.message)
+    /// A line for each kind that came more than once.
+    pub fn summary(&self) -> impl Iterator<Item = String> {
+        let line = |group: &FailureGroup| {
+            let endpoint = group.endpoint.as_ref().filter(|url| !group.message.contains(url.as_str()));
+            let endpoint = endpoint.map_or_else(String::new, |endpoint| format!("{endpoint}: "));
+            let FailureGroup { kind, message, count, .. } = group;
+            format!("{count} requests failed so: {endpoint}{kind}: {message}")
         };
         let others =
             (self.others > 0).then(|| format!("{} requests failed in other ways: see the records", self.others));
-        self.kinds.iter().filter(|kind| kind.times > 1).map(line).chain(others)
+        self.groups.iter().filter(|group| group.count > 1).map(line).chain(others)
     }
 }

@@ -4,69 +4,78 @@ use crate::args::Cli;
 use anyhow::bail;
 use llm_bench::cli::{Input, Talk, base_url_of};
 use llm_bench::http::{Api, base_url, shown};
-use llm_bench::ndjson::Out;
+use llm_bench::ndjson::{Line, Out};
 use llm_bench::record::{self, Model, Record};
-use llm_bench::runner::Target;
+use llm_bench::run::Target;
 use llm_bench::sources::id_list::{id, not_a_list};
 use llm_bench::sources::{kind, kinds};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 
-/// Reads the whole input; passes on what is not for this program, and the models too, whose sizes and prices a report wants.
-/// Returns the targets, and how many lines were refused.
+/// Reads the whole input, and passes on what a report may want: other records, and the models with
+/// their sizes and prices. Returns the targets, and how many lines were refused.
 pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Target>, u64)> {
     let mut input = Input::open(&cli.files, cli.common.strict, talk)?;
     let mut targets = Vec::new();
     let mut refused_keys: Vec<String> = Vec::new();
-    let mut begun: Option<Arc<str>> = None;
+    let mut file: Option<Arc<str>> = None;
     while let Some(line) = input.next_line()? {
-        if begun.as_ref() != Some(&line.place.file) {
-            begun = Some(Arc::clone(&line.place.file));
-            if let Some(what) = not_a_list(&line.text) {
+        if file.as_ref() != Some(&line.place.file) {
+            file = Some(Arc::clone(&line.place.file));
+            if let Some(content) = not_a_list(&line.text) {
                 bail!(
-                    "{}: this is {what}, not model records: pipe them in from llm-models, or write ids, one per line, with --source",
+                    "{}: this is {content}, not model records: pipe them in from llm-models, or write ids, one per line, with --source",
                     line.place.file
                 );
             }
         }
-        let models = if line.text.trim_start().starts_with('{') {
-            match record::read(&line.text) {
-                Ok(Record::Model(model)) => {
-                    pass(cli, out, &line.text)?;
-                    vec![*model]
-                }
-                Ok(record) => {
-                    if let Record::Newer(v) = record {
-                        input.newer(&line, v);
-                    }
-                    pass(cli, out, &line.text)?;
-                    continue;
-                }
-                Err(why) => {
-                    input.refuse(&line.place, &why.to_string())?;
-                    continue;
-                }
+        let Some(model) = model(cli, &mut input, &line, out)? else { continue };
+        match target(cli, model, talk) {
+            Ok((target, refused)) => {
+                let new = refused.filter(|reason| !refused_keys.contains(reason));
+                refused_keys.extend(new.inspect(|reason| talk.warn(reason)));
+                targets.push(target);
             }
-        } else {
-            match id(&line.text) {
-                Ok(id) => id.into_iter().map(|id| Model { id, ..Model::default() }).collect(),
-                Err(why) => {
-                    input.refuse(&line.place, &why.to_string())?;
-                    continue;
-                }
-            }
-        };
-        for model in models {
-            match target(cli, model, talk) {
-                Ok((target, refused)) => {
-                    refused_keys
-                        .extend(refused.filter(|why| !refused_keys.contains(why)).inspect(|why| talk.warn(why)));
-                    targets.push(target);
-                }
-                Err(why) => input.refuse(&line.place, &format!("{why:#}"))?,
-            }
+            Err(error) => input.refuse(&line.place, &format!("{error:#}"))?,
         }
     }
+    check(cli, &targets)?;
+    Ok((targets, input.bad()))
+}
+
+/// The model of a line: of a record, or an id.
+fn model(cli: &Cli, input: &mut Input, line: &Line, out: &mut Out) -> anyhow::Result<Option<Model>> {
+    if !line.text.trim_start().starts_with('{') {
+        return match id(&line.text) {
+            Ok(id) => Ok(id.map(|id| Model { id, ..Model::default() })),
+            Err(error) => {
+                input.refuse(&line.place, &error.to_string())?;
+                Ok(None)
+            }
+        };
+    }
+    let record = match record::read(&line.text) {
+        Ok(record) => record,
+        Err(error) => {
+            input.refuse(&line.place, &error.to_string())?;
+            return Ok(None);
+        }
+    };
+    if let Record::Newer(version) = record {
+        input.newer(line, version);
+    }
+    if !cli.keep.dry_run {
+        out.line(&line.text)?;
+    }
+    Ok(match record {
+        Record::Model(model) => Some(*model),
+        _ => None,
+    })
+}
+
+/// # Errors
+/// When flags do not fit the targets, or there are none.
+fn check(cli: &Cli, targets: &[Target]) -> anyhow::Result<()> {
     let keyed = |target: &&Target| target.key.is_some();
     let first = targets.iter().find(keyed).map(|target| target.source);
     let one_key = cli.keys.api_key.is_some() || cli.keys.api_key_file.is_some();
@@ -82,11 +91,7 @@ pub fn targets(cli: &Cli, talk: Talk, out: &mut Out) -> anyhow::Result<(Vec<Targ
     if targets.is_empty() {
         bail!("no models to run: pipe them in from llm-models, or write ids, one per line, with --source");
     }
-    Ok((targets, input.bad()))
-}
-
-fn pass(cli: &Cli, out: &mut Out, line: &str) -> std::io::Result<()> {
-    if cli.keep.dry_run { Ok(()) } else { out.line(line) }
+    Ok(())
 }
 
 fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Option<String>)> {
@@ -95,9 +100,9 @@ fn target(cli: &Cli, mut model: Model, talk: Talk) -> anyhow::Result<(Target, Op
         bail!("{}: on which kind of server? give --source {}", model.id, kinds.join("|"));
     };
     let usual = base_url_of(source, cli.base_url.as_deref()).map(|(url, _)| url);
-    // Hosts that the user named, by flag or environment, may have the key; a host that only a line names may not.
+    // The key goes to hosts named by flag or environment, and not to one that only a line names.
     let named: Vec<String> = usual.iter().cloned().collect();
-    // A record says where it comes from; the flag is for those that do not.
+    // The flag is for records without an address.
     let base = match &model.base_url {
         Some(url) => base_url(url).map_err(anyhow::Error::msg)?,
         None => usual?,

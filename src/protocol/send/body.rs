@@ -13,19 +13,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// How long is waited for the end of the transfer when the answer is over.
 const LAST_BYTES: Duration = Duration::from_millis(20);
 
 /// An answer that has begun, and what is needed to read it. Most of what a piece costs, where there are many streams, is memory that
 /// is cold by the time it comes: so all of this is in one place, and what is rarely needed lies elsewhere.
-pub struct BodyReader<P, C> {
+pub struct BodyReader {
     connection: Connection,
     decoder: BodyDecoder,
     answer: StreamedAnswer,
     timer: Timer,
-    on_piece: P,
-    cancelled: C,
+    cancelled: Cancelled,
     /// The read that completed the head.
     head_read: ReadStamp,
     /// The last piece that was no comment, in monotonic nanoseconds, and the moment to which such nanoseconds are counted.
@@ -35,6 +35,30 @@ pub struct BodyReader<P, C> {
     deadline: Instant,
     limits: Limits,
     status: u16,
+    /// Whether a piece came since this task was woken.
+    busy: bool,
+}
+
+/// A cancellation that is checked with every piece: its future is polled when nothing else came,
+/// and otherwise only the token is read.
+struct Cancelled {
+    token: CancellationToken,
+    future: Pin<Box<WaitForCancellationFutureOwned>>,
+    registered: bool,
+}
+
+impl Cancelled {
+    fn new(token: CancellationToken) -> Self {
+        Self { future: Box::pin(token.clone().cancelled_owned()), token, registered: false }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, busy: bool) -> Poll<()> {
+        if busy && self.registered {
+            return if self.token.is_cancelled() { Poll::Ready(()) } else { Poll::Pending };
+        }
+        self.registered = true;
+        self.future.as_mut().poll(cx)
+    }
 }
 
 /// A body that was read, or the part of it that arrived.
@@ -53,15 +77,14 @@ pub struct BodyResult {
     pub outcome: Result<(), Failure>,
 }
 
-impl<P: FnMut(&StreamedAnswer), C: Future<Output = ()> + Unpin> BodyReader<P, C> {
-    /// Reads the body that follows on a connection whose last read completed the head. `on_piece` is called for each piece that adds
-    /// to the answer.
+impl BodyReader {
+    /// What follows on this connection, whose last read brought the head, and with it what is known of the answer so far. `timer` is
+    /// the timer of the request.
     pub fn new(
         (connection, dialect, status): (Connection, &'static Protocol, u16),
         answer: StreamedAnswer,
         (limits, deadline, timer): (Limits, Instant, Timer),
-        on_piece: P,
-        cancelled: C,
+        cancelled: CancellationToken,
     ) -> Self {
         let head_read = connection.last_read();
         let began_ns = clock::mono_ns();
@@ -69,10 +92,8 @@ impl<P: FnMut(&StreamedAnswer), C: Future<Output = ()> + Unpin> BodyReader<P, C>
             connection,
             decoder: BodyDecoder::new(Framing::Unknown, dialect),
             answer,
-            // This task is woken from now on, not the one that sent the request.
-            timer: timer.handed_on(),
-            on_piece,
-            cancelled,
+            timer,
+            cancelled: Cancelled::new(cancelled),
             head_read,
             last_piece_ns: began_ns,
             began_ns,
@@ -80,15 +101,20 @@ impl<P: FnMut(&StreamedAnswer), C: Future<Output = ()> + Unpin> BodyReader<P, C>
             deadline,
             limits,
             status,
+            busy: false,
         }
     }
 
-    /// Takes piece after piece, until nothing follows.
+    /// The answer until now.
+    pub fn answer(&self) -> &StreamedAnswer {
+        &self.answer
+    }
+
+    /// Takes pieces until one brings the answer forward, or nothing follows (`false`).
     ///
     /// # Errors
-    /// When the answer breaks off, takes too long, is too large, or is not waited for any longer.
-    pub fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        let mut busy = false;
+    /// When the answer breaks off, takes too long, is too large, or is cancelled.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Failure>> {
         while !self.answer.ended {
             let answer = &mut self.answer;
             let before = (answer.first_event, answer.chunks.len(), answer.progress);
@@ -97,19 +123,20 @@ impl<P: FnMut(&StreamedAnswer), C: Future<Output = ()> + Unpin> BodyReader<P, C>
                 forward |= self.decoder.take(answer, Arrival { ns: read.ns, read: read.number }, bytes);
             };
             let Poll::Ready(piece) = self.connection.poll_body(cx, &mut take) else {
+                let busy = std::mem::take(&mut self.busy);
                 return self.poll_limits(cx, busy).map(Err);
             };
-            busy = true;
+            self.busy = true;
             if forward || before != (answer.first_event, answer.chunks.len(), answer.progress) {
                 self.last_piece_ns = self.connection.last_read().ns;
-            }
-            if (self.answer.chunks.len(), self.answer.progress) != (before.1, before.2) {
-                (self.on_piece)(&self.answer);
             }
             if self.answer.bytes() + self.decoder.held_bytes() > self.limits.text_bytes {
                 return Poll::Ready(Err(self.limits.too_large(self.status)));
             }
             match piece {
+                Ok(true) if (self.answer.chunks.len(), self.answer.progress) != (before.1, before.2) => {
+                    return Poll::Ready(Ok(true));
+                }
                 Ok(true) => {}
                 Ok(false) => break,
                 // The answer had come, and what was cut is only the transfer. Of several choices one may be over before the others.
@@ -123,12 +150,12 @@ impl<P: FnMut(&StreamedAnswer), C: Future<Output = ()> + Unpin> BodyReader<P, C>
                 Err(error) => return Poll::Ready(Err(interrupted(&error))),
             }
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(false))
     }
 
     /// Ready when the request is cancelled or a timeout has passed; `busy` when something has just arrived.
     fn poll_limits(&mut self, cx: &mut Context<'_>, busy: bool) -> Poll<Failure> {
-        if Pin::new(&mut self.cancelled).poll(cx).is_ready() {
+        if self.cancelled.poll(cx, busy).is_ready() {
             return Poll::Ready(cancelled());
         }
         let since = Duration::from_nanos(self.last_piece_ns.saturating_sub(self.began_ns));

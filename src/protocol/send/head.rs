@@ -1,69 +1,212 @@
-//! Sends a request and reads the head of its response.
+//! An exchange until the head of its response.
 
+use super::body::{BodyReader, BodyResult};
 use super::error_body;
-use super::limits::Limits;
+use super::limits::{Cancellation, Limits, cancelled};
 use super::request::HttpRequest;
 use super::response::Response;
 use super::timer::{TimedOut, Timer};
 use crate::clock::{self, Stamp};
 use crate::http::{Connection, ConnectionPool, Head, failure_of, leads_to, no_response, wait_in_headers};
+use crate::protocol::answer::StreamedAnswer;
 use crate::record::{Failure, FailureKind};
 use http::Uri;
 use serde_json::Value;
+use std::future::poll_fn;
 use std::io;
-use std::task::Context;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A request whose response has begun.
-pub struct StartedResponse {
-    /// The connection that the rest of the response comes on.
-    pub connection: Connection,
-    /// When the whole request must be over.
-    pub deadline: Instant,
-    /// The timer of the request.
-    pub timer: Timer,
+/// An event before the body.
+pub enum HeadEvent {
+    /// The request was written.
+    Sent(Stamp),
+    /// The response has begun.
+    Responding(Box<BodyReader>),
+    /// It failed, and nothing follows.
+    Failed,
 }
 
-/// Sends the request and reads the head of the response, and of an error status the body, too.
-///
-/// # Errors
-/// When no response begins, or it is an error or compressed.
-pub async fn begin(
-    connections: &ConnectionPool,
-    call: &HttpRequest,
-    uri: &Uri,
+/// An exchange until its body begins, and what is left of it afterwards.
+pub struct HeadExchange {
+    connections: Arc<ConnectionPool>,
+    call: HttpRequest,
+    response: Response,
+    failure: Option<Failure>,
     limits: Limits,
-    response: &mut Response,
-    on_start: &mut impl FnMut(Stamp),
-) -> Result<StartedResponse, Failure> {
-    // What opening takes is not held for as long as the response takes.
-    let mut connection = Box::pin(connections.acquire(uri, limits.connect)).await?;
-    let waited = wait_until(call.not_before_ns).await;
-    let deadline = Instant::now() + limits.total;
-    let mut timer = Timer::new(deadline);
-    // A server may have closed a connection that was kept or that waited, and has not read the request: it is sent once more.
-    let mut may_repeat = connection.used() || waited;
-    let head = loop {
-        let reads_before = connection.last_read().number;
-        match send((&mut connection, &mut timer), (call, uri), (limits, deadline), response, on_start).await? {
-            Ok(head) => break head,
-            Err(_) if may_repeat && connection.last_read().number == reads_before => {
-                may_repeat = false;
-                connections.mark_no_keepalive(uri);
-                response.answer.metadata.warnings.insert("reused_connection_died");
-                connection = Box::pin(connections.open(uri, limits.connect)).await?;
-            }
-            Err(error) => return Err(no_response(&error)),
+    cancellation: Cancellation,
+    written: Option<Written>,
+    /// The start that was reported last, in monotonic nanoseconds.
+    reported_ns: Option<u64>,
+}
+
+/// A request that was written and waits for the head of its response.
+struct Written {
+    connection: Connection,
+    timer: Timer,
+    deadline: Instant,
+    /// When the head must be there.
+    wait: Instant,
+    /// A server may have closed a connection that was kept or that waited, and has not read the
+    /// request: it is sent once more.
+    may_repeat: bool,
+    reads_before: u64,
+    /// The head, where it came with the writing.
+    head: Option<io::Result<Head>>,
+}
+
+impl HeadExchange {
+    pub fn new(
+        connections: Arc<ConnectionPool>,
+        call: HttpRequest,
+        limits: Limits,
+        cancellation: Cancellation,
+    ) -> Self {
+        Self {
+            connections,
+            call,
+            response: Response::default(),
+            failure: None,
+            limits,
+            cancellation,
+            written: None,
+            reported_ns: None,
         }
-    };
-    let read = connection.last_read();
-    (response.headers_ns, response.reads, response.end_ns) = (Some(read.ns), 1, read.ns);
-    take_headers(&head, call, response)?;
-    if !head.status.is_success() {
-        return Err(error_body::read(&mut connection, call, (limits, deadline), response).await);
     }
-    Ok(StartedResponse { connection, deadline, timer })
+
+    /// Waits for the next event; after `Failed` there is none.
+    pub async fn next(&mut self) -> HeadEvent {
+        if self.failure.is_none() {
+            let Cancellation { before_sent, after_sent } = &self.cancellation;
+            let token = if self.reported_ns.is_some() { after_sent } else { before_sent }.clone();
+            let advanced = tokio::select! {
+                biased;
+                advanced = self.advance() => advanced,
+                () = token.cancelled() => Err(cancelled()),
+            };
+            match advanced {
+                Ok(HeadEvent::Sent(start)) => {
+                    self.reported_ns = Some(start.mono_ns);
+                    return HeadEvent::Sent(start);
+                }
+                Ok(event) => return event,
+                Err(failure) => self.failure = Some(failure),
+            }
+        }
+        // A request that could not be written has a start too.
+        match self.response.start.filter(|start| self.reported_ns != Some(start.mono_ns)) {
+            Some(start) => {
+                self.reported_ns = Some(start.mono_ns);
+                HeadEvent::Sent(start)
+            }
+            None => HeadEvent::Failed,
+        }
+    }
+
+    /// Takes the response from a body that ended, and releases its connection.
+    pub async fn finish_body(&mut self, body: BodyReader, ended: Result<(), Failure>) {
+        let BodyResult { connection, reusable, answer, reads, end_ns, outcome } = body.finish(ended).await;
+        (self.response.answer, self.response.reads, self.response.end_ns) = (answer, reads, end_ns);
+        self.failure = outcome.err();
+        if reusable && let Ok(uri) = self.call.uri() {
+            self.connections.release(&uri, connection).await;
+        }
+    }
+
+    /// The answer until now, where no body has begun.
+    pub fn answer(&self) -> &StreamedAnswer {
+        &self.response.answer
+    }
+
+    /// The response, its request, and why it failed.
+    pub fn finish(self) -> (Response, HttpRequest, Option<Failure>) {
+        (self.response, self.call, self.failure)
+    }
+
+    async fn advance(&mut self) -> Result<HeadEvent, Failure> {
+        match self.written.take() {
+            Some(written) => self.wait_for_head(written).await,
+            None => self.connect_and_write().await,
+        }
+    }
+
+    async fn connect_and_write(&mut self) -> Result<HeadEvent, Failure> {
+        let uri = self.call.uri()?;
+        let connection = Box::pin(self.connections.acquire(&uri, self.limits.connect)).await?;
+        let waited = wait_until(self.call.not_before_ns).await;
+        let deadline = Instant::now() + self.limits.total;
+        let may_repeat = connection.used() || waited;
+        self.write(&uri, connection, (Timer::new(deadline), deadline), may_repeat).await
+    }
+
+    async fn write(
+        &mut self,
+        uri: &Uri,
+        mut connection: Connection,
+        (timer, deadline): (Timer, Instant),
+        may_repeat: bool,
+    ) -> Result<HeadEvent, Failure> {
+        self.response.connect_seconds = (!connection.used()).then(|| connection.opened_seconds());
+        let request = self.call.http(uri)?;
+        let wait = deadline.min(Instant::now() + self.limits.idle);
+        let reads_before = connection.last_read().number;
+        let start = Stamp::now();
+        self.response.start = Some(start);
+        connection.begin(request).map_err(|error| no_response(&error))?;
+        // The first poll writes. The start is reported after it, because counting it takes locks.
+        let head = poll_fn(|cx| match connection.poll_head(cx) {
+            Poll::Ready(head) => Poll::Ready(Some(head)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await;
+        self.written = Some(Written { connection, timer, deadline, wait, may_repeat, reads_before, head });
+        Ok(HeadEvent::Sent(start))
+    }
+
+    async fn wait_for_head(&mut self, written: Written) -> Result<HeadEvent, Failure> {
+        let Written { mut connection, mut timer, deadline, wait, may_repeat, reads_before, head } = written;
+        let head = match head {
+            Some(head) => head,
+            None => timer
+                .before(wait, |cx| connection.poll_head(cx))
+                .await
+                .map_err(|TimedOut| self.limits.timed_out(deadline, "before any answer"))?,
+        };
+        match head {
+            Ok(head) => self.begin_body(connection, &head, (timer, deadline)).await,
+            Err(_) if may_repeat && connection.last_read().number == reads_before => {
+                let uri = self.call.uri()?;
+                self.connections.mark_no_keepalive(&uri);
+                self.response.answer.metadata.warnings.insert("reused_connection_died");
+                let connection = Box::pin(self.connections.open(&uri, self.limits.connect)).await?;
+                self.write(&uri, connection, (timer, deadline), false).await
+            }
+            Err(error) => Err(no_response(&error)),
+        }
+    }
+
+    /// # Errors
+    /// When the response is an error, or compressed.
+    async fn begin_body(
+        &mut self,
+        mut connection: Connection,
+        head: &Head,
+        (timer, deadline): (Timer, Instant),
+    ) -> Result<HeadEvent, Failure> {
+        let (read, response) = (connection.last_read(), &mut self.response);
+        (response.headers_ns, response.reads, response.end_ns) = (Some(read.ns), 1, read.ns);
+        take_headers(head, &self.call, response)?;
+        if !head.status.is_success() {
+            return Err(error_body::read(&mut connection, &self.call, (self.limits, deadline), response).await);
+        }
+        let (answer, status) = (std::mem::take(&mut response.answer), head.status.as_u16());
+        let connection = (connection, self.call.dialect, status);
+        let limits = (self.limits, deadline, timer);
+        let body = BodyReader::new(connection, answer, limits, self.cancellation.after_sent.clone());
+        Ok(HeadEvent::Responding(Box::new(body)))
+    }
 }
 
 /// Waits for a moment of the monotonic clock; whether there was anything to wait for.
@@ -74,32 +217,6 @@ async fn wait_until(moment_ns: Option<u64>) -> bool {
         waited = true;
     }
     waited
-}
-
-/// Writes the request and waits for the head of its response; the inner error is the connection's.
-async fn send(
-    (connection, timer): (&mut Connection, &mut Timer),
-    (call, uri): (&HttpRequest, &Uri),
-    (limits, deadline): (Limits, Instant),
-    response: &mut Response,
-    on_start: &mut impl FnMut(Stamp),
-) -> Result<io::Result<Head>, Failure> {
-    response.connect_seconds = (!connection.used()).then(|| connection.opened_seconds());
-    let request = call.http(uri)?;
-    let wait = deadline.min(Instant::now() + limits.idle);
-    let mut reported = false;
-    let start = Stamp::now();
-    response.start = Some(start);
-    connection.begin(request).map_err(|error| no_response(&error))?;
-    let poll = |cx: &mut Context<'_>| {
-        let head = connection.poll_head(cx);
-        if !std::mem::replace(&mut reported, true) {
-            // Counting and recording the start takes locks, and waits until the bytes are written.
-            on_start(start);
-        }
-        head
-    };
-    timer.before(wait, poll).await.map_err(|TimedOut| limits.timed_out(deadline, "before any answer"))
 }
 
 /// Reads the headers that are recorded.

@@ -3,6 +3,7 @@
 use crate::record::{Failure, FailureKind};
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// The limits of one request.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +35,15 @@ impl Limits {
         let message = format!("the answer is larger than {} bytes: --max-answer-bytes sets the limit", self.text_bytes);
         Failure { kind: FailureKind::TooLarge, status: Some(status), message, retryable: false, ..Failure::default() }
     }
+}
+
+/// What cancels an exchange.
+#[derive(Debug, Clone)]
+pub struct Cancellation {
+    /// Cancels it until the request is written.
+    pub before_sent: CancellationToken,
+    /// Cancels it afterwards.
+    pub after_sent: CancellationToken,
 }
 
 /// The failure of a request that was cancelled.

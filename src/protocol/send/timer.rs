@@ -23,11 +23,6 @@ impl Timer {
         Self { sleep: Box::pin(sleep_until(at)), set: None }
     }
 
-    /// The same timer for another task, which it wakes instead.
-    pub fn handed_on(self) -> Self {
-        Self { set: None, ..self }
-    }
-
     /// Ready once the moment has passed; wakes the task then or before.
     pub fn poll_past(&mut self, cx: &mut Context<'_>, moment: Instant) -> Poll<TimedOut> {
         // A task that has had its share of a turn, as one that a server floods, gets no answer of its timer.

@@ -1,4 +1,4 @@
-//! What is kept of a run, and what is taken up from an earlier one.
+//! The flags of what a run keeps, and of the run it resumes.
 
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -8,7 +8,7 @@ use llm_bench::record::{self, Outcome, Phase, Record, RunSettings};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// What is kept of a run, and what is taken up from an earlier one.
+/// What a run keeps, and the run it resumes.
 #[derive(Args)]
 #[command(next_help_heading = "What is kept")]
 pub struct KeepArgs {
@@ -57,34 +57,34 @@ impl KeepArgs {
     }
 }
 
-/// What an earlier run has done.
+/// The results of the runs that are resumed.
 #[derive(Default)]
 pub struct Earlier {
-    /// The keys of its good results that count.
+    /// The keys of good measured results.
     pub done: HashSet<String>,
-    /// Its highest number.
+    /// The highest number of a request.
     pub last: u64,
-    /// The good results that count, without what servers and models said, where they were asked for.
+    /// The good measured results without their texts, for a search only.
     pub good: Vec<Outcome>,
 }
 
-/// What is good in an earlier run. A torn last line is forgiven; others that cannot be read are told, for what they held is
-/// asked again.
+/// Reads the good results of an earlier run. A truncated last line is ignored; other unreadable lines
+/// are reported, because their requests are sent again.
 fn good_results(file: &Path, whole: bool, strict: bool, talk: Talk) -> anyhow::Result<Earlier> {
     let mut earlier = Earlier::default();
-    let (mut torn, mut lines, mut records) = (None, 0u64, 0u64);
+    let (mut unreadable, mut lines, mut records) = (None, 0u64, 0u64);
     for line in Lines::open(&[file])? {
-        if let Some(why) = torn.take() {
-            ensure!(!strict, "{why}");
-            talk.error(format!("{why}: what it held is asked again"));
+        if let Some(reason) = unreadable.take() {
+            ensure!(!strict, "{reason}");
+            talk.error(format!("{reason}: what it held is asked again"));
         }
         let line = match line {
             Ok(line) => line,
-            Err(Bad::Line(place, why)) => {
-                (torn, lines) = (Some(format!("{place}: {why}")), lines + 1);
+            Err(Bad::Line(place, error)) => {
+                (unreadable, lines) = (Some(format!("{place}: {error}")), lines + 1);
                 continue;
             }
-            Err(Bad::Input(place, why)) => return Err(why).with_context(|| place.to_string()),
+            Err(Bad::Input(place, error)) => return Err(error).with_context(|| place.to_string()),
         };
         lines += 1;
         match record::read(&line.text) {
@@ -92,9 +92,9 @@ fn good_results(file: &Path, whole: bool, strict: bool, talk: Talk) -> anyhow::R
                 records += 1;
                 if let Record::Result(result) = record {
                     earlier.last = earlier.last.max(result.id);
-                    // What only warmed the server has the key of what was to be measured, and does not stand for it.
-                    let counts = result.phase != Some(Phase::Warmup);
-                    if counts && result.error.is_none() && !result.key.is_empty() {
+                    // A warm-up has the key of a measured request, and does not replace it.
+                    let measured = result.phase != Some(Phase::Warmup);
+                    if measured && result.error.is_none() && !result.key.is_empty() {
                         let new = earlier.done.insert(result.key.clone());
                         if whole && new {
                             earlier.good.push(numbers(*result));
@@ -102,7 +102,7 @@ fn good_results(file: &Path, whole: bool, strict: bool, talk: Talk) -> anyhow::R
                     }
                 }
             }
-            Err(why) => torn = Some(format!("{}: {why}", line.place)),
+            Err(error) => unreadable = Some(format!("{}: {error}", line.place)),
         }
     }
     ensure!(lines == 0 || records > 0, "--resume {}: no records of a run in it: is this the file?", file.display());

@@ -1,11 +1,11 @@
 //! How many requests, and when.
 
 use super::limits::WEEK;
-use super::search::Asked;
+use super::load_range::LoadRange;
 use anyhow::bail;
 use clap::Args;
 use llm_bench::cli::{duration, duration_in};
-use llm_bench::pace::{Arrival, Level};
+use llm_bench::load::{Arrival, Level};
 use llm_bench::record::RunSettings;
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -17,11 +17,11 @@ pub struct LoadArgs {
     /// Requests at once; several levels, one after another, with commas: 1,5,10. With --rate, the most at once [default: 1,
     /// with --rate 10000]. With --search, a range: 1..64
     #[arg(long, value_name = "N[,N…]", value_delimiter = ',', value_parser = concurrency)]
-    pub concurrency: Vec<Asked<NonZeroU64>>,
+    pub concurrency: Vec<LoadRange<NonZeroU64>>,
     /// Requests per second that arrive whether or not earlier ones have ended (open loop); several levels with commas: 2,4,8.
     /// With --search, a range: 1..100
     #[arg(long, value_name = "N[,N…]", value_delimiter = ',', value_parser = rate, allow_negative_numbers = true)]
-    pub rate: Vec<Asked<f64>>,
+    pub rate: Vec<LoadRange<f64>>,
     /// How arrivals are spaced
     #[arg(long, value_enum, default_value = "poisson", requires = "rate")]
     pub arrival: Arrival,
@@ -55,20 +55,20 @@ pub struct LoadArgs {
     pub threads: Option<u16>,
 }
 
-/// How many requests of an open loop run at once where nobody says: beyond it a server has fallen behind for good, and every
-/// answer is held here.
-const MOST_AT_ONCE: u64 = 10_000;
+/// The default limit of concurrent requests of an open loop: beyond it a server has fallen behind for
+/// good, and every answer is held here.
+const MAX_CONCURRENCY: u64 = 10_000;
 
 fn at_least_one(text: &str) -> Result<NonZeroU64, String> {
     text.parse().map_err(|_| "not a whole number of at least 1".into())
 }
 
-fn concurrency(text: &str) -> Result<Asked<NonZeroU64>, String> {
-    Asked::parse(text, at_least_one)
+fn concurrency(text: &str) -> Result<LoadRange<NonZeroU64>, String> {
+    LoadRange::parse(text, at_least_one)
 }
 
-fn rate(text: &str) -> Result<Asked<f64>, String> {
-    Asked::parse(text, |rate| {
+fn rate(text: &str) -> Result<LoadRange<f64>, String> {
+    LoadRange::parse(text, |rate| {
         rate.parse::<f64>()
             .ok()
             .filter(|rate| (0.001..=100_000.0).contains(rate))
@@ -77,36 +77,36 @@ fn rate(text: &str) -> Result<Asked<f64>, String> {
 }
 
 impl LoadArgs {
-    /// How many event loops.
+    /// The number of event loops.
     pub fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
         self.threads.map_or_else(cores, usize::from)
     }
 
-    /// The load levels, one after another; of a search there are none.
+    /// The load levels in order; a search has none.
     ///
     /// # Errors
-    /// When what is given does not go together.
+    /// When the flags contradict each other.
     pub fn levels(&self) -> anyhow::Result<Vec<Level>> {
-        let mut concurrency = self.concurrency.iter().filter_map(Asked::one).map(NonZeroU64::get);
+        let mut concurrency = self.concurrency.iter().filter_map(LoadRange::one).map(NonZeroU64::get);
         if self.rate.is_empty() {
             let levels: Vec<_> = concurrency.map(|concurrency| Level::Closed { concurrency }).collect();
             return Ok(if levels.is_empty() { vec![Level::Closed { concurrency: 1 }] } else { levels });
         }
-        let at_most = concurrency.next().unwrap_or(MOST_AT_ONCE);
+        let at_most = concurrency.next().unwrap_or(MAX_CONCURRENCY);
         if concurrency.next().is_some() {
             bail!("--concurrency beside --rate is the most at once: give one number, or levels of one of the two");
         }
         let open = |rate: f64| Level::Open { rate, arrival: self.arrival, at_most };
-        Ok(self.rate.iter().filter_map(Asked::one).map(open).collect())
+        Ok(self.rate.iter().filter_map(LoadRange::one).map(open).collect())
     }
 
     /// The most requests at once beside a rate.
     pub fn at_most(&self) -> u64 {
-        self.concurrency.iter().find_map(Asked::one).map_or(MOST_AT_ONCE, NonZeroU64::get)
+        self.concurrency.iter().find_map(LoadRange::one).map_or(MAX_CONCURRENCY, NonZeroU64::get)
     }
 
-    /// Writes them to the settings of the run; of a search there are no levels.
+    /// Writes the flags to the settings of the run; a search has no levels.
     pub fn record(&self, searched: bool, settings: &mut RunSettings) {
         let open = !self.rate.is_empty();
         let levels = if searched { Vec::new() } else { self.levels().unwrap_or_default() };

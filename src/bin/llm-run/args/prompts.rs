@@ -4,7 +4,7 @@ use clap::Args;
 use llm_bench::prompts::synthetic::Wanted;
 use llm_bench::prompts::{InputFormat, Suite};
 use llm_bench::record::RunSettings;
-use llm_bench::runner::Nonce;
+use llm_bench::run::Nonce;
 use std::fmt;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};

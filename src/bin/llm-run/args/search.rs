@@ -1,11 +1,12 @@
-//! The search for the highest load that passes: what is to hold, and between which loads.
+//! The flags of a search: its SLOs and its range of loads.
 
 use super::load::LoadArgs;
+use super::load_range::LoadRange;
 use anyhow::{bail, ensure};
 use clap::Args;
+use llm_bench::load::search::Search;
+use llm_bench::load::slo::Slos;
 use llm_bench::record::{Outcome, RunSettings, SearchOver, SearchSettings};
-use llm_bench::runner::search::Search;
-use llm_bench::runner::slo::Slos;
 use std::str::FromStr;
 
 /// The search for the highest load that passes.
@@ -22,37 +23,9 @@ pub struct SearchArgs {
     pub search_tolerance: f64,
 }
 
-/// The highest loads that are searched where nobody says.
-const MOST_AT_ONCE: f64 = 1024.0;
-const HIGHEST_RATE: f64 = 100_000.0;
-
-/// A load, or a range in which to search one.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Asked<T> {
-    /// This one.
-    One(T),
-    /// From here on, up to there or as far as there is.
-    Between(T, Option<T>),
-}
-
-impl<T: Copy> Asked<T> {
-    /// Reads a load, or `MIN..MAX`, or `MIN..`.
-    pub fn parse(text: &str, one: impl Fn(&str) -> Result<T, String>) -> Result<Self, String> {
-        match text.split_once("..") {
-            None => one(text).map(Asked::One),
-            Some((from, "")) => Ok(Asked::Between(one(from)?, None)),
-            Some((from, to)) => Ok(Asked::Between(one(from)?, Some(one(to)?))),
-        }
-    }
-
-    /// The load, where it is one.
-    pub fn one(&self) -> Option<T> {
-        match self {
-            Asked::One(load) => Some(*load),
-            Asked::Between(..) => None,
-        }
-    }
-}
+/// The default upper ends of a search.
+const MAX_CONCURRENCY: f64 = 1024.0;
+const MAX_RATE: f64 = 100_000.0;
 
 fn tolerance(text: &str) -> Result<f64, String> {
     let (digits, scale) = text.strip_suffix('%').map_or((text, 1.0), |digits| (digits, 100.0));
@@ -61,11 +34,11 @@ fn tolerance(text: &str) -> Result<f64, String> {
 }
 
 impl SearchArgs {
-    /// What is searched, and with it the good results of an earlier run.
+    /// The search, with the good results of the run that is resumed.
     ///
     /// # Errors
-    /// When what is given does not go together, or points would be too small to tell.
-    pub fn wanted(&self, load: &LoadArgs, earlier: Vec<Outcome>) -> anyhow::Result<Option<Search>> {
+    /// When the flags contradict each other, or points would have too few requests.
+    pub fn search(&self, load: &LoadArgs, earlier: Vec<Outcome>) -> anyhow::Result<Option<Search>> {
         let ranges = load.rate.iter().any(|rate| rate.one().is_none())
             || load.concurrency.iter().any(|concurrency| concurrency.one().is_none());
         let Some(slos) = &self.search else {
@@ -77,11 +50,13 @@ impl SearchArgs {
             "--search: how long is a point? give --duration TIME or --requests N"
         );
         let (over, minimum, maximum) = match (&load.rate[..], &load.concurrency[..]) {
-            ([], []) => (SearchOver::Concurrency, 1.0, MOST_AT_ONCE),
-            ([], [Asked::Between(from, to)]) => {
-                (SearchOver::Concurrency, from.get() as f64, to.map_or(MOST_AT_ONCE, |to| to.get() as f64))
+            ([], []) => (SearchOver::Concurrency, 1.0, MAX_CONCURRENCY),
+            ([], [LoadRange::Between(from, to)]) => {
+                (SearchOver::Concurrency, from.get() as f64, to.map_or(MAX_CONCURRENCY, |to| to.get() as f64))
             }
-            ([Asked::Between(from, to)], [] | [Asked::One(_)]) => (SearchOver::Rate, *from, to.unwrap_or(HIGHEST_RATE)),
+            ([LoadRange::Between(from, to)], [] | [LoadRange::One(_)]) => {
+                (SearchOver::Rate, *from, to.unwrap_or(MAX_RATE))
+            }
             _ => bail!("--search: in which range? give one, as --rate 1..100 or --concurrency 1..64"),
         };
         ensure!(minimum <= maximum, "--search: {minimum}..{maximum} is no range: the lowest load stands first");
@@ -121,18 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_load_is_a_number_or_a_range_with_an_open_end() {
-        let number = |text: &str| text.parse::<u32>().map_err(|_| "no number".to_owned());
-        for (text, expect) in [
-            ("4", Some(Asked::One(4))),
-            ("1..64", Some(Asked::Between(1, Some(64)))),
-            ("8..", Some(Asked::Between(8, None))),
-            ("..8", None),
-            ("..", None),
-            ("1..2..3", None),
-        ] {
-            assert_eq!(Asked::parse(text, number).ok(), expect, "{text}");
-        }
+    fn a_tolerance_is_a_share() {
         assert_eq!(tolerance("5%"), Ok(0.05));
         assert_eq!(tolerance("0.1"), Ok(0.1));
         assert!(tolerance("0").is_err() && tolerance("200%").is_err());
