@@ -8,8 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The circles that are left, one per line: each is to be opened, and its line removed.
 const LEFT: &str = "
-join/intake join/joiner join/summary join/verdict
-join/memory join/sampled
 memory/portable memory/procfs memory/table
 power/asitop power/battery power/child power/dating power/feed power/macmon power/plist power/polled power/powermetrics power/printed power/repeated power/root power/run power/smi power/text
 prompts/fitting prompts/mod prompts/synthetic
@@ -18,7 +16,7 @@ record/docs record/docs/presence
 report/choose report/csv report/html/data report/html/gallery report/html/head report/html/links report/html/mod report/html/parts report/html/table report/html/view report/json report/markdown report/mod report/text
 sim/admit sim/chat sim/plain sim/profile/completions sim/profile/lmstudio sim/profile/lmstudio_chat sim/profile/lmstudio_lms sim/profile/minimax sim/profile/mod sim/profile/ollama sim/profile/openai sim/profile/openrouter sim/profile/openrouter_faults sim/profile/recorded sim/serve sim/steady sim/tell
 sim/content/mod sim/content/prose
-summary/alike summary/describe summary/figures summary/goodput summary/group summary/key summary/mod summary/registry summary/registry/answer summary/registry/cells summary/registry/column summary/registry/cost summary/registry/energy summary/registry/memory summary/registry/metric summary/registry/model summary/registry/speed summary/sample summary/screen summary/shape summary/values
+summary/describe summary/figures summary/goodput summary/group summary/key summary/mod summary/registry summary/registry/answer summary/registry/cells summary/registry/column summary/registry/cost summary/registry/energy summary/registry/memory summary/registry/metric summary/registry/model summary/registry/speed summary/sample summary/screen summary/shape
 ";
 
 type Path = Vec<String>;
