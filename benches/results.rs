@@ -6,7 +6,7 @@
 use llm_bench::clock;
 use llm_bench::record::{
     self, Chunks, Client, Derived, Errors, Failure, FailureKind, Files, FirstTokens, Outcome, Phase, PromptUsed,
-    Quantiles, Source, Timing, TokenSource, Tokens, fixture,
+    Quantiles, Source, Timing, TokenMethod, Tokens, fixture,
 };
 use llm_bench::stats::{self, Histogram};
 use rand::rngs::StdRng;
@@ -114,7 +114,7 @@ impl Draw {
             tokens: Some(Tokens {
                 input: Some(input),
                 output: Some(tokens),
-                source: Some(TokenSource::Usage),
+                method: Some(TokenMethod::Usage),
                 ..Tokens::default()
             }),
             chunks: Some(Chunks {

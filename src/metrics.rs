@@ -6,7 +6,7 @@
 use crate::clock;
 use crate::protocol::{Chunk, ChunkKind, Parameters, Protocol, Response, StreamedAnswer, usage};
 use crate::record::{
-    Chunks, Cost, CostSource, Derived, Errors, FirstTokens, Model, Outcome, Quantiles, Timing, TokenSource, Tokens,
+    Chunks, Cost, CostMethod, Derived, Errors, FirstTokens, Model, Outcome, Quantiles, Timing, TokenMethod, Tokens,
 };
 use crate::sources;
 use crate::sources::openrouter::usage::{charge, same_provider, tried_several_providers};
@@ -43,7 +43,7 @@ pub fn fill(outcome: &mut Outcome, response: Response, model: &Model, parameters
     let first = first_tokens(&answer, tokens.output);
     if timing.last_token > timing.first_token
         && let (Some(from), Some(to), Some(output)) = (timing.first_token, timing.last_token, tokens.output)
-        && tokens.source != Some(TokenSource::Chunks)
+        && tokens.method != Some(TokenMethod::Chunks)
     {
         let rest = output as f64 - first.as_ref().map_or(1.0, |first| first.tokens);
         outcome.tpot_corrected_seconds = (rest >= 0.5).then(|| (to - from) / rest);
@@ -118,7 +118,7 @@ fn most_per_read(chunks: &[Chunk]) -> u64 {
 }
 
 fn derived(outcome: &Outcome, answer: &StreamedAnswer, tokens: &Tokens) -> Option<Derived> {
-    let output = tokens.output.filter(|_| tokens.source != Some(TokenSource::Chunks)).map(|n| n as f64);
+    let output = tokens.output.filter(|_| tokens.method != Some(TokenMethod::Chunks)).map(|n| n as f64);
     let rate = |n: Option<f64>, seconds: Option<f64>| Some(n? / seconds.filter(|s| *s > 0.0)?);
     let per_second = rate(output, outcome.generation_time_seconds);
     let server_rate = sources::has_rate(&answer.metadata);
@@ -138,17 +138,17 @@ fn derived(outcome: &Outcome, answer: &StreamedAnswer, tokens: &Tokens) -> Optio
 /// What the server charged; else its prices times its counts. Prices without counts are no cost.
 fn cost(answer: &StreamedAnswer, tokens: &Tokens, model: &Model) -> Option<Cost> {
     if let Some(usd) = answer.metadata.usage.as_ref().and_then(charge) {
-        return Some(Cost { usd, source: Some(CostSource::Usage), ..Cost::default() });
+        return Some(Cost { usd, method: Some(CostMethod::Usage), ..Cost::default() });
     }
     let pricing = model.pricing.as_ref()?;
     let price = |text: &Option<String>| text.as_deref()?.parse::<f64>().ok().filter(|price| (0.0..1e6).contains(price));
-    if tokens.source == Some(TokenSource::Chunks) {
+    if tokens.method == Some(TokenMethod::Chunks) {
         return None;
     }
     let usd = tokens.input? as f64 * price(&pricing.prompt_usd_per_token)?
         + tokens.output? as f64 * price(&pricing.completion_usd_per_token)?
         + pricing.request_usd.as_ref().map_or(Some(0.0), |_| price(&pricing.request_usd))?;
-    Some(Cost { usd, source: Some(CostSource::Pricing), ..Cost::default() })
+    Some(Cost { usd, method: Some(CostMethod::Pricing), ..Cost::default() })
 }
 
 fn warnings<'a>(
@@ -181,7 +181,7 @@ fn warnings<'a>(
     let other = pinned.is_some_and(|(tag, served)| !same_provider(tag, model.provider_name.as_deref(), served));
     warn(other, "served_other_provider");
     warn(answer.metadata.openrouter_metadata.as_ref().is_some_and(tried_several_providers), "provider_retried");
-    warn(succeeded && tokens.source == Some(TokenSource::Chunks), "usage_missing");
+    warn(succeeded && tokens.method == Some(TokenMethod::Chunks), "usage_missing");
     warn(succeeded && answer.whole && parameters.stream, "not_streamed");
     warn(succeeded && answer.chunks.is_empty(), "empty_answer");
     // Many chunks in one read, and nearly all of the time before it: something on the way collected the stream.

@@ -137,7 +137,7 @@ fn the_openrouter_flow_tells_costs_and_goes_on_without_a_model_that_is_not_there
     let results = results(&folder);
     assert_eq!(results.len(), 2);
     for result in &results {
-        assert_eq!(result["cost"]["source"], "usage");
+        assert_eq!(result["cost"]["method"], "usage");
         assert!(result["cost"]["usd"].as_f64().unwrap() > 0.0);
         assert_eq!(result["concurrency"], 4);
     }

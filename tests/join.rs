@@ -328,7 +328,7 @@ fn net_energy_money_and_carbon_are_told_on_request() {
     let ran = run_with(command, requests()).exits(0);
     let power = ran.of_type("result")[0]["power"].clone();
     assert_eq!((&power["idle_watts"], &power["net_energy_joules"]), (&json!(5.0), &json!(30.0)));
-    assert_eq!(power["idle"]["source"], "file");
+    assert_eq!(power["idle"]["method"], "file");
     assert_eq!(power["cost"], json!({"amount": 4e-6, "per_kwh": 0.36}));
     assert_eq!(power["carbon"], json!({"amount": 0.004, "per_kwh": 360.0}));
 }

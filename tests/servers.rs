@@ -119,7 +119,7 @@ fn check_result(file: &Path, exchange: &Exchange, wrong: &mut Differences) {
         wrong.contains(result, expected, "");
         wrong.check(failed || result["error"].is_null(), || format!("/error: {}", result["error"]));
         check_warnings(result, expected, exchange, wrong);
-        let (counted, rate) = (result["tokens"]["source"] != "chunks", &result["derived"]["tokens_per_second"]);
+        let (counted, rate) = (result["tokens"]["method"] != "chunks", &result["derived"]["tokens_per_second"]);
         wrong.check(failed || rate.is_f64() == counted, || format!("/derived/tokens_per_second: {rate}"));
         check_times(result, exchange, wrong);
     }

@@ -45,7 +45,7 @@ pub struct IdlePower {
 impl IdlePower {
     /// An idle power that the user gives, in watts.
     pub fn given(watts: f64) -> Self {
-        Self { watts, idle: Idle { source: Some("given".to_owned()), ..Idle::default() } }
+        Self { watts, idle: Idle { method: Some("given".to_owned()), ..Idle::default() } }
     }
 
     /// The median of readings, each with its length in seconds; `None` for fewer than three.
@@ -58,7 +58,7 @@ impl IdlePower {
         Some(Self {
             watts: round(stats::quantile(&watts, 0.5)?),
             idle: Idle {
-                source: Some(source.to_owned()),
+                method: Some(source.to_owned()),
                 seconds: Some(round(readings.iter().map(|(_, seconds)| seconds).sum())),
                 samples: Some(watts.len() as u64),
                 spread_watts: Some(round(high - low)),
@@ -154,7 +154,7 @@ mod tests {
             watts.iter().enumerate().map(power).collect::<Vec<_>>()
         };
         let level = idle_of(records(&[4.0, 5.0, 90.0])).unwrap();
-        assert_eq!((level.watts, level.idle.source.as_deref(), level.idle.samples), (6.0, Some("file"), Some(3)));
+        assert_eq!((level.watts, level.idle.method.as_deref(), level.idle.samples), (6.0, Some("file"), Some(3)));
         assert_eq!(idle_of(records(&[4.0, 5.0])), None);
     }
 }

@@ -87,7 +87,7 @@ fn tokens_of_the_first_chunk_do_not_raise_the_decode_rate() {
 fn undefined_numbers_are_null() {
     let one = outcome(response(&[(200, 1, 4, ChunkKind::Answer)]));
     assert_eq!((one.tpot_corrected_seconds, one.tpot_seconds, one.inter_chunk_latency_seconds), (None, None, None));
-    assert_eq!(one.tokens.unwrap().source, Some(TokenSource::Chunks));
+    assert_eq!(one.tokens.unwrap().method, Some(TokenMethod::Chunks));
     assert_eq!(one.derived, None);
     assert_eq!(one.warnings, ["usage_missing"]);
 
@@ -109,7 +109,7 @@ fn zero_tokens_with_text_are_no_count() {
     let mut response = response(&[(200, 1, 4, ChunkKind::Answer), (210, 2, 4, ChunkKind::Answer)]);
     response.answer.metadata.usage = Some(json!({"prompt_tokens": 3, "completion_tokens": 0}));
     let tokens = outcome(response).tokens.unwrap();
-    assert_eq!((tokens.output, tokens.source), (Some(2), Some(TokenSource::Chunks)));
+    assert_eq!((tokens.output, tokens.method), (Some(2), Some(TokenMethod::Chunks)));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn impossible_counts_are_ignored() {
         response.answer.metadata.usage = Some(usage.clone());
         let outcome = outcome(response);
         let tokens = outcome.tokens.unwrap();
-        assert_eq!((tokens.input, tokens.output, tokens.source), (None, Some(2), Some(TokenSource::Chunks)), "{usage}");
+        assert_eq!((tokens.input, tokens.output, tokens.method), (None, Some(2), Some(TokenMethod::Chunks)), "{usage}");
         assert_eq!((tokens.cached, outcome.cost), (None, None), "{usage}");
     }
 }

@@ -1,7 +1,7 @@
 //! Token counts, by the names that protocols and servers give them.
 
 use super::answer::{ServerMetadata, StreamedAnswer};
-use crate::record::{TokenSource, Tokens};
+use crate::record::{TokenMethod, Tokens};
 use serde_json::Value;
 
 /// The names under which a server reports token counts, as JSON pointers into one of its objects. An empty pointer is a count
@@ -39,7 +39,7 @@ impl UsageNames {
             output: Some(counted(answer, count(self.output))?),
             reasoning: count(self.reasoning),
             cached,
-            source: Some(if self.field == "usage" { TokenSource::Usage } else { TokenSource::ServerStats }),
+            method: Some(if self.field == "usage" { TokenMethod::Usage } else { TokenMethod::ServerStats }),
             ..Tokens::default()
         })
     }
@@ -85,7 +85,7 @@ pub fn tokens(answer: &StreamedAnswer, servers: &[UsageNames]) -> Tokens {
             .or_else(|| usage("/reasoning_tokens"))
             .filter(|&n| n > 0 || answer.reasoning.is_empty()),
         cached: usage("/prompt_tokens_details/cached_tokens").or_else(|| cached(answer, servers)),
-        source: Some(TokenSource::Usage),
+        method: Some(TokenMethod::Usage),
         ..Tokens::default()
     };
     if tokens.output.is_some() {
@@ -93,7 +93,7 @@ pub fn tokens(answer: &StreamedAnswer, servers: &[UsageNames]) -> Tokens {
     }
     let tokens = Tokens { cached: usage("/prompt_tokens_details/cached_tokens"), ..tokens };
     servers.iter().find_map(|names| names.tokens(answer)).unwrap_or_else(|| Tokens {
-        source: Some(TokenSource::Chunks),
+        method: Some(TokenMethod::Chunks),
         output: (!answer.chunks.is_empty() && !answer.whole).then_some(answer.chunks.len() as u64),
         ..tokens
     })

@@ -4,7 +4,7 @@
 
 use super::{
     Body, Failure, FailureKind, Memory, Outcome, Phase, Power, PowerKind, Record, Run, Sampler, SamplerEvent, Source,
-    Start, Timing, TokenSource, Tokens, Tool, line,
+    Start, Timing, TokenMethod, Tokens, Tool, line,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -125,8 +125,8 @@ impl Fixture<Outcome> {
 
     /// Sets token counts, as a usage has them.
     pub fn tokens(self, input: impl Into<Option<u64>>, output: u64) -> Self {
-        let (input, output, source) = (input.into(), Some(output), Some(TokenSource::Usage));
-        self.set(|o| o.tokens = Some(Tokens { input, output, source, ..Tokens::default() }))
+        let (input, output, method) = (input.into(), Some(output), Some(TokenMethod::Usage));
+        self.set(|o| o.tokens = Some(Tokens { input, output, method, ..Tokens::default() }))
     }
 
     pub fn concurrency(self, n: u64) -> Self {

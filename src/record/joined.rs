@@ -148,7 +148,7 @@ pub struct PhaseEnergy {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Idle {
     /// `baseline` (before the model load), `gaps` (between requests), `file` or `given`.
-    pub source: Option<String>,
+    pub method: Option<String>,
     /// Length of the idle time, in seconds.
     pub seconds: Option<f64>,
     /// Number of readings; the idle power is their median.

@@ -31,7 +31,7 @@ pub struct Load {
     #[serialize_always]
     pub load_time_seconds: Option<f64>,
     /// Who measured `load_time_seconds`.
-    pub load_time_source: Option<LoadTimeSource>,
+    pub load_time_method: Option<LoadTimeMethod>,
     /// What loaded the model.
     pub loader: Loader,
     /// Requested GPU offload: `max`, `off` or a ratio.
@@ -52,7 +52,7 @@ impl Body for Load {
 /// Who measured a load time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum LoadTimeSource {
+pub enum LoadTimeMethod {
     /// The server reported it.
     Server,
     /// The client measured it, from the load request to its response; with `lms`, without the start of `lms`.

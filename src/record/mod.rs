@@ -37,7 +37,7 @@ pub use joined::{
     Quality, Watts,
 };
 pub use level::{LoadLevel, RunEnd};
-pub use load::{Load, LoadTimeSource, Loader};
+pub use load::{Load, LoadTimeMethod, Loader};
 pub use memory::{GpuMemory, Memory, ProcessMemory, SystemMemory};
 pub use model::{Model, Pricing, Source};
 pub use object::Object;
@@ -45,9 +45,9 @@ pub use power::{Power, PowerKind};
 pub use prompt::{Counted, Prompt, Synthetic};
 pub use quantiles::{Percentile, Quantiles, supports};
 pub use result::{
-    Attempt, Chunks, Client, ClientFields, Cost, CostSource, Derived, ErrorFields, Errors, Failure, FailureKind,
+    Attempt, Chunks, Client, ClientFields, Cost, CostMethod, Derived, ErrorFields, Errors, Failure, FailureKind,
     FileFields, Files, FirstTokens, LatencyFields, Outcome, Phase, PromptFields, PromptUsed, ResultFields, Text,
-    Timing, TimingFields, TokenSource, Tokens,
+    Timing, TimingFields, TokenMethod, Tokens,
 };
 pub use run::{Host, Run, Tool};
 pub use sampler::{Sampler, SamplerEvent};

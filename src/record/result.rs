@@ -8,7 +8,7 @@ pub use failure::{Attempt, Errors, Failure, FailureKind};
 pub use fields::{
     ClientFields, ErrorFields, FileFields, LatencyFields, PromptFields, ResultFields, Text, TimingFields,
 };
-pub use measured::{Chunks, Client, Derived, FirstTokens, Timing, TokenSource, Tokens};
+pub use measured::{Chunks, Client, Derived, FirstTokens, Timing, TokenMethod, Tokens};
 
 use super::{Body, GroundTruth, JoinedMemory, JoinedPower, Quantiles, Source};
 use schemars::JsonSchema;
@@ -180,7 +180,7 @@ pub struct Cost {
     /// US dollars.
     pub usd: f64,
     /// Where the cost comes from.
-    pub source: Option<CostSource>,
+    pub method: Option<CostMethod>,
     /// US dollars in OpenRouter's record of the generation (`--verify-cost`).
     pub verified_usd: Option<f64>,
 }
@@ -189,7 +189,7 @@ pub struct Cost {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Display)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
-pub enum CostSource {
+pub enum CostMethod {
     /// The usage of the response.
     Usage,
     /// Token counts times the model's prices.

@@ -4,8 +4,8 @@
 //! is none. Times to first token and decode rates are what LM Studio said of itself, which the warning `server_timing` says.
 
 use crate::record::{
-    Cost, CostSource, Derived, Errors, Files, JoinedMemory, JoinedPower, MemoryFigures, Outcome, Prompt, PromptUsed,
-    Quality, Record, Source, TokenSource, Tokens, Watts,
+    Cost, CostMethod, Derived, Errors, Files, JoinedMemory, JoinedPower, MemoryFigures, Outcome, Prompt, PromptUsed,
+    Quality, Record, Source, TokenMethod, Tokens, Watts,
 };
 use anyhow::Context;
 use serde_json::Value;
@@ -51,7 +51,7 @@ pub fn records(text: &str) -> anyhow::Result<Vec<Record>> {
             ..Derived::default()
         }),
         tokens,
-        cost: value["cost"].as_f64().map(|usd| Cost { usd, source: Some(CostSource::Usage), ..Cost::default() }),
+        cost: value["cost"].as_f64().map(|usd| Cost { usd, method: Some(CostMethod::Usage), ..Cost::default() }),
         load_time_seconds: value.get("load_time_seconds").map(Value::as_f64),
         model_info: value.get("model_info").cloned(),
         power: value.get("power").map(|power| power_of(power, seconds).map(Box::new)),
@@ -110,7 +110,7 @@ fn tokens(usage: &Value) -> Option<Tokens> {
         output: usage["completion_tokens"].as_u64(),
         reasoning: usage["completion_tokens_details"]["reasoning_tokens"].as_u64(),
         cached: usage["prompt_tokens_details"]["cached_tokens"].as_u64(),
-        source: Some(TokenSource::Usage),
+        method: Some(TokenMethod::Usage),
         ..Tokens::default()
     })
 }

@@ -3,7 +3,7 @@
 use super::config::Target;
 use crate::clock::{self, Stamp};
 use crate::protocol::StreamedAnswer;
-use crate::record::{Load, LoadTimeSource, Loader};
+use crate::record::{Load, LoadTimeMethod, Loader};
 use serde_json::Value;
 
 /// The load time that a server reports in the statistics of a response.
@@ -30,7 +30,7 @@ pub fn jit_load(run: &str, target: &Target, answer: &StreamedAnswer) -> Option<L
         ended_ts: ts(ended_mono),
         ended_mono,
         load_time_seconds: load_seconds(stats),
-        load_time_source: load_seconds(stats).map(|_| LoadTimeSource::Server),
+        load_time_method: load_seconds(stats).map(|_| LoadTimeMethod::Server),
         loader: Loader::Jit,
         gpu_setting: None,
         context_length: None,

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::load::event_loop_lag::EventLoopLag;
 use crate::metrics;
 use crate::protocol::{Protocol, Response};
-use crate::record::{Attempt, Client, Failure, FailureKind, Outcome, Phase, TokenSource};
+use crate::record::{Attempt, Client, Failure, FailureKind, Outcome, Phase, TokenMethod};
 use crate::sources;
 use std::time::Duration;
 
@@ -146,7 +146,7 @@ fn warn_of_lag(result: &mut Outcome, lag_at_first: Option<f64>) {
 /// Warns of lengths that differ from those of a synthetic prompt, as far as the server counted.
 fn length_warnings(result: &Outcome) -> impl Iterator<Item = &'static str> + use<> {
     let wanted = result.prompt.as_ref().filter(|_| result.error.is_none());
-    let tokens = result.tokens.as_ref().filter(|tokens| tokens.source != Some(TokenSource::Chunks));
+    let tokens = result.tokens.as_ref().filter(|tokens| tokens.method != Some(TokenMethod::Chunks));
     let differs = |wanted: Option<u64>, got: Option<u64>| wanted.zip(got).is_some_and(|(wanted, got)| wanted != got);
     let input = differs(wanted.and_then(|p| p.wanted_input_tokens), tokens.and_then(|t| t.input));
     let output = differs(wanted.and_then(|p| p.wanted_output_tokens), tokens.and_then(|t| t.output));

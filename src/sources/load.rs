@@ -7,7 +7,7 @@ use super::kind;
 use super::life_cycle::{LoadOptions, SHORT};
 use crate::clock::{self, Stamp};
 use crate::http::Api;
-use crate::record::{FailureKind, Load, LoadTimeSource, Loader, Model, Source};
+use crate::record::{FailureKind, Load, LoadTimeMethod, Loader, Model, Source};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -108,7 +108,7 @@ pub async fn load(
                 let program = loaded.program_seconds.filter(|seconds| *seconds <= wall + 0.01);
                 load.load_time_seconds = loaded.server_seconds.or(program).or(Some(wall));
                 let by_server = loaded.server_seconds.is_some();
-                load.load_time_source = Some(if by_server { LoadTimeSource::Server } else { LoadTimeSource::Wall });
+                load.load_time_method = Some(if by_server { LoadTimeMethod::Server } else { LoadTimeMethod::Wall });
             } else {
                 notice("was loaded already, and could not be unloaded: there is no load to time");
             }
@@ -143,7 +143,7 @@ fn new_record(
         ended_ts: requested.ts,
         ended_mono: requested.mono(),
         load_time_seconds: None,
-        load_time_source: None,
+        load_time_method: None,
         loader: intended(source, options),
         gpu_setting: options.gpu.clone().filter(|_| understands(source, "--gpu")),
         context_length: None,

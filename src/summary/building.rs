@@ -15,7 +15,7 @@ use super::registry::Metric;
 use super::sample::Sample;
 use super::window::Flight;
 use super::words::{LONGEST_WORD, WORDS, Words, note};
-use crate::record::{CostSource, FileFields, JoinedPower, PhaseEnergy, PromptFields, Text, Watts};
+use crate::record::{CostMethod, FileFields, JoinedPower, PhaseEnergy, PromptFields, Text, Watts};
 use crate::stats::HistogramSum;
 use crate::units::{Unit, possible};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -61,7 +61,7 @@ pub struct Building {
     cached_requests: u64,
     cache_known: u64,
     retried: u64,
-    token_sources: Words,
+    token_methods: Words,
     served_models: BTreeSet<String>,
     artifacts: Words,
     endpoints: BTreeSet<String>,
@@ -106,7 +106,7 @@ impl Building {
             cached_requests: 0,
             cache_known: 0,
             retried: 0,
-            token_sources: Words::default(),
+            token_methods: Words::default(),
             served_models: BTreeSet::new(),
             artifacts: Words::default(),
             endpoints: BTreeSet::new(),
@@ -152,7 +152,7 @@ impl Building {
         }
         if let Some(cost) = &o.cost {
             // Failures can cost money too.
-            self.pay(cost.usd, cost.source, figures.value(Metric::OUTPUT_TOKENS));
+            self.pay(cost.usd, cost.method, figures.value(Metric::OUTPUT_TOKENS));
         }
         // A load that failed took no time and no memory that anybody wants compared.
         let loaded = figures.failure.as_ref().is_none_or(|failure| failure.kind != "load");
@@ -223,8 +223,8 @@ impl Building {
         if let Some(reason) = &o.finish_reason {
             self.finish_reasons.add(reason, 1);
         }
-        if let Some(source) = o.tokens.as_ref().and_then(|tokens| tokens.source) {
-            self.token_sources.add(source.into(), 1);
+        if let Some(source) = o.tokens.as_ref().and_then(|tokens| tokens.method) {
+            self.token_methods.add(source.into(), 1);
         }
         if let Some(cached) = figures.value(Metric::CACHED_TOKENS) {
             self.cache_known += 1;
@@ -236,15 +236,15 @@ impl Building {
         }
     }
 
-    fn pay(&mut self, usd: f64, source: Option<CostSource>, tokens: Option<f64>) {
+    fn pay(&mut self, usd: f64, method: Option<CostMethod>, tokens: Option<f64>) {
         if !possible(Unit::Usd, usd) {
             return;
         }
         let cost = self.cost.get_or_insert_default();
         cost.requests += 1;
         cost.usd += usd;
-        if let Some(source) = source {
-            *cost.sources.entry(source.to_string()).or_default() += 1;
+        if let Some(method) = method {
+            *cost.methods.entry(method.to_string()).or_default() += 1;
         }
         if let Some(tokens) = tokens {
             self.paid_tokens += tokens;
@@ -366,7 +366,7 @@ impl Building {
             let cost = self.cost.get_or_insert_default();
             cost.requests += theirs.requests;
             cost.usd += theirs.usd;
-            theirs.sources.into_iter().for_each(|(word, n)| *cost.sources.entry(word).or_default() += n);
+            theirs.methods.into_iter().for_each(|(word, n)| *cost.methods.entry(word).or_default() += n);
             self.paid_tokens += other.paid_tokens;
             self.paid_usd += other.paid_usd;
         }

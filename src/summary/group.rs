@@ -52,7 +52,7 @@ pub struct Money {
     /// US dollars for a million output tokens: what was paid ÷ the output tokens that were paid for, input included.
     pub usd_per_million_output_tokens: Option<f64>,
     /// Who said so, and how often.
-    pub sources: BTreeMap<String, u64>,
+    pub methods: BTreeMap<String, u64>,
 }
 
 /// What the group got through, all its requests together: in the part of the load that [`Part`] names.
@@ -201,7 +201,7 @@ pub struct Group {
     /// Requests that were tried more than once.
     pub retried: u64,
     /// Who counted the tokens, by number of requests.
-    pub token_sources: BTreeMap<String, u64>,
+    pub token_methods: BTreeMap<String, u64>,
     /// The models that the server says answered, where they are not the one that was asked for.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub served_models: BTreeSet<String>,

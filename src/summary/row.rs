@@ -3,7 +3,7 @@
 use super::figures::Figures;
 use super::registry::Metric;
 use super::screen::Screen;
-use crate::record::{Phase, Quality, ResultFields, Source, Text, TokenSource};
+use crate::record::{Phase, Quality, ResultFields, Source, Text, TokenMethod};
 
 /// One request.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +49,7 @@ pub struct Row {
     /// How many tries there were before.
     pub attempts: usize,
     /// Who counted its tokens.
-    pub token_source: Option<TokenSource>,
+    pub token_method: Option<TokenMethod>,
     /// Why it ended.
     pub finish_reason: Option<String>,
     /// Its artifacts: relative paths, as the record has them.
@@ -95,7 +95,7 @@ impl Row {
             in_flight: o.in_flight,
             repetition: o.repetition,
             attempts: o.attempts.len(),
-            token_source: o.tokens.as_ref().and_then(|tokens| tokens.source),
+            token_method: o.tokens.as_ref().and_then(|tokens| tokens.method),
             finish_reason: Text::owned(&o.finish_reason),
             html: files.and_then(|f| Text::owned(&f.html)),
             text_file: files.and_then(|f| Text::owned(&f.text)),

@@ -22,7 +22,7 @@ fn the_native_chat_s_load_and_prompt_are_kept_and_a_load_by_request_is_told() {
     assert!(began < ended && ended <= prompt && prompt < first, "{stats}");
     assert_eq!(stats["total_output_tokens"], 12);
     let load = one(&ran, "load");
-    assert_eq!((&load["loader"], &load["load_time_source"]), (&"jit".into(), &"server".into()));
+    assert_eq!((&load["loader"], &load["load_time_method"]), (&"jit".into(), &"server".into()));
     assert_eq!(load["load_time_seconds"], stats["model_load_time_seconds"]);
     assert!(load.get("baseline_ts").is_none(), "nobody marked one");
     assert!(number(&load["ended_mono"]) - number(&load["started_mono"]) > 0.15);
@@ -59,7 +59,7 @@ fn each_api_can_be_asked_for_and_tells_what_it_has() {
         let plain = flags.contains(&"--no-stream");
         assert_eq!(result["rest_stats"].is_object(), plain || api == "lmstudio-v1", "{flags:?}: {result}");
         assert_eq!(result["model_info"]["context_length"] == 8192, plain && api == "lmstudio-v0", "{result}");
-        assert_eq!(result["tokens"]["source"], if api == "lmstudio-v1" { "server_stats" } else { "usage" });
+        assert_eq!(result["tokens"]["method"], if api == "lmstudio-v1" { "server_stats" } else { "usage" });
     }
 }
 

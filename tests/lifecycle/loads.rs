@@ -15,7 +15,7 @@ fn rest_loads_and_the_server_s_own_time_is_the_load_time() {
     let ran = ask(bare("llm-run"), &sim, FINCH, &["--context-length", "4096", "--settle", "150ms"]).exits(0);
     let (load, result) = (one(&ran, "load"), one(&ran, "result"));
     assert_eq!(
-        (&load["loader"], &load["load_time_source"], &load["error"]),
+        (&load["loader"], &load["load_time_method"], &load["error"]),
         (&"rest".into(), &"server".into(), &Value::Null)
     );
     assert_eq!((&load["context_length"], &load["gpu_setting"]), (&4096.into(), &Value::Null));
@@ -43,7 +43,7 @@ fn lms_loads_what_rest_cannot_say_and_requests_use_the_name_it_gave() {
         lms.calls().iter().find(|call| call.starts_with("load")).unwrap(),
         "load aviary/finch-4b -y --gpu 0.5 --context-length 2048 --ttl 90 --parallel 2 --identifier bench-1"
     );
-    assert_eq!((&load["loader"], &load["load_time_source"]), (&"lms".into(), &"wall".into()));
+    assert_eq!((&load["loader"], &load["load_time_method"]), (&"lms".into(), &"wall".into()));
     assert_eq!((&load["instance"], &load["context_length"]), (&"bench-1".into(), &2048.into()));
     assert_eq!((&load["gpu_setting"], &result["prompt"]["gpu_setting"]), (&"0.5".into(), &"0.5".into()));
     // The time that lms itself tells, without its own start.
@@ -127,7 +127,7 @@ fn what_is_loaded_is_compared_with_what_was_asked_whoever_loaded_it() {
         let sim = lmstudio(&["--quirk", quirk]);
         let load = one(&ask(bare("llm-run"), &sim, FINCH, flags).exits(1), "load");
         errors += &case(quirk, load["error"].as_str().unwrap());
-        assert!(load["load_time_seconds"].is_null() && load["load_time_source"].is_null());
+        assert!(load["load_time_seconds"].is_null() && load["load_time_method"].is_null());
         assert_eq!(held(&sim), Vec::<String>::new());
     }
     for (variable, value) in [

@@ -30,7 +30,7 @@ fn a_model_is_loaded_by_an_empty_prompt_with_its_context_verified_and_unloaded()
     let ran = ask(&sim, "finch:4b", &["--context-length", "4096", "--ttl", "90s"]).exits(0);
     let (load, result) = (one(&ran, "load"), one(&ran, "result"));
     assert_eq!(
-        (&load["loader"], &load["load_time_source"], &load["context_length"]),
+        (&load["loader"], &load["load_time_method"], &load["context_length"]),
         (&"ollama".into(), &"wall".into(), &4096.into())
     );
     let seconds = load["load_time_seconds"].as_f64().unwrap();

@@ -86,7 +86,7 @@ def flow(work):
 def tokens(work, good):
     """Counts: the record's, the answer's usage, the server's counters, and the chunks of a model of whole words."""
     check(
-        all((r["tokens"]["input"], r["tokens"]["output"]) == usage(r) and r["tokens"]["source"] == "usage" for r in good),
+        all((r["tokens"]["input"], r["tokens"]["output"]) == usage(r) and r["tokens"]["method"] == "usage" for r in good),
         "tokens are those of the server's usage",
         f"{sum(r['tokens']['input'] for r in good)} in, {sum(r['tokens']['output'] for r in good)} out",
     )

@@ -140,7 +140,7 @@ fn joined(id: u64, model: &str, spread: Option<u32>) -> Fixture<Outcome> {
     let power = json!({
         "cpu_watts": watts(10), "gpu_watts": watts(20), "ane_watts": watts(30), "total_watts": watts(60),
         "energy_joules": 100, "energy_lower_joules": 80, "energy_upper_joules": 140, "idle_watts": 8,
-        "idle": {"source": "gaps", "spread_watts": spread}, "net_energy_joules": 60,
+        "idle": {"method": "gaps", "spread_watts": spread}, "net_energy_joules": 60,
         "coverage": 1, "quality": "good", "samples": 9, "clock": "mono",
     });
     fixture::result(id, model).tokens(None, 10).merge(json!({ "power": power }))

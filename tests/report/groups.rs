@@ -166,7 +166,7 @@ fn an_open_loop_shows_what_was_asked_beside_what_came_of_it_and_counts_goodput_f
 
 #[test]
 fn numbers_that_cannot_be_are_absent_and_said_to_be() {
-    let odd = json!({"cost": {"usd": -5, "source": "usage"}, "tpot_corrected_seconds": 1e308, "rate": 1e300});
+    let odd = json!({"cost": {"usd": -5, "method": "usage"}, "tpot_corrected_seconds": 1e308, "rate": 1e300});
     let odder = json!({"ttft_seconds": -3, "start_ts": 1e200});
     let lines = lines([load(1, 1, &odd), load(1, 1, &odder)].concat());
     for format in ["text", "markdown", "json", "csv", "csv-requests", "html", "openmetrics"] {

@@ -31,8 +31,8 @@ fn everything() -> String {
             "timing_seconds": {"scheduled": -0.1}, "load_time_seconds": 3.0 + f64::from(id % 2),
             "derived": {"tokens_per_second": 40.0, "decode_tokens_per_second": 47.6, "prompt_tokens_per_second": 90.0},
             "client": {"lag_seconds": {"p50": 0.0001, "p99": 0.0002, "max": 0.0004}},
-            "tokens": {"input": 20, "output": 40, "reasoning": 5, "cached": 3, "source": "usage"}, "finish_reason": "stop",
-            "cost": {"usd": 0.001, "source": "usage"},
+            "tokens": {"input": 20, "output": 40, "reasoning": 5, "cached": 3, "method": "usage"}, "finish_reason": "stop",
+            "cost": {"usd": 0.001, "method": "usage"},
         });
         more["inter_chunk_latency_seconds"] = json!({"count": 40, "mean": 0.0205, "min": 0.001, "p50": 0.02, "p99": 0.04, "max": 0.04, "histogram": gaps.encode()});
         more["attempts"] = json!([{"error": "x", "wait_seconds": 1.0}]);
@@ -41,7 +41,7 @@ fn everything() -> String {
         more["power"] = json!({
             "cpu_watts": watts(10.0), "gpu_watts": watts(20.0), "ane_watts": watts(3.0), "total_watts": watts(33.0),
             "energy_joules": 100.0 + n, "energy_lower_joules": 80.0, "energy_upper_joules": 140.0, "idle_watts": 8.0,
-            "idle": {"source": "gaps", "spread_watts": 1.0}, "net_energy_joules": 60.0, "joules_per_output_token": 2.5,
+            "idle": {"method": "gaps", "spread_watts": 1.0}, "net_energy_joules": 60.0, "joules_per_output_token": 2.5,
             "prefill": phase(20.0), "decode": phase(70.0), "load": phase(300.0), "cost": {"amount": 0.01, "per_kwh": 0.3},
             "carbon": {"amount": 5.0, "per_kwh": 400}, "coverage": 1, "quality": "good", "samples": 9, "clock": "mono",
         });

@@ -50,7 +50,7 @@ fn nobody_is_best_where_one_that_is_doubted_is_better() {
 #[test]
 fn a_headline_says_of_how_many_rows_it_is_where_not_all_have_the_number() {
     let of = |model: &'static str, from: usize, usd: Option<f64>| {
-        let cost = usd.map_or(json!({}), |usd| json!({ "cost": { "usd": usd, "source": "usage" } }));
+        let cost = usd.map_or(json!({}), |usd| json!({ "cost": { "usd": usd, "method": "usage" } }));
         (0..10).map(move |i| result(model, from + i, cost.clone()))
     };
     let all = of("a", 1, Some(0.01)).chain(of("b", 20, Some(0.02))).chain(of("c", 40, None));

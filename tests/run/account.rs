@@ -96,7 +96,7 @@ fn a_verified_cost_is_the_ledger_s_and_every_doubt_is_a_word() {
         assert_eq!(warned(&result), doubts, "{faults:?}");
         let (usd, verified) = (result["cost"]["usd"].as_f64().unwrap(), result["cost"]["verified_usd"].as_f64());
         assert!(verified.zip(times).is_some_and(|(v, times)| (v - usd * times).abs() < 1e-12), "{result}");
-        assert_eq!(result["cost"]["source"], "usage");
+        assert_eq!(result["cost"]["method"], "usage");
         assert_eq!(result["generation"]["id"], result["generation_id"]);
         assert!(
             result["generation_time_seconds"].as_f64().unwrap() < 1.0,
@@ -116,7 +116,7 @@ fn what_was_cut_is_charged_and_the_ledger_says_how_much() {
     let sim = Sim::start("openrouter", &["--fault", "truncate"]);
     let result = one(&ask(&sim, "openrouter", FINCH, &["--verify-cost"]).exits(1));
     assert_eq!(
-        (&result["error"]["kind"], &result["cost"]["source"]),
+        (&result["error"]["kind"], &result["cost"]["method"]),
         (&"truncated".into(), &"generation".into()),
         "{result}"
     );

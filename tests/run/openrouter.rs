@@ -180,7 +180,7 @@ fn cost_provider_generation_and_cached_tokens_are_taken_from_the_answer() {
         let result = one(&ask(&sim, "openrouter", FINCH, flags).exits(0));
         let usd = 4.0 * 0.0000001 + 12.0 * 0.0000004;
         assert!((result["cost"]["usd"].as_f64().unwrap() - usd).abs() < 1e-15, "{result}");
-        assert_eq!((&result["cost"]["source"], &result["usage"]["cost"]), (&"usage".into(), &result["cost"]["usd"]));
+        assert_eq!((&result["cost"]["method"], &result["usage"]["cost"]), (&"usage".into(), &result["cost"]["usd"]));
         assert_eq!((&result["provider"], &result["tokens"]["cached"]), (&"Aviary".into(), &3.into()));
         assert!(result["generation_id"].as_str().unwrap().starts_with("gen-"));
         assert_eq!((&result["finish_reason"], &result["native_finish_reason"]), (&"stop".into(), &"stop".into()));

@@ -65,7 +65,7 @@ fn real_answers_are_counted_as_the_servers_count() {
             assert_eq!(result["error"], Value::Null, "{named}");
             assert!(!result["text"].as_str().unwrap().is_empty(), "{named}");
             if !source.is_empty() {
-                let counted = (&result["tokens"]["output"], &result["tokens"]["source"]);
+                let counted = (&result["tokens"]["output"], &result["tokens"]["method"]);
                 assert_eq!(counted, (&json!(tokens), &json!(source)), "{named}");
                 assert!(whole.contains(&result["usage"]["total_tokens"].to_string()), "{named}");
             }

@@ -90,7 +90,7 @@ fn the_openai_layers_of_other_servers_are_recognised_and_asked() {
         let id = model["id"].as_str().unwrap();
         let result = one(&ask(&sim, "openai", id, &["--retries", "0"]).exits(0));
         assert_eq!(
-            (&result["tokens"]["output"], &result["tokens"]["source"]),
+            (&result["tokens"]["output"], &result["tokens"]["method"]),
             (&json!(12), &json!("usage")),
             "{profile}"
         );
@@ -107,7 +107,7 @@ fn the_statistics_of_the_native_apis_are_kept_in_their_own_words() {
         (&json!(12), &json!(55_000_000)),
         "nanoseconds: {stats}"
     );
-    assert_eq!((&result["tokens"]["output"], &result["tokens"]["source"]), (&json!(12), &json!("server_stats")));
+    assert_eq!((&result["tokens"]["output"], &result["tokens"]["method"]), (&json!(12), &json!("server_stats")));
     assert!(result["derived"].get("tokens_per_second_fallback").is_none(), "the server gave a rate of its own");
 
     let sim = Sim::start("lmstudio", &["--itl", "5ms", "--ttft", "100ms", "--load-bytes", "1MB"]);

@@ -155,9 +155,9 @@ fn every_field_of_a_chunk_is_read_for_what_it_is() {
         // Usage, before and after, repeated, empty, wrong.
         (
             usage(r#"{"completion_tokens":1,"prompt_tokens":2}"#) + &words(""),
-            json!({"tokens": {"output": 1, "source": "usage"}}),
+            json!({"tokens": {"output": 1, "method": "usage"}}),
         ),
-        (words(&usage("null")), json!({"tokens": {"output": 1, "source": "chunks"}})),
+        (words(&usage("null")), json!({"tokens": {"output": 1, "method": "chunks"}})),
         (words(&usage(r#"{"total_tokens":0,"total_characters":0}"#)), json!({"usage": null})),
         (
             words(&(usage(r#"{"completion_tokens":7}"#) + &usage(r#"{"completion_tokens":0}"#))),
@@ -165,11 +165,11 @@ fn every_field_of_a_chunk_is_read_for_what_it_is() {
         ),
         (
             words(&usage(r#"{"completion_tokens":0,"prompt_tokens":5}"#)),
-            json!({"tokens": {"output": 1, "input": 5, "source": "chunks"}}),
+            json!({"tokens": {"output": 1, "input": 5, "method": "chunks"}}),
         ),
         (
             words(&usage(r#"{"completion_tokens":"9","prompt_tokens":-1}"#)),
-            json!({"tokens": {"output": 1, "source": "chunks"}}),
+            json!({"tokens": {"output": 1, "method": "chunks"}}),
         ),
         (
             words("data: {\"choices\":[{\"index\":0,\"delta\":{},\"usage\":{\"completion_tokens\":4}}]}\n\n"),
@@ -188,7 +188,7 @@ fn every_field_of_a_chunk_is_read_for_what_it_is() {
         // llama.cpp without usage: its timings count.
         (
             words("data: {\"choices\":[],\"timings\":{\"prompt_n\":3,\"cache_n\":4,\"predicted_n\":5}}\n\n"),
-            json!({"tokens": {"output": 5, "input": 7, "cached": 4, "source": "server_stats"}}),
+            json!({"tokens": {"output": 5, "input": 7, "cached": 4, "method": "server_stats"}}),
         ),
         // What nobody reads is kept.
         (

@@ -41,14 +41,14 @@ pub struct Tokens {
     /// Input tokens from a prompt cache.
     pub cached: Option<u64>,
     /// Where the counts come from.
-    pub source: Option<TokenSource>,
+    pub method: Option<TokenMethod>,
 }
 
 /// Where token counts come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-pub enum TokenSource {
+pub enum TokenMethod {
     /// The usage of the response.
     Usage,
     /// The server's statistics: llama.cpp's timings, Ollama's counts, LM Studio's stats.

@@ -253,7 +253,7 @@ fn meter(summary: &Summary) -> Vec<Badge> {
 }
 
 fn tokens(groups: &[Group]) -> Option<Badge> {
-    let counted: u64 = groups.iter().filter_map(|g| g.token_sources.get("chunks")).sum();
+    let counted: u64 = groups.iter().filter_map(|g| g.token_methods.get("chunks")).sum();
     (counted > 0).then(|| {
         badge(
             "warn",

@@ -150,7 +150,7 @@ fn facts(group: &Group) -> Vec<(&'static str, String)> {
     say("answered by", set(&group.served_models));
     say("architecture", group.details.arch.iter().cloned().collect());
     say("format", group.details.format.iter().cloned().collect());
-    say("tokens counted by", group.token_sources.iter().map(|(word, n)| format!("{word} {n}")).collect());
+    say("tokens counted by", group.token_methods.iter().map(|(word, n)| format!("{word} {n}")).collect());
     if let Some(throughput) = &group.throughput {
         let rate = super::super::json::number(Some((throughput.requests_per_second * 1e4).round() / 1e4));
         say("requests per second", vec![rate.to_string()]);

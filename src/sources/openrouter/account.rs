@@ -4,7 +4,7 @@
 
 use crate::clock;
 use crate::http::{Api, failure_of};
-use crate::record::{Cost, CostSource, Outcome, TokenSource};
+use crate::record::{Cost, CostMethod, Outcome, TokenMethod};
 use serde_json::{Map, Value};
 use std::future::Future;
 use std::time::Duration;
@@ -150,10 +150,10 @@ fn compare(outcome: &mut Outcome, mut entry: Map<String, Value>) {
             }
         }
         (none, Some(usd)) => {
-            *none = Some(Cost { usd, source: Some(CostSource::Generation), verified_usd: Some(usd), ..Cost::default() })
+            *none = Some(Cost { usd, method: Some(CostMethod::Generation), verified_usd: Some(usd), ..Cost::default() })
         }
     }
-    if let Some(tokens) = outcome.tokens.as_ref().filter(|tokens| tokens.source == Some(TokenSource::Usage)) {
+    if let Some(tokens) = outcome.tokens.as_ref().filter(|tokens| tokens.method == Some(TokenMethod::Usage)) {
         let differs = |name: &str, ours: Option<u64>| number(name).zip(ours).is_some_and(|(a, b)| a != b as f64);
         if differs("native_tokens_prompt", tokens.input) || differs("native_tokens_completion", tokens.output) {
             warnings.push("tokens_differ");
@@ -181,7 +181,7 @@ mod tests {
     use serde_json::json;
 
     fn result(usd: Option<f64>) -> Fixture<Outcome> {
-        let cost = usd.map(|usd| Cost { usd, source: Some(CostSource::Usage), ..Cost::default() });
+        let cost = usd.map(|usd| Cost { usd, method: Some(CostMethod::Usage), ..Cost::default() });
         fixture::result(1, "m").tokens(5, 12).set(|o| o.cost = cost)
     }
 
@@ -214,7 +214,7 @@ mod tests {
         let mut outcome = result(None).failed(FailureKind::Truncated).record();
         compare(&mut outcome, json!({"total_cost": 0.25}).as_object().unwrap().clone());
         let cost = outcome.cost.unwrap();
-        assert_eq!((cost.usd, cost.source, cost.verified_usd), (0.25, Some(CostSource::Generation), Some(0.25)));
+        assert_eq!((cost.usd, cost.method, cost.verified_usd), (0.25, Some(CostMethod::Generation), Some(0.25)));
     }
 
     #[test]

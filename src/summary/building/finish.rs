@@ -155,7 +155,7 @@ impl Building {
             cached_requests: self.cached_requests,
             cache_known: self.cache_known,
             retried: self.retried,
-            token_sources: self.token_sources.0,
+            token_methods: self.token_methods.0,
             served_models: self.served_models,
             artifacts: self.artifacts.0,
             endpoints: self.endpoints,

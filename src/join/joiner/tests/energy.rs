@@ -85,7 +85,7 @@ fn a_model_load_has_its_own_energy_and_memory() {
     let (power, held) = (&joined[2]["power"], &joined[2]["memory"]);
     assert_eq!((&power["load"]["energy_joules"], &power["load"]["quality"]), (&json!(110.0), &json!("exact")));
     assert_eq!((&power["idle_watts"], &power["net_energy_joules"]), (&json!(5.0), &json!(50.0)));
-    assert_eq!(power["idle"], json!({"source": "baseline", "seconds": 4.0, "samples": 4, "spread_watts": 0.25}));
+    assert_eq!(power["idle"], json!({"method": "baseline", "seconds": 4.0, "samples": 4, "spread_watts": 0.25}));
     assert_eq!(power["cost"], json!({"amount": 1.2e-5, "per_kwh": 0.36, "pue": 2.0}));
     assert_eq!(power["carbon"], json!({"amount": 0.012, "per_kwh": 360.0, "pue": 2.0}));
     assert_eq!((&held["baseline"]["rss_bytes"], &held["after_load"]["rss_bytes"]), (&json!(12), &json!(80)));
@@ -107,7 +107,7 @@ fn settled_gaps_between_requests_give_the_idle_power() {
     let joined = join(settings, &lines, &[(Role::Power, power("b", &watts))], true);
     let idle = |i: usize| results(&joined)[i]["power"]["idle"].clone();
     assert_eq!(idle(0), Value::Null, "nothing is known yet");
-    assert_eq!(idle(1), json!({"source": "gaps", "seconds": 13.0, "samples": 13, "spread_watts": 0.0}));
+    assert_eq!(idle(1), json!({"method": "gaps", "seconds": 13.0, "samples": 13, "spread_watts": 0.0}));
     assert_eq!(results(&joined)[2]["power"]["idle_watts"], 7.0);
 }
 
