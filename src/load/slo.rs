@@ -1,6 +1,6 @@
 //! Service level objectives of a load level: `ttft_p95<500ms`, `error_rate<1%`, `ttft<500ms,goodput>=95%`.
 //!
-//! The metrics, their names and their units are those of the registry. [`super::search::Samples`] says whether a load level meets them.
+//! The metrics, their names and their units are those of the registry. [`super::search::SloSamples`] says whether a load level meets them.
 
 use crate::summary::{Better, Limit, Metric, Set, Sign, Slo, Statistic, metric};
 use crate::units::quantity;

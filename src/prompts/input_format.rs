@@ -1,6 +1,9 @@
 //! The formats of input files: one file per format, and one arm of [`InputFormat::format`].
 
-use super::{jsonl, sharegpt, text_lines};
+mod jsonl;
+mod sharegpt;
+mod text_lines;
+
 use crate::record::Prompt;
 use clap::ValueEnum;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};

@@ -6,12 +6,9 @@
 mod draw;
 mod fitting;
 mod input_format;
-mod jsonl;
 mod lengths;
-mod sharegpt;
 mod suites;
 pub mod synthetic;
-mod text_lines;
 
 pub use draw::Sample;
 pub use fitting::{Fit, Fitting};

@@ -11,7 +11,7 @@ const LEFT: &str = "
 memory/portable memory/procfs memory/table
 power/asitop power/battery power/child power/dating power/feed power/macmon power/plist power/polled power/powermetrics power/printed power/repeated power/root power/run power/smi power/text
 prompts/fitting prompts/mod prompts/synthetic
-prompts/input_format prompts/jsonl prompts/sharegpt prompts/text_lines
+prompts/input_format prompts/input_format/jsonl prompts/input_format/sharegpt prompts/input_format/text_lines
 record/docs record/docs/presence
 report/choose report/csv report/html/data report/html/gallery report/html/head report/html/links report/html/mod report/html/parts report/html/table report/html/view report/json report/markdown report/mod report/text
 sim/admit sim/chat sim/plain sim/profile/completions sim/profile/lmstudio sim/profile/lmstudio_chat sim/profile/lmstudio_lms sim/profile/minimax sim/profile/mod sim/profile/ollama sim/profile/openai sim/profile/openrouter sim/profile/openrouter_faults sim/profile/recorded sim/serve sim/steady sim/tell

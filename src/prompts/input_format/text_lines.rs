@@ -1,7 +1,7 @@
 //! Plain text, one prompt per line.
 
-use super::input_format::{Entry, Format};
-use super::prompt;
+use super::{Entry, Format};
+use crate::prompts::prompt;
 
 /// Plain text, one prompt per line.
 pub const FORMAT: Format = Format { read, json: false, turns: 1, sampled: false };

@@ -3,8 +3,8 @@
 //! Of a conversation only the system and user messages are taken: the assistant messages would not be those of the model that
 //! is measured.
 
-use super::input_format::{Entry, Format};
-use super::{conversation, prompt};
+use super::{Entry, Format};
+use crate::prompts::{conversation, prompt};
 use crate::record::{Prompt, Record, V, read as read_record};
 use serde_json::{Map, Value};
 

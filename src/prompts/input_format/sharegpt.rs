@@ -3,8 +3,8 @@
 //! Only the user messages and the system message are taken. The answers in the file set no limit: a model answers at the length
 //! that it chooses.
 
-use super::conversation;
-use super::input_format::{Entry, Format};
+use super::{Entry, Format};
+use crate::prompts::conversation;
 use serde_json::Value;
 
 /// Conversations in the form of the ShareGPT data set.
