@@ -183,7 +183,7 @@ impl Iterator for Lines {
             }
             match String::from_utf8(bytes) {
                 Ok(text) if text.trim().is_empty() => continue,
-                Ok(text) if text.contains('\0') => {
+                Ok(text) if memchr::memchr(0, text.as_bytes()).is_some() => {
                     return Some(Err(Bad::Line(place, "holds NUL bytes: save the file as UTF-8".into())));
                 }
                 Ok(text) => return Some(Ok(Line { text, place })),
