@@ -98,7 +98,7 @@ impl Sender<'_> {
             }
             let attempt = Attempt {
                 number: result.attempts.len() as u32,
-                id: self.id,
+                jitter: rand::random(),
                 other_protocol: fallback.has_next(),
                 limit_renamed,
                 shutdown: run.shutdown.is_requested(),

@@ -28,8 +28,9 @@ pub enum NextStep {
 pub struct Attempt {
     /// The number of attempts before it.
     pub number: u32,
-    /// The number of the request.
-    pub id: u64,
+    /// The place of the next wait between the shortest and the longest possible one, from 0 to 1: drawn
+    /// anew for each attempt, so that requests and runs that failed together do not return together.
+    pub jitter: f64,
     /// Whether the server has another protocol.
     pub other_protocol: bool,
     /// Whether the limit was sent as `max_completion_tokens`.
@@ -50,12 +51,12 @@ pub fn next_step(response: &Response, attempt: Attempt, retries: u32) -> NextSte
         // OpenAI's reasoning models, wherever they are served, name the limit they accept.
         return NextStep::RenameLimit;
     }
-    wait_before_retry(response, attempt.number, retries, attempt.id).map_or(NextStep::Finish, NextStep::RetryAfter)
+    wait_before_retry(response, attempt.number, retries, attempt.jitter).map_or(NextStep::Finish, NextStep::RetryAfter)
 }
 
 /// How long to wait before the request is sent again; `None` when it is not to be. It may be repeated
 /// when no part of an answer came and the failure is temporary (408, 429, 5xx, no connection).
-fn wait_before_retry(response: &Response, attempts: u32, retries: u32, id: u64) -> Option<Duration> {
+fn wait_before_retry(response: &Response, attempts: u32, retries: u32, jitter: f64) -> Option<Duration> {
     let error = response.error.as_ref()?;
     let temporary = match error.kind {
         FailureKind::Connect | FailureKind::RateLimit | FailureKind::Server => error.retryable,
@@ -66,15 +67,12 @@ fn wait_before_retry(response: &Response, attempts: u32, retries: u32, id: u64) 
     if !temporary || !response.answer.chunks.is_empty() || attempts >= retries {
         return None;
     }
-    // Half to all of 1, 2, 4 … seconds, or the requested time and up to a tenth more: requests that
-    // failed together do not return together.
-    let number = id.wrapping_mul(31).wrapping_add(u64::from(attempts));
-    let share = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / f64::from(1 << 24);
-    let backoff = Duration::from_secs_f64(2f64.powi(attempts.min(6) as i32) * (0.5 + share / 2.0));
+    // Half to all of 1, 2, 4 … seconds, or the requested time and up to a tenth more.
+    let backoff = Duration::from_secs_f64(2f64.powi(attempts.min(6) as i32) * (0.5 + jitter / 2.0));
     match response.retry_after {
         None => Some(backoff),
         Some(requested) if requested > LONGEST_WAIT => None,
-        Some(requested) => Some(requested.mul_f64(1.0 + share / 10.0).max(SHORTEST_WAIT)),
+        Some(requested) => Some(requested.mul_f64(1.0 + jitter / 10.0).max(SHORTEST_WAIT)),
     }
 }
 
@@ -115,37 +113,39 @@ mod tests {
             (FailureKind::Truncated, None, true, false),
         ] {
             assert_eq!(
-                wait_before_retry(&response(kind, status, retryable), 0, 2, 1).is_some(),
+                wait_before_retry(&response(kind, status, retryable), 0, 2, 0.5).is_some(),
                 expect,
                 "{kind:?} {status:?}"
             );
         }
-        assert_eq!(wait_before_retry(&response(FailureKind::RateLimit, Some(429), true), 2, 2, 1), None);
+        assert_eq!(wait_before_retry(&response(FailureKind::RateLimit, Some(429), true), 2, 2, 0.5), None);
         let mut started = response(FailureKind::Server, Some(200), true);
         started.answer.event(Arrival::default());
         started.answer.content(Arrival::default(), "a");
-        assert_eq!(wait_before_retry(&started, 0, 2, 1), None);
+        assert_eq!(wait_before_retry(&started, 0, 2, 0.5), None);
     }
 
     #[test]
     fn retry_after_is_obeyed_up_to_a_limit() {
         let mut limited = response(FailureKind::RateLimit, Some(429), true);
         limited.retry_after = Some(Duration::from_secs(7));
-        let waits: Vec<_> = (1..100).map(|id| wait_before_retry(&limited, 0, 2, id).unwrap()).collect();
-        let range = Duration::from_secs(7)..=Duration::from_millis(7700);
-        assert!(waits.iter().all(|wait| range.contains(wait)), "{waits:?}");
-        let different: std::collections::HashSet<_> = waits.iter().collect();
-        assert!(different.len() > 90, "they do not return together");
+        for (jitter, seconds) in [(0.0, 7.0), (0.5, 7.35), (1.0, 7.7)] {
+            let wait = wait_before_retry(&limited, 0, 2, jitter).unwrap();
+            assert!((wait.as_secs_f64() - seconds).abs() < 1e-6, "{wait:?}");
+        }
         limited.retry_after = Some(Duration::from_secs(3600));
-        assert_eq!(wait_before_retry(&limited, 0, 2, 1), None);
-        let backoff = wait_before_retry(&response(FailureKind::Server, Some(500), true), 1, 2, 9).unwrap();
-        assert!(backoff >= Duration::from_secs(1) && backoff <= Duration::from_secs(2), "{backoff:?}");
+        assert_eq!(wait_before_retry(&limited, 0, 2, 0.5), None);
+        for (attempts, jitter, seconds) in [(0, 0.0, 0.5), (1, 0.0, 1.0), (1, 1.0, 2.0), (9, 1.0, 64.0)] {
+            let wait =
+                wait_before_retry(&response(FailureKind::Server, Some(500), true), attempts, 10, jitter).unwrap();
+            assert!((wait.as_secs_f64() - seconds).abs() < 1e-6, "{attempts} {jitter}: {wait:?}");
+        }
     }
 
     #[test]
     fn a_shutdown_ends_retries_and_not_the_fallback() {
         let missing = response(FailureKind::Refused, Some(404), false);
-        let attempt = Attempt { number: 0, id: 1, other_protocol: false, limit_renamed: true, shutdown: false };
+        let attempt = Attempt { number: 0, jitter: 0.5, other_protocol: false, limit_renamed: true, shutdown: false };
         let limited = response(FailureKind::RateLimit, Some(429), true);
         assert!(matches!(next_step(&limited, attempt, 2), NextStep::RetryAfter(_)));
         assert_eq!(next_step(&limited, Attempt { shutdown: true, ..attempt }, 2), NextStep::Finish);
