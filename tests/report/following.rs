@@ -121,7 +121,7 @@ fn lines_that_cannot_be_read_are_told_once_however_often_the_report_is_written()
     let mut follower = Follower::start(&["results.ndjson"], &["-f", "text"]);
     let file = follower.path("results.ndjson");
     for n in 1..=3 {
-        let results: String = (1..=n).map(|n| fixture::result(n, &format!("m{n}")).line()).collect();
+        let results: String = (1..=n).map(|n| fixture::result(n, format!("m{n}")).line()).collect();
         fs::write(&file, format!("{results}no json\n")).unwrap();
         follower.shows(&format!("m{n}"));
     }
