@@ -1,6 +1,6 @@
 //! The certificates that a program trusts: the flags that llm-models and llm-run share.
 
-use crate::http::{Trust, trust};
+use crate::http::trust;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -22,7 +22,6 @@ impl TlsArgs {
     /// # Errors
     /// When a file cannot be read or holds no certificate.
     pub fn apply(&self) -> anyhow::Result<()> {
-        trust(Trust { files: self.cacert.clone(), insecure: self.insecure })
-            .map_err(|error| anyhow::anyhow!("--cacert {error}"))
+        trust(&self.cacert, self.insecure).map_err(|error| anyhow::anyhow!("--cacert {error}"))
     }
 }

@@ -4,6 +4,7 @@
 //! `x-ratelimit-reset-*`, Anthropic's `anthropic-ratelimit-*-reset`, OpenRouter's `X-RateLimit-Reset`. Bodies: OpenRouter's
 //! `retry_after`, Google's `RetryInfo` (google.rpc), and the sentences of OpenAI, Groq and Azure.
 
+use super::secret::regex;
 use jiff::{SignedDuration, Timestamp};
 use regex::Regex;
 use serde_json::Value;
@@ -55,8 +56,7 @@ pub fn wait_in_body(body: &Value, now_ts: f64) -> Option<Duration> {
     errors.iter().find_map(|body| {
         let error = &body["error"];
         let seconds = ["/availability/retry_after", "/metadata/retry_after"];
-        let told = seconds.iter().find_map(|path| error.pointer(path)?.as_f64());
-        if let Some(seconds) = told {
+        if let Some(seconds) = seconds.iter().find_map(|path| error.pointer(path)?.as_f64()) {
             return Duration::try_from_secs_f64(seconds).ok();
         }
         if let Some(reset) = error.pointer("/metadata/headers/X-RateLimit-Reset") {
@@ -74,14 +74,11 @@ fn message(body: &Value) -> Option<&str> {
 
 /// `Please try again in 7m12.5s.`, `Please retry after 7 seconds.`
 fn wait_in_sentence(sentence: &str) -> Option<Duration> {
-    static WAIT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    static WAIT: LazyLock<Regex> = LazyLock::new(|| {
         let unit = "(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?)";
-        Regex::new(&format!(
-            r"(?i)(?:again|retry) (?:in|after) ((?:\d+(?:\.\d+)?\s*{unit}\b\s*)+|(?:\d+[hm])*\d+(?:\.\d+)?m?s\b)"
-        ))
-        .ok()
+        regex(&format!(r"(?i)(?:again|retry) (?:in|after) ((?:\d+(?:\.\d+)?\s*{unit}\s*)+)\b"))
     });
-    let found = WAIT.as_ref()?.captures(sentence)?;
+    let found = WAIT.captures(sentence)?;
     wait(&found[1], Unit::Seconds, 0.0)
 }
 
@@ -184,6 +181,7 @@ mod tests {
             (r#"{"detail":"Please Retry in 1 minute 30 seconds"}"#, Some(90.0)),
             (r#"{"error":{"message":"try again in a moment"}}"#, None),
             (r#"{"error":{"message":"try again in 3 days"}}"#, None),
+            (r#"{"error":{"message":"try again in 3 months"}}"#, None),
             ("{}", None),
             ("[]", None),
             ("null", None),

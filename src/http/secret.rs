@@ -57,8 +57,9 @@ impl Secret {
 static ESCAPE: LazyLock<Regex> = LazyLock::new(|| regex(r"\\(?:\\|/|u00[2-7][0-9a-fA-F])"));
 static HALF_ESCAPE: LazyLock<Regex> = LazyLock::new(|| regex(r"\\(?:u[0-9a-fA-F]{0,3})?$"));
 
-#[expect(clippy::expect_used, reason = "both are written above")]
-fn regex(pattern: &str) -> Regex {
+/// A pattern that is written in the code.
+#[expect(clippy::expect_used, reason = "a test uses each")]
+pub(super) fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a regular expression")
 }
 

@@ -16,23 +16,24 @@ use tokio_rustls::rustls::{
 };
 
 /// What is trusted beside the certificates of the system.
-#[derive(Debug, Clone, Default)]
-pub struct Trust {
-    /// PEM files with certificates of authorities, or of servers themselves.
-    pub files: Vec<PathBuf>,
+#[derive(Debug, Default)]
+struct Named {
+    certificates: Vec<CertificateDer<'static>>,
     /// Trusts every certificate.
-    pub insecure: bool,
+    insecure: bool,
 }
 
-static TRUST: OnceLock<Trust> = OnceLock::new();
+static NAMED: OnceLock<Named> = OnceLock::new();
+static VERIFIER: OnceLock<Arc<Verifier>> = OnceLock::new();
 
-/// Sets what this process trusts; the first call counts.
+/// Sets what this process trusts beside the system's certificates: those in PEM files, of authorities or of servers themselves, or
+/// every certificate. The first call counts, before the first connection.
 ///
 /// # Errors
 /// When a file cannot be read or holds no certificate.
-pub fn trust(trust: Trust) -> io::Result<()> {
-    named_certificates(&trust)?;
-    TRUST.get_or_init(|| trust);
+pub fn trust(files: &[PathBuf], insecure: bool) -> io::Result<()> {
+    let certificates = named_certificates(files)?;
+    NAMED.get_or_init(|| Named { certificates, insecure });
     Ok(())
 }
 
@@ -56,38 +57,46 @@ pub fn connector() -> io::Result<TlsConnector> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// What every client of this process trusts. It reads certificates from disk, which takes milliseconds.
+/// What every client of this process trusts; each has sessions of its own, so that one does not shorten the handshakes of another.
 ///
 /// # Errors
 /// When the system has no certificate that can be read, and no other is named.
 pub fn client_config() -> io::Result<ClientConfig> {
-    let trust = TRUST.get_or_init(Trust::default);
+    if let Some(verifier) = VERIFIER.get() {
+        return Ok(verifying(Arc::clone(verifier)));
+    }
+    let verifier = process_verifier()?;
+    Ok(verifying(Arc::clone(VERIFIER.get_or_init(|| verifier))))
+}
+
+/// Reads the certificates of the system from disk, which takes milliseconds.
+fn process_verifier() -> io::Result<Arc<Verifier>> {
+    let named = NAMED.get_or_init(Named::default);
     let found = rustls_native_certs::load_native_certs();
-    let mut certificates = named_certificates(trust)?;
+    let mut certificates = named.certificates.clone();
     certificates.extend(found.certs);
-    if certificates.is_empty() && !trust.insecure {
+    if certificates.is_empty() && !named.insecure {
         let reasons: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
         let message = format!("the system has no CA certificates that can be read: {}", reasons.join("; "));
         return Err(io::Error::new(io::ErrorKind::NotFound, message));
     }
-    Ok(trusting(certificates, trust.insecure))
+    Ok(Arc::new(Verifier::new(certificates, named.insecure)))
 }
 
-/// A configuration that trusts these certificates.
-pub fn trusting(certificates: Vec<CertificateDer<'static>>, insecure: bool) -> ClientConfig {
+fn verifying(verifier: Arc<Verifier>) -> ClientConfig {
     install_provider();
-    let algorithms = ring::default_provider().signature_verification_algorithms;
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates.iter().cloned());
-    // Fails only without a root.
-    let authorities = WebPkiServerVerifier::builder(Arc::new(roots)).build().ok();
-    let verifier = Arc::new(Verifier { certificates, authorities, insecure, algorithms });
     ClientConfig::builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
 }
 
-fn named_certificates(trust: &Trust) -> io::Result<Vec<CertificateDer<'static>>> {
+/// A configuration that trusts these certificates only.
+#[cfg(test)]
+pub fn trusting(certificates: Vec<CertificateDer<'static>>) -> ClientConfig {
+    verifying(Arc::new(Verifier::new(certificates, false)))
+}
+
+fn named_certificates(files: &[PathBuf]) -> io::Result<Vec<CertificateDer<'static>>> {
     let mut certificates = Vec::new();
-    for file in &trust.files {
+    for file in files {
         let failed = |reason: &dyn std::fmt::Display| io::Error::other(format!("{}: {reason}", file.display()));
         let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
         let read = read.map_err(|error| failed(&error))?;
@@ -107,6 +116,18 @@ struct Verifier {
     authorities: Option<Arc<WebPkiServerVerifier>>,
     insecure: bool,
     algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Verifier {
+    fn new(certificates: Vec<CertificateDer<'static>>, insecure: bool) -> Self {
+        let provider = ring::default_provider();
+        let algorithms = provider.signature_verification_algorithms;
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates.iter().cloned());
+        // Fails only without a root.
+        let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider)).build().ok();
+        Self { certificates, authorities, insecure, algorithms }
+    }
 }
 
 impl ServerCertVerifier for Verifier {

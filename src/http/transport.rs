@@ -80,7 +80,7 @@ mod tests {
     /// A client of a TLS server that writes these records after the handshake, all at once; and the server's socket.
     async fn client_of(records: &'static [&'static [u8]]) -> (Transport, TcpStream) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let connector = TlsConnector::from(Arc::new(trusting(vec![made.cert.der().clone()], false)));
+        let connector = TlsConnector::from(Arc::new(trusting(vec![made.cert.der().clone()])));
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
