@@ -2,7 +2,7 @@
 
 use super::{Refusals, Talk};
 use crate::ndjson::{Bad, Line, Lines, Place};
-use crate::record::{self, Record};
+use crate::record;
 use anyhow::Context;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -60,33 +60,9 @@ impl Input {
         Ok(Self::counting(Lines::open(files)?, refusals, talk))
     }
 
-    /// The records of `lines`.
-    pub fn from_lines(lines: Lines, strict: bool, talk: Talk) -> Self {
-        Self::counting(lines, Refusals::new(strict, talk), talk)
-    }
-
     /// The records of `lines`; what cannot be read is counted where the caller can see it.
     pub fn counting(lines: Lines, refusals: Refusals, talk: Talk) -> Self {
         Self { lines, refusals, newer: Newer::new(talk) }
-    }
-
-    /// The next line that is a JSON object, with what it is.
-    ///
-    /// # Errors
-    /// When the input fails, or, under `--strict`, when a line cannot be read.
-    pub fn next_record(&mut self) -> anyhow::Result<Option<(Line, Record)>> {
-        while let Some(line) = self.next_line()? {
-            match record::read(&line.text) {
-                Ok(record) => {
-                    if let Record::Newer(v) = record {
-                        self.newer(&line, v);
-                    }
-                    return Ok(Some((line, record)));
-                }
-                Err(why) => self.refuse(&line.place, &why.to_string())?,
-            }
-        }
-        Ok(None)
     }
 
     /// The next line of text, whatever is in it.
