@@ -8,7 +8,9 @@ use llm_bench::ndjson::{Out, Place as At};
 use llm_bench::record::{self, Failure, FailureKind, Model, Source};
 use llm_bench::sources::lmstudio::start;
 use llm_bench::sources::openrouter::list as openrouter;
-use llm_bench::sources::{ServerKind, detect, id_list, kind, kinds, listing_text, ollama, openai, other_keys};
+use llm_bench::sources::{
+    ServerKind, detect, id_list, kind, kinds, listing_text, ollama, openai, other_keys, with_advice,
+};
 use llm_bench::text::encoding;
 use regex::Regex;
 use std::path::{Path, PathBuf};
@@ -344,9 +346,7 @@ fn unreached(cli: &Cli, source: Source, why: Failure) -> anyhow::Error {
     let in_environment = || variable.and_then(std::env::var_os).is_some_and(|key| !key.is_empty());
     let keyed = cli.keys.api_key.is_some() || cli.keys.api_key_file.is_some() || in_environment();
     let fix = match why.kind {
-        // The message says what to do.
-        FailureKind::Connect if !why.retryable => String::new(),
-        FailureKind::Connect => format!(": {}", kind(source).when_down),
+        FailureKind::Connect => return anyhow::anyhow!("{source}: {}", with_advice(&why, kind(source).when_down)),
         FailureKind::Refused if why.status == Some(401) && keyed => ": check the key".into(),
         FailureKind::Refused if why.status == Some(401) => kind(source).no_key_sent(),
         _ => String::new(),

@@ -3,8 +3,8 @@
 //! The result is verified by the server's listing, because a loader may report success for another model (`lms load` matches names
 //! loosely and exits 0).
 
-use super::kind;
 use super::life_cycle::{LoadOptions, SHORT};
+use super::{WHEN_DOWN, kind, with_advice};
 use crate::clock::{self, Stamp};
 use crate::http::Api;
 use crate::record::{FailureKind, Load, LoadTimeMethod, Loader, Model, Source};
@@ -45,8 +45,7 @@ async fn loaded(api: &Api, source: Source) -> Result<Vec<String>, String> {
 pub async fn unreached(api: &Api, source: Source) -> Option<String> {
     let error =
         api.get(kind(source).probe_path, SHORT).await.err().filter(|error| error.kind == FailureKind::Connect)?;
-    let question = if error.retryable { ": is the server up, and is --base-url right?" } else { "" };
-    Some(format!("{}{question}", error.message))
+    Some(with_advice(&error, WHEN_DOWN))
 }
 
 /// The `load` record of a model whose server was not reached.

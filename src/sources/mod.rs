@@ -21,7 +21,15 @@ pub use life_cycle::{LifeCycle, LoadOptions, LoadedModel, Step};
 use crate::http::root_of;
 use crate::protocol::usage::UsageNames;
 use crate::protocol::{Protocol, ServerMetadata, chat_completions};
-use crate::record::{Loader, Source};
+use crate::record::{Failure, Loader, Source};
+
+/// What to do when a server of any kind refuses connections.
+pub const WHEN_DOWN: &str = "is the server up, and is --base-url right?";
+
+/// The message of a failed connection, with what to do unless the message says it.
+pub fn with_advice(error: &Failure, advice: &str) -> String {
+    if error.retryable { format!("{}: {advice}", error.message) } else { error.message.clone() }
+}
 
 /// What the programs need to know about a kind of server.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +98,7 @@ const PLAIN: ServerKind = ServerKind {
     needs_key: false,
     listing_needs_key: false,
     when_empty: "load one on the server",
-    when_down: "is the server up, and is --base-url right?",
+    when_down: WHEN_DOWN,
     any_software: true,
     life_cycle: None,
     protocols: &[&OPENAI],
