@@ -27,6 +27,6 @@ pub use pool::ConnectionPool;
 pub use retry_after::{wait_in_body, wait_in_headers};
 pub use secret::{KeyRule, Secret};
 pub use socket::ReadStamp;
-pub use tls::{Trust, trust};
+pub use tls::trust;
 pub use transport_error::{interrupted, no_response};
 pub use url::{authority, base_url, is_loopback, leads_to, root_of, shown, versioned};

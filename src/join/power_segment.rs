@@ -221,6 +221,11 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// A stretch whose energy is certain; the watts at its ends, and whether power runs straight from one to the other.
+    pub fn exact(from: f64, to: f64, joules: f64, ends: (f64, f64), ramp: bool) -> Self {
+        Self { from, to, joules, least: joules, most: joules, ends, ramp }
+    }
+
     /// Its joules from `a` to `b`, both inside.
     pub fn energy(&self, a: f64, b: f64) -> f64 {
         if !self.ramp {

@@ -132,29 +132,13 @@ impl PowerSeries {
                 let before = before.filter(|before| !now.fresh && now.value >= before.value)?;
                 let joules = now.value - before.value;
                 let watts = now.watts.unwrap_or(joules / (now.at - before.at));
-                Some(Segment {
-                    from: before.at,
-                    to: now.at,
-                    joules,
-                    least: joules,
-                    most: joules,
-                    ends: (watts, watts),
-                    ramp: false,
-                })
+                Some(Segment::exact(before.at, now.at, joules, (watts, watts), false))
             }
             PowerKind::Instant => {
                 let hole = self.interval.map_or(f64::INFINITY, |interval| interval * HOLE);
                 let before = before.filter(|before| !now.fresh && now.at - before.at <= hole)?;
                 let joules = (before.value + now.value) / 2.0 * (now.at - before.at);
-                Some(Segment {
-                    from: before.at,
-                    to: now.at,
-                    joules,
-                    least: joules,
-                    most: joules,
-                    ends: (before.value, now.value),
-                    ramp: true,
-                })
+                Some(Segment::exact(before.at, now.at, joules, (before.value, now.value), true))
             }
         }
     }
